@@ -1,0 +1,134 @@
+//! What Claude Code leaves on disk: ONE table, a row a kind.
+//!
+//! When the client adds a file, [`table`] is the only thing that changes. Names are matched
+//! exactly as the client writes them; a name the table does not hold is *unrecognised* and is
+//! reported, never touched. The facts were observed on clients 1.0.128 to 2.1.330.
+
+mod pattern;
+mod session_id;
+mod table;
+
+pub use pattern::{Cursor, Match, Root};
+pub use session_id::SessionId;
+pub use table::{KINDS, Kind, Row};
+
+use std::fmt;
+use std::str::FromStr;
+
+/// What an artifact of a kind belongs to, and so what decides its date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// The session whose id is in the path.
+    Session,
+    /// The session that the file's own content names; loose where it names none.
+    Content,
+    /// The history lines that refer to it by hash; loose where none does.
+    References,
+    /// Nobody: it has its own modification time.
+    Loose,
+}
+
+/// How an artifact of a kind is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposal {
+    /// The file goes whole.
+    File,
+    /// The file stays and loses lines, each of which is an artifact.
+    Lines,
+    /// The file stays and loses the entries of sessions that go.
+    Index,
+}
+
+/// What a file of a kind gives away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sensitivity {
+    /// Nothing.
+    None,
+    /// Titles, paths, ids, counts.
+    Metadata,
+    /// Conversation, code, tool output.
+    Content,
+    /// Keys, tokens.
+    Secret,
+}
+
+/// What may remove an artifact of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protection {
+    /// Its age.
+    ByAge,
+    /// Its age, once the process it belongs to is gone.
+    UnlessLive,
+    /// Never its age; a purge removes it.
+    UntilPurge,
+    /// Never its age; a purge only with `--with` this class.
+    With(Class),
+}
+
+/// The classes of protected things that a purge takes with it only when told so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Tokens of the client's account.
+    Credentials,
+    /// What the user wrote or installed, and the client's own state.
+    Settings,
+    /// Notes the client keeps about the user and the projects.
+    Memory,
+}
+
+impl Kind {
+    /// The row of this kind.
+    #[must_use]
+    pub fn row(self) -> &'static Row {
+        table::row(self)
+    }
+
+    /// The name, as policies, reports and the ledger write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// Whether files of this kind are parts of one session.
+    #[must_use]
+    pub fn is_of_session(self) -> bool {
+        matches!(self.row().owner, Owner::Session | Owner::Content)
+    }
+
+    /// Whether only a purge that names its class, or nothing at all, removes it.
+    #[must_use]
+    pub fn is_protected(self) -> bool {
+        matches!(self.row().protection, Protection::UntilPurge | Protection::With(_))
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A kind name that the catalogue does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown kind '{name}'{}", nearest.map(|kind| format!(", did you mean '{kind}'?")).unwrap_or_default())]
+pub struct UnknownKind {
+    name: String,
+    nearest: Option<&'static str>,
+}
+
+impl FromStr for Kind {
+    type Err = UnknownKind;
+
+    fn from_str(name: &str) -> Result<Self, UnknownKind> {
+        KINDS.iter().find(|row| row.name == name).map(|row| row.kind).ok_or_else(|| UnknownKind {
+            name: name.to_owned(),
+            nearest: KINDS
+                .iter()
+                .map(|row| row.name)
+                .max_by(|a, b| strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b))),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,270 @@
+//! Matching names against the catalogue's patterns, one folder level at a time.
+//!
+//! A pattern is a path of components. Within a component these stand for variable parts:
+//!
+//! | token | stands for |
+//! | --- | --- |
+//! | `<S>` | a session id; the first one in a path is the owner |
+//! | `<P>` | a project folder's name |
+//! | `<*>` | one or more bytes |
+//! | `<n>` | one or more digits |
+//! | `<ms>` | a time in milliseconds: 12 or more digits |
+//! | `<date>` | a name that begins with `YYYY-MM-DD` |
+//! | `<hex>` | 8 or more lower-case hexadecimal digits |
+//! | `<**>` | as a whole last component: any name at any depth |
+//!
+//! A scan carries a [`Cursor`] down the tree, so that each name is compared only with the
+//! patterns that its folder leaves possible.
+
+use std::sync::LazyLock;
+
+use super::{KINDS, Kind, SessionId};
+
+/// The tree that a pattern is relative to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Root {
+    /// The config folder (`~/.claude`).
+    Config,
+    /// The home folder, of which only the client's own global files are looked at.
+    Home,
+    /// The cache of MCP and error logs.
+    Cache,
+    /// The client's tree below a temp folder (`claude-<uid>`).
+    Temp,
+    /// The desktop application's data folder, of which only its session folders are looked at.
+    Desktop,
+    /// The folder heap snapshots are written to, of which only those are looked at.
+    HeapDumps,
+}
+
+impl Root {
+    /// Whether the folder is shared with others, so that names the catalogue does not hold are
+    /// none of our business there and folders it does not name are not entered.
+    #[must_use]
+    pub fn is_shared(self) -> bool {
+        matches!(self, Self::Home | Self::Desktop | Self::HeapDumps)
+    }
+}
+
+/// What a name was recognised as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Match {
+    /// The kind of file.
+    pub kind: Kind,
+    /// The session named in the path.
+    pub session: Option<SessionId>,
+    /// Whether the matched pattern has an id, hash or time in it that only the client would write;
+    /// the others apply only in folders that are certainly the client's.
+    pub distinctive: bool,
+}
+
+/// The patterns that are still possible in one folder.
+#[derive(Debug, Clone)]
+pub struct Cursor {
+    active: Vec<Active>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Active {
+    pattern: u16,
+    segment: u8,
+    session: Option<SessionId>,
+}
+
+#[derive(Debug)]
+struct Pattern {
+    root: Root,
+    kind: Kind,
+    distinctive: bool,
+    segments: Vec<Segment>,
+}
+
+#[derive(Debug)]
+enum Segment {
+    Rest,
+    Tokens(Vec<Token>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Token {
+    Literal(&'static str),
+    Session,
+    Any,
+    Digits,
+    Millis,
+    Date,
+    Hex,
+}
+
+static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
+    KINDS
+        .iter()
+        .flat_map(|row| row.patterns.iter().map(move |(root, text)| compile(*root, row.kind, text)))
+        .collect()
+});
+
+fn compile(root: Root, kind: Kind, text: &'static str) -> Pattern {
+    let segments: Vec<Segment> = text
+        .split('/')
+        .map(|part| if part == "<**>" { Segment::Rest } else { Segment::Tokens(tokens(part)) })
+        .collect();
+    let distinctive = root != Root::Config
+        || segments.iter().any(|segment| match segment {
+            Segment::Rest => false,
+            Segment::Tokens(tokens) => {
+                tokens.iter().any(|token| matches!(token, Token::Session | Token::Millis | Token::Hex))
+            }
+        });
+    Pattern { root, kind, distinctive, segments }
+}
+
+fn tokens(mut part: &'static str) -> Vec<Token> {
+    const NAMED: [(&str, Token); 7] = [
+        ("<S>", Token::Session),
+        ("<P>", Token::Any),
+        ("<*>", Token::Any),
+        ("<n>", Token::Digits),
+        ("<ms>", Token::Millis),
+        ("<date>", Token::Date),
+        ("<hex>", Token::Hex),
+    ];
+    let mut found = Vec::new();
+    while !part.is_empty() {
+        if let Some((name, token)) = NAMED.iter().find(|(name, _)| part.starts_with(name)) {
+            found.push(*token);
+            part = &part[name.len()..];
+        } else {
+            let end = part[1..].find('<').map_or(part.len(), |at| at + 1);
+            found.push(Token::Literal(&part[..end]));
+            part = &part[end..];
+        }
+    }
+    found
+}
+
+impl Cursor {
+    /// The cursor at the top of a tree.
+    #[must_use]
+    pub fn at(root: Root) -> Self {
+        let active = PATTERNS
+            .iter()
+            .enumerate()
+            .filter(|(_, pattern)| pattern.root == root)
+            .filter_map(|(at, _)| {
+                Some(Active { pattern: u16::try_from(at).ok()?, segment: 0, session: None })
+            })
+            .collect();
+        Self { active }
+    }
+
+    /// Whether nothing below this folder can be recognised.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        self.active.is_empty()
+    }
+
+    /// Whether every name below this folder is recognised, as one kind.
+    #[must_use]
+    pub fn takes_all(&self) -> Option<Match> {
+        self.active.iter().find_map(|active| {
+            let pattern = active.pattern();
+            matches!(pattern.segments.get(usize::from(active.segment)), Some(Segment::Rest))
+                .then(|| active.matched(pattern, active.session))
+        })
+    }
+
+    /// The cursor of a folder of this name.
+    #[must_use]
+    pub fn enter(&self, name: &[u8]) -> Self {
+        let mut next = Vec::new();
+        for active in &self.active {
+            let pattern = active.pattern();
+            match pattern.segments.get(usize::from(active.segment)) {
+                Some(Segment::Rest) => next.push(*active),
+                Some(Segment::Tokens(tokens)) if usize::from(active.segment) + 1 < pattern.segments.len() => {
+                    let mut session = None;
+                    if matches(tokens, name, &mut session) {
+                        next.push(Active {
+                            segment: active.segment + 1,
+                            session: active.session.or(session),
+                            ..*active
+                        });
+                    }
+                }
+                _ => {}
+            }
+        }
+        Self { active: next }
+    }
+
+    /// What a file of this name is, if the catalogue knows it; the first row that fits wins.
+    #[must_use]
+    pub fn classify(&self, name: &[u8]) -> Option<Match> {
+        self.active.iter().find_map(|active| {
+            let pattern = active.pattern();
+            match pattern.segments.get(usize::from(active.segment))? {
+                Segment::Rest => Some(active.matched(pattern, active.session)),
+                Segment::Tokens(tokens) if usize::from(active.segment) + 1 == pattern.segments.len() => {
+                    let mut session = None;
+                    matches(tokens, name, &mut session)
+                        .then(|| active.matched(pattern, active.session.or(session)))
+                }
+                Segment::Tokens(_) => None,
+            }
+        })
+    }
+}
+
+impl Active {
+    fn pattern(&self) -> &'static Pattern {
+        // Indexes are made from the table's own length, in `Cursor::at`.
+        &PATTERNS[usize::from(self.pattern)]
+    }
+
+    fn matched(&self, pattern: &Pattern, session: Option<SessionId>) -> Match {
+        Match { kind: pattern.kind, session, distinctive: pattern.distinctive }
+    }
+}
+
+/// Whether a name is made of these tokens; notes the first session id it holds.
+fn matches(tokens: &[Token], name: &[u8], session: &mut Option<SessionId>) -> bool {
+    let Some((first, rest)) = tokens.split_first() else { return name.is_empty() };
+    match first {
+        Token::Literal(text) => {
+            name.strip_prefix(text.as_bytes()).is_some_and(|tail| matches(rest, tail, session))
+        }
+        Token::Session => {
+            let Some((id, tail)) = name.split_at_checked(36) else { return false };
+            let Some(id) = SessionId::from_bytes(id) else { return false };
+            if session.is_none() {
+                *session = Some(id);
+            }
+            matches(rest, tail, session)
+        }
+        Token::Any => some_prefix(rest, name, session, 1, |_| true),
+        Token::Digits => some_prefix(rest, name, session, 1, |b| b.is_ascii_digit()),
+        Token::Millis => some_prefix(rest, name, session, 12, |b| b.is_ascii_digit()),
+        Token::Hex => some_prefix(rest, name, session, 8, |b| matches!(b, b'0'..=b'9' | b'a'..=b'f')),
+        Token::Date => {
+            let shape = b"dddd-dd-dd";
+            name.len() >= shape.len()
+                && shape.iter().zip(name).all(|(s, b)| if *s == b'd' { b.is_ascii_digit() } else { s == b })
+                && some_prefix(rest, &name[shape.len()..], session, 0, |_| true)
+        }
+    }
+}
+
+/// Tries every prefix of at least `least` bytes that `fits`, the longest first.
+fn some_prefix(
+    rest: &[Token],
+    name: &[u8],
+    session: &mut Option<SessionId>,
+    least: usize,
+    fits: impl Fn(u8) -> bool,
+) -> bool {
+    let most = name.iter().position(|b| !fits(*b)).unwrap_or(name.len());
+    if rest.is_empty() {
+        return most == name.len() && most >= least;
+    }
+    (least..=most).rev().any(|length| matches(rest, &name[length..], session))
+}

@@ -1,0 +1,325 @@
+//! The table itself. Long because it is a table: a row a kind, nothing else.
+//!
+//! Order matters where two patterns fit one name: the first row wins.
+
+use super::pattern::Root::{self, Cache, Config, Desktop, HeapDumps, Home, Temp};
+use super::{Class, Disposal, Owner, Protection, Sensitivity};
+
+/// A row of the catalogue.
+#[derive(Debug)]
+pub struct Row {
+    /// The kind this row describes.
+    pub kind: Kind,
+    /// Its name in policies, reports and the ledger.
+    pub name: &'static str,
+    /// What it belongs to.
+    pub owner: Owner,
+    /// How it is removed.
+    pub disposal: Disposal,
+    /// What it gives away.
+    pub sensitivity: Sensitivity,
+    /// Whether sealing a session encrypts it.
+    pub sealable: bool,
+    /// What may remove it.
+    pub protection: Protection,
+    /// Where it lies: patterns relative to a root (see [`super::pattern`]).
+    pub patterns: &'static [(Root, &'static str)],
+}
+
+macro_rules! catalogue {
+    ($( $(#[$doc:meta])* $kind:ident $name:literal: $owner:ident $disposal:ident $sensitivity:ident
+        $seal:ident $protection:expr => [$($root:ident $pattern:literal),* $(,)?]; )*) => {
+        /// A kind of artifact: a row of the catalogue.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum Kind { $( $(#[$doc])* $kind, )* }
+
+        /// Every row, in the order in which patterns are tried.
+        pub static KINDS: &[Row] = &[ $( Row {
+            kind: Kind::$kind,
+            name: $name,
+            owner: Owner::$owner,
+            disposal: Disposal::$disposal,
+            sensitivity: Sensitivity::$sensitivity,
+            sealable: catalogue!(@$seal),
+            protection: $protection,
+            patterns: &[$(($root, $pattern)),*],
+        }, )* ];
+    };
+    (@seal) => { true };
+    (@plain) => { false };
+}
+
+pub(super) fn row(kind: Kind) -> &'static Row {
+    // A kind's number is its row's: both come from one macro.
+    &KINDS[kind as usize]
+}
+
+const AGE: Protection = Protection::ByAge;
+const UNLESS_LIVE: Protection = Protection::UnlessLive;
+const PURGE: Protection = Protection::UntilPurge;
+const CREDENTIALS: Protection = Protection::With(Class::Credentials);
+const SETTINGS: Protection = Protection::With(Class::Settings);
+const MEMORY: Protection = Protection::With(Class::Memory);
+
+catalogue! {
+    // What a session consists of.
+
+    /// The conversation itself, JSON lines, with set-aside copies of it.
+    Transcript "transcript": Session File Content seal AGE => [
+        Config "projects/<P>/<S>.jsonl",
+        Config "projects/<P>/<S>.jsonl.superseded-<*>",
+        Config "projects/<P>/<S>.orphaned-<*>.jsonl",
+    ];
+    /// The conversation of a subagent; in older clients beside the transcripts.
+    Subagent "subagent": Content File Content seal AGE => [
+        Config "projects/<P>/<S>/subagents/agent-<*>.jsonl",
+        Config "projects/<P>/agent-<hex>.jsonl",
+    ];
+    /// Type and description of a subagent.
+    SubagentMeta "subagent-meta": Session File Content seal AGE => [
+        Config "projects/<P>/<S>/subagents/agent-<*>.meta.json",
+    ];
+    /// Large tool output, kept out of the transcript.
+    ToolResult "tool-result": Session File Content seal AGE => [
+        Config "projects/<P>/<S>/tool-results/<*>.txt",
+        Config "projects/<P>/<S>/tool-results/<*>.json",
+        Config "projects/<P>/<S>/tool-results/<*>/<*>.txt",
+    ];
+    /// State of workflows, remote agents and MCP tasks of a session.
+    SessionState "session-state": Session File Content seal AGE => [
+        Config "projects/<P>/<S>/workflows/<**>",
+        Config "projects/<P>/<S>/remote-agents/<**>",
+        Config "projects/<P>/<S>/mcp-tasks/<**>",
+        Config "projects/<P>/<S>/session-memory/<**>",
+    ];
+    /// Titles, recordings and other side files of a session.
+    SessionSide "session-side": Session File Content seal AGE => [
+        Config "projects/<P>/<S>/<*>.json",
+        Config "projects/<P>/<S>.cast",
+        Config "projects/<P>/<S>.ccr-tip.json",
+        Config "projects/<P>/<S>.precompact.json",
+        Config "projects/<P>/<S>.dir-sync<*>.json",
+        Config "projects/<P>/<S>.dir-sync.json",
+        Config "projects/<P>/<S>.cloud-worktrees.json",
+        Config "projects/<P>/<S>.desktop-released.json",
+        Config "projects/<P>/<S>.jsonl.tmp.<*>",
+        Config "projects/<P>/<S>.<*>.json.tmp.<*>",
+    ];
+    /// Copies of files the session edited.
+    FileHistory "file-history": Session File Content seal AGE => [Config "file-history/<S>/<**>"];
+    /// Images pasted into a session.
+    Image "image": Session File Content seal AGE => [Config "image-cache/<S>/<**>"];
+    /// Files uploaded into a session.
+    Upload "upload": Session File Content seal AGE => [Config "uploads/<S>/<**>"];
+    /// Scripts that hooks left for a session's shell.
+    SessionEnv "session-env": Session File Secret seal AGE => [Config "session-env/<S>/<**>"];
+    /// Task lists.
+    Task "task": Session File Content seal AGE => [Config "tasks/<S>/<**>"];
+    /// Task lists of older clients.
+    Todo "todo": Session File Content seal AGE => [
+        Config "todos/<S>-agent-<*>.json",
+        Config "todos/<S>.json",
+    ];
+    /// Modules of a development session.
+    DevMod "dev-mod": Session File Content seal AGE => [Config "dev-mods/<S>/<**>"];
+    /// The debug log of a session.
+    DebugLog "debug-log": Session File Content seal AGE => [Config "debug/<S>.txt"];
+    /// Dumps of requests.
+    RequestDump "request-dump": Session File Content seal AGE => [Config "dump-prompts/<S>.jsonl"];
+    /// Summaries of sessions for the usage report.
+    UsageSummary "usage-summary": Session File Content seal AGE => [
+        Config "usage-data/facets/<S>.json",
+        Config "usage-data/session-meta/<S>.json",
+    ];
+    /// Background output, scratch files and images of a session, in the temp tree.
+    TempFile "temp-file": Session File Content seal AGE => [Temp "<P>/<S>/<**>"];
+    /// A snapshot of the client's memory, conversation and credentials included.
+    HeapSnapshot "heap-snapshot": Session File Secret plain AGE => [
+        HeapDumps "<S>.heapsnapshot",
+        HeapDumps "<S>-<*>.heapsnapshot",
+        HeapDumps "<S>-diagnostics.json",
+        HeapDumps "<S>-<*>-diagnostics.json",
+    ];
+    /// The record of a running client; it goes with its session once the process is gone.
+    PidFile "pid-file": Content File Metadata plain UNLESS_LIVE => [Config "sessions/<n>.json"];
+
+    // Line and index files.
+
+    /// Every prompt ever typed, one a line.
+    History "history": Loose Lines Content plain AGE => [Config "history.jsonl"];
+    /// The client's global file: account, projects, in old clients prompts.
+    GlobalConfig "global-config": Loose Lines Secret plain SETTINGS => [
+        Config ".claude.json",
+        Home ".claude.json",
+    ];
+    /// Copies of the global file.
+    ConfigBackup "config-backup": Loose Lines Secret plain AGE => [
+        Config "backups/.claude.json.backup.<n>",
+        Config "backups/.claude.json.corrupted.<n>",
+        Config ".claude.json.backup",
+        Config ".claude.json.backup.<n>",
+        Config ".claude.json.corrupted.<n>",
+        Home ".claude.json.backup",
+        Home ".claude.json.backup.<n>",
+        Home ".claude.json.corrupted.<n>",
+    ];
+    /// The list of sessions of a project, with first prompts.
+    SessionsIndex "sessions-index": Loose Index Content plain AGE => [Config "projects/<P>/sessions-index.json"];
+    /// Title and session of a conversation of the desktop application.
+    DesktopIndex "desktop-index": Content File Content plain AGE => [
+        Desktop "claude-code-sessions/<*>/<*>/local_<*>.json",
+        Desktop "local-agent-mode-sessions/<*>/<*>/local_<*>.json",
+    ];
+    /// The hash-chained log of a Cowork session; whole or not at all.
+    CoworkAudit "cowork-audit": Loose File Content plain AGE => [
+        Desktop "local-agent-mode-sessions/<*>/<*>/local_<*>/audit.jsonl",
+    ];
+
+    // What belongs to no single session.
+
+    /// A long paste, referred to from the history by hash.
+    Paste "paste": References File Content plain AGE => [Config "paste-cache/<hex>.txt"];
+    /// Files fetched by connectors.
+    ConnectorDownload "connector-download": Loose File Content plain AGE => [
+        Config "projects/<P>/connector-downloads/<**>",
+    ];
+    /// Pointer of a project to a remote session.
+    BridgePointer "bridge-pointer": Loose File Metadata plain AGE => [Config "projects/<P>/bridge-pointer.json"];
+    /// Notes the client keeps about the user and the projects.
+    Memory "memory": Loose File Content plain MEMORY => [
+        Config "projects/<P>/memory/<**>",
+        Config "agent-memory/<**>",
+        Config "memory/<**>",
+        Config "session-memory/<**>",
+    ];
+    /// A transcript under a name of another form, known by its records.
+    StrayTranscript "stray-transcript": Content File Content plain AGE => [Config "projects/<P>/<*>.jsonl"];
+    /// Plans.
+    Plan "plan": Loose File Content plain AGE => [Config "plans/<*>.md"];
+    /// Functions, aliases and variables of the user's shell.
+    ShellSnapshot "shell-snapshot": Loose File Secret plain UNLESS_LIVE => [
+        Config "shell-snapshots/snapshot-<*>-<ms>-<*>.sh",
+        Config "shell-snapshots/snapshot-<*>.sh",
+    ];
+    /// Task lists of a team.
+    TeamTask "team-task": Loose File Content plain AGE => [Config "tasks/<*>/<**>"];
+    /// Messages between agents of a team.
+    TeamInbox "team-inbox": Loose File Content plain AGE => [Config "teams/<*>/inboxes/<*>.json"];
+    /// Exported sessions.
+    Share "share": Loose File Content plain AGE => [Config "shares/<**>"];
+    /// Bug reports with transcripts.
+    Feedback "feedback": Loose File Content plain AGE => [
+        Config "feedback-bundles/<*>.zip",
+        Config "feedback/drafts/<*>.json",
+    ];
+    /// Usage reports.
+    UsageReport "usage-report": Loose File Content plain AGE => [Config "usage-data/<*>.html"];
+    /// Counters and events not sent yet.
+    Telemetry "telemetry": Loose File Metadata plain AGE => [
+        Config "telemetry/<*>.json",
+        Config "telemetry/runs/<**>",
+        Config "traces/<*>.json",
+        Config "startup-perf/<*>.json",
+        Config "startup-perf/<*>.txt",
+        Config "statsig/statsig.<*>",
+    ];
+    /// Logs of older clients and of the background service.
+    ClientLog "client-log": Loose File Content plain AGE => [
+        Config "logs/<*>.log",
+        Config "access-audit/<*>.json",
+        Config "access-audit/<*>.jsonl",
+        Config "daemon.log",
+    ];
+    /// What MCP servers wrote, with session and folder.
+    McpLog "mcp-log": Loose File Content plain AGE => [
+        Cache "<P>/mcp-logs-<*>/<date>.jsonl",
+        Cache "<P>/mcp-logs-<*>/<date>.txt",
+    ];
+    /// The client's own errors and messages.
+    ErrorLog "error-log": Loose File Content plain AGE => [
+        Cache "<P>/errors/<date>.jsonl",
+        Cache "<P>/errors/<date>.txt",
+        Cache "<P>/messages/<date>.jsonl",
+        Cache "<P>/messages/<date>.txt",
+    ];
+    /// What the client's exports, pastes and previews left in the temp tree.
+    TempLeftover "temp-leftover": Loose File Content plain AGE => [
+        Temp "cc-transcript-<*>.txt",
+        Temp "claude-pdf-<*>/<**>",
+        Temp "claude-pdf-<*>",
+        Temp "claude-paste-<*>/<**>",
+        Temp "claude-paste-<*>",
+        Temp "claude-preview-<*>/<**>",
+        Temp "claude-preview-<*>",
+        Temp "cc-history-prefetch-<*>",
+        Temp "fswatch-probe-<*>",
+    ];
+    /// Unfinished writes that a crash left behind.
+    Leftover "leftover": Loose File Secret plain AGE => [
+        Config "history.jsonl.tmp.<hex>",
+        Config ".claude.json.tmp.<n>.<*>",
+        Home ".claude.json.tmp.<n>.<*>",
+    ];
+    /// Calls that were served for other sessions, and their state.
+    ServedCall "served-call": Loose File Content plain AGE => [
+        Config "state/served-calls/<*>.jsonl",
+        Config "state/unattended-serving-runs/<**>",
+        Config "remote-control/fork-seeds/<*>.json",
+    ];
+    /// Background sessions that are over.
+    SettledJob "settled-job": Loose File Content plain AGE => [Config "jobs/settled/<*>.json"];
+    /// What the client can fetch again.
+    ClientCache "client-cache": Loose File Metadata plain AGE => [
+        Config "cache/model-access.json",
+        Config "mcp-needs-auth-cache.json",
+        Config "mcp-discovery-cache/<*>.json",
+        Config "mcp-skill-archives/<**>",
+    ];
+    /// The secret by which local processes speak to a running client.
+    PeerKey "peer-key": Loose File Secret plain UNLESS_LIVE => [Config "sessions/<n>.<hex>.key"];
+    /// The token of a connection to an editor.
+    IdeLock "ide-lock": Loose File Secret plain UNLESS_LIVE => [Config "ide/<n>.lock"];
+
+    // Never touched by age.
+
+    /// Tokens of the account.
+    Credentials "credentials": Loose File Secret plain CREDENTIALS => [Config ".credentials.json"];
+    /// Background sessions not known to be over, and the service that runs them.
+    Job "job": Loose File Content plain PURGE => [
+        Config "jobs/<*>/<**>",
+        Config "daemon/<**>",
+        Config "daemon.<*>",
+    ];
+    /// What the user wrote or installed.
+    Settings "settings": Loose File Secret plain SETTINGS => [
+        Config "settings.json",
+        Config "settings.local.json",
+        Config "CLAUDE.md",
+        Config "commands/<**>",
+        Config "agents/<**>",
+        Config "skills/<**>",
+        Config "plugins/<**>",
+        Config "workflows/<**>",
+        Config "themes/<**>",
+        Config "rules/<**>",
+        Config "output-styles/<**>",
+        Config "keybindings.json",
+        Config "loop.md",
+        Config "scheduled_tasks.json",
+        Config "teams/<*>/config.json",
+    ];
+    /// Counters, caches and server policy the client keeps for itself.
+    ClientState "client-state": Loose File Metadata plain SETTINGS => [
+        Config "stats-cache.json",
+        Config "cache/<**>",
+        Config "remote-settings.json",
+        Config "policy-limits.json",
+        Config ".last-cleanup",
+        Config "jobs/pins.json",
+        Config "chrome/<**>",
+        Config "local/<**>",
+    ];
+    /// What ccretain itself keeps in a store.
+    Own "ccretain": Loose File Metadata plain PURGE => [Config "ccretain/<**>"];
+}

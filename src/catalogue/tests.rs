@@ -1,0 +1,126 @@
+use super::*;
+use proptest::prelude::*;
+
+const ID: &str = "aaaaaaaa-0000-4000-8000-000000000001";
+
+fn classify(root: Root, path: &str) -> Option<Match> {
+    let mut parts: Vec<&str> = path.split('/').collect();
+    let name = parts.pop().unwrap();
+    let mut cursor = Cursor::at(root);
+    for part in parts {
+        cursor = cursor.enter(part.as_bytes());
+    }
+    cursor.classify(name.as_bytes())
+}
+
+#[test]
+fn rows_are_numbered_like_their_kinds_and_names_are_unique() {
+    for (at, row) in KINDS.iter().enumerate() {
+        assert_eq!(row.kind as usize, at);
+        assert_eq!(row.name.parse::<Kind>(), Ok(row.kind));
+        assert!(row.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", row.name);
+        assert!(!row.patterns.is_empty(), "{}", row.name);
+    }
+}
+
+/// Every pattern is reachable: a path made from it is classified as its own row,
+/// unless an earlier row is more exact.
+#[test]
+fn every_pattern_is_recognised_as_its_row() {
+    for row in KINDS {
+        for (root, pattern) in row.patterns {
+            let path = pattern
+                .replace("<S>", ID)
+                .replace("<P>", "-home-x")
+                .replace("<ms>", "1700000000000")
+                .replace("<n>", "1700000000000")
+                .replace("<date>", "2026-01-01T00-00-00-000Z")
+                .replace("<hex>", "0123456789abcdef")
+                .replace("<**>", "deep/er/file.bin")
+                .replace("<*>", "x");
+            let found = classify(*root, &path).unwrap_or_else(|| panic!("{path} is not recognised"));
+            assert_eq!(found.kind, row.kind, "{path}");
+            let named = pattern.contains("<S>");
+            assert_eq!(found.session.is_some(), named, "{path}");
+            if row.owner == Owner::Session {
+                assert!(named, "{} has no session in '{pattern}'", row.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn names_the_client_does_not_write_are_unrecognised() {
+    for path in [
+        "projects/loose.jsonl",
+        "projects/-p/notes.txt",
+        "projects/-p/x.jsonl.age",
+        "projects/-p/aaaaaaaa-0000-4000-8000-000000000001.jsonl.age",
+        "projects/-p/aaaaaaaa-0000-4000-8000-000000000001/unknown.bin",
+        "history.jsonl.bak",
+        "sessions/notes.txt",
+        "sessions/1x.json",
+        "sessions/2026-plan.json",
+        "plans/keep.txt",
+        "shell-snapshots/x.txt",
+        "unknown/x",
+        "paste-cache/short.txt",
+        "file-history/loose@v1",
+        "uploads/loose.pdf",
+        "todos/x.txt",
+        "debug/latest",
+        "debug/x.log",
+        "ide/x.lock",
+        "session-env/loose.sh",
+        "image-cache/loose.png",
+        "logs",
+        "settings.json/x",
+    ] {
+        assert_eq!(classify(Root::Config, path), None, "{path}");
+    }
+    for path in ["-p/mcp-logs-s/notes.txt", "x.jsonl", "-p/other/2026-01-01.jsonl"] {
+        assert_eq!(classify(Root::Cache, path), None, "{path}");
+    }
+    assert_eq!(classify(Root::Temp, "-p/loose.txt"), None);
+    assert_eq!(classify(Root::Home, ".claude.json.mine"), None);
+    assert_eq!(classify(Root::Desktop, "Cookies"), None);
+}
+
+#[test]
+fn only_names_with_an_id_hash_or_time_are_distinctive() {
+    let distinctive = |path: &str| classify(Root::Config, path).unwrap().distinctive;
+    assert!(distinctive(&format!("projects/-p/{ID}.jsonl")));
+    assert!(distinctive("paste-cache/0123456789abcdef.txt"));
+    assert!(distinctive("shell-snapshots/snapshot-bash-1700000000000-abc123.sh"));
+    assert!(!distinctive("shell-snapshots/snapshot-mine.sh"));
+    assert!(!distinctive("plans/a.md"));
+    assert!(!distinctive("logs/x.log"));
+}
+
+#[test]
+fn the_first_id_in_a_path_owns() {
+    let other = "bbbbbbbb-0000-4000-8000-000000000002";
+    let found = classify(Root::Config, &format!("todos/{ID}-agent-{other}.json")).unwrap();
+    assert_eq!(found.session, ID.parse().ok());
+    let found = classify(Root::Config, &format!("file-history/{ID}/{other}/x@v1")).unwrap();
+    assert_eq!(found.session, ID.parse().ok());
+}
+
+#[test]
+fn unknown_kinds_are_answered_with_the_nearest() {
+    let error = "debug-logs".parse::<Kind>().unwrap_err();
+    assert!(error.to_string().contains("did you mean 'debug-log'"), "{error}");
+}
+
+proptest! {
+    #[test]
+    fn no_name_makes_the_matcher_fail(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 1..6)) {
+        for root in [Root::Config, Root::Home, Root::Cache, Root::Temp, Root::Desktop, Root::HeapDumps] {
+            let mut cursor = Cursor::at(root);
+            for part in &parts {
+                let _ = cursor.classify(part);
+                cursor = cursor.enter(part);
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The `ccretain` program: the library's command line and nothing else.
+
+fn main() {}

@@ -1,0 +1,219 @@
+//! Periods: spans of time as a policy writes them (`30d`, `never`, `immediately`).
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+/// The longest span a policy may name, in days: what a date of today can be moved by
+/// and still be written with a year of four digits.
+const LONGEST_DAYS: u64 = 2_500_000;
+
+/// A span of time from a policy or the command line; prints as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Period {
+    length: Length,
+    written: String,
+}
+
+/// How long a period is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Length {
+    /// No time at all.
+    Immediately,
+    /// A fixed span.
+    Span(TimeDelta),
+    /// Without end.
+    Never,
+}
+
+/// Why a period cannot be read; each says what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PeriodError {
+    /// A number without a unit.
+    #[error("period '{0}' has no unit: write '{0}d' for days, '{0}h' for hours, '{0}w' for weeks")]
+    NoUnit(String),
+    /// A zero.
+    #[error(
+        "period '{0}' is zero, which tools read as both 'never' and 'at once': write \"never\" or \"immediately\""
+    )]
+    Zero(String),
+    /// A unit that means different things to different people.
+    #[error("period '{0}' has the ambiguous unit '{1}': use min, h, d or w")]
+    Ambiguous(String, String),
+    /// Anything else.
+    #[error(
+        "'{0}' is no period: write a whole number and a unit (min, h, d, w), \"never\" or \"immediately\""
+    )]
+    Malformed(String),
+    /// More than dates can hold.
+    #[error("period '{0}' is longer than dates can hold: write \"never\"")]
+    TooLong(String),
+}
+
+impl Period {
+    /// A period of whole days, as the client's settings give it.
+    #[must_use]
+    pub fn days(days: u32) -> Self {
+        Self { length: Length::Span(TimeDelta::days(i64::from(days))), written: format!("{days}d") }
+    }
+
+    /// A period of whole hours.
+    #[must_use]
+    pub fn hours(hours: u32) -> Self {
+        Self { length: Length::Span(TimeDelta::hours(i64::from(hours))), written: format!("{hours}h") }
+    }
+
+    /// How long it is, for comparing periods with each other.
+    #[must_use]
+    pub fn length(&self) -> Length {
+        self.length
+    }
+
+    /// The moment this period after `start`; `None` when it never comes.
+    #[must_use]
+    pub fn after(&self, start: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match self.length {
+            Length::Immediately => Some(start),
+            Length::Span(span) => start.checked_add_signed(span),
+            Length::Never => None,
+        }
+    }
+}
+
+impl FromStr for Period {
+    type Err = PeriodError;
+
+    fn from_str(text: &str) -> Result<Self, PeriodError> {
+        let written = || text.to_owned();
+        match text {
+            "never" => return Ok(Self { length: Length::Never, written: written() }),
+            "immediately" => return Ok(Self { length: Length::Immediately, written: written() }),
+            _ => {}
+        }
+        let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (digits, unit) = text.split_at(split);
+        if digits.is_empty() {
+            return Err(PeriodError::Malformed(written()));
+        }
+        let zero = digits.bytes().all(|b| b == b'0');
+        let seconds_each: u64 = match unit {
+            _ if zero => return Err(PeriodError::Zero(written())),
+            "min" => 60,
+            "h" => 3_600,
+            "d" => 86_400,
+            "w" => 604_800,
+            "" => return Err(PeriodError::NoUnit(written())),
+            "m" | "mo" | "M" | "y" | "s" => {
+                return Err(PeriodError::Ambiguous(written(), unit.to_owned()));
+            }
+            _ => return Err(PeriodError::Malformed(written())),
+        };
+        let span = digits
+            .parse::<u64>()
+            .ok()
+            .and_then(|count| count.checked_mul(seconds_each))
+            .filter(|seconds| *seconds <= LONGEST_DAYS * 86_400)
+            .and_then(|seconds| i64::try_from(seconds).ok())
+            .and_then(TimeDelta::try_seconds)
+            .ok_or_else(|| PeriodError::TooLong(written()))?;
+        Ok(Self { length: Length::Span(span), written: written() })
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
+impl Serialize for Period {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.written)
+    }
+}
+
+impl<'de> Deserialize<'de> for Period {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Period;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a period such as \"30d\", \"never\" or \"immediately\"")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Period, E> {
+                text.parse().map_err(E::custom)
+            }
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Period, E> {
+                number.to_string().parse().map_err(E::custom)
+            }
+            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Period, E> {
+                number.to_string().parse().map_err(E::custom)
+            }
+        }
+        from.deserialize_any(Visitor)
+    }
+}
+
+impl schemars::JsonSchema for Period {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Period".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "A whole number and a unit (min, h, d, w), \"never\" or \"immediately\".",
+            "pattern": "^(0*[1-9][0-9]*(min|h|d|w)|never|immediately)$"
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn refuses_what_people_read_in_two_ways() {
+        for (text, hint) in [
+            ("30", "30d"),
+            ("0", "zero"),
+            ("0d", "zero"),
+            ("5m", "min"),
+            ("3mo", "ambiguous"),
+            ("1y", "ambiguous"),
+            ("", "no period"),
+            ("d", "no period"),
+            ("-1d", "no period"),
+            ("1.5d", "no period"),
+            (" 1d", "no period"),
+            ("1d ", "no period"),
+            ("Never", "no period"),
+            ("99999999999999999999d", "longer"),
+            ("2500001d", "longer"),
+            ("18446744073709551615w", "longer"),
+        ] {
+            let error = text.parse::<Period>().map(|p| p.to_string()).unwrap_err().to_string();
+            assert!(error.contains(hint), "{text}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn prints_as_written_and_orders_by_length(count in 1u64..2_000_000, unit in 0usize..4) {
+            let unit = ["min", "h", "d", "w"][unit];
+            let text = format!("{count}{unit}");
+            match text.parse::<Period>() {
+                Ok(period) => {
+                    prop_assert_eq!(period.to_string(), text);
+                    prop_assert!(period.length() > Length::Immediately && period.length() < Length::Never);
+                    let start = DateTime::UNIX_EPOCH;
+                    prop_assert!(period.after(start).is_some_and(|end| end > start));
+                }
+                Err(error) => prop_assert_eq!(error, PeriodError::TooLong(text)),
+            }
+        }
+    }
+}

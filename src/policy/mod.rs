@@ -1,0 +1,262 @@
+//! The policy: rules, holds and preferences, resolved from layers; every value remembers its source.
+//!
+//! Reading (`load`) is apart from deciding what the layers mean together (`resolve`, pure).
+
+pub mod selector;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::period::Period;
+use selector::Selector;
+
+/// The layers a policy comes from, lowest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layer {
+    /// What holds when nobody says otherwise.
+    BuiltIn,
+    /// `policy.json` and `policy.d/*.json` in the system folder.
+    System,
+    /// The user's own file, or the one `--policy` names.
+    User,
+    /// What the organisation manages; no user can loosen it.
+    Managed,
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BuiltIn => "built-in",
+            Self::System => "system",
+            Self::User => "user",
+            Self::Managed => "managed",
+        })
+    }
+}
+
+/// Where a value was set: the layer and, where there is one, the file.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct Source {
+    /// The layer.
+    #[serde(rename = "source")]
+    pub layer: Layer,
+    /// The file; absent for built-in values and managed preferences.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+}
+
+/// A value with the place that set it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sourced<T> {
+    /// What is in force.
+    pub value: T,
+    /// Who set it.
+    pub source: Source,
+}
+
+/// Whether a policy acts or only reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// What is due is done.
+    #[default]
+    Enforce,
+    /// What is due is reported and left.
+    Audit,
+}
+
+/// Which clock dates a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AgeBy {
+    /// The newest timestamp in the records.
+    #[default]
+    Record,
+    /// The newest modification time of the transcripts.
+    Mtime,
+    /// The later of the two.
+    Newest,
+}
+
+/// What a sealed file is compressed with before it is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compression {
+    /// Zstandard, level 3.
+    #[default]
+    Zstd,
+    /// Nothing.
+    None,
+}
+
+/// When a run that would delete much stops and asks.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum MassGuard {
+    /// Refuse above both bounds.
+    On {
+        /// The share of a store's sessions, 0 to 1.
+        max_share: f64,
+        /// The number of sessions below which the share does not matter.
+        min_sessions: usize,
+    },
+    /// Never refuse.
+    Off,
+}
+
+impl Default for MassGuard {
+    fn default() -> Self {
+        Self::On { max_share: 0.5, min_sessions: 20 }
+    }
+}
+
+/// A rule: what it selects, and when that is sealed and deleted.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// The name reports and the ledger give; `rule-N` where the file gives none.
+    pub name: String,
+    /// What it applies to.
+    pub selector: Selector,
+    /// Period of rest after which a session is sealed.
+    pub seal_after: Option<Period>,
+    /// Period of rest after which an artifact is deleted.
+    pub delete_after: Option<Period>,
+}
+
+/// The rules of one layer, in order: the first that matches decides, action by action.
+#[derive(Debug, Clone)]
+pub struct RuleLayer {
+    /// Which layer.
+    pub source: Source,
+    /// Its rules in the order of the file.
+    pub rules: Vec<Rule>,
+}
+
+/// A recorded exception: nothing it covers is changed or removed.
+#[derive(Debug, Clone)]
+pub struct Hold {
+    /// Its name.
+    pub name: String,
+    /// What it covers.
+    pub selector: Selector,
+    /// Why it was placed.
+    pub reason: String,
+    /// When it ends, if it does.
+    pub until: Option<DateTime<Utc>>,
+    /// Who placed it.
+    pub source: Source,
+}
+
+impl Hold {
+    /// Whether the hold is in force at a moment.
+    #[must_use]
+    pub fn is_active(&self, now: DateTime<Utc>) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
+/// Rules that share an authority, with the settings that may delay *them*.
+///
+/// Where a managed layer has rules there are two mandates, and the stronger verdict of the two
+/// is carried out; so nothing a user sets can delay what the managed one demands.
+#[derive(Debug, Clone)]
+pub struct Mandate {
+    /// Whether it acts or only reports.
+    pub mode: Sourced<Mode>,
+    /// The layers whose rules it holds; across them the earliest due date wins.
+    pub layers: Vec<RuleLayer>,
+    /// The holds that bind it.
+    pub holds: Vec<Hold>,
+    /// Nothing younger is deleted or pruned, whatever the rules say.
+    pub keep_at_least: Option<Sourced<Period>>,
+    /// A session with a file touched within this period counts as live.
+    pub quiet: Sourced<Period>,
+    /// Which clock dates its sessions.
+    pub age_by: Sourced<AgeBy>,
+    /// When it refuses to delete much at once.
+    pub guard: Sourced<MassGuard>,
+    /// Whether the mass guard passes once the same policy has reported the same a day ago.
+    pub guard_has_grace: bool,
+}
+
+/// How the ledger is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerPolicy {
+    /// How long segments are kept.
+    pub keep: Period,
+    /// What a line is written for.
+    pub detail: Detail,
+    /// How paths and ids are written.
+    pub names: Names,
+}
+
+impl Default for LedgerPolicy {
+    fn default() -> Self {
+        Self { keep: Period::days(400), detail: Detail::default(), names: Names::default() }
+    }
+}
+
+/// What the ledger writes a line for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Detail {
+    /// A line for the intent and one for the outcome of each session.
+    #[default]
+    Sessions,
+    /// Also one for each file.
+    Files,
+}
+
+/// How the ledger writes paths and ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Names {
+    /// As they are.
+    #[default]
+    Plain,
+    /// As keyed hashes.
+    Keyed,
+}
+
+/// The resolved policy of one user on one machine.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// SHA-256 (hex) over what the layers say; the same layers give the same digest.
+    pub digest: String,
+    /// The files and preferences that took part, lowest first.
+    pub sources: Vec<Source>,
+    /// One mandate, or two where a managed layer has rules.
+    pub mandates: Vec<Mandate>,
+    /// Why the built-in rule deletes nothing, where the client's own settings cannot be read.
+    pub suspended: Option<String>,
+    /// age recipients of all layers, as written.
+    pub recipients: Vec<Sourced<String>>,
+    /// Compression of sealed files.
+    pub compression: Sourced<Compression>,
+    /// Folders that are stores though nothing marks them as such.
+    pub extra_stores: Vec<Sourced<PathBuf>>,
+    /// Folders that are not looked at.
+    pub excluded_stores: Vec<Sourced<PathBuf>>,
+    /// How the ledger is kept.
+    pub ledger: Sourced<LedgerPolicy>,
+    /// Whether users' own holds bind the managed rules.
+    pub user_holds: Sourced<bool>,
+    /// What was wrong with a layer that was dropped, and other things worth telling; a run that
+    /// has any ends with exit 1.
+    pub complaints: Vec<String>,
+}
+
+impl Policy {
+    /// The mode a report names: audit only if every mandate is.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        if self.mandates.iter().all(|mandate| mandate.mode.value == Mode::Audit) {
+            Mode::Audit
+        } else {
+            Mode::Enforce
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What a rule or a hold applies to: projects, kinds, sessions; all that are given must match.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use globset::{GlobBuilder, GlobMatcher};
+
+use crate::catalogue::{Kind, SessionId};
+
+/// A compiled selector; without any part it selects everything.
+#[derive(Debug, Clone, Default)]
+pub struct Selector {
+    /// Globs over the whole real path of a project.
+    pub projects: Option<Vec<ProjectGlob>>,
+    /// Kinds of artifact.
+    pub kinds: Option<BTreeSet<Kind>>,
+    /// Sessions by full id.
+    pub sessions: Option<BTreeSet<SessionId>>,
+}
+
+/// A glob over project paths; `*` stops at `/`, `X/**` also matches `X`.
+#[derive(Debug, Clone)]
+pub struct ProjectGlob {
+    written: String,
+    matchers: Vec<GlobMatcher>,
+}
+
+/// A pattern that is no glob.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{pattern}' is no project glob: {reason}")]
+pub struct BadGlob {
+    /// The pattern as written.
+    pub pattern: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl ProjectGlob {
+    /// Compiles a glob; `~/` at its start is `home`.
+    ///
+    /// # Errors
+    /// When the pattern is no glob, or neither absolute nor below `~/`.
+    pub fn new(written: &str, home: &Path, ignore_case: bool) -> Result<Self, BadGlob> {
+        let bad = |reason: &str| BadGlob { pattern: written.to_owned(), reason: reason.to_owned() };
+        let whole = match written.strip_prefix("~/") {
+            Some(rest) => format!("{}/{rest}", globset::escape(&home.to_string_lossy())),
+            None if written == "~" => globset::escape(&home.to_string_lossy()),
+            None => written.to_owned(),
+        };
+        let anchored = whole.starts_with(['/', '*', '\\']) || whole.get(1..2) == Some(":");
+        if !anchored {
+            return Err(bad("it is matched against whole paths, so it must begin with '/', '~/' or '*'"));
+        }
+        let compile = |pattern: &str| {
+            GlobBuilder::new(pattern)
+                .literal_separator(true)
+                .case_insensitive(ignore_case)
+                .build()
+                .map(|glob| glob.compile_matcher())
+                .map_err(|error| bad(&error.kind().to_string()))
+        };
+        let mut matchers = vec![compile(&whole)?];
+        if let Some(parent) = whole.strip_suffix("/**").filter(|parent| !parent.is_empty()) {
+            matchers.push(compile(parent)?);
+        }
+        Ok(Self { written: written.to_owned(), matchers })
+    }
+
+    /// The glob as it was written.
+    #[must_use]
+    pub fn written(&self) -> &str {
+        &self.written
+    }
+
+    /// Whether a project path matches.
+    #[must_use]
+    pub fn matches(&self, project: &str) -> bool {
+        let project = match project.trim_end_matches('/') {
+            "" => project,
+            trimmed => trimmed,
+        };
+        self.matchers.iter().any(|matcher| matcher.is_match(project))
+    }
+}
+
+impl Selector {
+    /// Whether a *rule* with this selector applies; an unknown project matches no glob.
+    #[must_use]
+    pub fn selects(&self, kind: Kind, project: Option<&str>, session: Option<SessionId>) -> bool {
+        self.fits_kind(kind)
+            && self.fits_session(session)
+            && self.projects.as_ref().is_none_or(|globs| {
+                project.is_some_and(|project| globs.iter().any(|glob| glob.matches(project)))
+            })
+    }
+
+    /// Whether a *hold* with this selector covers; it is tested against every project path
+    /// found, a worktree counts as its repository too, and unknown projects are covered.
+    #[must_use]
+    pub fn covers<'a>(
+        &self,
+        kind: Kind,
+        mut projects: impl Iterator<Item = &'a str>,
+        project_unknown: bool,
+        session: Option<SessionId>,
+    ) -> bool {
+        self.fits_kind(kind)
+            && self.fits_session(session)
+            && self.projects.as_ref().is_none_or(|globs| {
+                project_unknown
+                    || projects.any(|project| {
+                        globs.iter().any(|glob| {
+                            glob.matches(project)
+                                || repository_of_worktree(project)
+                                    .is_some_and(|repository| glob.matches(repository))
+                        })
+                    })
+            })
+    }
+
+    fn fits_kind(&self, kind: Kind) -> bool {
+        self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind))
+    }
+
+    fn fits_session(&self, session: Option<SessionId>) -> bool {
+        self.sessions.as_ref().is_none_or(|ids| session.is_some_and(|id| ids.contains(&id)))
+    }
+}
+
+/// The repository a worktree of the client belongs to: what lies above `.claude/worktrees/`.
+#[must_use]
+pub fn repository_of_worktree(project: &str) -> Option<&str> {
+    ["/.claude/worktrees/", "\\.claude\\worktrees\\"]
+        .iter()
+        .filter_map(|mark| project.find(mark))
+        .min()
+        .and_then(|at| project.get(..at))
+        .filter(|repository| !repository.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn glob(pattern: &str) -> ProjectGlob {
+        ProjectGlob::new(pattern, Path::new("/home/a[b]"), false).unwrap()
+    }
+
+    #[test]
+    fn a_star_stops_at_a_slash_and_two_stars_include_the_folder() {
+        assert!(glob("/work/*").matches("/work/acme"));
+        assert!(!glob("/work/*").matches("/work/acme/app"));
+        assert!(!glob("/work/*").matches("/work"));
+        for project in ["/work/acme", "/work/acme/", "/work/acme/app", "/work/acme/a/b"] {
+            assert!(glob("/work/acme/**").matches(project), "{project}");
+        }
+        assert!(!glob("/work/acme/**").matches("/work/acme2"));
+        assert!(glob("~/src/**").matches("/home/a[b]/src/x"));
+        assert!(glob("~/src").matches("/home/a[b]/src"));
+        assert!(!glob("/Work/**").matches("/work/x"));
+        assert!(ProjectGlob::new("/Work/**", Path::new("/"), true).unwrap().matches("/work/X"));
+    }
+
+    #[test]
+    fn a_relative_or_broken_glob_is_an_error() {
+        for pattern in ["work/**", "", "acme", "/work/[a"] {
+            assert!(ProjectGlob::new(pattern, Path::new("/"), false).is_err(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_worktree_is_held_with_its_repository() {
+        let selector = Selector { projects: Some(vec![glob("/work/acme")]), ..Selector::default() };
+        let tree = "/work/acme/.claude/worktrees/wt1";
+        assert!(selector.covers(Kind::Transcript, [tree].into_iter(), false, None));
+        assert!(!selector.selects(Kind::Transcript, Some(tree), None));
+        assert!(selector.covers(Kind::Transcript, std::iter::empty(), true, None));
+        assert!(!selector.selects(Kind::Transcript, None, None));
+    }
+}
