@@ -230,6 +230,13 @@ pub struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// One more argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
     /// Sets a variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
@@ -291,6 +298,25 @@ impl Run<'_> {
     pub fn on_terminal(self, typed: &str) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/terminal.py");
         self.stdin(typed).through(["python3", script])
+    }
+
+    /// Runs it where a folder lies over `/etc/ccretain`; see [`has_namespaces`].
+    #[must_use]
+    pub fn with_system_folder(self, folder: &Path) -> Self {
+        let script = r#"set -e; folder=$1; shift
+            mkdir -p "$folder/etc/ccretain"; cp "$folder"/*.json "$folder/etc/ccretain/"
+            [ ! -d "$folder/policy.d" ] || cp -r "$folder/policy.d" "$folder/etc/ccretain/"
+            mount -t overlay overlay -o "lowerdir=$folder/etc:/etc" /etc
+            exec "$@""#;
+        self.through([
+            OsStr::new("unshare"),
+            OsStr::new("--mount"),
+            OsStr::new("sh"),
+            OsStr::new("-c"),
+            OsStr::new(script),
+            OsStr::new("sh"),
+            folder.as_os_str(),
+        ])
     }
 
     /// The command to start, with the environment of the sandbox and nothing else.

@@ -38,6 +38,17 @@ pub fn age(path: &Path, age: Duration) {
     file.set_modified(time).expect("its modification time");
 }
 
+fn times(old: Duration) -> rustix::fs::Timestamps {
+    let time = rustix::fs::Timespec { tv_sec: (Utc::now() - old).timestamp(), tv_nsec: 0 };
+    rustix::fs::Timestamps { last_access: time, last_modification: time }
+}
+
+/// Sets the modification time of a link itself.
+pub fn age_link(path: &Path, old: Duration) {
+    use rustix::fs::{AtFlags, CWD, utimensat};
+    utimensat(CWD, path, &times(old), AtFlags::SYMLINK_NOFOLLOW).expect("its modification time");
+}
+
 /// Writes a file with its folders, so long ago.
 pub fn put(path: &Path, content: impl AsRef<[u8]>, old: Duration) {
     fs::create_dir_all(path.parent().expect("a folder")).expect("the folders");
@@ -215,6 +226,7 @@ impl StoreBuilder {
         let file = openat(&folder, "leaf.txt", OFlags::CREATE | OFlags::WRONLY, Mode::from_raw_mode(0o600))
             .expect("a leaf");
         rustix::io::write(&file, CONTENT.as_bytes()).expect("its content");
+        rustix::fs::futimens(&file, &times(Duration::days(40))).expect("its modification time");
     }
 }
 
