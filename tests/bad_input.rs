@@ -38,7 +38,8 @@ fn a_broken_policy() {
 
 #[test]
 fn a_typo_is_named_with_its_place_and_the_nearest_key() {
-    let said = refused("{\n  \"version\": 1,\n  \"rules\": [\n    { \"name\": \"x\", \"deletAfter\": \"30d\" } ] }");
+    let said =
+        refused("{\n  \"version\": 1,\n  \"rules\": [\n    { \"name\": \"x\", \"deletAfter\": \"30d\" } ] }");
     assert!(said.contains("deleteAfter"), "the nearest key is missing: {said}");
     assert!(said.contains('4'), "the line is missing: {said}");
     let said = refused(r#"{"version": 1, "keepAtLest": "1d"}"#);
@@ -53,8 +54,23 @@ fn another_version_of_the_format() {
 
 #[test]
 fn periods_that_are_none() {
-    for period in ["30", "0", "30m", "1mo", "1y", "-1d", "1.5d", "30 d", "", "1d12h", "d", "soon", "999999999999999999999d"] {
-        let said = refused(&format!(r#"{{"version": 1, "rules": [{{"name": "x", "deleteAfter": "{period}"}}]}}"#));
+    for period in [
+        "30",
+        "0",
+        "30m",
+        "1mo",
+        "1y",
+        "-1d",
+        "1.5d",
+        "30 d",
+        "",
+        "1d12h",
+        "d",
+        "soon",
+        "999999999999999999999d",
+    ] {
+        let said =
+            refused(&format!(r#"{{"version": 1, "rules": [{{"name": "x", "deleteAfter": "{period}"}}]}}"#));
         assert!(said.contains("period") || said.contains("deleteAfter"), "{period}: {said}");
     }
     refused(r#"{"version": 1, "rules": [{"name": "x", "deleteAfter": 30}]}"#);
@@ -81,9 +97,15 @@ fn contradictions() {
                "rules": [{"name": "x", "sealAfter": "30d", "deleteAfter": "30d"}]}"#,
             "sealAfter",
         ),
-        (r#"{"version": 1, "rules": [{"name": "x", "deleteAfter": "7d"}, {"name": "x", "deleteAfter": "8d"}]}"#, "x"),
+        (
+            r#"{"version": 1, "rules": [{"name": "x", "deleteAfter": "7d"}, {"name": "x", "deleteAfter": "8d"}]}"#,
+            "x",
+        ),
         (r#"{"version": 1, "rules": [{"name": "idle"}]}"#, "idle"),
-        (r#"{"version": 1, "rules": [{"name": "x", "kinds": ["transcrpt"], "deleteAfter": "7d"}]}"#, "transcript"),
+        (
+            r#"{"version": 1, "rules": [{"name": "x", "kinds": ["transcrpt"], "deleteAfter": "7d"}]}"#,
+            "transcript",
+        ),
         (r#"{"version": 1, "rules": [{"name": "x", "projects": ["/a/[b"], "deleteAfter": "7d"}]}"#, "["),
         (r#"{"version": 1, "rules": [{"name": "x", "sessions": ["short"], "deleteAfter": "7d"}]}"#, "short"),
         (
@@ -398,7 +420,12 @@ fn three_thousand_levels() {
     if output.code == Some(0) {
         assert!(!store.has(format!("uploads/{}", session.id())), "{output}");
     }
-    std::process::Command::new("rm").arg("-rf").arg(store.path("uploads")).arg(store.path("nobody-knows-this")).status().unwrap();
+    std::process::Command::new("rm")
+        .arg("-rf")
+        .arg(store.path("uploads"))
+        .arg(store.path("nobody-knows-this"))
+        .status()
+        .unwrap();
 }
 
 #[test]
@@ -413,7 +440,11 @@ fn names_that_are_no_utf_8() {
     let unknown = store.path(name);
     put(&unknown, CONTENT, days(400));
     let folder = store.path("projects").join(OsStr::from_bytes(b"-work-\xff"));
-    put(&folder.join(format!("{}.jsonl", id(3))), fs::read(store.session(3).aged(days(40)).write().transcript).unwrap(), days(40));
+    put(
+        &folder.join(format!("{}.jsonl", id(3))),
+        fs::read(store.session(3).aged(days(40)).write().transcript).unwrap(),
+        days(40),
+    );
     let output = sandbox.enforce();
     output.exits(0);
     output.json();
@@ -429,7 +460,11 @@ fn names_that_would_command_a_terminal_are_escaped() {
     let session = store.session(1).aged(days(40)).cwd("/work/\u{1b}]0;owned\u{7}\u{202e}x").write();
     store.session(2).aged(days(1)).write();
     put(&store.path(format!("uploads/{}/\u{1b}[2J.txt", session.id())), "x", days(40));
-    for output in [sandbox.run(["-v", "enforce", "-n"]), sandbox.run(["status"]), sandbox.run(["explain", session.id()])] {
+    for output in [
+        sandbox.run(["-v", "enforce", "-n"]),
+        sandbox.run(["status"]),
+        sandbox.run(["explain", session.id()]),
+    ] {
         assert!(output.code == Some(0), "{output}");
         output.never_says("\u{1b}]0").never_says("\u{1b}[2J").never_says("\u{202e}");
     }

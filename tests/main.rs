@@ -15,5 +15,13 @@
 )]
 
 mod architecture;
+mod bad_input;
+mod commands;
 mod common;
+mod dates;
+mod enforce;
+mod guards;
 mod harness;
+mod lines;
+mod managed;
+mod protects;

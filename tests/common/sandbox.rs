@@ -142,7 +142,7 @@ impl Sandbox {
         set("CCRETAIN_CONFIG_DIR", &self.config());
         set("TZ", Path::new("UTC"));
         set("PATH", Path::new("/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"));
-        Run { sandbox: self, arguments, variables, wrapper: Vec::new(), stdin: None, program: program() }
+        Run { sandbox: self, arguments, variables, wrapper: shield(), stdin: None, program: program() }
     }
 
     /// Runs the program with arguments.
@@ -289,6 +289,8 @@ impl Run<'_> {
             fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("its mode");
         }
         self.program = copy;
+        // The shield needs privileges, and that account has no client.
+        self.wrapper.clear();
         let id = NOBODY.to_string();
         self.through(["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"])
     }
@@ -366,6 +368,38 @@ impl Run<'_> {
         };
         Output { command: shown, code: status.code(), stdout: read(&stdout), stderr: read(&stderr) }
     }
+}
+
+/// What keeps the program from the real temp tree of whoever runs the suite.
+///
+/// `/tmp/claude-<uid>` is a store wherever `TMPDIR` points. Where there is one, an empty folder is laid over it in a
+/// namespace of the run's own; where that cannot be done, nothing is run at all.
+fn shield() -> Vec<OsString> {
+    let real = PathBuf::from(format!("/tmp/claude-{}", rustix::process::getuid().as_raw()));
+    if !real.exists() {
+        return Vec::new();
+    }
+    let script = r#"mount -t tmpfs -o mode=700 tmpfs "$1" && shift && exec "$@""#;
+    let how: &[&str] = if is_root() { &["--mount"] } else { &["--user", "--map-root-user", "--mount"] };
+    let mut words: Vec<OsString> = vec!["unshare".into()];
+    words.extend(how.iter().map(Into::into));
+    words.extend(["sh", "-c"].map(OsString::from));
+    let back = if is_root() {
+        script.to_owned()
+    } else {
+        // In a namespace within, the account is itself again.
+        let id = rustix::process::getuid().as_raw();
+        let group = rustix::process::getgid().as_raw();
+        script.replace("exec ", &format!("exec unshare --user --map-user={id} --map-group={group} "))
+    };
+    words.extend([back.into(), "sh".into(), real.clone().into_os_string()]);
+    let works = Command::new(&words[0]).args(&words[1..]).arg("true").stderr(Stdio::null()).status();
+    assert!(
+        works.is_ok_and(|status| status.success()),
+        "{} exists and cannot be hidden from the program: the tests are not run, so that they cannot reach it",
+        real.display()
+    );
+    words
 }
 
 /// The program under test.
