@@ -2,7 +2,11 @@
 //!
 //! Reading (`load`) is apart from deciding what the layers mean together (`resolve`, pure).
 
+pub mod keys;
+pub mod parse;
+pub mod recipient;
 pub mod selector;
+pub mod settings;
 
 use std::fmt;
 use std::path::PathBuf;
