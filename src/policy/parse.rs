@@ -7,14 +7,18 @@ use serde::de::DeserializeOwned;
 
 /// What is wrong with a text, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}, column {column}: {message}")]
+#[error("{}{message}", place(*.line, *.column))]
 pub struct SyntaxError {
-    /// Line, from 1.
+    /// Line, from 1; 0 where the source has no lines.
     pub line: usize,
     /// Column in bytes, from 1 as far as it is known.
     pub column: usize,
     /// What is wrong, with the nearest name where one is near.
     pub message: String,
+}
+
+fn place(line: usize, column: usize) -> String {
+    if line == 0 { String::new() } else { format!("line {line}, column {column}: ") }
 }
 
 /// Reads one JSON document; a byte order mark is skipped, and only white space may follow.
