@@ -2,6 +2,7 @@
 //!
 //! Reading (`load`) is apart from deciding what the layers mean together (`resolve`, pure).
 
+pub mod claude;
 pub mod compile;
 pub mod holds;
 pub mod keys;
