@@ -20,6 +20,14 @@ pub struct Globs<'a> {
     pub ignore_case: bool,
 }
 
+impl<'a> Globs<'a> {
+    /// The home and the platform of the environment.
+    #[must_use]
+    pub fn new(env: &'a crate::environment::Environment) -> Self {
+        Self { home: &env.user.home, ignore_case: env.platform.ignores_case() }
+    }
+}
+
 /// Why a layer, or layers together, cannot be a policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

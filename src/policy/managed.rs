@@ -36,7 +36,7 @@ pub fn read(root: &Path, user: &str, owner: u32) -> Result<Vec<RawLayer>, LoadEr
 }
 
 /// Reads settings from a property list, binary or XML.
-fn from_plist(bytes: &[u8]) -> Result<super::settings::Settings, SyntaxError> {
+pub(super) fn from_plist(bytes: &[u8]) -> Result<super::settings::Settings, SyntaxError> {
     let bad = |message: String| SyntaxError { line: 0, column: 0, message };
     let list: plist::Value =
         plist::from_bytes(bytes).map_err(|error| bad(format!("it is no property list: {error}")))?;

@@ -2,6 +2,7 @@
 //!
 //! Reading (`load`) is apart from deciding what the layers mean together (`resolve`, pure).
 
+pub mod check;
 pub mod claude;
 pub mod compile;
 pub mod holds;
@@ -13,6 +14,7 @@ pub mod recipient;
 pub mod resolve;
 pub mod selector;
 pub mod settings;
+pub mod show;
 mod trusted;
 
 use std::fmt;
@@ -268,6 +270,23 @@ pub struct Policy {
     pub complaints: Vec<String>,
     /// What is worth telling and no failure: holds that do not bind, for instance.
     pub notes: Vec<String>,
+    /// What the layers that take part say, lowest first: for `policy show`.
+    pub said: Vec<load::RawLayer>,
+}
+
+/// Reads and resolves the policy of the environment's user; `named` is the file of `--policy`.
+///
+/// # Errors
+/// A layer that cannot be read, is not trusted or contradicts itself; see
+/// [`resolve::resolve`] for what a user's layer may do wrong.
+pub fn of(
+    env: &crate::environment::Environment,
+    places: &load::Places,
+    named: Option<&std::path::Path>,
+) -> Result<Policy, resolve::PolicyError> {
+    let client = claude::read(&claude::ClientPlaces::new(env), &[]);
+    let context = resolve::Context { globs: compile::Globs::new(env), built_in: client.built_in() };
+    resolve::resolve(load::load(places, named)?, &context)
 }
 
 impl Policy {

@@ -463,6 +463,7 @@ impl<'a> Draft<'a> {
             user_holds,
             complaints: self.complaints,
             notes: self.notes,
+            said: self.layers.into_iter().map(|(layer, _)| layer).collect(),
         }
     }
 
