@@ -25,3 +25,4 @@ mod harness;
 mod lines;
 mod managed;
 mod protects;
+mod real_client;

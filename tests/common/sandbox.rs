@@ -244,13 +244,6 @@ impl Run<'_> {
         self
     }
 
-    /// Removes a variable.
-    #[must_use]
-    pub fn no_env(mut self, name: &str) -> Self {
-        self.variables.remove(OsStr::new(name));
-        self
-    }
-
     /// Gives it something to read.
     #[must_use]
     pub fn stdin(mut self, text: impl AsRef<[u8]>) -> Self {
@@ -339,7 +332,6 @@ impl Run<'_> {
 
     /// Runs it to its end.
     #[track_caller]
-    #[must_use]
     pub fn run(self) -> Output {
         let [stdout, stderr] = ["stdout", "stderr"]
             .map(|name| tempfile::Builder::new().prefix(name).tempfile().expect("a file"));

@@ -100,7 +100,6 @@ impl StoreBuilder {
             store: self.clone(),
             id: id(number),
             cwd: "/work/acme".to_owned(),
-            folder: None,
             first: None,
             last: Duration::zero(),
             mtime: None,
@@ -260,7 +259,6 @@ pub struct SessionBuilder {
     store: StoreBuilder,
     id: String,
     cwd: String,
-    folder: Option<String>,
     first: Option<Duration>,
     last: Duration,
     mtime: Option<Duration>,
@@ -296,13 +294,6 @@ impl SessionBuilder {
     #[must_use]
     pub fn cwd(mut self, cwd: &str) -> Self {
         cwd.clone_into(&mut self.cwd);
-        self
-    }
-
-    /// The name of its project folder where it is not the encoded working folder.
-    #[must_use]
-    pub fn folder(mut self, folder: &str) -> Self {
-        self.folder = Some(folder.to_owned());
         self
     }
 
@@ -351,7 +342,7 @@ impl SessionBuilder {
 
     /// Writes the transcript.
     pub fn write(self) -> Session {
-        let folder = self.folder.clone().unwrap_or_else(|| encode(&self.cwd));
+        let folder = encode(&self.cwd);
         let name = self.name.clone().unwrap_or_else(|| format!("{}.jsonl", self.id));
         let project = self.store.path("projects").join(&folder);
         let mtime = self.mtime.unwrap_or(self.last);
