@@ -15,4 +15,5 @@ pub mod period;
 pub mod plan;
 pub mod platform;
 pub mod policy;
+pub mod report;
 pub mod state;
