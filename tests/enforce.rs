@@ -49,7 +49,7 @@ fn without_a_terminal_consent_must_be_said() {
 
 #[test]
 fn on_a_terminal_it_asks_before_the_first_change() {
-    for (answer, code, there) in [("n\n", 4, true), ("\n", 4, true), ("y\n", 0, false)] {
+    for (answer, code, there) in [("n\n", 4, true), ("\n", 4, true), ("yes\n", 0, false)] {
         let sandbox = Sandbox::new();
         let old = sandbox.store().session(1).aged(days(40)).write();
         sandbox.store().session(2).aged(days(1)).write();
@@ -93,6 +93,8 @@ fn a_dry_run_says_what_a_run_then_does() {
     }
     store.put("plans/old.md", "plan", days(40));
     store.put("nobody-knows.bin", "x", days(40));
+    // What the program itself keeps in a store is counted as kept; the first run makes it.
+    sandbox.run(["enforce", "--dry-run"]).exits(0);
     let promised = sandbox.run(["enforce", "--dry-run", "--json"]);
     let done = sandbox.enforce();
     promised.exits(0).quietly();
@@ -234,9 +236,10 @@ fn the_document_has_the_keys_of_the_contract() {
     ] {
         assert!(json["summary"][key].is_u64(), "summary.{key} is no count in {json}");
     }
-    let items = json["items"].as_array().unwrap();
+    let all = json["items"].as_array().unwrap();
+    let items: Vec<&Value> = all.iter().filter(|item| item["kind"] != "ccretain").collect();
     assert_eq!(items.len(), 2, "{json}");
-    for item in items {
+    for item in &items {
         for key in [
             "store",
             "path",
