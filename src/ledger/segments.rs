@@ -56,14 +56,13 @@ pub(super) fn closed(dir: &Path) -> Result<Vec<PathBuf>, LedgerError> {
 /// again under its new name and counted once.
 pub(super) fn open_all(dir: &Path) -> Result<Vec<Segment>, LedgerError> {
     let active = dir.join(ACTIVE);
-    let active = file::open_existing(&active)?.map(|file| Segment { path: active, file, active: true });
+    let active = file::open_for_reading(&active)?.map(|file| Segment { path: active, file, active: true });
     let mut segments = Vec::new();
     for path in closed(dir)? {
-        let Some(file) = file::open_existing(&path)? else { continue };
-        if let Some(active) = &active {
-            if same_file(&file, &active.file).at("look at", &path)? {
-                continue;
-            }
+        let Some(file) = file::open_for_reading(&path)? else { continue };
+        let again = active.as_ref().map_or(Ok(false), |active| same_file(&file, &active.file));
+        if again.at("look at", &path)? {
+            continue;
         }
         segments.push(Segment { path, file, active: false });
     }

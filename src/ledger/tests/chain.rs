@@ -49,6 +49,16 @@ fn a_line_is_what_the_documents_say() {
 }
 
 #[test]
+fn an_entry_can_be_sent_to_the_parent() {
+    let mut entry = intent("s");
+    entry.failed = vec![Failure { path: "p".into(), error: "e".into() }];
+    entry.counts = vec![("b".into(), 1), ("a".into(), 2)];
+    entry.head = Some(Head::genesis());
+    let sent = serde_json::to_string(&entry).unwrap();
+    assert_eq!(serde_json::from_str::<Entry<'_>>(&sent).unwrap(), entry);
+}
+
+#[test]
 fn keyed_names_show_no_path_and_no_id() {
     let mut bench = Bench::new();
     bench.policy.names = policy::Names::Keyed;
