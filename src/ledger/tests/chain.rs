@@ -130,6 +130,25 @@ fn old_segments_expire_and_the_chain_says_so() {
 }
 
 #[test]
+fn a_crash_while_dropping_segments_is_no_gap() {
+    let mut bench = Bench::sized(1_000);
+    bench.run(0, 20);
+    let closed = bench.closed();
+    let kept: Vec<_> = closed.iter().map(|path| (path, fs_err::read(path).unwrap())).collect();
+    bench.policy.keep = "1d".parse::<Period>().unwrap();
+    bench.run(2 * 24 * 60, 0);
+    assert!(closed.iter().all(|path| !path.exists()));
+    for (path, bytes) in &kept[2..] {
+        write(path, bytes);
+    }
+    let found = bench.verify();
+    assert!(found.is_sound() && found.first > Some(1), "{found:?}");
+    bench.run(2 * 24 * 60 + 1, 0);
+    assert!(bench.verify().is_sound());
+    assert!(closed.iter().all(|path| !path.exists()));
+}
+
+#[test]
 fn a_clock_that_is_not_proven_drops_nothing_and_is_not_seen() {
     let mut bench = Bench::sized(1_000);
     bench.policy.keep = "1d".parse::<Period>().unwrap();

@@ -156,4 +156,5 @@ fn a_head_that_expired_is_known_as_such() {
     bench.run(2, 0);
     let found = verify(bench.dir(), Some(&last_dropped.sha256)).unwrap();
     assert!(found.is_sound(), "{found:?}");
+    assert_eq!(found.given, Some(Given::Expired));
 }
