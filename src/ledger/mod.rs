@@ -201,6 +201,7 @@ impl Ledger {
         let exists = active.symlink_metadata().is_ok();
         let (opened, head, tail) = if exists {
             let opened = file::open_checked(&options(), &active)?;
+            upkeep::undo_half_rotation(dir, &opened)?;
             let tail = tail::read(&opened).at("read", &active)?;
             let head = match &tail.head {
                 Some(head) => head.clone(),

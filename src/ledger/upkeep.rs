@@ -55,10 +55,14 @@ impl Ledger {
         };
         let (file, head) = new_segment(&self.dir, &batch, &self.head)?;
         let length = file.metadata().at("look at", &fresh)?.len();
-        file::rename_own(&active, &closed)?;
+        // The second name comes first, so that a reader always finds an active segment; a file
+        // system without hard links has a moment in which there is none.
+        if std::fs::hard_link(&active, &closed).is_err() {
+            file::rename_own(&active, &closed)?;
+        }
         if let Err(error) = file::rename_own(&fresh, &active) {
-            // Records go on into the open file, so it needs its name back.
-            self.poisoned = file::rename_own(&closed, &active).is_err();
+            // Records go on into the open file, so it needs its one name back.
+            self.poisoned = file::rename_own(&closed, &active).is_err() || file::remove_own(&closed).is_err();
             return Err(error);
         }
         (self.file, self.head, self.length) = (file, head, length);
@@ -101,6 +105,16 @@ impl Ledger {
         }
         Ok(file::sync_dir(&self.dir)?)
     }
+}
+
+/// Takes back the second name that a rotation left when it was cut off half-way.
+pub(super) fn undo_half_rotation(dir: &Path, active: &File) -> Result<(), LedgerError> {
+    let Some(path) = segments::closed(dir)?.pop() else { return Ok(()) };
+    let Some(closed) = file::open_for_reading(&path)? else { return Ok(()) };
+    if segments::same_file(&closed, active).at("look at", &path)? {
+        file::remove_own(&path).at("remove", &path)?;
+    }
+    Ok(())
 }
 
 /// Writes a segment with its first record, complete and on disk, under its provisional name.

@@ -224,18 +224,28 @@ fn any_cut_is_mended() {
 
 #[test]
 fn a_crash_while_rotating_is_mended() {
-    // After the new segment was written, and after the old one was renamed.
-    for renamed in [false, true] {
+    // After the new segment was written; after the old one got its second name; and, where there
+    // are no hard links, after it was renamed.
+    for step in 0..3 {
         let bench = Bench::new();
         let head = bench.run(0, 3);
         write(&bench.dir().join(segments::FRESH), b"anything");
-        if renamed {
-            file::rename_own(&bench.active(), &bench.dir().join(segments::closed_name(head.seq))).unwrap();
-            assert_eq!(bench.verify().broken.unwrap().fault, Fault::NoActive);
+        let closed = bench.dir().join(segments::closed_name(head.seq));
+        match step {
+            0 => {}
+            1 => {
+                std::fs::hard_link(bench.active(), &closed).unwrap();
+                assert!(bench.verify().is_sound());
+            }
+            _ => {
+                file::rename_own(&bench.active(), &closed).unwrap();
+                assert_eq!(bench.verify().broken.unwrap().fault, Fault::NoActive);
+            }
         }
         bench.run(1, 1);
         let found = verify(bench.dir(), Some(&head.sha256)).unwrap();
         assert!(found.is_sound(), "{found:?}");
         assert!(!bench.dir().join(segments::FRESH).exists());
+        assert_eq!(closed.exists(), step == 2);
     }
 }
