@@ -169,6 +169,26 @@ fn a_clock_that_is_not_proven_drops_nothing_and_is_not_seen() {
 }
 
 #[test]
+fn a_clock_that_is_not_proven_dates_no_segment() {
+    let mut bench = Bench::sized(1_000);
+    bench.policy.keep = "1d".parse::<Period>().unwrap();
+    let year = 365 * 24 * 60;
+    bench.run(year, 2);
+    // The last record of the segment says that it is a year older than it is.
+    let mut wrong = bench.try_open(0, Clock::Unproven).unwrap();
+    for _ in 0..5 {
+        wrong.append(&[intent("s")], at(0)).unwrap();
+    }
+    drop(wrong);
+    let closed = bench.closed();
+    assert!(!closed.is_empty());
+    bench.run(year + 1, 0);
+    assert!(bench.closed().starts_with(&closed));
+    bench.run(year + 2 * 24 * 60, 0);
+    assert!(!bench.closed().contains(&closed[0]));
+}
+
+#[test]
 fn a_torn_line_is_closed_recorded_and_left() {
     for torn in [&b"{\"seq\":99,\"ti"[..], b"{", b"\0\0\0\n\0\0", b"x\n", b"\n", b"\n\n", b"\xff\xfe"] {
         let bench = Bench::new();
