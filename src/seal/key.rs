@@ -45,7 +45,7 @@ pub fn protect(content: &[u8], passphrase: SecretString) -> io::Result<Vec<u8>> 
     protect_with(content, passphrase, WORK)
 }
 
-pub(super) fn protect_with(content: &[u8], passphrase: SecretString, work: u8) -> io::Result<Vec<u8>> {
+fn protect_with(content: &[u8], passphrase: SecretString, work: u8) -> io::Result<Vec<u8>> {
     let mut recipient = age::scrypt::Recipient::new(passphrase);
     recipient.set_work_factor(work);
     let mut protected = Vec::new();
@@ -55,4 +55,10 @@ pub(super) fn protect_with(content: &[u8], passphrase: SecretString, work: u8) -
     encrypting.write_all(content)?;
     encrypting.finish()?;
     Ok(protected)
+}
+
+/// A cheap lock, so that tests are quick.
+#[cfg(test)]
+pub(super) fn protect_with_work(content: &[u8], passphrase: SecretString, work: u8) -> Vec<u8> {
+    protect_with(content, passphrase, work).unwrap()
 }

@@ -62,6 +62,7 @@ pub enum SealError {
 pub struct Sealer {
     recipients: Vec<Box<dyn age::Recipient + Send>>,
     compression: Compression,
+    whole: u64,
     compressor: Compressor<'static>,
     plain: Vec<u8>,
     packed: Vec<u8>,
@@ -79,6 +80,7 @@ impl Sealer {
         Ok(Self {
             recipients: recipients.boxes()?,
             compression,
+            whole: WHOLE,
             compressor,
             plain: Vec::new(),
             packed: Vec::new(),
@@ -97,6 +99,13 @@ impl Sealer {
         self.compression = compression;
     }
 
+    /// Streams files from this size on, so that tests need no large ones.
+    #[cfg(test)]
+    pub(super) fn streaming_above(mut self, whole: u64) -> Self {
+        self.whole = whole;
+        self
+    }
+
     /// Seals a file of `len` bytes: reads it to its end, writes the sealed file, flushes the writer
     /// (not the disk).
     ///
@@ -111,7 +120,7 @@ impl Sealer {
         // A header of its own for each file, so that no two files share a key.
         let recipients = self.recipients.iter().map(|one| &**one as &dyn age::Recipient);
         let encryptor = age::Encryptor::with_recipients(recipients).map_err(encrypt_error)?;
-        if len <= WHOLE {
+        if len <= self.whole {
             read_whole(source, len, &mut self.plain)?;
             let payload = match self.compression {
                 Compression::None => &self.plain,
