@@ -197,9 +197,11 @@ impl Identities {
 /// Any reason why the file gives no keys; a plugin's key, whose recipient only the plugin knows.
 pub fn recipients_of(content: &[u8], path: &Path, ask: &Arc<dyn Ask>) -> Result<Vec<String>, IdentityError> {
     match parse(content, path, ask)? {
-        Parsed::Ssh(key) => age::ssh::Recipient::try_from(key)
-            .map(|recipient| vec![recipient.to_string()])
-            .map_err(|_| IdentityError::Ssh { path: path.into(), why: "its public half cannot be sealed to" }),
+        Parsed::Ssh(key) => {
+            age::ssh::Recipient::try_from(key).map(|recipient| vec![recipient.to_string()]).map_err(|_| {
+                IdentityError::Ssh { path: path.into(), why: "its public half cannot be sealed to" }
+            })
+        }
         Parsed::Age { file, .. } => {
             let mut text = Vec::new();
             match file.write_recipients_file(&mut text) {
@@ -330,7 +332,9 @@ fn parse_ssh(content: &[u8], path: &Path, ask: &Arc<dyn Ask>) -> Result<Parsed, 
         Identity::Unsupported(UnsupportedKey::EncryptedPem) => {
             Err(fail("it is protected in an old form, `ssh-keygen -o -p` brings it into the new one"))
         }
-        Identity::Unsupported(UnsupportedKey::EncryptedSsh(_)) => Err(fail("it is protected by an unknown cipher")),
+        Identity::Unsupported(UnsupportedKey::EncryptedSsh(_)) => {
+            Err(fail("it is protected by an unknown cipher"))
+        }
         Identity::Unsupported(UnsupportedKey::Hardware(_)) => {
             Err(fail("it lives on a security key, which age reaches only through a plugin"))
         }

@@ -132,8 +132,10 @@ impl Manifest {
         struct Versioned {
             version: u32,
         }
-        let malformed =
-            |error: serde_json::Error| ManifestError::Malformed { line: error.line(), column: error.column() };
+        let malformed = |error: serde_json::Error| ManifestError::Malformed {
+            line: error.line(),
+            column: error.column(),
+        };
         let Versioned { version } = serde_json::from_slice(json).map_err(malformed)?;
         if version == 0 || version > VERSION {
             return Err(ManifestError::Version(version));

@@ -102,7 +102,9 @@ impl Recipient {
     /// The reason why the text is refused; it never repeats the text.
     pub fn parse(text: &str, plugins: Plugins) -> Result<Self, RecipientError> {
         let text = text.trim();
-        if text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("AGE-")) || text.contains("PRIVATE KEY") {
+        if text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("AGE-"))
+            || text.contains("PRIVATE KEY")
+        {
             return Err(RecipientError::SecretKey);
         }
         if text.starts_with("age1") {
@@ -123,10 +125,9 @@ impl Recipient {
         };
         match name {
             "tag" => text.parse().map(Key::Tag).map(Self).map_err(|_| RecipientError::Malformed),
-            "tagpq" => text
-                .parse()
-                .map(|key| Self(Key::TagPq(Box::new(key))))
-                .map_err(|_| RecipientError::Malformed),
+            "tagpq" => {
+                text.parse().map(|key| Self(Key::TagPq(Box::new(key)))).map_err(|_| RecipientError::Malformed)
+            }
             "pq" => Err(RecipientError::NativePostQuantum),
             _ if !is_plugin_name(name) => Err(RecipientError::PluginName(escape::text(name))),
             _ if plugins == Plugins::Refused => Err(RecipientError::PluginRefused(name.to_owned())),

@@ -193,12 +193,7 @@ impl Exact {
     }
 }
 
-fn copy(
-    source: &mut impl Read,
-    len: u64,
-    buffer: &mut [u8],
-    to: &mut impl Write,
-) -> Result<(), SealError> {
+fn copy(source: &mut impl Read, len: u64, buffer: &mut [u8], to: &mut impl Write) -> Result<(), SealError> {
     let mut exact = Exact { left: len };
     loop {
         let piece = exact.next(source, buffer)?;

@@ -73,15 +73,17 @@ impl<'a, R: Read> HashingReader<'a, R> {
 
 impl<R: Read> Read for HashingReader<'_, R> {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        match self.from.read(to) {
-            Ok(count) => {
-                self.digest.update(&to[..count]);
-                self.length += count as u64;
-                Ok(count)
+        // Interruptions end here: not every reader above tries again.
+        let count = loop {
+            match self.from.read(to) {
+                Ok(count) => break count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(io::Error::other(SourceFailed(error))),
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
-            Err(error) => Err(io::Error::other(SourceFailed(error))),
-        }
+        };
+        self.digest.update(&to[..count]);
+        self.length += count as u64;
+        Ok(count)
     }
 }
 

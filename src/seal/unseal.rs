@@ -8,6 +8,9 @@ use super::identities::Identities;
 use super::tally::{HashingReader, SourceFailed};
 use crate::policy::Compression;
 
+/// How every age file begins, <https://c2sp.org/age>.
+const MAGIC: &[u8] = b"age-encryption.org/";
+
 /// The largest window a frame may ask for, as a power of two: what `zstd -d` takes when nobody
 /// says otherwise. It bounds the memory; our own frames need 2 MiB.
 const WINDOW_LOG_MAX: u32 = 27;
@@ -123,8 +126,10 @@ impl Identities {
             return Err(UnsealError::NoIdentity);
         }
         let mut hashing = HashingReader::new(source);
-        let mut reader = BufReader::with_capacity(READ, &mut hashing);
-        check_magic(reader.fill_buf().map_err(read_error)?)?;
+        let mut start = Vec::with_capacity(MAGIC.len());
+        hashing.by_ref().take(MAGIC.len() as u64).read_to_end(&mut start).map_err(read_error)?;
+        check_magic(&start)?;
+        let mut reader = BufReader::with_capacity(READ, (&start[..]).chain(&mut hashing));
         let decryptor = age::Decryptor::new_buffered(&mut reader).map_err(header_error)?;
         if decryptor.is_scrypt() {
             return Err(UnsealError::Passphrase);
@@ -241,10 +246,9 @@ fn read(from: &mut impl Read, buffer: &mut [u8]) -> Result<usize, UnsealError> {
     }
 }
 
-/// The first line of every age file, <https://c2sp.org/age>; a file that ends within it is truncated.
+/// A file that ends within the first line is truncated; one that begins otherwise is no age file.
 fn check_magic(start: &[u8]) -> Result<(), UnsealError> {
-    const MAGIC: &[u8] = b"age-encryption.org/";
-    if start.starts_with(MAGIC) {
+    if start == MAGIC {
         Ok(())
     } else if MAGIC.starts_with(start) {
         Err(UnsealError::Truncated)

@@ -54,10 +54,8 @@ fn pair() -> (Recipients, Identities) {
 
 fn seal(plain: &[u8], to: &Recipients, compression: Compression) -> (Vec<u8>, Sealed) {
     let mut sealed = Vec::new();
-    let what = Sealer::new(to, compression)
-        .unwrap()
-        .seal(&mut &plain[..], plain.len() as u64, &mut sealed)
-        .unwrap();
+    let what =
+        Sealer::new(to, compression).unwrap().seal(&mut &plain[..], plain.len() as u64, &mut sealed).unwrap();
     (sealed, what)
 }
 
@@ -78,7 +76,9 @@ fn text(len: usize) -> Vec<u8> {
     let mut number = 1u64;
     while text.len() < len {
         number = number.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        text.extend_from_slice(format!("{{\"type\":\"user\",\"uuid\":\"{number:016x}\",\"text\":\"ok\"}}\n").as_bytes());
+        text.extend_from_slice(
+            format!("{{\"type\":\"user\",\"uuid\":\"{number:016x}\",\"text\":\"ok\"}}\n").as_bytes(),
+        );
     }
     text.truncate(len);
     text

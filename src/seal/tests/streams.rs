@@ -14,7 +14,8 @@ fn what_is_sealed_comes_back_with_its_digest() {
                 let (sealed, what) = seal(&plain, &to, compression);
                 assert_eq!(what.sha256, <[u8; 32]>::from(Sha256::digest(&sealed)));
                 assert_eq!(what.ciphertext_len, sealed.len() as u64);
-                let (back, opened) = open(&sealed, &with, compression, PlainSize::Exactly(len as u64)).unwrap();
+                let (back, opened) =
+                    open(&sealed, &with, compression, PlainSize::Exactly(len as u64)).unwrap();
                 assert!(back == plain, "{len} bytes, {compression:?}");
                 assert_eq!(opened.sha256, what.sha256);
                 assert_eq!((opened.ciphertext_len, opened.plain_len), (what.ciphertext_len, len as u64));
@@ -122,10 +123,16 @@ fn failures_of_the_disk_are_told_from_each_other() {
         for whole in [1 << 20, 1000] {
             let mut sealer = Sealer::new(&to, compression).unwrap().streaming_above(whole);
             let error = sealer.seal(&mut Failing(&plain), 400_000, &mut Vec::new()).unwrap_err();
-            assert!(matches!(&error, SealError::Source(inner) if inner.raw_os_error() == Some(5)), "{error:?}");
+            assert!(
+                matches!(&error, SealError::Source(inner) if inner.raw_os_error() == Some(5)),
+                "{error:?}"
+            );
             for room in [0, 10, 100_000] {
                 let error = sealer.seal(&mut &plain[..], 300_000, &mut Full(room)).unwrap_err();
-                assert!(matches!(&error, SealError::Target(inner) if inner.raw_os_error() == Some(28)), "{error:?}");
+                assert!(
+                    matches!(&error, SealError::Target(inner) if inner.raw_os_error() == Some(28)),
+                    "{error:?}"
+                );
             }
         }
         let (sealed, _) = seal(&plain, &to, compression);
@@ -133,12 +140,17 @@ fn failures_of_the_disk_are_told_from_each_other() {
             let error = with
                 .unseal(&mut Failing(&sealed[..read]), compression, PlainSize::Unknown, &mut Vec::new())
                 .unwrap_err();
-            assert!(matches!(&error, UnsealError::Source(inner) if inner.raw_os_error() == Some(5)), "{read}: {error:?}");
+            assert!(
+                matches!(&error, UnsealError::Source(inner) if inner.raw_os_error() == Some(5)),
+                "{read}: {error:?}"
+            );
         }
-        let error = with
-            .unseal(&mut &sealed[..], compression, PlainSize::Unknown, &mut Full(1000))
-            .unwrap_err();
-        assert!(matches!(&error, UnsealError::Target(inner) if inner.raw_os_error() == Some(28)), "{error:?}");
+        let error =
+            with.unseal(&mut &sealed[..], compression, PlainSize::Unknown, &mut Full(1000)).unwrap_err();
+        assert!(
+            matches!(&error, UnsealError::Target(inner) if inner.raw_os_error() == Some(28)),
+            "{error:?}"
+        );
     }
 }
 
@@ -163,8 +175,9 @@ fn a_reader_that_is_interrupted_or_slow_changes_nothing() {
             let mut sealer = Sealer::new(&to, compression).unwrap().streaming_above(whole);
             let what = sealer.seal(&mut Slow(&plain, 0), 150_000, &mut sealed).unwrap();
             let mut back = Vec::new();
-            let opened =
-                with.unseal(&mut Slow(&sealed, 0), compression, PlainSize::Exactly(150_000), &mut back).unwrap();
+            let opened = with
+                .unseal(&mut Slow(&sealed, 0), compression, PlainSize::Exactly(150_000), &mut back)
+                .unwrap();
             assert!(back == plain && opened.sha256 == what.sha256);
         }
     }
@@ -214,7 +227,10 @@ fn each_reason_has_its_own_error() {
     let mut bad_checksum = inside.clone();
     *bad_checksum.last_mut().unwrap() ^= 1;
     assert!(matches!(fails(&wrap(&bad_checksum), &with, zstd, any), UnsealError::Corrupt(_)));
-    assert!(matches!(fails(&wrap(&[&inside[..], b"garbage"].concat()), &with, zstd, any), UnsealError::Trailing));
+    assert!(matches!(
+        fails(&wrap(&[&inside[..], b"garbage"].concat()), &with, zstd, any),
+        UnsealError::Trailing
+    ));
     // As `zstd -d` does, frames after each other are one file.
     assert_eq!(open(&wrap(&inside.repeat(2)), &with, zstd, any).unwrap().0, plain.repeat(2));
 
@@ -241,7 +257,10 @@ fn each_reason_has_its_own_error() {
         fails(&sealed, &with, zstd, PlainSize::Exactly(1001)),
         UnsealError::WrongSize { expected: 1001, found: 1000 }
     ));
-    assert!(matches!(fails(&sealed, &with, zstd, PlainSize::AtMost(10)), UnsealError::TooLarge { limit: 10 }));
+    assert!(matches!(
+        fails(&sealed, &with, zstd, PlainSize::AtMost(10)),
+        UnsealError::TooLarge { limit: 10 }
+    ));
     assert!(open(&sealed, &with, zstd, PlainSize::AtMost(1000)).is_ok());
 }
 
@@ -268,7 +287,12 @@ fn a_frame_that_wants_much_memory_is_refused() {
     // empty last block.
     let frame = |window_log: u8| [0x28, 0xb5, 0x2f, 0xfd, 0, (window_log - 10) << 3, 1, 0, 0];
     let run = |window_log| {
-        open(&seal(&frame(window_log), &to, Compression::None).0, &with, Compression::Zstd, PlainSize::Unknown)
+        open(
+            &seal(&frame(window_log), &to, Compression::None).0,
+            &with,
+            Compression::Zstd,
+            PlainSize::Unknown,
+        )
     };
     assert!(run(27).is_ok());
     assert!(matches!(run(28), Err(UnsealError::Corrupt(_))));
