@@ -68,6 +68,9 @@ pub enum Colour {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Make the identity that opens sealed files, or print its recipient.
+    #[command(subcommand)]
+    Key(Key),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -80,6 +83,22 @@ pub enum Command {
         /// The folder.
         dir: PathBuf,
     },
+}
+
+/// What to do with the identity.
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// Make an identity beside the user's policy and print its recipient.
+    ///
+    /// The file is identity.age, readable by its owner alone; an existing one is never overwritten.
+    /// Whoever loses it loses what is sealed: keep a copy in another place.
+    New {
+        /// Protect it by a passphrase, which is read from the terminal.
+        #[arg(long)]
+        passphrase: bool,
+    },
+    /// Print the recipient of the identity, one line a key.
+    Show,
 }
 
 /// The definition of the whole command line.

@@ -3,8 +3,10 @@
 //! The only room that reads the environment and the clock, and the only one that prints.
 
 mod args;
+mod ask;
 mod console;
 mod failure;
+mod key;
 mod surroundings;
 
 use std::process::ExitCode;
@@ -57,6 +59,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
     match command {
+        Command::Key(what) => key::run(what, ctx),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut args::command(), "ccretain", &mut script);

@@ -3,12 +3,18 @@
 //! Nothing here writes a file; the content goes to whoever creates one.
 
 use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::Arc;
 
 use age::secrecy::zeroize::Zeroizing;
 use age::secrecy::{ExposeSecret as _, SecretString};
 use chrono::{DateTime, SecondsFormat, Utc};
 
 pub use super::identities::recipients_of;
+use super::identities::{Ask, IdentityError, read_file};
+
+/// Bytes that are wiped from memory when dropped.
+pub type Secret = Zeroizing<Vec<u8>>;
 
 /// The scrypt work factor of protected files: what the age command uses, about a second and 256 MiB.
 const WORK: u8 = 18;
@@ -18,7 +24,7 @@ pub struct NewIdentity {
     /// The public half, as a policy's `recipients` take it.
     pub recipient: String,
     /// The identity file, in the form in which `age-keygen` writes one; wiped when dropped.
-    pub content: Zeroizing<Vec<u8>>,
+    pub content: Secret,
 }
 
 /// Makes a new X25519 identity; the time is for the comment in its file.
@@ -35,6 +41,14 @@ pub fn generate(now: DateTime<Utc>) -> NewIdentity {
     content.extend_from_slice(secret.expose_secret().as_bytes());
     content.push(b'\n');
     NewIdentity { recipient, content }
+}
+
+/// The recipients of an identity file or an SSH private key, one for each key, as texts.
+///
+/// # Errors
+/// It cannot be read, gives no keys, or is a plugin's, whose recipient only the plugin knows.
+pub fn recipients_in(path: &Path, ask: &Arc<dyn Ask>) -> Result<Vec<String>, IdentityError> {
+    recipients_of(&read_file(path)?, path, ask)
 }
 
 /// The content of an identity file as an age file that a passphrase opens (`age -d` does too).

@@ -26,7 +26,10 @@ pub struct Manifest {
     pub version: u32,
     /// The id.
     pub session: SessionId,
-    /// Every working folder that its records name, the first record's first.
+    /// The project by which rules go: the working folder of the first record that has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Every working folder found for it, which holds go by.
     #[serde(default)]
     pub cwds: Vec<String>,
     /// Its last activity; absent where nothing dated it.
@@ -35,6 +38,9 @@ pub struct Manifest {
     /// What the last activity was read from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_activity_from: Option<DatedBy>,
+    /// Whether the desktop application wrote it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub desktop: bool,
     /// When it was sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed_at: Option<DateTime<Utc>>,
@@ -50,8 +56,6 @@ pub enum DatedBy {
     Record,
     /// The modification time of its transcript.
     Mtime,
-    /// The later of the two.
-    Newest,
 }
 
 /// One sealed file of a session.

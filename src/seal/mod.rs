@@ -22,6 +22,8 @@ pub use recipients::{Family, Plugins, Recipient, RecipientError, Recipients};
 pub use sealer::{SealError, Sealed, Sealer};
 pub use unseal::{PlainSize, UnsealError, Unsealed};
 
+/// Reads a passphrase, to compare it.
+pub use age::secrecy::ExposeSecret;
 /// A passphrase: wiped from memory when dropped, never printed.
 pub use age::secrecy::SecretString;
 

@@ -33,9 +33,11 @@ fn record(files: Vec<SealedFile>) -> Manifest {
     Manifest {
         version: VERSION,
         session: id(),
+        project: Some("/work/acme".into()),
         cwds: vec!["/work/acme".into()],
         last_activity: Some("2026-11-20T08:00:00Z".parse().unwrap()),
         last_activity_from: Some(DatedBy::Record),
+        desktop: false,
         sealed_at: Some(now()),
         files,
     }
@@ -47,6 +49,7 @@ fn the_record_reads_as_documented() {
     let expected = r#"{
   "version": 1,
   "session": "01234567-89ab-4cde-8f01-23456789abcd",
+  "project": "/work/acme",
   "cwds": [
     "/work/acme"
   ],
@@ -186,7 +189,9 @@ proptest! {
             })
             .collect();
         let mut good = record(files);
+        good.project = cwds.first().cloned();
         good.cwds = cwds;
+        good.desktop = in_temp;
         let back = Manifest::parse(&good.to_json().unwrap(), id());
         // Two spellings of one path are the same file.
         if !matches!(back, Err(ManifestError::Twice(_))) {
