@@ -1,7 +1,8 @@
 //! What sealing costs, beside the commands that would do the same: `cargo bench --bench seal`.
 //!
 //! Ratios of one run on one machine count, seconds do not. Files lie in memory where that is
-//! possible (`/dev/shm`), nothing is flushed to a disk.
+//! possible (`/dev/shm`), nothing is flushed to a disk. On a busy machine compare the processor
+//! times, which the other columns do not (those of the commands include their start).
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods, reason = "a measurement")]
 
@@ -90,6 +91,16 @@ fn shell(dir: &Path, script: &str, recipient: &str) {
     assert!(done.success());
 }
 
+/// Processor time of this process and of the commands it has waited for, in seconds (Linux).
+fn cpu() -> f64 {
+    let mut text = String::new();
+    let read = File::open("/proc/self/stat").and_then(|mut file| file.read_to_string(&mut text));
+    // Fields 14 to 17 of proc_pid_stat(5), counted from behind the name, in hundredths of a second.
+    let fields = text.rsplit_once(')').filter(|_| read.is_ok()).map_or("", |(_, fields)| fields);
+    fields.split_whitespace().skip(11).take(4).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>()
+        / 100.0
+}
+
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times[times.len() / 2]
@@ -107,17 +118,21 @@ type Way<'a> = (&'a str, Box<dyn Fn(&Path) + 'a>);
 fn measure(title: &str, dir: &Path, ways: &[Way<'_>], rounds: usize) {
     println!("\n{title} (median of {rounds}, interleaved)");
     let mut times = vec![Vec::new(); ways.len()];
+    let mut work = vec![0.0; ways.len()];
     for _ in 0..rounds {
         for (at, (_, way)) in ways.iter().enumerate() {
-            let start = Instant::now();
+            let (start, before) = (Instant::now(), cpu());
             way(dir);
+            work[at] += cpu() - before;
             times[at].push(start.elapsed());
         }
     }
     let medians: Vec<_> = times.into_iter().map(median).collect();
-    for ((name, _), time) in ways.iter().zip(&medians) {
-        let ratio = time.as_secs_f64() / medians[0].as_secs_f64();
-        println!("  {:8.1} ms  {ratio:6.3}  {name}", time.as_secs_f64() * 1000.0);
+    println!("   wall in ms   ratio    cpu in ms   ratio");
+    for (((name, _), time), work_here) in ways.iter().zip(&medians).zip(&work) {
+        let (wall, cpu) = (time.as_secs_f64() * 1000.0, work_here * 1000.0 / rounds as f64);
+        let (wall_ratio, cpu_ratio) = (time.as_secs_f64() / medians[0].as_secs_f64(), work_here / work[0]);
+        println!("  {wall:11.1}  {wall_ratio:6.3}  {cpu:11.1}  {cpu_ratio:6.3}  {name}");
     }
 }
 
