@@ -16,4 +16,5 @@ pub mod plan;
 pub mod platform;
 pub mod policy;
 pub mod report;
+pub mod seal;
 pub mod state;

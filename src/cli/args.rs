@@ -69,11 +69,17 @@ pub enum Colour {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+<<<<<<< HEAD
     /// Keep the stores to the policy: delete, prune and seal what is due.
     ///
     /// Look first with --dry-run. Asks before the first change where there is a terminal;
     /// without one it needs --yes.
     Enforce(EnforceArgs),
+=======
+    /// Make the identity that opens sealed files, or print its recipient.
+    #[command(subcommand)]
+    Key(Key),
+>>>>>>> seal
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -88,6 +94,7 @@ pub enum Command {
     },
 }
 
+<<<<<<< HEAD
 /// What `enforce` takes.
 #[derive(Debug, Clone, Args)]
 pub struct EnforceArgs {
@@ -100,6 +107,22 @@ pub struct EnforceArgs {
     /// Stop after this period; the rest waits for the next run.
     #[arg(long, value_name = "PERIOD")]
     pub max_runtime: Option<Period>,
+=======
+/// What to do with the identity.
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// Make an identity beside the user's policy and print its recipient.
+    ///
+    /// The file is identity.age, readable by its owner alone; an existing one is never overwritten.
+    /// Whoever loses it loses what is sealed: keep a copy in another place.
+    New {
+        /// Protect it by a passphrase, which is read from the terminal.
+        #[arg(long)]
+        passphrase: bool,
+    },
+    /// Print the recipient of the identity, one line a key.
+    Show,
+>>>>>>> seal
 }
 
 /// The definition of the whole command line.

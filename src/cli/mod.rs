@@ -3,9 +3,11 @@
 //! The only room that reads the environment and the clock, and the only one that prints.
 
 mod args;
+mod ask;
 mod console;
 mod enforce;
 mod failure;
+mod key;
 mod surroundings;
 mod survey;
 
@@ -59,7 +61,11 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
     match command {
+<<<<<<< HEAD
         Command::Enforce(args) => enforce::run(&args, ctx),
+=======
+        Command::Key(what) => key::run(what, ctx),
+>>>>>>> seal
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut args::command(), "ccretain", &mut script);
