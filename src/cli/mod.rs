@@ -8,6 +8,7 @@ mod console;
 mod enforce;
 mod failure;
 mod key;
+mod ledger;
 mod surroundings;
 mod survey;
 
@@ -62,6 +63,7 @@ pub fn main() -> ExitCode {
 fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
     match command {
         Command::Enforce(args) => enforce::run(&args, ctx),
+        Command::Ledger(what) => ledger::run(&what, ctx),
         Command::Key(what) => key::run(what, ctx),
         Command::Completions { shell } => {
             let mut script = Vec::new();

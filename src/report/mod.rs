@@ -2,6 +2,8 @@
 
 pub mod human;
 pub mod json;
+pub mod ledger;
+pub mod style;
 pub mod tally;
 
 use crate::catalogue::Root;
