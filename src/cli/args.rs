@@ -71,6 +71,10 @@ pub enum Colour {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Show how things stand: stores, sessions by age, what is due and when, what stays and why.
+    ///
+    /// Reads only: takes no lock and writes nothing.
+    Status(StatusArgs),
     /// Keep the stores to the policy: delete, prune and seal what is due.
     ///
     /// Look first with --dry-run. Asks before the first change where there is a terminal;
@@ -108,6 +112,14 @@ pub struct EnforceArgs {
     /// Stop after this period; the rest waits for the next run.
     #[arg(long, value_name = "PERIOD")]
     pub max_runtime: Option<Period>,
+}
+
+/// What `status` takes.
+#[derive(Debug, Clone, Args)]
+pub struct StatusArgs {
+    /// Also find stores anywhere below this folder by the marks the client leaves.
+    #[arg(long, value_name = "DIR")]
+    pub search: Option<PathBuf>,
 }
 
 /// What to do with the ledger.

@@ -9,6 +9,7 @@ mod enforce;
 mod failure;
 mod key;
 mod ledger;
+mod status;
 mod surroundings;
 mod survey;
 
@@ -63,6 +64,7 @@ pub fn main() -> ExitCode {
 fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
     match command {
         Command::Enforce(args) => enforce::run(&args, ctx),
+        Command::Status(args) => status::run(&args, ctx),
         Command::Ledger(what) => ledger::run(&what, ctx),
         Command::Key(what) => key::run(what, ctx),
         Command::Completions { shell } => {

@@ -3,6 +3,7 @@
 pub mod human;
 pub mod json;
 pub mod ledger;
+pub mod status;
 pub mod style;
 pub mod tally;
 
