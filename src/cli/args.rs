@@ -80,6 +80,10 @@ pub enum Command {
     /// Look first with --dry-run. Asks before the first change where there is a terminal;
     /// without one it needs --yes.
     Enforce(EnforceArgs),
+    /// Tell which rule, hold or guard decides about a session or a file, from which file, and when.
+    ///
+    /// Also tells when the client itself would remove it. Reads only.
+    Explain(ExplainArgs),
     /// Show what the ledger has recorded, or verify that its records hold together.
     #[command(subcommand)]
     Ledger(LedgerCommand),
@@ -120,6 +124,14 @@ pub struct StatusArgs {
     /// Also find stores anywhere below this folder by the marks the client leaves.
     #[arg(long, value_name = "DIR")]
     pub search: Option<PathBuf>,
+}
+
+/// What `explain` takes.
+#[derive(Debug, Clone, Args)]
+pub struct ExplainArgs {
+    /// The id of a session or 8 or more of its first characters, or the path of a file.
+    #[arg(value_name = "SESSION|PATH")]
+    pub what: PathBuf,
 }
 
 /// What to do with the ledger.

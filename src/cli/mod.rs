@@ -6,9 +6,11 @@ mod args;
 mod ask;
 mod console;
 mod enforce;
+mod explain;
 mod failure;
 mod key;
 mod ledger;
+mod session;
 mod status;
 mod surroundings;
 mod survey;
@@ -65,6 +67,7 @@ fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
     match command {
         Command::Enforce(args) => enforce::run(&args, ctx),
         Command::Status(args) => status::run(&args, ctx),
+        Command::Explain(args) => explain::run(&args, ctx),
         Command::Ledger(what) => ledger::run(&what, ctx),
         Command::Key(what) => key::run(what, ctx),
         Command::Completions { shell } => {

@@ -18,9 +18,16 @@ impl Status {
     pub fn text(&self, paint: Paint, everything: bool) -> String {
         let mut out = String::new();
         self.stores_text(&mut out, paint);
-        self.ages_text(&mut out, paint);
-        self.due_text(&mut out, paint, everything);
-        self.kept_text(&mut out, paint);
+        if self.stores.iter().all(|store| store.artifacts == 0) {
+            let _ = writeln!(
+                out,
+                "  nothing of Claude Code lies there; `ccretain status --search DIR` looks elsewhere,\n  and `stores.extra` in the policy names a store in an unusual place"
+            );
+        } else {
+            self.ages_text(&mut out, paint);
+            self.due_text(&mut out, paint, everything);
+            self.kept_text(&mut out, paint);
+        }
         self.client_text(&mut out, paint);
         self.runs_text(&mut out, paint);
         self.search_text(&mut out, paint);
@@ -30,11 +37,7 @@ impl Status {
     fn stores_text(&self, out: &mut String, paint: Paint) {
         let _ = writeln!(out, "{}", paint.strong("stores"));
         if self.stores.is_empty() {
-            let _ = writeln!(out, "  none was found: nothing of Claude Code lies in the usual places");
-            let _ = writeln!(
-                out,
-                "  look elsewhere with `ccretain status --search DIR`, name a store with `stores.extra` in the policy"
-            );
+            let _ = writeln!(out, "  none");
         } else {
             let mut rows = table(
                 &["#", "store", "kind", "owner", "found by", "sessions", "files", "size"],
