@@ -300,3 +300,6 @@ impl Policy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
