@@ -68,6 +68,12 @@ pub enum Colour {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Show, check and start policies.
+    Policy {
+        /// What of it.
+        #[command(subcommand)]
+        command: super::policy::PolicyCommand,
+    },
     /// Print completions for a shell.
     Completions {
         /// The shell.

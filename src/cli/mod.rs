@@ -5,6 +5,7 @@
 mod args;
 mod console;
 mod failure;
+mod policy;
 mod surroundings;
 
 use std::process::ExitCode;
@@ -57,6 +58,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
     match command {
+        Command::Policy { command } => policy::run(&command, ctx),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut args::command(), "ccretain", &mut script);

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use super::{Context, Exit, Failure};
 use crate::escape::{shown, text};
+use crate::inventory;
+use crate::locate::{self, Request};
 use crate::period::Period;
 use crate::policy::check::{Against, Checked, Known, check, init};
 use crate::policy::claude::{self, ClientPlaces, ClientSettings, Number, Sweep};
@@ -42,10 +44,10 @@ pub enum PolicyCommand {
 ///
 /// # Errors
 /// A policy that is missing or invalid (2), and stdout that cannot be written.
-pub fn run(command: &PolicyCommand, known: &[Known], ctx: &Context) -> Result<Exit, Failure> {
+pub fn run(command: &PolicyCommand, ctx: &Context) -> Result<Exit, Failure> {
     match command {
         PolicyCommand::Show => print_policy(ctx),
-        PolicyCommand::Check { file } => print_check(file, known, ctx),
+        PolicyCommand::Check { file } => print_check(file, &known(ctx), ctx),
         PolicyCommand::Schema => ctx.console.json(&keys::schema()).map(|()| Exit::Done),
         PolicyCommand::Init => {
             ctx.console.raw(init().as_bytes())?;
@@ -54,8 +56,23 @@ pub fn run(command: &PolicyCommand, known: &[Known], ctx: &Context) -> Result<Ex
             Ok(Exit::Done)
         }
         PolicyCommand::Client { emit: true } => print_fragment(ctx),
-        PolicyCommand::Client { emit: false } => print_client(known, ctx),
+        PolicyCommand::Client { emit: false } => print_client(&known(ctx), ctx),
     }
+}
+
+/// The sessions in the places known without a policy, to try one on.
+fn known(ctx: &Context) -> Vec<Known> {
+    let request = Request {
+        only: ctx.global.stores.iter().map(|dir| ctx.env.absolute(dir)).collect(),
+        ..Request::default()
+    };
+    let stores = locate::locate(&ctx.env, &request).stores;
+    let taken = inventory::take(stores, false, ctx.env.now, &inventory::liveness::System);
+    let known = |session: inventory::Session| Known {
+        project: session.project.map(|project| project.to_string()),
+        session: Some(session.id),
+    };
+    taken.sessions.into_iter().map(known).collect()
 }
 
 /// The policy of the user, as every verb takes it.
@@ -104,7 +121,8 @@ fn print_policy(ctx: &Context) -> Result<Exit, Failure> {
         for source in &policy.sources {
             let _ = writeln!(out, "  {}", place(source));
         }
-        let _ = writeln!(out, "\nrules: within a layer the first that matches, across layers the earliest date");
+        let _ =
+            writeln!(out, "\nrules: within a layer the first that matches, across layers the earliest date");
         for rule in &rules {
             let periods = [("seal after", &rule.seal_after), ("delete after", &rule.delete_after)];
             let periods: Vec<String> =
@@ -156,8 +174,7 @@ fn print_check(file: &Path, known: &[Known], ctx: &Context) -> Result<Exit, Fail
     let path = ctx.env.absolute(file);
     let client = claude::read(&ClientPlaces::new(&ctx.env), &[]);
     let against = Against { globs: Globs::new(&ctx.env), known, client: &client, now: ctx.env.now };
-    let checked: Checked =
-        check(&path, &against).map_err(|error| Failure::because(Exit::Usage, &error))?;
+    let checked: Checked = check(&path, &against).map_err(|error| Failure::because(Exit::Usage, &error))?;
     let is_valid = checked.problems.is_empty();
     if ctx.console.wants_json() {
         ctx.console.json(&json!({
@@ -217,7 +234,8 @@ fn print_client(known: &[Known], ctx: &Context) -> Result<Exit, Failure> {
         let sweeps: Vec<Value> = own_projects(&client)
             .map(|project| json!({"project": text(project), "sweep": client.sweep(Some(project))}))
             .collect();
-        let files: Vec<Value> = client.files().filter(|file| is_there(file)).map(|file| json!(file)).collect();
+        let files: Vec<Value> =
+            client.files().filter(|file| is_there(file)).map(|file| json!(file)).collect();
         ctx.console.json(&json!({
             "schema": "ccretain.policy-client/1",
             "sweep": client.sweep(None),

@@ -58,8 +58,13 @@ pub struct Source {
     #[serde(rename = "source")]
     pub layer: Layer,
     /// The file; absent for built-in values, except a period that the client's settings give.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "some_path")]
     pub path: Option<PathBuf>,
+}
+
+/// Writes a path as it is shown: not every path is UTF-8, and JSON is.
+fn some_path<S: serde::Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+    path.as_ref().map(crate::escape::text).serialize(to)
 }
 
 /// A value with the place that set it.

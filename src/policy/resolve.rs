@@ -57,12 +57,12 @@ pub enum PolicyError {
         /// Its file.
         path: PathBuf,
         /// What is wrong; the first of what was found.
-        source: Problem,
+        source: Box<Problem>,
     },
 }
 
 fn contradiction(source: &Source, problem: Problem) -> PolicyError {
-    PolicyError::Contradiction { path: source.path.clone().unwrap_or_default(), source: problem }
+    PolicyError::Contradiction { path: source.path.clone().unwrap_or_default(), source: Box::new(problem) }
 }
 
 /// Unites the layers.

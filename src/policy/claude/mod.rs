@@ -75,6 +75,7 @@ pub enum Sweep {
         /// The period in days.
         days: u64,
         /// The file that sets it; `None` for the default.
+        #[serde(serialize_with = "super::some_path")]
         path: Option<PathBuf>,
     },
     /// It removes nothing while this lasts; clients before 2.1.89 delete everything at a period of 0.
@@ -93,6 +94,7 @@ pub struct Removal {
     /// The period in days.
     pub days: u64,
     /// The file that sets it; `None` for the default.
+    #[serde(serialize_with = "super::some_path")]
     pub path: Option<PathBuf>,
 }
 

@@ -68,9 +68,13 @@ const EMPTY: &str = "{\"version\": 1}";
 fn every_layer_is_found_in_its_order() {
     let machine = Machine::new();
     assert!(machine.load(None).unwrap().layers.is_empty());
-    for path in
-        ["sys/policy.json", "sys/policy.d/b.json", "sys/policy.d/a.json", "user/policy.json", "sys/managed-policy.json"]
-    {
+    for path in [
+        "sys/policy.json",
+        "sys/policy.d/b.json",
+        "sys/policy.d/a.json",
+        "user/policy.json",
+        "sys/managed-policy.json",
+    ] {
         machine.put(path, EMPTY);
     }
     machine.put("sys/policy.d/note.txt", "no policy");
@@ -83,7 +87,9 @@ fn every_layer_is_found_in_its_order() {
     let found: Vec<_> = loaded
         .layers
         .iter()
-        .map(|layer| layer.source.path.as_deref().unwrap().strip_prefix(machine.dir.path()).unwrap().to_str().unwrap())
+        .map(|layer| {
+            layer.source.path.as_deref().unwrap().strip_prefix(machine.dir.path()).unwrap().to_str().unwrap()
+        })
         .collect();
     assert_eq!(
         found,
@@ -123,7 +129,9 @@ fn files_of_the_organisation_must_be_its_alone() {
         }
         machine.mode(path, 0o644);
         assert!(machine.load(None).is_ok());
-        for folder in ["sys", "sys/policy.d"].into_iter().filter(|folder| path.starts_with(&format!("{folder}/"))) {
+        for folder in
+            ["sys", "sys/policy.d"].into_iter().filter(|folder| path.starts_with(&format!("{folder}/")))
+        {
             for mode in [0o777, 0o1777, 0o775] {
                 machine.mode(folder, mode);
                 assert!(machine.refused().contains("others may write"), "{folder} {mode:o}");
@@ -157,7 +165,7 @@ fn what_is_no_plain_file_is_refused() {
     assert!(machine.refused().contains("no regular file"));
 
     let machine = Machine::new();
-    fs_err::rename(machine.at("sys"), machine.at("elsewhere")).unwrap();
+    rustix::fs::rename(machine.at("sys"), machine.at("elsewhere")).unwrap();
     symlink(machine.at("elsewhere"), machine.at("sys")).unwrap();
     assert!(machine.refused().contains("link or no folder"));
 
@@ -166,7 +174,7 @@ fn what_is_no_plain_file_is_refused() {
     machine.put("dotfiles/policy.json", EMPTY);
     symlink(machine.at("dotfiles/policy.json"), machine.at("user/policy.json")).unwrap();
     assert_eq!(machine.load(None).unwrap().layers.len(), 1);
-    fs_err::rename(machine.at("dotfiles"), machine.at("gone")).unwrap();
+    rustix::fs::rename(machine.at("dotfiles"), machine.at("gone")).unwrap();
     assert!(machine.load(None).unwrap().broken_user.is_some());
 }
 

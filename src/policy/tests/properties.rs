@@ -66,9 +66,8 @@ fn rule() -> impl Strategy<Value = Value> {
 }
 
 fn rules() -> impl Strategy<Value = Value> {
-    prop::collection::vec(rule(), 1..4).prop_map(|rules| {
-        json!({"rules": rules, "recipients": [crate::policy::recipient::tests::X25519]})
-    })
+    prop::collection::vec(rule(), 1..4)
+        .prop_map(|rules| json!({"rules": rules, "recipients": [crate::policy::recipient::tests::X25519]}))
 }
 
 /// Whatever a user may write, valid or not.

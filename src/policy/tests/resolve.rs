@@ -100,9 +100,8 @@ fn an_invalid_user_layer_stops_a_run_only_without_managed_rules() {
 #[test]
 fn holds_that_cannot_be_read_hold_everything_they_may_hold() {
     let broken = || Some(LoadError::Missing { path: "/holds.json".into() });
-    let with = |layers, broken_holds| {
-        resolve(Loaded { layers, broken_holds, ..Loaded::default() }, &context())
-    };
+    let with =
+        |layers, broken_holds| resolve(Loaded { layers, broken_holds, ..Loaded::default() }, &context());
     assert!(with(vec![], broken()).is_err());
     let policy = with(vec![managed_rule()], broken()).unwrap();
     assert!(policy.mandates.len() == 1 && policy.mandates[0].holds.is_empty());
@@ -127,10 +126,18 @@ fn users_holds_bind_managed_rules_only_where_these_let_them() {
 
 #[test]
 fn the_highest_layer_decides_a_preference_and_the_longest_floor_counts() {
-    let system = layer(S, "s", &json!({"quiet": "3h", "keepAtLeast": "5d", "compression": "none",
-        "ledger": {"keep": "800d", "detail": "files"}, "guard": "off"}));
-    let user = layer(U, "u", &json!({"quiet": "2h", "keepAtLeast": "2d", "ageBy": "newest",
-        "ledger": {"names": "keyed"}}));
+    let system = layer(
+        S,
+        "s",
+        &json!({"quiet": "3h", "keepAtLeast": "5d", "compression": "none",
+        "ledger": {"keep": "800d", "detail": "files"}, "guard": "off"}),
+    );
+    let user = layer(
+        U,
+        "u",
+        &json!({"quiet": "2h", "keepAtLeast": "2d", "ageBy": "newest",
+        "ledger": {"names": "keyed"}}),
+    );
     let managed = layer(M, "m", &json!({"quiet": "1h", "keepAtLeast": "3d"}));
     let policy = resolved(vec![system, user, managed]).unwrap();
     let [mandate] = policy.mandates.as_slice() else { panic!("one mandate") };
@@ -157,7 +164,9 @@ fn the_highest_layer_decides_a_preference_and_the_longest_floor_counts() {
 fn a_floor_of_the_organisation_must_not_stop_its_own_rules() {
     for of in [M, S] {
         let floor = layer(of, "floor", &json!({"keepAtLeast": "8d"}));
-        assert!(told(&resolved(vec![floor, managed_rule()]).unwrap_err()).contains("longer than the managed"));
+        assert!(
+            told(&resolved(vec![floor, managed_rule()]).unwrap_err()).contains("longer than the managed")
+        );
     }
     assert!(resolved(vec![layer(U, "u", &json!({"keepAtLeast": "8d"})), managed_rule()]).is_ok());
 }
@@ -195,7 +204,10 @@ fn recipients_that_cannot_be_mixed() {
 fn a_user_cannot_take_away_whom_a_managed_rule_seals_to() {
     let seals = layer(M, "m", &json!({"rules": [{"sealAfter": "1d"}]}));
     let has = layer(U, "u", &json!({"recipients": [X25519]}));
-    assert!(resolved(vec![has.clone(), seals]).is_err(), "valid with the user's key would be invalid without");
+    assert!(
+        resolved(vec![has.clone(), seals]).is_err(),
+        "valid with the user's key would be invalid without"
+    );
     let system = layer(S, "s", &json!({"rules": [{"sealAfter": "1d"}]}));
     assert!(resolved(vec![system.clone()]).is_err());
     assert!(resolved(vec![system.clone(), has]).is_ok());
@@ -232,9 +244,7 @@ fn parts_of_a_session_never_outlive_it() {
     let logs = |period: &str| json!({"name": "logs", "kinds": ["debug-log"], "deleteAfter": period});
     let all = |period: &str| json!({"name": "all", "deleteAfter": period});
     let at = |project: &str, period: &str| json!({"name": "p", "projects": [project], "deleteAfter": period});
-    let logs_at = |project: &str, period: &str| {
-        json!({"name": "logs", "projects": [project], "kinds": ["debug-log"], "deleteAfter": period})
-    };
+    let logs_at = |project: &str, period: &str| json!({"name": "logs", "projects": [project], "kinds": ["debug-log"], "deleteAfter": period});
     assert_eq!(fails(json!([logs("3d"), all("30d")])), None);
     assert!(fails(json!([logs("60d"), all("30d")])).unwrap().contains("whole session after 30d"));
     assert!(fails(json!([all("30d"), logs("60d")])).is_some(), "it could never apply, and would be later");

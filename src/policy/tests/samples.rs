@@ -7,18 +7,15 @@ use crate::policy::claude::ClientSettings;
 
 fn checked(path: &Path) -> Checked {
     let client = ClientSettings::default();
-    let against = Against {
-        globs: context().globs,
-        known: &[],
-        client: &client,
-        now: chrono::DateTime::UNIX_EPOCH,
-    };
+    let against =
+        Against { globs: context().globs, known: &[], client: &client, now: chrono::DateTime::UNIX_EPOCH };
     check(path, &against).unwrap()
 }
 
 fn samples(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/policies").join(folder);
-    let mut paths: Vec<PathBuf> = fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<PathBuf> =
+        fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
     paths.sort();
     assert!(paths.len() > 5, "samples are found");
