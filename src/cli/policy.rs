@@ -235,7 +235,7 @@ fn print_client(known: &[Known], ctx: &Context) -> Result<Exit, Failure> {
             .map(|project| json!({"project": text(project), "sweep": client.sweep(Some(project))}))
             .collect();
         let files: Vec<Value> =
-            client.files().filter(|file| is_there(file)).map(|file| json!(file)).collect();
+            client.files().filter(|file| is_there(file)).map(as_json).collect();
         ctx.console.json(&json!({
             "schema": "ccretain.policy-client/1",
             "sweep": client.sweep(None),
@@ -263,6 +263,27 @@ fn print_client(known: &[Known], ctx: &Context) -> Result<Exit, Failure> {
     }
     ctx.console.data(&out)?;
     Ok(Exit::Done)
+}
+
+/// A settings file: a period is a number, null where it is not there, "invalid" where it is none.
+fn as_json(file: &claude::SettingsFile) -> Value {
+    let period = |number: Number| match number {
+        Number::Unset => Value::Null,
+        Number::Days(days) => json!(days),
+        Number::Zero => json!(0),
+        Number::Invalid => json!("invalid"),
+    };
+    let error = match &file.state {
+        claude::FileState::Unreadable(why) | claude::FileState::Broken(why) => Some(why),
+        claude::FileState::Read { .. } | claude::FileState::Missing => None,
+    };
+    json!({
+        "source": file.kind,
+        "path": text(&file.path),
+        "error": error,
+        "cleanupPeriodDays": period(file.cleanup()),
+        "desktopSessionCleanupPeriodDays": period(file.desktop()),
+    })
 }
 
 /// The projects that have settings of their own.
