@@ -234,8 +234,7 @@ fn print_client(known: &[Known], ctx: &Context) -> Result<Exit, Failure> {
         let sweeps: Vec<Value> = own_projects(&client)
             .map(|project| json!({"project": text(project), "sweep": client.sweep(Some(project))}))
             .collect();
-        let files: Vec<Value> =
-            client.files().filter(|file| is_there(file)).map(as_json).collect();
+        let files: Vec<Value> = client.files().filter(|file| is_there(file)).map(as_json).collect();
         ctx.console.json(&json!({
             "schema": "ccretain.policy-client/1",
             "sweep": client.sweep(None),

@@ -309,7 +309,21 @@ pub fn of(
     places: &load::Places,
     named: Option<&std::path::Path>,
 ) -> Result<Policy, resolve::PolicyError> {
-    let client = claude::read(&claude::ClientPlaces::new(env), &[]);
+    of_stores(env, places, named, &[])
+}
+
+/// The same where further config folders of the client are known, from earlier runs: a timer does
+/// not see `CLAUDE_CONFIG_DIR`, and the period in the settings there counts for the built-in rule.
+///
+/// # Errors
+/// As [`of`].
+pub fn of_stores(
+    env: &crate::environment::Environment,
+    places: &load::Places,
+    named: Option<&std::path::Path>,
+    config_dirs: &[PathBuf],
+) -> Result<Policy, resolve::PolicyError> {
+    let client = claude::read(&claude::ClientPlaces::new(env).with(config_dirs), &[]);
     let context = resolve::Context { globs: compile::Globs::new(env), built_in: client.built_in() };
     resolve::resolve(load::load(places, named)?, &context)
 }
