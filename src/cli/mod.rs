@@ -3,10 +3,14 @@
 //! The only room that reads the environment and the clock, and the only one that prints.
 
 mod args;
+mod ask;
 mod console;
+mod enforce;
 mod failure;
+mod key;
 mod policy;
 mod surroundings;
+mod survey;
 
 use std::process::ExitCode;
 
@@ -59,6 +63,8 @@ pub fn main() -> ExitCode {
 fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
     match command {
         Command::Policy { command } => policy::run(&command, ctx),
+        Command::Enforce(args) => enforce::run(&args, ctx),
+        Command::Key(what) => key::run(what, ctx),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut args::command(), "ccretain", &mut script);
