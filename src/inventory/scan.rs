@@ -420,7 +420,9 @@ impl<'a> Walk<'a> {
                 let id = found.session.ok_or(io::ErrorKind::InvalidData)?;
                 let mut text = Vec::new();
                 io::Read::read_to_end(&mut io::Read::take(file, LARGEST_RECORD), &mut text)?;
-                Manifest::parse(&text, id).map(|record| Said::Manifest(Box::new(record))).map_err(io::Error::other)
+                Manifest::parse(&text, id)
+                    .map(|record| Said::Manifest(Box::new(record)))
+                    .map_err(io::Error::other)
             }),
             Kind::SessionsIndex => dir.read(&found.name).and_then(|file| {
                 lines::read_entries(&file, &self.interner).map(|lines| Said::Lines(Box::new(lines)))
