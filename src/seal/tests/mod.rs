@@ -2,6 +2,8 @@ mod keys;
 mod manifest;
 mod naming;
 mod outsiders;
+#[cfg(unix)]
+mod plugins;
 mod recipients;
 mod streams;
 
