@@ -200,6 +200,20 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>) -> Plan 
 }
 
 impl Plan {
+    /// The same plan without anything that removes: what a doubted clock leaves of it.
+    #[must_use]
+    pub fn without_removals(mut self) -> Self {
+        let keep = |decision: &mut Decision| {
+            if let Decision::Delete(due) | Decision::Prune(due) = decision {
+                *decision = Decision::Keep(Keep::NotDue(due.since, due.rule));
+            }
+        };
+        self.decisions.iter_mut().for_each(keep);
+        self.lines.iter_mut().flatten().for_each(keep);
+        self.sessions.iter_mut().for_each(|verdict| keep(&mut verdict.decision));
+        self
+    }
+
     /// Whether anything at all would change.
     #[must_use]
     pub fn changes_nothing(&self) -> bool {

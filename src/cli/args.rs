@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::period::Period;
 use clap::{Args, Command as Definition, CommandFactory, Parser, Subcommand, ValueEnum};
 
 /// Enforces retention on the session data that Claude Code leaves on a disk.
@@ -68,6 +69,11 @@ pub enum Colour {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Keep the stores to the policy: delete, prune and seal what is due.
+    ///
+    /// Look first with --dry-run. Asks before the first change where there is a terminal;
+    /// without one it needs --yes.
+    Enforce(EnforceArgs),
     /// Make the identity that opens sealed files, or print its recipient.
     #[command(subcommand)]
     Key(Key),
@@ -83,6 +89,20 @@ pub enum Command {
         /// The folder.
         dir: PathBuf,
     },
+}
+
+/// What `enforce` takes.
+#[derive(Debug, Clone, Args)]
+pub struct EnforceArgs {
+    /// Only say what would be done.
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Do not ask; the guards against a wrong clock and mass deletion stay.
+    #[arg(short, long, conflicts_with = "dry_run")]
+    pub yes: bool,
+    /// Stop after this period; the rest waits for the next run.
+    #[arg(long, value_name = "PERIOD")]
+    pub max_runtime: Option<Period>,
 }
 
 /// What to do with the identity.

@@ -5,9 +5,11 @@
 mod args;
 mod ask;
 mod console;
+mod enforce;
 mod failure;
 mod key;
 mod surroundings;
+mod survey;
 
 use std::process::ExitCode;
 
@@ -59,6 +61,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
     match command {
+        Command::Enforce(args) => enforce::run(&args, ctx),
         Command::Key(what) => key::run(what, ctx),
         Command::Completions { shell } => {
             let mut script = Vec::new();
