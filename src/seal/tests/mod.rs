@@ -10,9 +10,9 @@ mod streams;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::Compression;
 use super::{Ask, Identities, NobodyToAsk, PlainSize, Plugins, Recipients, Sealed, Sealer, SecretString};
 use super::{SealError, UnsealError, Unsealed, key};
-use crate::policy::Compression;
 
 const EACH: [Compression; 2] = [Compression::Zstd, Compression::None];
 
