@@ -69,17 +69,14 @@ pub enum Colour {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-<<<<<<< HEAD
     /// Keep the stores to the policy: delete, prune and seal what is due.
     ///
     /// Look first with --dry-run. Asks before the first change where there is a terminal;
     /// without one it needs --yes.
     Enforce(EnforceArgs),
-=======
     /// Make the identity that opens sealed files, or print its recipient.
     #[command(subcommand)]
     Key(Key),
->>>>>>> seal
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -94,7 +91,6 @@ pub enum Command {
     },
 }
 
-<<<<<<< HEAD
 /// What `enforce` takes.
 #[derive(Debug, Clone, Args)]
 pub struct EnforceArgs {
@@ -107,7 +103,8 @@ pub struct EnforceArgs {
     /// Stop after this period; the rest waits for the next run.
     #[arg(long, value_name = "PERIOD")]
     pub max_runtime: Option<Period>,
-=======
+}
+
 /// What to do with the identity.
 #[derive(Debug, Subcommand)]
 pub enum Key {
@@ -122,7 +119,6 @@ pub enum Key {
     },
     /// Print the recipient of the identity, one line a key.
     Show,
->>>>>>> seal
 }
 
 /// The definition of the whole command line.

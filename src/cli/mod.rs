@@ -61,11 +61,8 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
     match command {
-<<<<<<< HEAD
         Command::Enforce(args) => enforce::run(&args, ctx),
-=======
         Command::Key(what) => key::run(what, ctx),
->>>>>>> seal
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut args::command(), "ccretain", &mut script);
