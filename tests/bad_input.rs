@@ -119,7 +119,7 @@ fn contradictions() {
             "k",
         ),
         (r#"{"version": 1, "recipients": ["age1nonsense"]}"#, "recipient"),
-        (r#"{"version": 1, "holds": [{"name": "h", "projects": ["/a/**"], "until": "tomorrow"}]}"#, "until"),
+        (r#"{"version": 1, "holds": [{"name": "h", "projects": ["/a/**"], "until": "tomorrow"}]}"#, "column"),
         (r#"{"version": 1, "guard": {"maxShare": 2.0, "minSessions": 20}}"#, "maxShare"),
     ] {
         let said = refused(policy);
