@@ -69,6 +69,12 @@ pub enum Colour {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Show, check and start policies.
+    Policy {
+        /// What of it.
+        #[command(subcommand)]
+        command: super::policy::PolicyCommand,
+    },
     /// Keep the stores to the policy: delete, prune and seal what is due.
     ///
     /// Look first with --dry-run. Asks before the first change where there is a terminal;

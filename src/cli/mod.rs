@@ -8,6 +8,7 @@ mod console;
 mod enforce;
 mod failure;
 mod key;
+mod policy;
 mod surroundings;
 mod survey;
 
@@ -61,6 +62,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
     match command {
+        Command::Policy { command } => policy::run(&command, ctx),
         Command::Enforce(args) => enforce::run(&args, ctx),
         Command::Key(what) => key::run(what, ctx),
         Command::Completions { shell } => {

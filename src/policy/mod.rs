@@ -58,8 +58,13 @@ pub struct Source {
     #[serde(rename = "source")]
     pub layer: Layer,
     /// The file; absent for built-in values, except a period that the client's settings give.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "some_path")]
     pub path: Option<PathBuf>,
+}
+
+/// Writes a path as it is shown: not every path is UTF-8, and JSON is.
+fn some_path<S: serde::Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+    path.as_ref().map(crate::escape::text).serialize(to)
 }
 
 /// A value with the place that set it.
@@ -304,7 +309,21 @@ pub fn of(
     places: &load::Places,
     named: Option<&std::path::Path>,
 ) -> Result<Policy, resolve::PolicyError> {
-    let client = claude::read(&claude::ClientPlaces::new(env), &[]);
+    of_stores(env, places, named, &[])
+}
+
+/// The same where further config folders of the client are known, from earlier runs: a timer does
+/// not see `CLAUDE_CONFIG_DIR`, and the period in the settings there counts for the built-in rule.
+///
+/// # Errors
+/// As [`of`].
+pub fn of_stores(
+    env: &crate::environment::Environment,
+    places: &load::Places,
+    named: Option<&std::path::Path>,
+    config_dirs: &[PathBuf],
+) -> Result<Policy, resolve::PolicyError> {
+    let client = claude::read(&claude::ClientPlaces::new(env).with(config_dirs), &[]);
     let context = resolve::Context { globs: compile::Globs::new(env), built_in: client.built_in() };
     resolve::resolve(load::load(places, named)?, &context)
 }
@@ -347,3 +366,6 @@ impl Policy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
