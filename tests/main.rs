@@ -25,4 +25,5 @@ mod harness;
 mod lines;
 mod managed;
 mod protects;
+mod readme;
 mod real_client;

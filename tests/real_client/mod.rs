@@ -153,7 +153,7 @@ fcntl.ioctl(s, 0x8914, struct.pack("16sh14x", b"lo", flags | 1))'
         for root in [self.sandbox.home(), self.sandbox.tmp()] {
             for path in Tree::of(&root).0.keys() {
                 let path = root.join(path);
-                if !path.to_str().is_some_and(|text| text.contains(session)) {
+                if !names(&path, session) {
                     continue;
                 }
                 let metadata = fs::symlink_metadata(&path).unwrap();
@@ -204,12 +204,21 @@ fn wait(child: &mut Child, limit: Duration) -> bool {
     }
 }
 
+/// Whether a path names a session, or the file is a subagent's transcript whose records do; older clients keep those
+/// beside the transcripts under names of their own.
+fn names(path: &Path, session: &str) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let agent = name.starts_with("agent-") && name.ends_with(".jsonl");
+    path.to_str().is_some_and(|text| text.contains(session))
+        || agent && fs::read_to_string(path).is_ok_and(|text| text.contains(session))
+}
+
 /// What lies in the sandbox and names a session.
 fn traces(sandbox: &Sandbox, session: &str) -> Vec<PathBuf> {
     [sandbox.home(), sandbox.tmp()]
         .iter()
-        .flat_map(|root| Tree::of(root).0.into_keys())
-        .filter(|path| path.to_str().is_some_and(|text| text.contains(session)))
+        .flat_map(|root| Tree::of(root).0.into_keys().map(|path| root.join(path)))
+        .filter(|path| names(path, session))
         .collect()
 }
 
