@@ -7,3 +7,4 @@ pub mod escape;
 pub mod period;
 pub mod platform;
 pub mod policy;
+pub mod schedule;
