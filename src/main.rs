@@ -1,3 +1,5 @@
 //! The `ccretain` program: the library's command line and nothing else.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    ccretain::cli::main()
+}

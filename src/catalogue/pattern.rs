@@ -56,6 +56,8 @@ pub struct Match {
     /// Whether the matched pattern has an id, hash or time in it that only the client would write;
     /// the others apply only in folders that are certainly the client's.
     pub distinctive: bool,
+    /// Whether it lies in the session's own folder, in which links are unlinked with the rest.
+    pub in_session_folder: bool,
 }
 
 /// The patterns that are still possible in one folder.
@@ -163,6 +165,12 @@ impl Cursor {
         self.active.is_empty()
     }
 
+    /// The session whose own folder this is, or lies in.
+    #[must_use]
+    pub fn session(&self) -> Option<SessionId> {
+        self.active.iter().find_map(|active| active.session)
+    }
+
     /// Whether every name below this folder is recognised, as one kind.
     #[must_use]
     pub fn takes_all(&self) -> Option<Match> {
@@ -222,7 +230,8 @@ impl Active {
     }
 
     fn matched(&self, pattern: &Pattern, session: Option<SessionId>) -> Match {
-        Match { kind: pattern.kind, session, distinctive: pattern.distinctive }
+        let in_session_folder = self.session.is_some();
+        Match { kind: pattern.kind, session, distinctive: pattern.distinctive, in_session_folder }
     }
 }
 

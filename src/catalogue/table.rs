@@ -82,9 +82,7 @@ catalogue! {
     ];
     /// Large tool output, kept out of the transcript.
     ToolResult "tool-result": Session File Content seal AGE => [
-        Config "projects/<P>/<S>/tool-results/<*>.txt",
-        Config "projects/<P>/<S>/tool-results/<*>.json",
-        Config "projects/<P>/<S>/tool-results/<*>/<*>.txt",
+        Config "projects/<P>/<S>/tool-results/<**>",
     ];
     /// State of workflows, remote agents and MCP tasks of a session.
     SessionState "session-state": Session File Content seal AGE => [
@@ -96,6 +94,7 @@ catalogue! {
     /// Titles, recordings and other side files of a session.
     SessionSide "session-side": Session File Content seal AGE => [
         Config "projects/<P>/<S>/<*>.json",
+        Config "projects/<P>/<S>/<n>.cast",
         Config "projects/<P>/<S>.cast",
         Config "projects/<P>/<S>.ccr-tip.json",
         Config "projects/<P>/<S>.precompact.json",
@@ -104,6 +103,7 @@ catalogue! {
         Config "projects/<P>/<S>.cloud-worktrees.json",
         Config "projects/<P>/<S>.desktop-released.json",
         Config "projects/<P>/<S>.jsonl.tmp.<*>",
+        Config "projects/<P>/<S>.jsonl.compact.tmp.<*>",
         Config "projects/<P>/<S>.<*>.json.tmp.<*>",
     ];
     /// Copies of files the session edited.
@@ -140,6 +140,8 @@ catalogue! {
         HeapDumps "<S>-<*>.heapsnapshot",
         HeapDumps "<S>-diagnostics.json",
         HeapDumps "<S>-<*>-diagnostics.json",
+        Home "<S>.heapsnapshot",
+        Home "<S>-diagnostics.json",
     ];
     /// The record of a running client; it goes with its session once the process is gone.
     PidFile "pid-file": Content File Metadata plain UNLESS_LIVE => [Config "sessions/<n>.json"];
@@ -155,8 +157,8 @@ catalogue! {
     ];
     /// Copies of the global file.
     ConfigBackup "config-backup": Loose Lines Secret plain AGE => [
-        Config "backups/.claude.json.backup.<n>",
-        Config "backups/.claude.json.corrupted.<n>",
+        Config "backups/.claude.json.backup.<ms>",
+        Config "backups/.claude.json.corrupted.<ms>",
         Config ".claude.json.backup",
         Config ".claude.json.backup.<n>",
         Config ".claude.json.corrupted.<n>",
@@ -178,6 +180,15 @@ catalogue! {
 
     // What belongs to no single session.
 
+    /// Output of commands, kept by older clients beside the transcripts.
+    BashOutput "bash-output": Loose File Content plain AGE => [Config "projects/<P>/bash-outputs/<*>/<**>"];
+    /// Requests and answers as they went over the wire.
+    ApiDump "api-dump": Loose File Content plain AGE => [
+        Config "api-dumps/<**>",
+        Config "dump-prompts/<*>.jsonl",
+    ];
+    /// Files sent between clients.
+    FileTransfer "file-transfer": Loose File Content plain AGE => [Config "file-transfers/<**>"];
     /// A long paste, referred to from the history by hash.
     Paste "paste": References File Content plain AGE => [Config "paste-cache/<hex>.txt"];
     /// Files fetched by connectors.
@@ -189,6 +200,7 @@ catalogue! {
     /// Notes the client keeps about the user and the projects.
     Memory "memory": Loose File Content plain MEMORY => [
         Config "projects/<P>/memory/<**>",
+        Config "projects/<P>/tiny_memory/<**>",
         Config "agent-memory/<**>",
         Config "memory/<**>",
         Config "session-memory/<**>",
@@ -230,6 +242,8 @@ catalogue! {
         Config "access-audit/<*>.json",
         Config "access-audit/<*>.jsonl",
         Config "daemon.log",
+        Config "daemon.log.<n>",
+        Config "child-logs/<*>",
     ];
     /// What MCP servers wrote, with session and folder.
     McpLog "mcp-log": Loose File Content plain AGE => [
@@ -253,7 +267,13 @@ catalogue! {
         Temp "claude-preview-<*>/<**>",
         Temp "claude-preview-<*>",
         Temp "cc-history-prefetch-<*>",
+        Temp "fswatch-probe-<*>/<**>",
         Temp "fswatch-probe-<*>",
+        Temp "auto-mode-builtins-<*>.md",
+        Temp "cache-break-<*>.json",
+        Temp "cache-break-<*>.diff",
+        Temp "speculation/<**>",
+        Temp "bash-edit-diff/<**>",
     ];
     /// Unfinished writes that a crash left behind.
     Leftover "leftover": Loose File Secret plain AGE => [
@@ -269,6 +289,8 @@ catalogue! {
     ];
     /// Background sessions that are over.
     SettledJob "settled-job": Loose File Content plain AGE => [Config "jobs/settled/<*>.json"];
+    /// A background session; it goes with its session once it is known to be over.
+    Job "job": Content File Content plain UNLESS_LIVE => [Config "jobs/<*>/<**>"];
     /// What the client can fetch again.
     ClientCache "client-cache": Loose File Metadata plain AGE => [
         Config "cache/model-access.json",
@@ -284,10 +306,12 @@ catalogue! {
     // Never touched by age.
 
     /// Tokens of the account.
-    Credentials "credentials": Loose File Secret plain CREDENTIALS => [Config ".credentials.json"];
-    /// Background sessions not known to be over, and the service that runs them.
-    Job "job": Loose File Content plain PURGE => [
-        Config "jobs/<*>/<**>",
+    Credentials "credentials": Loose File Secret plain CREDENTIALS => [
+        Config ".credentials.json",
+        Config "hfi-auth.json",
+    ];
+    /// State of the service that runs background sessions.
+    Daemon "daemon": Loose File Content plain PURGE => [
         Config "daemon/<**>",
         Config "daemon.<*>",
     ];
@@ -317,9 +341,26 @@ catalogue! {
         Config "policy-limits.json",
         Config ".last-cleanup",
         Config "jobs/pins.json",
+        Config "state/<*>.json",
+        Config "projects/<P>/.session-aliases",
         Config "chrome/<**>",
         Config "local/<**>",
     ];
     /// What ccretain itself keeps in a store.
     Own "ccretain": Loose File Metadata plain PURGE => [Config "ccretain/<**>"];
+    /// What an interrupted rewrite of ccretain left behind.
+    OwnLeftover "ccretain-leftover": Loose File Secret plain AGE => [
+        Config ".history.jsonl.part",
+        Config "..claude.json.part",
+        Config "..claude.json.backup.part",
+        Config "..claude.json.backup.<n>.part",
+        Config "..claude.json.corrupted.<n>.part",
+        Config "backups/..claude.json.backup.<n>.part",
+        Config "backups/..claude.json.corrupted.<n>.part",
+        Config "projects/<P>/.sessions-index.json.part",
+        Home "..claude.json.part",
+        Home "..claude.json.backup.part",
+        Home "..claude.json.backup.<n>.part",
+        Home "..claude.json.corrupted.<n>.part",
+    ];
 }

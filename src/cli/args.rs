@@ -1,0 +1,97 @@
+//! What may be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Command as Definition, CommandFactory, Parser, Subcommand, ValueEnum};
+
+/// Enforces retention on the session data that Claude Code leaves on a disk.
+///
+/// ccretain finds every store, deletes what is older than the policy allows (30 days when nobody
+/// says otherwise), runs on a schedule while Claude Code itself is not running, and proves what
+/// it did. Deleted means unlinked: there is no trash.
+#[derive(Debug, Parser)]
+#[command(name = "ccretain", version, propagate_version = false, max_term_width = 100)]
+pub struct Cli {
+    /// Options of all verbs.
+    #[command(flatten)]
+    pub global: Global,
+    /// The verb.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of all verbs.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Global {
+    /// Change only this store (repeatable); the others are still read.
+    #[arg(long = "store", value_name = "DIR", global = true, help_heading = "Global options")]
+    pub stores: Vec<PathBuf>,
+    /// Use this file instead of the user's policy.
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Global options")]
+    pub policy: Option<PathBuf>,
+    /// Print one JSON document to stdout.
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub json: bool,
+    /// Say more: kept items and their reasons (-vv: what the program does).
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = "Global options")]
+    pub verbose: u8,
+    /// Say nothing but errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
+    pub quiet: bool,
+    /// When to use colour.
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        global = true,
+        help_heading = "Global options"
+    )]
+    pub color: Colour,
+    /// Show no progress.
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub no_progress: bool,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Colour {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages into a folder.
+    #[command(hide = true)]
+    Man {
+        /// The folder.
+        dir: PathBuf,
+    },
+}
+
+/// The definition of the whole command line.
+#[must_use]
+pub fn command() -> Definition {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_definition_is_consistent() {
+        super::command().debug_assert();
+    }
+}

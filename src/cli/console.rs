@@ -1,0 +1,145 @@
+//! The only place that prints: data to stdout, everything else to stderr.
+
+use std::io::{self, IsTerminal, Write};
+
+use super::args::{Colour, Global};
+use super::{Exit, Failure};
+
+/// Where a verb prints.
+#[derive(Debug, Clone)]
+pub struct Console {
+    colour: Colour,
+    quiet: bool,
+    json: bool,
+    progress: bool,
+    no_color: bool,
+}
+
+impl Console {
+    /// The console that the options ask for.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "NO_COLOR is about printing, and printing is done here")]
+    pub fn new(global: &Global) -> Self {
+        Self {
+            colour: global.color,
+            quiet: global.quiet,
+            json: global.json,
+            progress: !global.no_progress && !global.quiet,
+            no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+        }
+    }
+
+    /// Whether a person can be asked: both stdin and stderr are terminals.
+    #[must_use]
+    pub fn can_ask(&self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Whether progress is shown: stderr is a terminal and nobody said no.
+    #[must_use]
+    pub fn shows_progress(&self) -> bool {
+        self.progress && io::stderr().is_terminal()
+    }
+
+    /// Whether data on stdout is coloured.
+    #[must_use]
+    pub fn colours_data(&self) -> bool {
+        self.colours(io::stdout().is_terminal())
+    }
+
+    fn colours(&self, is_terminal: bool) -> bool {
+        match self.colour {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto => is_terminal && !self.no_color,
+        }
+    }
+
+    /// Prints data for people to stdout; nothing when they asked for quiet or JSON.
+    ///
+    /// # Errors
+    /// When stdout cannot be written; a closed pipe is no error.
+    pub fn data(&self, text: &str) -> Result<(), Failure> {
+        if self.quiet || self.json {
+            return Ok(());
+        }
+        self.raw(text.as_bytes())
+    }
+
+    /// Prints one JSON document to stdout.
+    ///
+    /// # Errors
+    /// When stdout cannot be written; a closed pipe is no error.
+    pub fn json(&self, document: &impl serde::Serialize) -> Result<(), Failure> {
+        let mut text = serde_json::to_vec_pretty(document)
+            .map_err(|error| Failure::new(Exit::Failed, format!("cannot write JSON: {error}")))?;
+        text.push(b'\n');
+        self.raw(&text)
+    }
+
+    /// Prints bytes to stdout.
+    ///
+    /// # Errors
+    /// When stdout cannot be written; a closed pipe is no error.
+    pub fn raw(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Failure::new(Exit::Failed, format!("cannot write to stdout: {error}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Says something that must be heard, to stderr.
+    pub fn warning(&self, message: &str) {
+        self.say("warning", anstyle::AnsiColor::Yellow, message);
+    }
+
+    /// Says something that went wrong, to stderr.
+    pub fn error(&self, message: &str) {
+        self.say("error", anstyle::AnsiColor::Red, message);
+    }
+
+    /// Says what to do about it, to stderr.
+    pub fn hint(&self, message: &str) {
+        self.say("hint", anstyle::AnsiColor::Cyan, message);
+    }
+
+    /// Says something to a person at a terminal, and nothing into a pipe.
+    pub fn notice(&self, message: &str) {
+        if !self.quiet && io::stderr().is_terminal() {
+            let _ = writeln!(io::stderr().lock(), "{message}");
+        }
+    }
+
+    /// Says why a verb failed.
+    pub fn failure(&self, failure: &Failure) {
+        self.error(&failure.message);
+        if let Some(hint) = &failure.hint {
+            self.hint(hint);
+        }
+    }
+
+    /// Asks a question that only the word `yes` answers in the affirmative.
+    #[must_use]
+    pub fn confirm(&self, question: &str) -> bool {
+        let mut out = io::stderr().lock();
+        let asked = write!(out, "{question} Type 'yes' to go on: ").and_then(|()| out.flush());
+        let mut answer = String::new();
+        asked.is_ok()
+            && io::stdin().read_line(&mut answer).is_ok()
+            && answer.trim().eq_ignore_ascii_case("yes")
+    }
+
+    fn say(&self, word: &str, colour: anstyle::AnsiColor, message: &str) {
+        let mut err = io::stderr().lock();
+        // Nothing is left to tell when stderr itself is gone.
+        let _ = if self.colours(io::stderr().is_terminal()) {
+            let style = anstyle::Style::new().fg_color(Some(colour.into())).bold();
+            writeln!(err, "ccretain: {style}{word}:{style:#} {message}")
+        } else {
+            writeln!(err, "ccretain: {word}: {message}")
+        };
+    }
+}

@@ -1,0 +1,94 @@
+//! How a verb ends: exit codes, and errors as words with a hint. Library errors become these here.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+use crate::error::{PathError, chain};
+
+/// The exit codes of the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// All done; `check`: compliant.
+    Done,
+    /// Some items failed or could not be read; the rest was done.
+    Failed,
+    /// Usage, or a policy that is missing or invalid; nothing was touched.
+    Usage,
+    /// `check`: not compliant.
+    NotCompliant,
+    /// A guard refused; nothing was touched.
+    Refused,
+    /// Another run holds the lock.
+    Locked,
+}
+
+impl Exit {
+    /// The number.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::NotCompliant => 3,
+            Self::Refused => 4,
+            // EX_TEMPFAIL of sysexits.h: try again later.
+            Self::Locked => 75,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// Why a verb could not do its work.
+#[derive(Debug)]
+pub struct Failure {
+    /// What the program exits with.
+    pub exit: Exit,
+    /// What went wrong, with its causes.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure in words of one's own.
+    #[must_use]
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hint: None }
+    }
+
+    /// A failure because of an error, its causes included.
+    #[must_use]
+    pub fn because(exit: Exit, error: &dyn std::error::Error) -> Self {
+        Self::new(exit, chain(error))
+    }
+
+    /// The same with a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
+    }
+}
+
+impl From<PathError> for Failure {
+    fn from(error: PathError) -> Self {
+        Self::because(Exit::Failed, &error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_are_those_of_the_manual() {
+        let all = [Exit::Done, Exit::Failed, Exit::Usage, Exit::NotCompliant, Exit::Refused, Exit::Locked];
+        assert_eq!(all.map(Exit::code), [0, 1, 2, 3, 4, 75]);
+    }
+}

@@ -1,0 +1,72 @@
+//! The command line: what was typed becomes a [`Context`], a verb runs, its end becomes an exit code.
+//!
+//! The only room that reads the environment and the clock, and the only one that prints.
+
+mod args;
+mod console;
+mod failure;
+mod surroundings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use args::Cli;
+pub use console::Console;
+pub use failure::{Exit, Failure};
+
+use crate::environment::Environment;
+use args::{Command, Global};
+
+/// What every verb gets: the surroundings, where to print, and the options all verbs share.
+#[derive(Debug)]
+pub struct Context {
+    /// Platform, user, variables, time.
+    pub env: Environment,
+    /// Where data and messages go.
+    pub console: Console,
+    /// The options all verbs share.
+    pub global: Global,
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap prints help and versions to stdout, mistakes to stderr.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
+        }
+    };
+    let console = Console::new(&cli.global);
+    let ended = match surroundings::read(&cli.global) {
+        Ok(env) => run(cli.command, &Context { env, console: console.clone(), global: cli.global }),
+        Err(failure) => Err(failure),
+    };
+    match ended {
+        Ok(exit) => exit,
+        Err(failure) => {
+            console.failure(&failure);
+            failure.exit
+        }
+    }
+    .into()
+}
+
+fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
+    match command {
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut args::command(), "ccretain", &mut script);
+            ctx.console.raw(&script)?;
+            Ok(Exit::Done)
+        }
+        Command::Man { dir } => {
+            clap_mangen::generate_to(args::command(), &dir)
+                .map_err(|error| Failure::new(Exit::Failed, format!("cannot write man pages: {error}")))?;
+            Ok(Exit::Done)
+        }
+    }
+}

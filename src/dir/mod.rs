@@ -1,0 +1,88 @@
+//! Directory handles, read only: everything below a store is reached through them.
+//!
+//! A handle is opened one component at a time without following links (`openat2` with BENEATH,
+//! NO_SYMLINKS and NO_XDEV where the kernel has it), so a folder that is swapped for a link
+//! between a look and a deed is never followed. Changing anything is the business of `enforce`.
+
+#[cfg(not(unix))]
+mod paths;
+#[cfg(unix)]
+mod unix;
+
+#[cfg(not(unix))]
+pub use paths::Dir;
+#[cfg(unix)]
+pub use unix::Dir;
+
+use std::ffi::OsString;
+
+use chrono::{DateTime, Utc};
+
+/// What a name in a folder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileType {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link (on Windows also a junction).
+    Link,
+    /// A FIFO, socket or device.
+    Special,
+}
+
+/// A name in a folder, with its type where the folder itself records it.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The name, one component.
+    pub name: OsString,
+    /// What it is; `None` where only a `stat` can tell.
+    pub file_type: Option<FileType>,
+}
+
+/// A moment as the file system gives it: seconds since 1970 and nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FileTime {
+    /// Whole seconds, negative before 1970.
+    pub seconds: i64,
+    /// The nanoseconds after that second.
+    pub nanoseconds: u32,
+}
+
+impl FileTime {
+    /// The same moment as a date; `None` beyond what dates can hold.
+    #[must_use]
+    pub fn date(self) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp(self.seconds, self.nanoseconds)
+    }
+}
+
+/// What identifies one state of one file: if any part differs, it is not the file that was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FileStamp {
+    /// The device.
+    pub device: u64,
+    /// The inode.
+    pub inode: u64,
+    /// The size in bytes.
+    pub size: u64,
+    /// The last change of the content.
+    pub modified: FileTime,
+    /// The last change of the inode.
+    pub changed: FileTime,
+}
+
+/// What a `stat` without following links says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// Identity and state.
+    pub stamp: FileStamp,
+    /// What it is.
+    pub file_type: FileType,
+    /// How many names the file has.
+    pub links: u64,
+    /// The owner's id; 0 on platforms without one.
+    pub owner: u32,
+    /// The permission bits; 0o600 or 0o700 on platforms without them.
+    pub mode: u32,
+}

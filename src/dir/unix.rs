@@ -1,0 +1,241 @@
+//! The handle on Unix: a descriptor and the `*at` calls.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path};
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+
+use super::{Entry, FileStamp, FileTime, FileType, Stat};
+
+/// An open folder.
+#[derive(Debug)]
+pub struct Dir(OwnedFd);
+
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// The most bytes of a relative path handed to the kernel at once (its own limit is 4096).
+const PATH_CHUNK: usize = 3_000;
+
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Dir {
+    /// Opens a folder by its path; the last component must not be a link.
+    ///
+    /// # Errors
+    /// As `open(2)`; `ELOOP` or `ENOTDIR` for a link.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self(rustix::fs::open(path, FOLDER, Mode::empty())?))
+    }
+
+    /// Opens a folder in this one, which must be no link and on the same file system.
+    ///
+    /// # Errors
+    /// As `openat2(2)`; `EXDEV` for another file system, `ELOOP` or `ENOTDIR` for a link.
+    pub fn child(&self, name: &OsStr) -> io::Result<Self> {
+        open_beneath(self.0.as_fd(), name.as_bytes(), FOLDER)?
+            .map_or_else(|| self.step(name), |fd| Ok(Self(fd)))
+    }
+
+    /// Opens a folder further down; no component may be a link or on another file system.
+    ///
+    /// # Errors
+    /// As [`Dir::child`]; an absolute path or `..` is `EINVAL`.
+    pub fn below(&self, path: &Path) -> io::Result<Self> {
+        let mut at: Option<Self> = None;
+        let mut chunk: Vec<u8> = Vec::new();
+        let mut components = path.components().peekable();
+        while let Some(component) = components.next() {
+            let Component::Normal(name) = component else { return Err(rustix::io::Errno::INVAL.into()) };
+            if !chunk.is_empty() {
+                chunk.push(b'/');
+            }
+            chunk.extend_from_slice(name.as_bytes());
+            if components.peek().is_none() || chunk.len() > PATH_CHUNK {
+                at = Some(at.as_ref().unwrap_or(self).below_chunk(&chunk)?);
+                chunk.clear();
+            }
+        }
+        at.map_or_else(|| self.again(), Ok)
+    }
+
+    fn below_chunk(&self, path: &[u8]) -> io::Result<Self> {
+        if let Some(fd) = open_beneath(self.0.as_fd(), path, FOLDER)? {
+            return Ok(Self(fd));
+        }
+        let mut at: Option<Self> = None;
+        for name in path.split(|b| *b == b'/') {
+            at = Some(at.as_ref().unwrap_or(self).step(OsStr::from_bytes(name))?);
+        }
+        at.map_or_else(|| self.again(), Ok)
+    }
+
+    /// One component without `openat2`: no link, and the same device as the parent.
+    fn step(&self, name: &OsStr) -> io::Result<Self> {
+        let fd = rustix::fs::openat(&self.0, name, FOLDER, Mode::empty())?;
+        if rustix::fs::fstat(&fd)?.st_dev != rustix::fs::fstat(&self.0)?.st_dev {
+            return Err(rustix::io::Errno::XDEV.into());
+        }
+        Ok(Self(fd))
+    }
+
+    /// Opens a folder in this one through a link, and on whichever file system it lies: for the
+    /// top-level folders of a store only, whose owner the caller checks on the handle.
+    ///
+    /// # Errors
+    /// As `openat(2)`.
+    pub fn follow(&self, name: &OsStr) -> io::Result<Self> {
+        Ok(Self(rustix::fs::openat(&self.0, name, FOLDER.difference(OFlags::NOFOLLOW), Mode::empty())?))
+    }
+
+    /// A second handle on the same folder.
+    ///
+    /// # Errors
+    /// As `openat(2)`.
+    pub fn again(&self) -> io::Result<Self> {
+        Ok(Self(rustix::fs::openat(&self.0, c".", FOLDER, Mode::empty())?))
+    }
+
+    /// Every name in the folder but `.` and `..`, in the order of the file system.
+    ///
+    /// # Errors
+    /// As `getdents(2)`.
+    pub fn entries(&self) -> io::Result<Vec<Entry>> {
+        let mut found = Vec::new();
+        rustix::fs::seek(&self.0, rustix::fs::SeekFrom::Start(0))?;
+        let mut add = |name: &[u8], file_type: rustix::fs::FileType| {
+            if name != b"." && name != b".." {
+                found.push(Entry {
+                    name: OsString::from(OsStr::from_bytes(name)),
+                    file_type: type_of(file_type),
+                });
+            }
+        };
+        #[cfg(target_os = "linux")]
+        {
+            let mut buffer = Vec::with_capacity(32 << 10);
+            let mut raw = rustix::fs::RawDir::new(&self.0, buffer.spare_capacity_mut());
+            while let Some(entry) = raw.next() {
+                let entry = entry?;
+                add(entry.file_name().to_bytes(), entry.file_type());
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        for entry in rustix::fs::Dir::read_from(&self.0)? {
+            let entry = entry?;
+            add(entry.file_name().to_bytes(), entry.file_type());
+        }
+        Ok(found)
+    }
+
+    /// What a name in the folder is; a link itself, not its target.
+    ///
+    /// # Errors
+    /// As `fstatat(2)`.
+    pub fn stat(&self, name: &OsStr) -> io::Result<Stat> {
+        Ok(from_raw(&rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?))
+    }
+
+    /// What the folder itself is.
+    ///
+    /// # Errors
+    /// As `fstat(2)`.
+    pub fn stat_self(&self) -> io::Result<Stat> {
+        Ok(from_raw(&rustix::fs::fstat(&self.0)?))
+    }
+
+    /// Opens a regular file for reading; not a link, and never blocking on a FIFO.
+    ///
+    /// # Errors
+    /// As `openat(2)`; `ELOOP` for a link, `EINVAL` for anything but a regular file.
+    pub fn read(&self, name: &OsStr) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.0, name, flags, Mode::empty())?;
+        Ok(File::from(fd))
+    }
+
+    /// The stat of an open file, to be sure that what was opened is what was seen.
+    ///
+    /// # Errors
+    /// As `fstat(2)`.
+    pub fn stat_open(file: &File) -> io::Result<Stat> {
+        Ok(from_raw(&rustix::fs::fstat(file)?))
+    }
+}
+
+/// `openat2` with everything that keeps a path below its start; `None` where the kernel or a
+/// sandbox does not offer the call.
+#[cfg(target_os = "linux")]
+fn open_beneath(at: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> io::Result<Option<OwnedFd>> {
+    use rustix::fs::ResolveFlags;
+    use rustix::io::Errno;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    static MISSING: AtomicBool = AtomicBool::new(false);
+    if MISSING.load(Ordering::Relaxed) {
+        return Ok(None);
+    }
+    let resolve = ResolveFlags::BENEATH
+        | ResolveFlags::NO_SYMLINKS
+        | ResolveFlags::NO_XDEV
+        | ResolveFlags::NO_MAGICLINKS;
+    match rustix::fs::openat2(at, path, flags, Mode::empty(), resolve) {
+        Ok(fd) => Ok(Some(fd)),
+        Err(Errno::NOSYS | Errno::PERM) => {
+            MISSING.store(true, Ordering::Relaxed);
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_beneath(_: BorrowedFd<'_>, _: &[u8], _: OFlags) -> io::Result<Option<OwnedFd>> {
+    Ok(None)
+}
+
+fn type_of(raw: rustix::fs::FileType) -> Option<FileType> {
+    use rustix::fs::FileType as Raw;
+    Some(match raw {
+        Raw::RegularFile => FileType::File,
+        Raw::Directory => FileType::Folder,
+        Raw::Symlink => FileType::Link,
+        Raw::Unknown => return None,
+        _ => FileType::Special,
+    })
+}
+
+/// The fields differ in width and sign between platforms, so each is converted, never cast.
+fn from_raw(raw: &rustix::fs::Stat) -> Stat {
+    #[allow(
+        clippy::useless_conversion,
+        clippy::unnecessary_fallible_conversions,
+        reason = "differs by platform"
+    )]
+    fn wide<T: TryInto<u64>>(value: T) -> u64 {
+        value.try_into().unwrap_or(u64::MAX)
+    }
+    fn time<N: TryInto<u32>>(seconds: i64, nanoseconds: N) -> FileTime {
+        FileTime { seconds, nanoseconds: nanoseconds.try_into().unwrap_or(0) }
+    }
+    #[allow(clippy::unnecessary_cast, clippy::useless_conversion, reason = "differs by platform")]
+    Stat {
+        stamp: FileStamp {
+            device: wide(raw.st_dev),
+            inode: wide(raw.st_ino),
+            size: wide(raw.st_size),
+            modified: time(i64::from(raw.st_mtime), raw.st_mtime_nsec),
+            changed: time(i64::from(raw.st_ctime), raw.st_ctime_nsec),
+        },
+        file_type: type_of(rustix::fs::FileType::from_raw_mode(raw.st_mode)).unwrap_or(FileType::Special),
+        links: wide(raw.st_nlink),
+        owner: raw.st_uid,
+        mode: u32::from(raw.st_mode) & 0o7777,
+    }
+}

@@ -1,0 +1,22 @@
+//! Strings that occur thousands of times, held once.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A set of shared strings; safe to use from several threads.
+#[derive(Debug, Default)]
+pub struct Interner(Mutex<HashSet<Arc<str>>>);
+
+impl Interner {
+    /// The shared copy of a text.
+    #[must_use]
+    pub fn intern(&self, text: &str) -> Arc<str> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shared) = known.get(text) {
+            return Arc::clone(shared);
+        }
+        let shared: Arc<str> = Arc::from(text);
+        known.insert(Arc::clone(&shared));
+        shared
+    }
+}

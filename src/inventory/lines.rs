@@ -1,0 +1,368 @@
+//! Files of which the lines or entries are artifacts: prompt histories and session indexes.
+//!
+//! Shapes observed on clients 1.0.128 to 2.1.330: `history.jsonl` has one object a line with
+//! `timestamp` in milliseconds, `project`, `sessionId` (not in old ones) and `pastedContents`;
+//! `.claude.json` of old clients has `projects[<path>].history` lists without dates;
+//! `sessions-index.json` has `entries` with `sessionId`, `projectPath`, `modified`, `fileMtime`.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::ops::Range;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::ArtifactIndex;
+use super::intern::Interner;
+use super::lenient::{Lenient, object};
+use crate::catalogue::SessionId;
+
+/// A JSON file above this size is not taken apart.
+const LARGEST_JSON: u64 = 256 << 20;
+
+/// A file with its lines.
+#[derive(Debug)]
+pub struct LineFile {
+    /// The file.
+    pub artifact: ArtifactIndex,
+    /// What its lines say.
+    pub content: Lines,
+}
+
+/// What a line file holds.
+#[derive(Debug, Default)]
+pub struct Lines {
+    /// How it is written.
+    pub format: Format,
+    /// Whether it has the shape the client gives it.
+    pub is_well_formed: bool,
+    /// Every line or entry, in the order of the file; unparsable ones too.
+    pub lines: Vec<Line>,
+    /// Which line refers to which paste: the hash, and the line's position.
+    pub references: Vec<(Box<str>, u32)>,
+}
+
+/// How a line file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// One JSON value a line.
+    #[default]
+    JsonLines,
+    /// Lists named `history` in the projects of a JSON object.
+    ProjectLists,
+    /// One list named `entries` in a JSON object.
+    Entries,
+}
+
+/// One line or entry.
+#[derive(Debug, Clone, Default)]
+pub struct Line {
+    /// Where it begins, in bytes; of a line file in lines, the newline before is not its own.
+    pub start: u64,
+    /// Where it ends; of a file in lines, its newline is its own.
+    pub end: u64,
+    /// The list it is in, counted through the file.
+    pub list: u32,
+    /// When it was written, where it says so.
+    pub date: Option<DateTime<Utc>>,
+    /// The project it names.
+    pub project: Option<Arc<str>>,
+    /// The session it names.
+    pub session: Option<SessionId>,
+}
+
+/// Reads a prompt history of one object a line.
+///
+/// # Errors
+/// As `read(2)`.
+pub fn read_history(file: &File, interner: &Interner) -> io::Result<Lines> {
+    #[derive(Deserialize)]
+    struct Paste<'a> {
+        #[serde(borrow, default, rename = "contentHash")]
+        hash: Lenient<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Prompt<'a> {
+        #[serde(borrow, default)]
+        timestamp: Lenient<'a>,
+        #[serde(borrow, default)]
+        project: Lenient<'a>,
+        #[serde(borrow, default, rename = "sessionId")]
+        session: Lenient<'a>,
+        #[serde(borrow, default, rename = "pastedContents")]
+        pastes: Option<BTreeMap<String, Paste<'a>>>,
+    }
+    let mut reader = BufReader::with_capacity(256 << 10, file);
+    let mut found = Lines::default();
+    let mut text = Vec::new();
+    let mut at = 0u64;
+    loop {
+        text.clear();
+        let read = reader.read_until(b'\n', &mut text)? as u64;
+        if read == 0 {
+            break;
+        }
+        let mut line = Line { start: at, end: at + read, ..Line::default() };
+        at += read;
+        let position = u32::try_from(found.lines.len()).unwrap_or(u32::MAX);
+        let body = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text).trim_ascii();
+        match object::<Prompt<'_>>(body) {
+            Some(prompt) => {
+                line.date = prompt.timestamp.date();
+                line.project = prompt.project.text().map(|project| interner.intern(project));
+                line.session = prompt.session.text().and_then(|id| SessionId::from_bytes(id.as_bytes()));
+                found.is_well_formed |= line.date.is_some() && line.project.is_some();
+                for paste in prompt.pastes.into_iter().flat_map(BTreeMap::into_values) {
+                    if let Some(hash) = paste.hash.text() {
+                        found.references.push((Box::from(hash.as_ref()), position));
+                    }
+                }
+            }
+            // A line that cannot be read refers to every hash it contains.
+            None => found.references.extend(hashes_in(body).map(|hash| (hash, position))),
+        }
+        found.lines.push(line);
+    }
+    Ok(found)
+}
+
+/// Every run of 8 or more hexadecimal digits, and of longer runs every window of 16.
+fn hashes_in(bytes: &[u8]) -> impl Iterator<Item = Box<str>> + '_ {
+    const USUAL: usize = 16;
+    bytes.split(|b| !matches!(b, b'0'..=b'9' | b'a'..=b'f')).filter(|run| run.len() >= 8).flat_map(|run| {
+        let windows = if run.len() > USUAL { run.windows(USUAL) } else { run.windows(run.len()) };
+        windows.filter_map(|window| std::str::from_utf8(window).ok().map(Box::from))
+    })
+}
+
+/// Reads the `history` lists of a global file of the client.
+///
+/// # Errors
+/// As `read(2)`; a file that is no such object is no error but not well formed.
+pub fn read_project_lists(file: &File, interner: &Interner) -> io::Result<Lines> {
+    #[derive(Deserialize)]
+    struct Global<'a> {
+        #[serde(borrow, default)]
+        projects: BTreeMap<String, &'a RawValue>,
+    }
+    #[derive(Deserialize)]
+    struct Project<'a> {
+        #[serde(borrow, default)]
+        history: Vec<&'a RawValue>,
+    }
+    let text = read_text(file)?;
+    let mut found = Lines { format: Format::ProjectLists, ..Lines::default() };
+    let Some(global) = object::<Global<'_>>(text.as_bytes()) else { return Ok(found) };
+    found.is_well_formed = true;
+    // In the order of the file, which a map does not keep.
+    let mut projects: Vec<_> = global.projects.into_iter().collect();
+    projects.sort_by_key(|(_, raw)| offset(&text, raw.get()));
+    for (list, (path, raw)) in projects.into_iter().enumerate() {
+        let Some(project) = object::<Project<'_>>(raw.get().as_bytes()) else { continue };
+        for entry in project.history {
+            let mut line = entry_line(&text, entry, list);
+            line.project = Some(interner.intern(&path));
+            found.lines.push(line);
+        }
+    }
+    Ok(found)
+}
+
+/// Reads the entries of an index of sessions.
+///
+/// # Errors
+/// As `read(2)`; a file that is no such object is no error but not well formed.
+pub fn read_entries(file: &File, interner: &Interner) -> io::Result<Lines> {
+    #[derive(Deserialize)]
+    struct Index<'a> {
+        #[serde(borrow)]
+        entries: Vec<&'a RawValue>,
+    }
+    #[derive(Deserialize)]
+    struct Entry<'a> {
+        #[serde(borrow, default, rename = "projectPath")]
+        project: Lenient<'a>,
+    }
+    let text = read_text(file)?;
+    let mut found = Lines { format: Format::Entries, ..Lines::default() };
+    let Some(index) = object::<Index<'_>>(text.as_bytes()) else { return Ok(found) };
+    found.is_well_formed = true;
+    for entry in index.entries {
+        let mut line = entry_line(&text, entry, 0);
+        line.project = object::<Entry<'_>>(entry.get().as_bytes())
+            .and_then(|entry| entry.project.text().map(|project| interner.intern(project)));
+        found.lines.push(line);
+    }
+    Ok(found)
+}
+
+fn read_text(file: &File) -> io::Result<String> {
+    let mut text = String::new();
+    match file.take(LARGEST_JSON).read_to_string(&mut text) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(String::new()),
+        other => other.map(|_| text),
+    }
+}
+
+/// Where a part of a text begins in it. Both are slices of one buffer, so the addresses tell.
+fn offset(text: &str, part: &str) -> u64 {
+    (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize) as u64
+}
+
+fn entry_line(text: &str, raw: &RawValue, list: usize) -> Line {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Entry<'a> {
+        #[serde(borrow, default)]
+        timestamp: Lenient<'a>,
+        #[serde(borrow, default)]
+        modified: Lenient<'a>,
+        #[serde(borrow, default)]
+        file_mtime: Lenient<'a>,
+        #[serde(borrow, default)]
+        session_id: Lenient<'a>,
+    }
+    let start = offset(text, raw.get());
+    let mut line = Line {
+        start,
+        end: start + raw.get().len() as u64,
+        list: u32::try_from(list).unwrap_or(u32::MAX),
+        ..Line::default()
+    };
+    if let Some(entry) = object::<Entry<'_>>(raw.get().as_bytes()) {
+        line.date =
+            [entry.timestamp, entry.modified, entry.file_mtime].iter().filter_map(Lenient::date).max();
+        line.session = entry.session_id.text().and_then(|id| SessionId::from_bytes(id.as_bytes()));
+    }
+    line
+}
+
+impl Lines {
+    /// The byte ranges to leave out so that the chosen lines are gone and every other byte is
+    /// kept; sorted, without overlaps.
+    #[must_use]
+    pub fn cuts(&self, goes: impl Fn(usize) -> bool) -> Vec<Range<u64>> {
+        let mut cuts: Vec<Range<u64>> = Vec::new();
+        let mut cut = |range: Range<u64>| match cuts.last_mut() {
+            Some(last) if range.start <= last.end => {
+                last.start = last.start.min(range.start);
+                last.end = last.end.max(range.end);
+            }
+            _ => cuts.push(range),
+        };
+        let mut kept_end: Option<(u32, u64)> = None;
+        for (at, line) in self.lines.iter().enumerate() {
+            if !goes(at) {
+                kept_end = Some((line.list, line.end));
+                continue;
+            }
+            if self.format == Format::JsonLines {
+                cut(line.start..line.end);
+                continue;
+            }
+            // With its comma: up to the next entry of its list, or, for the last one, from the
+            // end of the last entry that stays.
+            match self.lines.get(at + 1).filter(|next| next.list == line.list) {
+                Some(next) => cut(line.start..next.start),
+                None => {
+                    let from =
+                        kept_end.filter(|(list, _)| *list == line.list).map_or(line.start, |(_, end)| end);
+                    cut(from..line.end);
+                }
+            }
+        }
+        cuts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::io::{Seek, Write};
+
+    fn file(text: &str) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file.rewind().unwrap();
+        file
+    }
+
+    fn without(text: &str, cuts: &[Range<u64>]) -> String {
+        let mut left = String::new();
+        let mut at = 0;
+        for cut in cuts {
+            left.push_str(&text[at..cut.start as usize]);
+            at = cut.end as usize;
+        }
+        left.push_str(&text[at..]);
+        left
+    }
+
+    #[test]
+    fn history_lines_know_their_date_project_session_and_pastes() {
+        let text = "\u{feff}{\"display\":\"x\",\"pastedContents\":{\"1\":{\"contentHash\":\"0123456789abcdef\"}},\
+                    \"timestamp\":1700000000000,\"project\":\"/w\",\"sessionId\":\"aaaaaaaa-0000-4000-8000-000000000001\"}\r\n\
+                    {\"display\":\"old\",\"timestamp\":1600000000000,\"project\":\"/v\"}\n\
+                    not json fedcba9876543210\n{\"torn";
+        let lines = read_history(&file(text), &Interner::default()).unwrap();
+        assert!(lines.is_well_formed);
+        assert_eq!(lines.lines.len(), 4);
+        assert_eq!(lines.lines[0].date, DateTime::from_timestamp(1_700_000_000, 0));
+        assert_eq!(lines.lines[0].project.as_deref(), Some("/w"));
+        assert!(lines.lines[0].session.is_some());
+        assert_eq!(lines.lines[1].session, None);
+        assert_eq!(lines.lines[2].date, None);
+        let references: Vec<(&str, u32)> =
+            lines.references.iter().map(|(hash, line)| (&**hash, *line)).collect();
+        assert_eq!(references, [("0123456789abcdef", 0), ("fedcba9876543210", 2)]);
+        assert_eq!(lines.lines[3].end, text.len() as u64);
+    }
+
+    #[test]
+    fn lists_of_a_global_file_are_cut_with_their_commas() {
+        let text = r#"{ "a": 1, "projects": { "/w": { "history": [ "x" , {"display":"y","timestamp":5} ,"z" ], "b": [] }, "/v": {"history":["q"]}, "/u": 7 } }"#;
+        let lines = read_project_lists(&file(text), &Interner::default()).unwrap();
+        assert_eq!(lines.lines.len(), 4);
+        assert_eq!(lines.lines[1].date, DateTime::from_timestamp_millis(5));
+        assert_eq!(lines.lines[3].project.as_deref(), Some("/v"));
+        let all = without(text, &lines.cuts(|_| true));
+        assert_eq!(
+            all,
+            r#"{ "a": 1, "projects": { "/w": { "history": [  ], "b": [] }, "/v": {"history":[]}, "/u": 7 } }"#
+        );
+        let last = without(text, &lines.cuts(|at| at == 2));
+        assert_eq!(last, text.replace(r#" ,"z""#, ""));
+    }
+
+    #[test]
+    fn what_is_no_such_file_is_not_well_formed() {
+        for text in ["", "[]", "{\"projects\":3}", "\u{0}\u{1}"] {
+            let lines = read_project_lists(&file(text), &Interner::default()).unwrap();
+            assert!(!lines.is_well_formed && lines.lines.is_empty(), "{text}");
+            assert!(!read_entries(&file(text), &Interner::default()).unwrap().is_well_formed, "{text}");
+        }
+    }
+
+    proptest! {
+        /// Whatever goes, the rest stays valid and in order.
+        #[test]
+        fn cuts_leave_a_valid_file(entries in prop::collection::vec(0u32..1000, 0..12), mask in any::<u16>(), pretty in any::<bool>()) {
+            let separator = if pretty { "\n    " } else { "" };
+            let list: Vec<String> = entries.iter().map(|n| format!("{{\"sessionId\":\"{n}\"}}")).collect();
+            let text = format!("{{\"version\":1,\"entries\":[{separator}{}{separator}]}}", list.join(&format!(",{separator}")));
+            let lines = read_entries(&file(&text), &Interner::default()).unwrap();
+            prop_assert_eq!(lines.lines.len(), entries.len());
+            let goes = |at: usize| mask >> at & 1 == 1;
+            let cuts = lines.cuts(goes);
+            prop_assert!(cuts.windows(2).all(|pair| pair[0].end < pair[1].start));
+            let left: serde_json::Value = serde_json::from_str(&without(&text, &cuts)).unwrap();
+            let left: Vec<&str> = left["entries"].as_array().unwrap().iter().map(|e| e["sessionId"].as_str().unwrap()).collect();
+            let expected: Vec<String> = entries.iter().enumerate().filter(|(at, _)| !goes(*at)).map(|(_, n)| n.to_string()).collect();
+            prop_assert_eq!(left, expected);
+        }
+    }
+}

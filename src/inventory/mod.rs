@@ -1,0 +1,324 @@
+//! What was found at one moment, with its evidence. Read-only; knows no policy.
+//!
+//! `scan` walks the trees through directory handles and recognises names by the catalogue;
+//! `transcript`, `lines` and `liveness` read what the files say about themselves; `session`
+//! groups everything into units.
+
+mod intern;
+pub mod lenient;
+pub mod lines;
+pub mod liveness;
+mod scan;
+mod session;
+pub mod transcript;
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::catalogue::{Kind, SessionId};
+use crate::dir::{Dir, FileStamp};
+use crate::locate::Store;
+use lines::LineFile;
+use liveness::Liveness;
+
+pub use scan::take;
+
+macro_rules! index {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub u32);
+
+        impl $name {
+            /// The position in the inventory's list.
+            #[must_use]
+            pub fn at(self) -> usize {
+                self.0 as usize
+            }
+
+            /// The index of a position; saturates, as no inventory holds that many.
+            #[must_use]
+            pub fn of(position: usize) -> Self {
+                Self(u32::try_from(position).unwrap_or(u32::MAX))
+            }
+        }
+    };
+}
+
+index!(
+    /// A store, by its place in [`Inventory::stores`].
+    StoreIndex
+);
+index!(
+    /// A folder, by its place in [`Inventory::folders`].
+    FolderIndex
+);
+index!(
+    /// An artifact, by its place in [`Inventory::artifacts`].
+    ArtifactIndex
+);
+index!(
+    /// A session, by its place in [`Inventory::sessions`].
+    SessionIndex
+);
+
+/// Everything that was found in the stores of one user at one moment.
+#[derive(Debug)]
+pub struct Inventory {
+    /// When it was taken.
+    pub taken: DateTime<Utc>,
+    /// The stores, in the order in which they were located.
+    pub stores: Vec<StoreView>,
+    /// Every folder that was entered.
+    pub folders: Vec<Folder>,
+    /// Every file, recognised or not.
+    pub artifacts: Vec<Artifact>,
+    /// The artifacts grouped into sessions.
+    pub sessions: Vec<Session>,
+    /// Files of which lines are artifacts, with those lines.
+    pub line_files: Vec<LineFile>,
+    /// What could not be read.
+    pub problems: Vec<Problem>,
+    /// Whether every projects folder of every known store was read completely, without which no
+    /// session is known to be orphaned.
+    pub is_complete: bool,
+    /// The newest date not later than `taken` that any record or file bears.
+    pub newest_date: Option<DateTime<Utc>>,
+}
+
+/// A store as it was found.
+#[derive(Debug)]
+pub struct StoreView {
+    /// Where and what it is.
+    pub store: Store,
+    /// The clients that are running in it.
+    pub live: Vec<LiveClient>,
+}
+
+/// A running client.
+#[derive(Debug, Clone)]
+pub struct LiveClient {
+    /// Its process id, in its own pid domain.
+    pub pid: u32,
+    /// The session it has open.
+    pub session: Option<SessionId>,
+    /// How that is known.
+    pub liveness: Liveness,
+}
+
+/// A folder that was entered.
+#[derive(Debug)]
+pub struct Folder {
+    /// The store it lies in.
+    pub store: StoreIndex,
+    /// The folder it lies in; `None` for the root.
+    pub parent: Option<FolderIndex>,
+    /// Its name; empty for the root.
+    pub name: Box<OsStr>,
+    /// The handle, for roots and for top-level folders that are links.
+    pub anchor: Option<Arc<Dir>>,
+    /// The session whose own folder this is, or lies in.
+    pub session: Option<SessionId>,
+}
+
+/// What an artifact is besides a regular file of the store's owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Oddity {
+    /// Nothing unusual.
+    None,
+    /// A symbolic link.
+    Link,
+    /// A FIFO, socket or device.
+    Special,
+    /// Another owner's, or a folder on another file system.
+    Foreign,
+    /// Protected although its kind is not: the newest usable backup, a lock of a live process.
+    InUse,
+}
+
+/// What an artifact belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Belongs {
+    /// A session.
+    Session(SessionIndex),
+    /// Nobody.
+    Loose,
+}
+
+/// One file in a store.
+#[derive(Debug)]
+pub struct Artifact {
+    /// The folder it lies in.
+    pub folder: FolderIndex,
+    /// Its name.
+    pub name: Box<OsStr>,
+    /// Its identity and state when it was seen; checked again before it is touched.
+    pub stamp: FileStamp,
+    /// The permission bits.
+    pub mode: u16,
+    /// Whether it has more than one hard link.
+    pub hard_linked: bool,
+    /// What is unusual about it.
+    pub oddity: Oddity,
+    /// Its row of the catalogue; `None` for names the catalogue does not hold.
+    pub kind: Option<Kind>,
+    /// What it belongs to.
+    pub belongs: Belongs,
+    /// Whether it is the sealed form of a file.
+    pub sealed: bool,
+    /// The project it names, for loose artifacts that name one.
+    pub project: Option<Arc<str>>,
+}
+
+/// How it is known that something is a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// A transcript, or several of one id.
+    Transcript,
+    /// A sealed copy alone.
+    Sealed,
+    /// No transcript and no sealed copy in any known store, all of which were read completely.
+    Orphaned,
+    /// No transcript was found, but not everything could be read.
+    Unknown,
+}
+
+/// One conversation: the transcript and every file that belongs to it.
+#[derive(Debug)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// The store it is of.
+    pub store: StoreIndex,
+    /// How it is known.
+    pub evidence: Evidence,
+    /// The project by which rules go: that of the first record that has one.
+    pub project: Option<Arc<str>>,
+    /// Every project path found, which holds go by.
+    pub projects: Vec<Arc<str>>,
+    /// The newest record timestamp not later than the inventory.
+    pub newest_record: Option<DateTime<Utc>>,
+    /// The newest modification time of its transcripts; of its files where it is orphaned.
+    pub modified: Option<DateTime<Utc>>,
+    /// The newest modification time of any of its files.
+    pub touched: Option<DateTime<Utc>>,
+    /// Whether a client has it open.
+    pub liveness: Liveness,
+    /// Whether a transcript of it could not be read, so that its date is not known.
+    pub is_unreadable: bool,
+    /// Whether the desktop application wrote it.
+    pub is_desktop: bool,
+    /// Its files.
+    pub artifacts: Vec<ArtifactIndex>,
+    /// How many names the catalogue does not hold lie in its own folders.
+    pub unrecognised: u32,
+}
+
+/// Something that could not be read; the rest was.
+#[derive(Debug)]
+pub struct Problem {
+    /// The store, if it is known.
+    pub store: Option<StoreIndex>,
+    /// The path.
+    pub path: PathBuf,
+    /// What was being done, as an infinitive.
+    pub doing: &'static str,
+    /// Why it failed.
+    pub error: io::Error,
+}
+
+impl Inventory {
+    /// A store.
+    #[must_use]
+    pub fn store(&self, index: StoreIndex) -> &StoreView {
+        &self.stores[index.at()]
+    }
+
+    /// An artifact.
+    #[must_use]
+    pub fn artifact(&self, index: ArtifactIndex) -> &Artifact {
+        &self.artifacts[index.at()]
+    }
+
+    /// A folder.
+    #[must_use]
+    pub fn folder(&self, index: FolderIndex) -> &Folder {
+        &self.folders[index.at()]
+    }
+
+    /// A session.
+    #[must_use]
+    pub fn session(&self, index: SessionIndex) -> &Session {
+        &self.sessions[index.at()]
+    }
+
+    /// The session an artifact belongs to.
+    #[must_use]
+    pub fn session_of(&self, artifact: &Artifact) -> Option<&Session> {
+        match artifact.belongs {
+            Belongs::Session(index) => Some(self.session(index)),
+            Belongs::Loose => None,
+        }
+    }
+
+    /// The store an artifact lies in.
+    #[must_use]
+    pub fn store_of(&self, artifact: &Artifact) -> StoreIndex {
+        self.folder(artifact.folder).store
+    }
+
+    /// The path of a folder relative to its store.
+    #[must_use]
+    pub fn folder_path(&self, index: FolderIndex) -> PathBuf {
+        let mut names: Vec<&OsStr> = Vec::new();
+        let mut at = Some(index);
+        while let Some(folder) = at.map(|index| self.folder(index)) {
+            if folder.parent.is_some() {
+                names.push(&folder.name);
+            }
+            at = folder.parent;
+        }
+        let mut path = OsString::new();
+        for name in names.iter().rev() {
+            if !path.is_empty() {
+                path.push("/");
+            }
+            path.push(name);
+        }
+        PathBuf::from(path)
+    }
+
+    /// The path of an artifact relative to its store.
+    #[must_use]
+    pub fn path(&self, artifact: &Artifact) -> PathBuf {
+        self.folder_path(artifact.folder).join(&*artifact.name)
+    }
+
+    /// The full path of an artifact.
+    #[must_use]
+    pub fn full_path(&self, artifact: &Artifact) -> PathBuf {
+        self.store(self.store_of(artifact)).store.root.join(self.path(artifact))
+    }
+
+    /// Opens a folder through the handle of its store, following no link.
+    ///
+    /// # Errors
+    /// As [`Dir::below`].
+    pub fn open(&self, index: FolderIndex) -> io::Result<Dir> {
+        let mut names: Vec<&OsStr> = Vec::new();
+        let mut at = index;
+        loop {
+            let folder = self.folder(at);
+            if let Some(anchor) = &folder.anchor {
+                let path: PathBuf = names.iter().rev().collect();
+                return anchor.below(&path);
+            }
+            names.push(&folder.name);
+            at = folder.parent.ok_or(io::ErrorKind::NotFound)?;
+        }
+    }
+}

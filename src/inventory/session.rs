@@ -1,0 +1,354 @@
+//! Grouping what was found into sessions, and telling which of them are live.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::intern::Interner;
+use super::lines::LineFile;
+use super::liveness::{self, Liveness, PidRecord, Processes};
+use super::scan::{Found, Said};
+use super::transcript::Facts;
+use super::{
+    Artifact, ArtifactIndex, Belongs, Evidence, Folder, FolderIndex, Inventory, LiveClient, Oddity, Problem,
+    Session, SessionIndex, StoreIndex, StoreView,
+};
+use crate::catalogue::{Kind, SessionId};
+use crate::locate::Store;
+
+/// What a walk brought home.
+pub(super) struct Raw<'a> {
+    pub stores: Vec<Store>,
+    pub folders: Vec<Folder>,
+    pub found: Vec<Found>,
+    pub problems: Vec<Problem>,
+    pub is_complete: bool,
+    pub now: DateTime<Utc>,
+    pub interner: Interner,
+    pub processes: &'a dyn Processes,
+}
+
+/// Makes an inventory of what was found.
+pub(super) fn group(raw: Raw<'_>) -> Inventory {
+    let Raw { stores, folders, mut found, problems, is_complete, now, interner, processes } = raw;
+    drop(interner);
+    give_jobs_their_session(&folders, &mut found);
+    let mut grouping = Grouping {
+        folders: &folders,
+        sessions: Vec::new(),
+        of_store: HashMap::new(),
+        newest: HashMap::new(),
+        is_complete,
+    };
+    grouping.found_sessions(&found);
+    let mut artifacts = Vec::with_capacity(found.len());
+    let mut line_files = Vec::new();
+    let mut pids: Vec<(StoreIndex, PidRecord)> = Vec::new();
+    let mut locks: Vec<(ArtifactIndex, PidRecord)> = Vec::new();
+    for file in found {
+        let index = ArtifactIndex::of(artifacts.len());
+        let (artifact, said) = grouping.place(index, file);
+        match said {
+            Said::Lines(content) => line_files.push(LineFile { artifact: index, content: *content }),
+            Said::Pid(record) if artifact.kind == Some(Kind::PidFile) => {
+                pids.push((folders[artifact.folder.at()].store, *record));
+            }
+            Said::Pid(record) => locks.push((index, *record)),
+            _ => {}
+        }
+        artifacts.push(artifact);
+    }
+    let mut sessions = grouping.sessions;
+    projects_from_lines(&mut sessions, &line_files, &artifacts, &folders);
+    let mut views: Vec<StoreView> =
+        stores.into_iter().map(|store| StoreView { store, live: Vec::new() }).collect();
+    look_for_clients(&mut views, &mut sessions, pids, processes, now);
+    for (index, record) in locks {
+        let alive =
+            liveness::judge(&record, processes, artifacts[index.at()].stamp.modified.date(), now).is_live();
+        if alive {
+            artifacts[index.at()].oddity = Oddity::InUse;
+        }
+    }
+    keep_newest_backup(&mut artifacts, &line_files, &folders);
+    let newest_date = newest_date(&artifacts, &sessions, now);
+    Inventory {
+        taken: now,
+        stores: views,
+        folders,
+        artifacts,
+        sessions,
+        line_files,
+        problems,
+        is_complete,
+        newest_date,
+    }
+}
+
+struct Grouping<'a> {
+    folders: &'a [Folder],
+    sessions: Vec<Session>,
+    of_store: HashMap<(StoreIndex, SessionId), SessionIndex>,
+    newest: HashMap<SessionId, SessionIndex>,
+    is_complete: bool,
+}
+
+impl Grouping<'_> {
+    /// A first pass: every session that a transcript shows, dated, so that satellites in other
+    /// trees know the newest of their id.
+    fn found_sessions(&mut self, found: &[Found]) {
+        for file in found {
+            let (Some(Kind::Transcript), Some(id)) = (file.kind, file.session) else { continue };
+            let store = self.folders[file.folder.at()].store;
+            let index = self.session(store, id, Evidence::Transcript);
+            let session = &mut self.sessions[index.at()];
+            session.modified = session.modified.max(file.stat.stamp.modified.date());
+            if let Said::Facts(facts) = &file.said {
+                session.newest_record = session.newest_record.max(facts.newest);
+            }
+        }
+        for (at, session) in self.sessions.iter().enumerate() {
+            let date = |session: &Session| session.newest_record.or(session.modified);
+            let entry = self.newest.entry(session.id).or_insert(SessionIndex::of(at));
+            if date(session) > date(&self.sessions[entry.at()]) {
+                *entry = SessionIndex::of(at);
+            }
+        }
+    }
+
+    fn session(&mut self, store: StoreIndex, id: SessionId, evidence: Evidence) -> SessionIndex {
+        let sessions = &mut self.sessions;
+        *self.of_store.entry((store, id)).or_insert_with(|| {
+            sessions.push(Session {
+                id,
+                store,
+                evidence,
+                project: None,
+                projects: Vec::new(),
+                newest_record: None,
+                modified: None,
+                touched: None,
+                liveness: Liveness::Dead,
+                is_desktop: false,
+                is_unreadable: false,
+                artifacts: Vec::new(),
+                unrecognised: 0,
+            });
+            SessionIndex::of(sessions.len() - 1)
+        })
+    }
+
+    /// The session that a satellite in a store belongs to: the store's own, else the newest of
+    /// that id anywhere, else an orphan.
+    fn owner(&mut self, store: StoreIndex, id: SessionId) -> SessionIndex {
+        if let Some(index) = self.of_store.get(&(store, id)).or_else(|| self.newest.get(&id)) {
+            return *index;
+        }
+        let evidence = if self.is_complete { Evidence::Orphaned } else { Evidence::Unknown };
+        let index = self.session(store, id, evidence);
+        // Satellites of one id in several stores are one unit.
+        self.newest.insert(id, index);
+        index
+    }
+
+    /// Turns a found file into an artifact, and its session into one that knows it.
+    fn place(&mut self, index: ArtifactIndex, file: Found) -> (Artifact, Said) {
+        let store = self.folders[file.folder.at()].store;
+        let Found { folder, name, stat, kind, session: id, oddity, said } = file;
+        let owner = match (kind, id) {
+            (Some(kind), Some(id)) if kind.is_of_session() => Some(self.owner(store, id)),
+            // An unknown name in a session's own folder is not the session's, but is counted.
+            (None, Some(id)) => {
+                let owner = self.of_store.get(&(store, id)).or_else(|| self.newest.get(&id)).copied();
+                if let Some(owner) = owner {
+                    self.sessions[owner.at()].unrecognised += 1;
+                }
+                None
+            }
+            _ => None,
+        };
+        if let (Some(owner), Some(kind)) = (owner, kind) {
+            self.tell(owner, index, kind, stat.stamp.modified.date(), &said, oddity);
+        }
+        let project = match &said {
+            Said::Project(project) => Some(Arc::clone(project)),
+            Said::Facts(facts) if owner.is_none() => facts.projects.first().cloned(),
+            _ => None,
+        };
+        // A background session that is not known to be over is in use.
+        let oddity =
+            if kind == Some(Kind::Job) && !matches!(said, Said::Over) { Oddity::InUse } else { oddity };
+        let artifact = Artifact {
+            folder,
+            name,
+            stamp: stat.stamp,
+            mode: u16::try_from(stat.mode).unwrap_or(0o600),
+            hard_linked: stat.links > 1,
+            oddity,
+            kind,
+            belongs: owner.map_or(Belongs::Loose, Belongs::Session),
+            sealed: false,
+            project,
+        };
+        (artifact, said)
+    }
+
+    /// Lets a session know of a file of its own.
+    fn tell(
+        &mut self,
+        owner: SessionIndex,
+        index: ArtifactIndex,
+        kind: Kind,
+        modified: Option<DateTime<Utc>>,
+        said: &Said,
+        oddity: Oddity,
+    ) {
+        let session = &mut self.sessions[owner.at()];
+        session.artifacts.push(index);
+        // A pid file tells of a process, not of the conversation.
+        if kind != Kind::PidFile {
+            session.touched = session.touched.max(modified);
+        }
+        if matches!(session.evidence, Evidence::Orphaned | Evidence::Unknown) {
+            session.modified = session.modified.max(modified);
+        }
+        match said {
+            Said::Facts(facts) => session.hear(facts, kind),
+            Said::Unreadable => session.is_unreadable = true,
+            _ if kind == Kind::Transcript => session.is_unreadable |= oddity != Oddity::None,
+            _ => {}
+        }
+    }
+}
+
+impl Session {
+    fn hear(&mut self, facts: &Facts, kind: Kind) {
+        self.newest_record = self.newest_record.max(facts.newest);
+        self.is_desktop |= facts.is_desktop && kind == Kind::Transcript;
+        // Rules go by the transcript's own project, also where a subagent was read first.
+        if kind == Kind::Transcript && self.project.is_none() {
+            self.project = facts.projects.first().cloned();
+        }
+        for project in &facts.projects {
+            self.learn(project);
+        }
+    }
+
+    fn learn(&mut self, project: &Arc<str>) {
+        if !self.projects.contains(project) {
+            self.projects.push(Arc::clone(project));
+        }
+    }
+}
+
+/// The files of a background session share what its `state.json` says.
+fn give_jobs_their_session(folders: &[Folder], found: &mut [Found]) {
+    let mut over: BTreeMap<FolderIndex, Option<SessionId>> = BTreeMap::new();
+    for file in found.iter() {
+        if file.kind == Some(Kind::Job) && matches!(file.said, Said::Over) {
+            over.insert(file.folder, file.session);
+        }
+    }
+    if over.is_empty() {
+        return;
+    }
+    // The folder of the job above a file, however deep it lies.
+    let job_of = |folder: FolderIndex| {
+        let mut at = Some(folder);
+        while let Some(index) = at {
+            if over.contains_key(&index) {
+                return Some(index);
+            }
+            at = folders[index.at()].parent;
+        }
+        None
+    };
+    for file in found.iter_mut().filter(|file| file.kind == Some(Kind::Job)) {
+        if let Some(job) = job_of(file.folder) {
+            file.session = over.get(&job).copied().flatten();
+            file.said = Said::Over;
+        }
+    }
+}
+
+/// Adds the projects that history lines and index entries name, which is all that is known of
+/// the project of an orphaned session.
+fn projects_from_lines(
+    sessions: &mut [Session],
+    files: &[LineFile],
+    artifacts: &[Artifact],
+    folders: &[Folder],
+) {
+    let mut of_id: HashMap<SessionId, Vec<usize>> = HashMap::with_capacity(sessions.len());
+    for (at, session) in sessions.iter().enumerate() {
+        of_id.entry(session.id).or_default().push(at);
+    }
+    for file in files {
+        let store = folders[artifacts[file.artifact.at()].folder.at()].store;
+        for line in &file.content.lines {
+            let (Some(id), Some(project)) = (line.session, &line.project) else { continue };
+            for at in of_id.get(&id).into_iter().flatten() {
+                let session = &mut sessions[*at];
+                if session.store == store
+                    || matches!(session.evidence, Evidence::Orphaned | Evidence::Unknown)
+                {
+                    session.learn(project);
+                }
+            }
+        }
+    }
+    for session in sessions {
+        if session.project.is_none() {
+            session.project = session.projects.first().cloned();
+        }
+    }
+}
+
+/// Tells from the pid files which sessions are open.
+fn look_for_clients(
+    views: &mut [StoreView],
+    sessions: &mut [Session],
+    pids: Vec<(StoreIndex, PidRecord)>,
+    processes: &dyn Processes,
+    now: DateTime<Utc>,
+) {
+    for (store, record) in pids {
+        let touched = record.session.and_then(|id| {
+            sessions.iter().filter(|session| session.id == id).filter_map(|session| session.touched).max()
+        });
+        let liveness = liveness::judge(&record, processes, touched, now);
+        if !liveness.is_live() {
+            continue;
+        }
+        for session in sessions.iter_mut().filter(|session| Some(session.id) == record.session) {
+            session.liveness = liveness;
+        }
+        views[store.at()].live.push(LiveClient { pid: record.pid, session: record.session, liveness });
+    }
+}
+
+/// The newest backup of the global file that can still be parsed is what a client would be
+/// restored from: it stays.
+fn keep_newest_backup(artifacts: &mut [Artifact], files: &[LineFile], folders: &[Folder]) {
+    let mut newest: HashMap<StoreIndex, ArtifactIndex> = HashMap::new();
+    for file in files.iter().filter(|file| file.content.is_well_formed) {
+        let artifact = &artifacts[file.artifact.at()];
+        if artifact.kind != Some(Kind::ConfigBackup) {
+            continue;
+        }
+        let entry = newest.entry(folders[artifact.folder.at()].store).or_insert(file.artifact);
+        if artifact.stamp.modified.date() > artifacts[entry.at()].stamp.modified.date() {
+            *entry = file.artifact;
+        }
+    }
+    for index in newest.into_values() {
+        artifacts[index.at()].oddity = Oddity::InUse;
+    }
+}
+
+fn newest_date(artifacts: &[Artifact], sessions: &[Session], now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let files = artifacts.iter().filter_map(|artifact| artifact.stamp.modified.date());
+    let records = sessions.iter().filter_map(|session| session.newest_record);
+    files.chain(records).filter(|date| *date <= now).max()
+}

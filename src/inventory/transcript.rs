@@ -1,0 +1,265 @@
+//! What a transcript says about itself: dates, projects, session. Its text is never kept.
+//!
+//! One read of the tail and one of the head. The last record is not always the newest, so the
+//! maximum of the last 64 KiB counts; where no record there is dated, the look goes back line by
+//! line until one is. Memory does not grow with the file or its lines.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+use super::intern::Interner;
+use super::lenient::{self, Lenient, object};
+use crate::catalogue::SessionId;
+
+/// How much of the end is read at once.
+const TAIL: u64 = 64 << 10;
+/// How much of the beginning is read at once; the first records are often large.
+const HEAD: u64 = 16 << 10;
+/// How far the search for the first project goes; beyond it the tail has to do.
+const HEAD_LIMIT: u64 = 8 << 20;
+/// The entry points whose transcripts the client's own sweep spares (read in client 2.1.330).
+const DESKTOP_HOSTS: [&str; 4] = ["claude-desktop", "claude-desktop-3p", "local-agent", "local_agent"];
+/// A line above this is parsed as a stream.
+const LONG_LINE: u64 = 1 << 20;
+
+/// What the records of one transcript say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The newest record timestamp that is not later than the time of the look.
+    pub newest: Option<DateTime<Utc>>,
+    /// Every project path found; the first is that of the first record that has one.
+    pub projects: Vec<Arc<str>>,
+    /// The session that the first record with an id names.
+    pub session: Option<SessionId>,
+    /// Whether any record has the shape of the client's: an id of a session and a type.
+    pub is_of_client: bool,
+    /// Whether the desktop application wrote it, by its `entrypoint`.
+    pub is_desktop: bool,
+}
+
+#[derive(Deserialize)]
+struct Record<'a> {
+    #[serde(borrow, default)]
+    timestamp: Lenient<'a>,
+    #[serde(borrow, default)]
+    cwd: Lenient<'a>,
+    #[serde(borrow, default, rename = "sessionId")]
+    session: Lenient<'a>,
+    #[serde(borrow, default)]
+    entrypoint: Lenient<'a>,
+    #[serde(borrow, default, rename = "type")]
+    kind: Lenient<'a>,
+}
+
+/// Reads the facts of an open transcript of `size` bytes.
+///
+/// # Errors
+/// As `read(2)`. Lines that cannot be parsed are no error.
+pub fn read(file: &File, size: u64, now: DateTime<Utc>, interner: &Interner) -> io::Result<Facts> {
+    let mut reading = Reading { facts: Facts::default(), now, interner };
+    let mut file = file;
+    let mut buffer = Vec::new();
+    if size <= TAIL {
+        file.take(TAIL * 2).read_to_end(&mut buffer)?;
+        reading.lines(&buffer);
+        return Ok(reading.facts);
+    }
+    let tail_start = size - TAIL;
+    // The head first, so that its project comes first.
+    let head_end = reading.head(file, tail_start, &mut buffer)?;
+    file.seek(SeekFrom::Start(tail_start))?;
+    buffer.clear();
+    file.take(TAIL).read_to_end(&mut buffer)?;
+    // The first line of the window is cut unless the window begins right after a newline.
+    let whole = memchr::memchr(b'\n', &buffer).map(|at| at + 1).filter(|at| *at < buffer.len());
+    let boundary = whole.map_or(tail_start + buffer.len() as u64, |at| tail_start + at as u64);
+    // The head's dates count only if nothing later is dated.
+    let head_newest = reading.facts.newest.take();
+    if let Some(at) = whole {
+        reading.lines(&buffer[at..]);
+    }
+    if reading.facts.newest.is_none() {
+        reading.backwards(file, boundary, head_end, &mut buffer)?;
+    }
+    reading.facts.newest = reading.facts.newest.max(head_newest);
+    Ok(reading.facts)
+}
+
+struct Reading<'a> {
+    facts: Facts,
+    now: DateTime<Utc>,
+    interner: &'a Interner,
+}
+
+impl Reading<'_> {
+    /// Takes the lines from the start until a project is known; says where it stopped reading.
+    fn head(&mut self, mut file: &File, tail_start: u64, buffer: &mut Vec<u8>) -> io::Result<u64> {
+        let limit = tail_start.min(HEAD_LIMIT);
+        let mut at = 0;
+        let mut step = HEAD;
+        while at < limit && self.facts.projects.is_empty() {
+            file.seek(SeekFrom::Start(at))?;
+            buffer.clear();
+            file.take(step.min(limit - at)).read_to_end(buffer)?;
+            if buffer.is_empty() {
+                break;
+            }
+            match memchr::memrchr(b'\n', buffer) {
+                Some(end) => {
+                    self.lines(&buffer[..end]);
+                    at += end as u64 + 1;
+                }
+                // One line fills the window: a larger window, or past it as a stream.
+                None if step < LONG_LINE => step *= 4,
+                None => {
+                    file.seek(SeekFrom::Start(at))?;
+                    let end = line_end(file, at)?;
+                    self.stream(file, at, end)?;
+                    at = end + 1;
+                }
+            }
+        }
+        Ok(at.min(tail_start))
+    }
+
+    /// Takes one line after the other from `end` back to `stop` until one is dated.
+    fn backwards(
+        &mut self,
+        mut file: &File,
+        mut end: u64,
+        stop: u64,
+        buffer: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        while end > stop && self.facts.newest.is_none() {
+            let start = line_start(file, end - 1, buffer)?;
+            if end - start > LONG_LINE {
+                self.stream(file, start, end)?;
+            } else {
+                file.seek(SeekFrom::Start(start))?;
+                buffer.clear();
+                file.take(end - start).read_to_end(buffer)?;
+                self.lines(buffer);
+            }
+            end = start;
+        }
+        Ok(())
+    }
+
+    fn stream(&mut self, mut file: &File, start: u64, end: u64) -> io::Result<()> {
+        file.seek(SeekFrom::Start(start))?;
+        let mut reader = BufReader::with_capacity(TAIL as usize, file.take(end - start));
+        if let Ok(record) = serde_json::from_reader::<_, OwnedRecord>(&mut reader) {
+            self.note(&record.into());
+        }
+        Ok(())
+    }
+
+    fn lines(&mut self, bytes: &[u8]) {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        for line in bytes.split(|b| *b == b'\n') {
+            if line.is_empty() {
+                continue;
+            }
+            if let Some(record) = object::<Record<'_>>(line) {
+                self.note(&record);
+            }
+        }
+    }
+
+    fn note(&mut self, record: &Record<'_>) {
+        if let Some(time) = record.timestamp.date().filter(|time| *time <= self.now) {
+            self.facts.newest = self.facts.newest.max(Some(time));
+        }
+        if let Some(cwd) = record.cwd.text().filter(|cwd| !cwd.is_empty()) {
+            if !self.facts.projects.iter().any(|known| **known == *cwd) {
+                self.facts.projects.push(self.interner.intern(cwd));
+            }
+        }
+        if let Some(id) = record.session.text() {
+            self.facts.is_of_client |= record.kind.text().is_some();
+            if self.facts.session.is_none() {
+                self.facts.session = SessionId::from_bytes(id.as_bytes());
+            }
+        }
+        self.facts.is_desktop |=
+            record.entrypoint.text().is_some_and(|host| DESKTOP_HOSTS.contains(&host.as_ref()));
+    }
+}
+
+/// A record that borrows nothing, for streams.
+#[derive(Deserialize)]
+struct OwnedRecord {
+    #[serde(default, deserialize_with = "lenient::owned")]
+    timestamp: Lenient<'static>,
+    #[serde(default, deserialize_with = "lenient::owned")]
+    cwd: Lenient<'static>,
+    #[serde(default, deserialize_with = "lenient::owned", rename = "sessionId")]
+    session: Lenient<'static>,
+    #[serde(default, deserialize_with = "lenient::owned")]
+    entrypoint: Lenient<'static>,
+    #[serde(default, deserialize_with = "lenient::owned", rename = "type")]
+    kind: Lenient<'static>,
+}
+
+impl From<OwnedRecord> for Record<'static> {
+    fn from(record: OwnedRecord) -> Self {
+        let OwnedRecord { timestamp, cwd, session, entrypoint, kind } = record;
+        Self { timestamp, cwd, session, entrypoint, kind }
+    }
+}
+
+/// Where the line that ends at `end` begins: after the newline before it, or at 0.
+fn line_start(mut file: &File, end: u64, buffer: &mut Vec<u8>) -> io::Result<u64> {
+    let mut to = end;
+    while to > 0 {
+        let from = to.saturating_sub(TAIL);
+        file.seek(SeekFrom::Start(from))?;
+        buffer.clear();
+        file.take(to - from).read_to_end(buffer)?;
+        if let Some(at) = memchr::memrchr(b'\n', buffer) {
+            return Ok(from + at as u64 + 1);
+        }
+        to = from;
+    }
+    Ok(0)
+}
+
+/// Where the line that holds `start` ends: at its newline, or at the end of the file.
+fn line_end(mut file: &File, start: u64) -> io::Result<u64> {
+    file.seek(SeekFrom::Start(start))?;
+    let mut buffer = vec![0; TAIL as usize];
+    let mut at = start;
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(at);
+        }
+        if let Some(end) = memchr::memchr(b'\n', &buffer[..read]) {
+            return Ok(at + end as u64);
+        }
+        at += read as u64;
+    }
+}
+
+/// The first project path that the lines of a log name, e.g. of an MCP server's.
+///
+/// # Errors
+/// As `read(2)`.
+pub fn project_of_log(file: &File, interner: &Interner) -> io::Result<Option<Arc<str>>> {
+    #[derive(Deserialize)]
+    struct Line<'a> {
+        #[serde(borrow, default)]
+        cwd: Lenient<'a>,
+    }
+    let mut buffer = Vec::new();
+    file.take(HEAD).read_to_end(&mut buffer)?;
+    Ok(buffer.split(|b| *b == b'\n').find_map(|line| {
+        let line: Line<'_> = object(line)?;
+        line.cwd.text().map(|cwd: &Cow<'_, str>| interner.intern(cwd))
+    }))
+}

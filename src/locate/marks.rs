@@ -1,0 +1,94 @@
+//! The marks by which a folder shows that the client keeps sessions there.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
+
+use serde::Deserialize;
+
+use crate::catalogue::SessionId;
+use crate::dir::{Dir, FileType};
+
+/// How much of a file is looked at.
+const LOOK: u64 = 256 << 10;
+
+/// Whether a folder holds a transcript whose record names its own id, or a well-formed
+/// `history.jsonl` or `.claude.json`.
+#[must_use]
+pub fn has_mark(dir: &Dir) -> bool {
+    has_history(dir) || has_global(dir) || has_transcript(dir)
+}
+
+fn open(dir: &Dir, name: &str) -> Option<File> {
+    let name = OsStr::new(name);
+    (dir.stat(name).ok()?.file_type == FileType::File).then(|| dir.read(name).ok())?
+}
+
+fn head(file: File) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // What could be read is judged; a folder is no store by what could not.
+    let _ = file.take(LOOK).read_to_end(&mut bytes);
+    bytes
+}
+
+fn has_history(dir: &Dir) -> bool {
+    #[derive(Deserialize)]
+    struct Prompt {
+        #[serde(rename = "display")]
+        _display: String,
+        #[serde(rename = "timestamp")]
+        _timestamp: u64,
+        #[serde(rename = "project")]
+        _project: String,
+    }
+    open(dir, "history.jsonl").is_some_and(|file| {
+        head(file).split(|b| *b == b'\n').any(|line| serde_json::from_slice::<Prompt>(line).is_ok())
+    })
+}
+
+fn has_global(dir: &Dir) -> bool {
+    // Keys that clients of every version write.
+    const KEYS: [&str; 6] =
+        ["firstStartTime", "machineID", "userID", "numStartups", "projects", "hasCompletedOnboarding"];
+    let Some(mut file) = open(dir, ".claude.json") else { return false };
+    let mut bytes = Vec::new();
+    if file.read_to_end(&mut bytes).is_err() {
+        return false;
+    }
+    serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&bytes)
+        .is_ok_and(|object| KEYS.iter().any(|key| object.contains_key(*key)))
+}
+
+fn has_transcript(dir: &Dir) -> bool {
+    let Ok(projects) = dir.child(OsStr::new("projects")).or_else(|_| dir.follow(OsStr::new("projects")))
+    else {
+        return false;
+    };
+    let Ok(folders) = projects.entries() else { return false };
+    folders.iter().any(|folder| {
+        let Ok(project) = projects.child(&folder.name) else { return false };
+        let Ok(files) = project.entries() else { return false };
+        files.iter().any(|entry| {
+            let name = entry.name.as_encoded_bytes();
+            let Some(id) = name.strip_suffix(b".jsonl").and_then(SessionId::from_bytes) else { return false };
+            is_regular(&project, &entry.name)
+                && project.read(&entry.name).is_ok_and(|file| names_itself(file, id))
+        })
+    })
+}
+
+fn is_regular(dir: &Dir, name: &OsStr) -> bool {
+    dir.stat(name).is_ok_and(|stat| stat.file_type == FileType::File)
+}
+
+/// Whether a record of the transcript names the id that its file name bears.
+fn names_itself(file: File, id: SessionId) -> bool {
+    #[derive(Deserialize)]
+    struct Record {
+        #[serde(rename = "sessionId")]
+        session: SessionId,
+    }
+    head(file)
+        .split(|b| *b == b'\n')
+        .any(|line| serde_json::from_slice::<Record>(line).is_ok_and(|record| record.session == id))
+}

@@ -1,0 +1,363 @@
+//! Finding the stores of a user: known places, settings, remembered roots, and named folders.
+//!
+//! What is a store is decided by marks the client leaves, never by a name alone; a root of the
+//! wrong kind is refused and reported, and the others are done.
+
+mod filesystem;
+mod marks;
+pub mod search;
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::catalogue::Root;
+use crate::dir::{Dir, FileType};
+use crate::environment::Environment;
+use crate::escape::shown;
+
+pub use filesystem::FileSystem;
+
+/// A tree where the client keeps session data of one user.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// Its real path.
+    pub root: PathBuf,
+    /// Which tree of the catalogue it is.
+    pub kind: Root,
+    /// The id of its owner.
+    pub owner: u32,
+    /// How it was found.
+    pub found_by: FoundBy,
+    /// The handle through which everything in it is reached.
+    pub dir: Arc<Dir>,
+    /// Device and inode, which identify it.
+    pub identity: (u64, u64),
+    /// Whether it is certainly the client's alone, so that names without an id count too.
+    pub is_certain: bool,
+    /// Whether it may be changed; the others are only read.
+    pub in_scope: bool,
+}
+
+/// How a store was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FoundBy {
+    /// It is where the client keeps it by default.
+    Default,
+    /// An environment variable names it.
+    Environment,
+    /// The client's own settings name it.
+    Settings,
+    /// The policy names it in `stores.extra`.
+    Policy,
+    /// The command line names it.
+    Argument,
+    /// An earlier run saw it.
+    Remembered,
+    /// It lies in a folder of the desktop application.
+    Desktop,
+}
+
+/// Where to look, and what may be changed.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// Folders named with `--store`; when there are any, only these are changed.
+    pub only: Vec<PathBuf>,
+    /// `stores.extra` of the policy.
+    pub extra: Vec<PathBuf>,
+    /// `stores.exclude` of the policy.
+    pub exclude: Vec<PathBuf>,
+    /// Roots that earlier runs saw.
+    pub remembered: Vec<(PathBuf, Root)>,
+    /// Roots that the client's settings name: config folders and temp folders.
+    pub settings: Vec<(PathBuf, Root)>,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Located {
+    /// The stores.
+    pub stores: Vec<Store>,
+    /// What was refused or could not be reached.
+    pub refused: Vec<Refused>,
+}
+
+/// A root that was not taken.
+#[derive(Debug)]
+pub struct Refused {
+    /// The folder.
+    pub path: PathBuf,
+    /// Which tree of the catalogue it would be.
+    pub kind: Root,
+    /// Why.
+    pub why: Refusal,
+}
+
+/// Why a root is no store.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The root of the file system.
+    #[error("it is the root of the file system")]
+    FileSystemRoot,
+    /// A home folder.
+    #[error("it is a home folder")]
+    Home,
+    /// Another owner.
+    #[error("it belongs to user {0}, not to you")]
+    NotOurs(u32),
+    /// Anyone may write there.
+    #[error("it is writable by everyone (mode {0:o}): `chmod o-w` it first")]
+    WorldWritable(u32),
+    /// FUSE or the network.
+    #[error("it lies on a {0} file system: name it in `stores.extra` if that is meant")]
+    FileSystem(&'static str),
+    /// Nothing there is the client's.
+    #[error("it shows no mark of the client: name it in `stores.extra` if it is a store")]
+    NoMark,
+    /// A root seen before is gone.
+    #[error(
+        "it was a store when last seen and is missing: exclude it with `stores.exclude` if it is gone for good"
+    )]
+    Missing,
+    /// The system says no.
+    #[error("it cannot be opened: {0}")]
+    Unreachable(#[source] io::Error),
+}
+
+impl Refused {
+    /// One line for people.
+    #[must_use]
+    pub fn message(&self) -> String {
+        format!("'{}' is refused as a store: {}", shown(&self.path), self.why)
+    }
+}
+
+struct Candidate {
+    path: PathBuf,
+    kind: Root,
+    found_by: FoundBy,
+}
+
+/// Finds the stores of a user.
+#[must_use]
+pub fn locate(env: &Environment, request: &Request) -> Located {
+    let mut located = Located::default();
+    let mut seen = HashSet::new();
+    let exclude: Vec<PathBuf> = request.exclude.iter().map(|path| real(path)).collect();
+    let mut queue = candidates(env, request);
+    let mut at = 0;
+    while let Some(candidate) = queue.get(at) {
+        at += 1;
+        if exclude.contains(&real(&candidate.path)) || exclude.contains(&candidate.path) {
+            continue;
+        }
+        match open(env, candidate) {
+            Ok(Some(store)) => {
+                if seen.insert((store.identity, store.kind)) {
+                    if store.kind == Root::Desktop {
+                        queue.extend(cowork_stores(&store.root));
+                    }
+                    located.stores.push(store);
+                }
+            }
+            Ok(None) => {}
+            Err(why) => {
+                let refused = Refused { path: candidate.path.clone(), kind: candidate.kind, why };
+                if !located.refused.iter().any(|known| known.path == refused.path) {
+                    located.refused.push(refused);
+                }
+            }
+        }
+    }
+    if !request.only.is_empty() {
+        let only: Vec<PathBuf> = request.only.iter().map(|path| real(path)).collect();
+        for store in &mut located.stores {
+            store.in_scope = only.contains(&store.root);
+        }
+    }
+    located
+}
+
+/// Every place to look at, the surest first, so that what is found twice bears the surest name.
+fn candidates(env: &Environment, request: &Request) -> Vec<Candidate> {
+    let layout = env.layout();
+    let mut found: Vec<Candidate> = Vec::new();
+    let mut add = |path: Option<PathBuf>, kind: Root, found_by: FoundBy| {
+        if let Some(path) = path {
+            found.push(Candidate { path, kind, found_by });
+        }
+    };
+    add(env.expand(layout.client_config), Root::Config, FoundBy::Default);
+    for path in &request.extra {
+        add(Some(path.clone()), Root::Config, FoundBy::Policy);
+    }
+    for path in &request.only {
+        let kind = kind_of_named(path);
+        add(Some(path.clone()), kind, FoundBy::Argument);
+    }
+    let moved = env.variable("CLAUDE_CONFIG_DIR").map(|path| env.working_dir.join(path));
+    add(moved, Root::Config, FoundBy::Environment);
+    add(Some(env.user.home.clone()), Root::Home, FoundBy::Default);
+    add(env.expand(layout.client_cache), Root::Cache, FoundBy::Default);
+    for template in layout.temp {
+        let found_by = if template.starts_with('$') { FoundBy::Environment } else { FoundBy::Default };
+        add(env.expand(template).map(|temp| temp.join(temp_name(env))), Root::Temp, found_by);
+    }
+    for template in layout.desktop {
+        add(env.expand(template), Root::Desktop, FoundBy::Default);
+    }
+    add(env.expand(layout.heap_dumps), Root::HeapDumps, FoundBy::Default);
+    for (path, kind) in &request.settings {
+        let path = if *kind == Root::Temp { path.join(temp_name(env)) } else { path.clone() };
+        add(Some(path), *kind, FoundBy::Settings);
+    }
+    for (path, kind) in &request.remembered {
+        add(Some(path.clone()), *kind, FoundBy::Remembered);
+    }
+    found
+}
+
+/// The client's folder below a temp folder.
+fn temp_name(env: &Environment) -> String {
+    format!("claude-{}", env.user.uid)
+}
+
+/// A folder named on the command line is a config folder unless its name says otherwise.
+fn kind_of_named(path: &Path) -> Root {
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let digits = name
+        .strip_prefix("claude-")
+        .is_some_and(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit()));
+    match name {
+        "claude-cli-nodejs" => Root::Cache,
+        _ if digits => Root::Temp,
+        _ => Root::Config,
+    }
+}
+
+/// The self-contained config folders below the desktop application's data.
+fn cowork_stores(desktop: &Path) -> Vec<Candidate> {
+    let top = desktop.join("local-agent-mode-sessions");
+    let below = |path: &Path| -> Vec<PathBuf> {
+        fs_err::read_dir(path)
+            .map(|entries| {
+                entries
+                    .filter_map(Result::ok)
+                    .filter(|entry| entry.file_type().is_ok_and(|file_type| file_type.is_dir()))
+                    .map(|entry| entry.path())
+                    .collect()
+            })
+            .unwrap_or_default()
+    };
+    below(&top)
+        .iter()
+        .flat_map(|account| below(account))
+        .flat_map(|organisation| below(&organisation))
+        .map(|session| session.join(".claude"))
+        .filter(|config| config.is_dir())
+        .map(|path| Candidate { path, kind: Root::Config, found_by: FoundBy::Desktop })
+        .collect()
+}
+
+/// The real path, or the path itself where there is none.
+fn real(path: &Path) -> PathBuf {
+    fs_err::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
+/// Opens a candidate: a store, nothing there, or a refusal.
+fn open(env: &Environment, candidate: &Candidate) -> Result<Option<Store>, Refusal> {
+    let named = matches!(candidate.found_by, FoundBy::Policy | FoundBy::Argument);
+    // A root that is a link of the same owner is resolved once.
+    let root = match fs_err::canonicalize(&candidate.path) {
+        Ok(root) => root,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !named => {
+            return match candidate.found_by {
+                // Trees in temp folders come and go by themselves.
+                FoundBy::Remembered if candidate.kind != Root::Temp => Err(Refusal::Missing),
+                _ => Ok(None),
+            };
+        }
+        Err(error) => return Err(Refusal::Unreachable(error.into())),
+    };
+    let link_owner = link_owner(&candidate.path);
+    let dir = match Dir::open(&root) {
+        Ok(dir) => dir,
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory && !named => return Ok(None),
+        Err(error) => return Err(Refusal::Unreachable(error)),
+    };
+    let stat = dir.stat_self().map_err(Refusal::Unreachable)?;
+    debug_assert_eq!(stat.file_type, FileType::Folder);
+    if !candidate.kind.is_shared() {
+        if root.parent().is_none() {
+            return Err(Refusal::FileSystemRoot);
+        }
+        if is_home(env, &root) {
+            return Err(Refusal::Home);
+        }
+    }
+    for owner in [Some(stat.owner), link_owner].into_iter().flatten() {
+        if owner != env.user.uid {
+            // Somebody else's folder at a place that only may be ours is none of our business.
+            return if matches!(candidate.kind, Root::Temp | Root::HeapDumps) && !named {
+                Ok(None)
+            } else {
+                Err(Refusal::NotOurs(owner))
+            };
+        }
+    }
+    if stat.mode & 0o002 != 0 && candidate.kind != Root::HeapDumps {
+        return Err(Refusal::WorldWritable(stat.mode));
+    }
+    if candidate.found_by != FoundBy::Policy {
+        if let Some(name) = FileSystem::of(&dir).refused_name() {
+            return Err(Refusal::FileSystem(name));
+        }
+    }
+    let is_default = env.expand(env.layout().client_config).is_some_and(|path| real(&path) == root);
+    let is_certain = candidate.kind != Root::Config || is_default || candidate.found_by == FoundBy::Policy;
+    if !is_certain && !marks::has_mark(&dir) {
+        return match candidate.found_by {
+            FoundBy::Argument if !is_empty(&dir) => Err(Refusal::NoMark),
+            _ => Ok(None),
+        };
+    }
+    Ok(Some(Store {
+        root,
+        kind: candidate.kind,
+        owner: stat.owner,
+        found_by: candidate.found_by,
+        dir: Arc::new(dir),
+        identity: (stat.stamp.device, stat.stamp.inode),
+        is_certain,
+        in_scope: true,
+    }))
+}
+
+fn is_empty(dir: &Dir) -> bool {
+    dir.entries().is_ok_and(|entries| entries.is_empty())
+}
+
+/// The owner of the link, where the path is one.
+#[cfg(unix)]
+fn link_owner(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    fs_err::symlink_metadata(path).ok().filter(|meta| meta.is_symlink()).map(|meta| meta.uid())
+}
+
+#[cfg(not(unix))]
+fn link_owner(_: &Path) -> Option<u32> {
+    None
+}
+
+/// Whether a folder is a home: ours by identity, or a folder in the place where homes lie.
+fn is_home(env: &Environment, root: &Path) -> bool {
+    root == real(&env.user.home)
+        || root.parent().is_some_and(|parent| {
+            [Path::new("/home"), Path::new("/Users"), Path::new("C:\\Users")].contains(&parent)
+        })
+        || root == Path::new("/root")
+}

@@ -1,0 +1,1 @@
+//! Finding stores anywhere below a folder, by their marks.
