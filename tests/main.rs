@@ -1,1 +1,3 @@
 //! The integration suite: one binary, a module a topic.
+
+mod schedule;

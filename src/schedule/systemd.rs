@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 use super::files::{Made, missing, read};
 use super::places::NAME;
 use super::when::Calendar;
-use super::{Backend, Job, Report, ScheduleError, Scheduler, Scope, Unit, quote, scope_word};
+use super::{Backend, Job, JobError, Report, ScheduleError, Scheduler, Scope, Unit, quote, scope_word};
 
 const BACKEND: Backend = Backend::Systemd;
 
@@ -26,6 +26,9 @@ pub(super) fn render(job: &Job) -> Result<Vec<Unit>, ScheduleError> {
 
 fn service(job: &Job) -> Result<String, ScheduleError> {
     let words = job.command()?;
+    if let Some(program) = words.first().filter(|program| program.contains(['"', '\'', '\\'])) {
+        return Err(JobError::Quotes(program.clone()).into());
+    }
     // With the prefix `:` a `$` in a path is a letter like any other.
     let colon = if words.iter().any(|word| word.contains('$')) { ":" } else { "" };
     let command = format!("{colon}{}", quote::systemd(&words));

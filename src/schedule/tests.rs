@@ -250,6 +250,10 @@ fn what_no_unit_can_hold_is_refused() {
             assert!(!crate::error::chain(&error).contains('\n'));
         }
     }
+    let error = render(Backend::Systemd, &Job::new("/it's/ccretain", Scope::User)).unwrap_err();
+    assert!(matches!(error, ScheduleError::Job(JobError::Quotes(_))));
+    let error = render(Backend::Cron, &Job::new("/a\\\\b/ccretain", Scope::User)).unwrap_err();
+    assert!(matches!(error, ScheduleError::Job(JobError::Unwritable(_))));
     let job = Job { environment: vec![("CCRETAIN_STATE_DIR".into(), "/a\nb".into())], ..job(Scope::User) };
     assert!(Backend::ALL.into_iter().all(|backend| render(backend, &job).is_err()));
 }
