@@ -3,13 +3,17 @@
 pub mod catalogue;
 pub mod cli;
 pub mod dir;
+pub mod enforce;
 pub mod environment;
 pub mod error;
 pub mod escape;
+pub mod guard;
 pub mod inventory;
+pub mod ledger;
 pub mod locate;
 pub mod period;
 pub mod plan;
 pub mod platform;
 pub mod policy;
 pub mod schedule;
+pub mod state;

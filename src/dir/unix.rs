@@ -105,6 +105,8 @@ impl Dir {
 
     /// Every name in the folder but `.` and `..`, in the order of the file system.
     ///
+    /// A listing moves the position of the handle, so two threads must not list one at once.
+    ///
     /// # Errors
     /// As `getdents(2)`.
     pub fn entries(&self) -> io::Result<Vec<Entry>> {

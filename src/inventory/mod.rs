@@ -292,6 +292,12 @@ impl Inventory {
         PathBuf::from(path)
     }
 
+    /// The full path of a folder.
+    #[must_use]
+    pub fn full_folder_path(&self, index: FolderIndex) -> PathBuf {
+        self.store(self.folder(index).store).store.root.join(self.folder_path(index))
+    }
+
     /// The path of an artifact relative to its store.
     #[must_use]
     pub fn path(&self, artifact: &Artifact) -> PathBuf {

@@ -2,7 +2,20 @@
 //!
 //! Reading (`load`) is apart from deciding what the layers mean together (`resolve`, pure).
 
+pub mod check;
+pub mod claude;
+pub mod compile;
+pub mod holds;
+pub mod keys;
+pub mod load;
+pub mod managed;
+pub mod parse;
+pub mod recipient;
+pub mod resolve;
 pub mod selector;
+pub mod settings;
+pub mod show;
+mod trusted;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -44,7 +57,7 @@ pub struct Source {
     /// The layer.
     #[serde(rename = "source")]
     pub layer: Layer,
-    /// The file; absent for built-in values and managed preferences.
+    /// The file; absent for built-in values, except a period that the client's settings give.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
 }
@@ -180,6 +193,12 @@ pub struct Mandate {
     pub guard: Sourced<MassGuard>,
     /// Whether the mass guard passes once the same policy has reported the same a day ago.
     pub guard_has_grace: bool,
+    /// Folders in which this mandate has no say; where a managed layer has rules, a user can
+    /// exclude a store from his own rules only.
+    pub excluded_stores: Vec<Sourced<PathBuf>>,
+    /// SHA-256 (hex) over what the layers say that may delay this mandate: what the grace of the
+    /// mass guard compares, so that a user's edit does not start it anew.
+    pub digest: String,
 }
 
 /// How the ledger is kept.
@@ -228,9 +247,11 @@ pub struct Policy {
     pub digest: String,
     /// The files and preferences that took part, lowest first.
     pub sources: Vec<Source>,
-    /// One mandate, or two where a managed layer has rules.
+    /// One mandate; two where a managed layer has rules, the managed one first (alone where the
+    /// user's files are invalid), or where holds of the user do not bind the system's rules.
     pub mandates: Vec<Mandate>,
-    /// Why the built-in rule deletes nothing, where the client's own settings cannot be read.
+    /// Why the built-in rule deletes nothing, where the client's own settings cannot be read; a
+    /// run then ends with exit 1.
     pub suspended: Option<String>,
     /// age recipients of all layers, as written.
     pub recipients: Vec<Sourced<String>>,
@@ -238,7 +259,7 @@ pub struct Policy {
     pub compression: Sourced<Compression>,
     /// Folders that are stores though nothing marks them as such.
     pub extra_stores: Vec<Sourced<PathBuf>>,
-    /// Folders that are not looked at.
+    /// Folders that are not looked at at all; see also [`Mandate::excluded_stores`].
     pub excluded_stores: Vec<Sourced<PathBuf>>,
     /// How the ledger is kept.
     pub ledger: Sourced<LedgerPolicy>,
@@ -247,6 +268,25 @@ pub struct Policy {
     /// What was wrong with a layer that was dropped, and other things worth telling; a run that
     /// has any ends with exit 1.
     pub complaints: Vec<String>,
+    /// What is worth telling and no failure: holds that do not bind, for instance.
+    pub notes: Vec<String>,
+    /// What the layers that take part say, lowest first: for `policy show`.
+    pub said: Vec<load::RawLayer>,
+}
+
+/// Reads and resolves the policy of the environment's user; `named` is the file of `--policy`.
+///
+/// # Errors
+/// A layer that cannot be read, is not trusted or contradicts itself; see
+/// [`resolve::resolve`] for what a user's layer may do wrong.
+pub fn of(
+    env: &crate::environment::Environment,
+    places: &load::Places,
+    named: Option<&std::path::Path>,
+) -> Result<Policy, resolve::PolicyError> {
+    let client = claude::read(&claude::ClientPlaces::new(env), &[]);
+    let context = resolve::Context { globs: compile::Globs::new(env), built_in: client.built_in() };
+    resolve::resolve(load::load(places, named)?, &context)
 }
 
 impl Policy {

@@ -22,6 +22,8 @@ pub struct Selector {
 #[derive(Debug, Clone)]
 pub struct ProjectGlob {
     written: String,
+    /// The pattern with the home put in, in lower case where case is ignored.
+    whole: String,
     matchers: Vec<GlobMatcher>,
 }
 
@@ -42,7 +44,7 @@ impl ProjectGlob {
     /// When the pattern is no glob, or neither absolute nor below `~/`.
     pub fn new(written: &str, home: &Path, ignore_case: bool) -> Result<Self, BadGlob> {
         let bad = |reason: &str| BadGlob { pattern: written.to_owned(), reason: reason.to_owned() };
-        let whole = match written.strip_prefix("~/") {
+        let mut whole = match written.strip_prefix("~/") {
             Some(rest) => format!("{}/{rest}", globset::escape(&home.to_string_lossy())),
             None if written == "~" => globset::escape(&home.to_string_lossy()),
             None => written.to_owned(),
@@ -63,7 +65,37 @@ impl ProjectGlob {
         if let Some(parent) = whole.strip_suffix("/**").filter(|parent| !parent.is_empty()) {
             matchers.push(compile(parent)?);
         }
-        Ok(Self { written: written.to_owned(), matchers })
+        if ignore_case {
+            whole = whole.to_lowercase();
+        }
+        Ok(Self { written: written.to_owned(), whole, matchers })
+    }
+
+    /// Whether some project may match both globs: `false` only where that is certain.
+    #[must_use]
+    pub fn may_overlap(&self, other: &Self) -> bool {
+        const SPECIAL: [char; 5] = ['*', '?', '[', '{', '\\'];
+        let head = |glob: &Self| glob.whole.find(SPECIAL);
+        match (head(self), head(other)) {
+            (None, _) => other.matches(&self.whole),
+            (_, None) => self.matches(&other.whole),
+            (Some(a), Some(b)) => {
+                let common = a.min(b);
+                // `/work/a/**` matches `/work/a` too, so the slash before the first star does not divide.
+                let cut = |glob: &Self| {
+                    glob.whole.as_bytes().get(..common).unwrap_or_default().to_vec()
+                };
+                let trim = |mut bytes: Vec<u8>| {
+                    if bytes.last() == Some(&b'/') {
+                        bytes.pop();
+                    }
+                    bytes
+                };
+                let (a, b) = (trim(cut(self)), trim(cut(other)));
+                let shorter = a.len().min(b.len());
+                a.get(..shorter) == b.get(..shorter)
+            }
+        }
     }
 
     /// The glob as it was written.
@@ -84,6 +116,20 @@ impl ProjectGlob {
 }
 
 impl Selector {
+    /// Whether some session may be selected by both, by its project and its id.
+    #[must_use]
+    pub fn may_share_sessions(&self, other: &Self) -> bool {
+        let sessions = match (&self.sessions, &other.sessions) {
+            (Some(a), Some(b)) => !a.is_disjoint(b),
+            _ => true,
+        };
+        let projects = match (&self.projects, &other.projects) {
+            (Some(a), Some(b)) => a.iter().any(|a| b.iter().any(|b| a.may_overlap(b))),
+            _ => true,
+        };
+        sessions && projects
+    }
+
     /// Whether a *rule* with this selector applies; an unknown project matches no glob.
     #[must_use]
     pub fn selects(&self, kind: Kind, project: Option<&str>, session: Option<SessionId>) -> bool {
@@ -165,6 +211,22 @@ mod tests {
     fn a_relative_or_broken_glob_is_an_error() {
         for pattern in ["work/**", "", "acme", "/work/[a"] {
             assert!(ProjectGlob::new(pattern, Path::new("/"), false).is_err(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn globs_are_apart_only_where_their_beginnings_are() {
+        for (a, b, overlap) in [
+            ("/work/a/**", "/work/b/**", false),
+            ("/work/a/**", "/work/a", true),
+            ("/work/a", "/work/ab/**", false),
+            ("/work/a/**", "/work/**", true),
+            ("/work/*/x", "/work/a/**", true),
+            ("**", "/work/a/**", true),
+            ("/work/a*", "/work/ab*", true),
+        ] {
+            assert_eq!(glob(a).may_overlap(&glob(b)), overlap, "{a} {b}");
+            assert_eq!(glob(b).may_overlap(&glob(a)), overlap, "{b} {a}");
         }
     }
 

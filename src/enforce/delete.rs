@@ -1,0 +1,146 @@
+//! Deleting a unit: first every file is compared with what was seen, then every file goes,
+//! transcripts last, so that after a crash what is left is still a session and still dated.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::io;
+
+use super::watch::Watch;
+use super::{Effect, Outcome, Owner, Skip, Unit, dir};
+use crate::catalogue::{Kind, Protection, SessionId};
+use crate::dir::Dir;
+use crate::inventory::{ArtifactIndex, FolderIndex, Inventory};
+
+/// What deleting needs.
+pub(super) struct Deletion<'a> {
+    pub inventory: &'a Inventory,
+    pub folders: &'a HashMap<SessionId, Vec<FolderIndex>>,
+    pub watch: &'a Watch<'a>,
+}
+
+/// What became of a unit.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    pub outcomes: Vec<(ArtifactIndex, Outcome)>,
+    /// Folders that may have become empty.
+    pub emptied: Vec<FolderIndex>,
+}
+
+/// The folders a unit has open; each is opened once.
+struct Handles<'a> {
+    inventory: &'a Inventory,
+    open: HashMap<FolderIndex, Dir>,
+}
+
+impl Handles<'_> {
+    /// The most folders held open at once.
+    const MOST: usize = 32;
+
+    fn get(&mut self, folder: FolderIndex) -> io::Result<&Dir> {
+        if self.open.len() >= Self::MOST && !self.open.contains_key(&folder) {
+            self.open.clear();
+        }
+        match self.open.entry(folder) {
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            Entry::Vacant(entry) => Ok(entry.insert(self.inventory.open(folder)?)),
+        }
+    }
+}
+
+impl Deletion<'_> {
+    pub(super) fn unit(&self, unit: &Unit) -> Done {
+        let all = |outcome: Outcome| Done {
+            outcomes: unit.artifacts.iter().map(|index| (*index, outcome.clone())).collect(),
+            emptied: Vec::new(),
+        };
+        let became_live = match unit.owner {
+            Owner::Session(index) => self.watch.is_live(self.inventory.session(index)),
+            Owner::Loose(store, kind) => {
+                kind.row().protection == Protection::UnlessLive && self.watch.has_clients(store)
+            }
+        };
+        if became_live {
+            return all(Outcome::Skipped(Skip::BecameLive));
+        }
+        let mut handles = Handles { inventory: self.inventory, open: HashMap::new() };
+        let mut done = Done::default();
+        let mut ready = Vec::with_capacity(unit.artifacts.len());
+        for index in &unit.artifacts {
+            match self.check(&mut handles, *index) {
+                None => ready.push(*index),
+                Some(outcome) => done.outcomes.push((*index, outcome)),
+            }
+        }
+        let changed = done.outcomes.iter().any(|(_, outcome)| *outcome == Outcome::Skipped(Skip::ChangedSincePlan));
+        if changed && unit.whole {
+            // Somebody works on the session: nothing of it is touched.
+            return all(Outcome::Skipped(Skip::ChangedSincePlan));
+        }
+        // Stable, so that folders stay together; transcripts go last.
+        ready.sort_by_key(|index| self.inventory.artifact(*index).kind == Some(Kind::Transcript));
+        for index in ready {
+            let outcome = self.remove(&mut handles, index);
+            if matches!(outcome, Outcome::Done(_)) {
+                done.emptied.push(self.inventory.artifact(index).folder);
+            }
+            done.outcomes.push((index, outcome));
+        }
+        done.emptied.dedup();
+        if let (Owner::Session(session), true) = (unit.owner, unit.whole) {
+            self.remove_own_folders(self.inventory.session(session).id, &mut done);
+        }
+        done
+    }
+
+    /// Compares a file with what was seen; `None` if it is the same.
+    fn check(&self, handles: &mut Handles<'_>, index: ArtifactIndex) -> Option<Outcome> {
+        let artifact = self.inventory.artifact(index);
+        let found = handles.get(artifact.folder).and_then(|dir| dir.stat(&artifact.name));
+        match found {
+            Ok(stat) if dir::is_same(&artifact.stamp, &stat) => None,
+            Ok(_) => Some(Outcome::Skipped(Skip::ChangedSincePlan)),
+            Err(error) => Some(gone_or_failed("look at it again", &error)),
+        }
+    }
+
+    fn remove(&self, handles: &mut Handles<'_>, index: ArtifactIndex) -> Outcome {
+        let artifact = self.inventory.artifact(index);
+        let removed = handles.get(artifact.folder).and_then(|dir| {
+            // The window between the first look and this one can be long for a large session.
+            if artifact.kind == Some(Kind::Transcript) && !dir::is_same(&artifact.stamp, &dir.stat(&artifact.name)?) {
+                return Ok(false);
+            }
+            dir::unlink(dir, &artifact.name).map(|()| true)
+        });
+        match removed {
+            Ok(true) if artifact.hard_linked => Outcome::Done(Effect::DataRemains),
+            Ok(true) => Outcome::Done(Effect::Deleted),
+            Ok(false) => Outcome::Skipped(Skip::ChangedSincePlan),
+            Err(error) => gone_or_failed("delete it", &error),
+        }
+    }
+
+    /// The session's own folders go with it where they are empty now, also those that the client
+    /// left empty; what lies above them is left to the end of the run.
+    fn remove_own_folders(&self, id: SessionId, done: &mut Done) {
+        let Some(own) = self.folders.get(&id) else { return };
+        // A folder has a higher index than the one it lies in.
+        for index in own.iter().rev() {
+            if super::remove_folder(self.inventory, *index).is_ok_and(|removed| removed) {
+                done.emptied.retain(|folder| folder != index);
+                done.emptied.extend(self.inventory.folder(*index).parent);
+            }
+        }
+    }
+}
+
+/// The outcome of an error: a link where a folder was is a change, not a failure.
+fn gone_or_failed(doing: &str, error: &io::Error) -> Outcome {
+    match error.kind() {
+        io::ErrorKind::NotFound => Outcome::Skipped(Skip::Vanished),
+        io::ErrorKind::NotADirectory | io::ErrorKind::FilesystemLoop | io::ErrorKind::IsADirectory => {
+            Outcome::Skipped(Skip::ChangedSincePlan)
+        }
+        _ => Outcome::failed(doing, error),
+    }
+}

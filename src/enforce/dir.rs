@@ -1,0 +1,234 @@
+//! The only calls that change a store; each through the handle of the folder it changes.
+//!
+//! None of them follows a link, and none takes a path of more than one component.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+
+use crate::dir::{Dir, FileStamp, Stat};
+
+/// Whether a file is still the one that was seen: same device, inode, size and modification time.
+/// The inode's own change time may differ: a chmod is no reason to keep.
+#[must_use]
+pub fn is_same(seen: &FileStamp, now: &Stat) -> bool {
+    seen.device == now.stamp.device
+        && seen.inode == now.stamp.inode
+        && seen.size == now.stamp.size
+        && seen.modified == now.stamp.modified
+}
+
+#[cfg(unix)]
+mod calls {
+    use super::{Dir, File, OsStr, io};
+    use rustix::fs::{AtFlags, Mode, OFlags};
+
+    pub(super) fn unlink(dir: &Dir, name: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(dir, name, AtFlags::empty())?)
+    }
+
+    pub(super) fn remove_folder(dir: &Dir, name: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR)?)
+    }
+
+    pub(super) fn make_folder(dir: &Dir, name: &OsStr, mode: u32) -> io::Result<()> {
+        Ok(rustix::fs::mkdirat(dir, name, mode_of(mode))?)
+    }
+
+    pub(super) fn create_new(dir: &Dir, name: &OsStr, mode: u32) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(dir, name, flags, mode_of(mode))?))
+    }
+
+    pub(super) fn open_or_create(dir: &Dir, name: &OsStr, mode: u32) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(dir, name, flags, mode_of(mode))?))
+    }
+
+    pub(super) fn rename(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::renameat(dir, from, dir, to)?)
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    pub(super) fn rename_new(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        use rustix::fs::{RenameFlags, renameat_with};
+        use rustix::io::Errno;
+        match renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => link_new(dir, from, to),
+            other => Ok(other?),
+        }
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
+    pub(super) fn rename_new(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        link_new(dir, from, to)
+    }
+
+    /// A rename that never replaces, where the file system has no call for it.
+    fn link_new(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        rustix::fs::linkat(dir, from, dir, to, AtFlags::empty())?;
+        unlink(dir, from)
+    }
+
+    pub(super) fn sync(dir: &Dir) -> io::Result<()> {
+        Ok(rustix::fs::fsync(dir)?)
+    }
+
+    pub(super) fn keep_owner(file: &File, like: &File) -> io::Result<()> {
+        use std::os::unix::fs::MetadataExt;
+        let (mine, theirs) = (file.metadata()?, like.metadata()?);
+        if (mine.uid(), mine.gid()) != (theirs.uid(), theirs.gid()) {
+            std::os::unix::fs::fchown(file, Some(theirs.uid()), Some(theirs.gid()))?;
+        }
+        file.set_permissions(theirs.permissions())
+    }
+
+    fn mode_of(mode: u32) -> Mode {
+        Mode::from_bits_truncate(mode.try_into().unwrap_or(0o600))
+    }
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::disallowed_methods, reason = "the calls that change a store")]
+mod calls {
+    use super::{Dir, File, OsStr, io};
+
+    pub(super) fn unlink(dir: &Dir, name: &OsStr) -> io::Result<()> {
+        std::fs::remove_file(dir.path().join(name))
+    }
+
+    pub(super) fn remove_folder(dir: &Dir, name: &OsStr) -> io::Result<()> {
+        std::fs::remove_dir(dir.path().join(name))
+    }
+
+    pub(super) fn make_folder(dir: &Dir, name: &OsStr, _: u32) -> io::Result<()> {
+        std::fs::create_dir(dir.path().join(name))
+    }
+
+    pub(super) fn create_new(dir: &Dir, name: &OsStr, _: u32) -> io::Result<File> {
+        File::options().read(true).write(true).create_new(true).open(dir.path().join(name))
+    }
+
+    pub(super) fn open_or_create(dir: &Dir, name: &OsStr, _: u32) -> io::Result<File> {
+        File::options().read(true).write(true).create(true).truncate(false).open(dir.path().join(name))
+    }
+
+    pub(super) fn rename(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        std::fs::rename(dir.path().join(from), dir.path().join(to))
+    }
+
+    pub(super) fn rename_new(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        let target = dir.path().join(to);
+        if target.symlink_metadata().is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        std::fs::rename(dir.path().join(from), target)
+    }
+
+    pub(super) fn sync(_: &Dir) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn keep_owner(file: &File, like: &File) -> io::Result<()> {
+        file.set_permissions(like.metadata()?.permissions())
+    }
+}
+
+/// Removes a name that is no folder.
+///
+/// # Errors
+/// As `unlinkat(2)`.
+pub fn unlink(dir: &Dir, name: &OsStr) -> io::Result<()> {
+    calls::unlink(dir, name)
+}
+
+/// Removes an empty folder; says whether it did. One that is not empty stays, and is no error.
+///
+/// # Errors
+/// As `unlinkat(2)`, but for a folder that is gone, not empty or in use.
+pub fn remove_if_empty(dir: &Dir, name: &OsStr) -> io::Result<bool> {
+    use io::ErrorKind::{DirectoryNotEmpty, NotADirectory, NotFound, ResourceBusy};
+    match calls::remove_folder(dir, name) {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.kind(), NotFound | DirectoryNotEmpty | NotADirectory | ResourceBusy) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens a folder, which is made if it is not there, for the owner alone.
+///
+/// # Errors
+/// As `mkdirat(2)` and [`Dir::child`]; a link is never followed.
+pub fn folder(dir: &Dir, name: &OsStr) -> io::Result<Dir> {
+    match calls::make_folder(dir, name, 0o700) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => dir.child(name),
+    }
+}
+
+/// Makes a folder that was not there, for the owner alone.
+///
+/// # Errors
+/// As `mkdirat(2)`; `AlreadyExists` if there is anything of that name.
+pub fn make_new_folder(dir: &Dir, name: &OsStr) -> io::Result<()> {
+    calls::make_folder(dir, name, 0o700)
+}
+
+/// Makes a folder like another one was; one that is there is taken as it is.
+///
+/// # Errors
+/// As `mkdirat(2)`.
+pub fn make_folder(dir: &Dir, name: &OsStr, mode: u32) -> io::Result<()> {
+    match calls::make_folder(dir, name, mode) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+/// Makes a file that was not there.
+///
+/// # Errors
+/// As `openat(2)`; `AlreadyExists` if there is one.
+pub fn create_new(dir: &Dir, name: &OsStr, mode: u32) -> io::Result<File> {
+    calls::create_new(dir, name, mode)
+}
+
+/// Opens a file of our own for locking, which is made if it is not there.
+///
+/// # Errors
+/// As `openat(2)`.
+pub fn open_or_create(dir: &Dir, name: &OsStr, mode: u32) -> io::Result<File> {
+    calls::open_or_create(dir, name, mode)
+}
+
+/// Renames within a folder, replacing what is there.
+///
+/// # Errors
+/// As `renameat(2)`.
+pub fn rename(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    calls::rename(dir, from, to)
+}
+
+/// Renames within a folder, never replacing.
+///
+/// # Errors
+/// As `renameat2(2)`; `AlreadyExists` if the name is taken.
+pub fn rename_new(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    calls::rename_new(dir, from, to)
+}
+
+/// Makes the names in a folder durable.
+///
+/// # Errors
+/// As `fsync(2)`.
+pub fn sync(dir: &Dir) -> io::Result<()> {
+    calls::sync(dir)
+}
+
+/// Gives a new file the owner and the permissions of the one it replaces.
+///
+/// # Errors
+/// As `fchown(2)` and `fchmod(2)`.
+pub fn keep_owner(file: &File, like: &File) -> io::Result<()> {
+    calls::keep_owner(file, like)
+}

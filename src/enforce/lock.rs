@@ -1,0 +1,98 @@
+//! One run at a time: a lock in each store, and the client's own lock around its line files.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, TryLockError};
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use super::dir;
+use crate::dir::Dir;
+use crate::error::{At, PathError};
+use crate::escape::shown;
+use crate::locate::Store;
+
+/// How often, and at what interval, somebody else's lock on a line file is tried.
+const TRIES: u32 = 20;
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// The locks of a run; given back when dropped.
+#[derive(Debug)]
+pub struct Locks(Vec<File>);
+
+/// Why the stores could not be locked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LockError {
+    /// Another run works on a store.
+    #[error("another run of ccretain is working on '{}'", shown(.0))]
+    Held(std::path::PathBuf),
+    /// The lock file cannot be made.
+    #[error(transparent)]
+    File(#[from] PathError),
+}
+
+/// Takes the lock of every config store that may be changed.
+///
+/// The lock is `ccretain/lock` in the store, held through the open file; it is never removed,
+/// because whoever waits for it waits on that very file.
+///
+/// # Errors
+/// [`LockError::Held`] at once if another run holds one; nothing is waited for.
+pub fn all<'a>(stores: impl Iterator<Item = &'a Store>) -> Result<Locks, LockError> {
+    let mut held = Vec::new();
+    for store in stores {
+        let path = store.root.join("ccretain").join("lock");
+        let own = dir::folder(&store.dir, OsStr::new("ccretain")).at("make", store.root.join("ccretain"))?;
+        let file = dir::open_or_create(&own, OsStr::new("lock"), 0o600).at("open the lock", &path)?;
+        match file.try_lock() {
+            Ok(()) => held.push(file),
+            Err(TryLockError::WouldBlock) => return Err(LockError::Held(store.root.clone())),
+            Err(TryLockError::Error(error)) => return Err(error).at("lock", &path).map_err(LockError::File),
+        }
+    }
+    Ok(Locks(held))
+}
+
+impl Locks {
+    /// How many stores are locked.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// The client's own lock around a line file: a folder `<file>.lock`, made by mkdir (observed on
+/// client 2.1.330). Removed when dropped.
+#[derive(Debug)]
+pub struct ClientLock<'a> {
+    dir: &'a Dir,
+    name: OsString,
+}
+
+impl<'a> ClientLock<'a> {
+    /// Takes the lock, waiting about two seconds for somebody else's, which is never broken.
+    ///
+    /// # Errors
+    /// `WouldBlock` if it is still held; else as `mkdirat(2)`.
+    pub fn take(dir: &'a Dir, file: &OsStr) -> io::Result<Self> {
+        let mut name = file.to_os_string();
+        name.push(".lock");
+        for _ in 0..TRIES {
+            match dir::make_new_folder(dir, &name) {
+                Ok(()) => return Ok(Self { dir, name }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => thread::sleep(INTERVAL),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::WouldBlock, "the client, or something else, holds its lock"))
+    }
+}
+
+impl Drop for ClientLock<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = dir::remove_if_empty(self.dir, &self.name) {
+            tracing::warn!(%error, "the client's lock could not be given back");
+        }
+    }
+}

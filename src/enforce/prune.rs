@@ -1,0 +1,152 @@
+//! Line files lose lines: written anew without them, under the client's own lock.
+//!
+//! The new file has the owner, the mode and every other byte of the old one, and is dropped if
+//! the old one changed meanwhile.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+
+use super::lock::ClientLock;
+use super::record::Recorder;
+use super::watch::Watch;
+use super::{Effect, Outcome, Outcomes, Skip, Stop, Tools, dir};
+use crate::catalogue::SessionId;
+use crate::dir::Dir;
+use crate::inventory::lines::{Format, LineFile};
+use crate::inventory::{Artifact, Inventory};
+use crate::ledger::Event;
+use crate::plan::{Decision, Plan};
+
+/// Prunes every line file of which lines are to go.
+pub(super) fn all(
+    inventory: &Inventory,
+    plan: &Plan,
+    watch: &Watch<'_>,
+    records: &Recorder<'_>,
+    tools: &mut Tools<'_>,
+    outcomes: &mut Outcomes,
+) {
+    for (file, decisions) in inventory.line_files.iter().zip(&plan.lines) {
+        if !matches!(plan.decisions[file.artifact.at()], Decision::Prune(_)) {
+            continue;
+        }
+        if let Some(stop) = (tools.stop)() {
+            outcomes.stopped = Some(stop);
+            return;
+        }
+        // A session that was left alone, or that a client has opened meanwhile, keeps its lines.
+        let mut spared = left_alone(inventory, outcomes);
+        spared.extend(watch.open_sessions());
+        let goes: Vec<bool> = file
+            .content
+            .lines
+            .iter()
+            .zip(decisions)
+            .map(|(line, decision)| decision.due().is_some() && !line.session.is_some_and(|id| spared.contains(&id)))
+            .collect();
+        let cuts = file.content.cuts(|at| goes.get(at).copied().unwrap_or(false));
+        let lines = goes.iter().filter(|goes| **goes).count() as u64;
+        let bytes = cuts.iter().map(|cut| cut.end - cut.start).sum();
+        if lines == 0 {
+            outcomes.of_artifacts[file.artifact.at()] = Some(Outcome::Skipped(Skip::BecameLive));
+            continue;
+        }
+        let intent = records.pruning(Event::Intent, file.artifact, lines, bytes);
+        if let Err(error) = tools.ledger.append(&[intent], tools.now) {
+            outcomes.stopped = Some(Stop::Ledger(error));
+            return;
+        }
+        let outcome = match rewrite(inventory, file, &cuts) {
+            Ok(true) => Outcome::Done(Effect::Pruned { lines, bytes }),
+            Ok(false) => Outcome::Skipped(Skip::ChangedSincePlan),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Outcome::Skipped(Skip::Vanished),
+            Err(error) => Outcome::failed("rewrite it without the lines that are due", &error),
+        };
+        let record = records.pruned(file.artifact, &outcome);
+        outcomes.of_artifacts[file.artifact.at()] = Some(outcome);
+        if let Err(error) = tools.ledger.append(&[record], tools.now) {
+            outcomes.stopped = Some(Stop::Ledger(error));
+            return;
+        }
+        (tools.progress)(1);
+    }
+}
+
+/// The sessions that the plan let go and that were left alone.
+fn left_alone(inventory: &Inventory, outcomes: &Outcomes) -> HashSet<SessionId> {
+    let skipped = |outcome: &Option<Outcome>| {
+        matches!(outcome, Some(Outcome::Skipped(Skip::BecameLive | Skip::ChangedSincePlan)))
+    };
+    inventory
+        .artifacts
+        .iter()
+        .zip(&outcomes.of_artifacts)
+        .filter(|(_, outcome)| skipped(outcome))
+        .filter_map(|(artifact, _)| inventory.session_of(artifact))
+        .map(|session| session.id)
+        .collect()
+}
+
+/// Writes a file anew without some ranges; says whether it did, or the file had changed.
+fn rewrite(inventory: &Inventory, file: &LineFile, cuts: &[Range<u64>]) -> io::Result<bool> {
+    let artifact = inventory.artifact(file.artifact);
+    let folder = inventory.open(artifact.folder)?;
+    // The index of a project has no lock of its own in the client.
+    let _lock = match file.content.format {
+        Format::Entries => None,
+        Format::JsonLines | Format::ProjectLists => Some(ClientLock::take(&folder, &artifact.name)?),
+    };
+    let old = folder.read(&artifact.name)?;
+    if !dir::is_same(&artifact.stamp, &Dir::stat_open(&old)?) {
+        return Ok(false);
+    }
+    let temporary = part_name(artifact);
+    // What an interrupted run left is ours to remove, since we hold the store's lock.
+    match dir::unlink(&folder, &temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let new = dir::create_new(&folder, &temporary, 0o600)?;
+    let written = copy_without(&old, &new, cuts)
+        .and_then(|()| dir::keep_owner(&new, &old))
+        .and_then(|()| new.sync_all())
+        .and_then(|()| Ok(dir::is_same(&artifact.stamp, &folder.stat(&artifact.name)?)))
+        .and_then(|same| {
+            if same {
+                dir::rename(&folder, &temporary, &artifact.name)?;
+                dir::sync(&folder)?;
+            }
+            Ok(same)
+        });
+    if !matches!(written, Ok(true)) {
+        // The failure to report is the first one, and the next run removes what stays.
+        let _ = dir::unlink(&folder, &temporary);
+    }
+    written
+}
+
+/// The name of an unfinished file: `.<name>.part`.
+fn part_name(artifact: &Artifact) -> OsString {
+    let mut name = OsString::from(".");
+    name.push(&*artifact.name);
+    name.push(".part");
+    name
+}
+
+/// Copies everything but the ranges, which are sorted and do not overlap.
+fn copy_without(mut from: &File, to: &File, cuts: &[Range<u64>]) -> io::Result<()> {
+    from.seek(SeekFrom::Start(0))?;
+    let mut reader = BufReader::with_capacity(256 << 10, from);
+    let mut writer = BufWriter::with_capacity(256 << 10, to);
+    let mut at = 0;
+    for cut in cuts {
+        io::copy(&mut reader.by_ref().take(cut.start - at), &mut writer)?;
+        io::copy(&mut reader.by_ref().take(cut.end - cut.start), &mut io::sink())?;
+        at = cut.end;
+    }
+    io::copy(&mut reader, &mut writer)?;
+    writer.flush()
+}

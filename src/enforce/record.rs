@@ -1,0 +1,141 @@
+//! What the ledger is told of a unit: its intent before, its outcome after.
+
+use std::borrow::Cow;
+
+use super::{Effect, Outcome, Outcomes, Owner, Unit};
+use crate::error::chain;
+use crate::escape::text;
+use crate::inventory::{ArtifactIndex, Inventory};
+use crate::ledger::{Entry, Event, Failure};
+use crate::plan::{Decision, Plan};
+use crate::policy::Policy;
+
+/// Makes the ledger's entries.
+pub(super) struct Recorder<'a> {
+    pub inventory: &'a Inventory,
+    pub plan: &'a Plan,
+    pub policy: &'a Policy,
+    /// Whether each file has a line of its own.
+    pub by_file: bool,
+}
+
+impl<'a> Recorder<'a> {
+    pub(super) fn intents(&self, units: &[Unit]) -> Vec<Entry<'a>> {
+        units.iter().map(|unit| self.entry(Event::Intent, unit)).collect()
+    }
+
+    pub(super) fn outcomes(&self, units: &[Unit], outcomes: &Outcomes) -> Vec<Entry<'a>> {
+        units.iter().flat_map(|unit| self.outcome(unit, outcomes)).collect()
+    }
+
+    fn entry(&self, event: Event, unit: &Unit) -> Entry<'a> {
+        let mut entry = Entry::new(event);
+        let store = match unit.owner {
+            Owner::Session(index) => {
+                let session = self.inventory.session(index);
+                entry.session = Some(session.id.to_string().into());
+                entry.project = session.project.as_deref().map(|project| Cow::Owned(text(project)));
+                session.store
+            }
+            Owner::Loose(store, kind) => {
+                entry.kind = Some(kind.name().into());
+                store
+            }
+        };
+        entry.store = Some(text(&self.inventory.store(store).store.root).into());
+        let decision = unit.artifacts.first().map(|index| self.plan.decisions[index.at()]);
+        entry.decision = decision.map(|decision| decision.word().into());
+        entry.rule = decision.and_then(Decision::due).map(|due| self.policy.rule_name(due.rule()).into());
+        entry.files = Some(unit.artifacts.len() as u64);
+        entry.bytes = Some(self.bytes(&unit.artifacts));
+        entry
+    }
+
+    fn bytes(&self, artifacts: &[ArtifactIndex]) -> u64 {
+        artifacts.iter().map(|index| self.inventory.artifact(*index).stamp.size).sum()
+    }
+
+    fn outcome(&self, unit: &Unit, outcomes: &Outcomes) -> Vec<Entry<'a>> {
+        let of = |index: &ArtifactIndex| outcomes.of_artifacts[index.at()].as_ref();
+        let mut whole = self.entry(Event::Outcome, unit);
+        let done: Vec<ArtifactIndex> =
+            unit.artifacts.iter().filter(|index| matches!(of(index), Some(Outcome::Done(_)))).copied().collect();
+        whole.files = Some(done.len() as u64);
+        whole.bytes = Some(self.bytes(&done));
+        whole.failed = unit
+            .artifacts
+            .iter()
+            .filter_map(|index| match of(index) {
+                Some(Outcome::Failed(error)) => {
+                    Some(Failure { path: self.path(*index), error: error.clone().into() })
+                }
+                _ => None,
+            })
+            .collect();
+        // The word of the whole is that of its worst part.
+        let worst = unit.artifacts.iter().filter_map(of).max_by_key(|outcome| match outcome {
+            Outcome::Done(Effect::DataRemains) => 1,
+            Outcome::Done(_) => 0,
+            Outcome::Skipped(_) => 2,
+            Outcome::Failed(_) => 3,
+        });
+        whole.outcome = worst.map(|outcome| outcome.word().into());
+        let mut entries = vec![whole];
+        if self.by_file {
+            entries.extend(unit.artifacts.iter().map(|index| self.file(unit, *index, of(index))));
+        }
+        entries
+    }
+
+    fn file(&self, unit: &Unit, index: ArtifactIndex, outcome: Option<&Outcome>) -> Entry<'a> {
+        let artifact = self.inventory.artifact(index);
+        let mut entry = self.entry(Event::Outcome, unit);
+        entry.kind = artifact.kind.map(|kind| kind.name().into());
+        entry.path = Some(self.path(index));
+        entry.files = None;
+        entry.bytes = Some(artifact.stamp.size);
+        entry.outcome = outcome.map(|outcome| outcome.word().into());
+        if let Some(Outcome::Failed(error)) = outcome {
+            entry.error = Some(error.clone().into());
+        }
+        entry
+    }
+
+    fn path(&self, index: ArtifactIndex) -> Cow<'a, str> {
+        text(&self.inventory.path(self.inventory.artifact(index))).into()
+    }
+
+    /// A line file that loses lines.
+    pub(super) fn pruning(&self, event: Event, index: ArtifactIndex, lines: u64, bytes: u64) -> Entry<'a> {
+        let artifact = self.inventory.artifact(index);
+        let mut entry = Entry::new(event);
+        entry.store = Some(text(&self.inventory.store(self.inventory.store_of(artifact)).store.root).into());
+        entry.kind = artifact.kind.map(|kind| kind.name().into());
+        entry.path = Some(self.path(index));
+        entry.decision = Some("prune".into());
+        entry.rule =
+            self.plan.decisions[index.at()].due().map(|due| self.policy.rule_name(due.rule()).into());
+        entry.lines = Some(lines);
+        entry.bytes = Some(bytes);
+        entry
+    }
+
+    /// The same, once it was tried.
+    pub(super) fn pruned(&self, index: ArtifactIndex, outcome: &Outcome) -> Entry<'a> {
+        let (lines, bytes) = match outcome {
+            Outcome::Done(Effect::Pruned { lines, bytes }) => (*lines, *bytes),
+            _ => (0, 0),
+        };
+        let mut entry = self.pruning(Event::Outcome, index, lines, bytes);
+        entry.outcome = Some(outcome.word().into());
+        if let Outcome::Failed(error) = outcome {
+            entry.error = Some(error.clone().into());
+        }
+        entry
+    }
+}
+
+/// An error and its causes for the ledger.
+pub(super) fn words(error: &dyn std::error::Error) -> String {
+    chain(error)
+}

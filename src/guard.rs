@@ -1,0 +1,277 @@
+//! The guards of an unattended run: a clock that cannot be right, and a deletion that is too large.
+//!
+//! Pure: what was seen and what is remembered go in; a verdict and what to remember come out. A
+//! refusal is a value, so that a person at a terminal can be asked; it is for the caller to put it
+//! into the ledger, `status` and `check`.
+//!
+//! A refused clock stops deleting and pruning and never sealing.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::escape::shown;
+use crate::policy::MassGuard;
+
+/// A clock this much before the time last seen is doubted.
+const BEHIND: TimeDelta = TimeDelta::days(1);
+/// A clock this much after the time last seen is doubted.
+const AHEAD: TimeDelta = TimeDelta::days(45);
+/// How long after the first doubt, or the first report, a run may go on.
+const GRACE: TimeDelta = TimeDelta::hours(24);
+/// How long a report of a mass deletion is remembered for a policy that is not in force.
+const REPORT_KEPT: TimeDelta = TimeDelta::days(45);
+
+/// The command that lifts any refusal: at a terminal it asks.
+pub const LIFTED_BY: &str = "ccretain enforce";
+
+/// What a doubted clock has said so far; remembered in state between runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClockDoubt {
+    /// The time of the first run in doubt, by the doubted clock.
+    pub since: DateTime<Utc>,
+    /// The time of the latest run in doubt, by the doubted clock.
+    pub latest: DateTime<Utc>,
+}
+
+/// What the clock is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockSight {
+    /// The time of the run.
+    pub now: DateTime<Utc>,
+    /// Midnight of the day the program was built.
+    pub built: DateTime<Utc>,
+    /// The newest time in the ledger that a proven clock wrote ([`crate::ledger::last_time`]).
+    pub ledger: Option<DateTime<Utc>>,
+    /// The newest date of any store that is not later than `now`; a later one is ignored here too.
+    pub stores: Option<DateTime<Utc>>,
+}
+
+impl ClockSight {
+    /// The newest of ledger times and of store dates not later than now.
+    #[must_use]
+    pub fn last_seen(&self) -> Option<DateTime<Utc>> {
+        self.ledger.max(self.stores.filter(|date| *date <= self.now))
+    }
+}
+
+/// Why a clock is doubted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockFault {
+    /// It is before the day the program was built.
+    BeforeBuild {
+        /// That day.
+        built: DateTime<Utc>,
+    },
+    /// It is a day or more before the time last seen.
+    Behind {
+        /// The time last seen.
+        last_seen: DateTime<Utc>,
+    },
+    /// It is 45 days or more after the time last seen.
+    Ahead {
+        /// The time last seen.
+        last_seen: DateTime<Utc>,
+    },
+}
+
+/// A clock that is not believed; nothing is deleted or pruned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the clock says {}, {}: nothing is deleted until a run at or after {} finds a clock that has gone on from there; \
+     if the clock is right, '{LIFTED_BY}' at a terminal asks and goes on",
+    now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true), Words(*why),
+    lifts_at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+)]
+pub struct ClockRefusal {
+    /// The time of the run.
+    pub now: DateTime<Utc>,
+    /// What is wrong with it.
+    pub why: ClockFault,
+    /// The time of the first run in doubt.
+    pub since: DateTime<Utc>,
+    /// From when on a run whose clock has gone on normally is believed.
+    pub lifts_at: DateTime<Utc>,
+}
+
+struct Words(ClockFault);
+
+impl std::fmt::Display for Words {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let day = |time: DateTime<Utc>| time.format("%Y-%m-%d");
+        match self.0 {
+            ClockFault::BeforeBuild { built } => {
+                write!(f, "which is before this program was built ({})", day(built))
+            }
+            ClockFault::Behind { last_seen } => {
+                write!(f, "a day or more before the time last seen ({})", day(last_seen))
+            }
+            ClockFault::Ahead { last_seen } => {
+                write!(f, "45 days or more after the time last seen ({})", day(last_seen))
+            }
+        }
+    }
+}
+
+/// What the clock guard says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum ClockVerdict {
+    /// The run may delete, and its time counts as seen.
+    Allowed,
+    /// The run deletes and prunes nothing, and its time does not count as seen.
+    Refused(ClockRefusal),
+}
+
+impl ClockVerdict {
+    /// Whether the clock is believed.
+    #[must_use]
+    pub fn is_allowed(&self) -> bool {
+        matches!(self, Self::Allowed)
+    }
+}
+
+/// Judges the clock; returns the verdict and the doubt to remember instead of `doubt`.
+///
+/// A doubt is lifted by a second run at least 24 h after the first whose clock agrees with it:
+/// from run to run it never went back, and never ahead by as much as is doubted (45 days). A run
+/// that does not agree begins the doubt anew. A clock that is no longer doubtful ends it.
+pub fn clock(sight: &ClockSight, doubt: Option<&ClockDoubt>) -> (ClockVerdict, Option<ClockDoubt>) {
+    let now = sight.now;
+    let Some(why) = fault(sight) else { return (ClockVerdict::Allowed, None) };
+    let agreed = doubt.filter(|doubt| {
+        doubt.since <= doubt.latest && doubt.latest <= now && now.signed_duration_since(doubt.latest) < AHEAD
+    });
+    let since = agreed.map_or(now, |doubt| doubt.since);
+    // Remembered even when agreed: a program with a build date in the future stays in doubt.
+    let remembered = Some(ClockDoubt { since, latest: now });
+    if now.signed_duration_since(since) >= GRACE {
+        return (ClockVerdict::Allowed, remembered);
+    }
+    let lifts_at = since.checked_add_signed(GRACE).unwrap_or(DateTime::<Utc>::MAX_UTC);
+    (ClockVerdict::Refused(ClockRefusal { now, why, since, lifts_at }), remembered)
+}
+
+fn fault(sight: &ClockSight) -> Option<ClockFault> {
+    let ClockSight { now, built, .. } = *sight;
+    if now < built {
+        return Some(ClockFault::BeforeBuild { built });
+    }
+    let last_seen = sight.last_seen()?;
+    if last_seen.signed_duration_since(now) >= BEHIND {
+        return Some(ClockFault::Behind { last_seen });
+    }
+    (now.signed_duration_since(last_seen) >= AHEAD).then_some(ClockFault::Ahead { last_seen })
+}
+
+/// How much of a store one mandate would delete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load<'a> {
+    /// The root of the store, in the form of [`crate::escape::text`].
+    pub store: &'a str,
+    /// Sessions that are due for deletion.
+    pub due: usize,
+    /// All sessions, sealed ones included.
+    pub total: usize,
+}
+
+/// That a policy would have deleted much of a store; remembered in state between runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MassReport {
+    /// The digest of the policy.
+    pub policy: String,
+    /// The root of the store.
+    pub store: String,
+    /// The time of the first run that reported it.
+    pub first_reported: DateTime<Utc>,
+}
+
+/// A deletion that is too large to go unasked; nothing of this store is deleted for the mandate.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error(
+    "{due} of {total} sessions in '{}' are due for deletion at once, {percent:.0} % where the policy allows {allowed:.0} %: \
+     '{LIFTED_BY}' at a terminal asks and goes on; 'guard' in the policy sets the bounds",
+    shown(store), percent = share * 100.0, allowed = max_share * 100.0
+)]
+pub struct MassRefusal {
+    /// The root of the store.
+    pub store: String,
+    /// Sessions that are due.
+    pub due: usize,
+    /// All sessions.
+    pub total: usize,
+    /// The share that is due, 0 to 1.
+    pub share: f64,
+    /// The share that is allowed.
+    pub max_share: f64,
+    /// From when on a managed rule goes on by itself; `None` where only a person can.
+    pub lifts_at: Option<DateTime<Utc>>,
+}
+
+/// What lets a managed rule pass after a day.
+#[derive(Debug, Clone, Copy)]
+pub struct MassGrace<'a> {
+    /// The time of the run; its clock must be believed ([`ClockVerdict::Allowed`]), else there is
+    /// no grace to be had: pass `None` instead of this.
+    pub now: DateTime<Utc>,
+    /// The digest that must be the same as a day ago.
+    pub policy: &'a str,
+}
+
+/// Judges the deletions of one mandate, store by store; takes note of managed ones in `reports`.
+///
+/// Refused is a store where `due / total` is more than `maxShare` and `due` at least
+/// `minSessions`. With `grace` (a mandate whose `guard_has_grace`) it passes if the same digest
+/// reported the same store at least 24 h ago. A report ends when a run of its policy finds the
+/// store within the bounds; stores that are not among the loads keep theirs.
+#[must_use]
+pub fn mass(
+    guard: &MassGuard,
+    loads: &[Load<'_>],
+    grace: Option<MassGrace<'_>>,
+    reports: &mut Vec<MassReport>,
+) -> Vec<MassRefusal> {
+    let mut refusals = Vec::new();
+    for load in loads {
+        let over = exceeded(guard, load);
+        let Some(MassGrace { now, policy }) = grace else {
+            refusals.extend(over);
+            continue;
+        };
+        let known = reports.iter().position(|report| report.store == load.store && report.policy == policy);
+        let known = known.map(|at| reports.swap_remove(at));
+        let Some(mut refusal) = over else { continue };
+        // A report from the future was dated by a clock that has been put right since.
+        let first_reported = known.map(|report| report.first_reported).filter(|at| *at <= now).unwrap_or(now);
+        reports.push(MassReport { policy: policy.to_owned(), store: load.store.to_owned(), first_reported });
+        if now.signed_duration_since(first_reported) < GRACE {
+            refusal.lifts_at = first_reported.checked_add_signed(GRACE);
+            refusals.push(refusal);
+        }
+    }
+    if let Some(MassGrace { now, policy }) = grace {
+        reports.retain(|report| {
+            report.policy == policy || now.signed_duration_since(report.first_reported) < REPORT_KEPT
+        });
+        reports.sort_by(|a, b| (&a.store, &a.policy).cmp(&(&b.store, &b.policy)));
+    }
+    refusals
+}
+
+fn exceeded(guard: &MassGuard, load: &Load<'_>) -> Option<MassRefusal> {
+    let MassGuard::On { max_share, min_sessions } = *guard else { return None };
+    let Load { store, due, total } = *load;
+    if due == 0 || due < min_sessions {
+        return None;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "no store has 2^52 sessions")]
+    let share = due as f64 / total as f64;
+    // A bound that is no number allows nothing.
+    let within = share <= max_share;
+    (!within).then(|| MassRefusal { store: store.to_owned(), due, total, share, max_share, lifts_at: None })
+}
+
+#[cfg(test)]
+#[path = "guard/tests.rs"]
+mod tests;

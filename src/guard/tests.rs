@@ -1,0 +1,231 @@
+use super::*;
+use proptest::prelude::*;
+
+fn at(minutes: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + TimeDelta::minutes(minutes)
+}
+
+const HOUR: i64 = 60;
+const DAY: i64 = 24 * HOUR;
+
+fn sight(now: i64, built: i64, ledger: Option<i64>, stores: Option<i64>) -> ClockSight {
+    ClockSight { now: at(now), built: at(built), ledger: ledger.map(at), stores: stores.map(at) }
+}
+
+/// Runs one after the other, as an unattended machine would: an allowed run is seen by the ledger.
+fn replay(built: i64, mut ledger: Option<i64>, runs: &[i64]) -> Vec<bool> {
+    let mut doubt = None;
+    runs.iter()
+        .map(|now| {
+            let (verdict, next) = clock(&sight(*now, built, ledger, None), doubt.as_ref());
+            doubt = next;
+            if verdict.is_allowed() {
+                ledger = Some(*now);
+            }
+            verdict.is_allowed()
+        })
+        .collect()
+}
+
+#[test]
+fn bounds_of_the_clock_are_exact() {
+    let allowed = |now, built, ledger, stores| clock(&sight(now, built, ledger, stores), None).0.is_allowed();
+    assert!(allowed(0, 0, None, None));
+    assert!(!allowed(-1, 0, None, None));
+    assert!(allowed(0, -999 * DAY, Some(DAY - 1), None));
+    assert!(!allowed(0, -999 * DAY, Some(DAY), None));
+    assert!(allowed(45 * DAY - 1, -999 * DAY, Some(0), None));
+    assert!(!allowed(45 * DAY, -999 * DAY, Some(0), None));
+    // A date of a store that lies in the future proves nothing; one before now does.
+    assert!(allowed(0, -999 * DAY, None, Some(10 * DAY)));
+    assert!(!allowed(0, -999 * DAY, None, Some(-45 * DAY)));
+    assert!(allowed(0, -999 * DAY, Some(-50 * DAY), Some(-44 * DAY)));
+}
+
+#[test]
+fn a_doubted_run_does_not_vouch_for_itself() {
+    let wrong = 3650 * DAY;
+    assert_eq!(replay(0, Some(0), &[wrong, wrong + 1, wrong + 2, wrong + 23 * HOUR]), [false; 4]);
+    assert_eq!(
+        replay(0, Some(0), &[wrong, wrong + DAY - 1, wrong + DAY, wrong + DAY + 1]),
+        [false, false, true, true]
+    );
+}
+
+#[test]
+fn a_clock_that_jumps_is_never_agreed() {
+    let wrong = 3650 * DAY;
+    // There and back again: each return to the right time ends the doubt.
+    assert_eq!(
+        replay(0, Some(0), &[wrong, HOUR, wrong + DAY, 2 * HOUR, wrong + 2 * DAY, 3 * HOUR]),
+        [false, true, false, true, false, true]
+    );
+    // Ever further ahead, and to and fro within the doubted time.
+    assert_eq!(replay(0, Some(0), &[wrong, 2 * wrong, 3 * wrong]), [false; 3]);
+    assert_eq!(replay(0, Some(0), &[wrong, wrong + 20 * HOUR, wrong + HOUR, wrong + 24 * HOUR]), [false; 4]);
+}
+
+#[test]
+fn a_clock_before_the_build_is_agreed_once() {
+    let built = 100 * DAY;
+    assert_eq!(replay(built, None, &[0, DAY, DAY + 1, 3 * DAY]), [false, true, true, true]);
+    assert_eq!(replay(built, None, &[0, DAY, HOUR, DAY + 1, DAY + HOUR]), [false, true, false, false, true]);
+}
+
+#[test]
+fn the_refusal_says_when_and_how_it_is_lifted() {
+    let (verdict, _) = clock(&sight(100 * DAY, 0, Some(0), None), None);
+    let ClockVerdict::Refused(refusal) = verdict else { panic!("{verdict:?}") };
+    assert_eq!((refusal.since, refusal.lifts_at), (at(100 * DAY), at(101 * DAY)));
+    let text = refusal.to_string();
+    for part in ["2025-01-12", "45 days", "2024-10-04", "ccretain enforce"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+fn load(due: usize, total: usize) -> Load<'static> {
+    Load { store: "/home/u/.claude", due, total }
+}
+
+#[test]
+fn bounds_of_the_mass_guard_are_exact() {
+    let refused = |max_share, min_sessions, due, total| {
+        let guard = MassGuard::On { max_share, min_sessions };
+        !mass(&guard, &[load(due, total)], None, &mut Vec::new()).is_empty()
+    };
+    assert!(!refused(0.5, 20, 20, 40));
+    assert!(refused(0.5, 20, 21, 40));
+    assert!(refused(0.5, 20, 20, 39));
+    assert!(!refused(0.5, 20, 19, 19));
+    assert!(!refused(1.0, 0, 40, 40));
+    assert!(!refused(0.1, 0, 1, 10));
+    assert!(!refused(0.3, 0, 3, 10));
+    assert!(refused(0.0, 0, 1, 1_000_000));
+    assert!(!refused(0.0, 0, 0, 0));
+    assert!(refused(f64::NAN, 0, 1, 10));
+    assert!(mass(&MassGuard::Off, &[load(40, 40)], None, &mut Vec::new()).is_empty());
+    let text = mass(&MassGuard::default(), &[load(30, 40)], None, &mut Vec::new())[0].to_string();
+    assert!(text.starts_with("30 of 40 sessions in '/home/u/.claude'") && text.contains("75 %"), "{text}");
+    assert!(text.contains(LIFTED_BY), "{text}");
+}
+
+#[test]
+fn a_managed_mandate_waits_a_day_with_the_same_policy() {
+    let mut reports = Vec::new();
+    let mut run = |minute, policy, due| {
+        let grace = Some(MassGrace { now: at(minute), policy });
+        mass(&MassGuard::default(), &[load(due, 40)], grace, &mut reports).is_empty()
+    };
+    assert!(!run(0, "a", 30));
+    assert!(!run(DAY - 1, "a", 30));
+    assert!(!run(DAY, "b", 30), "another policy has reported nothing yet");
+    assert!(run(DAY, "a", 30));
+    assert!(run(DAY + 1, "a", 2));
+    assert!(!run(3 * DAY, "a", 30), "what is over is reported anew");
+    assert!(!run(2 * DAY, "a", 30), "a report from the future is no report");
+    assert!(run(3 * DAY, "a", 30));
+}
+
+#[test]
+fn a_run_over_some_stores_keeps_the_reports_of_others() {
+    let mut reports = Vec::new();
+    let grace = |minute| Some(MassGrace { now: at(minute), policy: "a" });
+    let guard = MassGuard::default();
+    assert_eq!(mass(&guard, &[load(30, 40)], grace(0), &mut reports).len(), 1);
+    let other = Load { store: "/other", due: 0, total: 3 };
+    assert!(mass(&guard, &[other], grace(HOUR), &mut reports).is_empty());
+    assert!(mass(&guard, &[load(30, 40)], grace(DAY), &mut reports).is_empty());
+}
+
+proptest! {
+    #[test]
+    fn allowed_and_refused_are_what_the_words_say(
+        now in -200 * DAY..200 * DAY,
+        built in -200 * DAY..200 * DAY,
+        ledger in proptest::option::of(-200 * DAY..200 * DAY),
+        stores in proptest::option::of(-200 * DAY..200 * DAY),
+    ) {
+        let seen = ledger.into_iter().chain(stores.filter(|date| *date <= now)).max();
+        let doubted = now < built || seen.is_some_and(|seen| now <= seen - DAY || now >= seen + 45 * DAY);
+        let (verdict, doubt) = clock(&sight(now, built, ledger, stores), None);
+        prop_assert_eq!(verdict.is_allowed(), !doubted);
+        prop_assert_eq!(doubt.is_some(), doubted);
+    }
+
+    /// Whatever was remembered: an allowed clock is either plausible, or was doubted a day ago and
+    /// has not gone back since; and the doubt that is remembered never gets older than it was.
+    #[test]
+    fn a_doubtful_clock_is_allowed_only_by_a_run_a_day_ago(
+        now in 0..400 * DAY,
+        since in -100 * DAY..500 * DAY,
+        later in -10 * DAY..100 * DAY,
+    ) {
+        let doubt = ClockDoubt { since: at(since), latest: at(since + later) };
+        let doubtful = sight(now, 1000 * DAY, None, None);
+        let (verdict, next) = clock(&doubtful, Some(&doubt));
+        let next = next.unwrap();
+        prop_assert_eq!(next.latest, at(now));
+        prop_assert!(next.since == at(now) || next.since == doubt.since);
+        if verdict.is_allowed() {
+            prop_assert!(doubt.since <= doubt.latest && doubt.latest <= at(now));
+            prop_assert!(at(now) - doubt.since >= GRACE && at(now) - doubt.latest < AHEAD);
+        } else {
+            prop_assert!(at(now) - next.since < GRACE);
+        }
+    }
+
+    /// Any sequence of runs: one that is allowed in doubt has behind it a run at least a day
+    /// earlier, and from that run on no step back and no step of 45 days.
+    #[test]
+    fn agreement_is_an_unbroken_walk_of_a_day(steps in proptest::collection::vec(
+        prop_oneof![4 => 0..12 * HOUR, 1 => -12 * HOUR..0, 1 => 40 * DAY..50 * DAY], 1..40,
+    )) {
+        let mut now = 1000 * DAY;
+        let runs: Vec<i64> = steps.iter().map(|step| { now += step; now }).collect();
+        // The build date keeps every run in doubt.
+        for (index, allowed) in replay(9_999_999 * DAY / 100, None, &runs).into_iter().enumerate() {
+            let mut first = index;
+            while first > 0 && (0..45 * DAY).contains(&(runs[first] - runs[first - 1])) {
+                first -= 1;
+            }
+            prop_assert_eq!(allowed, runs[index] - runs[first] >= DAY, "run {} of {:?}", index, runs);
+        }
+    }
+
+    /// With the same memory, waiting never turns an agreed clock into a doubted one before the
+    /// next doubt would be due.
+    #[test]
+    fn time_only_strengthens(since in 0..DAY, wait in 0..44 * DAY, more in 0..DAY) {
+        let doubt = ClockDoubt { since: at(since), latest: at(since) };
+        let allowed = |now| clock(&sight(now, 1000 * DAY, None, None), Some(&doubt)).0.is_allowed();
+        prop_assert!(!allowed(since + wait) || allowed(since + wait + more));
+    }
+
+    #[test]
+    fn mass_is_refused_exactly_above_both_bounds(
+        due in 0usize..200, rest in 0usize..200, percent in 0u32..=100, min_sessions in 0usize..60,
+        grace in proptest::bool::ANY,
+    ) {
+        let total = due + rest;
+        let guard = MassGuard::On { max_share: f64::from(percent) / 100.0, min_sessions };
+        let grace = grace.then_some(MassGrace { now: at(0), policy: "p" });
+        let refused = mass(&guard, &[load(due, total)], grace, &mut Vec::new());
+        let over = due * 100 > total * percent as usize && due >= min_sessions;
+        prop_assert_eq!(refused.len(), usize::from(over));
+        if let Some(refusal) = refused.first() {
+            prop_assert_eq!((refusal.due, refusal.total), (due, total));
+        }
+    }
+
+    /// More that is due, or a tighter bound, never turns a refusal into a pass.
+    #[test]
+    fn more_is_never_safer(due in 0usize..100, more in 0usize..20, rest in 20usize..200, percent in 0u32..=100) {
+        let total = 100 + 20 + rest;
+        let refused = |percent: u32, due: usize| {
+            let guard = MassGuard::On { max_share: f64::from(percent) / 100.0, min_sessions: 20 };
+            !mass(&guard, &[load(due, total)], None, &mut Vec::new()).is_empty()
+        };
+        prop_assert!(!refused(percent, due) || refused(percent, due + more));
+        prop_assert!(!refused(percent, due) || refused(percent / 2, due));
+    }
+}

@@ -1,0 +1,459 @@
+//! The ledger: a hash-chained, append-only record of what was intended and what was done.
+//!
+//! # Files
+//!
+//! All in one folder of mode 0700, each of mode 0600 and owned by the user who runs:
+//!
+//! | file | what it is |
+//! | --- | --- |
+//! | `ledger.jsonl` | the active segment, the only one that is written to |
+//! | `ledger-<N>.jsonl` | a closed segment; `<N>` (12 digits or more) is the last sequence number in it |
+//! | `ledger.lock` | held exclusively (`flock`) by the one run that may write; never removed |
+//! | `ledger.reserve` | 1 MiB given back on a full disk, so that deletions can still be recorded |
+//! | `ledger.key` | the key of keyed names, in the folder of state |
+//!
+//! # Lines
+//!
+//! A segment is UTF-8 text; each line is one JSON object and ends with one newline. Keys come in a
+//! fixed order, absent values are left out, and a reader ignores keys that it does not know.
+//!
+//! | key | meaning |
+//! | --- | --- |
+//! | `seq` | the number of the record; the first ever is 1, each next one more, across segments |
+//! | `time` | when it was written: RFC 3339, UTC, milliseconds, by the clock of the run |
+//! | `run` | id of the run that wrote it |
+//! | `event` | `started` `intent` `outcome` `refused` `hold-added` `hold-released` `held-vanished` `certificate` `summary` `segment` `torn` `expired` |
+//! | `prev` | SHA-256, in lower-case hex, of exactly the bytes of the line before, without its newline; 64 zeros in the first record ever |
+//! | `clock` | `unproven` where the clock guard did not vouch for `time`; else absent |
+//! | `store` `session` `project` | root of the store, id of the session, real path of the project |
+//! | `kind` | kind of artifact, for single files and for loose artifacts (one record a kind) |
+//! | `rule` `hold` | name of the rule that decided, of the hold concerned |
+//! | `decision` `outcome` | what was decided, what did happen |
+//! | `files` `bytes` `lines` | how many |
+//! | `sha256` | of the one file concerned, e.g. a ciphertext or a certificate; in `torn`, of the torn bytes |
+//! | `policy` | digest of the policy in force |
+//! | `reason` `error` | why refused, held or released; the error with its causes |
+//! | `path` | the one path concerned |
+//! | `failed` | list of `{"path", "error"}`: every path that failed |
+//! | `counts` | object of counts, in a summary |
+//! | `head` | `{"seq", "sha256"}`: the record before this one, in `summary`, `segment` and `torn`; the last record dropped, in `expired` |
+//!
+//! Paths are printed as everywhere ([`crate::escape`]). With `"names": "keyed"` `store`, `session`,
+//! `project` and all paths are keyed hashes ([`Names`]) and paths are cut out of error messages.
+//! No record holds content of a transcript.
+//!
+//! # Chain
+//!
+//! To check by hand: `head -n K ledger.jsonl | tail -n 1 | tr -d '\n' | sha256sum` is the `prev` of
+//! line K+1. An *intent* is on disk (`fdatasync`) before its deed begins. A run ends with a
+//! `summary`; the hash of its line is the *head* of the chain, to be kept elsewhere by whoever wants
+//! to be able to show that nothing was removed from the end.
+//!
+//! A segment is closed when it is larger than 8 MiB. The next begins with a `segment` record that
+//! repeats the last number and hash of the one before. Closed segments whose newest record is older than
+//! `ledger.keep` are dropped whole, oldest first, after an `expired` record that names the last
+//! record dropped is on disk. A clock that is not proven drops nothing.
+//!
+//! A line that a crash cut off is ended by the next run with a newline and left as it is; a `torn`
+//! record follows, whose `sha256` covers all bytes between the last whole record and that newline, whose
+//! `bytes` is their number, whose `prev` is as always the hash of the line before (the torn one), and
+//! whose number follows that of the last whole record. A record that only lacks its newline is kept.
+//!
+//! A chain without a secret shows changes to anyone who has a head from another place, and only
+//! carelessness to others: whoever may write the files can also compute hashes.
+
+mod entry;
+pub(crate) mod file;
+mod names;
+mod read;
+mod segments;
+mod tail;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+
+use crate::error::{At as _, PathError, chain};
+use crate::escape::shown;
+use crate::policy::{self, LedgerPolicy};
+use entry::Batch;
+pub use entry::{Clock, Entry, Event, Failure, GENESIS, Head, RunId};
+use file::{Lost, Reserve};
+pub use names::{KEY_FILE, Names};
+pub use read::{BadLine, Filter, Item, Record, last_run, last_time, records};
+pub use segments::ACTIVE;
+pub use verify::{Break, Closed, Fault, Given, LIMITS, Verification, verify};
+
+/// Size in bytes above which the active segment is closed.
+const SEGMENT_SIZE: u64 = 8 * 1024 * 1024;
+
+/// Why a ledger cannot be used; nothing was touched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerError {
+    /// Another run holds the lock (exit 75).
+    #[error("another run holds the ledger '{}'", shown(path))]
+    Locked {
+        /// The folder of the ledger.
+        path: PathBuf,
+    },
+    /// Something in the place of a file of ours is not what it must be.
+    #[error("refusing '{}': {why}", shown(path))]
+    Unsafe {
+        /// What was found.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] PathError),
+}
+
+impl LedgerError {
+    /// Whether another run is the reason, and waiting would help.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Self::Locked { .. })
+    }
+}
+
+/// Where a ledger lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The folder of the ledger ([`crate::environment::Environment::ledger_dir`]).
+    pub dir: PathBuf,
+    /// The folder of state, where the key of keyed names is kept: on macOS logs are collected
+    /// by support tools, and the key must not travel with the ledger.
+    pub state_dir: PathBuf,
+}
+
+/// A ledger opened for writing by one run; holds the lock until it is dropped.
+#[derive(Debug)]
+pub struct Ledger {
+    dir: PathBuf,
+    run: RunId,
+    clock: Clock,
+    names: Option<Names>,
+    file: File,
+    length: u64,
+    head: Head,
+    reserve: Reserve,
+    reserve_used: bool,
+    buffer: Vec<u8>,
+    rotate_at: u64,
+    segment_size: u64,
+    poisoned: bool,
+    complaints: Vec<String>,
+    _lock: File,
+}
+
+impl Ledger {
+    /// Opens the ledger for one run: makes what is missing, takes the lock, closes a torn line,
+    /// makes the reserve (where there is space), rotates, and lets old segments expire.
+    ///
+    /// # Errors
+    /// [`LedgerError::Locked`] where another run writes; otherwise when the ledger cannot be
+    /// written or is a link, somebody else's or not a regular file. Nothing may be changed in a
+    /// store then.
+    pub fn open(
+        place: &Place,
+        policy: &LedgerPolicy,
+        run: &RunId,
+        clock: Clock,
+        now: DateTime<Utc>,
+    ) -> Result<Self, LedgerError> {
+        Self::open_sized(place, policy, run, clock, now, SEGMENT_SIZE)
+    }
+
+    fn open_sized(
+        place: &Place,
+        policy: &LedgerPolicy,
+        run: &RunId,
+        clock: Clock,
+        now: DateTime<Utc>,
+        segment_size: u64,
+    ) -> Result<Self, LedgerError> {
+        let dir = &place.dir;
+        file::create_private_dir(dir)?;
+        let lock = take_lock(dir)?;
+        let names = match policy.names {
+            policy::Names::Plain => None,
+            policy::Names::Keyed => Some(Names::load_or_create(&place.state_dir)?),
+        };
+        let fresh = dir.join(segments::FRESH);
+        file::remove_own(&fresh).at("remove", &fresh)?;
+        let reserve = Reserve::new(dir);
+        let active = dir.join(ACTIVE);
+        let batch = Batch { time: entry::stamp(now), run: &run.0, clock, names: names.as_ref() };
+        let options = || {
+            let mut options = file::private();
+            options.read(true).append(true);
+            options
+        };
+        let exists = active.symlink_metadata().is_ok();
+        let (opened, head, tail) = if exists {
+            let opened = file::open_checked(&options(), &active)?;
+            let tail = tail::read(&opened).at("read", &active)?;
+            let head = match &tail.head {
+                Some(head) => head.clone(),
+                None => tail::newest_closed(dir)?,
+            };
+            (opened, head, tail)
+        } else {
+            let before = tail::newest_closed(dir)?;
+            let (opened, head) = match new_segment(dir, &batch, &before) {
+                Err(error) if file::is_full(&error.source) && reserve.release() => {
+                    new_segment(dir, &batch, &before)?
+                }
+                other => other?,
+            };
+            file::rename_own(&fresh, &active)?;
+            file::sync_dir(dir)?;
+            if let Some(above) = dir.parent() {
+                // The folder itself may be new; who may not open what is above it loses nothing.
+                let _ = file::sync_dir(above);
+            }
+            (opened, head, tail::Tail::clean())
+        };
+        let length = opened.metadata().at("look at", &active)?.len();
+        let mut ledger = Self {
+            dir: dir.clone(),
+            run: run.clone(),
+            clock,
+            names,
+            file: opened,
+            length,
+            head,
+            reserve,
+            reserve_used: false,
+            buffer: Vec::new(),
+            rotate_at: segment_size,
+            segment_size,
+            poisoned: false,
+            complaints: Vec::new(),
+            _lock: lock,
+        };
+        ledger.close_torn(&tail, now).at("write", &active)?;
+        if let Err(error) = ledger.reserve.make() {
+            ledger.complaints.push(chain(&error));
+        }
+        ledger.rotate_if_large(now);
+        if clock == Clock::Proven {
+            ledger.expire(&policy.keep, now)?;
+        }
+        Ok(ledger)
+    }
+
+    /// Appends a batch with one write and flushes it to disk once; then, and only then, the deeds
+    /// it announces may begin. On a full disk the reserve is given back and the batch tried again.
+    ///
+    /// # Errors
+    /// When the batch is not on disk: then none of it is in the ledger, and the next batch may be
+    /// tried; if even that cannot be brought about, every later call fails too.
+    pub fn append(&mut self, entries: &[Entry<'_>], now: DateTime<Utc>) -> io::Result<()> {
+        self.rotate_if_large(now);
+        self.write(entries, now)
+    }
+
+    /// Closes the run with its summary, which states the head before it; makes the reserve anew
+    /// where it was used and there is space. Returns the head of the chain.
+    ///
+    /// # Errors
+    /// When the summary is not on disk.
+    pub fn close(mut self, mut summary: Entry<'_>, now: DateTime<Utc>) -> io::Result<Head> {
+        self.rotate_if_large(now);
+        summary.head = Some(self.head.clone());
+        self.write(&[summary], now)?;
+        if self.reserve_used {
+            // The disk may still be full; the next run tries again and says so.
+            let _ = self.reserve.make();
+        }
+        Ok(self.head)
+    }
+
+    /// The last record: its number and the hash of its line.
+    #[must_use]
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Whether the disk was full and the reserve was given back: deletions go first now.
+    #[must_use]
+    pub fn reserve_used(&self) -> bool {
+        self.reserve_used
+    }
+
+    /// What is not as it should be and stops nothing: no reserve, a segment that could not be
+    /// closed or dropped.
+    #[must_use]
+    pub fn complaints(&self) -> &[String] {
+        &self.complaints
+    }
+
+    fn write(&mut self, entries: &[Entry<'_>], now: DateTime<Utc>) -> io::Result<()> {
+        if self.poisoned {
+            return Err(io::Error::other("an earlier record could not be written whole"));
+        }
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let mut head = self.head.clone();
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        let batch = Batch {
+            time: entry::stamp(now),
+            run: &self.run.0,
+            clock: self.clock,
+            names: self.names.as_ref(),
+        };
+        let encoded = entries.iter().try_for_each(|entry| batch.encode(entry, &mut head, &mut buffer));
+        let written = encoded.and_then(|()| self.put(&buffer));
+        self.buffer = buffer;
+        written?;
+        self.head = head;
+        Ok(())
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let (reserve, used) = (&self.reserve, &mut self.reserve_used);
+        let release = || {
+            let freed = reserve.release();
+            *used |= freed;
+            freed
+        };
+        match file::put_durably(&mut self.file, self.length, bytes, release) {
+            Ok(()) => {
+                self.length += bytes.len() as u64;
+                Ok(())
+            }
+            Err(Lost::Clean(error)) => Err(error),
+            Err(Lost::Dirty(error)) => {
+                self.poisoned = true;
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends what a crash cut off and says so.
+    fn close_torn(&mut self, tail: &tail::Tail, now: DateTime<Utc>) -> io::Result<()> {
+        if tail.lacks_newline {
+            self.put(b"\n")?;
+        }
+        let Some(torn) = &tail.torn else { return Ok(()) };
+        let mut entry = Entry::new(Event::Torn);
+        entry.head = Some(self.head.clone());
+        if !torn.sha256.is_empty() {
+            entry.bytes = Some(torn.bytes);
+            entry.sha256 = Some(torn.sha256.as_str().into());
+            // The line before this record is the torn one.
+            self.head.sha256.clone_from(&torn.last_line);
+        }
+        self.write(&[entry], now)
+    }
+
+    /// Begins a new segment where the active one is large. Failing that, the old one goes on:
+    /// a ledger that is too long is better than a deed without a record.
+    fn rotate_if_large(&mut self, now: DateTime<Utc>) {
+        if self.length < self.rotate_at || self.poisoned {
+            return;
+        }
+        if let Err(error) = self.rotate(now) {
+            self.complaints.push(chain(&error));
+            self.rotate_at = self.length.saturating_add(self.segment_size);
+        }
+    }
+
+    fn rotate(&mut self, now: DateTime<Utc>) -> Result<(), PathError> {
+        let (active, fresh) = (self.dir.join(ACTIVE), self.dir.join(segments::FRESH));
+        let closed = self.dir.join(segments::closed_name(self.head.seq));
+        if closed.symlink_metadata().is_ok() {
+            return Err(io::Error::from(io::ErrorKind::AlreadyExists)).at("create", closed);
+        }
+        let batch = Batch {
+            time: entry::stamp(now),
+            run: &self.run.0,
+            clock: self.clock,
+            names: self.names.as_ref(),
+        };
+        let (file, head) = new_segment(&self.dir, &batch, &self.head)?;
+        let length = file.metadata().at("look at", &fresh)?.len();
+        file::rename_own(&active, &closed)?;
+        if let Err(error) = file::rename_own(&fresh, &active) {
+            // Records go on into the open file, so it needs its name back.
+            self.poisoned = file::rename_own(&closed, &active).is_err();
+            return Err(error);
+        }
+        (self.file, self.head, self.length) = (file, head, length);
+        self.rotate_at = self.segment_size;
+        file::sync_dir(&self.dir)
+    }
+
+    /// Drops closed segments whose newest record is older than `keep`, oldest first.
+    fn expire(&mut self, keep: &crate::period::Period, now: DateTime<Utc>) -> Result<(), LedgerError> {
+        let mut closed = segments::closed(&self.dir)?;
+        let mut drop = 0;
+        for (index, path) in closed.iter().enumerate() {
+            match tail::newest_proven(path)? {
+                Some(time) if keep.after(time).is_some_and(|end| end <= now) => drop = index + 1,
+                Some(_) => break,
+                // Nothing dates it: it goes with the next one that is old.
+                None => {}
+            }
+        }
+        closed.truncate(drop);
+        let Some(last) = closed.last() else { return Ok(()) };
+        let Some(head) = tail::head_of(last)? else { return Ok(()) };
+        let mut entry = Entry::new(Event::Expired);
+        entry.head = Some(head);
+        entry.files = Some(closed.len() as u64);
+        entry.bytes =
+            Some(closed.iter().filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum());
+        entry.reason = Some(format!("older than {keep}").into());
+        self.write(&[entry], now).at("write", self.dir.join(ACTIVE))?;
+        for path in &closed {
+            if let Err(error) = file::remove_own(path).at("remove", path) {
+                self.complaints.push(chain(&error));
+                // What is left must be one piece.
+                break;
+            }
+        }
+        Ok(file::sync_dir(&self.dir)?)
+    }
+}
+
+/// Takes the lock of a ledger without waiting.
+fn take_lock(dir: &Path) -> Result<File, LedgerError> {
+    let path = dir.join("ledger.lock");
+    let lock =
+        file::open_checked(file::private().read(true).write(true).create(true).truncate(false), &path)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(LedgerError::Locked { path: dir.to_path_buf() }),
+        Err(TryLockError::Error(error)) => Err(error).at("lock", &path).map_err(LedgerError::from),
+    }
+}
+
+/// Writes a segment with its first record, complete and on disk, under its provisional name.
+fn new_segment(dir: &Path, batch: &Batch<'_>, before: &Head) -> Result<(File, Head), PathError> {
+    let fresh = dir.join(segments::FRESH);
+    let mut entry = Entry::new(Event::Segment);
+    entry.head = (before.seq > 0).then(|| before.clone());
+    let mut head = before.clone();
+    let mut line = Vec::new();
+    batch.encode(&entry, &mut head, &mut line).at("write", &fresh)?;
+    file::remove_own(&fresh).at("remove", &fresh)?;
+    let mut file =
+        file::private().read(true).append(true).create_new(true).open(&fresh).at("create", &fresh)?;
+    if let Err(Lost::Clean(error) | Lost::Dirty(error)) = file::put_durably(&mut file, 0, &line, || false) {
+        let _ = file::remove_own(&fresh);
+        return Err(error).at("write", &fresh);
+    }
+    Ok((file, head))
+}

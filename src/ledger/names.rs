@@ -1,0 +1,101 @@
+//! Keyed names: paths and ids as hashes that only the holder of the key can match.
+
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+
+use hmac::{Hmac, Mac as _};
+use sha2::{Digest as _, Sha256};
+
+use super::LedgerError;
+use super::file;
+use crate::error::At as _;
+
+/// The file of the key in the folder of state: 64 hex digits and a newline, mode 0600.
+pub const KEY_FILE: &str = "ledger.key";
+
+/// The key that turns names into hashes (`"names": "keyed"`).
+///
+/// A keyed name is `hmac-sha256:` and the HMAC-SHA256 (hex) of the name in the form the ledger
+/// would have shown it. The same name gives the same hash as long as the key is kept, so records
+/// can still be told apart, counted, and found by somebody who has both the key and the name.
+#[derive(Clone)]
+pub struct Names {
+    mac: Hmac<Sha256>,
+}
+
+impl std::fmt::Debug for Names {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Names(..)")
+    }
+}
+
+impl Names {
+    /// Reads the key; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the key is a link, somebody else's, unreadable or no key.
+    pub fn load(state_dir: &Path) -> Result<Option<Self>, LedgerError> {
+        let path = state_dir.join(KEY_FILE);
+        let Some(opened) = file::open_existing(&path)? else { return Ok(None) };
+        let mut text = String::new();
+        opened.take(256).read_to_string(&mut text).at("read", &path)?;
+        let mut key = [0_u8; 32];
+        hex::decode_to_slice(text.trim_end(), &mut key)
+            .map_err(|_| LedgerError::Unsafe { path: path.clone(), why: "it does not hold 64 hex digits" })?;
+        let mac = Hmac::<Sha256>::new_from_slice(&key)
+            .map_err(|_| LedgerError::Unsafe { path, why: "it does not hold 64 hex digits" })?;
+        Ok(Some(Self { mac }))
+    }
+
+    /// Reads the key, and makes one where there is none.
+    ///
+    /// # Errors
+    /// As [`Names::load`], and when the key cannot be written.
+    pub fn load_or_create(state_dir: &Path) -> Result<Self, LedgerError> {
+        if let Some(names) = Self::load(state_dir)? {
+            return Ok(names);
+        }
+        file::create_private_dir(state_dir)?;
+        let path = state_dir.join(KEY_FILE);
+        // Three random UUIDs hold 366 random bits of the system's generator.
+        let mut seed = Sha256::new();
+        for _ in 0..3 {
+            seed.update(uuid::Uuid::new_v4().as_bytes());
+        }
+        let mut temp = tempfile::NamedTempFile::new_in(state_dir).at("create", &path)?;
+        writeln!(temp, "{}", hex::encode(seed.finalize())).at("write", &path)?;
+        temp.as_file().sync_all().at("write", &path)?;
+        match temp.persist_noclobber(&path) {
+            Ok(_) => {}
+            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error.error).at("create", &path).map_err(LedgerError::from),
+        }
+        file::sync_dir(state_dir)?;
+        Self::load(state_dir)?.ok_or(LedgerError::Unsafe { path, why: "it vanished" })
+    }
+
+    /// The keyed form of a name.
+    #[must_use]
+    pub fn keyed(&self, name: &str) -> String {
+        let mut mac = self.mac.clone();
+        mac.update(name.as_bytes());
+        format!("hmac-sha256:{}", hex::encode(mac.finalize().into_bytes()))
+    }
+}
+
+/// An error message without the paths it quotes.
+///
+/// Everything from the first quote to the last is left out, because a path may hold a quote
+/// itself; so is every other word that looks like a path.
+pub(super) fn without_paths(message: &str) -> String {
+    let unquoted = match (message.find('\''), message.rfind('\'')) {
+        (Some(first), Some(last)) if first < last => {
+            let (before, after) = (message.get(..first).unwrap_or(""), message.get(last + 1..).unwrap_or(""));
+            format!("{before}'…'{after}")
+        }
+        _ => message.to_owned(),
+    };
+    let words: Vec<&str> =
+        unquoted.split(' ').map(|word| if word.contains(['/', '\\']) { "…" } else { word }).collect();
+    words.join(" ")
+}

@@ -1,0 +1,224 @@
+//! `policy check FILE`: what is wrong with one file, and what may surprise. Also a start for a new one.
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::claude::{ClientSettings, Sweep};
+use super::compile::{Compiled, Globs, compile};
+use super::keys::SCHEMA_ID;
+use super::load::{LoadError, Loaded, RawLayer};
+use super::recipient::{self, Class};
+use super::resolve::{BuiltIn, Context, resolve};
+use super::{Layer, Policy, Source, managed, parse, trusted};
+use crate::catalogue::{Kind, SessionId};
+use crate::error::chain;
+use crate::escape::text;
+use crate::period::{Length, Period};
+
+/// A session that is known on this machine, to try rules and globs on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Its project, where records say.
+    pub project: Option<String>,
+    /// Its id.
+    pub session: Option<SessionId>,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Checked {
+    /// What makes the file invalid; empty where it is valid.
+    pub problems: Vec<String>,
+    /// What is valid and may surprise.
+    pub warnings: Vec<String>,
+    /// The rules it has.
+    pub rules: usize,
+    /// The holds it has.
+    pub holds: usize,
+    /// How many of the known sessions no rule of it would ever delete.
+    pub sessions_without_rule: usize,
+}
+
+/// What a file is checked against.
+#[derive(Debug, Clone, Copy)]
+pub struct Against<'a> {
+    /// What globs are compiled with.
+    pub globs: Globs<'a>,
+    /// The sessions of this machine.
+    pub known: &'a [Known],
+    /// The client's settings.
+    pub client: &'a ClientSettings,
+    /// The time, for holds that have ended.
+    pub now: DateTime<Utc>,
+}
+
+/// Checks one file; a name that ends in `.plist` is read as managed preferences, and
+/// `managed-policy.json` as a managed policy.
+///
+/// # Errors
+/// A file that is not there. What is wrong inside is in the result.
+pub fn check(path: &Path, against: &Against<'_>) -> Result<Checked, LoadError> {
+    let mut checked = Checked::default();
+    let is_list = path.extension().is_some_and(|ending| ending == "plist");
+    let is_managed = is_list || path.file_name().is_some_and(|name| name == "managed-policy.json");
+    let Some(bytes) = trusted::read_own(path)? else {
+        return Err(LoadError::Missing { path: path.to_path_buf() });
+    };
+    let settings = if is_list { managed::from_plist(&bytes) } else { parse::parse(&bytes) };
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(error) => {
+            checked.problems.push(error.to_string());
+            return Ok(checked);
+        }
+    };
+    let layer = if is_managed { Layer::Managed } else { Layer::System };
+    let layer = RawLayer { source: Source { layer, path: Some(path.to_path_buf()) }, settings };
+    let compiled = match compile(&layer, against.globs) {
+        Ok(compiled) => compiled,
+        Err(problems) => {
+            checked.problems.extend(problems.iter().map(ToString::to_string));
+            return Ok(checked);
+        }
+    };
+    checked.rules = compiled.rules.rules.len();
+    checked.holds = compiled.holds.len();
+    let context = Context { globs: against.globs, built_in: Ok(BuiltIn::default()) };
+    let alone = Loaded { layers: vec![layer.clone()], ..Loaded::default() };
+    match resolve(alone, &context) {
+        Ok(policy) => {
+            let unmatched = |known: &&Known| {
+                !policy.may_delete(Kind::Transcript, known.project.as_deref(), known.session)
+            };
+            checked.sessions_without_rule = against.known.iter().filter(unmatched).count();
+        }
+        Err(error) => {
+            let problem = std::error::Error::source(&error).map_or_else(|| chain(&error), ToString::to_string);
+            checked.problems.push(problem);
+        }
+    }
+    checked.warnings = warnings(&layer, &compiled, against);
+    Ok(checked)
+}
+
+fn warnings(layer: &RawLayer, compiled: &Compiled, against: &Against<'_>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let rules = &compiled.rules.rules;
+    let selectors = rules
+        .iter()
+        .map(|rule| ("rule", &rule.name, &rule.selector))
+        .chain(compiled.holds.iter().map(|hold| ("hold", &hold.name, &hold.selector)));
+    for (what, name, selector) in selectors {
+        for glob in selector.projects.iter().flatten() {
+            let fits = |known: &Known| known.project.as_deref().is_some_and(|project| glob.matches(project));
+            if !against.known.iter().any(fits) {
+                let glob = text(glob.written());
+                warnings.push(format!("'{glob}' of {what} '{}' matches no known project", text(name)));
+            }
+        }
+    }
+    for (at, rule) in rules.iter().enumerate() {
+        let covers = |other: &&super::Rule| {
+            let all = &other.selector;
+            all.projects.is_none()
+                && all.kinds.is_none()
+                && all.sessions.is_none()
+                && (rule.delete_after.is_none() || other.delete_after.is_some())
+                && (rule.seal_after.is_none() || other.seal_after.is_some())
+        };
+        if let Some(other) = rules.iter().take(at).find(covers) {
+            warnings.push(format!(
+                "rule '{}' never decides: rule '{}' before it matches everything",
+                text(&rule.name),
+                text(&other.name)
+            ));
+        }
+    }
+    for hold in compiled.holds.iter().filter(|hold| !hold.is_active(against.now)) {
+        warnings.push(format!("hold '{}' has ended", text(&hold.name)));
+    }
+    let written = layer.settings.recipients.iter().flatten();
+    let plugins = written.filter(|one| recipient::check(one.as_str()) == Ok(Class::Plugin)).count();
+    if plugins > 0 && layer.source.layer != Layer::Managed {
+        warnings.push("recipients of plugins count only in system and managed policies".into());
+    }
+    if let Some(keep) = &layer.settings.keep_at_least {
+        for rule in rules {
+            if rule.delete_after.as_ref().is_some_and(|delete| delete.length() < keep.length()) {
+                warnings.push(format!("keepAtLeast {keep} delays rule '{}'", text(&rule.name)));
+            }
+        }
+    }
+    warnings.extend(beside_the_client(layer, compiled, against.client));
+    warnings
+}
+
+/// Where the client's own sweep would be earlier than the policy.
+fn beside_the_client(layer: &RawLayer, compiled: &Compiled, client: &ClientSettings) -> Vec<String> {
+    let Sweep::Runs { days, .. } = client.sweep(None) else { return Vec::new() };
+    let client_period = Period::days(u32::try_from(days).unwrap_or(u32::MAX));
+    let is_longer = |period: &Period| period.length() > client_period.length();
+    let mut warnings = Vec::new();
+    let of_rules = compiled.rules.rules.iter().filter(|rule| rule.selector.kinds.is_none()).filter_map(|rule| {
+        Some((format!("rule '{}' keeps for {}", text(&rule.name), rule.delete_after.as_ref()?), rule.delete_after.as_ref()?))
+    });
+    let of_floor = layer.settings.keep_at_least.as_ref().map(|keep| (format!("keepAtLeast is {keep}"), keep));
+    for (what, period) in of_rules.chain(of_floor) {
+        if is_longer(period) && !(period.length() == Length::Never && days >= 36_500) {
+            warnings.push(format!("{what}, but the client itself removes transcripts after {days} days"));
+        }
+    }
+    if !compiled.holds.is_empty() && days < 36_500 {
+        warnings.push(format!(
+            "a hold does not bind the client itself, which removes transcripts after {days} days"
+        ));
+    }
+    warnings
+}
+
+impl Policy {
+    /// Whether some rule may ever delete such an artifact.
+    #[must_use]
+    pub fn may_delete(&self, kind: Kind, project: Option<&str>, session: Option<SessionId>) -> bool {
+        let layers = self.mandates.iter().flat_map(|mandate| &mandate.layers);
+        layers.into_iter().any(|layer| {
+            let decides = |rule: &&super::Rule| {
+                rule.delete_after.is_some() && rule.selector.selects(kind, project, session)
+            };
+            let decided = layer.rules.iter().find(decides).and_then(|rule| rule.delete_after.as_ref());
+            decided.is_some_and(|period| period.length() != Length::Never)
+        })
+    }
+}
+
+/// A policy to start from: valid as it is, with a remark at each thing to decide.
+#[must_use]
+pub fn init() -> String {
+    let start = serde_json::json!({
+        "$schema": SCHEMA_ID,
+        "$comment": "A retention policy. Check it with 'ccretain policy check FILE', try it with 'ccretain enforce --dry-run'. Periods: a whole number and min, h, d or w; 'never'; 'immediately'.",
+        "version": 1,
+        "mode": "enforce",
+        "rules": [
+            {
+                "$comment": "The first rule that matches decides. Rules for single projects come first: {\"name\": \"client-work\", \"projects\": [\"~/work/client/**\"], \"deleteAfter\": \"7d\"}",
+                "name": "logs",
+                "kinds": ["debug-log", "mcp-log"],
+                "deleteAfter": "7d"
+            },
+            {
+                "$comment": "Everything else. To encrypt what is idle, make a key ('ccretain key new'), put its recipient into 'recipients' below, and add \"sealAfter\": \"7d\".",
+                "name": "default",
+                "deleteAfter": "30d"
+            }
+        ],
+        "recipients": [],
+        "quiet": "1h"
+    });
+    let mut text = serde_json::to_string_pretty(&start).unwrap_or_default();
+    text.push('\n');
+    text
+}

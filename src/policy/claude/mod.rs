@@ -1,0 +1,303 @@
+//! The client's own retention settings, read only: what its sweep would do, and who decides that.
+//!
+//! Facts: clients 1.0.128 to 2.1.330 as run with settings of every kind; the order of sources and
+//! the meaning of `desktopSessionCleanupPeriodDays` from the client's public documentation. Of a
+//! settings file only the two periods and two folder variables are kept, never anything else.
+
+mod source;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+
+use super::resolve::BuiltIn;
+use crate::environment::Environment;
+use crate::escape::shown;
+use crate::period::{Length, Period};
+use crate::platform::Platform;
+pub use source::{FileState, Number, SettingsFile, SourceKind};
+
+/// The period of the client when nothing sets one, in days.
+pub const DEFAULT_DAYS: u64 = 30;
+
+/// Where the client's settings lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientPlaces {
+    /// The client's config folders; the first is the one in force.
+    pub config_dirs: Vec<PathBuf>,
+    /// The folder of `managed-settings.json`.
+    pub managed_dir: PathBuf,
+    /// The folder of managed preferences, where the platform has one.
+    pub managed_prefs: Option<PathBuf>,
+    /// The account whose managed preferences count.
+    pub user_name: String,
+}
+
+impl ClientPlaces {
+    /// The places of the platform, for the user of the environment: the folder that
+    /// `CLAUDE_CONFIG_DIR` names, if it does, and the default one.
+    #[must_use]
+    pub fn new(env: &Environment) -> Self {
+        let layout = env.layout();
+        let moved = env.variable("CLAUDE_CONFIG_DIR").map(|dir| env.working_dir.join(dir));
+        let usual = env.expand(layout.client_config);
+        let mut config_dirs: Vec<PathBuf> = moved.into_iter().chain(usual).collect();
+        config_dirs.dedup();
+        Self {
+            config_dirs,
+            managed_dir: env.expand(layout.client_managed).unwrap_or_else(|| layout.client_managed.into()),
+            managed_prefs: (env.platform == Platform::Macos)
+                .then(|| PathBuf::from("/Library/Managed Preferences")),
+            user_name: env.user.name.clone(),
+        }
+    }
+}
+
+/// What the client's settings say, by source.
+#[derive(Debug, Clone, Default)]
+pub struct ClientSettings {
+    /// The managed source in force; one with drop-ins has a file for each.
+    pub managed: Vec<SettingsFile>,
+    /// `settings.json` of each config folder, the one in force first.
+    pub users: Vec<SettingsFile>,
+    /// For each project looked at: its local and its checked-in settings, the stronger first.
+    pub projects: BTreeMap<PathBuf, Vec<SettingsFile>>,
+}
+
+/// What the client's sweep goes by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "state")]
+pub enum Sweep {
+    /// It removes what is older than this.
+    Runs {
+        /// The period in days.
+        days: u64,
+        /// The file that sets it; `None` for the default.
+        path: Option<PathBuf>,
+    },
+    /// It removes nothing while this lasts; clients before 2.1.89 delete everything at a period of 0.
+    Paused {
+        /// What pauses it.
+        reason: String,
+    },
+}
+
+/// When the client would remove something, and which file says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Removal {
+    /// The earliest moment; the client must be started for it to happen.
+    pub at: DateTime<Utc>,
+    /// The period in days.
+    pub days: u64,
+    /// The file that sets it; `None` for the default.
+    pub path: Option<PathBuf>,
+}
+
+/// Reads the client's settings, those checked in to the given projects too.
+///
+/// What cannot be read is part of the answer, so this cannot fail.
+#[must_use]
+pub fn read(places: &ClientPlaces, projects: &[PathBuf]) -> ClientSettings {
+    let users = places
+        .config_dirs
+        .iter()
+        .enumerate()
+        // A folder that is not there says nothing, except the one in force.
+        .filter(|(at, dir)| *at == 0 || dir.is_dir())
+        .map(|(_, dir)| SettingsFile::read(SourceKind::User, &dir.join("settings.json")))
+        .collect();
+    let of_project = |project: &PathBuf| {
+        let folder = project.join(".claude");
+        let local = SettingsFile::read(SourceKind::Local, &folder.join("settings.local.json"));
+        let shared = SettingsFile::read(SourceKind::Project, &folder.join("settings.json"));
+        (project.clone(), vec![local, shared])
+    };
+    ClientSettings {
+        managed: source::managed(places),
+        users,
+        projects: projects.iter().map(of_project).collect(),
+    }
+}
+
+impl ClientSettings {
+    /// What the sweep of a client started in this project goes by; `None` is a folder without
+    /// settings of its own.
+    #[must_use]
+    pub fn sweep(&self, project: Option<&Path>) -> Sweep {
+        // A managed period pins the sweep, and keeps it going whatever else is broken.
+        match self.managed_period() {
+            Some(Ok((days, path))) => return Sweep::Runs { days, path: Some(path) },
+            Some(Err(reason)) => return Sweep::Paused { reason },
+            None => {}
+        }
+        let own = project.and_then(|project| self.projects.get(project)).into_iter().flatten();
+        let files: Vec<&SettingsFile> = own.chain(self.users.first()).collect();
+        if let Some(reason) = files.iter().find_map(|file| file.trouble()) {
+            return Sweep::Paused { reason };
+        }
+        let decides = files.iter().find_map(|file| Some((file.cleanup().days()?, file.path.clone())));
+        let (days, path) = match decides {
+            Some((days, path)) => (days, Some(path)),
+            None => (DEFAULT_DAYS, None),
+        };
+        Sweep::Runs { days, path }
+    }
+
+    /// The managed period and its file; an error where the managed settings cannot be read.
+    fn managed_period(&self) -> Option<Result<(u64, PathBuf), String>> {
+        if let Some(reason) = self.managed.iter().find_map(SettingsFile::trouble) {
+            return Some(Err(reason));
+        }
+        // Later files of one source win, drop-ins over the base file.
+        let found = self.managed.iter().rev();
+        found.filter_map(|file| Some((file.cleanup().days()?, file.path.clone()))).next().map(Ok)
+    }
+
+    /// The earliest date at which the client's own sweep may remove a file last written at
+    /// `last_mtime`; `None` where it never would.
+    ///
+    /// A sweep covers the whole store by the settings of the project in which the client was
+    /// started, so the shortest period of all projects looked at counts.
+    #[must_use]
+    pub fn removal(
+        &self,
+        last_mtime: DateTime<Utc>,
+        project: Option<&Path>,
+        is_desktop: bool,
+    ) -> Option<Removal> {
+        let seen = self.projects.keys().map(|seen| Some(seen.as_path()));
+        let sweeps = [None, project].into_iter().chain(seen).map(|project| (self.sweep(project), project));
+        let (days, path, _) = sweeps
+            .filter_map(|(sweep, project)| match sweep {
+                Sweep::Runs { days, path } => {
+                    let (days, path) = if is_desktop {
+                        self.desktop_period(days, path, project)?
+                    } else {
+                        (days, path)
+                    };
+                    Some((days, path, ()))
+                }
+                Sweep::Paused { .. } => None,
+            })
+            .min_by_key(|(days, _, ())| *days)?;
+        let span = TimeDelta::try_days(i64::try_from(days).ok()?)?;
+        Some(Removal { at: last_mtime.checked_add_signed(span)?, days, path })
+    }
+
+    /// When the client would remove a file; see [`ClientSettings::removal`].
+    #[must_use]
+    pub fn client_removes(
+        &self,
+        last_mtime: DateTime<Utc>,
+        project: Option<&Path>,
+        is_desktop: bool,
+    ) -> Option<DateTime<Utc>> {
+        self.removal(last_mtime, project, is_desktop).map(|removal| removal.at)
+    }
+
+    /// Transcripts of the desktop application are kept without limit unless managed settings give
+    /// a period, or `desktopSessionCleanupPeriodDays` a limit; then the longer of the two counts.
+    fn desktop_period(
+        &self,
+        days: u64,
+        path: Option<PathBuf>,
+        project: Option<&Path>,
+    ) -> Option<(u64, Option<PathBuf>)> {
+        if matches!(self.managed_period(), Some(Ok(_))) {
+            return Some((days, path));
+        }
+        let own = project.and_then(|project| self.projects.get(project)).into_iter().flatten();
+        let files = self.managed.iter().rev().chain(own).chain(self.users.first());
+        let limit = files
+            .filter_map(|file| file.desktop().limit().map(|limit| (limit, file.path.clone())))
+            .next()
+            .filter(|(limit, _)| *limit > 0)?;
+        Some(if limit.0 >= days { (limit.0, Some(limit.1)) } else { (days, path) })
+    }
+
+    /// The period of the built-in rule: the client's managed one, else the user's, else 30 days.
+    /// Of several config folders the longest counts.
+    ///
+    /// # Errors
+    /// Why there is none: settings that cannot be read, or a period that is none.
+    pub fn built_in(&self) -> Result<BuiltIn, String> {
+        let of = |days: u64, path: PathBuf| BuiltIn {
+            delete_after: Period::days(u32::try_from(days).unwrap_or(u32::MAX)),
+            path: Some(path),
+        };
+        if let Some(managed) = self.managed_period() {
+            return managed.map(|(days, path)| of(days, path));
+        }
+        if let Some(reason) = self.users.iter().find_map(SettingsFile::trouble) {
+            return Err(reason);
+        }
+        let longest = self
+            .users
+            .iter()
+            .map(|file| match file.cleanup().days() {
+                Some(days) => of(days, file.path.clone()),
+                None => BuiltIn::default(),
+            })
+            .max_by_key(|built_in| built_in.delete_after.length());
+        Ok(longest.unwrap_or_default())
+    }
+
+    /// Values of a folder variable in the `env` of managed and user settings
+    /// (`CLAUDE_CONFIG_DIR`, `CLAUDE_CODE_TMPDIR`), the strongest first, with their files.
+    pub fn variable<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a str, &'a Path)> {
+        let files = self.managed.iter().rev().chain(&self.users);
+        files.filter_map(move |file| Some((file.variable(name)?, file.path.as_path())))
+    }
+
+    /// Every file that was looked at, strongest first.
+    pub fn files(&self) -> impl Iterator<Item = &SettingsFile> {
+        self.managed.iter().rev().chain(self.projects.values().flatten()).chain(&self.users)
+    }
+
+    /// What is worth telling of single values: periods that are none, and such that stand for never.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        for file in self.files() {
+            let path = shown(&file.path);
+            if let Some(reason) = file.trouble() {
+                remarks.push(reason);
+            }
+            match file.cleanup() {
+                Number::Zero => remarks.push(format!(
+                    "'{path}': at a period of 0 clients before 2.1.89 delete every transcript at their next start"
+                )),
+                Number::Days(days) if days >= 36_500 => {
+                    remarks.push(format!("'{path}': {days} days means never, as some tools set it"));
+                }
+                _ => {}
+            }
+        }
+        remarks
+    }
+}
+
+/// A fragment for the client's `managed-settings.json` that keeps its sweep from removing what
+/// the policy keeps: the longest of the given periods in whole days, rounded up; without an end
+/// it is 99999, which the client takes for never.
+#[must_use]
+pub fn emit<'a>(periods: impl Iterator<Item = &'a Period>) -> serde_json::Value {
+    const NEVER: i64 = 99_999;
+    let days = periods
+        .map(|period| match period.length() {
+            Length::Immediately => 1,
+            Length::Never => NEVER,
+            Length::Span(span) => span.num_seconds().div_euclid(86_400)
+                + i64::from(span.num_seconds().rem_euclid(86_400) > 0),
+        })
+        .max()
+        .unwrap_or(NEVER)
+        .clamp(1, NEVER);
+    serde_json::json!({"cleanupPeriodDays": days, "desktopSessionCleanupPeriodDays": days})
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,256 @@
+//! One settings file of the client, and which files are the managed source.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::ClientPlaces;
+use crate::escape::shown;
+use crate::policy::trusted::read_own;
+
+/// The client's preference domain.
+const DOMAIN: &str = "com.anthropic.claudecode";
+/// The variables of `env` that say where stores lie; no other is kept, they may hold secrets.
+const VARIABLES: [&str; 2] = ["CLAUDE_CONFIG_DIR", "CLAUDE_CODE_TMPDIR"];
+
+/// The kinds of source, as the client orders them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SourceKind {
+    /// `settings.json` in a config folder.
+    User,
+    /// `.claude/settings.json` in a project.
+    Project,
+    /// `.claude/settings.local.json` in a project.
+    Local,
+    /// The cache of what a server manages.
+    Server,
+    /// Managed preferences of macOS.
+    Preferences,
+    /// `managed-settings.json` and its drop-ins.
+    Managed,
+}
+
+/// A period as a settings file gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "is", content = "value")]
+pub enum Number {
+    /// Not there.
+    Unset,
+    /// A positive whole number.
+    Days(u64),
+    /// Zero.
+    Zero,
+    /// A negative or broken number, a text, anything else.
+    Invalid,
+}
+
+impl Number {
+    fn of(value: Option<&Value>) -> Self {
+        match value {
+            None => Self::Unset,
+            Some(value) => match value.as_u64() {
+                Some(0) => Self::Zero,
+                Some(days) => Self::Days(days),
+                // `30.0` is a whole number to the client, which reads JSON as JavaScript does.
+                None => match value.as_f64() {
+                    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+                    Some(days) if days >= 1.0 && days.fract() == 0.0 && days < 1e15 => {
+                        Self::Days(days as u64)
+                    }
+                    _ => Self::Invalid,
+                },
+            },
+        }
+    }
+
+    /// The days, where there is a valid number of them.
+    #[must_use]
+    pub fn days(self) -> Option<u64> {
+        match self {
+            Self::Days(days) => Some(days),
+            _ => None,
+        }
+    }
+
+    /// The days where zero is a value too.
+    pub(super) fn limit(self) -> Option<u64> {
+        match self {
+            Self::Zero => Some(0),
+            other => other.days(),
+        }
+    }
+}
+
+/// Whether a file could be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "state", content = "error")]
+pub enum FileState {
+    /// There is none.
+    Missing,
+    /// It is there and cannot be read.
+    Unreadable(String),
+    /// It was read and is no JSON object.
+    Broken(String),
+    /// It was read.
+    Read {
+        /// `cleanupPeriodDays`.
+        cleanup: Number,
+        /// `desktopSessionCleanupPeriodDays`.
+        desktop: Number,
+        /// Folder variables from `env`.
+        #[serde(skip)]
+        variables: BTreeMap<&'static str, String>,
+    },
+}
+
+/// A settings file and what of it matters here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SettingsFile {
+    /// Which source it is.
+    pub kind: SourceKind,
+    /// The file.
+    pub path: PathBuf,
+    /// What it says.
+    #[serde(flatten)]
+    pub state: FileState,
+}
+
+impl SettingsFile {
+    pub(super) fn read(kind: SourceKind, path: &Path) -> Self {
+        let state = match read_own(path) {
+            Ok(None) => FileState::Missing,
+            Err(error) => FileState::Unreadable(crate::error::chain(&error)),
+            Ok(Some(bytes)) => match object(kind, &bytes) {
+                Ok(value) => keep(&value),
+                Err(reason) => FileState::Broken(reason),
+            },
+        };
+        Self { kind, path: path.to_path_buf(), state }
+    }
+
+    /// `cleanupPeriodDays` of the file.
+    #[must_use]
+    pub fn cleanup(&self) -> Number {
+        match self.state {
+            FileState::Read { cleanup, .. } => cleanup,
+            _ => Number::Unset,
+        }
+    }
+
+    /// `desktopSessionCleanupPeriodDays` of the file.
+    #[must_use]
+    pub fn desktop(&self) -> Number {
+        match self.state {
+            FileState::Read { desktop, .. } => desktop,
+            _ => Number::Unset,
+        }
+    }
+
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+        match &self.state {
+            FileState::Read { variables, .. } => variables.get(name).map(String::as_str),
+            _ => None,
+        }
+    }
+
+    /// Why this file pauses the client's sweep, if it does.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let path = shown(&self.path);
+        match &self.state {
+            FileState::Unreadable(why) => {
+                Some(format!("the client's settings '{path}' cannot be read: {why}"))
+            }
+            FileState::Broken(why) => Some(format!("the client's settings '{path}' are broken: {why}")),
+            FileState::Read { cleanup: Number::Zero | Number::Invalid, .. } => Some(format!(
+                "cleanupPeriodDays in the client's settings '{path}' is no whole number of days from 1"
+            )),
+            FileState::Read { .. } | FileState::Missing => None,
+        }
+    }
+
+    fn says_something(&self) -> bool {
+        !matches!(self.state, FileState::Missing)
+    }
+}
+
+/// What is kept of a settings object.
+fn keep(value: &Value) -> FileState {
+    let env = value.get("env");
+    let variables = VARIABLES
+        .iter()
+        .filter_map(|name| Some((*name, env?.get(name)?.as_str()?.to_owned())))
+        .filter(|(_, value)| !value.is_empty())
+        .collect();
+    FileState::Read {
+        cleanup: Number::of(value.get("cleanupPeriodDays")),
+        desktop: Number::of(value.get("desktopSessionCleanupPeriodDays")),
+        variables,
+    }
+}
+
+/// Reads a JSON object or a property list. No message repeats the text.
+fn object(kind: SourceKind, bytes: &[u8]) -> Result<Value, String> {
+    let value: Value = if kind == SourceKind::Preferences {
+        plist::from_bytes(bytes).map_err(|_| "no property list".to_owned())?
+    } else {
+        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        serde_json::from_slice(text)
+            .map_err(|error| format!("no JSON at line {}, column {}", error.line(), error.column()))?
+    };
+    // The cache of the server's settings may wrap them; what wraps them is not documented.
+    match value {
+        Value::Object(mut outer) if kind == SourceKind::Server => match outer.remove("settings") {
+            Some(inner @ Value::Object(_)) => Ok(inner),
+            _ => Ok(Value::Object(outer)),
+        },
+        Value::Object(object) => Ok(Value::Object(object)),
+        _ => Err("no JSON object".to_owned()),
+    }
+}
+
+/// The managed source in force: the first that is there, for the client does not unite them.
+pub(super) fn managed(places: &ClientPlaces) -> Vec<SettingsFile> {
+    let server = places
+        .config_dirs
+        .first()
+        .map(|dir| SettingsFile::read(SourceKind::Server, &dir.join("remote-settings.json")));
+    if let Some(server) = server.filter(SettingsFile::says_something) {
+        return vec![server];
+    }
+    let name = format!("{DOMAIN}.plist");
+    for folder in places.managed_prefs.iter().flat_map(|root| [root.join(&places.user_name), root.clone()]) {
+        let file = SettingsFile::read(SourceKind::Preferences, &folder.join(&name));
+        if file.says_something() {
+            return vec![file];
+        }
+    }
+    let mut files = vec![SettingsFile::read(SourceKind::Managed, &places.managed_dir.join("managed-settings.json"))];
+    let drop_ins = places.managed_dir.join("managed-settings.d");
+    match fs_err::read_dir(&drop_ins) {
+        Ok(entries) => {
+            let mut paths: Vec<PathBuf> = Vec::new();
+            for entry in entries {
+                match entry {
+                    Ok(entry) => paths.push(entry.path()),
+                    Err(error) => files.push(unreadable(&drop_ins, &error)),
+                }
+            }
+            paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
+            paths.sort();
+            files.extend(paths.iter().map(|path| SettingsFile::read(SourceKind::Managed, path)));
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => files.push(unreadable(&drop_ins, &error)),
+    }
+    files.retain(SettingsFile::says_something);
+    files
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> SettingsFile {
+    let state = FileState::Unreadable(error.to_string());
+    SettingsFile { kind: SourceKind::Managed, path: path.to_path_buf(), state }
+}

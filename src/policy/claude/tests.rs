@@ -1,0 +1,150 @@
+use super::*;
+
+struct Home {
+    dir: tempfile::TempDir,
+}
+
+impl Home {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let home = Self { dir: tempfile::tempdir().unwrap() };
+        for (path, text) in files {
+            let path = home.dir.path().join(path);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            std::io::Write::write_all(&mut std::fs::File::create(path).unwrap(), text.as_bytes()).unwrap();
+        }
+        home
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.dir.path().join(path)
+    }
+
+    fn read(&self, projects: &[&str]) -> ClientSettings {
+        let places = ClientPlaces {
+            config_dirs: vec![self.at("claude"), self.at("other")],
+            managed_dir: self.at("managed"),
+            managed_prefs: Some(self.at("prefs")),
+            user_name: "ann".into(),
+        };
+        let projects: Vec<PathBuf> = projects.iter().map(|project| self.at(project)).collect();
+        read(&places, &projects)
+    }
+}
+
+fn days(sweep: &Sweep) -> Option<u64> {
+    match sweep {
+        Sweep::Runs { days, .. } => Some(*days),
+        Sweep::Paused { .. } => None,
+    }
+}
+
+const USER: &str = "claude/settings.json";
+const MANAGED: &str = "managed/managed-settings.json";
+const DROP_IN: &str = "managed/managed-settings.d/20-x.json";
+
+#[test]
+fn every_row_of_the_clients_own_behaviour() {
+    let of = |n: &str| format!("{{\"cleanupPeriodDays\": {n}}}");
+    // User settings, what the sweep goes by, and what the built-in rule goes by.
+    for (user, sweep) in [
+        (None, Some(30)),
+        (Some(of("1")), Some(1)),
+        (Some(of("99999")), Some(99_999)),
+        (Some(of("0")), None),
+        (Some(of("-5")), None),
+        (Some(of("1.5")), None),
+        (Some(of("30.0")), Some(30)),
+        (Some(of("\"thirty\"")), None),
+        (Some(of("null")), None),
+        (Some("{ broken".into()), None),
+        (Some(String::new()), None),
+        (Some("[]".into()), None),
+        (Some("{}".into()), Some(30)),
+    ] {
+        let files: Vec<(&str, &str)> = user.iter().map(|text| (USER, text.as_str())).collect();
+        let client = Home::new(&files).read(&[]);
+        assert_eq!(days(&client.sweep(None)), sweep, "{user:?}");
+        let wanted = sweep.map(|days| Period::days(u32::try_from(days).unwrap()).length());
+        assert_eq!(client.built_in().ok().map(|it| it.delete_after.length()), wanted, "{user:?}");
+    }
+}
+
+#[test]
+fn a_project_overrides_its_user_and_only_managed_settings_override_it() {
+    let (one, many) = ("{\"cleanupPeriodDays\": 1}", "{\"cleanupPeriodDays\": 99999}");
+    let home = Home::new(&[(USER, many), ("p/.claude/settings.json", one), ("q/.claude/settings.local.json", "{")]);
+    let client = home.read(&["p", "q"]);
+    assert_eq!(days(&client.sweep(None)), Some(99_999));
+    assert_eq!(days(&client.sweep(Some(&home.at("p")))), Some(1));
+    assert_eq!(days(&client.sweep(Some(&home.at("q")))), None);
+    // The built-in rule goes by the user's, which a repository cannot change.
+    assert_eq!(client.built_in().unwrap().delete_after.to_string(), "99999d");
+    let removal = client.removal(DateTime::UNIX_EPOCH, None, false).unwrap();
+    assert_eq!((removal.days, removal.path), (1, Some(home.at("p/.claude/settings.json"))));
+
+    let home = Home::new(&[(USER, one), (MANAGED, one), (DROP_IN, many), ("p/.claude/settings.json", "{")]);
+    let client = home.read(&["p"]);
+    let runs = Sweep::Runs { days: 99_999, path: Some(home.at(DROP_IN)) };
+    assert_eq!(client.sweep(Some(&home.at("p"))), runs);
+    assert_eq!(client.built_in().unwrap().path, Some(home.at(DROP_IN)));
+}
+
+#[test]
+fn broken_managed_settings_pause_and_a_server_beats_a_file() {
+    let client = Home::new(&[(MANAGED, "{"), (USER, "{\"cleanupPeriodDays\": 3}")]).read(&[]);
+    assert!(client.built_in().unwrap_err().contains("broken"));
+    assert_eq!(days(&client.sweep(None)), None);
+    let client = Home::new(&[
+        ("claude/remote-settings.json", "{\"settings\": {\"cleanupPeriodDays\": 9}}"),
+        (MANAGED, "{\"cleanupPeriodDays\": 3}"),
+    ])
+    .read(&[]);
+    assert_eq!(days(&client.sweep(None)), Some(9));
+    let list = "<?xml version=\"1.0\"?><plist version=\"1.0\"><dict><key>cleanupPeriodDays</key><integer>4</integer></dict></plist>";
+    let client =
+        Home::new(&[("prefs/ann/com.anthropic.claudecode.plist", list), (MANAGED, "{\"cleanupPeriodDays\": 3}")])
+            .read(&[]);
+    assert_eq!(days(&client.sweep(None)), Some(4));
+}
+
+#[test]
+fn the_desktop_is_exempt_unless_managed_or_limited() {
+    let removes = |files: &[(&str, &str)]| {
+        Home::new(files).read(&[]).removal(DateTime::UNIX_EPOCH, None, true).map(|removal| removal.days)
+    };
+    assert_eq!(removes(&[]), None);
+    assert_eq!(removes(&[(USER, "{\"cleanupPeriodDays\": 3}")]), None);
+    assert_eq!(removes(&[(MANAGED, "{\"cleanupPeriodDays\": 3}")]), Some(3));
+    assert_eq!(removes(&[(USER, "{\"desktopSessionCleanupPeriodDays\": 60}")]), Some(60));
+    assert_eq!(removes(&[(USER, "{\"desktopSessionCleanupPeriodDays\": 6}")]), Some(30));
+    assert_eq!(removes(&[(USER, "{\"desktopSessionCleanupPeriodDays\": 0}")]), None);
+}
+
+#[test]
+fn the_longest_of_several_config_folders_counts_and_no_secret_is_kept() {
+    let home = Home::new(&[
+        (USER, "{\"cleanupPeriodDays\": 5, \"env\": {\"CLAUDE_CODE_TMPDIR\": \"/t\", \"TOKEN\": \"s3cret\"}}"),
+        ("other/settings.json", "{\"cleanupPeriodDays\": 7}"),
+    ]);
+    let client = home.read(&[]);
+    assert_eq!(client.built_in().unwrap().delete_after.to_string(), "7d");
+    let found: Vec<_> = client.variable("CLAUDE_CODE_TMPDIR").collect();
+    assert_eq!(found, [("/t", home.at(USER).as_path())]);
+    assert!(!format!("{client:?}").contains("s3cret"));
+    let broken = Home::new(&[(USER, "{\"apiKey\": \"s3cret\" oops")]).read(&[]);
+    assert!(!format!("{broken:?}").contains("s3cret"));
+}
+
+#[test]
+fn what_is_emitted_never_lets_the_client_delete_first() {
+    let days = |periods: &[&str]| {
+        let periods: Vec<Period> = periods.iter().map(|period| period.parse().unwrap()).collect();
+        emit(periods.iter())["cleanupPeriodDays"].as_i64().unwrap()
+    };
+    assert_eq!(days(&["30d", "7d"]), 30);
+    assert_eq!(days(&["25h"]), 2);
+    assert_eq!(days(&["1h"]), 1);
+    assert_eq!(days(&["immediately"]), 1);
+    assert_eq!(days(&["30d", "never"]), 99_999);
+    assert_eq!(days(&[]), 99_999);
+}

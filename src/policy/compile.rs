@@ -1,0 +1,326 @@
+//! One layer's settings → its rules and holds, or what contradicts itself in them. Pure.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::load::RawLayer;
+use super::recipient::{self, Class};
+use super::selector::{BadGlob, ProjectGlob, Selector};
+use super::settings::{Glob, HoldSettings, KindName, RuleSettings};
+use super::{Hold, Layer, Rule, RuleLayer, Source};
+use crate::catalogue::{Kind, SessionId};
+use crate::period::{Length, Period};
+
+/// What globs are compiled with.
+#[derive(Debug, Clone, Copy)]
+pub struct Globs<'a> {
+    /// What `~/` stands for: the home of the stores' owner.
+    pub home: &'a Path,
+    /// Whether case is ignored.
+    pub ignore_case: bool,
+}
+
+impl<'a> Globs<'a> {
+    /// The home and the platform of the environment.
+    #[must_use]
+    pub fn new(env: &'a crate::environment::Environment) -> Self {
+        Self { home: &env.user.home, ignore_case: env.platform.ignores_case() }
+    }
+}
+
+/// Why a layer, or layers together, cannot be a policy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// Two of one name.
+    #[error("two {0}s are named '{name}'", name = crate::escape::shown(.1))]
+    DuplicateName(&'static str, String),
+    /// A name or a reason without text.
+    #[error("{0} has an empty {1}")]
+    EmptyText(String, &'static str),
+    /// A list that selects nothing.
+    #[error("{0} has an empty list '{1}': leave it out to select everything")]
+    EmptyList(String, &'static str),
+    /// Neither `sealAfter` nor `deleteAfter`.
+    #[error("rule '{0}' does nothing: give it deleteAfter or sealAfter")]
+    DoesNothing(String),
+    /// Sealing at or after deletion.
+    #[error("rule '{rule}' would seal after {seal} what it deletes after {delete}")]
+    SealNotBeforeDelete {
+        /// The rule.
+        rule: String,
+        /// When it seals.
+        seal: Period,
+        /// When it deletes.
+        delete: Period,
+    },
+    /// A `deleteAfter` so short that work of the day goes.
+    #[error(
+        "rule '{rule}' has a deleteAfter of {delete}, which is under 1h: write \"immediately\" if that is meant"
+    )]
+    TooShort {
+        /// The rule.
+        rule: String,
+        /// Its period.
+        delete: Period,
+    },
+    /// A session is sealed whole.
+    #[error("rule '{0}' has sealAfter beside kinds: a session is sealed as a whole, so leave one of them out")]
+    SealBesideKinds(String),
+    /// A kind that no age removes.
+    #[error("rule '{0}' names the kind '{1}', which is never removed by age")]
+    ProtectedKind(String, Kind),
+    /// A kind that would outlive its session.
+    #[error(
+        "rule '{rule}' would keep '{kind}' for {period}, but rule '{other}' deletes the whole session after {other_period}"
+    )]
+    LaterThanSession {
+        /// The rule with `kinds`.
+        rule: String,
+        /// A kind it names.
+        kind: Kind,
+        /// Its period.
+        period: Period,
+        /// The rule that decides the session.
+        other: String,
+        /// That rule's period.
+        other_period: Period,
+    },
+    /// A word that reads in two ways here.
+    #[error("{0} cannot be \"{1}\": leave it out, or write a span such as \"30d\"")]
+    NoSpan(&'static str, Period),
+    /// Nobody to seal to.
+    #[error("rule '{0}' has sealAfter, but there is no recipient to seal to{1}")]
+    NoRecipient(String, &'static str),
+    /// A floor above what the organisation demands.
+    #[error("keepAtLeast {keep} is longer than the managed deleteAfter {delete} of rule '{rule}'")]
+    KeepBeyondDelete {
+        /// The floor.
+        keep: Period,
+        /// The rule.
+        rule: String,
+        /// Its period.
+        delete: Period,
+    },
+    /// Recipients of two classes.
+    #[error("classic and post-quantum recipients cannot be mixed in one file")]
+    Mixed,
+    /// A plugin recipient in a user's file.
+    #[error("recipient '{0}' needs a plugin, and plugins may be named only by system or managed policies")]
+    PluginOfUser(String),
+    /// A glob that is none.
+    #[error(transparent)]
+    Glob(#[from] BadGlob),
+}
+
+/// One layer, ready to be united with the others.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    /// Its rules.
+    pub rules: RuleLayer,
+    /// Its holds.
+    pub holds: Vec<Hold>,
+}
+
+/// Compiles a layer; every problem it has is found, not only the first.
+///
+/// # Errors
+/// What contradicts itself in the layer.
+pub fn compile(layer: &RawLayer, globs: Globs<'_>) -> Result<Compiled, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let settings = &layer.settings;
+    let mut rules: Vec<Rule> = Vec::new();
+    for (at, written) in settings.rules.iter().flatten().enumerate() {
+        let rule = rule(written, at, globs, &mut problems);
+        problems.extend(wrong_with(&rule));
+        if rules.iter().any(|other| other.name == rule.name) {
+            problems.push(Problem::DuplicateName("rule", rule.name.clone()));
+        }
+        rules.push(rule);
+    }
+    problems.extend(later_than_session(&rules));
+    let holds = holds(&layer.source, settings.holds.iter().flatten(), globs, &mut problems);
+    let spans = [("keepAtLeast", &settings.keep_at_least), ("quiet", &settings.quiet)];
+    for (key, period) in spans {
+        if let Some(period) = period.as_ref().filter(|period| period.length() == Length::Never) {
+            problems.push(Problem::NoSpan(key, period.clone()));
+        }
+    }
+    let keep = settings.ledger.as_ref().and_then(|ledger| ledger.keep.as_ref());
+    if let Some(keep) = keep.filter(|keep| keep.length() == Length::Immediately) {
+        problems.push(Problem::NoSpan("ledger.keep", keep.clone()));
+    }
+    let mut classes = Vec::new();
+    for written in settings.recipients.iter().flatten() {
+        let Ok(class) = recipient::check(written.as_str()) else { continue };
+        classes.push(class);
+        if class == Class::Plugin && layer.source.layer == Layer::User {
+            problems.push(Problem::PluginOfUser(written.as_str().to_owned()));
+        }
+    }
+    if classes.contains(&Class::Classic) && classes.contains(&Class::PostQuantum) {
+        problems.push(Problem::Mixed);
+    }
+    if problems.is_empty() {
+        Ok(Compiled { rules: RuleLayer { source: layer.source.clone(), rules }, holds })
+    } else {
+        Err(problems)
+    }
+}
+
+/// Compiles holds, those of `holds.json` for instance.
+pub fn holds<'a>(
+    source: &Source,
+    written: impl Iterator<Item = &'a HoldSettings>,
+    globs: Globs<'_>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Hold> {
+    let mut holds: Vec<Hold> = Vec::new();
+    for hold in written {
+        let whose = format!("hold '{}'", crate::escape::shown(&hold.name));
+        for (key, text) in [("name", &hold.name), ("reason", &hold.reason)] {
+            if text.trim().is_empty() {
+                problems.push(Problem::EmptyText(whose.clone(), key));
+            }
+        }
+        if holds.iter().any(|other| other.name == hold.name) {
+            problems.push(Problem::DuplicateName("hold", hold.name.clone()));
+        }
+        let parts = (hold.projects.as_deref(), hold.kinds.as_deref(), hold.sessions.as_deref());
+        holds.push(Hold {
+            name: hold.name.clone(),
+            selector: selector(&whose, parts, globs, problems),
+            reason: hold.reason.clone(),
+            until: hold.until,
+            source: source.clone(),
+        });
+    }
+    holds
+}
+
+fn rule(written: &RuleSettings, at: usize, globs: Globs<'_>, problems: &mut Vec<Problem>) -> Rule {
+    let name = written.name.clone().unwrap_or_else(|| format!("rule-{}", at + 1));
+    let whose = format!("rule '{}'", crate::escape::shown(&name));
+    if name.trim().is_empty() {
+        problems.push(Problem::EmptyText(whose.clone(), "name"));
+    }
+    let parts = (written.projects.as_deref(), written.kinds.as_deref(), written.sessions.as_deref());
+    Rule {
+        selector: selector(&whose, parts, globs, problems),
+        name,
+        seal_after: written.seal_after.clone(),
+        delete_after: written.delete_after.clone(),
+    }
+}
+
+type Parts<'a> = (Option<&'a [Glob]>, Option<&'a [KindName]>, Option<&'a [SessionId]>);
+
+fn selector(
+    whose: &str,
+    (projects, kinds, sessions): Parts<'_>,
+    globs: Globs<'_>,
+    problems: &mut Vec<Problem>,
+) -> Selector {
+    let lists = [
+        ("projects", projects.map(<[_]>::len)),
+        ("kinds", kinds.map(<[_]>::len)),
+        ("sessions", sessions.map(<[_]>::len)),
+    ];
+    for (key, length) in lists {
+        if length == Some(0) {
+            problems.push(Problem::EmptyList(whose.to_owned(), key));
+        }
+    }
+    let mut compiled = Vec::new();
+    for glob in projects.into_iter().flatten() {
+        match ProjectGlob::new(glob.as_str(), globs.home, globs.ignore_case) {
+            Ok(glob) => compiled.push(glob),
+            Err(bad) => problems.push(bad.into()),
+        }
+    }
+    Selector {
+        projects: projects.map(|_| compiled),
+        kinds: kinds.map(|kinds| kinds.iter().map(|kind| kind.0).collect()),
+        sessions: sessions.map(|ids| ids.iter().copied().collect::<BTreeSet<_>>()),
+    }
+}
+
+/// What is wrong with a rule on its own.
+fn wrong_with(rule: &Rule) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let name = || crate::escape::text(&rule.name);
+    let hour = Period::hours(1).length();
+    if rule.seal_after.is_none() && rule.delete_after.is_none() {
+        problems.push(Problem::DoesNothing(name()));
+    }
+    if let Some(delete) = &rule.delete_after
+        && delete.length() != Length::Immediately
+        && delete.length() < hour
+    {
+        problems.push(Problem::TooShort { rule: name(), delete: delete.clone() });
+    }
+    // `never` says that a rule does not seal; it contradicts no date of deletion.
+    let seals = rule.seal_after.as_ref().filter(|seal| seal.length() != Length::Never);
+    if let (Some(seal), Some(delete)) = (seals, &rule.delete_after)
+        && seal.length() >= delete.length()
+    {
+        problems.push(Problem::SealNotBeforeDelete {
+            rule: name(),
+            seal: seal.clone(),
+            delete: delete.clone(),
+        });
+    }
+    if let Some(kinds) = &rule.selector.kinds {
+        if rule.seal_after.is_some() {
+            problems.push(Problem::SealBesideKinds(name()));
+        }
+        for kind in kinds.iter().filter(|kind| kind.is_protected()) {
+            problems.push(Problem::ProtectedKind(name(), *kind));
+        }
+    }
+    problems
+}
+
+/// Rules with `kinds` that would let a part of a session outlive it.
+///
+/// A session goes whole on the date of its transcript; so each rule that may decide the
+/// transcript of a session that such a rule selects too must not be earlier.
+fn later_than_session(rules: &[Rule]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (at, rule) in rules.iter().enumerate() {
+        let (Some(kinds), Some(period)) = (&rule.selector.kinds, &rule.delete_after) else { continue };
+        let parts = || kinds.iter().copied().filter(|kind| *kind != Kind::Transcript && kind.is_of_session());
+        let Some(kind) = parts().next() else { continue };
+        for (other_at, other) in rules.iter().enumerate() {
+            let Some(other_period) = &other.delete_after else { continue };
+            let decides =
+                other.selector.kinds.as_ref().is_none_or(|kinds| kinds.contains(&Kind::Transcript));
+            if !decides || other_at == at || !rule.selector.may_share_sessions(&other.selector) {
+                continue;
+            }
+            let takes_all_parts = other
+                .selector
+                .kinds
+                .as_ref()
+                .is_none_or(|taken| parts().all(|part| taken.contains(&part)));
+            let is_everywhere = other.selector.projects.is_none() && other.selector.sessions.is_none();
+            // A rule before this one that takes the same parts decides them itself where both select;
+            // only where it leaves this one nothing at all is this one a mistake.
+            let decided_before = other_at < at && takes_all_parts && !is_everywhere;
+            if !decided_before && period.length() > other_period.length() {
+                problems.push(Problem::LaterThanSession {
+                    rule: crate::escape::text(&rule.name),
+                    kind,
+                    period: period.clone(),
+                    other: crate::escape::text(&other.name),
+                    other_period: other_period.clone(),
+                });
+                break;
+            }
+            if is_everywhere {
+                break;
+            }
+        }
+    }
+    problems
+}

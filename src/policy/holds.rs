@@ -1,0 +1,131 @@
+//! The user's own holds: `holds.json` beside the user's policy, written by `hold add` and `hold release`.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::load::LoadError;
+use super::parse::parse;
+use super::settings::HoldSettings;
+use super::trusted::read_own;
+use crate::error::{At as _, PathError};
+
+/// The name of the file in the user's policy folder.
+pub const FILE_NAME: &str = "holds.json";
+
+/// What `holds.json` says; a bare array of holds is read too.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object with version and holds")]
+pub struct HoldsFile {
+    /// The version of the grammar; 1.
+    pub version: u64,
+    /// The holds, oldest first.
+    pub holds: Vec<HoldSettings>,
+}
+
+/// Where the user's holds lie.
+#[must_use]
+pub fn path(user_dir: &Path) -> PathBuf {
+    user_dir.join(FILE_NAME)
+}
+
+/// Reads the user's holds; `None` where there is no file.
+///
+/// # Errors
+/// A file that cannot be read or does not fit, and a name given twice.
+pub fn read(path: &Path) -> Result<Option<Vec<HoldSettings>>, LoadError> {
+    let Some(bytes) = read_own(path)? else { return Ok(None) };
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    let holds = if text.trim_ascii_start().starts_with(b"[") {
+        parse::<Vec<HoldSettings>>(&bytes)
+    } else {
+        parse::<HoldsFile>(&bytes).and_then(|file| match file.version {
+            1 => Ok(file.holds),
+            other => Err(super::parse::SyntaxError {
+                line: 1,
+                column: 1,
+                message: format!("version {other} is not known: this program reads version 1"),
+            }),
+        })
+    };
+    let holds = holds.map_err(|source| LoadError::syntax(path, source))?;
+    let mut names = BTreeSet::new();
+    for hold in &holds {
+        if !names.insert(&hold.name) {
+            return Err(LoadError::untrusted(
+                path,
+                &format!("two holds are named '{}'", crate::escape::shown(&hold.name)),
+            ));
+        }
+    }
+    Ok(Some(holds))
+}
+
+/// Replaces the user's holds, whole or not at all: written beside, flushed, renamed. Mode 0600.
+///
+/// # Errors
+/// When the folder cannot be made or the file not written.
+pub fn write(path: &Path, holds: &[HoldSettings]) -> Result<(), PathError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs_err::create_dir_all(folder).at("create", folder)?;
+    let file = HoldsFile { version: 1, holds: holds.to_vec() };
+    let mut text = serde_json::to_vec_pretty(&file).map_err(std::io::Error::from).at("write", path)?;
+    text.push(b'\n');
+    let mut beside = tempfile::Builder::new().prefix(".holds.").tempfile_in(folder).at("create", folder)?;
+    beside.write_all(&text).at("write", path)?;
+    beside.as_file().sync_all().at("write", path)?;
+    beside.persist(path).map_err(|error| error.error).at("write", path)?;
+    #[cfg(unix)]
+    std::fs::File::open(folder).and_then(|dir| dir.sync_all()).at("write", folder)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hold(name: &str) -> HoldSettings {
+        serde_json::from_value(serde_json::json!({"name": name, "reason": "litigation", "projects": ["/work/**"]}))
+            .unwrap()
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = path(&dir.path().join("new"));
+        assert_eq!(read(&path).unwrap(), None);
+        write(&path, &[hold("a"), hold("b")]).unwrap();
+        write(&path, &[hold("b")]).unwrap();
+        assert_eq!(read(&path).unwrap(), Some(vec![hold("b")]));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert_eq!(fs_err::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert_eq!(fs_err::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing is left beside");
+    }
+
+    #[test]
+    fn a_bare_array_is_read_and_what_is_wrong_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE_NAME);
+        let put = |text: &str| {
+            let mut file = std::fs::File::create(&path).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            read(&path)
+        };
+        assert_eq!(put(r#"[{"name": "a", "reason": "r"}]"#).unwrap().unwrap().len(), 1);
+        for (text, want) in [
+            (r#"{"version": 2, "holds": []}"#, "version 2 is not known"),
+            (r#"[{"name": "a"}]"#, "key 'reason' is missing"),
+            (r#"[{"name": "a", "reason": "r", "untill": "x"}]"#, "did you mean 'until'?"),
+            (r#"[{"name": "a", "reason": "r"}, {"name": "a", "reason": "r"}]"#, "two holds are named 'a'"),
+            ("", "the file is empty"),
+        ] {
+            let error = put(text).unwrap_err();
+            assert!(crate::error::chain(&error).contains(want), "{text}: {error}");
+        }
+    }
+}

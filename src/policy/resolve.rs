@@ -1,0 +1,521 @@
+//! Layers → the policy in force. Pure: no disk, no clock.
+//!
+//! Where a managed layer has rules these are a mandate of their own, in which nothing of the
+//! user's takes part; so whatever the user's files say, a managed due date stays what it is.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::compile::{Compiled, Globs, Problem, compile, holds};
+use super::load::{LoadError, Loaded, RawLayer};
+use super::recipient::{self, Class};
+use super::selector::Selector;
+use super::settings::{Folder, GuardSettings, Settings};
+use super::{
+    Hold, Layer, LedgerPolicy, Mandate, MassGuard, Policy, Rule, RuleLayer, Source, Sourced,
+};
+use crate::error::chain;
+use crate::escape::shown;
+use crate::period::{Length, Period};
+
+/// What resolving needs to know beside the layers.
+#[derive(Debug, Clone)]
+pub struct Context<'a> {
+    /// What globs are compiled with.
+    pub globs: Globs<'a>,
+    /// The period of the built-in rule and the settings file of the client it comes from, or why
+    /// there is none.
+    pub built_in: Result<BuiltIn, String>,
+}
+
+/// The built-in rule's period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuiltIn {
+    /// The period.
+    pub delete_after: Period,
+    /// The client's settings file that gives it; `None` for the default of 30 days.
+    pub path: Option<PathBuf>,
+}
+
+impl Default for BuiltIn {
+    fn default() -> Self {
+        Self { delete_after: Period::days(30), path: None }
+    }
+}
+
+/// Why there is no policy.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// A layer cannot be read.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A layer contradicts itself or others.
+    #[error("policy '{}' contradicts itself", shown(path))]
+    Contradiction {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong; the first of what was found.
+        source: Problem,
+    },
+}
+
+fn contradiction(source: &Source, problem: Problem) -> PolicyError {
+    PolicyError::Contradiction { path: source.path.clone().unwrap_or_default(), source: problem }
+}
+
+/// Unites the layers.
+///
+/// # Errors
+/// Contradictions; those in the user's own layer only where no managed layer has rules.
+pub fn resolve(loaded: Loaded, context: &Context<'_>) -> Result<Policy, PolicyError> {
+    let Loaded { layers, holds: own_holds, broken_user, broken_holds } = loaded;
+    let has_rules = |layer: &RawLayer| layer.settings.rules.as_ref().is_some_and(|rules| !rules.is_empty());
+    let is_managed = layers.iter().any(|layer| layer.source.layer == Layer::Managed && has_rules(layer));
+    let mut draft = Draft { is_managed, globs: context.globs, ..Draft::new(context.globs) };
+    if let Some(error) = broken_user {
+        draft.user_failed(error.into())?;
+    }
+    for layer in layers {
+        let is_user = layer.source.layer == Layer::User;
+        if is_user && draft.user_dropped {
+            continue;
+        }
+        match compile(&layer, context.globs) {
+            Ok(compiled) => draft.layers.push((layer, compiled)),
+            Err(problems) => {
+                for problem in problems.into_iter().take(if is_managed { usize::MAX } else { 1 }) {
+                    let error = contradiction(&layer.source, problem);
+                    if is_user { draft.user_failed(error)? } else { return Err(error) }
+                }
+            }
+        }
+    }
+    draft.take_own_holds(own_holds, broken_holds)?;
+    draft.check_floor()?;
+    draft.unite_recipients()?;
+    draft.check_recipients()?;
+    Ok(draft.finish(&context.built_in))
+}
+
+/// The policy while it is put together.
+struct Draft<'a> {
+    is_managed: bool,
+    globs: Globs<'a>,
+    /// Layers that take part, lowest first.
+    layers: Vec<(RawLayer, Compiled)>,
+    own_holds: Vec<Hold>,
+    own_holds_source: Option<(Source, Value)>,
+    /// The user's own files were wrong, so nothing of them counts.
+    user_dropped: bool,
+    recipients: Vec<Sourced<String>>,
+    complaints: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(globs: Globs<'a>) -> Self {
+        Self {
+            is_managed: false,
+            globs,
+            layers: Vec::new(),
+            own_holds: Vec::new(),
+            own_holds_source: None,
+            user_dropped: false,
+            recipients: Vec::new(),
+            complaints: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// An invalid user layer stops a run, except where the organisation's rules must go on.
+    fn user_failed(&mut self, error: PolicyError) -> Result<(), PolicyError> {
+        if !self.is_managed {
+            return Err(error);
+        }
+        self.user_dropped = true;
+        self.layers.retain(|(layer, _)| layer.source.layer != Layer::User);
+        self.complaints.push(format!("the user's policy is left out: {}", chain(&error)));
+        Ok(())
+    }
+
+    fn take_own_holds(
+        &mut self,
+        own: Option<(Source, Vec<super::settings::HoldSettings>)>,
+        broken: Option<LoadError>,
+    ) -> Result<(), PolicyError> {
+        let mut unknown = None;
+        if let Some((source, list)) = own {
+            let mut problems = Vec::new();
+            self.own_holds = holds(&source, list.iter(), self.globs, &mut problems);
+            if let Some(problem) = problems.into_iter().next() {
+                self.own_holds.clear();
+                unknown = Some(contradiction(&source, problem));
+            }
+            self.own_holds_source = Some((source, json!(list)));
+        }
+        if let Some(error) = unknown.or(broken.map(PolicyError::from)) {
+            self.user_failed(error)?;
+            // Which sessions are held is not known; where such holds bind, all may be.
+            self.own_holds = vec![Hold {
+                name: "unreadable-holds".into(),
+                selector: Selector::default(),
+                reason: "the user's holds cannot be read".into(),
+                until: None,
+                source: Source { layer: Layer::User, path: None },
+            }];
+        }
+        Ok(())
+    }
+
+    /// `keepAtLeast` of the organisation must leave its own rules something to do.
+    fn check_floor(&self) -> Result<(), PolicyError> {
+        for (layer, _) in self.layers.iter().filter(|(layer, _)| layer.source.layer != Layer::User) {
+            let Some(keep) = &layer.settings.keep_at_least else { continue };
+            for rule in self.rules_of(Layer::Managed) {
+                if let Some(delete) = &rule.delete_after
+                    && keep.length() > delete.length()
+                {
+                    let problem = Problem::KeepBeyondDelete {
+                        keep: keep.clone(),
+                        rule: crate::escape::text(&rule.name),
+                        delete: delete.clone(),
+                    };
+                    return Err(contradiction(&layer.source, problem));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn rules_of(&self, layer: Layer) -> impl Iterator<Item = &Rule> {
+        self.layers
+            .iter()
+            .filter(move |(raw, _)| raw.source.layer == layer)
+            .flat_map(|(_, compiled)| &compiled.rules.rules)
+    }
+
+    fn unite_recipients(&mut self) -> Result<(), PolicyError> {
+        let mut of_organisation: Option<Class> = None;
+        let mut user_class: Option<Class> = None;
+        // The organisation's come first, so that a recipient both name counts as its.
+        let order = [Layer::Managed, Layer::System, Layer::User];
+        for wanted in order {
+            for (layer, _) in self.layers.iter().filter(|(layer, _)| layer.source.layer == wanted) {
+                for written in layer.settings.recipients.iter().flatten() {
+                    let text = written.as_str();
+                    let known = |other: &Sourced<String>| {
+                        recipient::essence(&other.value) == recipient::essence(text)
+                    };
+                    if self.recipients.iter().any(known) {
+                        continue;
+                    }
+                    let class = recipient::check(text).ok().filter(|class| *class != Class::Plugin);
+                    let standing =
+                        if wanted == Layer::User { of_organisation.or(user_class) } else { of_organisation };
+                    if let (Some(class), Some(standing)) = (class, standing)
+                        && class != standing
+                    {
+                        if wanted != Layer::User || !self.is_managed_for_recipients() {
+                            return Err(contradiction(&layer.source, Problem::Mixed));
+                        }
+                        self.complaints.push(format!(
+                            "recipient '{}' is left out: {}",
+                            shown(text),
+                            Problem::Mixed
+                        ));
+                        continue;
+                    }
+                    match wanted {
+                        Layer::User => user_class = user_class.or(class),
+                        _ => of_organisation = of_organisation.or(class),
+                    }
+                    let source = layer.source.clone();
+                    self.recipients.push(Sourced { value: text.to_owned(), source });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a user's recipient that does not fit is left out instead of stopping everything.
+    fn is_managed_for_recipients(&self) -> bool {
+        self.is_managed
+            || self.layers.iter().any(|(layer, _)| {
+                layer.source.layer == Layer::Managed && layer.settings.recipients.is_some()
+            })
+    }
+
+    /// Whoever wants sessions sealed must have somebody to seal to.
+    fn check_recipients(&mut self) -> Result<(), PolicyError> {
+        let by_organisation = self.recipients.iter().any(|one| one.source.layer != Layer::User);
+        let nobody = self.recipients.is_empty();
+        let mut unsealed = Vec::new();
+        for (layer, compiled) in &mut self.layers {
+            let seals = |rule: &&mut Rule| {
+                rule.seal_after.as_ref().is_some_and(|period| period.length() != Length::Never)
+            };
+            let mut sealing = compiled.rules.rules.iter_mut().filter(seals).peekable();
+            let Some(first) = sealing.peek() else { continue };
+            let name = crate::escape::text(&first.name);
+            match layer.source.layer {
+                // A user who takes a key away must not stop the organisation's rules.
+                Layer::Managed if !by_organisation => {
+                    let where_from = " in a system or managed layer";
+                    return Err(contradiction(&layer.source, Problem::NoRecipient(name, where_from)));
+                }
+                Layer::System | Layer::User if nobody && self.is_managed => {
+                    unsealed.push(contradiction(&layer.source, Problem::NoRecipient(name, "")));
+                    sealing.for_each(|rule| rule.seal_after = None);
+                }
+                _ if nobody => {
+                    return Err(contradiction(&layer.source, Problem::NoRecipient(name, "")));
+                }
+                _ => {}
+            }
+        }
+        for error in unsealed {
+            let by_user = matches!(&error, PolicyError::Contradiction { path, .. }
+                if self.layers.iter().any(|(raw, _)| raw.source.layer == Layer::User
+                    && raw.source.path.as_deref() == Some(path)));
+            if by_user {
+                self.user_failed(error)?;
+            } else {
+                self.complaints.push(format!("nothing is sealed for it: {}", chain(&error)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of the highest layer that gives one and may.
+    fn choose<T>(
+        &self,
+        may: impl Fn(Layer) -> bool,
+        get: impl Fn(&Settings) -> Option<T>,
+    ) -> Option<Sourced<T>> {
+        self.layers.iter().rev().filter(|(layer, _)| may(layer.source.layer)).find_map(|(layer, _)| {
+            get(&layer.settings).map(|value| Sourced { value, source: layer.source.clone() })
+        })
+    }
+
+    fn choose_or_default<T: Default>(
+        &self,
+        may: impl Fn(Layer) -> bool,
+        get: impl Fn(&Settings) -> Option<T>,
+    ) -> Sourced<T> {
+        self.choose(may, get).unwrap_or_else(|| Sourced { value: T::default(), source: BUILT_IN })
+    }
+
+    fn folders(&self, get: impl Fn(&Settings) -> &[Folder]) -> Vec<Sourced<PathBuf>> {
+        let mut folders: Vec<Sourced<PathBuf>> = Vec::new();
+        for (layer, _) in &self.layers {
+            for folder in get(&layer.settings) {
+                let written = folder.as_str();
+                let value = match written.strip_prefix('~') {
+                    Some(rest) => self.globs.home.join(rest.trim_start_matches('/')),
+                    None => PathBuf::from(written),
+                };
+                if folders.iter().all(|known| known.value != value) {
+                    folders.push(Sourced { value, source: layer.source.clone() });
+                }
+            }
+        }
+        folders
+    }
+
+    fn ledger(&self) -> Sourced<LedgerPolicy> {
+        let mut value = LedgerPolicy::default();
+        let mut source = BUILT_IN;
+        for (layer, _) in &self.layers {
+            let Some(written) = &layer.settings.ledger else { continue };
+            value.keep = written.keep.clone().unwrap_or(value.keep);
+            value.detail = written.detail.unwrap_or(value.detail);
+            value.names = written.names.unwrap_or(value.names);
+            source = layer.source.clone();
+        }
+        Sourced { value, source }
+    }
+
+    /// A mandate over the layers in `rules`, delayed only by what layers in `may` say.
+    fn mandate(
+        &self,
+        layers: Vec<RuleLayer>,
+        may: impl Fn(Layer) -> bool + Copy,
+        holds: Vec<Hold>,
+        exclude: &[Sourced<PathBuf>],
+    ) -> Mandate {
+        let keep_at_least = self
+            .layers
+            .iter()
+            .filter(|(layer, _)| may(layer.source.layer))
+            .filter_map(|(layer, _)| {
+                let value = layer.settings.keep_at_least.clone()?;
+                Some(Sourced { value, source: layer.source.clone() })
+            })
+            .max_by(|a, b| a.value.length().cmp(&b.value.length()));
+        let said = self.layers.iter().map(|(layer, _)| layer).filter(|layer| may(layer.source.layer));
+        let guard_has_grace = layers.iter().any(|layer| layer.source.layer == Layer::Managed);
+        Mandate {
+            mode: self.choose_or_default(may, |settings| settings.mode),
+            holds,
+            keep_at_least,
+            quiet: self
+                .choose(may, |settings| settings.quiet.clone())
+                .unwrap_or_else(|| Sourced { value: Period::hours(1), source: BUILT_IN }),
+            age_by: self.choose_or_default(may, |settings| settings.age_by),
+            guard: self.choose_or_default(may, |settings| settings.guard.as_ref().map(mass_guard)),
+            guard_has_grace,
+            excluded_stores: exclude.iter().filter(|folder| may(folder.source.layer)).cloned().collect(),
+            digest: digest(said.map(|layer| (layer.source.layer, json!(layer.settings)))),
+            layers,
+        }
+    }
+
+    fn finish(mut self, built_in: &Result<BuiltIn, String>) -> Policy {
+        let mut suspended = None;
+        let deletes = self
+            .layers
+            .iter()
+            .flat_map(|(_, compiled)| &compiled.rules.rules)
+            .any(|rule| rule.delete_after.is_some());
+        // Where the user's files are unknown, so is whether they delete and what they hold.
+        let default = match built_in {
+            _ if deletes || self.user_dropped => None,
+            Ok(built_in) => Some(built_in_layer(built_in)),
+            Err(reason) => {
+                suspended = Some(reason.clone());
+                None
+            }
+        };
+        let user_holds = self.user_holds();
+        let extra_stores = self.folders(|settings| settings.stores.as_ref().map_or(&[], |s| &s.extra));
+        let exclude = self.folders(|settings| settings.stores.as_ref().map_or(&[], |s| &s.exclude));
+        let (organisation, mut users): (Vec<Hold>, Vec<Hold>) = self
+            .layers
+            .iter()
+            .flat_map(|(_, compiled)| compiled.holds.clone())
+            .partition(|hold| hold.source.layer != Layer::User);
+        users.extend(std::mem::take(&mut self.own_holds));
+        let all: Vec<Hold> = organisation.iter().chain(&users).cloned().collect();
+        let bind_organisation = if user_holds.value { all.clone() } else { organisation };
+        if !user_holds.value && !users.is_empty() {
+            let names: Vec<String> = users.iter().map(|hold| crate::escape::text(&hold.name)).collect();
+            self.notes.push(format!(
+                "the user's holds do not bind the organisation's rules here: {}",
+                names.join(", ")
+            ));
+        }
+        let layers_of = |wanted: &[Layer]| -> Vec<RuleLayer> {
+            let compiled = self.layers.iter().map(|(_, compiled)| &compiled.rules);
+            let own = compiled.filter(|layer| wanted.contains(&layer.source.layer) && !layer.rules.is_empty());
+            let built_in = default.iter().filter(|_| wanted.contains(&Layer::BuiltIn));
+            built_in.chain(own).cloned().collect()
+        };
+        let not_user = |layer: Layer| layer != Layer::User;
+        let any = |_: Layer| true;
+        let mandates = if self.is_managed {
+            let managed = self.mandate(layers_of(&[Layer::Managed]), not_user, bind_organisation, &exclude);
+            let rest = layers_of(&[Layer::BuiltIn, Layer::System, Layer::User]);
+            if self.user_dropped {
+                vec![managed]
+            } else {
+                vec![managed, self.mandate(rest, any, all, &exclude)]
+            }
+        } else if !user_holds.value && !users.is_empty() {
+            let strict = self.mandate(layers_of(&[Layer::System]), any, bind_organisation, &exclude);
+            let own = self.mandate(layers_of(&[Layer::BuiltIn, Layer::User]), any, all, &exclude);
+            vec![strict, own]
+        } else {
+            let every = layers_of(&[Layer::BuiltIn, Layer::System, Layer::User, Layer::Managed]);
+            vec![self.mandate(every, any, all, &exclude)]
+        };
+        let excluded_stores = if self.is_managed {
+            exclude.iter().filter(|folder| not_user(folder.source.layer)).cloned().collect()
+        } else {
+            exclude
+        };
+        let mut sources: Vec<Source> = default.iter().map(|layer| layer.source.clone()).collect();
+        let mut said: Vec<(Layer, Value)> = default
+            .iter()
+            .flat_map(|layer| &layer.rules)
+            .map(|rule| (Layer::BuiltIn, json!({"deleteAfter": rule.delete_after})))
+            .collect();
+        sources.extend(self.layers.iter().map(|(layer, _)| layer.source.clone()));
+        said.extend(self.layers.iter().map(|(layer, _)| (layer.source.layer, json!(layer.settings))));
+        if let Some((source, list)) = self.own_holds_source.take() {
+            sources.push(source);
+            said.push((Layer::User, json!({"holds": list})));
+        }
+        sources.sort_by_key(|source| source.layer);
+        Policy {
+            digest: digest(said.into_iter()),
+            sources,
+            mandates,
+            suspended,
+            compression: self.choose_or_default(any, |settings| settings.compression),
+            ledger: self.ledger(),
+            recipients: self.recipients,
+            extra_stores,
+            excluded_stores,
+            user_holds,
+            complaints: self.complaints,
+            notes: self.notes,
+            said: self.layers.into_iter().map(|(layer, _)| layer).collect(),
+        }
+    }
+
+    /// Whether users' holds bind the organisation's rules is not the user's to say.
+    fn user_holds(&self) -> Sourced<bool> {
+        let get = |settings: &Settings| settings.user_holds;
+        let default = |value| Sourced { value, source: BUILT_IN };
+        if self.is_managed {
+            return self.choose(|layer| layer == Layer::Managed, get).unwrap_or_else(|| default(false));
+        }
+        self.choose(|layer| layer != Layer::User, get).unwrap_or_else(|| default(true))
+    }
+}
+
+const BUILT_IN: Source = Source { layer: Layer::BuiltIn, path: None };
+
+fn built_in_layer(built_in: &BuiltIn) -> RuleLayer {
+    RuleLayer {
+        source: Source { layer: Layer::BuiltIn, path: built_in.path.clone() },
+        rules: vec![Rule {
+            name: "built-in".into(),
+            selector: Selector::default(),
+            seal_after: None,
+            delete_after: Some(built_in.delete_after.clone()),
+        }],
+    }
+}
+
+fn mass_guard(written: &GuardSettings) -> MassGuard {
+    let (share, sessions) = match MassGuard::default() {
+        MassGuard::On { max_share, min_sessions } => (max_share, min_sessions),
+        MassGuard::Off => (1.0, usize::MAX),
+    };
+    match written {
+        GuardSettings::Off(_) => MassGuard::Off,
+        GuardSettings::On(bounds) => MassGuard::On {
+            max_share: bounds.max_share.unwrap_or(share),
+            min_sessions: bounds.min_sessions.and_then(|n| usize::try_from(n).ok()).unwrap_or(sessions),
+        },
+    }
+}
+
+/// SHA-256 (hex) over what layers say: their canonical JSON, sorted, so that the names and the
+/// order of files have no part in it.
+fn digest(said: impl Iterator<Item = (Layer, Value)>) -> String {
+    #[derive(Serialize)]
+    struct Said {
+        layer: Layer,
+        says: Value,
+    }
+    // The keys of a `Value` are sorted, so its text is canonical.
+    let mut texts: Vec<String> = said.map(|(layer, says)| json!(Said { layer, says }).to_string()).collect();
+    texts.sort();
+    hex::encode(Sha256::digest(texts.join("\n")))
+}

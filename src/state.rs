@@ -1,0 +1,306 @@
+//! What is remembered between runs: roots that were seen, doubts of the guards, the last run.
+//!
+//! One file, `state.json`, mode 0600, in the folder of state
+//! ([`crate::environment::Environment::state_dir`]), replaced whole (a new file, flushed, renamed).
+//! A missing file is an empty state. One that cannot be read, or that a newer version wrote, is an
+//! error and never "nothing remembered": forgotten roots would no longer be cleaned, and forgotten
+//! doubts would let a wrong clock pass. Keys that this version does not know are kept.
+//!
+//! Two runs do not write it at once: it is loaded and saved under the lock of the ledger.
+
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::error::{At as _, PathError};
+use crate::escape::shown;
+pub use crate::guard::{ClockDoubt, MassReport};
+use crate::ledger::{Head, LedgerError, file};
+
+/// The name of the file.
+pub const FILE: &str = "state.json";
+/// The version this program writes.
+const VERSION: u32 = 1;
+/// More than this many bytes is no state of ours.
+const LARGEST: u64 = 64 * 1024 * 1024;
+
+/// Why the state cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// It could not be read or written, or is a link or somebody else's.
+    #[error(transparent)]
+    File(#[from] LedgerError),
+    /// It is damaged.
+    #[error(
+        "cannot understand '{}': repair it, or move it away, and name stores in unusual places again with 'schedule install' or 'stores.extra'",
+        shown(path)
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A later version of this program wrote it.
+    #[error(
+        "'{}' has version {found}, and this program knows {VERSION}: use the version that wrote it, or a later one",
+        shown(path)
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The version in the file.
+        found: u64,
+    },
+}
+
+impl From<PathError> for StateError {
+    fn from(error: PathError) -> Self {
+        Self::File(error.into())
+    }
+}
+
+/// A root that was seen once and is visited by every later run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RememberedRoot {
+    /// Where it lies.
+    #[serde(with = "lossless")]
+    pub path: PathBuf,
+    /// What kind of store it is, e.g. `config`.
+    pub kind: String,
+    /// When it was first seen.
+    pub first_seen: DateTime<Utc>,
+    /// When it was last seen.
+    pub last_seen: DateTime<Utc>,
+    /// What a later version knows besides.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+/// The last run that came to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastRun {
+    /// Its id.
+    pub run: String,
+    /// When it ended.
+    pub time: DateTime<Utc>,
+    /// What it exited with.
+    pub exit: u8,
+    /// The head of the ledger after it: a ledger that no longer has it was cut.
+    pub head: Option<Head>,
+    /// Refusals of the guards, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<String>,
+    /// What a later version knows besides.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+/// A session that was unsealed with a new modification time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unsealed {
+    /// The root of its store.
+    #[serde(with = "lossless")]
+    pub store: PathBuf,
+    /// Its id.
+    pub session: String,
+    /// Its true last activity, which dates it for deletion.
+    pub last_activity: DateTime<Utc>,
+    /// When it was unsealed, which counts for `quiet` and `sealAfter`.
+    pub unsealed_at: DateTime<Utc>,
+    /// What a later version knows besides.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+/// Everything that is remembered.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct State {
+    /// Roots, in the order of their paths.
+    pub roots: Vec<RememberedRoot>,
+    /// A doubt of the clock guard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockDoubt>,
+    /// Reports of the mass guard.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mass: Vec<MassReport>,
+    /// The last run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_run: Option<LastRun>,
+    /// Sessions whose modification time is not their own, by store and id.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unsealed: Vec<Unsealed>,
+    /// What a later version knows besides.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+impl State {
+    /// Remembers that a root was seen.
+    pub fn saw_root(&mut self, path: &Path, kind: &str, now: DateTime<Utc>) {
+        match self.roots.binary_search_by(|root| root.path.as_path().cmp(path)) {
+            Ok(at) => {
+                if let Some(root) = self.roots.get_mut(at) {
+                    kind.clone_into(&mut root.kind);
+                    root.last_seen = now;
+                }
+            }
+            Err(at) => self.roots.insert(
+                at,
+                RememberedRoot {
+                    path: path.to_path_buf(),
+                    kind: kind.to_owned(),
+                    first_seen: now,
+                    last_seen: now,
+                    unknown: Map::new(),
+                },
+            ),
+        }
+    }
+
+    /// What is remembered of an unsealed session.
+    #[must_use]
+    pub fn unsealed(&self, store: &Path, session: &str) -> Option<&Unsealed> {
+        self.unsealed.iter().find(|each| each.store == store && each.session == session)
+    }
+
+    /// Remembers an unsealed session, in place of what was remembered of it.
+    pub fn remember_unsealed(&mut self, unsealed: Unsealed) {
+        self.forget_unsealed(&unsealed.store, &unsealed.session);
+        self.unsealed.push(unsealed);
+        self.unsealed.sort_by(|a, b| (&a.store, &a.session).cmp(&(&b.store, &b.session)));
+    }
+
+    /// Forgets an unsealed session: it was sealed again or deleted.
+    pub fn forget_unsealed(&mut self, store: &Path, session: &str) {
+        self.unsealed.retain(|each| each.store != store || each.session != session);
+    }
+}
+
+/// The state with the file it came from; only a change is saved.
+#[derive(Debug)]
+pub struct StateFile {
+    /// What is remembered; to be changed at will.
+    pub state: State,
+    path: PathBuf,
+    saved: State,
+}
+
+impl StateFile {
+    /// Reads the state of a folder; a missing file is an empty state.
+    ///
+    /// # Errors
+    /// When the file is unreadable, damaged, of a later version, a link or somebody else's.
+    pub fn load(state_dir: &Path) -> Result<Self, StateError> {
+        let path = state_dir.join(FILE);
+        let mut state = match file::open_existing(&path)? {
+            None => State::default(),
+            Some(opened) => {
+                let mut bytes = Vec::new();
+                opened.take(LARGEST).read_to_end(&mut bytes).at("read", &path)?;
+                parse(&bytes, &path)?
+            }
+        };
+        state.roots.sort_by(|a, b| a.path.cmp(&b.path));
+        state.roots.dedup_by(|a, b| a.path == b.path);
+        Ok(Self { saved: state.clone(), state, path })
+    }
+
+    /// Writes the state if it was changed; says whether it was.
+    ///
+    /// # Errors
+    /// When it cannot be written; the old file is whole then.
+    pub fn save(&mut self) -> Result<bool, StateError> {
+        if self.state == self.saved {
+            return Ok(false);
+        }
+        let dir = self.path.parent().unwrap_or(Path::new("."));
+        file::create_private_dir(dir)?;
+        let mut value = serde_json::to_value(&self.state)
+            .map_err(|source| StateError::Damaged { path: self.path.clone(), source })?;
+        if let Some(keys) = value.as_object_mut() {
+            keys.insert("version".to_owned(), VERSION.into());
+        }
+        // Mode 0600 and create-new are what this crate gives.
+        let mut temp = tempfile::NamedTempFile::new_in(dir).at("create", &self.path)?;
+        writeln!(temp, "{value:#}").at("write", &self.path)?;
+        temp.as_file().sync_all().at("write", &self.path)?;
+        temp.persist(&self.path).map_err(|error| error.error).at("replace", &self.path)?;
+        file::sync_dir(dir)?;
+        self.saved = self.state.clone();
+        Ok(true)
+    }
+}
+
+fn parse(bytes: &[u8], path: &Path) -> Result<State, StateError> {
+    let damaged = |source| StateError::Damaged { path: path.to_path_buf(), source };
+    let mut keys: Map<String, Value> = serde_json::from_slice(bytes).map_err(damaged)?;
+    match keys.remove("version").as_ref().and_then(Value::as_u64) {
+        Some(version) if version == u64::from(VERSION) => {}
+        Some(found) if found > u64::from(VERSION) => {
+            return Err(StateError::Newer { path: path.to_path_buf(), found });
+        }
+        _ => {
+            let source = io::Error::new(io::ErrorKind::InvalidData, "it has no version this program knows");
+            return Err(damaged(serde_json::Error::io(source)));
+        }
+    }
+    serde_json::from_value(Value::Object(keys)).map_err(damaged)
+}
+
+/// Paths as text where they are text, else as `{"hex": "…"}`: no root may be lost for its name.
+mod lossless {
+    use std::path::{Path, PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serialize as _, Serializer};
+
+    #[derive(serde::Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Text(String),
+        Bytes { hex: String },
+    }
+
+    pub(super) fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+        let written = match path.to_str() {
+            Some(text) => Written::Text(text.to_owned()),
+            None => Written::Bytes { hex: hex::encode(path.as_os_str().as_encoded_bytes()) },
+        };
+        written.serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+        match Written::deserialize(from)? {
+            Written::Text(text) => Ok(text.into()),
+            Written::Bytes { hex } => {
+                let bytes = hex::decode(hex).map_err(serde::de::Error::custom)?;
+                from_bytes(bytes).ok_or_else(|| serde::de::Error::custom("a path of another system"))
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    #[expect(clippy::unnecessary_wraps, reason = "elsewhere not every sequence of bytes is a path")]
+    fn from_bytes(bytes: Vec<u8>) -> Option<PathBuf> {
+        use std::os::unix::ffi::OsStringExt as _;
+        Some(std::ffi::OsString::from_vec(bytes).into())
+    }
+
+    #[cfg(not(unix))]
+    fn from_bytes(bytes: Vec<u8>) -> Option<PathBuf> {
+        String::from_utf8(bytes).ok().map(PathBuf::from)
+    }
+}
+
+#[cfg(test)]
+#[path = "state/tests.rs"]
+mod tests;

@@ -1,0 +1,126 @@
+use super::*;
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
+}
+
+fn full(dir: &Path) -> StateFile {
+    let mut file = StateFile::load(dir).unwrap();
+    file.state.saw_root(Path::new("/z"), "config", at(0));
+    file.state.saw_root(Path::new("/a"), "temp", at(1));
+    file.state.clock = Some(ClockDoubt { since: at(2), latest: at(3) });
+    file.state.mass = vec![MassReport { policy: "p".into(), store: "/z".into(), first_reported: at(4) }];
+    file.state.last_run = Some(LastRun {
+        run: "r".into(),
+        time: at(5),
+        exit: 4,
+        head: Some(Head::genesis()),
+        refusals: vec!["no".into()],
+        unknown: Map::new(),
+    });
+    file.state.remember_unsealed(Unsealed {
+        store: "/z".into(),
+        session: "s".into(),
+        last_activity: at(-9),
+        unsealed_at: at(6),
+        unknown: Map::new(),
+    });
+    file
+}
+
+#[test]
+fn what_is_saved_comes_back_and_only_changes_are_saved() {
+    let dir = tempfile::tempdir().unwrap();
+    let below = dir.path().join("new/state");
+    let mut file = full(&below);
+    assert!(file.save().unwrap());
+    assert!(!file.save().unwrap());
+    let mut again = StateFile::load(&below).unwrap();
+    assert_eq!(again.state, file.state);
+    assert!(!again.save().unwrap());
+    again.state.saw_root(Path::new("/a"), "temp", at(90));
+    assert_eq!(again.state.roots[0].first_seen, at(1));
+    assert_eq!(again.state.roots[0].last_seen, at(90));
+    assert_eq!(again.state.roots.len(), 2);
+    assert!(again.save().unwrap());
+    again.state.forget_unsealed(Path::new("/z"), "s");
+    assert!(again.state.unsealed(Path::new("/z"), "s").is_none());
+}
+
+#[test]
+fn nothing_remembered_writes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let below = dir.path().join("none");
+    let mut file = StateFile::load(&below).unwrap();
+    assert_eq!(file.state, State::default());
+    assert!(!file.save().unwrap());
+    assert!(!below.exists());
+}
+
+#[test]
+fn keys_of_a_later_version_survive() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(FILE);
+    full(dir.path()).save().unwrap();
+    let mut value: Value = serde_json::from_slice(&fs_err::read(&path).unwrap()).unwrap();
+    value["later"] = serde_json::json!({"x": 1});
+    value["roots"][0]["label"] = "mine".into();
+    write(&path, value.to_string().as_bytes());
+    let mut file = StateFile::load(dir.path()).unwrap();
+    file.state.clock = None;
+    assert!(file.save().unwrap());
+    let value: Value = serde_json::from_slice(&fs_err::read(&path).unwrap()).unwrap();
+    assert_eq!(value["later"]["x"], 1);
+    assert_eq!(value["roots"][0]["label"], "mine");
+    assert_eq!(value["version"], 1);
+    assert!(value.get("clock").is_none());
+}
+
+#[test]
+fn damaged_or_newer_is_an_error_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(FILE);
+    for (text, hint) in [
+        ("", "repair it"),
+        ("{", "repair it"),
+        ("[]", "repair it"),
+        ("{}", "repair it"),
+        (r#"{"version":0}"#, "repair it"),
+        (r#"{"version":"1"}"#, "repair it"),
+        (r#"{"version":1,"roots":[{"path":1}]}"#, "repair it"),
+        (r#"{"version":1,"roots":"#, "repair it"),
+        (r#"{"version":2,"roots":{}}"#, "version 2"),
+    ] {
+        write(&path, text.as_bytes());
+        let error = StateFile::load(dir.path()).unwrap_err().to_string();
+        assert!(error.contains(hint), "{text}: {error}");
+        assert_eq!(fs_err::read(&path).unwrap(), text.as_bytes());
+    }
+    write(&path, br#"{"version":1}"#);
+    assert_eq!(StateFile::load(dir.path()).unwrap().state, State::default());
+}
+
+#[cfg(unix)]
+#[test]
+fn private_lossless_and_no_link() {
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let odd = Path::new(std::ffi::OsStr::from_bytes(b"/odd-\xff"));
+    let mut file = StateFile::load(dir.path()).unwrap();
+    file.state.saw_root(odd, "config", at(0));
+    file.save().unwrap();
+    assert_eq!(StateFile::load(dir.path()).unwrap().state.roots[0].path, odd);
+    let path = dir.path().join(FILE);
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+
+    let other = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(&path, other.path().join(FILE)).unwrap();
+    let error = StateFile::load(other.path()).unwrap_err().to_string();
+    assert!(error.contains("it is a link"), "{error}");
+}
+
+#[expect(clippy::disallowed_methods, reason = "a scratch folder")]
+fn write(path: &Path, bytes: &[u8]) {
+    fs_err::write(path, bytes).unwrap();
+}
