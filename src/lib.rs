@@ -15,5 +15,6 @@ pub mod period;
 pub mod plan;
 pub mod platform;
 pub mod policy;
+pub mod report;
 pub mod schedule;
 pub mod state;

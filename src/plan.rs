@@ -15,7 +15,7 @@ use crate::catalogue::{Disposal, Kind, Owner, Protection, SessionId};
 use crate::inventory::lines::{Format, Line, LineFile};
 use crate::inventory::{Artifact, Belongs, Evidence, Inventory, Oddity, Session, StoreIndex};
 use crate::period::Period;
-use crate::policy::{AgeBy, Mandate, Policy, Rule};
+use crate::policy::{AgeBy, HoldRef, Mandate, Policy, Rule, RuleRef};
 
 /// What is to be done with an artifact, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,26 +109,6 @@ impl Due {
     }
 }
 
-/// A rule, by its place in the policy: mandate, layer, rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RuleRef {
-    /// The mandate's position.
-    pub mandate: u8,
-    /// The layer's position in the mandate.
-    pub layer: u16,
-    /// The rule's position in the layer.
-    pub rule: u16,
-}
-
-/// A hold, by its place in the policy: mandate, hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HoldRef {
-    /// The mandate's position.
-    pub mandate: u8,
-    /// The hold's position in the mandate.
-    pub hold: u16,
-}
-
 /// A decision for every artifact and every line.
 #[derive(Debug)]
 pub struct Plan {
@@ -220,6 +200,20 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>) -> Plan 
 }
 
 impl Plan {
+    /// The same plan without anything that removes: what a doubted clock leaves of it.
+    #[must_use]
+    pub fn without_removals(mut self) -> Self {
+        let keep = |decision: &mut Decision| {
+            if let Decision::Delete(due) | Decision::Prune(due) = decision {
+                *decision = Decision::Keep(Keep::NotDue(due.since, due.rule));
+            }
+        };
+        self.decisions.iter_mut().for_each(keep);
+        self.lines.iter_mut().flatten().for_each(keep);
+        self.sessions.iter_mut().for_each(|verdict| keep(&mut verdict.decision));
+        self
+    }
+
     /// Whether anything at all would change.
     #[must_use]
     pub fn changes_nothing(&self) -> bool {
@@ -372,6 +366,12 @@ impl<'a> Judge<'a> {
         dues.min_by_key(|(due, _)| *due)
     }
 
+    /// Whether the mandate has no say in a store: the command is for others, or it is excluded.
+    fn is_out_of_scope(&self, store: StoreIndex) -> bool {
+        let store = &self.inventory.store(store).store;
+        !store.in_scope || self.mandate.excluded_stores.iter().any(|excluded| excluded.value == store.root)
+    }
+
     fn held<'p>(
         &self,
         kind: Kind,
@@ -448,7 +448,7 @@ impl<'a> Judge<'a> {
         date: Result<DateTime<Utc>, Keep>,
         deletion: Option<(DateTime<Utc>, RuleRef)>,
     ) -> Decision {
-        if !self.inventory.store(session.store).store.in_scope {
+        if self.is_out_of_scope(session.store) {
             return Decision::Keep(Keep::OutOfScope);
         }
         if let Some(held) = self.session_held(session, kind) {
@@ -507,11 +507,11 @@ impl<'a> Judge<'a> {
             let verdict = verdicts.get(index.at()).copied().unwrap_or(Verdict::NONE);
             return self.part(artifact, kind, session, verdict);
         }
-        let store = self.inventory.store(self.inventory.store_of(artifact));
-        if !store.store.in_scope {
+        let store = self.inventory.store_of(artifact);
+        if self.is_out_of_scope(store) {
             return Decision::Keep(Keep::OutOfScope);
         }
-        if row.protection == Protection::UnlessLive && !store.live.is_empty() {
+        if row.protection == Protection::UnlessLive && !self.inventory.store(store).live.is_empty() {
             return Decision::Keep(Keep::Live);
         }
         if row.disposal != Disposal::File && kind != Kind::ConfigBackup {
@@ -641,7 +641,7 @@ impl<'a> Judge<'a> {
 
     fn line(&self, file: &LineFile, store: StoreIndex, line: &Line, verdicts: &[Verdict]) -> Decision {
         let session = self.session_of(line, store);
-        if !self.inventory.store(store).store.in_scope {
+        if self.is_out_of_scope(store) {
             return Decision::Keep(Keep::OutOfScope);
         }
         let is_index = file.content.format == Format::Entries;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::period::Period;
 use clap::{Args, Command as Definition, CommandFactory, Parser, Subcommand, ValueEnum};
 
 /// Enforces retention on the session data that Claude Code leaves on a disk.
@@ -68,6 +69,13 @@ pub enum Colour {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Keep the stores to the policy: delete, prune and seal what is due.
+    ///
+    /// Look first with --dry-run. Asks before the first change where there is a terminal;
+    /// without one it needs --yes.
+    Enforce(EnforceArgs),
+    /// Run enforce on a schedule: systemd, launchd, cron, or a hook of Claude Code.
+    Schedule(super::schedule::ScheduleArgs),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -80,6 +88,20 @@ pub enum Command {
         /// The folder.
         dir: PathBuf,
     },
+}
+
+/// What `enforce` takes.
+#[derive(Debug, Clone, Args)]
+pub struct EnforceArgs {
+    /// Only say what would be done.
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Do not ask; the guards against a wrong clock and mass deletion stay.
+    #[arg(short, long, conflicts_with = "dry_run")]
+    pub yes: bool,
+    /// Stop after this period; the rest waits for the next run.
+    #[arg(long, value_name = "PERIOD")]
+    pub max_runtime: Option<Period>,
 }
 
 /// The definition of the whole command line.

@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
 use super::args::{Colour, Global};
 use super::{Exit, Failure};
 
@@ -39,6 +41,19 @@ impl Console {
     #[must_use]
     pub fn shows_progress(&self) -> bool {
         self.progress && io::stderr().is_terminal()
+    }
+
+    /// A bar of progress on stderr; hidden where nobody watches.
+    #[must_use]
+    pub fn progress(&self, total: u64, doing: &'static str) -> ProgressBar {
+        if !self.shows_progress() || total == 0 {
+            return ProgressBar::hidden();
+        }
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+        if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {eta}") {
+            bar.set_style(style);
+        }
+        bar.with_message(doing)
     }
 
     /// Whether data on stdout is coloured.

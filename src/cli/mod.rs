@@ -4,8 +4,11 @@
 
 mod args;
 mod console;
+mod enforce;
 mod failure;
+mod schedule;
 mod surroundings;
+mod survey;
 
 use std::process::ExitCode;
 
@@ -57,6 +60,8 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
     match command {
+        Command::Schedule(args) => schedule::run(&args, ctx),
+        Command::Enforce(args) => enforce::run(&args, ctx),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut args::command(), "ccretain", &mut script);

@@ -71,7 +71,8 @@ impl Deletion<'_> {
                 Some(outcome) => done.outcomes.push((*index, outcome)),
             }
         }
-        let changed = done.outcomes.iter().any(|(_, outcome)| *outcome == Outcome::Skipped(Skip::ChangedSincePlan));
+        let changed =
+            done.outcomes.iter().any(|(_, outcome)| *outcome == Outcome::Skipped(Skip::ChangedSincePlan));
         if changed && unit.whole {
             // Somebody works on the session: nothing of it is touched.
             return all(Outcome::Skipped(Skip::ChangedSincePlan));
@@ -107,7 +108,9 @@ impl Deletion<'_> {
         let artifact = self.inventory.artifact(index);
         let removed = handles.get(artifact.folder).and_then(|dir| {
             // The window between the first look and this one can be long for a large session.
-            if artifact.kind == Some(Kind::Transcript) && !dir::is_same(&artifact.stamp, &dir.stat(&artifact.name)?) {
+            if artifact.kind == Some(Kind::Transcript)
+                && !dir::is_same(&artifact.stamp, &dir.stat(&artifact.name)?)
+            {
                 return Ok(false);
             }
             dir::unlink(dir, &artifact.name).map(|()| true)
@@ -138,9 +141,21 @@ impl Deletion<'_> {
 fn gone_or_failed(doing: &str, error: &io::Error) -> Outcome {
     match error.kind() {
         io::ErrorKind::NotFound => Outcome::Skipped(Skip::Vanished),
-        io::ErrorKind::NotADirectory | io::ErrorKind::FilesystemLoop | io::ErrorKind::IsADirectory => {
+        io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::CrossesDevices => {
             Outcome::Skipped(Skip::ChangedSincePlan)
         }
+        _ if is_link_error(error) => Outcome::Skipped(Skip::ChangedSincePlan),
         _ => Outcome::failed(doing, error),
     }
+}
+
+/// Whether a link was met where none may be; the standard library has no stable name for it.
+#[cfg(unix)]
+fn is_link_error(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}
+
+#[cfg(not(unix))]
+fn is_link_error(_: &io::Error) -> bool {
+    false
 }

@@ -150,7 +150,9 @@ pub fn remove_if_empty(dir: &Dir, name: &OsStr) -> io::Result<bool> {
     use io::ErrorKind::{DirectoryNotEmpty, NotADirectory, NotFound, ResourceBusy};
     match calls::remove_folder(dir, name) {
         Ok(()) => Ok(true),
-        Err(error) if matches!(error.kind(), NotFound | DirectoryNotEmpty | NotADirectory | ResourceBusy) => Ok(false),
+        Err(error) if matches!(error.kind(), NotFound | DirectoryNotEmpty | NotADirectory | ResourceBusy) => {
+            Ok(false)
+        }
         Err(error) => Err(error),
     }
 }

@@ -80,7 +80,8 @@ pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut 
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
         rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok()
     };
-    let records = record::Recorder { inventory, plan, policy, by_file: policy.ledger.value.detail == Detail::Files };
+    let records =
+        record::Recorder { inventory, plan, policy, by_file: policy.ledger.value.detail == Detail::Files };
     let mut emptied: BTreeMap<FolderIndex, ()> = BTreeMap::new();
     for batch in units.chunks(BATCH) {
         if let Some(stop) = (tools.stop)() {

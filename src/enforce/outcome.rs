@@ -89,6 +89,12 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
+    /// Nothing was done, for this reason.
+    #[must_use]
+    pub fn stopped_by(artifacts: usize, stop: Stop) -> Self {
+        Self { stopped: Some(stop), ..Self::new(artifacts) }
+    }
+
     /// Nothing has happened yet.
     pub(super) fn new(artifacts: usize) -> Self {
         Self { of_artifacts: vec![None; artifacts], folders_removed: 0, problems: Vec::new(), stopped: None }

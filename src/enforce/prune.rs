@@ -45,7 +45,9 @@ pub(super) fn all(
             .lines
             .iter()
             .zip(decisions)
-            .map(|(line, decision)| decision.due().is_some() && !line.session.is_some_and(|id| spared.contains(&id)))
+            .map(|(line, decision)| {
+                decision.due().is_some() && !line.session.is_some_and(|id| spared.contains(&id))
+            })
             .collect();
         let cuts = file.content.cuts(|at| goes.get(at).copied().unwrap_or(false));
         let lines = goes.iter().filter(|goes| **goes).count() as u64;

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use super::{Effect, Outcome, Outcomes, Owner, Unit};
-use crate::error::chain;
 use crate::escape::text;
 use crate::inventory::{ArtifactIndex, Inventory};
 use crate::ledger::{Entry, Event, Failure};
@@ -58,8 +57,12 @@ impl<'a> Recorder<'a> {
     fn outcome(&self, unit: &Unit, outcomes: &Outcomes) -> Vec<Entry<'a>> {
         let of = |index: &ArtifactIndex| outcomes.of_artifacts[index.at()].as_ref();
         let mut whole = self.entry(Event::Outcome, unit);
-        let done: Vec<ArtifactIndex> =
-            unit.artifacts.iter().filter(|index| matches!(of(index), Some(Outcome::Done(_)))).copied().collect();
+        let done: Vec<ArtifactIndex> = unit
+            .artifacts
+            .iter()
+            .filter(|index| matches!(of(index), Some(Outcome::Done(_))))
+            .copied()
+            .collect();
         whole.files = Some(done.len() as u64);
         whole.bytes = Some(self.bytes(&done));
         whole.failed = unit
@@ -133,9 +136,4 @@ impl<'a> Recorder<'a> {
         }
         entry
     }
-}
-
-/// An error and its causes for the ledger.
-pub(super) fn words(error: &dyn std::error::Error) -> String {
-    chain(error)
 }

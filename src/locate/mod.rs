@@ -28,7 +28,10 @@ pub struct Store {
     /// Which tree of the catalogue it is.
     pub kind: Root,
     /// The id of its owner.
+    /// The id of its owner.
     pub owner: u32,
+    /// The name of its owner.
+    pub owner_name: String,
     /// How it was found.
     pub found_by: FoundBy,
     /// The handle through which everything in it is reached.
@@ -276,8 +279,10 @@ fn open(env: &Environment, candidate: &Candidate) -> Result<Option<Store>, Refus
         Ok(root) => root,
         Err(error) if error.kind() == io::ErrorKind::NotFound && !named => {
             return match candidate.found_by {
-                // Trees in temp folders come and go by themselves.
-                FoundBy::Remembered if candidate.kind != Root::Temp => Err(Refusal::Missing),
+                // Caches and temp trees come and go by themselves.
+                FoundBy::Remembered if matches!(candidate.kind, Root::Config | Root::Desktop) => {
+                    Err(Refusal::Missing)
+                }
                 _ => Ok(None),
             };
         }
@@ -329,6 +334,7 @@ fn open(env: &Environment, candidate: &Candidate) -> Result<Option<Store>, Refus
         root,
         kind: candidate.kind,
         owner: stat.owner,
+        owner_name: env.user.name.clone(),
         found_by: candidate.found_by,
         dir: Arc::new(dir),
         identity: (stat.stamp.device, stat.stamp.inode),

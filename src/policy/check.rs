@@ -96,7 +96,8 @@ pub fn check(path: &Path, against: &Against<'_>) -> Result<Checked, LoadError> {
             checked.sessions_without_rule = against.known.iter().filter(unmatched).count();
         }
         Err(error) => {
-            let problem = std::error::Error::source(&error).map_or_else(|| chain(&error), ToString::to_string);
+            let problem =
+                std::error::Error::source(&error).map_or_else(|| chain(&error), ToString::to_string);
             checked.problems.push(problem);
         }
     }
@@ -162,9 +163,13 @@ fn beside_the_client(layer: &RawLayer, compiled: &Compiled, client: &ClientSetti
     let client_period = Period::days(u32::try_from(days).unwrap_or(u32::MAX));
     let is_longer = |period: &Period| period.length() > client_period.length();
     let mut warnings = Vec::new();
-    let of_rules = compiled.rules.rules.iter().filter(|rule| rule.selector.kinds.is_none()).filter_map(|rule| {
-        Some((format!("rule '{}' keeps for {}", text(&rule.name), rule.delete_after.as_ref()?), rule.delete_after.as_ref()?))
-    });
+    let of_rules =
+        compiled.rules.rules.iter().filter(|rule| rule.selector.kinds.is_none()).filter_map(|rule| {
+            Some((
+                format!("rule '{}' keeps for {}", text(&rule.name), rule.delete_after.as_ref()?),
+                rule.delete_after.as_ref()?,
+            ))
+        });
     let of_floor = layer.settings.keep_at_least.as_ref().map(|keep| (format!("keepAtLeast is {keep}"), keep));
     for (what, period) in of_rules.chain(of_floor) {
         if is_longer(period) && !(period.length() == Length::Never && days >= 36_500) {

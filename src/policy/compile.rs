@@ -65,7 +65,9 @@ pub enum Problem {
         delete: Period,
     },
     /// A session is sealed whole.
-    #[error("rule '{0}' has sealAfter beside kinds: a session is sealed as a whole, so leave one of them out")]
+    #[error(
+        "rule '{0}' has sealAfter beside kinds: a session is sealed as a whole, so leave one of them out"
+    )]
     SealBesideKinds(String),
     /// A kind that no age removes.
     #[error("rule '{0}' names the kind '{1}', which is never removed by age")]
@@ -293,16 +295,12 @@ fn later_than_session(rules: &[Rule]) -> Vec<Problem> {
         let Some(kind) = parts().next() else { continue };
         for (other_at, other) in rules.iter().enumerate() {
             let Some(other_period) = &other.delete_after else { continue };
-            let decides =
-                other.selector.kinds.as_ref().is_none_or(|kinds| kinds.contains(&Kind::Transcript));
+            let decides = other.selector.kinds.as_ref().is_none_or(|kinds| kinds.contains(&Kind::Transcript));
             if !decides || other_at == at || !rule.selector.may_share_sessions(&other.selector) {
                 continue;
             }
-            let takes_all_parts = other
-                .selector
-                .kinds
-                .as_ref()
-                .is_none_or(|taken| parts().all(|part| taken.contains(&part)));
+            let takes_all_parts =
+                other.selector.kinds.as_ref().is_none_or(|taken| parts().all(|part| taken.contains(&part)));
             let is_everywhere = other.selector.projects.is_none() && other.selector.sessions.is_none();
             // A rule before this one that takes the same parts decides them itself where both select;
             // only where it leaves this one nothing at all is this one a mistake.

@@ -87,8 +87,10 @@ mod tests {
     use super::*;
 
     fn hold(name: &str) -> HoldSettings {
-        serde_json::from_value(serde_json::json!({"name": name, "reason": "litigation", "projects": ["/work/**"]}))
-            .unwrap()
+        serde_json::from_value(
+            serde_json::json!({"name": name, "reason": "litigation", "projects": ["/work/**"]}),
+        )
+        .unwrap()
     }
 
     #[test]

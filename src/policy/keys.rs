@@ -240,11 +240,16 @@ mod tests {
                 }
             };
             let words = place.get("oneOf").or(place.get("enum")).is_some();
-            let known = place.get("type").and_then(Value::as_str).unwrap_or(if words { "string" } else { "" });
+            let known =
+                place.get("type").and_then(Value::as_str).unwrap_or(if words { "string" } else { "" });
             assert_eq!(known, json, "{}: {place}", key.path);
             assert_eq!(words, key.kind == KeyType::Word, "{}: {place}", key.path);
             assert_eq!(place["description"], key.description);
-            assert!(key.default.is_empty() || serde_json::from_str::<Value>(key.default).is_ok(), "{}", key.path);
+            assert!(
+                key.default.is_empty() || serde_json::from_str::<Value>(key.default).is_ok(),
+                "{}",
+                key.path
+            );
         }
         assert!(!schema.to_string().contains("null"), "{schema}");
         assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
@@ -257,7 +262,12 @@ mod tests {
             let value: Value = serde_json::from_str(key.default).unwrap();
             match key.path.split_once('.') {
                 Some((outer, inner)) => {
-                    policy.entry(outer).or_insert(json!({})).as_object_mut().unwrap().insert(inner.into(), value);
+                    policy
+                        .entry(outer)
+                        .or_insert(json!({}))
+                        .as_object_mut()
+                        .unwrap()
+                        .insert(inner.into(), value);
                 }
                 None => drop(policy.insert(key.path.into(), value)),
             }

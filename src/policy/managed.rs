@@ -50,9 +50,7 @@ pub(super) fn from_plist(bytes: &[u8]) -> Result<super::settings::Settings, Synt
 
 fn to_json(value: plist::Value) -> Option<Value> {
     Some(match value {
-        plist::Value::Array(values) => {
-            Value::Array(values.into_iter().map(to_json).collect::<Option<_>>()?)
-        }
+        plist::Value::Array(values) => Value::Array(values.into_iter().map(to_json).collect::<Option<_>>()?),
         plist::Value::Dictionary(entries) => {
             let mut object = Map::new();
             for (key, value) in entries {

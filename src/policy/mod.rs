@@ -240,6 +240,26 @@ pub enum Names {
     Keyed,
 }
 
+/// A rule, by its place in a policy: mandate, layer, rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleRef {
+    /// The mandate's position.
+    pub mandate: u8,
+    /// The layer's position in the mandate.
+    pub layer: u16,
+    /// The rule's position in the layer.
+    pub rule: u16,
+}
+
+/// A hold, by its place in a policy: mandate, hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HoldRef {
+    /// The mandate's position.
+    pub mandate: u8,
+    /// The hold's position in the mandate.
+    pub hold: u16,
+}
+
 /// The resolved policy of one user on one machine.
 #[derive(Debug, Clone)]
 pub struct Policy {
@@ -290,6 +310,33 @@ pub fn of(
 }
 
 impl Policy {
+    /// A rule of the policy with its layer, by the place a plan gives.
+    #[must_use]
+    pub fn rule(&self, rule: RuleRef) -> Option<(&RuleLayer, &Rule)> {
+        let layer = self.mandates.get(usize::from(rule.mandate))?.layers.get(usize::from(rule.layer))?;
+        Some((layer, layer.rules.get(usize::from(rule.rule))?))
+    }
+
+    /// The name of a rule, by the place a plan gives.
+    #[must_use]
+    pub fn rule_name(&self, rule: RuleRef) -> String {
+        self.rule(rule).map_or_else(String::new, |(_, rule)| rule.name.clone())
+    }
+
+    /// A hold, by the place a plan gives.
+    #[must_use]
+    pub fn hold(&self, hold: HoldRef) -> Option<&Hold> {
+        self.mandates.get(usize::from(hold.mandate))?.holds.get(usize::from(hold.hold))
+    }
+
+    /// The policy without the mandates that only report.
+    #[must_use]
+    pub fn acting(&self) -> Self {
+        let mut acting = self.clone();
+        acting.mandates.retain(|mandate| mandate.mode.value == Mode::Enforce);
+        acting
+    }
+
     /// The mode a report names: audit only if every mandate is.
     #[must_use]
     pub fn mode(&self) -> Mode {

@@ -206,7 +206,10 @@ pub(super) mod tests {
         for (i, value) in values[at..].iter_mut().enumerate() {
             *value = (sum >> (5 * (5 - i)) & 31) as u8;
         }
-        format!("{prefix}1{}", values.iter().map(|v| char::from(letters[usize::from(*v)])).collect::<String>())
+        format!(
+            "{prefix}1{}",
+            values.iter().map(|v| char::from(letters[usize::from(*v)])).collect::<String>()
+        )
     }
 
     #[test]
@@ -240,7 +243,10 @@ pub(super) mod tests {
             ("ecdsa-sha2-nistp256 AAAA".into(), RecipientError::SshKind("ecdsa-sha2-nistp256".into())),
             ("ssh-ed25519".into(), RecipientError::Ssh("its second word is missing")),
             (SSH[..SSH.len() - 8].into(), RecipientError::Ssh("it is cut off")),
-            (SSH.replacen("ssh-ed25519", "ssh-rsa", 1), RecipientError::Ssh("its two words name different kinds")),
+            (
+                SSH.replacen("ssh-ed25519", "ssh-rsa", 1),
+                RecipientError::Ssh("its two words name different kinds"),
+            ),
         ] {
             assert_eq!(check(&text), Err(want), "{text}");
         }

@@ -14,9 +14,7 @@ use super::load::{LoadError, Loaded, RawLayer};
 use super::recipient::{self, Class};
 use super::selector::Selector;
 use super::settings::{Folder, GuardSettings, Settings};
-use super::{
-    Hold, Layer, LedgerPolicy, Mandate, MassGuard, Policy, Rule, RuleLayer, Source, Sourced,
-};
+use super::{Hold, Layer, LedgerPolicy, Mandate, MassGuard, Policy, Rule, RuleLayer, Source, Sourced};
 use crate::error::chain;
 use crate::escape::shown;
 use crate::period::{Length, Period};
@@ -244,9 +242,10 @@ impl<'a> Draft<'a> {
     /// Whether a user's recipient that does not fit is left out instead of stopping everything.
     fn is_managed_for_recipients(&self) -> bool {
         self.is_managed
-            || self.layers.iter().any(|(layer, _)| {
-                layer.source.layer == Layer::Managed && layer.settings.recipients.is_some()
-            })
+            || self
+                .layers
+                .iter()
+                .any(|(layer, _)| layer.source.layer == Layer::Managed && layer.settings.recipients.is_some())
     }
 
     /// Whoever wants sessions sealed must have somebody to seal to.
@@ -410,7 +409,8 @@ impl<'a> Draft<'a> {
         }
         let layers_of = |wanted: &[Layer]| -> Vec<RuleLayer> {
             let compiled = self.layers.iter().map(|(_, compiled)| &compiled.rules);
-            let own = compiled.filter(|layer| wanted.contains(&layer.source.layer) && !layer.rules.is_empty());
+            let own =
+                compiled.filter(|layer| wanted.contains(&layer.source.layer) && !layer.rules.is_empty());
             let built_in = default.iter().filter(|_| wanted.contains(&Layer::BuiltIn));
             built_in.chain(own).cloned().collect()
         };

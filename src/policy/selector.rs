@@ -82,9 +82,7 @@ impl ProjectGlob {
             (Some(a), Some(b)) => {
                 let common = a.min(b);
                 // `/work/a/**` matches `/work/a` too, so the slash before the first star does not divide.
-                let cut = |glob: &Self| {
-                    glob.whole.as_bytes().get(..common).unwrap_or_default().to_vec()
-                };
+                let cut = |glob: &Self| glob.whole.as_bytes().get(..common).unwrap_or_default().to_vec();
                 let trim = |mut bytes: Vec<u8>| {
                     if bytes.last() == Some(&b'/') {
                         bytes.pop();

@@ -100,7 +100,12 @@ pub struct RuleSettings {
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a hold, which is an object")]
 pub struct HoldSettings {
     /// A remark.
-    #[serde(rename = "$comment", default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    #[serde(
+        rename = "$comment",
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "given"
+    )]
     pub comment: Option<String>,
     /// Its name.
     pub name: String,

@@ -114,7 +114,9 @@ pub fn values(policy: &Policy) -> Vec<Row> {
     for recipient in &policy.recipients {
         rows.push(plain("recipients", json!(recipient.value), &recipient.source));
     }
-    for (key, folders) in [("stores.extra", &policy.extra_stores), ("stores.exclude", &policy.excluded_stores)] {
+    for (key, folders) in
+        [("stores.extra", &policy.extra_stores), ("stores.exclude", &policy.excluded_stores)]
+    {
         for folder in folders {
             rows.push(plain(key, json!(crate::escape::text(&folder.value)), &folder.source));
         }

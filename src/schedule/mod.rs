@@ -152,9 +152,6 @@ pub enum ScheduleError {
         /// What is wrong with it.
         why: splice::SpliceError,
     },
-    /// The hook is only printed unless it is asked to be written.
-    #[error("a change of the client's settings needs --write")]
-    NeedsWrite,
     /// A backend that this scope or platform does not have.
     #[error("{backend} has no {} schedule here", scope_word(*.scope))]
     Unsupported {
@@ -198,9 +195,6 @@ impl ScheduleError {
             Self::HooksOff { .. } => "choose another --backend: a timer does not depend on the client",
             Self::Settings { .. } => {
                 "repair the file, or add what 'ccretain schedule print --backend claude-hook' shows by hand"
-            }
-            Self::NeedsWrite => {
-                "add --write, or merge what 'ccretain schedule print --backend claude-hook' shows by hand"
             }
             Self::Unsupported { backend: Backend::ClaudeHook, .. } => {
                 "a hook belongs to one user: leave --system away"

@@ -173,11 +173,8 @@ impl ClientSettings {
         let (days, path, _) = sweeps
             .filter_map(|(sweep, project)| match sweep {
                 Sweep::Runs { days, path } => {
-                    let (days, path) = if is_desktop {
-                        self.desktop_period(days, path, project)?
-                    } else {
-                        (days, path)
-                    };
+                    let (days, path) =
+                        if is_desktop { self.desktop_period(days, path, project)? } else { (days, path) };
                     Some((days, path, ()))
                 }
                 Sweep::Paused { .. } => None,
@@ -290,8 +287,9 @@ pub fn emit<'a>(periods: impl Iterator<Item = &'a Period>) -> serde_json::Value 
         .map(|period| match period.length() {
             Length::Immediately => 1,
             Length::Never => NEVER,
-            Length::Span(span) => span.num_seconds().div_euclid(86_400)
-                + i64::from(span.num_seconds().rem_euclid(86_400) > 0),
+            Length::Span(span) => {
+                span.num_seconds().div_euclid(86_400) + i64::from(span.num_seconds().rem_euclid(86_400) > 0)
+            }
         })
         .max()
         .unwrap_or(NEVER)

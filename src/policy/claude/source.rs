@@ -228,7 +228,8 @@ pub(super) fn managed(places: &ClientPlaces) -> Vec<SettingsFile> {
             return vec![file];
         }
     }
-    let mut files = vec![SettingsFile::read(SourceKind::Managed, &places.managed_dir.join("managed-settings.json"))];
+    let mut files =
+        vec![SettingsFile::read(SourceKind::Managed, &places.managed_dir.join("managed-settings.json"))];
     let drop_ins = places.managed_dir.join("managed-settings.d");
     match fs_err::read_dir(&drop_ins) {
         Ok(entries) => {

@@ -72,7 +72,8 @@ fn every_row_of_the_clients_own_behaviour() {
 #[test]
 fn a_project_overrides_its_user_and_only_managed_settings_override_it() {
     let (one, many) = ("{\"cleanupPeriodDays\": 1}", "{\"cleanupPeriodDays\": 99999}");
-    let home = Home::new(&[(USER, many), ("p/.claude/settings.json", one), ("q/.claude/settings.local.json", "{")]);
+    let home =
+        Home::new(&[(USER, many), ("p/.claude/settings.json", one), ("q/.claude/settings.local.json", "{")]);
     let client = home.read(&["p", "q"]);
     assert_eq!(days(&client.sweep(None)), Some(99_999));
     assert_eq!(days(&client.sweep(Some(&home.at("p")))), Some(1));
@@ -101,9 +102,11 @@ fn broken_managed_settings_pause_and_a_server_beats_a_file() {
     .read(&[]);
     assert_eq!(days(&client.sweep(None)), Some(9));
     let list = "<?xml version=\"1.0\"?><plist version=\"1.0\"><dict><key>cleanupPeriodDays</key><integer>4</integer></dict></plist>";
-    let client =
-        Home::new(&[("prefs/ann/com.anthropic.claudecode.plist", list), (MANAGED, "{\"cleanupPeriodDays\": 3}")])
-            .read(&[]);
+    let client = Home::new(&[
+        ("prefs/ann/com.anthropic.claudecode.plist", list),
+        (MANAGED, "{\"cleanupPeriodDays\": 3}"),
+    ])
+    .read(&[]);
     assert_eq!(days(&client.sweep(None)), Some(4));
 }
 
@@ -123,7 +126,10 @@ fn the_desktop_is_exempt_unless_managed_or_limited() {
 #[test]
 fn the_longest_of_several_config_folders_counts_and_no_secret_is_kept() {
     let home = Home::new(&[
-        (USER, "{\"cleanupPeriodDays\": 5, \"env\": {\"CLAUDE_CODE_TMPDIR\": \"/t\", \"TOKEN\": \"s3cret\"}}"),
+        (
+            USER,
+            "{\"cleanupPeriodDays\": 5, \"env\": {\"CLAUDE_CODE_TMPDIR\": \"/t\", \"TOKEN\": \"s3cret\"}}",
+        ),
         ("other/settings.json", "{\"cleanupPeriodDays\": 7}"),
     ]);
     let client = home.read(&[]);

@@ -1,0 +1,93 @@
+//! The first half of every verb: policy, state, stores, inventory. Nothing is changed.
+
+use std::path::PathBuf;
+
+use super::{Context, Exit, Failure};
+use crate::catalogue::Root;
+use crate::inventory::liveness::System;
+use crate::inventory::{self, Inventory};
+use crate::locate::{self, FoundBy, Located, Refused, Request, Store};
+use crate::policy::{self, Policy, claude, load::Places};
+use crate::report::root_word;
+use crate::state::StateFile;
+
+/// What a verb knows before it looks into the stores.
+#[derive(Debug)]
+pub struct Ground {
+    /// The policy in force.
+    pub policy: Policy,
+    /// What earlier runs remembered.
+    pub state: StateFile,
+    /// The client's own settings.
+    pub client: claude::ClientSettings,
+    /// The stores.
+    pub stores: Vec<Store>,
+    /// What was refused as a store.
+    pub refused: Vec<Refused>,
+}
+
+/// Reads policy and state and finds the stores.
+///
+/// # Errors
+/// An invalid policy is exit 2; state that cannot be read is exit 4. Nothing was touched.
+pub fn ground(ctx: &Context) -> Result<Ground, Failure> {
+    let env = &ctx.env;
+    let named = ctx.global.policy.as_ref().map(|path| env.absolute(path));
+    let policy = policy::of(env, &Places::new(env), named.as_deref())
+        .map_err(|error| Failure::because(Exit::Usage, &error))?;
+    let state = StateFile::load(&env.state_dir()).map_err(|error| Failure::because(Exit::Refused, &error))?;
+    let client = claude::read(&claude::ClientPlaces::new(env), &[]);
+    let request = Request {
+        only: ctx.global.stores.iter().map(|path| env.absolute(path)).collect(),
+        extra: policy.extra_stores.iter().map(|extra| env.absolute(&extra.value)).collect(),
+        exclude: policy.excluded_stores.iter().map(|excluded| env.absolute(&excluded.value)).collect(),
+        remembered: state
+            .state
+            .roots
+            .iter()
+            .filter_map(|root| Some((root.path.clone(), root_of_word(&root.kind)?)))
+            .collect(),
+        settings: named_in_settings(ctx, &client),
+    };
+    let Located { stores, refused } = locate::locate(env, &request);
+    Ok(Ground { policy, state, client, stores, refused })
+}
+
+/// Folders that the `env` of the client's own settings names.
+fn named_in_settings(ctx: &Context, client: &claude::ClientSettings) -> Vec<(PathBuf, Root)> {
+    [("CLAUDE_CONFIG_DIR", Root::Config), ("CLAUDE_CODE_TMPDIR", Root::Temp)]
+        .into_iter()
+        .flat_map(|(name, root)| {
+            let values: Vec<PathBuf> =
+                client.variable(name).map(|(value, _)| ctx.env.absolute(value.as_ref())).collect();
+            values.into_iter().map(move |path| (path, root))
+        })
+        .collect()
+}
+
+fn root_of_word(word: &str) -> Option<Root> {
+    [Root::Config, Root::Home, Root::Cache, Root::Temp, Root::Desktop, Root::HeapDumps]
+        .into_iter()
+        .find(|root| root_word(*root) == word)
+}
+
+impl Ground {
+    /// Looks into the stores.
+    #[must_use]
+    pub fn inventory(&self, ctx: &Context) -> Inventory {
+        // A config folder that could not be looked into may hold the transcript of any session.
+        let all_reached = !self.refused.iter().any(|refused| refused.kind == Root::Config);
+        inventory::take(self.stores.clone(), all_reached, ctx.env.now, &System)
+    }
+
+    /// Remembers the roots of this run for later ones, which may not see the same variables.
+    pub fn remember_roots(&mut self, ctx: &Context) {
+        for store in &self.stores {
+            let derived =
+                matches!(store.kind, Root::Home | Root::HeapDumps) || store.found_by == FoundBy::Desktop;
+            if !derived {
+                self.state.state.saw_root(&store.root, root_word(store.kind), ctx.env.now);
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Reports for people: aligned tables, totals, restrained colour.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use chrono::{DateTime, Utc};
+use comfy_table::{CellAlignment, Table, presets};
+use indicatif::BinaryBytes;
+
+use super::Run;
+use super::tally::{Fate, Tally};
+use crate::escape::text;
+use crate::inventory::Belongs;
+use crate::plan::{Decision, Keep};
+
+/// A count with its noun.
+#[must_use]
+pub fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(count))
+}
+
+/// A number with thin groups of three digits: `12,345`.
+#[must_use]
+pub fn grouped(number: u64) -> String {
+    indicatif::HumanCount(number).to_string()
+}
+
+/// Bytes as people read them: `1.2 MiB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    if bytes < 1024 { format!("{bytes} B") } else { BinaryBytes(bytes).to_string() }
+}
+
+/// A day as people read it, in UTC.
+#[must_use]
+pub fn day(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d").to_string()
+}
+
+/// A table without lines, its numbers to the right.
+#[must_use]
+pub fn table(header: &[&str], numbers: &[usize]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(header.iter().map(|cell| cell.to_uppercase()));
+    for at in numbers {
+        if let Some(column) = table.column_mut(*at) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+/// The lines of a table, without the blanks at their ends.
+#[must_use]
+pub fn lines(table: &Table) -> String {
+    table.lines().fold(String::new(), |mut text, line| {
+        let _ = writeln!(text, "{}", line.trim_end());
+        text
+    })
+}
+
+#[derive(Default)]
+struct Group {
+    sessions: u64,
+    files: u64,
+    lines: u64,
+    bytes: u64,
+    oldest: Option<DateTime<Utc>>,
+    rules: Vec<String>,
+}
+
+impl Run<'_> {
+    /// The report of `enforce` for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let tally = self.tally();
+        let mut text = String::new();
+        for refusal in self.refusals {
+            let _ = writeln!(text, "refused: {refusal}");
+        }
+        let groups = self.groups();
+        if groups.is_empty() {
+            let _ = writeln!(
+                text,
+                "{}",
+                if self.outcomes.is_some() { "nothing to do" } else { "nothing is due" }
+            );
+        } else {
+            let mut table = table(
+                &["store", "project", "sessions", "files", "lines", "size", "oldest", "rule"],
+                &[2, 3, 4, 5],
+            );
+            for ((store, project), group) in &groups {
+                table.add_row([
+                    store.clone(),
+                    project.clone().unwrap_or_else(|| "-".to_owned()),
+                    number(group.sessions),
+                    number(group.files),
+                    number(group.lines),
+                    size(group.bytes),
+                    group.oldest.map_or_else(|| "-".to_owned(), day),
+                    group.rules.join(", "),
+                ]);
+            }
+            text.push_str(&lines(&table));
+            text.push('\n');
+        }
+        text.push_str(&self.totals(&tally));
+        text
+    }
+
+    /// What goes, by store and project.
+    fn groups(&self) -> BTreeMap<(String, Option<String>), Group> {
+        let mut groups: BTreeMap<(String, Option<String>), Group> = BTreeMap::new();
+        for (at, artifact) in self.inventory.artifacts.iter().enumerate() {
+            let Some(Fate::Deleted | Fate::Sealed | Fate::Pruned) = self.fate(at) else { continue };
+            let session = self.inventory.session_of(artifact);
+            let project = session.map_or(artifact.project.as_deref(), |session| session.project.as_deref());
+            let store = &self.inventory.store(self.inventory.store_of(artifact)).store.root;
+            let group = groups.entry((text(store), project.map(|project| text(project)))).or_default();
+            let decision = self.plan.decisions[at];
+            let (lines, bytes) = match decision {
+                Decision::Prune(_) => self.pruned(at),
+                _ => (0, artifact.stamp.size),
+            };
+            group.files += 1;
+            group.lines += lines;
+            group.bytes += bytes;
+            let (date, is_first) = match artifact.belongs {
+                Belongs::Session(index) => (
+                    self.plan.sessions[index.at()].date,
+                    self.inventory.session(index).artifacts.first().is_some_and(|first| first.at() == at)
+                        && self.plan.sessions[index.at()].decision.due().is_some(),
+                ),
+                Belongs::Loose => (artifact.stamp.modified.date(), false),
+            };
+            group.sessions += u64::from(is_first);
+            group.oldest = [group.oldest, date].into_iter().flatten().min();
+            if let Some(due) = decision.due() {
+                let rule = self.policy.rule_name(due.rule());
+                if !group.rules.contains(&rule) {
+                    group.rules.push(rule);
+                }
+            }
+        }
+        groups
+    }
+
+    fn totals(&self, tally: &Tally) -> String {
+        let mut text = String::new();
+        let would = if self.outcomes.is_some() { "" } else { "would be " };
+        let done = [
+            (tally.sessions_deleted, tally.deleted, "deleted"),
+            (tally.sessions_sealed, tally.sealed, "sealed"),
+        ];
+        for (sessions, files, word) in done.into_iter().filter(|(_, files, _)| *files > 0) {
+            let _ =
+                writeln!(text, "{would}{word}: {}, {}", counted(sessions, "session"), counted(files, "file"));
+        }
+        if tally.pruned_lines > 0 {
+            let (lines, files) = (counted(tally.pruned_lines, "line"), counted(tally.pruned, "file"));
+            let _ = writeln!(text, "{would}pruned: {lines} of {files}");
+        }
+        if tally.bytes_freed > 0 {
+            let _ = writeln!(text, "{would}freed: {}", size(tally.bytes_freed));
+        }
+        let mut kept =
+            format!("kept: {}, {}", counted(tally.sessions_kept, "session"), counted(tally.kept, "file"));
+        for (count, word) in [
+            (tally.held, "held"),
+            (tally.live, "live"),
+            (tally.desktop, "written by the desktop application"),
+        ] {
+            if count > 0 {
+                let _ = write!(kept, ", {count} {word}");
+            }
+        }
+        let _ = writeln!(text, "{kept}");
+        let asides = [
+            (tally.partly_deleted, "session", "went but for what the catalogue does not know in its folder"),
+            (tally.skipped, "file", "left alone: changed, gone or opened since the plan was made"),
+            (tally.data_remains, "file", "gone by this name; the data remain under another (hard link)"),
+            (tally.undated_lines, "line", "without a date, which stay"),
+            (tally.dates_differ, "session", "of which records and file times differ by more than a day"),
+        ];
+        for (count, noun, what) in asides {
+            if count > 0 {
+                let _ = writeln!(text, "{} {what}", counted(count, noun));
+            }
+        }
+        if tally.unrecognised > 0 {
+            let (files, bytes) = (counted(tally.unrecognised, "file"), size(tally.unrecognised_bytes));
+            let _ = writeln!(text, "unrecognised, never touched: {files}, {bytes} (-v lists them)");
+        }
+        text.push_str(&self.next());
+        text
+    }
+
+    /// What falls due next.
+    fn next(&self) -> String {
+        let next = self.plan.sessions.iter().filter_map(|verdict| match verdict.decision {
+            Decision::Keep(Keep::NotDue(due, _)) => Some(due),
+            _ => None,
+        });
+        next.min().map_or_else(String::new, |due| {
+            let count = self.plan.sessions.iter().filter(|verdict| {
+                matches!(verdict.decision, Decision::Keep(Keep::NotDue(at, _)) if at.date_naive() == due.date_naive())
+            });
+            format!("next due: {} ({})\n", day(due), counted(count.count() as u64, "session"))
+        })
+    }
+
+    /// Everything that stays, each with its reason, for `-v`.
+    #[must_use]
+    pub fn kept(&self) -> String {
+        let mut table = table(&["kept because", "path"], &[]);
+        let mut rows: Vec<(&str, String)> = Vec::new();
+        for (at, artifact) in self.inventory.artifacts.iter().enumerate() {
+            if let (Some(Fate::Kept), Decision::Keep(keep)) = (self.fate(at), self.plan.decisions[at]) {
+                rows.push((keep.reason(), text(&self.inventory.full_path(artifact))));
+            }
+        }
+        rows.sort();
+        for (reason, path) in rows {
+            table.add_row([reason.to_owned(), path]);
+        }
+        lines(&table)
+    }
+}
+
+fn number(count: u64) -> String {
+    if count == 0 { "-".to_owned() } else { grouped(count) }
+}

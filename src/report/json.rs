@@ -1,0 +1,207 @@
+//! Reports as JSON: the shapes other programs rely on.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+
+use super::tally::{Fate, Tally};
+use super::{Run, root_word};
+use crate::enforce::{Effect, Outcome};
+use crate::escape::text;
+use crate::inventory::{Belongs, StoreIndex};
+use crate::plan::{Decision, Keep};
+use crate::policy::Mode;
+
+/// A moment as reports write it: RFC 3339, UTC, whole seconds.
+#[must_use]
+pub fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// The report of `enforce` (`ccretain.enforce/1`).
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Enforce {
+    schema: &'static str,
+    run: String,
+    now: String,
+    dry_run: bool,
+    mode: Mode,
+    policy: Policy,
+    stores: Vec<Store>,
+    summary: Tally,
+    items: Vec<Item>,
+    refusals: Vec<String>,
+    errors: Vec<Error>,
+}
+
+/// Which policy decided.
+#[derive(Debug, Serialize)]
+pub struct Policy {
+    sha256: String,
+    layers: Vec<crate::policy::Source>,
+}
+
+/// A store and how much lies in it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Store {
+    root: String,
+    owner: String,
+    kind: &'static str,
+    found_by: crate::locate::FoundBy,
+    sessions: usize,
+    artifacts: usize,
+    bytes: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    links: Vec<String>,
+}
+
+/// One artifact and what became of it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Item {
+    store: usize,
+    path: String,
+    kind: Option<&'static str>,
+    session: Option<String>,
+    project: Option<String>,
+    last_activity: Option<String>,
+    bytes: u64,
+    decision: &'static str,
+    rule: Option<String>,
+    layer: Option<String>,
+    due: Option<String>,
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'static str>,
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines: Option<u64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    data_remains: bool,
+}
+
+/// Something that went wrong.
+#[derive(Debug, Serialize)]
+pub struct Error {
+    path: String,
+    error: String,
+}
+
+impl Run<'_> {
+    /// The whole report; kept items are listed only when asked for.
+    #[must_use]
+    pub fn json(&self, with_kept: bool) -> Enforce {
+        Enforce {
+            schema: "ccretain.enforce/1",
+            run: self.id.to_owned(),
+            now: time(self.plan.now),
+            dry_run: self.outcomes.is_none(),
+            mode: self.policy.mode(),
+            policy: Policy { sha256: self.policy.digest.clone(), layers: self.policy.sources.clone() },
+            stores: self.json_stores(),
+            summary: self.tally(),
+            items: self.items(with_kept),
+            refusals: self.refusals.to_vec(),
+            errors: self.errors().into_iter().map(|(path, error)| Error { path, error }).collect(),
+        }
+    }
+
+    /// The stores with what lies in them.
+    #[must_use]
+    pub fn json_stores(&self) -> Vec<Store> {
+        let inventory = self.inventory;
+        let mut stores: Vec<Store> = inventory
+            .stores
+            .iter()
+            .map(|view| Store {
+                root: text(&view.store.root),
+                owner: view.store.owner_name.clone(),
+                kind: root_word(view.store.kind),
+                found_by: view.store.found_by,
+                sessions: 0,
+                artifacts: 0,
+                bytes: 0,
+                links: Vec::new(),
+            })
+            .collect();
+        for artifact in &inventory.artifacts {
+            let store = &mut stores[inventory.store_of(artifact).at()];
+            store.artifacts += 1;
+            store.bytes += artifact.stamp.size;
+        }
+        for session in &inventory.sessions {
+            stores[session.store.at()].sessions += 1;
+        }
+        for folder in
+            inventory.folders.iter().filter(|folder| folder.parent.is_some() && folder.anchor.is_some())
+        {
+            stores[folder.store.at()].links.push(text(&*folder.name));
+        }
+        stores
+    }
+
+    fn items(&self, with_kept: bool) -> Vec<Item> {
+        let mut listed: Vec<usize> = (0..self.inventory.artifacts.len())
+            .filter(|at| {
+                let planned = self.plan.decisions[*at].due().is_some();
+                self.fate(*at).is_some_and(|fate| with_kept || planned || fate != Fate::Kept)
+            })
+            .collect();
+        let key = |at: usize| {
+            let artifact = &self.inventory.artifacts[at];
+            (self.inventory.store_of(artifact), self.inventory.path(artifact))
+        };
+        listed.sort_by_cached_key(|at| key(*at));
+        listed.into_iter().map(|at| self.item(at)).collect()
+    }
+
+    fn item(&self, at: usize) -> Item {
+        let artifact = &self.inventory.artifacts[at];
+        let decision = self.plan.decisions[at];
+        let session = match artifact.belongs {
+            Belongs::Session(index) => Some(index),
+            Belongs::Loose => None,
+        };
+        let (rule, due) = match decision {
+            Decision::Keep(Keep::NotDue(due, rule)) => (Some(rule), Some(due)),
+            decision => (decision.due().map(|due| due.rule()), decision.due().map(|due| due.since())),
+        };
+        let layer =
+            rule.and_then(|rule| self.policy.rule(rule)).map(|(layer, _)| layer.source.layer.to_string());
+        let outcome = self.outcomes.and_then(|outcomes| outcomes.of_artifacts[at].as_ref());
+        let activity = match session {
+            Some(index) => self.plan.sessions[index.at()].date,
+            None => artifact.stamp.modified.date(),
+        };
+        let project = match session {
+            Some(index) => self.inventory.session(index).project.as_deref(),
+            None => artifact.project.as_deref(),
+        };
+        let StoreIndex(store) = self.inventory.store_of(artifact);
+        Item {
+            store: store as usize,
+            path: text(&self.inventory.path(artifact)),
+            kind: artifact.kind.map(crate::catalogue::Kind::name),
+            session: session.map(|index| self.inventory.session(index).id.to_string()),
+            project: project.map(|project| text(project)),
+            last_activity: activity.map(time),
+            bytes: artifact.stamp.size,
+            decision: decision.word(),
+            rule: rule.map(|rule| self.policy.rule_name(rule)),
+            layer,
+            due: due.map(time),
+            reason: match decision {
+                Decision::Keep(keep) => Some(keep.reason()),
+                _ => None,
+            },
+            outcome: self.outcomes.map(|_| outcome.map_or("kept", Outcome::word)),
+            error: match outcome {
+                Some(Outcome::Failed(error)) => Some(error.clone()),
+                _ => None,
+            },
+            lines: matches!(decision, Decision::Prune(_)).then(|| self.pruned(at).0),
+            data_remains: matches!(outcome, Some(Outcome::Done(Effect::DataRemains))),
+        }
+    }
+}

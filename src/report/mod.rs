@@ -1,0 +1,76 @@
+//! Printings of plans, outcomes and findings: numbers first, then JSON, then words for people.
+
+pub mod human;
+pub mod json;
+pub mod tally;
+
+use crate::catalogue::Root;
+use crate::enforce::Outcomes;
+use crate::inventory::{Inventory, Problem};
+use crate::locate::Refused;
+use crate::plan::Plan;
+use crate::policy::Policy;
+
+/// Everything a report of a run is made from.
+#[derive(Debug)]
+pub struct Run<'a> {
+    /// The id of the run.
+    pub id: &'a str,
+    /// What was found.
+    pub inventory: &'a Inventory,
+    /// What was decided.
+    pub plan: &'a Plan,
+    /// By which policy.
+    pub policy: &'a Policy,
+    /// What did happen; `None` for a dry run.
+    pub outcomes: Option<&'a Outcomes>,
+    /// Roots that were not taken.
+    pub refused: &'a [Refused],
+    /// What a guard refused, in words.
+    pub refusals: &'a [String],
+}
+
+/// The word for a tree of the catalogue in reports.
+#[must_use]
+pub fn root_word(root: Root) -> &'static str {
+    match root {
+        Root::Config => "config",
+        Root::Home => "home",
+        Root::Cache => "cache",
+        Root::Temp => "temp",
+        Root::Desktop => "desktop",
+        Root::HeapDumps => "heap-dumps",
+    }
+}
+
+impl Run<'_> {
+    /// What could not be read or done, each with its path: what makes the exit code 1.
+    #[must_use]
+    pub fn errors(&self) -> Vec<(String, String)> {
+        use crate::enforce::{Outcome, Stop};
+        use crate::escape::text;
+        let mut errors: Vec<(String, String)> = Vec::new();
+        for Problem { path, doing, error, .. } in &self.inventory.problems {
+            errors.push((text(path), format!("cannot {doing} it: {error}")));
+        }
+        for refused in self.refused {
+            errors.push((text(&refused.path), format!("refused as a store: {}", refused.why)));
+        }
+        let Some(outcomes) = self.outcomes else { return errors };
+        for (artifact, outcome) in self.inventory.artifacts.iter().zip(&outcomes.of_artifacts) {
+            if let Some(Outcome::Failed(error)) = outcome {
+                errors.push((text(&self.inventory.full_path(artifact)), error.clone()));
+            }
+        }
+        for (path, error) in &outcomes.problems {
+            errors.push((text(path), format!("cannot remove the empty folder: {error}")));
+        }
+        if let Some(Stop::Ledger(error)) = &outcomes.stopped {
+            errors.push((
+                String::new(),
+                format!("the ledger cannot be written, the rest was left alone: {error}"),
+            ));
+        }
+        errors
+    }
+}
