@@ -11,8 +11,8 @@ use crate::guard::{self, ClockSight};
 use crate::ledger::{self, Clock, Ledger, Place, RunId};
 use crate::period::Period;
 use crate::schedule::{
-    At, Backend, Every, Installed, Job, LogFormat, NAME, Places, Program, Report, ScheduleError,
-    Scheduler, Scope, SystemHost, document, printed, render,
+    At, Backend, Every, Installed, Job, LogFormat, NAME, Places, Program, Report, ScheduleError, Scheduler,
+    Scope, SystemHost, document, printed, render,
 };
 use crate::state::{LastRun, StateFile};
 
@@ -148,7 +148,8 @@ fn install(args: &JobArgs, with: Scheduler<'_>, ctx: &Context) -> Result<Exit, F
     };
     let job = job(args, backend, with, ctx)?;
     if backend == Backend::ClaudeHook && !args.place.write {
-        ctx.console.notice("Nothing is changed: with --write this is merged into the settings of Claude Code.");
+        ctx.console
+            .notice("Nothing is changed: with --write this is merged into the settings of Claude Code.");
         return print(backend, &job, ctx);
     }
     render(backend, &job).map_err(failure)?;
@@ -189,12 +190,8 @@ fn look(ctx: &Context) -> Result<usize, Failure> {
         Failure::because(exit, &error)
     })?;
     let seen = ledger::last_time(&place.dir).map_err(|error| Failure::because(Exit::Refused, &error))?;
-    let sight = ClockSight {
-        now: ctx.env.now,
-        built: ctx.env.built,
-        ledger: seen,
-        stores: inventory.newest_date,
-    };
+    let sight =
+        ClockSight { now: ctx.env.now, built: ctx.env.built, ledger: seen, stores: inventory.newest_date };
     let (_, doubt) = guard::clock(&sight, ground.state.state.clock.as_ref());
     ground.state.state.clock = doubt;
     ground.remember_roots(ctx);
@@ -244,8 +241,8 @@ fn remove(args: &WhereArgs, with: Scheduler<'_>, ctx: &Context) -> Result<Exit, 
 }
 
 fn status(with: Scheduler<'_>, ctx: &Context) -> Result<Exit, Failure> {
-    let state = StateFile::load(&ctx.env.state_dir())
-        .map_err(|error| Failure::because(Exit::Failed, &error))?;
+    let state =
+        StateFile::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Failed, &error))?;
     let last = state.state.last_run;
     let version = concat!("ccretain ", env!("CARGO_PKG_VERSION"));
     let installed =
@@ -368,7 +365,9 @@ fn host(ctx: &Context) -> SystemHost {
     // After su or in a cron job the variable is missing although the user's manager runs.
     let runtime = PathBuf::from(format!("/run/user/{}", ctx.env.user.uid));
     let missing = ctx.env.variable("XDG_RUNTIME_DIR").is_none() && runtime.is_dir();
-    SystemHost { variables: missing.then(|| ("XDG_RUNTIME_DIR".into(), runtime.into())).into_iter().collect() }
+    SystemHost {
+        variables: missing.then(|| ("XDG_RUNTIME_DIR".into(), runtime.into())).into_iter().collect(),
+    }
 }
 
 fn places(ctx: &Context) -> Places {
