@@ -365,6 +365,51 @@ fn a_real_cron_fires_the_line_within_two_minutes() {
     eprintln!("cron fired {late} after the promised time");
 }
 
+/// The program itself, under the rules of the unit, on a store with one expired session in it.
+fn the_sandbox_lets_it_do_its_job(with: &Scheduler<'_>, scratch: &Path, runtime: &Path) {
+    let home = scratch.join("owner");
+    let project = home.join(".claude/projects/-work");
+    fs::create_dir_all(&project).unwrap();
+    let id = "0b5f1c1e-3f43-4d3e-9c58-6f2a51f0a001";
+    let transcript = project.join(format!("{id}.jsonl"));
+    let record = format!(
+        "{{\"type\":\"user\",\"sessionId\":\"{id}\",\"cwd\":\"/work\",\"uuid\":\"{id}\",\"timestamp\":\"2020-01-01T00:00:00.000Z\"}}\n"
+    );
+    fs::write(&transcript, record).unwrap();
+    // A second one of today, so that the clock is believed.
+    let today = transcript.with_file_name("0b5f1c1e-3f43-4d3e-9c58-6f2a51f0a002.jsonl");
+    let now = Utc::now().format("%Y-%m-%dT%H:%M:%S.000Z").to_string();
+    let record = fs::read_to_string(&transcript).unwrap();
+    fs::write(&today, record.replace("a001", "a002").replace("2020-01-01T00:00:00.000Z", &now)).unwrap();
+    let old = Command::new("touch").args(["-d", "2020-01-01"]).arg(&transcript).status().unwrap();
+    assert!(old.success());
+
+    let variable = |name: &str, path: &Path| (name.to_owned(), path.to_str().unwrap().to_owned());
+    let job = Job {
+        environment: vec![
+            variable("HOME", &home),
+            variable("CCRETAIN_STATE_DIR", &home.join("state")),
+            variable("CCRETAIN_CONFIG_DIR", &home.join("config")),
+        ],
+        ..Job::new(env!("CARGO_BIN_EXE_ccretain"), Scope::User)
+    };
+    with.install(Backend::Systemd, &job).unwrap();
+    let systemctl = |arguments: &[&str]| {
+        let output = Command::new("systemctl")
+            .arg("--user")
+            .args(arguments)
+            .env("XDG_RUNTIME_DIR", runtime)
+            .output()
+            .unwrap();
+        said(&output)
+    };
+    let started = systemctl(&["start", "ccretain.service"]);
+    let shown = systemctl(&["show", "ccretain.service", "--property=Result,ExecMainStatus,NoNewPrivileges"]);
+    assert!(shown.contains("Result=success") && shown.contains("ExecMainStatus=0"), "{started}{shown}");
+    assert!(shown.contains("NoNewPrivileges=yes"), "{shown}");
+    assert!(!transcript.exists() && today.exists(), "{started}{shown}");
+}
+
 #[test]
 fn a_real_systemd_user_manager_fires_the_timer() {
     let Some(scratch) = within_namespaces("schedule::a_real_systemd_user_manager_fires_the_timer") else {
@@ -426,6 +471,7 @@ fn a_real_systemd_user_manager_fires_the_timer() {
     assert!(away <= chrono::TimeDelta::seconds(61), "{away}");
     assert_eq!(wait_for(&scratch.join("mark"), Duration::from_secs(130)), expected(&job));
     eprintln!("systemd fired {} after the promised time", Utc::now() - promised);
+    the_sandbox_lets_it_do_its_job(&with, &scratch, &runtime);
     with.remove(Backend::Systemd).unwrap();
     assert_eq!(tree(&home), before);
     assert!(with.status(&Local::now(), "", None).unwrap().is_empty());
