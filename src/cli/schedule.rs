@@ -166,7 +166,11 @@ fn install(args: &JobArgs, with: Scheduler<'_>, ctx: &Context) -> Result<Exit, F
         return Ok(Exit::Done);
     }
     let did = if report.changed { "installed" } else { "already installed" };
-    let mut text = format!("{did}: {backend}, {} at {}\n", job.every, job.at);
+    let when = match backend {
+        Backend::ClaudeHook => "when a session ends".to_owned(),
+        _ => format!("{} at {}", job.every, job.at),
+    };
+    let mut text = format!("{did}: {backend}, {when}\n");
     for place in &report.places {
         text.push_str(&format!("  {place}\n"));
     }
@@ -395,14 +399,18 @@ fn job(args: &JobArgs, backend: Backend, with: Scheduler<'_>, ctx: &Context) -> 
         }),
         metrics: args.metrics.as_ref().map(|metrics| env.absolute(metrics)),
         max_runtime: args.max_runtime.as_ref().map(ToString::to_string),
-        environment: environment(with, ctx)?,
+        environment: environment(backend, with, ctx)?,
         log: (backend == Backend::Launchd).then(|| with.places.launchd_log(with.scope)),
         ..Job::new(program(ctx)?, with.scope)
     })
 }
 
 /// Variables that a run needs to find the same policy, state and stores as this one.
-fn environment(with: Scheduler<'_>, ctx: &Context) -> Result<Vec<(String, String)>, Failure> {
+fn environment(
+    backend: Backend,
+    with: Scheduler<'_>,
+    ctx: &Context,
+) -> Result<Vec<(String, String)>, Failure> {
     let env = &ctx.env;
     let text = |path: PathBuf| {
         path.into_os_string().into_string().map_err(|path| {
@@ -411,8 +419,10 @@ fn environment(with: Scheduler<'_>, ctx: &Context) -> Result<Vec<(String, String
         })
     };
     let mut variables = Vec::new();
-    // A scheduler takes the home of the account; where HOME says otherwise, HOME is meant.
-    if with.scope == Scope::User && account_home(with, ctx).is_some_and(|home| home != env.user.home) {
+    // A scheduler takes the home of the account; where HOME says otherwise, HOME is meant. A hook
+    // has the client's own.
+    let foreign = with.scope == Scope::User && backend != Backend::ClaudeHook;
+    if foreign && account_home(with, ctx).is_some_and(|home| home != env.user.home) {
         variables.push(("HOME".to_owned(), text(env.user.home.clone())?));
     }
     let own = ["CCRETAIN_CONFIG_DIR", "CCRETAIN_STATE_DIR"].as_slice();

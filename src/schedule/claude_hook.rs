@@ -100,6 +100,10 @@ pub(super) fn install(with: &Scheduler<'_>, job: &Job) -> Result<Report, Schedul
             inserted: Some(insertion.text.clone()),
         },
     )?;
+    // The client writes this file, too; what it wrote in between must not be lost.
+    if settings(with)?.1 != old {
+        return Err(bad(splice::SpliceError::Changed));
+    }
     let written = super::files::make_dirs(with.host, &folder)
         .and_then(|()| with.host.write(&path, insertion.apply(&clean).as_bytes(), 0o600).at("write", &path));
     if installed.is_none() && written.is_err() {

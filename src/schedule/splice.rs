@@ -24,6 +24,9 @@ pub enum SpliceError {
     /// A key that is there twice: readers disagree on which one counts.
     #[error("the key '{0}' is in it twice")]
     Twice(&'static str),
+    /// Somebody else wrote it at the same moment.
+    #[error("it was changed meanwhile: try again")]
+    Changed,
 }
 
 /// Text to put in at one place; nothing is taken away.
