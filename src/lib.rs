@@ -17,4 +17,5 @@ pub mod platform;
 pub mod policy;
 pub mod report;
 pub mod schedule;
+pub mod seal;
 pub mod state;

@@ -1,4 +1,30 @@
 //! The integration suite: one binary, a module a topic.
+//!
+//! Every test runs the built program in a [`common::Sandbox`]: a scratch home, scratch folders for state and policy, an
+//! empty environment. Nothing outside it is read or changed.
 
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "helpers of tests fail by panicking, and write the stores that the tests are about"
+)]
+
+mod architecture;
+mod bad_input;
+mod commands;
+mod common;
+mod dates;
+mod enforce;
+mod guards;
+mod harness;
+mod lines;
+mod managed;
+mod protects;
+mod real_client;
 mod schedule;
 mod schedule_cli;

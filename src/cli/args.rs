@@ -76,6 +76,9 @@ pub enum Command {
     Enforce(EnforceArgs),
     /// Run enforce on a schedule: systemd, launchd, cron, or a hook of Claude Code.
     Schedule(super::schedule::ScheduleArgs),
+    /// Make the identity that opens sealed files, or print its recipient.
+    #[command(subcommand)]
+    Key(Key),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -102,6 +105,22 @@ pub struct EnforceArgs {
     /// Stop after this period; the rest waits for the next run.
     #[arg(long, value_name = "PERIOD")]
     pub max_runtime: Option<Period>,
+}
+
+/// What to do with the identity.
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// Make an identity beside the user's policy and print its recipient.
+    ///
+    /// The file is identity.age, readable by its owner alone; an existing one is never overwritten.
+    /// Whoever loses it loses what is sealed: keep a copy in another place.
+    New {
+        /// Protect it by a passphrase, which is read from the terminal.
+        #[arg(long)]
+        passphrase: bool,
+    },
+    /// Print the recipient of the identity, one line a key.
+    Show,
 }
 
 /// The definition of the whole command line.

@@ -3,9 +3,11 @@
 //! The only room that reads the environment and the clock, and the only one that prints.
 
 mod args;
+mod ask;
 mod console;
 mod enforce;
 mod failure;
+mod key;
 mod schedule;
 mod surroundings;
 mod survey;
@@ -62,6 +64,7 @@ fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
     match command {
         Command::Schedule(args) => schedule::run(&args, ctx),
         Command::Enforce(args) => enforce::run(&args, ctx),
+        Command::Key(what) => key::run(what, ctx),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut args::command(), "ccretain", &mut script);

@@ -38,7 +38,7 @@ pub enum Clock {
 }
 
 /// What a record is about; written in kebab case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Event {
@@ -86,7 +86,7 @@ impl Head {
 }
 
 /// A path that could not be handled, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure<'a> {
     /// The path, in the form of [`crate::escape::text`].
     pub path: Cow<'a, str>,
@@ -97,7 +97,8 @@ pub struct Failure<'a> {
 /// What a caller records; `seq`, `time`, `run` and `prev` are filled in by the ledger.
 ///
 /// Paths are given in the form of [`crate::escape::text`]. Absent fields are left out of the line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// It can be sent from a child to the parent that holds the ledger; that form is not a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry<'a> {
     /// What the record is about.
     pub event: Event,
@@ -177,7 +178,12 @@ pub(super) fn stamp(time: DateTime<Utc>) -> String {
 
 /// SHA-256 of bytes in hex.
 pub(super) fn digest(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
+    // Once a line: written into one buffer, which is several times faster than a digit at a time.
+    let mut text = [0_u8; 64];
+    match hex::encode_to_slice(Sha256::digest(bytes), &mut text) {
+        Ok(()) => String::from_utf8_lossy(&text).into_owned(),
+        Err(_) => String::new(),
+    }
 }
 
 /// What all records of one batch share.

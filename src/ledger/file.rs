@@ -29,6 +29,17 @@ pub(crate) fn open_existing(path: &Path) -> Result<Option<File>, LedgerError> {
     }
 }
 
+/// Opens a segment for reading; `None` where there is none.
+///
+/// It may be somebody else's: an auditor reads the ledgers of others, and changes nothing.
+pub(super) fn open_for_reading(path: &Path) -> Result<Option<File>, LedgerError> {
+    match private().read(true).open(path) {
+        Ok(file) => regular(&file, path).map(|_| Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(refusal(path, error, "open")),
+    }
+}
+
 /// Opens with the given options and checks what was opened.
 pub(crate) fn open_checked(options: &OpenOptions, path: &Path) -> Result<File, LedgerError> {
     let file = options.open(path).map_err(|error| refusal(path, error, "open"))?;
@@ -46,22 +57,27 @@ fn refusal(path: &Path, error: io::Error, doing: &'static str) -> LedgerError {
 
 /// Whether an open file is a regular file of ours; a mode that lets others read is tightened.
 fn check(file: &File, path: &Path) -> Result<(), LedgerError> {
-    let meta = file.metadata().at("look at", path)?;
-    let bad = |why| LedgerError::Unsafe { path: path.to_path_buf(), why };
-    if !meta.is_file() {
-        return Err(bad("it is not a regular file"));
-    }
+    let meta = regular(file, path)?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
         if meta.uid() != rustix::process::geteuid().as_raw() {
-            return Err(bad("it belongs to somebody else"));
+            let why = "it belongs to somebody else";
+            return Err(LedgerError::Unsafe { path: path.to_path_buf(), why });
         }
         if meta.mode() & 0o077 != 0 {
             file.set_permissions(std::fs::Permissions::from_mode(0o600)).at("change the mode of", path)?;
         }
     }
     Ok(())
+}
+
+fn regular(file: &File, path: &Path) -> Result<std::fs::Metadata, LedgerError> {
+    let meta = file.metadata().at("look at", path)?;
+    if meta.is_file() {
+        return Ok(meta);
+    }
+    Err(LedgerError::Unsafe { path: path.to_path_buf(), why: "it is not a regular file" })
 }
 
 /// Makes a folder (and those above it) with mode 0700; one that anybody may write in is refused.

@@ -52,18 +52,29 @@ pub(super) fn closed(dir: &Path) -> Result<Vec<PathBuf>, LedgerError> {
 
 /// All segments of a folder, oldest first, opened at one moment.
 ///
-/// The active one is opened before the others are listed: if a run rotates in between, it is met
-/// again under its new name and counted once.
+/// No lock is taken, so a run may rotate meanwhile. The active one is opened before the others are
+/// listed: met again under its closed name, it ends the list, for what follows is newer. Where there
+/// are no hard links a rotation has a moment without an active one; then it is looked for again.
 pub(super) fn open_all(dir: &Path) -> Result<Vec<Segment>, LedgerError> {
+    let mut segments = Vec::new();
+    for _ in 0..3 {
+        segments = open_once(dir)?;
+        if segments.last().is_none_or(|last| last.active) {
+            break;
+        }
+    }
+    Ok(segments)
+}
+
+fn open_once(dir: &Path) -> Result<Vec<Segment>, LedgerError> {
     let active = dir.join(ACTIVE);
-    let active = file::open_existing(&active)?.map(|file| Segment { path: active, file, active: true });
+    let active = file::open_for_reading(&active)?.map(|file| Segment { path: active, file, active: true });
     let mut segments = Vec::new();
     for path in closed(dir)? {
-        let Some(file) = file::open_existing(&path)? else { continue };
-        if let Some(active) = &active {
-            if same_file(&file, &active.file).at("look at", &path)? {
-                continue;
-            }
+        let Some(file) = file::open_for_reading(&path)? else { continue };
+        let again = active.as_ref().map_or(Ok(false), |active| same_file(&file, &active.file));
+        if again.at("look at", &path)? {
+            break;
         }
         segments.push(Segment { path, file, active: false });
     }
@@ -72,14 +83,14 @@ pub(super) fn open_all(dir: &Path) -> Result<Vec<Segment>, LedgerError> {
 }
 
 #[cfg(unix)]
-fn same_file(one: &File, other: &File) -> io::Result<bool> {
+pub(super) fn same_file(one: &File, other: &File) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt as _;
     let (one, other) = (one.metadata()?, other.metadata()?);
     Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
 }
 
 #[cfg(not(unix))]
-fn same_file(_: &File, _: &File) -> io::Result<bool> {
+pub(super) fn same_file(_: &File, _: &File) -> io::Result<bool> {
     // An open file cannot be renamed there, so it is never met twice.
     Ok(false)
 }

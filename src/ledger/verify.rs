@@ -277,8 +277,9 @@ impl Walk {
                 return Err(Fault::StatedHead);
             }
         }
-        if link.event == "expired" && link.head.is_some() && link.head == self.origin {
-            self.origin_accounted = true;
+        if let ("expired", Some(stated), Some(origin)) = (&*link.event, &link.head, &self.origin) {
+            // A run that was cut off while it dropped segments has left the newer of them.
+            self.origin_accounted |= stated == origin || stated.seq > origin.seq;
         }
         if link.event == "torn" {
             self.result.closed.push(Closed { segment: segment.to_path_buf(), line });

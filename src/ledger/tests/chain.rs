@@ -49,6 +49,16 @@ fn a_line_is_what_the_documents_say() {
 }
 
 #[test]
+fn an_entry_can_be_sent_to_the_parent() {
+    let mut entry = intent("s");
+    entry.failed = vec![Failure { path: "p".into(), error: "e".into() }];
+    entry.counts = vec![("b".into(), 1), ("a".into(), 2)];
+    entry.head = Some(Head::genesis());
+    let sent = serde_json::to_string(&entry).unwrap();
+    assert_eq!(serde_json::from_str::<Entry<'_>>(&sent).unwrap(), entry);
+}
+
+#[test]
 fn keyed_names_show_no_path_and_no_id() {
     let mut bench = Bench::new();
     bench.policy.names = policy::Names::Keyed;
@@ -120,6 +130,25 @@ fn old_segments_expire_and_the_chain_says_so() {
 }
 
 #[test]
+fn a_crash_while_dropping_segments_is_no_gap() {
+    let mut bench = Bench::sized(1_000);
+    bench.run(0, 20);
+    let closed = bench.closed();
+    let kept: Vec<_> = closed.iter().map(|path| (path, fs_err::read(path).unwrap())).collect();
+    bench.policy.keep = "1d".parse::<Period>().unwrap();
+    bench.run(2 * 24 * 60, 0);
+    assert!(closed.iter().all(|path| !path.exists()));
+    for (path, bytes) in &kept[2..] {
+        write(path, bytes);
+    }
+    let found = bench.verify();
+    assert!(found.is_sound() && found.first > Some(1), "{found:?}");
+    bench.run(2 * 24 * 60 + 1, 0);
+    assert!(bench.verify().is_sound());
+    assert!(closed.iter().all(|path| !path.exists()));
+}
+
+#[test]
 fn a_clock_that_is_not_proven_drops_nothing_and_is_not_seen() {
     let mut bench = Bench::sized(1_000);
     bench.policy.keep = "1d".parse::<Period>().unwrap();
@@ -137,6 +166,26 @@ fn a_clock_that_is_not_proven_drops_nothing_and_is_not_seen() {
         Bench { policy: LedgerPolicy { keep: "never".parse().unwrap(), ..Default::default() }, ..bench };
     keep_for_ever.run(far, 0);
     assert!(keep_for_ever.closed().starts_with(&closed));
+}
+
+#[test]
+fn a_clock_that_is_not_proven_dates_no_segment() {
+    let mut bench = Bench::sized(1_000);
+    bench.policy.keep = "1d".parse::<Period>().unwrap();
+    let year = 365 * 24 * 60;
+    bench.run(year, 2);
+    // The last record of the segment says that it is a year older than it is.
+    let mut wrong = bench.try_open(0, Clock::Unproven).unwrap();
+    for _ in 0..5 {
+        wrong.append(&[intent("s")], at(0)).unwrap();
+    }
+    drop(wrong);
+    let closed = bench.closed();
+    assert!(!closed.is_empty());
+    bench.run(year + 1, 0);
+    assert!(bench.closed().starts_with(&closed));
+    bench.run(year + 2 * 24 * 60, 0);
+    assert!(!bench.closed().contains(&closed[0]));
 }
 
 #[test]
@@ -195,18 +244,28 @@ fn any_cut_is_mended() {
 
 #[test]
 fn a_crash_while_rotating_is_mended() {
-    // After the new segment was written, and after the old one was renamed.
-    for renamed in [false, true] {
+    // After the new segment was written; after the old one got its second name; and, where there
+    // are no hard links, after it was renamed.
+    for step in 0..3 {
         let bench = Bench::new();
         let head = bench.run(0, 3);
         write(&bench.dir().join(segments::FRESH), b"anything");
-        if renamed {
-            file::rename_own(&bench.active(), &bench.dir().join(segments::closed_name(head.seq))).unwrap();
-            assert_eq!(bench.verify().broken.unwrap().fault, Fault::NoActive);
+        let closed = bench.dir().join(segments::closed_name(head.seq));
+        match step {
+            0 => {}
+            1 => {
+                std::fs::hard_link(bench.active(), &closed).unwrap();
+                assert!(bench.verify().is_sound());
+            }
+            _ => {
+                file::rename_own(&bench.active(), &closed).unwrap();
+                assert_eq!(bench.verify().broken.unwrap().fault, Fault::NoActive);
+            }
         }
         bench.run(1, 1);
         let found = verify(bench.dir(), Some(&head.sha256)).unwrap();
         assert!(found.is_sound(), "{found:?}");
         assert!(!bench.dir().join(segments::FRESH).exists());
+        assert_eq!(closed.exists(), step == 2);
     }
 }

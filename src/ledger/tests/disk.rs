@@ -53,10 +53,14 @@ fn links_pipes_and_folders_are_refused_and_left() {
         assert_eq!(fs_err::read(&target).unwrap(), b"mine");
         file::remove_own(&place).unwrap();
 
-        rustix::fs::mknodat(rustix::fs::CWD, &place, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-        let error = bench.try_open(0, Clock::Proven).unwrap_err().to_string();
-        assert!(error.contains("regular"), "{error}");
-        file::remove_own(&place).unwrap();
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{CWD, FileType, mknodat};
+            mknodat(CWD, &place, FileType::Fifo, 0o600.into(), 0).unwrap();
+            let error = bench.try_open(0, Clock::Proven).unwrap_err().to_string();
+            assert!(error.contains("regular"), "{error}");
+            file::remove_own(&place).unwrap();
+        }
 
         fs_err::create_dir(&place).unwrap();
         assert!(bench.try_open(0, Clock::Proven).is_err());
@@ -85,7 +89,7 @@ fn a_file_of_somebody_else_and_a_folder_of_everybody_are_refused() {
         std::os::unix::fs::chown(bench.active(), Some(12_345), None).unwrap();
         let error = bench.try_open(1, Clock::Proven).unwrap_err().to_string();
         assert!(error.contains("somebody else"), "{error}");
-        assert!(verify(bench.dir(), None).is_err());
+        assert!(bench.verify().is_sound(), "an auditor may read it");
     }
 }
 
@@ -211,6 +215,11 @@ fn ten_thousand_records_at_once() {
     let mut ledger = bench.open(0);
     let batch: Vec<_> =
         (0..10_000).map(|index| intent(&format!("0b1c2d3e-0000-0000-0000-{index:012}"))).collect();
+    let start = std::time::Instant::now();
+    let shared = Batch { time: entry::stamp(at(0)), run: &ledger.run.0, clock: Clock::Proven, names: None };
+    let (mut head, mut lines) = (ledger.head().clone(), Vec::new());
+    batch.iter().for_each(|entry| shared.encode(entry, &mut head, &mut lines).unwrap());
+    eprintln!("encode: {:?}, {} bytes", start.elapsed(), lines.len());
     let start = std::time::Instant::now();
     ledger.append(&batch, at(0)).unwrap();
     eprintln!("append: {:?}", start.elapsed());

@@ -64,6 +64,29 @@ fn the_last_run_is_the_last_that_ended() {
     assert_eq!(last_time(bench.dir()).unwrap(), Some(at(6)));
 }
 
+#[test]
+fn a_reader_beside_a_writer_sees_a_chain() {
+    let bench = Bench::sized(700);
+    let mut ledger = bench.open(0);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for index in 0..300 {
+                ledger.append(&[intent(&index.to_string())], at(0)).unwrap();
+            }
+        });
+        let mut seen = 0;
+        let mut rounds = 0;
+        while !writer.is_finished() {
+            let found = bench.verify();
+            let fault = found.broken.as_ref().map(|broken| broken.fault.clone());
+            assert!(matches!(fault, None | Some(Fault::Unfinished)), "{found:?}");
+            assert!(found.records >= seen, "{} after {seen}", found.records);
+            (seen, rounds) = (found.records, rounds + 1);
+        }
+        assert!(rounds > 1);
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]

@@ -1,0 +1,69 @@
+//! The person at the terminal, as those who need an answer see them.
+
+use std::io::Write as _;
+
+use super::{Console, Exit, Failure};
+use crate::escape;
+use crate::seal::{Ask, ExposeSecret as _, SecretString};
+
+/// Asks at the terminal; where there is none, nobody answers.
+#[derive(Debug, Clone)]
+pub struct Terminal(Console);
+
+impl Terminal {
+    /// The terminal of a console.
+    #[must_use]
+    pub fn new(console: &Console) -> Self {
+        Self(console.clone())
+    }
+
+    /// A new passphrase, typed twice.
+    ///
+    /// # Errors
+    /// There is nobody to ask, or what was typed is empty or differs.
+    pub fn new_passphrase(&self) -> Result<SecretString, Failure> {
+        let nobody = || {
+            Failure::new(Exit::Usage, "there is no terminal to read a passphrase from")
+                .hint("run it in a terminal, or leave out --passphrase")
+        };
+        let first = self.passphrase("new passphrase").ok_or_else(nobody)?;
+        if first.expose_secret().is_empty() {
+            return Err(Failure::new(Exit::Usage, "an empty passphrase protects nothing"));
+        }
+        let second = self.passphrase("the same again").ok_or_else(nobody)?;
+        if first.expose_secret() != second.expose_secret() {
+            return Err(Failure::new(Exit::Usage, "the two passphrases differ"));
+        }
+        Ok(first)
+    }
+}
+
+impl Ask for Terminal {
+    fn passphrase(&self, what: &str) -> Option<SecretString> {
+        if !self.0.can_ask() {
+            return None;
+        }
+        rpassword::prompt_password(format!("{what}: ")).ok().map(SecretString::from)
+    }
+
+    fn tell(&self, message: &str) {
+        self.0.notice(message);
+    }
+
+    fn confirm(&self, question: &str, yes: &str, no: Option<&str>) -> Option<bool> {
+        let choices = no.map_or_else(|| format!("'{yes}'"), |no| format!("'{yes}' or '{no}'"));
+        let answer = self.answer(&format!("{question} ({choices})"))?;
+        Some(answer.eq_ignore_ascii_case(yes) || answer.eq_ignore_ascii_case("yes"))
+    }
+
+    fn answer(&self, question: &str) -> Option<String> {
+        if !self.0.can_ask() {
+            return None;
+        }
+        let mut out = std::io::stderr().lock();
+        write!(out, "{}: ", escape::text(question)).and_then(|()| out.flush()).ok()?;
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).ok()?;
+        Some(answer.trim().to_owned())
+    }
+}

@@ -1,0 +1,136 @@
+//! What a run does to the files besides appending: torn lines, rotation, expiry.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+
+use super::entry::{self, Batch, Entry, Event, Head};
+use super::file::{self, Lost};
+use super::{ACTIVE, Ledger, LedgerError, segments, tail};
+use crate::error::{At as _, PathError, chain};
+
+impl Ledger {
+    /// Ends what a crash cut off and says so.
+    pub(super) fn close_torn(&mut self, tail: &tail::Tail, now: DateTime<Utc>) -> io::Result<()> {
+        if tail.lacks_newline {
+            self.put(b"\n")?;
+        }
+        let Some(torn) = &tail.torn else { return Ok(()) };
+        let mut entry = Entry::new(Event::Torn);
+        entry.head = Some(self.head.clone());
+        if !torn.sha256.is_empty() {
+            entry.bytes = Some(torn.bytes);
+            entry.sha256 = Some(torn.sha256.as_str().into());
+            // The line before this record is the torn one.
+            self.head.sha256.clone_from(&torn.last_line);
+        }
+        self.write(&[entry], now)
+    }
+
+    /// Begins a new segment where the active one is large. Failing that, the old one goes on:
+    /// a ledger that is too long is better than a deed without a record.
+    pub(super) fn rotate_if_large(&mut self, now: DateTime<Utc>) {
+        if self.length < self.rotate_at || self.poisoned {
+            return;
+        }
+        if let Err(error) = self.rotate(now) {
+            self.complaints.push(chain(&error));
+            self.rotate_at = self.length.saturating_add(self.segment_size);
+        }
+    }
+
+    fn rotate(&mut self, now: DateTime<Utc>) -> Result<(), PathError> {
+        let (active, fresh) = (self.dir.join(ACTIVE), self.dir.join(segments::FRESH));
+        let closed = self.dir.join(segments::closed_name(self.head.seq));
+        if closed.symlink_metadata().is_ok() {
+            return Err(io::Error::from(io::ErrorKind::AlreadyExists)).at("create", closed);
+        }
+        let batch = Batch {
+            time: entry::stamp(now),
+            run: &self.run.0,
+            clock: self.clock,
+            names: self.names.as_ref(),
+        };
+        let (file, head) = new_segment(&self.dir, &batch, &self.head)?;
+        let length = file.metadata().at("look at", &fresh)?.len();
+        // The second name comes first, so that a reader always finds an active segment; a file
+        // system without hard links has a moment in which there is none.
+        if std::fs::hard_link(&active, &closed).is_err() {
+            file::rename_own(&active, &closed)?;
+        }
+        if let Err(error) = file::rename_own(&fresh, &active) {
+            // Records go on into the open file, so it needs its one name back.
+            self.poisoned = file::rename_own(&closed, &active).is_err() || file::remove_own(&closed).is_err();
+            return Err(error);
+        }
+        (self.file, self.head, self.length) = (file, head, length);
+        self.rotate_at = self.segment_size;
+        file::sync_dir(&self.dir)
+    }
+
+    /// Drops closed segments whose newest record is older than `keep`, oldest first.
+    pub(super) fn expire(
+        &mut self,
+        keep: &crate::period::Period,
+        now: DateTime<Utc>,
+    ) -> Result<(), LedgerError> {
+        let mut closed = segments::closed(&self.dir)?;
+        let mut drop = 0;
+        for (index, path) in closed.iter().enumerate() {
+            match tail::newest_proven(path)? {
+                Some(time) if keep.after(time).is_some_and(|end| end <= now) => drop = index + 1,
+                Some(_) => break,
+                // Nothing dates it: it goes with the next one that is old.
+                None => {}
+            }
+        }
+        closed.truncate(drop);
+        let Some(last) = closed.last() else { return Ok(()) };
+        let Some(head) = tail::head_of(last)? else { return Ok(()) };
+        let mut entry = Entry::new(Event::Expired);
+        entry.head = Some(head);
+        entry.files = Some(closed.len() as u64);
+        entry.bytes =
+            Some(closed.iter().filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum());
+        entry.reason = Some(format!("older than {keep}").into());
+        self.write(&[entry], now).at("write", self.dir.join(ACTIVE))?;
+        for path in &closed {
+            if let Err(error) = file::remove_own(path).at("remove", path) {
+                self.complaints.push(chain(&error));
+                // What is left must be one piece.
+                break;
+            }
+        }
+        Ok(file::sync_dir(&self.dir)?)
+    }
+}
+
+/// Takes back the second name that a rotation left when it was cut off half-way.
+pub(super) fn undo_half_rotation(dir: &Path, active: &File) -> Result<(), LedgerError> {
+    let Some(path) = segments::closed(dir)?.pop() else { return Ok(()) };
+    let Some(closed) = file::open_for_reading(&path)? else { return Ok(()) };
+    if segments::same_file(&closed, active).at("look at", &path)? {
+        file::remove_own(&path).at("remove", &path)?;
+    }
+    Ok(())
+}
+
+/// Writes a segment with its first record, complete and on disk, under its provisional name.
+pub(super) fn new_segment(dir: &Path, batch: &Batch<'_>, before: &Head) -> Result<(File, Head), PathError> {
+    let fresh = dir.join(segments::FRESH);
+    let mut entry = Entry::new(Event::Segment);
+    entry.head = (before.seq > 0).then(|| before.clone());
+    let mut head = before.clone();
+    let mut line = Vec::new();
+    batch.encode(&entry, &mut head, &mut line).at("write", &fresh)?;
+    file::remove_own(&fresh).at("remove", &fresh)?;
+    let mut file =
+        file::private().read(true).append(true).create_new(true).open(&fresh).at("create", &fresh)?;
+    if let Err(Lost::Clean(error) | Lost::Dirty(error)) = file::put_durably(&mut file, 0, &line, || false) {
+        let _ = file::remove_own(&fresh);
+        return Err(error).at("write", &fresh);
+    }
+    Ok((file, head))
+}

@@ -1,0 +1,227 @@
+//! How sealed files are called, and what a sealed file's name says of its original. Pure.
+//!
+//! A session's sealed files lie in [`session_folder`] under their path in the store, with endings
+//! that say what undoes them: `.age` alone, or `.zst.age`. Its temp tree is under `temp/`. The
+//! name alone is enough to bring a file back; `session.json` knows more and is believed first.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Component, Path, PathBuf};
+
+use crate::catalogue::{Cursor, Kind, Root, SessionId};
+use crate::policy::Compression;
+
+/// The folder of sealed sessions, in a store.
+pub const FOLDER: &str = "ccretain/sealed";
+
+/// The folder of a session's temp tree, in the session's sealed folder.
+pub const TEMP: &str = "temp";
+
+/// The record of a sealed session, in the session's sealed folder.
+pub const RECORD: &str = "session.json";
+
+/// The longest name that the usual file systems take, in bytes; with room for `.` and `.part`.
+const NAME_MAX: usize = 255 - ".".len() - ".part".len();
+
+/// Which tree an original lay in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Tree {
+    /// The store.
+    Store,
+    /// The session's own folder below a temp folder (`claude-<uid>/<P>/<S>`).
+    Temp,
+}
+
+/// Why an original can have no sealed name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// The path is empty, absolute, or leads upwards.
+    #[error("the path does not lie in the tree")]
+    NotWithin,
+    /// The path would be taken for one of the temp tree.
+    #[error("the path has the name of the temp tree")]
+    Reserved,
+    /// The file system could not hold the name.
+    #[error("the name is too long to add an ending to")]
+    TooLong,
+}
+
+/// Where an original goes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedName {
+    /// The path in the session's sealed folder.
+    pub path: PathBuf,
+    /// What the name promises; the file must be sealed so.
+    pub compression: Compression,
+}
+
+/// Where a sealed file came from, as far as its name tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Original {
+    /// The tree.
+    pub tree: Tree,
+    /// The path in the tree.
+    pub path: PathBuf,
+    /// What the sealed file holds.
+    pub compression: Compression,
+    /// Which of several sealed files of the same original it is: 0 for the first.
+    pub copy: u32,
+    /// What the original is; `None` where the catalogue does not know it.
+    pub kind: Option<Kind>,
+}
+
+/// The sealed folder of a session, relative to its store.
+#[must_use]
+pub fn session_folder(session: SessionId) -> PathBuf {
+    Path::new(FOLDER).join(session.to_string())
+}
+
+/// The sealed name of an original, relative to the session's sealed folder.
+///
+/// `copy` is 0, or the first number from 1 whose name is free. An original whose own name ends in
+/// `.zst` is compressed always, since otherwise its sealed name would say that it is.
+///
+/// # Errors
+/// The path is none in that tree, or its name leaves no room for an ending.
+pub fn sealed_name(
+    tree: Tree,
+    original: &Path,
+    compression: Compression,
+    copy: u32,
+) -> Result<SealedName, NameError> {
+    if !is_within(original) {
+        return Err(NameError::NotWithin);
+    }
+    let name = original.file_name().ok_or(NameError::NotWithin)?;
+    if tree == Tree::Store && original.components().next() == Some(Component::Normal(OsStr::new(TEMP))) {
+        return Err(NameError::Reserved);
+    }
+    let compression =
+        if name.as_encoded_bytes().ends_with(b".zst") { Compression::Zstd } else { compression };
+    let mut sealed = name.to_os_string();
+    if copy > 0 {
+        sealed.push(format!(".{copy}"));
+    }
+    sealed.push(match compression {
+        Compression::Zstd => ".zst.age",
+        Compression::None => ".age",
+    });
+    if sealed.len() > NAME_MAX {
+        return Err(NameError::TooLong);
+    }
+    let path = original.with_file_name(sealed);
+    Ok(SealedName { path: if tree == Tree::Temp { Path::new(TEMP).join(path) } else { path }, compression })
+}
+
+/// The name of an unfinished file, in the folder of the finished one.
+#[must_use]
+pub fn part_name(name: &OsStr) -> OsString {
+    let mut part = OsString::from(".");
+    part.push(name);
+    part.push(".part");
+    part
+}
+
+/// Whether a name is one of an unfinished file.
+#[must_use]
+pub fn is_part(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.len() > ".".len() + ".part".len() && name.starts_with(b".") && name.ends_with(b".part")
+}
+
+/// What a sealed file holds, by its name; `None` where it is no sealed file.
+#[must_use]
+pub fn compression_of(sealed: &OsStr) -> Option<Compression> {
+    let (compression, _) = strip_endings(sealed.as_encoded_bytes())?;
+    Some(compression)
+}
+
+/// What the name of a sealed file says of its original; `sealed` is relative to the session's
+/// sealed folder. `None` where it is no sealed file.
+///
+/// A number before the ending may be the original's own (`log.1`) or ours. It is ours only where
+/// the catalogue knows the name without it and not the name with it; in doubt the file comes back
+/// under the longer name, where it overwrites nothing.
+#[must_use]
+pub fn original(sealed: &Path) -> Option<Original> {
+    if !is_within(sealed) {
+        return None;
+    }
+    let (tree, below) = match sealed.strip_prefix(TEMP) {
+        Ok(below) => (Tree::Temp, below),
+        Err(_) => (Tree::Store, sealed),
+    };
+    let name = below.file_name()?;
+    let (compression, ending) = strip_endings(name.as_encoded_bytes())?;
+    let whole = below.with_file_name(without_tail(name, ending)?);
+    let kind = kind_of(tree, &whole);
+    let own = Original { tree, path: whole.clone(), compression, copy: 0, kind };
+    if kind.is_some() {
+        return Some(own);
+    }
+    let Some((stem, copy)) = whole.file_name().and_then(split_copy) else { return Some(own) };
+    let path = whole.with_file_name(stem);
+    match kind_of(tree, &path) {
+        Some(kind) => Some(Original { tree, path, compression, copy, kind: Some(kind) }),
+        None => Some(own),
+    }
+}
+
+/// What a file of this path is, if the catalogue knows it.
+#[must_use]
+pub fn kind_of(tree: Tree, path: &Path) -> Option<Kind> {
+    let mut cursor = match tree {
+        Tree::Store => Cursor::at(Root::Config),
+        // Below a project folder and a session, whatever their names.
+        Tree::Temp => Cursor::at(Root::Temp).enter(b"P").enter(b"00000000-0000-4000-8000-000000000000"),
+    };
+    if let Some(folder) = path.parent() {
+        for part in folder.components() {
+            cursor = cursor.enter(part.as_os_str().as_encoded_bytes());
+        }
+    }
+    cursor.classify(path.file_name()?.as_encoded_bytes()).map(|found| found.kind)
+}
+
+/// Whether a path leads downwards from where it begins, and somewhere.
+pub(super) fn is_within(path: &Path) -> bool {
+    path.components().all(|part| matches!(part, Component::Normal(_))) && path.file_name().is_some()
+}
+
+/// The compression and the length of the endings of a sealed name; something must precede them.
+fn strip_endings(name: &[u8]) -> Option<(Compression, usize)> {
+    let (compression, ending) = if name.ends_with(b".zst.age") {
+        (Compression::Zstd, ".zst.age".len())
+    } else if name.ends_with(b".age") {
+        (Compression::None, ".age".len())
+    } else {
+        return None;
+    };
+    (name.len() > ending).then_some((compression, ending))
+}
+
+/// A name and the number at its end: `F.12` is (`F`, 12). The first copy is `.1`.
+fn split_copy(name: &OsStr) -> Option<(OsString, u32)> {
+    let bytes = name.as_encoded_bytes();
+    let dot = bytes.iter().rposition(|b| *b == b'.')?;
+    let digits = std::str::from_utf8(bytes.get(dot + 1..)?).ok()?;
+    let plain = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
+    let copy = digits.parse().ok().filter(|_| plain && dot > 0)?;
+    Some((without_tail(name, bytes.len() - dot)?, copy))
+}
+
+/// A name without its last `tail` bytes, which must be ASCII.
+fn without_tail(name: &OsStr, tail: usize) -> Option<OsString> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt as _;
+        let bytes = name.as_bytes();
+        Some(OsStr::from_bytes(bytes.get(..bytes.len().checked_sub(tail)?)?).to_os_string())
+    }
+    #[cfg(windows)]
+    {
+        use std::os::windows::ffi::{OsStrExt as _, OsStringExt as _};
+        let units: Vec<u16> = name.encode_wide().collect();
+        Some(OsString::from_wide(units.get(..units.len().checked_sub(tail)?)?))
+    }
+}

@@ -1,0 +1,204 @@
+//! Who may import whom: the rooms of the library, in the order of the pipeline.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Words and small types that every room may use, and that use no room but each other.
+const COMMON: &[&str] = &["catalogue", "environment", "error", "escape", "period", "platform"];
+
+/// A row a room: its name and what it may import beside [`COMMON`].
+///
+/// `plan` decides without seeing a disk, `inventory` looks without knowing a policy's rules, only `enforce` changes a
+/// store, nobody knows the command line, and no stage of the pipeline knows that a schedule exists.
+const ROOMS: &[(&str, &[&str])] = &[
+    // What has no room above it imports only its own kind.
+    ("catalogue", &[]),
+    ("escape", &[]),
+    ("period", &[]),
+    ("platform", &[]),
+    ("error", &[]),
+    ("environment", &[]),
+    // Handles on folders: how a store is read and changed without following a link.
+    ("dir", &[]),
+    ("seal", &[]),
+    ("policy", &["seal"]),
+    ("locate", &["dir", "policy"]),
+    ("inventory", &["dir", "locate"]),
+    ("plan", &["inventory", "policy"]),
+    ("guard", &["plan", "policy", "inventory"]),
+    ("ledger", &[]),
+    ("state", &[]),
+    ("enforce", &["dir", "inventory", "locate", "plan", "policy", "seal"]),
+    (
+        "purge",
+        &["dir", "enforce", "guard", "inventory", "ledger", "locate", "plan", "policy", "seal", "state"],
+    ),
+    (
+        "check",
+        &[
+            "dir",
+            "enforce",
+            "guard",
+            "inventory",
+            "ledger",
+            "locate",
+            "plan",
+            "policy",
+            "seal",
+            "state",
+            "schedule",
+        ],
+    ),
+    (
+        "report",
+        &[
+            "check",
+            "enforce",
+            "guard",
+            "inventory",
+            "ledger",
+            "locate",
+            "plan",
+            "policy",
+            "purge",
+            "seal",
+            "state",
+        ],
+    ),
+    ("schedule", &["policy"]),
+];
+
+/// The room of a file below `src`, and how many modules deep the file's own module is.
+fn room(relative: &Path) -> (String, usize) {
+    let parts: Vec<String> =
+        relative.with_extension("").iter().map(|part| part.to_str().expect("UTF-8").to_owned()).collect();
+    let depth = parts.len() - usize::from(parts.last().is_some_and(|last| last == "mod"));
+    (parts[0].clone(), depth)
+}
+
+/// The code of a file without comments, and without the unit tests at its end, which may use anything.
+fn code(text: &str) -> String {
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    text.lines()
+        .map(|line| if line.trim_start().starts_with("//") { "" } else { line })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// The names that follow each `prefix` in a text: `crate::a::b` gives `a`, `crate::{a, b::c}` gives `a` and `b`.
+fn names_after(text: &str, prefix: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for (at, _) in text.match_indices(prefix) {
+        if text[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_' || before == '$') {
+            continue;
+        }
+        let rest = &text[at + prefix.len()..];
+        let first = |part: &str| -> String {
+            part.trim().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+        };
+        if let Some(group) = rest.strip_prefix('{') {
+            let mut level = 0_i32;
+            let mut part = String::new();
+            for character in group.chars() {
+                match character {
+                    '}' if level == 0 => break,
+                    '{' => level += 1,
+                    '}' => level -= 1,
+                    ',' if level == 0 => {
+                        names.insert(first(&part));
+                        part.clear();
+                        continue;
+                    }
+                    _ => {}
+                }
+                part.push(character);
+            }
+            names.insert(first(&part));
+        } else {
+            names.insert(first(rest));
+        }
+    }
+    names.remove("");
+    names
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn rooms_import_only_what_they_may() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let allowed: BTreeMap<&str, BTreeSet<&str>> = ROOMS
+        .iter()
+        .map(|(name, imports)| (*name, imports.iter().chain(COMMON).copied().chain([*name]).collect()))
+        .collect();
+    let mut wrong = Vec::new();
+    let mut looked_at = 0;
+    for file in sources(&src) {
+        let relative = file.strip_prefix(&src).unwrap();
+        let (name, depth) = room(relative);
+        if matches!(name.as_str(), "lib" | "cli") {
+            continue;
+        }
+        let text = code(&fs::read_to_string(&file).unwrap());
+        if name == "main" {
+            let used = names_after(&text, "ccretain::");
+            assert!(used.iter().all(|name| name == "cli"), "main.rs starts the command line, not {used:?}");
+            continue;
+        }
+        if relative.ends_with("tests.rs") {
+            continue;
+        }
+        looked_at += 1;
+        let Some(may) = allowed.get(name.as_str()) else {
+            wrong.push(format!("{}: the room `{name}` is in no row of the table", relative.display()));
+            continue;
+        };
+        let to_root = "super::".repeat(depth);
+        for used in names_after(&text, "crate::").into_iter().chain(names_after(&text, &to_root)) {
+            // A chain of `super` that is longer than the path to the root would not compile.
+            if used != "super" && !may.contains(used.as_str()) && is_room(&src, &used) {
+                wrong.push(format!("{}: `{name}` may not import `{used}`", relative.display()));
+            }
+        }
+    }
+    assert!(looked_at > 5, "only {looked_at} files were looked at");
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// Whether a name of the crate's root is a room; macros and constants of the root are not.
+fn is_room(src: &Path, name: &str) -> bool {
+    src.join(format!("{name}.rs")).is_file() || src.join(name).is_dir()
+}
+
+#[test]
+fn imports_are_found_however_they_are_written() {
+    let text = code(
+        "use crate::plan::{Decision, Due};\nuse crate::{guard, report::{human, json}};\n// crate::cli is a word here\nfn f() -> crate::ledger::Entry {}\nmacro_crate::other!();\n",
+    );
+    let expected = ["plan", "guard", "report", "ledger"].map(str::to_owned);
+    assert_eq!(names_after(&text, "crate::"), BTreeSet::from(expected));
+    assert_eq!(
+        names_after("use super::super::cli::Args;", "super::super::"),
+        BTreeSet::from(["cli".to_owned()])
+    );
+}
+
+#[test]
+fn a_file_knows_its_room() {
+    assert_eq!(room(Path::new("plan.rs")), ("plan".to_owned(), 1));
+    assert_eq!(room(Path::new("policy/mod.rs")), ("policy".to_owned(), 1));
+    assert_eq!(room(Path::new("policy/load.rs")), ("policy".to_owned(), 2));
+}

@@ -1,0 +1,92 @@
+//! What a run left: exit code and the two streams, with the sandbox's paths rewritten.
+
+use serde_json::Value;
+
+/// The end of a run.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// The command line, for messages.
+    pub command: String,
+    /// The exit code; `None` where a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output, paths rewritten to `[HOME]` and the like.
+    pub stdout: String,
+    /// Standard error, paths rewritten likewise.
+    pub stderr: String,
+}
+
+impl Output {
+    /// Asserts the exit code.
+    #[track_caller]
+    pub fn exits(&self, code: i32) -> &Self {
+        assert_eq!(self.code, Some(code), "exit code of {self}");
+        self
+    }
+
+    /// Asserts that nothing was said on standard error.
+    #[track_caller]
+    pub fn quietly(&self) -> &Self {
+        assert_eq!(self.stderr, "", "standard error of {self}");
+        self
+    }
+
+    /// Asserts that either stream contains a text.
+    #[track_caller]
+    pub fn says(&self, text: &str) -> &Self {
+        assert!(self.stdout.contains(text) || self.stderr.contains(text), "{text:?} is missing in {self}");
+        self
+    }
+
+    /// Asserts that neither stream contains a text.
+    #[track_caller]
+    pub fn never_says(&self, text: &str) -> &Self {
+        assert!(!self.stdout.contains(text) && !self.stderr.contains(text), "{text:?} is in {self}");
+        self
+    }
+
+    /// The one JSON document on standard output.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        match serde_json::from_str(&self.stdout) {
+            Ok(value) => value,
+            Err(error) => panic!("no single JSON document ({error}) on standard output of {self}"),
+        }
+    }
+
+    /// A number of the `summary` of an enforce document.
+    #[track_caller]
+    pub fn summary(&self, key: &str) -> u64 {
+        let json = self.json();
+        json["summary"][key].as_u64().unwrap_or_else(|| panic!("no number summary.{key} in {self}"))
+    }
+
+    /// The items of an enforce document whose path ends so.
+    #[track_caller]
+    pub fn items(&self, path_end: &str) -> Vec<Value> {
+        let json = self.json();
+        let items = json["items"].as_array().unwrap_or_else(|| panic!("no items in {self}"));
+        items
+            .iter()
+            .filter(|item| item["path"].as_str().is_some_and(|path| path.ends_with(path_end)))
+            .cloned()
+            .collect()
+    }
+
+    /// The one item of an enforce document whose path ends so.
+    #[track_caller]
+    pub fn item(&self, path_end: &str) -> Value {
+        let items = self.items(path_end);
+        assert_eq!(items.len(), 1, "one item ending in {path_end:?} expected in {self}");
+        items.into_iter().next().unwrap()
+    }
+}
+
+impl std::fmt::Display for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "`{}`\nexit: {:?}\n--- stdout\n{}\n--- stderr\n{}\n---",
+            self.command, self.code, self.stdout, self.stderr
+        )
+    }
+}

@@ -1,0 +1,430 @@
+//! A place of its own for each test: home, state, policy, temp folder and an empty environment.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use tempfile::TempDir;
+
+use super::{Output, StoreBuilder, Tree};
+
+/// The account that tests about permissions run the program as, where the suite runs as root.
+pub const NOBODY: u32 = 65_534;
+
+/// How long a run may take; a hang (a FIFO opened for reading, say) is a failure and not a wait for ever.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// A scratch machine for one test; removed when dropped.
+pub struct Sandbox {
+    root: TempDir,
+}
+
+impl Sandbox {
+    /// A new one with an empty home.
+    #[must_use]
+    pub fn new() -> Self {
+        // Not below `target`: an unprivileged account must be able to reach it.
+        let root = tempfile::Builder::new().prefix("ccretain-test-").tempdir().expect("a scratch folder");
+        let sandbox = Self { root };
+        for folder in ["home", "tmp", "state", "config"] {
+            fs::create_dir(sandbox.root().join(folder)).expect("a folder of the sandbox");
+        }
+        for folder in ["home", "tmp", "state", "config"] {
+            fs::set_permissions(sandbox.root().join(folder), fs::Permissions::from_mode(0o700))
+                .expect("its mode");
+        }
+        sandbox
+    }
+
+    /// The folder that holds everything.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// The home folder.
+    #[must_use]
+    pub fn home(&self) -> PathBuf {
+        self.root().join("home")
+    }
+
+    /// `TMPDIR`.
+    #[must_use]
+    pub fn tmp(&self) -> PathBuf {
+        self.root().join("tmp")
+    }
+
+    /// `CCRETAIN_STATE_DIR`.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.root().join("state")
+    }
+
+    /// `CCRETAIN_CONFIG_DIR`.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.root().join("config")
+    }
+
+    /// The ledger.
+    #[must_use]
+    pub fn ledger(&self) -> PathBuf {
+        self.state().join("ledger.jsonl")
+    }
+
+    /// The lines of the ledger.
+    #[must_use]
+    pub fn ledger_lines(&self) -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(self.ledger()).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).expect("a ledger line is JSON")).collect()
+    }
+
+    /// The default store, `~/.claude`.
+    #[must_use]
+    pub fn store(&self) -> StoreBuilder {
+        StoreBuilder::new(self.home().join(".claude"), self.client_tmp())
+    }
+
+    /// The client's folder in the temp folder.
+    #[must_use]
+    pub fn client_tmp(&self) -> PathBuf {
+        self.tmp().join(format!("claude-{}", rustix::process::getuid().as_raw()))
+    }
+
+    /// Writes the user's policy.
+    pub fn policy(&self, text: &str) -> PathBuf {
+        let path = self.config().join("policy.json");
+        fs::write(&path, text).expect("the policy");
+        path
+    }
+
+    /// Writes a policy with one rule: delete everything after a period.
+    pub fn delete_after(&self, period: &str) -> PathBuf {
+        self.policy(&format!(r#"{{"version": 1, "rules": [{{"name": "all", "deleteAfter": "{period}"}}]}}"#))
+    }
+
+    /// A file anywhere in the home, with its folders.
+    pub fn write(&self, path: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.home().join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("the folders");
+        fs::write(&path, content).expect("the file");
+        path
+    }
+
+    /// What lies in the home.
+    #[must_use]
+    pub fn tree(&self) -> Tree {
+        Tree::of(&self.home())
+    }
+
+    /// A run of the program, to be described further.
+    pub fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Run<'_> {
+        let arguments = arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
+        let home = self.home();
+        let mut variables = BTreeMap::new();
+        let mut set =
+            |name: &str, value: &Path| variables.insert(OsString::from(name), value.as_os_str().to_owned());
+        set("HOME", &home);
+        set("XDG_CONFIG_HOME", &home.join(".config"));
+        set("XDG_STATE_HOME", &home.join(".local/state"));
+        set("XDG_CACHE_HOME", &home.join(".cache"));
+        set("XDG_DATA_HOME", &home.join(".local/share"));
+        set("TMPDIR", &self.tmp());
+        set("CLAUDE_CODE_TMPDIR", &self.tmp());
+        set("CCRETAIN_STATE_DIR", &self.state());
+        set("CCRETAIN_CONFIG_DIR", &self.config());
+        set("TZ", Path::new("UTC"));
+        set("PATH", Path::new("/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"));
+        Run { sandbox: self, arguments, variables, wrapper: shield(), stdin: None, program: program() }
+    }
+
+    /// Runs the program with arguments.
+    pub fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Output {
+        self.command(arguments).run()
+    }
+
+    /// Runs `enforce --yes --json`.
+    pub fn enforce(&self) -> Output {
+        self.run(["enforce", "--yes", "--json"])
+    }
+
+    /// Runs `enforce --yes --json -v`: kept items are listed too.
+    pub fn enforce_verbosely(&self) -> Output {
+        self.run(["-v", "enforce", "--yes", "--json"])
+    }
+
+    /// Runs `enforce --dry-run --json -v`.
+    pub fn dry_run(&self) -> Output {
+        self.run(["-v", "enforce", "--dry-run", "--json"])
+    }
+
+    /// Gives the whole sandbox to the unprivileged account, for [`Run::unprivileged`].
+    pub fn give_away(&self) {
+        if !is_root() {
+            return;
+        }
+        let mut open = vec![self.root().to_owned()];
+        while let Some(path) = open.pop() {
+            let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
+            if metadata.is_symlink() {
+                let _ = std::os::unix::fs::lchown(&path, Some(NOBODY), Some(NOBODY));
+                continue;
+            }
+            let _ = chown(&path, Some(NOBODY), Some(NOBODY));
+            if metadata.is_dir() {
+                open.extend(fs::read_dir(&path).expect("its entries").flatten().map(|entry| entry.path()));
+            }
+        }
+    }
+
+    fn rewrite(&self, text: &[u8]) -> String {
+        let mut text = String::from_utf8_lossy(text).into_owned();
+        let real = fs::canonicalize(self.root()).unwrap_or_else(|_| self.root().to_owned());
+        for root in [real.as_path(), self.root()] {
+            for (folder, word) in [
+                ("home", "[HOME]"),
+                ("tmp", "[TMP]"),
+                ("state", "[STATE]"),
+                ("config", "[CONFIG]"),
+                ("", "[ROOT]"),
+            ] {
+                let path = if folder.is_empty() { root.to_owned() } else { root.join(folder) };
+                text = text.replace(path.to_str().expect("a scratch folder in UTF-8"), word);
+            }
+        }
+        text
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        // What a test made unreadable must not be left behind where the suite is not root.
+        let mut open = vec![self.root.path().to_owned()];
+        while let Some(path) = open.pop() {
+            let _ = fs::set_permissions(&path, fs::Permissions::from_mode(0o700));
+            let Ok(children) = fs::read_dir(&path) else { continue };
+            for child in children.flatten() {
+                if child.file_type().is_ok_and(|kind| kind.is_dir()) && open.len() < 4_000 {
+                    open.push(child.path());
+                }
+            }
+        }
+    }
+}
+
+/// One run of the program in a sandbox.
+pub struct Run<'a> {
+    sandbox: &'a Sandbox,
+    arguments: Vec<OsString>,
+    variables: BTreeMap<OsString, OsString>,
+    wrapper: Vec<OsString>,
+    stdin: Option<Vec<u8>>,
+    program: PathBuf,
+}
+
+impl Run<'_> {
+    /// One more argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.variables.insert(name.into(), value.as_ref().to_owned());
+        self
+    }
+
+    /// Gives it something to read.
+    #[must_use]
+    pub fn stdin(mut self, text: impl AsRef<[u8]>) -> Self {
+        self.stdin = Some(text.as_ref().to_owned());
+        self
+    }
+
+    /// Runs it through another program, outermost last.
+    #[must_use]
+    pub fn through<S: AsRef<OsStr>>(mut self, wrapper: impl IntoIterator<Item = S>) -> Self {
+        let mut words: Vec<OsString> = wrapper.into_iter().map(|word| word.as_ref().to_owned()).collect();
+        words.append(&mut self.wrapper);
+        self.wrapper = words;
+        self
+    }
+
+    /// Runs it with the clock at another time; see [`has`] for `faketime`.
+    #[must_use]
+    pub fn at(self, time: DateTime<Utc>) -> Self {
+        // `-f` with `@` starts there and goes on; the format is that of libfaketime.
+        let time = format!("@{}", time.format("%Y-%m-%d %H:%M:%S"));
+        self.through(["faketime", "-f", &time])
+    }
+
+    /// Runs it as an account without privileges, so that permissions bind it even where the suite is root. The sandbox
+    /// must have been given away.
+    #[must_use]
+    pub fn unprivileged(mut self) -> Self {
+        if !is_root() {
+            return self;
+        }
+        // The build folder may lie where that account cannot reach it.
+        let copy = self.sandbox.root().join("ccretain");
+        if !copy.exists() {
+            fs::copy(program(), &copy).expect("a copy of the program");
+            fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("its mode");
+        }
+        self.program = copy;
+        // The shield needs privileges, and that account has no client.
+        self.wrapper.clear();
+        let id = NOBODY.to_string();
+        self.through(["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"])
+    }
+
+    /// Runs it on a pseudo terminal, typing the given text; both streams end up on `stdout`.
+    #[must_use]
+    pub fn on_terminal(self, typed: &str) -> Self {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/terminal.py");
+        self.stdin(typed).through(["python3", script])
+    }
+
+    /// Runs it where a folder lies over `/etc/ccretain`; see [`has_namespaces`].
+    #[must_use]
+    pub fn with_system_folder(self, folder: &Path) -> Self {
+        let script = r#"set -e; folder=$1; shift
+            mkdir -p "$folder/etc/ccretain"; cp "$folder"/*.json "$folder/etc/ccretain/"
+            [ ! -d "$folder/policy.d" ] || cp -r "$folder/policy.d" "$folder/etc/ccretain/"
+            mount -t overlay overlay -o "lowerdir=$folder/etc:/etc" /etc
+            exec "$@""#;
+        self.through([
+            OsStr::new("unshare"),
+            OsStr::new("--mount"),
+            OsStr::new("sh"),
+            OsStr::new("-c"),
+            OsStr::new(script),
+            OsStr::new("sh"),
+            folder.as_os_str(),
+        ])
+    }
+
+    /// The command to start, with the environment of the sandbox and nothing else.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        let mut words = self.wrapper.iter().cloned();
+        let mut command = match words.next() {
+            Some(first) => {
+                let mut command = Command::new(first);
+                command.args(words).arg(&self.program);
+                command
+            }
+            None => Command::new(&self.program),
+        };
+        command.args(&self.arguments).env_clear().envs(&self.variables).current_dir(self.sandbox.home());
+        command
+    }
+
+    /// Runs it to its end.
+    #[track_caller]
+    pub fn run(self) -> Output {
+        let [stdout, stderr] = ["stdout", "stderr"]
+            .map(|name| tempfile::Builder::new().prefix(name).tempfile().expect("a file"));
+        let mut command = self.command();
+        command.stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+        command.stdout(stdout.reopen().expect("it again")).stderr(stderr.reopen().expect("it again"));
+        let shown = format!("{command:?}").split("ccretain\"").last().unwrap_or_default().trim().to_owned();
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        if let (Some(text), Some(mut stdin)) = (&self.stdin, child.stdin.take()) {
+            let _ = stdin.write_all(text);
+        }
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("its state") {
+                break status;
+            }
+            if start.elapsed() > LIMIT {
+                let _ = child.kill();
+                let _ = child.wait();
+                panic!("{shown} did not end within {LIMIT:?}");
+            }
+            thread::sleep(Duration::from_millis(5));
+        };
+        let read = |file: &tempfile::NamedTempFile| {
+            self.sandbox.rewrite(&fs::read(file.path()).expect("what it said"))
+        };
+        Output { command: shown, code: status.code(), stdout: read(&stdout), stderr: read(&stderr) }
+    }
+}
+
+/// What keeps the program from the real temp tree of whoever runs the suite.
+///
+/// `/tmp/claude-<uid>` is a store wherever `TMPDIR` points. Where there is one, an empty folder is laid over it in a
+/// namespace of the run's own; where that cannot be done, nothing is run at all.
+fn shield() -> Vec<OsString> {
+    let real = PathBuf::from(format!("/tmp/claude-{}", rustix::process::getuid().as_raw()));
+    if !real.exists() {
+        return Vec::new();
+    }
+    let script = r#"mount -t tmpfs -o mode=700 tmpfs "$1" && shift && exec "$@""#;
+    let how: &[&str] = if is_root() { &["--mount"] } else { &["--user", "--map-root-user", "--mount"] };
+    let mut words: Vec<OsString> = vec!["unshare".into()];
+    words.extend(how.iter().map(Into::into));
+    words.extend(["sh", "-c"].map(OsString::from));
+    let back = if is_root() {
+        script.to_owned()
+    } else {
+        // In a namespace within, the account is itself again.
+        let id = rustix::process::getuid().as_raw();
+        let group = rustix::process::getgid().as_raw();
+        script.replace("exec ", &format!("exec unshare --user --map-user={id} --map-group={group} "))
+    };
+    words.extend([back.into(), "sh".into(), real.clone().into_os_string()]);
+    let works = Command::new(&words[0]).args(&words[1..]).arg("true").stderr(Stdio::null()).status();
+    assert!(
+        works.is_ok_and(|status| status.success()),
+        "{} exists and cannot be hidden from the program: the tests are not run, so that they cannot reach it",
+        real.display()
+    );
+    words
+}
+
+/// The program under test.
+#[must_use]
+pub fn program() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_ccretain"))
+}
+
+/// Whether the suite runs as root.
+#[must_use]
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Whether a program is installed.
+#[must_use]
+pub fn has(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
+}
+
+/// Whether mount namespaces can be made here.
+#[must_use]
+pub fn has_namespaces() -> bool {
+    is_root()
+        && Command::new("unshare")
+            .args(["--mount", "true"])
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|s| s.success())
+}
+
+/// Says loudly that a test did not run.
+pub fn skip(test: &str, why: &str) {
+    eprintln!("SKIPPED: {test}: {why}");
+}

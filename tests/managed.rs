@@ -1,0 +1,155 @@
+//! Layers that a user cannot loosen. They lie in `/etc`, so each run sees a folder of its own laid over it.
+
+use std::fs;
+
+use crate::common::sandbox::has_namespaces;
+use crate::common::{Output, Sandbox, days, hours, id, skip};
+
+/// A sandbox and a system folder with files; `None` where no namespace can be made.
+fn with(test: &str, files: &[(&str, &str)]) -> Option<Sandbox> {
+    if !has_namespaces() {
+        skip(test, "needs root and mount namespaces");
+        return None;
+    }
+    let sandbox = Sandbox::new();
+    let folder = sandbox.root().join("system");
+    fs::create_dir_all(folder.join("policy.d")).unwrap();
+    for (name, text) in files {
+        fs::write(folder.join(name), text).unwrap();
+    }
+    sandbox.store().session(999).cwd("/work/anchor").aged(hours(3)).write();
+    Some(sandbox)
+}
+
+fn enforce(sandbox: &Sandbox) -> Output {
+    let folder = sandbox.root().join("system");
+    sandbox.command(["-v", "enforce", "--yes", "--json"]).with_system_folder(&folder).run()
+}
+
+const MANAGED: (&str, &str) =
+    ("managed-policy.json", r#"{"version": 1, "rules": [{"name": "corp", "deleteAfter": "14d"}]}"#);
+
+#[test]
+fn a_user_can_tighten_and_not_loosen() {
+    let Some(sandbox) = with("a_user_can_tighten_and_not_loosen", &[MANAGED]) else { return };
+    let store = sandbox.store();
+    sandbox.delete_after("90d");
+    let session = store.session(1).aged(days(20)).write();
+    let output = enforce(&sandbox);
+    output.exits(0);
+    assert!(!session.is_there());
+    assert_eq!(output.item(&format!("{}.jsonl", id(1)))["layer"], "managed");
+    sandbox.delete_after("3d");
+    let session = store.session(2).aged(days(5)).write();
+    enforce(&sandbox).exits(0);
+    assert!(!session.is_there());
+}
+
+#[test]
+fn nothing_of_the_users_delays_a_managed_date() {
+    for policy in [
+        r#"{"version": 1, "keepAtLeast": "400d"}"#,
+        r#"{"version": 1, "mode": "audit"}"#,
+        r#"{"version": 1, "quiet": "400d"}"#,
+        r#"{"version": 1, "ageBy": "mtime"}"#,
+        r#"{"version": 1, "guard": {"maxShare": 0.0, "minSessions": 1}}"#,
+        r#"{"version": 1, "stores": {"extra": [], "exclude": ["~/.claude"]}}"#,
+        r#"{"version": 1, "holds": [{"name": "mine", "projects": ["/work/**"], "reason": "x"}]}"#,
+        r#"{"version": 1, "rules": [{"name": "mine", "deleteAfter": "never"}]}"#,
+    ] {
+        let Some(sandbox) = with("nothing_of_the_users_delays_a_managed_date", &[MANAGED]) else { return };
+        sandbox.policy(policy);
+        let session = sandbox.store().session(1).aged(days(20)).files_aged(days(10)).write();
+        let output = enforce(&sandbox);
+        assert!(!session.is_there(), "kept by {policy}: {output}");
+    }
+}
+
+#[test]
+fn an_invalid_user_layer_is_dropped_whole_and_told() {
+    for policy in ["{ broken", r#"{"version": 1, "typo": 1}"#] {
+        let Some(sandbox) = with("an_invalid_user_layer_is_dropped_whole_and_told", &[MANAGED]) else {
+            return;
+        };
+        sandbox.policy(policy);
+        let session = sandbox.store().session(1).aged(days(20)).write();
+        let output = enforce(&sandbox);
+        output.exits(1).says("policy.json");
+        assert!(!session.is_there());
+    }
+}
+
+#[test]
+fn user_holds_bind_where_the_managed_layer_lets_them() {
+    let managed = r#"{"version": 1, "userHolds": true, "rules": [{"name": "corp", "deleteAfter": "14d"}]}"#;
+    let Some(sandbox) =
+        with("user_holds_bind_where_the_managed_layer_lets_them", &[("managed-policy.json", managed)])
+    else {
+        return;
+    };
+    sandbox
+        .policy(r#"{"version": 1, "holds": [{"name": "mine", "projects": ["/work/acme"], "reason": "x"}]}"#);
+    let session = sandbox.store().session(1).aged(days(20)).write();
+    enforce(&sandbox).exits(0);
+    assert!(session.is_there());
+}
+
+#[test]
+fn a_managed_hold_stops_the_users_rules() {
+    let managed = r#"{"version": 1, "holds": [{"name": "case", "projects": ["/work/acme"], "reason": "x"}]}"#;
+    let Some(sandbox) = with("a_managed_hold_stops_the_users_rules", &[("managed-policy.json", managed)])
+    else {
+        return;
+    };
+    sandbox.delete_after("7d");
+    let session = sandbox.store().session(1).aged(days(20)).write();
+    enforce(&sandbox).exits(0);
+    assert!(session.is_there());
+}
+
+#[test]
+fn a_system_file_that_others_may_write_does_not_count() {
+    let Some(sandbox) = with("a_system_file_that_others_may_write_does_not_count", &[MANAGED]) else {
+        return;
+    };
+    use std::os::unix::fs::PermissionsExt;
+    let file = sandbox.root().join("system/managed-policy.json");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+    let session = sandbox.store().session(1).aged(days(400)).write();
+    // `cp` in the wrapper keeps no mode, so it is set where the run sees it.
+    fs::create_dir_all(sandbox.root().join("system/etc/ccretain")).unwrap();
+    let copy = sandbox.root().join("system/etc/ccretain/managed-policy.json");
+    fs::copy(&file, &copy).unwrap();
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o666)).unwrap();
+    enforce(&sandbox).exits(2).says("managed-policy.json");
+    assert!(session.is_there());
+}
+
+#[test]
+fn drop_ins_of_the_system_count_in_any_order() {
+    let files = [
+        ("policy.json", r#"{"version": 1, "rules": [{"name": "base", "deleteAfter": "60d"}]}"#),
+        ("policy.d/20.json", r#"{"version": 1, "rules": [{"name": "late", "deleteAfter": "50d"}]}"#),
+        ("policy.d/10.json", r#"{"version": 1, "rules": [{"name": "early", "deleteAfter": "10d"}]}"#),
+    ];
+    let Some(sandbox) = with("drop_ins_of_the_system_count_in_any_order", &files) else { return };
+    let session = sandbox.store().session(1).aged(days(20)).write();
+    enforce(&sandbox).exits(0);
+    assert!(!session.is_there());
+}
+
+#[test]
+fn a_managed_guard_that_is_off_lets_a_mass_deletion_pass() {
+    let managed = r#"{"version": 1, "guard": "off", "rules": [{"name": "corp", "deleteAfter": "14d"}]}"#;
+    let Some(sandbox) =
+        with("a_managed_guard_that_is_off_lets_a_mass_deletion_pass", &[("managed-policy.json", managed)])
+    else {
+        return;
+    };
+    for number in 1..=30 {
+        sandbox.store().session(number).aged(days(20)).write();
+    }
+    let output = enforce(&sandbox);
+    output.exits(0);
+    assert_eq!(output.summary("sessionsDeleted"), 30);
+}
