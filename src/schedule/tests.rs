@@ -292,6 +292,26 @@ fn the_options_of_a_run_are_passed_on() {
 }
 
 #[test]
+fn percent_signs_are_escaped_as_each_scheduler_wants() {
+    let odd = Job::new("/100%/ccretain", Scope::User);
+    let line = render(Backend::Cron, &odd).unwrap().remove(0).content;
+    assert_eq!(line, "30 12 * * * '/100\\%/ccretain' enforce --yes >/dev/null # ccretain\n");
+    let service = render(Backend::Systemd, &odd).unwrap().remove(0).content;
+    assert!(service.contains("ExecStart=\"/100%%/ccretain\" enforce --yes\n"), "{service}");
+}
+
+#[test]
+fn a_running_timer_is_started_anew_only_for_another_calendar() {
+    let host = FakeHost::with(&["systemctl"]);
+    let places = places(Platform::Linux);
+    let with = scheduler(&host, &places, Scope::User);
+    for (every, restarts) in [(Every::Daily, 0), (Every::Daily, 0), (Every::Weekly, 1)] {
+        with.install(Backend::Systemd, &Job { every, ..job(Scope::User) }).unwrap();
+        assert_eq!(host.called("systemctl --user restart ccretain.timer"), restarts);
+    }
+}
+
+#[test]
 fn hooks_that_are_switched_off_are_no_trigger() {
     let places = places(Platform::Linux);
     for (path, text) in [
