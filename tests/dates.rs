@@ -310,3 +310,13 @@ fn an_ancient_file_time_does_not_upset_anything() {
     sandbox.enforce().exits(0);
     assert!(!session.is_there());
 }
+
+#[test]
+fn a_difference_of_more_than_a_day_is_counted() {
+    let (sandbox, store) = sandbox();
+    store.session(1).aged(days(5)).files_aged(days(2)).write();
+    store.session(2).aged(days(5)).files_aged(days(5) - hours(2)).write();
+    let output = sandbox.enforce();
+    output.exits(0);
+    assert_eq!(output.summary("datesDiffer"), 1, "{output}");
+}

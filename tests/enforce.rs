@@ -87,14 +87,15 @@ fn a_dry_run_leaves_nothing_but_the_lock() {
 fn a_dry_run_says_what_a_run_then_does() {
     let sandbox = Sandbox::new();
     let store = sandbox.store();
+    // What the program itself keeps in a store is counted as kept; the first run makes it.
+    store.session(99).aged(days(1)).write();
+    sandbox.enforce().exits(0);
     for number in 1..=5 {
         store.session(number).aged(days(i64::from(number) * 9)).write().satellites();
         store.history(Some(&id(number)), "/work/acme", days(i64::from(number) * 9));
     }
     store.put("plans/old.md", "plan", days(40));
     store.put("nobody-knows.bin", "x", days(40));
-    // What the program itself keeps in a store is counted as kept; the first run makes it.
-    sandbox.run(["enforce", "--dry-run"]).exits(0);
     let promised = sandbox.run(["enforce", "--dry-run", "--json"]);
     let done = sandbox.enforce();
     promised.exits(0).quietly();
@@ -519,4 +520,91 @@ fn an_invalid_period_of_the_client_deletes_nothing_and_says_so() {
         sandbox.enforce();
         assert!(!old.is_there(), "kept by a policy of its own under {settings}");
     }
+}
+
+#[test]
+fn a_store_that_is_a_link_is_one_store() {
+    let sandbox = Sandbox::new();
+    let real = crate::common::StoreBuilder::new(sandbox.home().join("dotfiles/claude"), sandbox.client_tmp());
+    let session = real.session(1).aged(days(40)).write();
+    real.session(2).aged(days(1)).write();
+    std::os::unix::fs::symlink(&real.root, sandbox.home().join(".claude")).unwrap();
+    let output = sandbox.command(["enforce", "--yes", "--json"]).env("CLAUDE_CONFIG_DIR", &real.root).run();
+    output.exits(0);
+    assert!(!session.is_there());
+    assert_eq!(output.summary("sessionsDeleted"), 1);
+    let json = output.json();
+    let configs = json["stores"].as_array().unwrap().iter().filter(|store| store["kind"] == "config").count();
+    assert_eq!(configs, 1, "{output}");
+}
+
+#[test]
+fn extra_stores_need_no_mark_and_excluded_ones_are_left() {
+    let sandbox = Sandbox::new();
+    let extra = sandbox.home().join("extra");
+    crate::common::store::put(&extra.join("plans/old.md"), "x", days(40));
+    let left = crate::common::StoreBuilder::new(sandbox.home().join("left"), sandbox.client_tmp());
+    let session = left.session(1).aged(days(40)).write();
+    sandbox.store().session(2).aged(days(1)).write();
+    sandbox.policy(
+        r#"{"version": 1, "stores": {"extra": ["~/extra"], "exclude": ["~/left"]}, "rules": [{"name": "all", "deleteAfter": "30d"}]}"#,
+    );
+    sandbox.command(["enforce", "--yes", "--json"]).env("CLAUDE_CONFIG_DIR", &left.root).run().exits(0);
+    assert!(!extra.join("plans/old.md").exists());
+    assert!(session.is_there());
+}
+
+#[test]
+fn two_runs_at_once_do_the_work_once() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    for number in 1..=15 {
+        store.session(number).aged(days(40)).write().satellites();
+    }
+    store.session(99).aged(days(1)).write();
+    let outputs: Vec<_> = std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..4).map(|_| scope.spawn(|| sandbox.enforce())).collect();
+        runs.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    let done = outputs.iter().filter(|output| output.code == Some(0)).count();
+    assert!(done >= 1);
+    for output in &outputs {
+        assert!(matches!(output.code, Some(0 | 75)), "{output}");
+    }
+    let deleted: u64 = outputs
+        .iter()
+        .filter(|output| output.code == Some(0))
+        .map(|output| output.summary("sessionsDeleted"))
+        .sum();
+    assert_eq!(deleted, 15);
+    let lines = sandbox.ledger_lines();
+    let seqs: Vec<u64> = lines.iter().map(|line| line["seq"].as_u64().unwrap()).collect();
+    assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "{seqs:?}");
+}
+
+#[test]
+fn a_run_that_was_killed_is_finished_by_the_next() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    for number in 1..=19 {
+        store.session(number).aged(days(40)).write().satellites();
+    }
+    store.session(99).aged(days(1)).write();
+    for wait in [5, 15, 30, 60] {
+        let mut child = sandbox
+            .command(["enforce", "--yes"])
+            .command()
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(wait));
+        let _ = child.kill();
+        child.wait().unwrap();
+    }
+    let output = sandbox.enforce();
+    assert!(matches!(output.code, Some(0 | 1)), "{output}");
+    let left = sandbox.tree().0.keys().filter(|path| path.extension().is_some_and(|e| e == "jsonl")).count();
+    assert_eq!(left, 1);
+    let again = sandbox.enforce();
+    again.exits(0).quietly();
 }

@@ -97,8 +97,9 @@ fn lines_without_a_date_and_lines_that_do_not_parse_stay() {
         store.history_line(line);
     }
     store.history(None, "/work/acme", days(400));
-    sandbox.enforce();
+    let output = sandbox.enforce();
     assert_eq!(store.history_lines(), lines);
+    assert_eq!(output.summary("undatedLines"), lines.len() as u64, "{output}");
 }
 
 #[test]

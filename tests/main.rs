@@ -25,4 +25,7 @@ mod harness;
 mod lines;
 mod managed;
 mod protects;
+mod readme;
 mod real_client;
+mod schedule;
+mod schedule_cli;

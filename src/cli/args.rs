@@ -75,6 +75,12 @@ pub enum Command {
     ///
     /// Reads only: takes no lock and writes nothing.
     Status(StatusArgs),
+    /// Show, check and start policies.
+    Policy {
+        /// What of it.
+        #[command(subcommand)]
+        command: super::policy::PolicyCommand,
+    },
     /// Keep the stores to the policy: delete, prune and seal what is due.
     ///
     /// Look first with --dry-run. Asks before the first change where there is a terminal;
@@ -87,6 +93,8 @@ pub enum Command {
     /// Show what the ledger has recorded, or verify that its records hold together.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Run enforce on a schedule: systemd, launchd, cron, or a hook of Claude Code.
+    Schedule(super::schedule::ScheduleArgs),
     /// Make the identity that opens sealed files, or print its recipient.
     #[command(subcommand)]
     Key(Key),

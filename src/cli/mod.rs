@@ -10,6 +10,8 @@ mod explain;
 mod failure;
 mod key;
 mod ledger;
+mod policy;
+mod schedule;
 mod session;
 mod status;
 mod surroundings;
@@ -65,10 +67,12 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
     match command {
-        Command::Enforce(args) => enforce::run(&args, ctx),
         Command::Status(args) => status::run(&args, ctx),
         Command::Explain(args) => explain::run(&args, ctx),
         Command::Ledger(what) => ledger::run(&what, ctx),
+        Command::Policy { command } => policy::run(&command, ctx),
+        Command::Schedule(args) => schedule::run(&args, ctx),
+        Command::Enforce(args) => enforce::run(&args, ctx),
         Command::Key(what) => key::run(what, ctx),
         Command::Completions { shell } => {
             let mut script = Vec::new();

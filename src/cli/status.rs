@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::args::StatusArgs;
 use super::survey::{self, Ground};
-use super::{Context, Exit, Failure, enforce};
+use super::{Context, Exit, Failure, enforce, schedule};
 use crate::catalogue::Root;
 use crate::error::chain;
 use crate::inventory::Inventory;
@@ -14,7 +14,7 @@ use crate::plan;
 use crate::policy::claude::{self, ClientPlaces, ClientSettings};
 use crate::report::Run;
 use crate::report::json::time;
-use crate::report::status::{LastRun, Sight};
+use crate::report::status::{LastRun, Schedule, Sight};
 use crate::report::style::Paint;
 
 /// Runs the verb.
@@ -73,8 +73,16 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
             refused: &ground.refused,
             refusals: &refusals,
         },
+        sweep: ground.client.sweep(None),
         clients: clients(&inventory, ctx),
         last_run,
+        schedules: schedule::installed(ctx).ok().map(|found| {
+            let of = |installed: crate::schedule::Installed| Schedule {
+                backend: installed.backend.name().to_owned(),
+                next: installed.next.map(time),
+            };
+            found.into_iter().map(of).collect()
+        }),
         complaints,
         errors,
         search,

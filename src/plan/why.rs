@@ -117,7 +117,25 @@ impl Judge<'_> {
                 .flatten()
                 .any(|kind| hold.covers(kind, projects(), session.projects.is_empty(), Some(session.id)))
         });
-        self.said(mandate, self.date(session), session.touched, &subjects, &sealing, holds)
+        let mut opinion = self.said(
+            mandate,
+            self.date(session),
+            session.touched.max(session.unsealed),
+            &subjects,
+            &sealing,
+            holds,
+        );
+        // What was unsealed counts as touched then, for sealing alone.
+        if let Some(rested) =
+            opinion.date.ok().zip(session.unsealed).map(|(date, unsealed)| date.max(unsealed))
+        {
+            for considered in opinion.rules.iter_mut().filter(|rule| rule.action == Action::Seal) {
+                let layer = self.mandate.layers.get(usize::from(considered.rule.layer));
+                let rule = layer.and_then(|layer| layer.rules.get(usize::from(considered.rule.rule)));
+                considered.due = rule.and_then(|rule| rule.seal_after.as_ref()?.after(rested));
+            }
+        }
+        opinion
     }
 
     /// A file of nobody, or one that history lines refer to.

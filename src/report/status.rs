@@ -28,10 +28,14 @@ const OVERDUE: TimeDelta = TimeDelta::days(1);
 pub struct Sight<'a> {
     /// Stores, plan and policy; never carried out.
     pub run: Run<'a>,
+    /// What the sweep of a client started in the default place goes by.
+    pub sweep: Sweep,
     /// The client's settings, by the position of the config store they are for.
     pub clients: Vec<(usize, ClientSettings)>,
     /// The last run, if any.
     pub last_run: Option<LastRun>,
+    /// What calls `enforce`; `None` where that could not be found out.
+    pub schedules: Option<Vec<Schedule>>,
     /// Why the policy deletes nothing, and what is wrong with it.
     pub complaints: Vec<String>,
     /// What else could not be read.
@@ -54,6 +58,15 @@ pub struct LastRun {
     pub refusals: Vec<String>,
 }
 
+/// Something that calls `enforce` again and again.
+#[derive(Debug, Clone, Serialize)]
+pub struct Schedule {
+    /// Which scheduler.
+    pub backend: String,
+    /// When it does so next, where that can be told.
+    pub next: Option<String>,
+}
+
 /// The report (`ccretain.status/1`).
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -67,8 +80,11 @@ pub struct Status {
     ages: Vec<Age>,
     due: Due,
     kept: Kept,
+    /// What the sweep of a client started in the default place goes by.
+    sweep: Sweep,
     client: Vec<Client>,
     last_run: Option<LastRun>,
+    schedules: Option<Vec<Schedule>>,
     /// What a guard would refuse now.
     refusals: Vec<String>,
     complaints: Vec<String>,
@@ -127,6 +143,8 @@ pub struct Item {
 pub struct Kept {
     sessions: u64,
     sealed: u64,
+    /// Files of sealed sessions that could be sealed and are not.
+    sealed_plain: u64,
     held: u64,
     live: u64,
     quiet: u64,
@@ -241,8 +259,10 @@ impl Sight<'_> {
             ages: self.ages(),
             due: self.due(tally),
             kept: self.kept(&tally),
+            sweep: self.sweep.clone(),
             client: self.clients.iter().map(|(store, client)| self.client(*store, client)).collect(),
             last_run: self.last_run.clone(),
+            schedules: self.schedules.clone(),
             refusals: run.refusals.to_vec(),
             complaints: self.complaints.clone(),
             errors: self.unread().into_iter().map(error).collect(),
@@ -369,8 +389,8 @@ impl Sight<'_> {
             ..Kept::default()
         };
         for (session, verdict) in self.run.inventory.sessions.iter().zip(&self.run.plan.sessions) {
-            let sealed = |index| self.run.inventory.artifact(index).sealed;
-            kept.sealed += u64::from(session.artifacts.iter().any(|index| sealed(*index)));
+            kept.sealed += u64::from(session.sealed > 0);
+            kept.sealed_plain += if session.sealed > 0 { u64::from(session.plain) } else { 0 };
             kept.no_delete_rule += u64::from(!has_delete_rule(self.run.policy, session));
             let Decision::Keep(keep) = verdict.decision else { continue };
             kept.sessions += 1;

@@ -186,6 +186,7 @@ impl Status {
         let _ = writeln!(out, "\n{}", paint.strong("what stays"));
         let mut rows: Vec<(u64, &str, &str)> = vec![
             (sealed, "session", "sealed"),
+            (self.kept.sealed_plain, "file", "of sealed sessions in plaintext"),
             (held, "session", "held"),
             (live, "session", "live: a client has it open"),
             (quiet, "session", "quiet: touched a moment ago"),
@@ -198,11 +199,11 @@ impl Status {
             (self.kept.dates_differ, "session", "of which records and file times differ by more than a day"),
             (self.kept.undated_lines, "line", "without a date"),
         ];
-        let always = 6;
+        let always = 7;
         let mut at = 0;
         rows.retain(|(count, ..)| {
             at += 1;
-            *count > 0 || at <= always && [1, 2, 3, 6].contains(&at)
+            *count > 0 || at <= always && [1, 3, 4, 7].contains(&at)
         });
         let numbers: Vec<String> = rows.iter().map(|(count, ..)| grouped(*count)).collect();
         let width = numbers.iter().map(String::len).max().unwrap_or(1).max(grouped(unrecognised).len());
@@ -220,28 +221,13 @@ impl Status {
     }
 
     fn client_text(&self, out: &mut String, paint: Paint) {
-        if self.client.is_empty() {
-            return;
-        }
         let _ = writeln!(out, "\n{}", paint.strong("what the client itself does"));
+        if self.client.is_empty() {
+            sweep_text(out, paint, &self.sweep, "");
+        }
         for client in &self.client {
             let place = if self.client.len() > 1 { format!(" in {}", client.root) } else { String::new() };
-            match &client.sweep {
-                Sweep::Runs { days, path } => {
-                    let by = path.as_ref().map_or_else(
-                        || "its default".to_owned(),
-                        |path| format!("'{}'", crate::escape::shown(path)),
-                    );
-                    let days = counted(*days, "day");
-                    let _ = writeln!(
-                        out,
-                        "  its sweep{place} removes what was not written to for {days} ({by}), when it is started"
-                    );
-                }
-                Sweep::Paused { reason } => {
-                    let _ = writeln!(out, "  its sweep{place} is {}: {reason}", paint.warn("paused"));
-                }
-            }
+            sweep_text(out, paint, &client.sweep, &place);
             client_sessions(out, paint, client);
             for remark in &client.remarks {
                 if !matches!(&client.sweep, Sweep::Paused { reason } if reason == remark) {
@@ -276,7 +262,23 @@ impl Status {
         if self.mode == crate::policy::Mode::Audit {
             let _ = writeln!(out, "  the policy's mode is audit: runs report and change nothing");
         }
-        let _ = writeln!(out, "  next: see `ccretain schedule status`; `{LIFTED_BY}` runs it now");
+        match self.schedules.as_deref() {
+            None => {
+                let _ = writeln!(out, "  next: not known, see `ccretain schedule status`");
+            }
+            Some([]) => {
+                let _ = writeln!(
+                    out,
+                    "  next: none is scheduled: `ccretain schedule install` does that, `{LIFTED_BY}` runs it now"
+                );
+            }
+            Some(schedules) => {
+                for schedule in schedules {
+                    let next = schedule.next.as_deref().unwrap_or("at a time that cannot be told");
+                    let _ = writeln!(out, "  next: {next} ({})", schedule.backend);
+                }
+            }
+        }
     }
 
     fn search_text(&self, out: &mut String, paint: Paint) {
@@ -322,6 +324,24 @@ impl Status {
                 "  {} not visited by a run: name it in `stores.extra` of the policy to keep it to the policy",
                 counted(new, "store")
             );
+        }
+    }
+}
+
+fn sweep_text(out: &mut String, paint: Paint, sweep: &Sweep, place: &str) {
+    match sweep {
+        Sweep::Runs { days, path } => {
+            let by = path
+                .as_ref()
+                .map_or_else(|| "its default".to_owned(), |path| format!("'{}'", crate::escape::shown(path)));
+            let days = counted(*days, "day");
+            let _ = writeln!(
+                out,
+                "  its sweep{place} removes what was not written to for {days} ({by}), when it is started"
+            );
+        }
+        Sweep::Paused { reason } => {
+            let _ = writeln!(out, "  its sweep{place} is {}: {reason}", paint.warn("paused"));
         }
     }
 }

@@ -1,0 +1,150 @@
+#!/usr/bin/env bash
+# Compares the program with what a script of find would do, on the same tree, in turn.
+#
+#   benches/compare.sh            all rows, 100,000 files, 5 rounds
+#   FILES=20000 ROUNDS=7 benches/compare.sh
+#
+# STORE_MAKER   what makes the store: called as `STORE_MAKER ROOT --files N --now SECONDS` (benches/make_store.py)
+# CCRETAIN      the program (target/release/ccretain, built when missing)
+# WORK          where the copies lie, best a tmpfs (a folder in /dev/shm)
+#
+# Each row is a ratio of medians of runs taken in turn, whole processes, warm caches. Times move between two moments of
+# the same machine; ratios of one row do not. `find` uses one core, the program all of them.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+: "${FILES:=100000}" "${ROUNDS:=5}" "${STORE_MAKER:=benches/make_store.py}"
+if [ -z "${CCRETAIN:-}" ]; then
+  cargo build --release --locked
+  CCRETAIN=$PWD/target/release/ccretain
+fi
+shm=/dev/shm
+[ -w "$shm" ] || shm=${TMPDIR:-/tmp}
+WORK=${WORK:-$(mktemp -d "$shm/ccretain-compare.XXXXXX")}
+trap 'rm -rf "$WORK"' EXIT
+export CCRETAIN STORE_MAKER FILES ROUNDS WORK
+exec 3>&1
+python3 - <<'PYTHON'
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import time
+from pathlib import Path
+
+work, program, maker = Path(os.environ["WORK"]), os.environ["CCRETAIN"], os.environ["STORE_MAKER"]
+files, rounds = int(os.environ["FILES"]), max(5, int(os.environ["ROUNDS"]))
+now = int(time.time())
+null = subprocess.DEVNULL
+
+def home(name):
+    """A home of its own: store, state, policy, temp folder."""
+    root = work / name
+    for folder in ("home", "state", "config", "tmp"):
+        (root / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+    # The guards against mistakes of a real machine are not what is measured.
+    (root / "config/policy.json").write_text(
+        '{"version":1,"guard":{"maxShare":1.0,"minSessions":1000000},"rules":[{"name":"all","deleteAfter":"30d"}]}')
+    return root
+
+def environment(root):
+    return {
+        "HOME": str(root / "home"), "PATH": os.environ["PATH"], "TZ": "UTC", "TMPDIR": str(root / "tmp"),
+        "CLAUDE_CODE_TMPDIR": str(root / "tmp"), "CCRETAIN_STATE_DIR": str(root / "state"),
+        "CCRETAIN_CONFIG_DIR": str(root / "config"), "XDG_CONFIG_HOME": str(root / "home/.config"),
+        "XDG_CACHE_HOME": str(root / "home/.cache"), "XDG_STATE_HOME": str(root / "home/.local/state"),
+    }
+
+def store(root):
+    return root / "home/.claude"
+
+def make(root, count):
+    store(root).mkdir(mode=0o700, exist_ok=True)
+    subprocess.run([maker, str(store(root)), "--files", str(count), "--now", str(now)], check=True, stdout=null)
+
+def run(command, root):
+    """Seconds of one run, and the most memory it had, in bytes."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, env=environment(root), stdout=null, stderr=subprocess.PIPE)
+    said = process.stderr.read()
+    _, status, used = os.wait4(process.pid, 0)
+    took = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise SystemExit(f"{command} ended with {process.returncode}: {said.decode(errors='replace')[:2000]}")
+    return took, used.ru_maxrss * 1024
+
+def in_turn(commands, prepare=lambda name: None, count=rounds):
+    """Runs each command once a round; the medians of their seconds and the most memory of each."""
+    seconds, memory = {name: [] for name in commands}, {name: 0 for name in commands}
+    for number in range(count + 1):
+        for name, make_command in commands.items():
+            root = prepare(name)
+            took, most = run(make_command(root), root)
+            if number > 0:  # The first round warms the caches.
+                seconds[name].append(took)
+            memory[name] = max(memory[name], most)
+    return {name: statistics.median(values) for name, values in seconds.items()}, memory
+
+def row(what, own, other, yardstick):
+    print(f"{what:<44} {own:9.3f} s {other:9.3f} s  {own / other:6.2f} x  {yardstick}", flush=True)
+
+def find(root):
+    return ["find", str(store(root)), "-type", "f", "-printf", r"%p %s %T@\n"]
+
+def find_delete(root):
+    limit = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(now - 30 * 86400))
+    return ["find", str(store(root)), "-type", "f", "!", "-newermt", f"{limit} UTC", "-delete"]
+
+def dry_run(root):
+    return [program, "--no-progress", "enforce", "--dry-run"]
+
+def enforce(root):
+    return [program, "--no-progress", "enforce", "--yes"]
+
+print(f"{files} files, {rounds} rounds, {os.cpu_count()} cores")
+print(f"{'':<44} {'own':>9}   {'other':>9}    {'ratio':>6}")
+
+# 1. The plan over everything against a find that prints as much of each file.
+big = home("big")
+make(big, files)
+medians, memory = in_turn({"own": dry_run, "find": find}, lambda name: big)
+row("plan (dry run)", medians["own"], medians["find"], "find -printf")
+plan, plan_memory = medians["own"], memory["own"]
+
+# 2. Deleting what has expired, each time from a fresh copy.
+def fresh(count, source):
+    def prepare(name):
+        root = work / f"copy-{name}"
+        shutil.rmtree(root, ignore_errors=True)
+        home(root.name)
+        subprocess.run(["cp", "-a", str(store(source)), str(store(root))], check=True)
+        return root
+    return prepare
+
+before = len(subprocess.run(find(big), capture_output=True, check=True).stdout.splitlines())
+medians, memory = in_turn({"own": enforce, "find": find_delete}, fresh(files, big))
+row("delete what has expired", medians["own"], medians["find"], "find -delete")
+delete, delete_memory = medians["own"], memory["own"]
+left = {name: len(subprocess.run(find(work / f"copy-{name}"), capture_output=True, check=True).stdout.splitlines())
+        for name in ("own", "find")}
+print(f"  of {before} files find left {left['find']}, ccretain {left['own']} (its lock is one of them)")
+
+# 3. A run that finds nothing to do against a dry run of the same tree.
+rest = work / "copy-own"
+medians, memory = in_turn({"own": enforce, "dry": dry_run}, lambda name: rest)
+row("nothing due", medians["own"], medians["dry"], "its own dry run")
+shutil.rmtree(work / "copy-find", ignore_errors=True)
+shutil.rmtree(rest, ignore_errors=True)
+
+# 4. Growth: ten times the files.
+small = home("small")
+make(small, files // 10)
+medians, _ = in_turn({"own": dry_run}, lambda name: small)
+row("growth of the plan, a tenth to all", plan, medians["own"], "10 is linear")
+medians, _ = in_turn({"own": enforce}, fresh(files // 10, small))
+row("growth of deleting, a tenth to all", delete, medians["own"], "10 is linear")
+
+print(f"{'most memory, plan':<44} {plan_memory / 1e6:9.1f} MB")
+print(f"{'most memory, delete':<44} {delete_memory / 1e6:9.1f} MB")
+PYTHON
