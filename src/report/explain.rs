@@ -534,7 +534,7 @@ impl Explained<'_> {
                 Standing::Applies if considered.due.is_none() => "never".to_owned(),
                 Standing::Applies => "later".to_owned(),
                 Standing::Shadowed(by) => {
-                    format!("after '{}'", text(&self.run.policy.rule_name(by)))
+                    format!("shadowed by '{}'", text(&self.run.policy.rule_name(by)))
                 }
                 Standing::DoesNotMatch => "does not match".to_owned(),
             };
