@@ -24,7 +24,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("policy", &[]),
     ("seal", &["policy"]),
     ("locate", &["dir", "policy"]),
-    ("inventory", &["dir", "locate", "policy"]),
+    ("inventory", &["dir", "locate", "policy", "seal"]),
     ("plan", &["inventory", "policy"]),
     ("guard", &["inventory", "plan", "policy"]),
     ("ledger", &["policy"]),
