@@ -27,3 +27,5 @@ mod managed;
 mod protects;
 mod readme;
 mod real_client;
+mod schedule;
+mod schedule_cli;

@@ -80,6 +80,8 @@ pub enum Command {
     /// Look first with --dry-run. Asks before the first change where there is a terminal;
     /// without one it needs --yes.
     Enforce(EnforceArgs),
+    /// Run enforce on a schedule: systemd, launchd, cron, or a hook of Claude Code.
+    Schedule(super::schedule::ScheduleArgs),
     /// Make the identity that opens sealed files, or print its recipient.
     #[command(subcommand)]
     Key(Key),

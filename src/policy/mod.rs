@@ -24,6 +24,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::period::Period;
+pub use crate::seal::Compression;
 use selector::Selector;
 
 /// The layers a policy comes from, lowest first.
@@ -98,17 +99,6 @@ pub enum AgeBy {
     Mtime,
     /// The later of the two.
     Newest,
-}
-
-/// What a sealed file is compressed with before it is encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Compression {
-    /// Zstandard, level 3.
-    #[default]
-    Zstd,
-    /// Nothing.
-    None,
 }
 
 /// When a run that would delete much stops and asks.
