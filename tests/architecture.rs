@@ -21,8 +21,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("environment", &[]),
     // Handles on folders: how a store is read and changed without following a link.
     ("dir", &[]),
-    ("policy", &[]),
-    ("seal", &["policy"]),
+    ("seal", &[]),
+    ("policy", &["seal"]),
     ("locate", &["dir", "policy"]),
     ("inventory", &["dir", "locate", "policy", "seal"]),
     ("plan", &["inventory", "policy"]),
