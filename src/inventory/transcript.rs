@@ -65,7 +65,7 @@ pub fn read(file: &File, size: u64, now: DateTime<Utc>, interner: &Interner) -> 
     let mut file = file;
     let mut buffer = Vec::new();
     if size <= TAIL {
-        file.take(TAIL * 2).read_to_end(&mut buffer)?;
+        fill(file, size, &mut buffer)?;
         reading.lines(&buffer);
         return Ok(reading.facts);
     }
@@ -73,8 +73,7 @@ pub fn read(file: &File, size: u64, now: DateTime<Utc>, interner: &Interner) -> 
     // The head first, so that its project comes first.
     let head_end = reading.head(file, tail_start, &mut buffer)?;
     file.seek(SeekFrom::Start(tail_start))?;
-    buffer.clear();
-    file.take(TAIL).read_to_end(&mut buffer)?;
+    fill(file, TAIL, &mut buffer)?;
     // The first line of the window is cut unless the window begins right after a newline.
     let whole = memchr::memchr(b'\n', &buffer).map(|at| at + 1).filter(|at| *at < buffer.len());
     let boundary = whole.map_or(tail_start + buffer.len() as u64, |at| tail_start + at as u64);
@@ -104,8 +103,7 @@ impl Reading<'_> {
         let mut step = HEAD;
         while at < limit && self.facts.projects.is_empty() {
             file.seek(SeekFrom::Start(at))?;
-            buffer.clear();
-            file.take(step.min(limit - at)).read_to_end(buffer)?;
+            fill(file, step.min(limit - at), buffer)?;
             if buffer.is_empty() {
                 break;
             }
@@ -141,8 +139,7 @@ impl Reading<'_> {
                 self.stream(file, start, end)?;
             } else {
                 file.seek(SeekFrom::Start(start))?;
-                buffer.clear();
-                file.take(end - start).read_to_end(buffer)?;
+                fill(file, end - start, buffer)?;
                 self.lines(buffer);
             }
             end = start;
@@ -213,14 +210,31 @@ impl From<OwnedRecord> for Record<'static> {
     }
 }
 
+/// Reads so many bytes, or up to the end of the file: one call where the file gives them at once,
+/// where `read_to_end` would ask again and again whether there is more.
+fn fill(mut file: &File, length: u64, buffer: &mut Vec<u8>) -> io::Result<()> {
+    buffer.clear();
+    buffer.resize(usize::try_from(length).map_err(io::Error::other)?, 0);
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    buffer.truncate(filled);
+    Ok(())
+}
+
 /// Where the line that ends at `end` begins: after the newline before it, or at 0.
 fn line_start(mut file: &File, end: u64, buffer: &mut Vec<u8>) -> io::Result<u64> {
     let mut to = end;
     while to > 0 {
         let from = to.saturating_sub(TAIL);
         file.seek(SeekFrom::Start(from))?;
-        buffer.clear();
-        file.take(to - from).read_to_end(buffer)?;
+        fill(file, to - from, buffer)?;
         if let Some(at) = memchr::memrchr(b'\n', buffer) {
             return Ok(from + at as u64 + 1);
         }
