@@ -68,10 +68,9 @@ fn sessions_named(named: &str, ctx: &Context) -> Result<Vec<String>, Failure> {
         .map_err(|error| Failure::because(Exit::Failed, &error))?;
     for item in all.flatten() {
         let Item::Record(record) = item else { continue };
-        if let Some(id) = record.text("session").filter(|id| id.starts_with(&named)) {
-            if !found.iter().any(|known| known == id) {
-                found.push(id.to_owned());
-            }
+        let fits = |id: &&str| id.starts_with(&named) && !found.iter().any(|known| known == id);
+        if let Some(id) = record.text("session").filter(fits).map(str::to_owned) {
+            found.push(id);
         }
     }
     match found.len() {

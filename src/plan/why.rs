@@ -69,6 +69,9 @@ pub struct Opinion {
     pub floor: Option<DateTime<Utc>>,
 }
 
+/// The period of one action of a rule.
+type PeriodOf = fn(&Rule) -> Option<&Period>;
+
 /// Whether any rule of a policy deletes a session sooner or later.
 #[must_use]
 pub fn has_delete_rule(policy: &Policy, session: &Session) -> bool {
@@ -197,7 +200,7 @@ impl Judge<'_> {
         for (layer, of) in self.mandate.layers.iter().enumerate() {
             let place = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
             let at = |rule| RuleRef { mandate: self.index, layer: place(layer), rule: place(rule) };
-            let actions: [(Action, &[Subject<'_>], fn(&Rule) -> Option<&Period>); 2] = [
+            let actions: [(Action, &[Subject<'_>], PeriodOf); 2] = [
                 (Action::Delete, deleting, |rule| rule.delete_after.as_ref()),
                 (Action::Seal, sealing, |rule| rule.seal_after.as_ref()),
             ];
