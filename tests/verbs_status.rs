@@ -197,7 +197,7 @@ fn what_cannot_be_read_is_exit_1_and_an_invalid_policy_exit_2() {
     let session = store.session(1).aged(days(40)).write();
     let folder = session.transcript.parent().unwrap().to_owned();
     sandbox.give_away();
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o000)).unwrap();
     let output = sandbox.command(["status", "--json"]).unprivileged().run();
     output.exits(1);
     assert!(output.stderr.contains("-work-acme"), "{output}");
@@ -277,7 +277,7 @@ fn a_search_reports_what_it_cannot_enter() {
     let (sandbox, _store) = sandbox();
     fs::create_dir_all(sandbox.home().join("area/closed")).unwrap();
     sandbox.give_away();
-    fs::set_permissions(sandbox.home().join("area/closed"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(sandbox.home().join("area/closed"), fs::Permissions::from_mode(0o000)).unwrap();
     let output =
         sandbox.command(["status", "--search"]).arg(sandbox.home().join("area")).unprivileged().run();
     output.exits(1).says("area/closed");
