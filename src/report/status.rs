@@ -419,28 +419,36 @@ impl Sight<'_> {
             desktop: 0,
             remarks: client.remarks(),
         };
+        // One sweep covers the whole store, by the shortest period of all projects that were looked
+        // at; so it is worked out once, and not for every session.
+        let period = |is_desktop| {
+            let removal = client.removal(DateTime::UNIX_EPOCH, None, is_desktop)?;
+            i64::try_from(removal.days).ok()
+        };
+        let (usual, desktop) = (period(false), period(true));
         for (session, verdict) in self.run.inventory.sessions.iter().zip(&self.run.plan.sessions) {
             // The sweep knows transcripts; what is sealed or orphaned it does not see as a session.
             if session.store.at() != store || session.evidence != Evidence::Transcript {
                 continue;
             }
             let Some(modified) = session.modified else { continue };
-            let project = session.project.as_deref().map(std::path::Path::new);
-            let Some(removal) = client.removal(modified, project, session.is_desktop) else {
+            let days = if session.is_desktop { desktop } else { usual };
+            let Some(at) = days.and_then(|days| modified.checked_add_signed(TimeDelta::try_days(days)?))
+            else {
                 told.never += 1;
                 told.desktop += u64::from(session.is_desktop);
                 continue;
             };
             let ours = match verdict.decision {
                 Decision::Keep(Keep::Held(_)) => {
-                    told.held.count(removal.at);
+                    told.held.count(at);
                     continue;
                 }
                 Decision::Keep(Keep::KeepAtLeast(end)) => Some(end),
                 _ => verdict.deletion.map(|(due, _)| due),
             };
-            if ours.is_none_or(|due| removal.at < due) {
-                told.before_us.count(removal.at);
+            if ours.is_none_or(|due| at < due) {
+                told.before_us.count(at);
             }
         }
         told

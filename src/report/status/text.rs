@@ -9,7 +9,7 @@ use crate::report::human::{counted, grouped, size, table};
 use crate::report::ledger::short;
 use crate::report::style::{Hue, Paint};
 
-/// How many sessions are named before the rest is only counted.
+/// How many sessions, or projects, are named before the rest is only counted.
 const NAMED: usize = 40;
 
 impl Status {
@@ -116,7 +116,9 @@ impl Status {
             if !self.due.sessions.is_empty() {
                 let mut rows =
                     table(&["project", "sessions", "files", "size", "due since", "rule", "what"], &[1, 2, 3]);
-                for ((decision, project, rule), items) in by_project(&self.due.sessions) {
+                let groups = by_project(&self.due.sessions);
+                let (all, shown) = (groups.len(), if everything { groups.len() } else { NAMED });
+                for ((decision, project, rule), items) in groups.into_iter().take(shown) {
                     rows.add_row([
                         project.unwrap_or("-").to_owned(),
                         grouped(items.len() as u64),
@@ -128,6 +130,10 @@ impl Status {
                     ]);
                 }
                 out.push_str(&paint.table(&rows, 2, |_| Hue::Plain));
+                if all > shown {
+                    let more = grouped((all - shown) as u64);
+                    let _ = writeln!(out, "  and {more} more projects (-v names them)");
+                }
             }
             if self.due.overdue > 0 {
                 let _ = writeln!(
