@@ -25,5 +25,6 @@ mod harness;
 mod lines;
 mod managed;
 mod protects;
+mod races;
 mod readme;
 mod real_client;

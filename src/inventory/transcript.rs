@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -24,6 +24,8 @@ const HEAD: u64 = 16 << 10;
 const HEAD_LIMIT: u64 = 8 << 20;
 /// The entry points whose transcripts the client's own sweep spares (read in client 2.1.330).
 const DESKTOP_HOSTS: [&str; 4] = ["claude-desktop", "claude-desktop-3p", "local-agent", "local_agent"];
+/// What some editors put before the first line.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 /// A line above this is parsed as a stream.
 const LONG_LINE: u64 = 1 << 20;
 
@@ -72,13 +74,15 @@ pub fn read(file: &File, size: u64, now: DateTime<Utc>, interner: &Interner) -> 
     let tail_start = size - TAIL;
     // The head first, so that its project comes first.
     let head_end = reading.head(file, tail_start, &mut buffer)?;
-    file.seek(SeekFrom::Start(tail_start))?;
+    // One byte more, which tells whether the window begins with a line or in the middle of one.
+    let before = tail_start - 1;
+    file.seek(SeekFrom::Start(before))?;
     buffer.clear();
-    file.take(TAIL).read_to_end(&mut buffer)?;
-    // The first line of the window is cut unless the window begins right after a newline.
+    file.take(TAIL + 1).read_to_end(&mut buffer)?;
     let whole = memchr::memchr(b'\n', &buffer).map(|at| at + 1).filter(|at| *at < buffer.len());
-    let boundary = whole.map_or(tail_start + buffer.len() as u64, |at| tail_start + at as u64);
-    // The head's dates count only if nothing later is dated.
+    let boundary = before + whole.unwrap_or(buffer.len()) as u64;
+    // Whether a dated record is in the window decides how far back the look goes; the head's do
+    // not count for that, but they count.
     let head_newest = reading.facts.newest.take();
     if let Some(at) = whole {
         reading.lines(&buffer[at..]);
@@ -127,7 +131,7 @@ impl Reading<'_> {
         Ok(at.min(tail_start))
     }
 
-    /// Takes one line after the other from `end` back to `stop` until one is dated.
+    /// Takes the lines from `end` back to `stop`, a window at a time, until one is dated.
     fn backwards(
         &mut self,
         mut file: &File,
@@ -136,6 +140,18 @@ impl Reading<'_> {
         buffer: &mut Vec<u8>,
     ) -> io::Result<()> {
         while end > stop && self.facts.newest.is_none() {
+            let from = end.saturating_sub(TAIL).max(stop);
+            file.seek(SeekFrom::Start(from))?;
+            buffer.clear();
+            file.take(end - from).read_to_end(buffer)?;
+            // The first line of the window is whole only where lines were read up to it.
+            let whole = if from == stop { Some(0) } else { memchr::memchr(b'\n', buffer).map(|at| at + 1) };
+            if let Some(at) = whole.filter(|at| *at < buffer.len()) {
+                self.lines(&buffer[at..]);
+                end = from + at as u64;
+                continue;
+            }
+            // A line longer than the window.
             let start = line_start(file, end - 1, buffer)?;
             if end - start > LONG_LINE {
                 self.stream(file, start, end)?;
@@ -153,6 +169,13 @@ impl Reading<'_> {
     fn stream(&mut self, mut file: &File, start: u64, end: u64) -> io::Result<()> {
         file.seek(SeekFrom::Start(start))?;
         let mut reader = BufReader::with_capacity(TAIL as usize, file.take(end - start));
+        if reader.fill_buf()?.starts_with(MARK) {
+            reader.consume(MARK.len());
+        }
+        // Like `object`: serde would take a list for the fields in their order.
+        if !reader.fill_buf()?.trim_ascii_start().starts_with(b"{") {
+            return Ok(());
+        }
         if let Ok(record) = serde_json::from_reader::<_, OwnedRecord>(&mut reader) {
             self.note(&record.into());
         }
@@ -160,7 +183,7 @@ impl Reading<'_> {
     }
 
     fn lines(&mut self, bytes: &[u8]) {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let bytes = bytes.strip_prefix(MARK).unwrap_or(bytes);
         for line in bytes.split(|b| *b == b'\n') {
             if line.is_empty() {
                 continue;
@@ -263,3 +286,6 @@ pub fn project_of_log(file: &File, interner: &Interner) -> io::Result<Option<Arc
         line.cwd.text().map(|cwd: &Cow<'_, str>| interner.intern(cwd))
     }))
 }
+
+#[cfg(test)]
+mod tests;
