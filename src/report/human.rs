@@ -11,7 +11,7 @@ use super::Run;
 use super::tally::{Fate, Tally};
 use crate::escape::text;
 use crate::inventory::Belongs;
-use crate::plan::{Decision, Keep};
+use crate::plan::Decision;
 
 /// A count with its noun.
 #[must_use]
