@@ -545,6 +545,8 @@ impl<'a> Judge<'a> {
             // A session is sealed as a whole or not at all, so sealing is not asked again here.
             match self.of_session(session, kind, date, earliest) {
                 own @ (Decision::Delete(_) | Decision::Keep(Keep::Held(_))) => decision = own,
+                // Its own reason, since it may go sooner than the whole.
+                own @ Decision::Keep(_) if matches!(decision, Decision::Keep(_)) => decision = own,
                 _ => {}
             }
         }
@@ -670,9 +672,15 @@ impl<'a> Judge<'a> {
             Some(date) => {
                 let subject = Subject { kind, project: line.project.as_deref(), session: line.session };
                 let own = self.timely(date, self.earliest(&subject, date, |rule| rule.delete_after.as_ref()));
-                match whole.and_then(|verdict| verdict.deletion) {
+                let of_session = whole.and_then(|verdict| match verdict.decision {
+                    Decision::Keep(Keep::NotDue(..)) | Decision::Seal(_) => verdict.deletion,
+                    _ => None,
+                });
+                match (own, of_session) {
                     // It goes with its session, if that goes sooner.
-                    Some((due, rule)) if due > self.now => {
+                    (Decision::Keep(Keep::NotDue(..) | Keep::NoRule), Some((due, rule)))
+                        if due > self.now =>
+                    {
                         own.stronger(Decision::Keep(Keep::NotDue(due, rule)))
                     }
                     _ => own,
