@@ -168,6 +168,24 @@ fn main() {
     );
     println!("  {}", peak());
 
+    let medium = dir.path().join("medium");
+    std::fs::create_dir(&medium).unwrap();
+    for at in 0..50 {
+        std::fs::write(medium.join(format!("{at}.jsonl")), transcript(at + 5000, 4_000_000)).unwrap();
+    }
+    measure(
+        "50 files of 4 MB",
+        &medium,
+        &[
+            ("zstd -3 | age", Box::new(|dir| shell(dir, &loop_each, &new.recipient))),
+            ("ours, no compression, 1 thread", Box::new(|dir| seal_all(dir, &to, Compression::None, 1))),
+            ("ours, zstd, 1 thread", Box::new(|dir| seal_all(dir, &to, Compression::Zstd, 1))),
+            ("ours, zstd, 2 threads", Box::new(|dir| seal_all(dir, &to, Compression::Zstd, 2))),
+        ],
+        ROUNDS,
+    );
+    println!("  {}", peak());
+
     let large = dir.path().join("large");
     std::fs::create_dir(&large).unwrap();
     for at in 0..2 {

@@ -16,5 +16,6 @@ pub mod plan;
 pub mod platform;
 pub mod policy;
 pub mod report;
+pub mod schedule;
 pub mod seal;
 pub mod state;

@@ -387,7 +387,9 @@ impl<'a> Judge<'a> {
 
     fn session_held(&self, session: &Session, kind: Kind) -> Option<Keep> {
         let projects = session.projects.iter().map(|project| &**project);
-        self.held(kind, projects, session.projects.is_empty(), Some(session.id))
+        // Where a record could not be read, projects may be missing.
+        let unknown = session.projects.is_empty() || session.is_unreadable;
+        self.held(kind, projects, unknown, Some(session.id))
     }
 
     /// Whether a moment is within the quiet period, on either side of now.
@@ -457,7 +459,7 @@ impl<'a> Judge<'a> {
         if session.liveness.is_live() {
             return Decision::Keep(Keep::Live);
         }
-        if self.is_quiet(session.touched) {
+        if self.is_quiet(session.touched) || self.is_quiet(session.unsealed) {
             return Decision::Keep(Keep::Quiet);
         }
         let date = match date {
@@ -467,8 +469,10 @@ impl<'a> Judge<'a> {
         let subject = Subject { kind, project: session.project.as_deref(), session: Some(session.id) };
         let delete = self.timely(date, deletion);
         match delete {
-            Decision::Keep(keep) if kind.row().sealable => {
-                let sealing = self.earliest(&subject, date, |rule| rule.seal_after.as_ref());
+            Decision::Keep(keep) if kind.row().sealable && session.plain > 0 => {
+                // What was unsealed counts as touched then, for sealing alone.
+                let rested = session.unsealed.map_or(date, |unsealed| unsealed.max(date));
+                let sealing = self.earliest(&subject, rested, |rule| rule.seal_after.as_ref());
                 match sealing.filter(|(due, _)| *due <= self.now) {
                     Some((since, rule)) => Decision::Seal(Due { rule, since }),
                     None => Decision::Keep(keep),
@@ -640,7 +644,7 @@ impl<'a> Judge<'a> {
         if session.liveness.is_live() {
             return Some(Keep::Live);
         }
-        self.is_quiet(session.touched).then_some(Keep::Quiet)
+        (self.is_quiet(session.touched) || self.is_quiet(session.unsealed)).then_some(Keep::Quiet)
     }
 
     fn line(&self, file: &LineFile, store: StoreIndex, line: &Line, verdicts: &[Verdict]) -> Decision {

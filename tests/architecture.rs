@@ -24,7 +24,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("seal", &[]),
     ("policy", &["seal"]),
     ("locate", &["dir", "policy"]),
-    ("inventory", &["dir", "locate", "policy"]),
+    ("inventory", &["dir", "locate", "policy", "seal"]),
     ("plan", &["inventory", "policy"]),
     ("guard", &["inventory", "plan", "policy"]),
     ("ledger", &["policy"]),
@@ -159,7 +159,7 @@ fn rooms_import_only_what_they_may() {
             assert!(used.iter().all(|name| name == "cli"), "main.rs starts the command line, not {used:?}");
             continue;
         }
-        if relative.ends_with("tests.rs") {
+        if relative.iter().any(|part| part == "tests" || part == "tests.rs") {
             continue;
         }
         looked_at += 1;

@@ -118,8 +118,8 @@ fn contradictions() {
                "rules": [{"name": "k", "kinds": ["debug-log"], "sealAfter": "1d"}]}"#,
             "k",
         ),
-        (r#"{"version": 1, "recipients": ["age1nonsense"]}"#, "age1nonsense"),
-        (r#"{"version": 1, "holds": [{"name": "h", "projects": ["/a/**"], "until": "tomorrow"}]}"#, "until"),
+        (r#"{"version": 1, "recipients": ["age1nonsense"]}"#, "recipient"),
+        (r#"{"version": 1, "holds": [{"name": "h", "projects": ["/a/**"], "until": "tomorrow"}]}"#, "column"),
         (r#"{"version": 1, "guard": {"maxShare": 2.0, "minSessions": 20}}"#, "maxShare"),
     ] {
         let said = refused(policy);

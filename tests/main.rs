@@ -28,3 +28,5 @@ mod protects;
 mod races;
 mod readme;
 mod real_client;
+mod schedule;
+mod schedule_cli;

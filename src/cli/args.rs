@@ -69,11 +69,19 @@ pub enum Colour {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Show, check and start policies.
+    Policy {
+        /// What of it.
+        #[command(subcommand)]
+        command: super::policy::PolicyCommand,
+    },
     /// Keep the stores to the policy: delete, prune and seal what is due.
     ///
     /// Look first with --dry-run. Asks before the first change where there is a terminal;
     /// without one it needs --yes.
     Enforce(EnforceArgs),
+    /// Run enforce on a schedule: systemd, launchd, cron, or a hook of Claude Code.
+    Schedule(super::schedule::ScheduleArgs),
     /// Make the identity that opens sealed files, or print its recipient.
     #[command(subcommand)]
     Key(Key),

@@ -70,6 +70,12 @@ impl Console {
         }
     }
 
+    /// Whether stdout holds one JSON document and nothing else.
+    #[must_use]
+    pub fn wants_json(&self) -> bool {
+        self.json
+    }
+
     /// Prints data for people to stdout; nothing when they asked for quiet or JSON.
     ///
     /// # Errors

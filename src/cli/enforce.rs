@@ -18,6 +18,7 @@ use crate::plan::{self, Decision, Plan};
 use crate::policy::{Mode, Policy};
 use crate::report::Run;
 use crate::report::human::counted;
+use crate::seal::Recipients;
 use crate::state::LastRun;
 
 /// Runs the verb.
@@ -45,6 +46,7 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     if !judged.clock_allowed {
         plan = plan.without_removals();
     }
+    let recipients = survey::recipients(&policy)?;
     let place = Place { dir: ctx.env.ledger_dir(), state_dir: ctx.env.state_dir() };
     let clock = if judged.clock_allowed { Clock::Proven } else { Clock::Unproven };
     let mut ledger =
@@ -53,7 +55,8 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
             Failure::because(exit, &error)
                 .hint("without a ledger there is no evidence, so nothing was touched")
         })?;
-    let outcomes = carry_out(args, ctx, &inventory, &plan, &policy, &judged, &mut ledger);
+    let outcomes =
+        carry_out(args, ctx, &inventory, &plan, &policy, &judged, recipients.as_ref(), &mut ledger);
     let report = report(&id, &inventory, &plan, &policy, Some(&outcomes), &ground, &judged.refusals);
     let exit = exit_of(&report, &ground, &judged);
     let head = ledger.close(summary(&report, &policy, exit), ctx.env.now);
@@ -218,6 +221,7 @@ fn carry_out(
     plan: &Plan,
     policy: &Policy,
     judged: &Judged,
+    recipients: Option<&Recipients>,
     ledger: &mut Ledger,
 ) -> Outcomes {
     let mut first = Entry::new(Event::Started);
@@ -241,6 +245,7 @@ fn carry_out(
                 processes: &System,
                 progress: &|done| bar.inc(done as u64),
                 stop: &|| stop.asked(),
+                recipients,
                 now: ctx.env.now,
             },
         ),

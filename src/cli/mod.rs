@@ -8,6 +8,8 @@ mod console;
 mod enforce;
 mod failure;
 mod key;
+mod policy;
+mod schedule;
 mod surroundings;
 mod survey;
 
@@ -61,6 +63,8 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
     match command {
+        Command::Policy { command } => policy::run(&command, ctx),
+        Command::Schedule(args) => schedule::run(&args, ctx),
         Command::Enforce(args) => enforce::run(&args, ctx),
         Command::Key(what) => key::run(what, ctx),
         Command::Completions { shell } => {

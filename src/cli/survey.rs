@@ -7,8 +7,9 @@ use crate::catalogue::Root;
 use crate::inventory::liveness::System;
 use crate::inventory::{self, Inventory};
 use crate::locate::{self, FoundBy, Located, Refused, Request, Store};
-use crate::policy::{self, Policy, claude, load::Places};
+use crate::policy::{self, Layer, Policy, claude, load::Places};
 use crate::report::root_word;
+use crate::seal::{Plugins, Recipient, Recipients};
 use crate::state::StateFile;
 
 /// What a verb knows before it looks into the stores.
@@ -77,7 +78,12 @@ impl Ground {
     pub fn inventory(&self, ctx: &Context) -> Inventory {
         // A config folder that could not be looked into may hold the transcript of any session.
         let all_reached = !self.refused.iter().any(|refused| refused.kind == Root::Config);
-        inventory::take(self.stores.clone(), all_reached, ctx.env.now, &System)
+        let mut inventory = inventory::take(self.stores.clone(), all_reached, ctx.env.now, &System);
+        inventory.remember_unsealed(|store, id| {
+            let unsealed = self.state.state.unsealed(&store.store.root, &id.to_string())?;
+            Some((unsealed.unsealed_at, unsealed.last_activity))
+        });
+        inventory
     }
 
     /// Remembers the roots of this run for later ones, which may not see the same variables.
@@ -90,4 +96,23 @@ impl Ground {
             }
         }
     }
+}
+
+/// To whom sessions are sealed; `None` where the policy names nobody.
+///
+/// # Errors
+/// A recipient that cannot be used is exit 2: nothing was touched.
+pub fn recipients(policy: &Policy) -> Result<Option<Recipients>, Failure> {
+    if policy.recipients.is_empty() {
+        return Ok(None);
+    }
+    let parsed = policy.recipients.iter().map(|recipient| {
+        let plugins = match recipient.source.layer {
+            Layer::System | Layer::Managed => Plugins::Allowed,
+            Layer::BuiltIn | Layer::User => Plugins::Refused,
+        };
+        Recipient::parse(&recipient.value, plugins)
+    });
+    let parsed: Result<Vec<Recipient>, _> = parsed.collect();
+    parsed.and_then(Recipients::new).map(Some).map_err(|error| Failure::because(Exit::Usage, &error))
 }

@@ -138,7 +138,7 @@ impl Deletion<'_> {
 }
 
 /// The outcome of an error: a link where a folder was is a change, not a failure.
-fn gone_or_failed(doing: &str, error: &io::Error) -> Outcome {
+pub(super) fn gone_or_failed(doing: &str, error: &io::Error) -> Outcome {
     match error.kind() {
         io::ErrorKind::NotFound => Outcome::Skipped(Skip::Vanished),
         io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::CrossesDevices => {

@@ -290,6 +290,30 @@ pub fn sync(dir: &Dir) -> io::Result<()> {
     calls::sync(dir)
 }
 
+/// Whether one call flushes a whole file system here, so that files need no flush of their own.
+pub const FLUSHES_WHOLE: bool = cfg!(target_os = "linux");
+
+/// Makes everything on the file system of a folder durable; does nothing where there is no such
+/// call, and files and folders are flushed one by one.
+///
+/// # Errors
+/// As `syncfs(2)`, which reports failed writes since Linux 5.8.
+pub fn sync_file_system(dir: &Dir) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    rustix::fs::syncfs(dir)?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = dir;
+    Ok(())
+}
+
+/// Makes a file durable where [`sync_file_system`] does nothing.
+///
+/// # Errors
+/// As `fsync(2)`.
+pub fn sync_unless_whole(file: &File) -> io::Result<()> {
+    if FLUSHES_WHOLE { Ok(()) } else { file.sync_all() }
+}
+
 /// Gives a new file the owner and the permissions of the one it replaces.
 ///
 /// # Errors

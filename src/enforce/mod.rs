@@ -11,11 +11,13 @@ pub mod lock;
 mod outcome;
 mod prune;
 mod record;
+mod seal;
 mod watch;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::io;
+use std::sync::Mutex;
 
 use chrono::{DateTime, Utc};
 use rayon::prelude::*;
@@ -28,11 +30,14 @@ use crate::inventory::{ArtifactIndex, Belongs, FolderIndex, Inventory, SessionIn
 use crate::ledger::Ledger;
 use crate::plan::{Decision, Plan};
 use crate::policy::{Detail, Policy};
+use crate::seal::Recipients;
 use delete::Deletion;
 use watch::Watch;
 
 /// How many sessions share one flush of the ledger.
 const BATCH: usize = 512;
+/// How many bytes of plaintext share the flushes of a batch that is sealed.
+const SEAL_BYTES: u64 = 128 << 20;
 /// The most threads; deleting is bound by the file system's journal.
 const MOST_THREADS: usize = 8;
 
@@ -46,6 +51,8 @@ pub struct Tools<'a> {
     pub progress: &'a (dyn Fn(usize) + Sync),
     /// Whether to stop before the next batch: a signal, or the time is up.
     pub stop: &'a (dyn Fn() -> Option<Stop> + Sync),
+    /// To whom sessions are sealed; `None` where no rule seals.
+    pub recipients: Option<&'a Recipients>,
     /// The time of the run.
     pub now: DateTime<Utc>,
 }
@@ -72,7 +79,7 @@ enum Owner {
 /// first: when that fails, the rest is left alone and the outcomes say so.
 pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut Tools<'_>) -> Outcomes {
     let mut outcomes = Outcomes::new(inventory.artifacts.len());
-    let units = units(inventory, plan);
+    let units = units(inventory, plan, |decision| matches!(decision, Decision::Delete(_)));
     let folders = session_folders(inventory);
     let watch = Watch::new(inventory, tools.processes, tools.now);
     let deletion = Deletion { inventory, folders: &folders, watch: &watch };
@@ -120,6 +127,11 @@ pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut 
             break;
         }
     }
+    if outcomes.stopped.is_none() {
+        let (sealing, threads) =
+            (Sealed { inventory, plan, policy, watch: &watch, records: &records }, pool.as_ref());
+        sealing.run(threads, tools, &mut outcomes, &mut emptied);
+    }
     remove_emptied(inventory, emptied, &mut outcomes);
     if outcomes.stopped.is_none() {
         prune::all(inventory, plan, &watch, &records, tools, &mut outcomes);
@@ -127,11 +139,90 @@ pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut 
     outcomes
 }
 
-/// The units of work of a plan: deletions, grouped.
-fn units(inventory: &Inventory, plan: &Plan) -> Vec<Unit> {
+/// What the sealing half of a run works on.
+struct Sealed<'a> {
+    inventory: &'a Inventory,
+    plan: &'a Plan,
+    policy: &'a Policy,
+    watch: &'a Watch<'a>,
+    records: &'a record::Recorder<'a>,
+}
+
+impl Sealed<'_> {
+    /// Seals what the plan says, after the deletions, which make room.
+    fn run(
+        &self,
+        pool: Option<&rayon::ThreadPool>,
+        tools: &mut Tools<'_>,
+        outcomes: &mut Outcomes,
+        emptied: &mut BTreeMap<FolderIndex, ()>,
+    ) {
+        let units = units(self.inventory, self.plan, |decision| matches!(decision, Decision::Seal(_)));
+        let Some(recipients) = tools.recipients else { return };
+        let sealers = Mutex::new(Vec::new());
+        let sealing = seal::Sealing {
+            inventory: self.inventory,
+            watch: self.watch,
+            recipients,
+            compression: self.policy.compression.value,
+            now: tools.now,
+            sealers: &sealers,
+        };
+        for batch in by_size(self.inventory, &units) {
+            if let Some(stop) = (tools.stop)() {
+                outcomes.stopped = Some(stop);
+                return;
+            }
+            if let Err(error) = tools.ledger.append(&self.records.intents(batch), tools.now) {
+                outcomes.stopped = Some(Stop::Ledger(error));
+                return;
+            }
+            let done = match pool {
+                Some(pool) => pool.install(|| sealing.batch(batch)),
+                None => sealing.batch(batch),
+            };
+            let mut entries = Vec::new();
+            for (unit, done) in batch.iter().zip(done) {
+                emptied.extend(done.emptied.iter().map(|folder| (*folder, ())));
+                for (index, outcome) in done.outcomes {
+                    outcomes.of_artifacts[index.at()] = Some(outcome);
+                }
+                entries.extend(self.records.outcome(unit, outcomes, done.sealed));
+                (tools.progress)(unit.artifacts.len());
+            }
+            if let Err(error) = tools.ledger.append(&entries, tools.now) {
+                outcomes.stopped = Some(Stop::Ledger(error));
+                return;
+            }
+        }
+    }
+}
+
+/// Batches of sessions that hold about as many bytes each, so that a flush is worth its price.
+fn by_size<'u>(inventory: &Inventory, units: &'u [Unit]) -> Vec<&'u [Unit]> {
+    let mut batches = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (at, unit) in units.iter().enumerate() {
+        let size: u64 = unit.artifacts.iter().map(|index| inventory.artifact(*index).stamp.size).sum();
+        bytes += size;
+        if bytes >= SEAL_BYTES || at + 1 - start >= BATCH {
+            batches.push(&units[start..=at]);
+            (start, bytes) = (at + 1, 0);
+        }
+    }
+    if start < units.len() {
+        batches.push(&units[start..]);
+    }
+    batches
+}
+
+/// The units of work of a plan: the artifacts of one kind of decision, grouped.
+fn units(inventory: &Inventory, plan: &Plan, wanted: impl Fn(Decision) -> bool) -> Vec<Unit> {
     let mut grouped: BTreeMap<Owner, Vec<ArtifactIndex>> = BTreeMap::new();
     for (at, (artifact, decision)) in inventory.artifacts.iter().zip(&plan.decisions).enumerate() {
-        let Decision::Delete(_) = decision else { continue };
+        if !wanted(*decision) {
+            continue;
+        }
         let owner = match (artifact.belongs, artifact.kind) {
             (Belongs::Session(session), _) => Owner::Session(session),
             (Belongs::Loose, Some(kind)) => Owner::Loose(inventory.store_of(artifact), kind),

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{Effect, Outcome, Outcomes, Owner, Unit};
 use crate::escape::text;
 use crate::inventory::{ArtifactIndex, Inventory};
-use crate::ledger::{Entry, Event, Failure};
+use crate::ledger::{Ciphertext, Entry, Event, Failure};
 use crate::plan::{Decision, Plan};
 use crate::policy::Policy;
 
@@ -24,7 +24,7 @@ impl<'a> Recorder<'a> {
     }
 
     pub(super) fn outcomes(&self, units: &[Unit], outcomes: &Outcomes) -> Vec<Entry<'a>> {
-        units.iter().flat_map(|unit| self.outcome(unit, outcomes)).collect()
+        units.iter().flat_map(|unit| self.outcome(unit, outcomes, Vec::new())).collect()
     }
 
     fn entry(&self, event: Event, unit: &Unit) -> Entry<'a> {
@@ -54,7 +54,13 @@ impl<'a> Recorder<'a> {
         artifacts.iter().map(|index| self.inventory.artifact(*index).stamp.size).sum()
     }
 
-    fn outcome(&self, unit: &Unit, outcomes: &Outcomes) -> Vec<Entry<'a>> {
+    /// What became of one unit, with what of it was sealed.
+    pub(super) fn outcome(
+        &self,
+        unit: &Unit,
+        outcomes: &Outcomes,
+        sealed: Vec<Ciphertext<'a>>,
+    ) -> Vec<Entry<'a>> {
         let of = |index: &ArtifactIndex| outcomes.of_artifacts[index.at()].as_ref();
         let mut whole = self.entry(Event::Outcome, unit);
         let done: Vec<ArtifactIndex> = unit
@@ -83,6 +89,7 @@ impl<'a> Recorder<'a> {
             Outcome::Failed(_) => 3,
         });
         whole.outcome = worst.map(|outcome| outcome.word().into());
+        whole.sealed = sealed;
         let mut entries = vec![whole];
         if self.by_file {
             entries.extend(unit.artifacts.iter().map(|index| self.file(unit, *index, of(index))));

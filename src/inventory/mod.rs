@@ -214,6 +214,14 @@ pub struct Session {
     pub is_desktop: bool,
     /// Its files.
     pub artifacts: Vec<ArtifactIndex>,
+    /// Whether a record of its sealed files could be read.
+    pub has_record: bool,
+    /// How many of its files could be sealed and are not.
+    pub plain: u32,
+    /// How many of its files are sealed.
+    pub sealed: u32,
+    /// When it was last unsealed, as far as is remembered; it counts as touched then.
+    pub unsealed: Option<DateTime<Utc>>,
     /// How many names the catalogue does not hold lie in its own folders.
     pub unrecognised: u32,
 }
@@ -308,6 +316,23 @@ impl Inventory {
     #[must_use]
     pub fn full_path(&self, artifact: &Artifact) -> PathBuf {
         self.store(self.store_of(artifact)).store.root.join(self.path(artifact))
+    }
+
+    /// Takes note of sessions that were unsealed: when, and their true last activity, which a
+    /// touched file no longer shows.
+    pub fn remember_unsealed(
+        &mut self,
+        is_it: impl Fn(&StoreView, SessionId) -> Option<(DateTime<Utc>, DateTime<Utc>)>,
+    ) {
+        for session in &mut self.sessions {
+            if let Some((when, activity)) = is_it(&self.stores[session.store.at()], session.id) {
+                session.unsealed = Some(when);
+                // What was written since counts; what the touch alone did does not.
+                if session.modified.is_some_and(|modified| modified <= when) {
+                    session.modified = Some(activity);
+                }
+            }
+        }
     }
 
     /// Opens a folder through the handle of its store, following no link.

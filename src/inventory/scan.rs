@@ -22,7 +22,10 @@ use super::{Folder, FolderIndex, Inventory, Oddity, Problem, StoreIndex, session
 use crate::catalogue::{Cursor, Kind, Match, Root, SessionId};
 use crate::dir::{Dir, Entry, FileType, Stat};
 use crate::locate::Store;
+use crate::seal::manifest::Manifest;
 
+/// A record of a sealed session above this size is none.
+const LARGEST_RECORD: u64 = 64 << 20;
 /// The most threads a walk uses; more do not help a disk.
 const MOST_THREADS: usize = 8;
 
@@ -47,6 +50,8 @@ pub(super) enum Said {
     Pid(Box<PidRecord>),
     Project(Arc<str>),
     Lines(Box<Lines>),
+    /// The record of a sealed session.
+    Manifest(Box<Manifest>),
     /// A background session that is over.
     Over,
     Unreadable,
@@ -457,6 +462,14 @@ impl<'a> Walk<'a> {
             }),
             Kind::GlobalConfig | Kind::ConfigBackup => dir.read(&found.name).and_then(|file| {
                 lines::read_project_lists(&file, &self.interner).map(|lines| Said::Lines(Box::new(lines)))
+            }),
+            Kind::SealedRecord => dir.read(&found.name).and_then(|file| {
+                let id = found.session.ok_or(io::ErrorKind::InvalidData)?;
+                let mut text = Vec::new();
+                io::Read::read_to_end(&mut io::Read::take(file, LARGEST_RECORD), &mut text)?;
+                Manifest::parse(&text, id)
+                    .map(|record| Said::Manifest(Box::new(record)))
+                    .map_err(io::Error::other)
             }),
             Kind::SessionsIndex => dir.read(&found.name).and_then(|file| {
                 lines::read_entries(&file, &self.interner).map(|lines| Said::Lines(Box::new(lines)))

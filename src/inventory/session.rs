@@ -1,6 +1,8 @@
 //! Grouping what was found into sessions, and telling which of them are live.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -15,7 +17,10 @@ use super::{
     Session, SessionIndex, StoreIndex, StoreView,
 };
 use crate::catalogue::{Kind, SessionId};
+use crate::dir::FileType;
 use crate::locate::Store;
+use crate::seal::manifest::{DatedBy, Manifest};
+use crate::seal::naming;
 
 /// What a walk brought home.
 pub(super) struct Raw<'a> {
@@ -61,6 +66,17 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
     }
     let mut sessions = grouping.sessions;
     projects_from_lines(&mut sessions, &line_files, &artifacts, &folders);
+    let mut problems = problems;
+    for session in sessions.iter_mut().filter(|session| session.sealed > 0 && !session.has_record) {
+        // Without its record neither its date nor its projects are known.
+        session.is_unreadable = true;
+        let root = &stores[session.store.at()].root;
+        let path = root.join(naming::session_folder(session.id)).join(naming::RECORD);
+        if !problems.iter().any(|problem| problem.path == path) {
+            let error = std::io::Error::from(std::io::ErrorKind::NotFound);
+            problems.push(Problem { store: Some(session.store), path, doing: "read", error });
+        }
+    }
     let mut views: Vec<StoreView> =
         stores.into_iter().map(|store| StoreView { store, live: Vec::new() }).collect();
     look_for_clients(&mut views, &mut sessions, pids, processes, now);
@@ -99,13 +115,25 @@ impl Grouping<'_> {
     /// trees know the newest of their id.
     fn found_sessions(&mut self, found: &[Found]) {
         for file in found {
-            let (Some(Kind::Transcript), Some(id)) = (file.kind, file.session) else { continue };
+            let (Some(kind), Some(id)) = (file.kind, file.session) else { continue };
+            let evidence = match kind {
+                Kind::Transcript => Evidence::Transcript,
+                Kind::SealedRecord | Kind::SealedFile => Evidence::Sealed,
+                _ => continue,
+            };
             let store = self.folders[file.folder.at()].store;
-            let index = self.session(store, id, Evidence::Transcript);
+            let index = self.session(store, id, evidence);
             let session = &mut self.sessions[index.at()];
-            session.modified = session.modified.max(file.stat.stamp.modified.date());
-            if let Said::Facts(facts) = &file.said {
-                session.newest_record = session.newest_record.max(facts.newest);
+            match (&file.said, kind) {
+                (said, Kind::Transcript) => {
+                    session.evidence = Evidence::Transcript;
+                    session.modified = session.modified.max(file.stat.stamp.modified.date());
+                    if let Said::Facts(facts) = said {
+                        session.newest_record = session.newest_record.max(facts.newest);
+                    }
+                }
+                (Said::Manifest(record), _) => session.read_record(record),
+                _ => {}
             }
         }
         for (at, session) in self.sessions.iter().enumerate() {
@@ -132,6 +160,10 @@ impl Grouping<'_> {
                 liveness: Liveness::Dead,
                 is_desktop: false,
                 is_unreadable: false,
+                has_record: false,
+                plain: 0,
+                sealed: 0,
+                unsealed: None,
                 artifacts: Vec::new(),
                 unrecognised: 0,
             });
@@ -155,7 +187,11 @@ impl Grouping<'_> {
     /// Turns a found file into an artifact, and its session into one that knows it.
     fn place(&mut self, index: ArtifactIndex, file: Found) -> (Artifact, Said) {
         let store = self.folders[file.folder.at()].store;
-        let Found { folder, name, stat, kind, session: id, oddity, said } = file;
+        let Found { folder, name, stat, mut kind, session: id, oddity, said } = file;
+        let sealed = matches!(kind, Some(Kind::SealedFile | Kind::SealedRecord));
+        if kind == Some(Kind::SealedFile) {
+            kind = Some(self.kind_of_sealed(folder, &name));
+        }
         let owner = match (kind, id) {
             (Some(kind), Some(id)) if kind.is_of_session() => Some(self.owner(store, id)),
             // An unknown name in a session's own folder is not the session's, but is counted.
@@ -170,6 +206,10 @@ impl Grouping<'_> {
         };
         if let (Some(owner), Some(kind)) = (owner, kind) {
             self.tell(owner, index, kind, stat.stamp.modified.date(), &said, oddity);
+            let session = &mut self.sessions[owner.at()];
+            session.sealed += u32::from(sealed && kind != Kind::SealedRecord);
+            let is_plain = !sealed && kind.row().sealable && oddity == Oddity::None && stat.links <= 1;
+            session.plain += u32::from(is_plain && stat.file_type == FileType::File);
         }
         let project = match &said {
             Said::Project(project) => Some(Arc::clone(project)),
@@ -188,10 +228,29 @@ impl Grouping<'_> {
             oddity,
             kind,
             belongs: owner.map_or(Belongs::Loose, Belongs::Session),
-            sealed: false,
+            sealed,
             project,
         };
         (artifact, said)
+    }
+
+    /// What a sealed file was, by its path in the session's sealed folder.
+    fn kind_of_sealed(&self, folder: FolderIndex, name: &OsStr) -> Kind {
+        if naming::is_part(name) {
+            return Kind::OwnLeftover;
+        }
+        let mut names: Vec<&OsStr> = vec![name];
+        let mut at = &self.folders[folder.at()];
+        // Up to the session's own folder, which lies in `sealed`.
+        while let Some(parent) = at.parent.map(|parent| &self.folders[parent.at()]) {
+            if *parent.name == *"sealed" {
+                break;
+            }
+            names.push(&at.name);
+            at = parent;
+        }
+        let path: PathBuf = names.iter().rev().collect();
+        naming::original(&path).and_then(|original| original.kind).unwrap_or(Kind::SealedFile)
     }
 
     /// Lets a session know of a file of its own.
@@ -206,8 +265,8 @@ impl Grouping<'_> {
     ) {
         let session = &mut self.sessions[owner.at()];
         session.artifacts.push(index);
-        // A pid file tells of a process, not of the conversation.
-        if kind != Kind::PidFile {
+        // A pid file tells of a process, a record of the sealing, neither of the conversation.
+        if !matches!(kind, Kind::PidFile | Kind::SealedRecord) {
             session.touched = session.touched.max(modified);
         }
         if matches!(session.evidence, Evidence::Orphaned | Evidence::Unknown) {
@@ -223,6 +282,23 @@ impl Grouping<'_> {
 }
 
 impl Session {
+    /// Takes what the record of a sealed session says.
+    fn read_record(&mut self, record: &Manifest) {
+        self.is_desktop |= record.desktop;
+        self.project = self.project.take().or_else(|| record.project.as_deref().map(Arc::from));
+        for project in record.project.iter().chain(&record.cwds) {
+            self.learn(&Arc::from(project.as_str()));
+        }
+        match record.last_activity_from {
+            Some(DatedBy::Mtime) => {}
+            _ => self.newest_record = self.newest_record.max(record.last_activity),
+        }
+        let transcripts = record.files.iter().filter(|file| file.kind == Kind::Transcript);
+        let modified = transcripts.map(|file| file.mtime).max();
+        self.modified = self.modified.max(modified).max(record.last_activity);
+        self.has_record = true;
+    }
+
     fn hear(&mut self, facts: &Facts, kind: Kind) {
         self.newest_record = self.newest_record.max(facts.newest);
         self.is_desktop |= facts.is_desktop && kind == Kind::Transcript;

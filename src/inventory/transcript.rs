@@ -67,7 +67,7 @@ pub fn read(file: &File, size: u64, now: DateTime<Utc>, interner: &Interner) -> 
     let mut file = file;
     let mut buffer = Vec::new();
     if size <= TAIL {
-        file.take(TAIL * 2).read_to_end(&mut buffer)?;
+        fill(file, size, &mut buffer)?;
         reading.lines(&buffer);
         return Ok(reading.facts);
     }
@@ -77,8 +77,7 @@ pub fn read(file: &File, size: u64, now: DateTime<Utc>, interner: &Interner) -> 
     // One byte more, which tells whether the window begins with a line or in the middle of one.
     let before = tail_start - 1;
     file.seek(SeekFrom::Start(before))?;
-    buffer.clear();
-    file.take(TAIL + 1).read_to_end(&mut buffer)?;
+    fill(file, TAIL + 1, &mut buffer)?;
     let whole = memchr::memchr(b'\n', &buffer).map(|at| at + 1).filter(|at| *at < buffer.len());
     let boundary = before + whole.unwrap_or(buffer.len()) as u64;
     // Whether a dated record is in the window decides how far back the look goes; the head's do
@@ -108,8 +107,7 @@ impl Reading<'_> {
         let mut step = HEAD;
         while at < limit && self.facts.projects.is_empty() {
             file.seek(SeekFrom::Start(at))?;
-            buffer.clear();
-            file.take(step.min(limit - at)).read_to_end(buffer)?;
+            fill(file, step.min(limit - at), buffer)?;
             if buffer.is_empty() {
                 break;
             }
@@ -142,8 +140,7 @@ impl Reading<'_> {
         while end > stop && self.facts.newest.is_none() {
             let from = end.saturating_sub(TAIL).max(stop);
             file.seek(SeekFrom::Start(from))?;
-            buffer.clear();
-            file.take(end - from).read_to_end(buffer)?;
+            fill(file, end - from, buffer)?;
             // The first line of the window is whole only where lines were read up to it.
             let whole = if from == stop { Some(0) } else { memchr::memchr(b'\n', buffer).map(|at| at + 1) };
             if let Some(at) = whole.filter(|at| *at < buffer.len()) {
@@ -157,8 +154,7 @@ impl Reading<'_> {
                 self.stream(file, start, end)?;
             } else {
                 file.seek(SeekFrom::Start(start))?;
-                buffer.clear();
-                file.take(end - start).read_to_end(buffer)?;
+                fill(file, end - start, buffer)?;
                 self.lines(buffer);
             }
             end = start;
@@ -236,14 +232,31 @@ impl From<OwnedRecord> for Record<'static> {
     }
 }
 
+/// Reads so many bytes, or up to the end of the file: one call where the file gives them at once,
+/// where `read_to_end` would ask again and again whether there is more.
+fn fill(mut file: &File, length: u64, buffer: &mut Vec<u8>) -> io::Result<()> {
+    buffer.clear();
+    buffer.resize(usize::try_from(length).map_err(io::Error::other)?, 0);
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    buffer.truncate(filled);
+    Ok(())
+}
+
 /// Where the line that ends at `end` begins: after the newline before it, or at 0.
 fn line_start(mut file: &File, end: u64, buffer: &mut Vec<u8>) -> io::Result<u64> {
     let mut to = end;
     while to > 0 {
         let from = to.saturating_sub(TAIL);
         file.seek(SeekFrom::Start(from))?;
-        buffer.clear();
-        file.take(to - from).read_to_end(buffer)?;
+        fill(file, to - from, buffer)?;
         if let Some(at) = memchr::memrchr(b'\n', buffer) {
             return Ok(from + at as u64 + 1);
         }

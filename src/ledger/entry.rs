@@ -94,6 +94,15 @@ pub struct Failure<'a> {
     pub error: Cow<'a, str>,
 }
 
+/// A file that was sealed, and what its ciphertext hashes to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ciphertext<'a> {
+    /// The path of the sealed file in its store, in the form of [`crate::escape::text`].
+    pub path: Cow<'a, str>,
+    /// SHA-256 (hex) of the sealed file.
+    pub sha256: String,
+}
+
 /// What a caller records; `seq`, `time`, `run` and `prev` are filled in by the ledger.
 ///
 /// Paths are given in the form of [`crate::escape::text`]. Absent fields are left out of the line.
@@ -136,6 +145,8 @@ pub struct Entry<'a> {
     pub path: Option<Cow<'a, str>>,
     /// Every path that failed.
     pub failed: Vec<Failure<'a>>,
+    /// Every file that was sealed.
+    pub sealed: Vec<Ciphertext<'a>>,
     /// Counts of a summary, in the order given.
     pub counts: Vec<(Cow<'a, str>, u64)>,
     /// A place in the chain; filled in by the ledger for summaries.
@@ -165,6 +176,7 @@ impl Entry<'_> {
             error: None,
             path: None,
             failed: Vec::new(),
+            sealed: Vec::new(),
             counts: Vec::new(),
             head: None,
         }
@@ -203,7 +215,7 @@ impl Batch<'_> {
         #[rustfmt::skip]
         let Entry {
             event, store, session, project, kind, rule, hold, decision, outcome, files, bytes, lines, sha256,
-            policy, reason, error, path, failed, counts, head: stated,
+            policy, reason, error, path, failed, sealed, counts, head: stated,
         } = entry;
         let line = Line {
             seq,
@@ -231,6 +243,10 @@ impl Batch<'_> {
             failed: failed
                 .iter()
                 .map(|each| FailedLine { path: self.name(&each.path), error: self.message(&each.error) })
+                .collect(),
+            sealed: sealed
+                .iter()
+                .map(|each| SealedLine { path: self.name(&each.path), sha256: &each.sha256 })
                 .collect(),
             counts: Counts(counts),
             head: stated.as_ref(),
@@ -295,6 +311,8 @@ struct Line<'a> {
     path: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     failed: Vec<FailedLine<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sealed: Vec<SealedLine<'a>>,
     #[serde(skip_serializing_if = "Counts::is_empty")]
     counts: Counts<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -305,6 +323,12 @@ struct Line<'a> {
 struct FailedLine<'a> {
     path: Cow<'a, str>,
     error: Cow<'a, str>,
+}
+
+#[derive(Serialize)]
+struct SealedLine<'a> {
+    path: Cow<'a, str>,
+    sha256: &'a str,
 }
 
 struct Counts<'a>(&'a [(Cow<'a, str>, u64)]);

@@ -35,6 +35,7 @@
 //! | `reason` `error` | why refused, held or released; the error with its causes |
 //! | `path` | the one path concerned |
 //! | `failed` | list of `{"path", "error"}`: every path that failed |
+//! | `sealed` | list of `{"path", "sha256"}`: every file that was sealed, and its ciphertext's hash |
 //! | `counts` | object of counts, in a summary |
 //! | `head` | `{"seq", "sha256"}`: the record before this one, in `summary`, `segment` and `torn`; the last record dropped, in `expired` |
 //!
@@ -84,7 +85,7 @@ use crate::error::{At as _, PathError, chain};
 use crate::escape::shown;
 use crate::policy::{self, LedgerPolicy};
 use entry::Batch;
-pub use entry::{Clock, Entry, Event, Failure, GENESIS, Head, RunId};
+pub use entry::{Ciphertext, Clock, Entry, Event, Failure, GENESIS, Head, RunId};
 use file::{Lost, Reserve};
 pub use names::{KEY_FILE, Names};
 pub use read::{BadLine, Filter, Item, Record, last_run, last_time, records};

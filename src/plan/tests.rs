@@ -35,7 +35,8 @@ impl Demand<'_> {
 
     fn holds_session(&self, session: &Session, kind: Kind) -> bool {
         let projects: Vec<&str> = session.projects.iter().map(|project| &**project).collect();
-        self.holds(kind, &projects, projects.is_empty(), Some(session.id))
+        let unknown = projects.is_empty() || session.is_unreadable;
+        self.holds(kind, &projects, unknown, Some(session.id))
     }
 
     fn is_quiet(&self, touched: Option<DateTime<Utc>>) -> bool {
@@ -49,7 +50,7 @@ impl Demand<'_> {
     }
 
     fn is_in_use(&self, session: &Session) -> bool {
-        session.liveness.is_live() || self.is_quiet(session.touched)
+        session.liveness.is_live() || self.is_quiet(session.touched) || self.is_quiet(session.unsealed)
     }
 
     fn date(&self, session: &Session) -> Option<DateTime<Utc>> {
@@ -302,13 +303,13 @@ proptest! {
             let kind = artifact.kind.unwrap();
             let demand = Demand { of: &policy.mandates[usize::from(due.rule().mandate)], inventory: &inventory, now: NOW() };
             let date = demand.date(session).unwrap();
-            let period = match decision {
+            let (period, date) = match decision {
                 Decision::Seal(_) => {
                     prop_assert!(kind.row().sealable && !artifact.sealed && !artifact.hard_linked);
                     prop_assert!(rule.selector.selects(Kind::Transcript, session.project.as_deref(), Some(session.id)));
-                    rule.seal_after.as_ref()
+                    (rule.seal_after.as_ref(), session.unsealed.map_or(date, |unsealed| unsealed.max(date)))
                 }
-                _ => rule.delete_after.as_ref(),
+                _ => (rule.delete_after.as_ref(), date),
             };
             prop_assert_eq!(period.and_then(|period| period.after(date)), Some(due.since()));
             let project = session.project.as_deref();

@@ -202,28 +202,29 @@ impl Policy {
 /// A policy to start from: valid as it is, with a remark at each thing to decide.
 #[must_use]
 pub fn init() -> String {
-    let start = serde_json::json!({
-        "$schema": SCHEMA_ID,
-        "$comment": "A retention policy. Check it with 'ccretain policy check FILE', try it with 'ccretain enforce --dry-run'. Periods: a whole number and min, h, d or w; 'never'; 'immediately'.",
-        "version": 1,
-        "mode": "enforce",
-        "rules": [
-            {
-                "$comment": "The first rule that matches decides. Rules for single projects come first: {\"name\": \"client-work\", \"projects\": [\"~/work/client/**\"], \"deleteAfter\": \"7d\"}",
-                "name": "logs",
-                "kinds": ["debug-log", "mcp-log"],
-                "deleteAfter": "7d"
-            },
-            {
-                "$comment": "Everything else. To encrypt what is idle, make a key ('ccretain key new'), put its recipient into 'recipients' below, and add \"sealAfter\": \"7d\".",
-                "name": "default",
-                "deleteAfter": "30d"
-            }
-        ],
-        "recipients": [],
-        "quiet": "1h"
-    });
-    let mut text = serde_json::to_string_pretty(&start).unwrap_or_default();
-    text.push('\n');
-    text
+    START.replace("SCHEMA_ID", SCHEMA_ID)
 }
+
+// Text, not a value: its keys keep the order in which one reads them.
+const START: &str = r#"{
+  "$schema": "SCHEMA_ID",
+  "$comment": "Check: ccretain policy check FILE. Try: ccretain enforce --dry-run. A period is a whole number and min, h, d or w, or 'never' or 'immediately'.",
+  "version": 1,
+  "mode": "enforce",
+  "rules": [
+    {
+      "$comment": "The first rule that matches decides, so rules for single projects (\"projects\": [\"~/work/client/**\"]) come first.",
+      "name": "logs",
+      "kinds": ["debug-log", "mcp-log"],
+      "deleteAfter": "7d"
+    },
+    {
+      "$comment": "Everything else. To encrypt what is idle: ccretain key new, put the recipient below, add \"sealAfter\": \"7d\" here.",
+      "name": "default",
+      "deleteAfter": "30d"
+    }
+  ],
+  "recipients": [],
+  "quiet": "1h"
+}
+"#;

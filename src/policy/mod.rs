@@ -24,6 +24,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::period::Period;
+pub use crate::seal::Compression;
 use selector::Selector;
 
 /// The layers a policy comes from, lowest first.
@@ -58,8 +59,13 @@ pub struct Source {
     #[serde(rename = "source")]
     pub layer: Layer,
     /// The file; absent for built-in values, except a period that the client's settings give.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "some_path")]
     pub path: Option<PathBuf>,
+}
+
+/// Writes a path as it is shown: not every path is UTF-8, and JSON is.
+fn some_path<S: serde::Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+    path.as_ref().map(crate::escape::text).serialize(to)
 }
 
 /// A value with the place that set it.
@@ -93,17 +99,6 @@ pub enum AgeBy {
     Mtime,
     /// The later of the two.
     Newest,
-}
-
-/// What a sealed file is compressed with before it is encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Compression {
-    /// Zstandard, level 3.
-    #[default]
-    Zstd,
-    /// Nothing.
-    None,
 }
 
 /// When a run that would delete much stops and asks.
@@ -304,7 +299,21 @@ pub fn of(
     places: &load::Places,
     named: Option<&std::path::Path>,
 ) -> Result<Policy, resolve::PolicyError> {
-    let client = claude::read(&claude::ClientPlaces::new(env), &[]);
+    of_stores(env, places, named, &[])
+}
+
+/// The same where further config folders of the client are known, from earlier runs: a timer does
+/// not see `CLAUDE_CONFIG_DIR`, and the period in the settings there counts for the built-in rule.
+///
+/// # Errors
+/// As [`of`].
+pub fn of_stores(
+    env: &crate::environment::Environment,
+    places: &load::Places,
+    named: Option<&std::path::Path>,
+    config_dirs: &[PathBuf],
+) -> Result<Policy, resolve::PolicyError> {
+    let client = claude::read(&claude::ClientPlaces::new(env).with(config_dirs), &[]);
     let context = resolve::Context { globs: compile::Globs::new(env), built_in: client.built_in() };
     resolve::resolve(load::load(places, named)?, &context)
 }
@@ -347,3 +356,6 @@ impl Policy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

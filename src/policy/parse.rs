@@ -34,7 +34,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, SyntaxError> {
         let place = format!(" at line {} column {}", error.line(), error.column());
         let whole = error.to_string();
         let message = whole.strip_suffix(&place).unwrap_or(&whole);
-        SyntaxError { line: error.line(), column: error.column(), message: in_our_words(message) }
+        SyntaxError { line: error.line(), column: error.column().max(1), message: in_our_words(message) }
     })
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
-use serde::de::{DeserializeOwned, Error as _, IntoDeserializer};
+use serde::de::{DeserializeOwned, IntoDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::selector::ProjectGlob;
@@ -122,7 +122,7 @@ pub struct HoldSettings {
     /// Why.
     pub reason: String,
     /// When it ends.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "time")]
     #[schemars(with = "String")]
     pub until: Option<DateTime<Utc>>,
 }
@@ -195,18 +195,82 @@ fn given<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Opti
 }
 
 fn version<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
-    match u64::deserialize(from)? {
-        1 => Ok(Some(1)),
-        other => Err(D::Error::custom(format!("version {other} is not known: this program reads version 1"))),
-    }
+    let check = |number: f64| {
+        #[allow(clippy::float_cmp)]
+        if number == 1.0 {
+            Ok(Some(1))
+        } else {
+            Err(format!("version {number} is not known: this program reads version 1"))
+        }
+    };
+    from.deserialize_u64(Checking { expected: "a version, which is a number", check, kind: OfNumbers })
 }
 
 fn share<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
-    let share = f64::deserialize(from)?;
-    if share > 0.0 && share <= 1.0 {
-        Ok(Some(share))
-    } else {
-        Err(D::Error::custom("maxShare is a share: above 0 and at most 1"))
+    let check = |share: f64| {
+        if share > 0.0 && share <= 1.0 {
+            Ok(Some(share))
+        } else {
+            Err("maxShare is a share: above 0 and at most 1".to_owned())
+        }
+    };
+    from.deserialize_f64(Checking { expected: "a share, which is a number", check, kind: OfNumbers })
+}
+
+fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+    checked(from, "a time, which is a text", |text| match DateTime::parse_from_rfc3339(text) {
+        Ok(time) => Ok(Some(time.to_utc())),
+        Err(_) => {
+            Err(format!("'{}' is no time: write it like 2027-03-01T00:00:00Z", crate::escape::shown(text)))
+        }
+    })
+}
+
+/// Reads a text and checks it while the reader still stands on it, so that the place of an error
+/// is that of the text and not of what follows.
+fn checked<'de, D: Deserializer<'de>, T>(
+    from: D,
+    expected: &'static str,
+    check: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<T, D::Error> {
+    from.deserialize_str(Checking { expected, check, kind: OfTexts })
+}
+
+struct OfTexts;
+struct OfNumbers;
+
+struct Checking<F, K> {
+    expected: &'static str,
+    check: F,
+    #[allow(dead_code)]
+    kind: K,
+}
+
+impl<T, F: FnOnce(&str) -> Result<T, String>> serde::de::Visitor<'_> for Checking<F, OfTexts> {
+    type Value = T;
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.expected)
+    }
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        (self.check)(text).map_err(E::custom)
+    }
+}
+
+impl<T, F: FnOnce(f64) -> Result<T, String>> serde::de::Visitor<'_> for Checking<F, OfNumbers> {
+    type Value = T;
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.expected)
+    }
+    #[allow(clippy::cast_precision_loss)]
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<T, E> {
+        (self.check)(number as f64).map_err(E::custom)
+    }
+    #[allow(clippy::cast_precision_loss)]
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<T, E> {
+        (self.check)(number as f64).map_err(E::custom)
+    }
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<T, E> {
+        (self.check)(number).map_err(E::custom)
     }
 }
 
@@ -257,7 +321,7 @@ macro_rules! checked_text {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                Self::new(String::deserialize(from)?).map_err(D::Error::custom)
+                checked(from, "a text", |text| Self::new(text))
             }
         }
 
@@ -312,7 +376,9 @@ impl Serialize for KindName {
 
 impl<'de> Deserialize<'de> for KindName {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from)?.parse().map(Self).map_err(D::Error::custom)
+        checked(from, "a kind, which is a text", |text| {
+            text.parse().map(Self).map_err(|error: crate::catalogue::UnknownKind| error.to_string())
+        })
     }
 }
 

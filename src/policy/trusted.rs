@@ -79,7 +79,7 @@ impl<'a> TrustedDir<'a> {
             Err(error) => return Err(error).at("open", path).map_err(LoadError::from),
         };
         let stat = rustix::fs::fstat(&handle).at("open", path)?;
-        trust(path, stat.st_uid, u32::from(stat.st_mode), owner)?;
+        trust(path, stat.st_uid, stat.st_mode, owner)?;
         Ok(Some(Self { handle, path, owner }))
     }
 
@@ -98,7 +98,7 @@ impl<'a> TrustedDir<'a> {
             Err(error) => return Err(error).at("read", &path).map_err(LoadError::from),
         };
         let stat = rustix::fs::fstat(&file).at("read", &path)?;
-        trust(&path, stat.st_uid, u32::from(stat.st_mode), self.owner)?;
+        trust(&path, stat.st_uid, stat.st_mode, self.owner)?;
         contents(file, &path).map(Some)
     }
 
@@ -122,7 +122,7 @@ impl<'a> TrustedDir<'a> {
 }
 
 #[cfg(unix)]
-fn trust(path: &Path, uid: u32, mode: u32, owner: u32) -> Result<(), LoadError> {
+fn trust(path: &Path, uid: u32, mode: rustix::fs::RawMode, owner: u32) -> Result<(), LoadError> {
     if uid != owner {
         let whom = if owner == 0 { "root".to_owned() } else { format!("uid {owner}") };
         return Err(LoadError::untrusted(path, &format!("it belongs to uid {uid}, not to {whom}")));

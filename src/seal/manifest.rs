@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::Compression;
 use super::naming::{Tree, is_within};
 use crate::catalogue::{Kind, SessionId};
-use crate::policy::Compression;
 
 /// The version that this program writes, and the newest that it reads.
 pub const VERSION: u32 = 1;

@@ -8,6 +8,7 @@
 //! What is written is an ordinary age file around an ordinary zstd frame, so that
 //! `age -d -i KEY F.zst.age | zstd -d` gives the original back without this program.
 
+mod compression;
 pub mod identities;
 pub mod key;
 pub mod manifest;
@@ -17,6 +18,7 @@ mod sealer;
 mod tally;
 mod unseal;
 
+pub use compression::Compression;
 pub use identities::{Ask, Identities, IdentityError, NobodyToAsk};
 pub use recipients::{Family, Plugins, Recipient, RecipientError, Recipients};
 pub use sealer::{SealError, Sealed, Sealer};

@@ -7,8 +7,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
+use super::Compression;
 use crate::catalogue::{Cursor, Kind, Root, SessionId};
-use crate::policy::Compression;
 
 /// The folder of sealed sessions, in a store.
 pub const FOLDER: &str = "ccretain/sealed";

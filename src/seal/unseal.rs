@@ -4,9 +4,9 @@ use std::io::{self, BufRead as _, BufReader, Read, Write};
 
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation as _, OutBuffer};
 
+use super::Compression;
 use super::identities::Identities;
 use super::tally::{HashingReader, SourceFailed};
-use crate::policy::Compression;
 
 /// How every age file begins, <https://c2sp.org/age>.
 const MAGIC: &[u8] = b"age-encryption.org/";

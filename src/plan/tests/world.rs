@@ -36,6 +36,7 @@ pub struct SessionSpec {
     touched: Option<i64>,
     is_live: bool,
     is_unreadable: bool,
+    unsealed: Option<i64>,
 }
 
 #[derive(Debug, Clone)]
@@ -89,10 +90,14 @@ fn session(future: bool) -> impl Strategy<Value = SessionSpec> {
     (
         (0..STORES, 0..IDS, evidence, prop::collection::vec(select(&PROJECTS[..]), 0..3)),
         (some(age(false)), some(age(future)), some(age(future))),
-        (prop::bool::weighted(0.1), prop::bool::weighted(0.05)),
+        (prop::bool::weighted(0.1), prop::bool::weighted(0.05), prop::option::weighted(0.1, age(false))),
     )
         .prop_map(
-            |((store, id, evidence, projects), (record, modified, touched), (is_live, is_unreadable))| {
+            |(
+                (store, id, evidence, projects),
+                (record, modified, touched),
+                (is_live, is_unreadable, unsealed),
+            )| {
                 SessionSpec {
                     store,
                     id,
@@ -103,6 +108,7 @@ fn session(future: bool) -> impl Strategy<Value = SessionSpec> {
                     touched,
                     is_live,
                     is_unreadable,
+                    unsealed,
                 }
             },
         )
@@ -288,6 +294,16 @@ impl World {
 
     fn session(&self, at: usize, spec: &SessionSpec) -> Session {
         let own = self.files.iter().enumerate().filter(|(_, file)| file.session == Some(at));
+        let count = |of: &dyn Fn(&FileSpec) -> bool| {
+            u32::try_from(own.clone().filter(|(_, file)| of(file)).count()).unwrap()
+        };
+        let sealed = count(&|file| file.sealed);
+        let plain = count(&|file| {
+            file.oddity == Oddity::None
+                && !file.sealed
+                && !file.hard_linked
+                && file.kind.is_some_and(|kind| kind.row().sealable)
+        });
         Session {
             id: id(spec.id),
             store: StoreIndex::of(spec.store),
@@ -302,6 +318,10 @@ impl World {
             is_desktop: false,
             artifacts: own.map(|(at, _)| ArtifactIndex::of(at)).collect(),
             unrecognised: 0,
+            has_record: sealed > 0,
+            plain,
+            sealed,
+            unsealed: spec.unsealed.map(before),
         }
     }
 

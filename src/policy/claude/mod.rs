@@ -55,6 +55,19 @@ impl ClientPlaces {
     }
 }
 
+impl ClientPlaces {
+    /// The same with further config folders.
+    #[must_use]
+    pub fn with(mut self, config_dirs: &[PathBuf]) -> Self {
+        for dir in config_dirs {
+            if !self.config_dirs.contains(dir) {
+                self.config_dirs.push(dir.clone());
+            }
+        }
+        self
+    }
+}
+
 /// What the client's settings say, by source.
 #[derive(Debug, Clone, Default)]
 pub struct ClientSettings {
@@ -75,6 +88,7 @@ pub enum Sweep {
         /// The period in days.
         days: u64,
         /// The file that sets it; `None` for the default.
+        #[serde(serialize_with = "super::some_path")]
         path: Option<PathBuf>,
     },
     /// It removes nothing while this lasts; clients before 2.1.89 delete everything at a period of 0.
@@ -93,6 +107,7 @@ pub struct Removal {
     /// The period in days.
     pub days: u64,
     /// The file that sets it; `None` for the default.
+    #[serde(serialize_with = "super::some_path")]
     pub path: Option<PathBuf>,
 }
 
@@ -101,14 +116,22 @@ pub struct Removal {
 /// What cannot be read is part of the answer, so this cannot fail.
 #[must_use]
 pub fn read(places: &ClientPlaces, projects: &[PathBuf]) -> ClientSettings {
-    let users = places
-        .config_dirs
-        .iter()
-        .enumerate()
+    let mut dirs = places.config_dirs.clone();
+    let mut users: Vec<SettingsFile> = Vec::new();
+    let mut next = 0;
+    while let Some(dir) = dirs.get(next).cloned() {
         // A folder that is not there says nothing, except the one in force.
-        .filter(|(at, dir)| *at == 0 || dir.is_dir())
-        .map(|(_, dir)| SettingsFile::read(SourceKind::User, &dir.join("settings.json")))
-        .collect();
+        if next == 0 || dir.is_dir() {
+            let file = SettingsFile::read(SourceKind::User, &dir.join("settings.json"));
+            // Settings may name another config folder, which has settings of its own.
+            let named = file.variable("CLAUDE_CONFIG_DIR").map(PathBuf::from);
+            dirs.extend(
+                named.filter(|named| named.is_absolute() && !dirs.contains(named) && dirs.len() < 64),
+            );
+            users.push(file);
+        }
+        next += 1;
+    }
     let of_project = |project: &PathBuf| {
         let folder = project.join(".claude");
         let local = SettingsFile::read(SourceKind::Local, &folder.join("settings.local.json"));

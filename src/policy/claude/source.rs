@@ -34,8 +34,7 @@ pub enum SourceKind {
 }
 
 /// A period as a settings file gives it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase", tag = "is", content = "value")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Number {
     /// Not there.
     Unset,
@@ -85,8 +84,7 @@ impl Number {
 }
 
 /// Whether a file could be read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase", tag = "state", content = "error")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileState {
     /// There is none.
     Missing,
@@ -101,20 +99,18 @@ pub enum FileState {
         /// `desktopSessionCleanupPeriodDays`.
         desktop: Number,
         /// Folder variables from `env`.
-        #[serde(skip)]
         variables: BTreeMap<&'static str, String>,
     },
 }
 
 /// A settings file and what of it matters here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsFile {
     /// Which source it is.
     pub kind: SourceKind,
     /// The file.
     pub path: PathBuf,
     /// What it says.
-    #[serde(flatten)]
     pub state: FileState,
 }
 

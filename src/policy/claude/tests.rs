@@ -154,3 +154,24 @@ fn what_is_emitted_never_lets_the_client_delete_first() {
     assert_eq!(days(&["30d", "never"]), 99_999);
     assert_eq!(days(&[]), 99_999);
 }
+
+#[test]
+fn a_config_folder_that_settings_or_earlier_runs_name_counts() {
+    let home = Home::new(&[
+        ("far/settings.json", "{\"cleanupPeriodDays\": 365}"),
+        (USER, "{\"cleanupPeriodDays\": 3}"),
+    ]);
+    let places = ClientPlaces {
+        config_dirs: vec![home.at("claude")],
+        managed_dir: home.at("managed"),
+        managed_prefs: None,
+        user_name: "ann".into(),
+    };
+    let period = |places: &ClientPlaces| read(places, &[]).built_in().unwrap().delete_after.to_string();
+    assert_eq!(period(&places), "3d");
+    assert_eq!(period(&places.clone().with(&[home.at("far")])), "365d");
+    let text =
+        serde_json::json!({"cleanupPeriodDays": 3, "env": {"CLAUDE_CONFIG_DIR": home.at("far")}}).to_string();
+    std::io::Write::write_all(&mut std::fs::File::create(home.at(USER)).unwrap(), text.as_bytes()).unwrap();
+    assert_eq!(period(&places), "365d");
+}

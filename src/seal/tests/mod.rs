@@ -2,15 +2,17 @@ mod keys;
 mod manifest;
 mod naming;
 mod outsiders;
+#[cfg(unix)]
+mod plugins;
 mod recipients;
 mod streams;
 
 use std::path::Path;
 use std::sync::Arc;
 
+use super::Compression;
 use super::{Ask, Identities, NobodyToAsk, PlainSize, Plugins, Recipients, Sealed, Sealer, SecretString};
 use super::{SealError, UnsealError, Unsealed, key};
-use crate::policy::Compression;
 
 const EACH: [Compression; 2] = [Compression::Zstd, Compression::None];
 

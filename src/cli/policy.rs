@@ -1,0 +1,342 @@
+//! `ccretain policy`: what is in force and who says so, and the tools for writing one.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::{Context, Exit, Failure};
+use crate::escape::{shown, text};
+use crate::inventory;
+use crate::locate::{self, Request};
+use crate::period::Period;
+use crate::policy::check::{Against, Checked, Known, check, init};
+use crate::policy::claude::{self, ClientPlaces, ClientSettings, Number, Sweep};
+use crate::policy::compile::Globs;
+use crate::policy::load::Places;
+use crate::policy::resolve::PolicyError;
+use crate::policy::{Policy, Source, keys, show};
+
+/// What can be asked of policies.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Print the policy in force: each value, who set it, what it shadowed.
+    Show,
+    /// Check a policy file, for an administrator's tests.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Print the JSON Schema of policies.
+    Schema,
+    /// Print a policy to start from.
+    Init,
+    /// Print the client's own retention settings.
+    Client {
+        /// Print a fragment for its managed-settings.json that matches the policy.
+        #[arg(long)]
+        emit: bool,
+    },
+}
+
+/// Runs `ccretain policy`.
+///
+/// # Errors
+/// A policy that is missing or invalid (2), and stdout that cannot be written.
+pub fn run(command: &PolicyCommand, ctx: &Context) -> Result<Exit, Failure> {
+    match command {
+        PolicyCommand::Show => print_policy(ctx),
+        PolicyCommand::Check { file } => print_check(file, &known(ctx), ctx),
+        PolicyCommand::Schema => ctx.console.json(&keys::schema()).map(|()| Exit::Done),
+        PolicyCommand::Init => {
+            ctx.console.raw(init().as_bytes())?;
+            let place = ctx.env.config_dir().join("policy.json");
+            ctx.console.notice(&format!("write it to '{}', then: ccretain policy check FILE", shown(&place)));
+            Ok(Exit::Done)
+        }
+        PolicyCommand::Client { emit: true } => print_fragment(ctx),
+        PolicyCommand::Client { emit: false } => print_client(&known(ctx), ctx),
+    }
+}
+
+/// The sessions in the places known without a policy, to try one on.
+fn known(ctx: &Context) -> Vec<Known> {
+    let request = Request {
+        only: ctx.global.stores.iter().map(|dir| ctx.env.absolute(dir)).collect(),
+        ..Request::default()
+    };
+    let stores = locate::locate(&ctx.env, &request).stores;
+    let taken = inventory::take(stores, false, ctx.env.now, &inventory::liveness::System);
+    let known = |session: inventory::Session| Known {
+        project: session.project.map(|project| project.to_string()),
+        session: Some(session.id),
+    };
+    taken.sessions.into_iter().map(known).collect()
+}
+
+/// The policy of the user, as every verb takes it.
+///
+/// # Errors
+/// A policy that is missing where one was named, or invalid (2).
+pub fn in_force(ctx: &Context) -> Result<Policy, Failure> {
+    let named = ctx.global.policy.as_deref().map(|path| ctx.env.absolute(path));
+    let policy = crate::policy::of(&ctx.env, &Places::new(&ctx.env), named.as_deref());
+    policy.map_err(|error| failure(&error))
+}
+
+fn failure(error: &PolicyError) -> Failure {
+    let failure = Failure::because(Exit::Usage, error);
+    match error {
+        PolicyError::Load(crate::policy::load::LoadError::Untrusted { path, .. }) => failure.hint(format!(
+            "policies of the machine must belong to root and be writable by nobody else: chown root '{0}' && chmod go-w '{0}'",
+            shown(path)
+        )),
+        _ => failure,
+    }
+}
+
+/// How a run that only looked ends: things a later run would complain of are no success.
+fn ended(policy: &Policy) -> Exit {
+    if policy.complaints.is_empty() && policy.suspended.is_none() { Exit::Done } else { Exit::Failed }
+}
+
+fn print_policy(ctx: &Context) -> Result<Exit, Failure> {
+    let policy = in_force(ctx)?;
+    let (values, rules, holds) = (show::values(&policy), show::rules(&policy), show::holds(&policy));
+    if ctx.console.wants_json() {
+        ctx.console.json(&json!({
+            "schema": "ccretain.policy-show/1",
+            "sha256": policy.digest,
+            "layers": policy.sources,
+            "values": values,
+            "rules": rules,
+            "holds": holds,
+            "suspended": policy.suspended,
+            "complaints": policy.complaints,
+            "notes": policy.notes,
+        }))?;
+    } else {
+        let mut out = format!("policy {}\n\nlayers, lowest first\n", policy.digest);
+        for source in &policy.sources {
+            let _ = writeln!(out, "  {}", place(source));
+        }
+        let _ =
+            writeln!(out, "\nrules: within a layer the first that matches, across layers the earliest date");
+        for rule in &rules {
+            let periods = [("seal after", &rule.seal_after), ("delete after", &rule.delete_after)];
+            let periods: Vec<String> =
+                periods.iter().filter_map(|(word, p)| Some(format!("{word} {}", p.as_ref()?))).collect();
+            let _ = writeln!(
+                out,
+                "  {}: {}{}  [{}]",
+                rule.name,
+                periods.join(", "),
+                selected(&rule.selector),
+                place(&rule.source)
+            );
+        }
+        for hold in &holds {
+            let until = hold.until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
+            let advisory = if hold.binds_all { "" } else { " (does not bind the organisation's rules)" };
+            let _ = writeln!(
+                out,
+                "  hold {}{}{until}: {}{advisory}  [{}]",
+                hold.name,
+                selected(&hold.selector),
+                hold.reason,
+                place(&hold.source)
+            );
+        }
+        let _ = writeln!(out, "\nvalues");
+        for row in &values {
+            let whose = row.applies_to.map(|whose| format!(" ({whose})")).unwrap_or_default();
+            let _ = writeln!(out, "  {}{whose}: {}  [{}]", row.key, plain(&row.value), place(&row.source));
+            for other in &row.shadowed {
+                let _ = writeln!(out, "    not {}  [{}]", plain(&other.value), place(&other.source));
+            }
+        }
+        ctx.console.data(&out)?;
+    }
+    for note in &policy.notes {
+        ctx.console.notice(note);
+    }
+    for complaint in policy.suspended.iter().map(|why| format!("the built-in rule deletes nothing: {why}")) {
+        ctx.console.warning(&complaint);
+    }
+    for complaint in &policy.complaints {
+        ctx.console.warning(complaint);
+    }
+    Ok(ended(&policy))
+}
+
+fn print_check(file: &Path, known: &[Known], ctx: &Context) -> Result<Exit, Failure> {
+    let path = ctx.env.absolute(file);
+    let client = claude::read(&ClientPlaces::new(&ctx.env), &[]);
+    let against = Against { globs: Globs::new(&ctx.env), known, client: &client, now: ctx.env.now };
+    let checked: Checked = check(&path, &against).map_err(|error| Failure::because(Exit::Usage, &error))?;
+    let is_valid = checked.problems.is_empty();
+    if ctx.console.wants_json() {
+        ctx.console.json(&json!({
+            "schema": "ccretain.policy-check/1",
+            "path": text(&path),
+            "valid": is_valid,
+            "problems": checked.problems,
+            "warnings": checked.warnings,
+            "rules": checked.rules,
+            "holds": checked.holds,
+            "sessions": known.len(),
+            "sessionsWithoutRule": checked.sessions_without_rule,
+        }))?;
+    } else if is_valid {
+        ctx.console.data(&format!(
+            "'{}' is valid: {} rules, {} holds; {} of {} sessions here match no delete rule\n",
+            shown(&path),
+            checked.rules,
+            checked.holds,
+            checked.sessions_without_rule,
+            known.len()
+        ))?;
+        for warning in &checked.warnings {
+            ctx.console.data(&format!("warning: {warning}\n"))?;
+        }
+    }
+    for problem in &checked.problems {
+        ctx.console.error(&format!("'{}': {problem}", shown(&path)));
+    }
+    Ok(if is_valid { Exit::Done } else { Exit::Usage })
+}
+
+fn print_fragment(ctx: &Context) -> Result<Exit, Failure> {
+    let policy = in_force(ctx)?;
+    let of_sessions = |rule: &&crate::policy::Rule| {
+        rule.selector.kinds.as_ref().is_none_or(|kinds| kinds.contains(&crate::catalogue::Kind::Transcript))
+    };
+    let layers = policy.mandates.iter().flat_map(|mandate| &mandate.layers);
+    let rules = layers.flat_map(|layer| layer.rules.iter().filter(of_sessions));
+    let mut periods: Vec<Period> = rules.filter_map(|rule| rule.delete_after.clone()).collect();
+    periods.extend(policy.mandates.iter().filter_map(|mandate| Some(mandate.keep_at_least.clone()?.value)));
+    ctx.console.json(&claude::emit(periods.iter()))?;
+    if policy.mandates.iter().any(|mandate| !mandate.holds.is_empty()) {
+        ctx.console.notice("holds do not bind the client: see 'ccretain hold add --preserve'");
+    }
+    Ok(ended(&policy))
+}
+
+fn print_client(known: &[Known], ctx: &Context) -> Result<Exit, Failure> {
+    let mut projects: Vec<PathBuf> =
+        known.iter().filter_map(|known| known.project.as_ref()).map(PathBuf::from).collect();
+    projects.sort();
+    projects.dedup();
+    let client = claude::read(&ClientPlaces::new(&ctx.env), &projects);
+    let remarks = client.remarks();
+    if ctx.console.wants_json() {
+        let sweeps: Vec<Value> = own_projects(&client)
+            .map(|project| json!({"project": text(project), "sweep": client.sweep(Some(project))}))
+            .collect();
+        let files: Vec<Value> = client.files().filter(|file| is_there(file)).map(as_json).collect();
+        ctx.console.json(&json!({
+            "schema": "ccretain.policy-client/1",
+            "sweep": client.sweep(None),
+            "projects": sweeps,
+            "files": files,
+            "remarks": remarks,
+        }))?;
+        return Ok(Exit::Done);
+    }
+    let mut out = format!("the client's own sweep: {}\n", sweep(&client.sweep(None)));
+    for project in own_projects(&client) {
+        let _ = writeln!(out, "  started in '{}': {}", shown(project), sweep(&client.sweep(Some(project))));
+    }
+    for file in client.files().filter(|file| is_there(file)) {
+        let _ = writeln!(
+            out,
+            "  '{}': cleanupPeriodDays {}, desktopSessionCleanupPeriodDays {}",
+            shown(&file.path),
+            number(file.cleanup()),
+            number(file.desktop())
+        );
+    }
+    for remark in remarks {
+        let _ = writeln!(out, "  {remark}");
+    }
+    ctx.console.data(&out)?;
+    Ok(Exit::Done)
+}
+
+/// A settings file: a period is a number, null where it is not there, "invalid" where it is none.
+fn as_json(file: &claude::SettingsFile) -> Value {
+    let period = |number: Number| match number {
+        Number::Unset => Value::Null,
+        Number::Days(days) => json!(days),
+        Number::Zero => json!(0),
+        Number::Invalid => json!("invalid"),
+    };
+    let error = match &file.state {
+        claude::FileState::Unreadable(why) | claude::FileState::Broken(why) => Some(why),
+        claude::FileState::Read { .. } | claude::FileState::Missing => None,
+    };
+    json!({
+        "source": file.kind,
+        "path": text(&file.path),
+        "error": error,
+        "cleanupPeriodDays": period(file.cleanup()),
+        "desktopSessionCleanupPeriodDays": period(file.desktop()),
+    })
+}
+
+/// The projects that have settings of their own.
+fn own_projects(client: &ClientSettings) -> impl Iterator<Item = &Path> {
+    let has_own = |(_, files): &(&PathBuf, &Vec<claude::SettingsFile>)| files.iter().any(is_there);
+    client.projects.iter().filter(has_own).map(|(project, _)| project.as_path())
+}
+
+fn is_there(file: &claude::SettingsFile) -> bool {
+    file.state != claude::FileState::Missing
+}
+
+fn sweep(sweep: &Sweep) -> String {
+    match sweep {
+        Sweep::Runs { days, path: Some(path) } => format!("after {days} days  ['{}']", shown(path)),
+        Sweep::Runs { days, path: None } => format!("after {days} days  [its default]"),
+        Sweep::Paused { reason } => format!("paused: {reason}"),
+    }
+}
+
+fn number(number: Number) -> String {
+    match number {
+        Number::Unset => "unset".into(),
+        Number::Days(days) => days.to_string(),
+        Number::Zero => "0".into(),
+        Number::Invalid => "invalid".into(),
+    }
+}
+
+fn place(source: &Source) -> String {
+    match &source.path {
+        Some(path) => format!("{} '{}'", source.layer, shown(path)),
+        None => source.layer.to_string(),
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "none".into(),
+        Value::String(text) => crate::escape::text(text),
+        other => other.to_string(),
+    }
+}
+
+fn selected(selector: &Value) -> String {
+    let parts: Vec<String> = selector
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(key, list)| {
+            let list: Vec<String> =
+                list.as_array().into_iter().flatten().filter_map(Value::as_str).map(text).collect();
+            format!("{key} {}", list.join(" "))
+        })
+        .collect();
+    if parts.is_empty() { String::new() } else { format!(" of {}", parts.join(", ")) }
+}

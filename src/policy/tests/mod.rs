@@ -1,0 +1,36 @@
+//! Tests of the policy as a whole: what layers mean together, what may be read, sample files.
+
+mod load;
+mod properties;
+mod resolve;
+mod samples;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::compile::Globs;
+use super::load::{Loaded, RawLayer};
+use super::resolve::{BuiltIn, Context, PolicyError, resolve};
+use super::{Layer, Policy, Source};
+
+pub(super) fn layer(layer: Layer, name: &str, says: &Value) -> RawLayer {
+    let path = Some(PathBuf::from(format!("/{name}.json")));
+    let settings = super::parse::parse(says.to_string().as_bytes()).unwrap();
+    RawLayer { source: Source { layer, path }, settings }
+}
+
+pub(super) fn context() -> Context<'static> {
+    Context {
+        globs: Globs { home: Path::new("/home/ann"), ignore_case: false },
+        built_in: Ok(BuiltIn::default()),
+    }
+}
+
+pub(super) fn resolved(layers: Vec<RawLayer>) -> Result<Policy, PolicyError> {
+    resolve(Loaded { layers, ..Loaded::default() }, &context())
+}
+
+pub(super) fn told(error: &PolicyError) -> String {
+    crate::error::chain(error)
+}

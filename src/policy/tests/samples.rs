@@ -1,0 +1,86 @@
+//! Every sample in `tests/policies` is read: the valid ones are valid, each invalid one says what
+//! the text beside it says.
+
+use super::*;
+use crate::policy::check::{Against, Checked, check, init};
+use crate::policy::claude::ClientSettings;
+
+fn checked(path: &Path) -> Checked {
+    let client = ClientSettings::default();
+    let against =
+        Against { globs: context().globs, known: &[], client: &client, now: chrono::DateTime::UNIX_EPOCH };
+    check(path, &against).unwrap()
+}
+
+fn samples(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/policies").join(folder);
+    let mut paths: Vec<PathBuf> =
+        fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
+    paths.sort();
+    assert!(paths.len() > 5, "samples are found");
+    paths
+}
+
+#[test]
+fn valid_samples_are_valid() {
+    for path in samples("valid") {
+        assert_eq!(checked(&path).problems, Vec::<String>::new(), "{}", path.display());
+    }
+}
+
+#[test]
+fn invalid_samples_say_what_is_wrong() {
+    let mut different = Vec::new();
+    for path in samples("invalid") {
+        let expected = fs_err::read_to_string(path.with_extension("txt")).unwrap_or_default();
+        let found = checked(&path).problems.join("\n");
+        if found != expected.trim_end() || found.is_empty() {
+            different.push(format!("{}\n{found}\n", path.display()));
+        }
+    }
+    assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
+#[test]
+fn the_start_is_valid_and_says_what_the_defaults_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("policy.json");
+    std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), init().as_bytes()).unwrap();
+    let found = checked(&path);
+    assert_eq!((found.problems, found.rules), (vec![], 2));
+    assert!(init().contains(crate::policy::keys::SCHEMA_ID));
+}
+
+#[test]
+fn a_check_warns_of_what_may_surprise() {
+    use crate::policy::check::Known;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("policy.json");
+    let text = r#"{"keepAtLeast": "2d", "rules": [
+        {"name": "a", "projects": ["/work/a/**", "/work/typo/**"], "deleteAfter": "1d"},
+        {"name": "b", "projects": ["/work/b"], "deleteAfter": "60d"}],
+        "holds": [{"name": "h", "reason": "r", "until": "1969-01-01T00:00:00Z", "projects": ["/work/b"]}]}"#;
+    std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), text.as_bytes()).unwrap();
+    let known: Vec<Known> = ["/work/a/x", "/work/b", "/work/c"]
+        .map(|project| Known { project: Some(project.into()), session: None })
+        .into_iter()
+        .chain([Known { project: None, session: None }])
+        .collect();
+    let client = ClientSettings::default();
+    let against =
+        Against { globs: context().globs, known: &known, client: &client, now: chrono::DateTime::UNIX_EPOCH };
+    let found = check(&path, &against).unwrap();
+    assert_eq!(found.problems, Vec::<String>::new());
+    assert_eq!(found.sessions_without_rule, 2);
+    assert_eq!(
+        found.warnings,
+        [
+            "'/work/typo/**' of rule 'a' matches no known project",
+            "hold 'h' has ended",
+            "keepAtLeast 2d delays rule 'a'",
+            "rule 'b' keeps for 60d, but the client itself removes transcripts after 30 days",
+            "a hold does not bind the client itself, which removes transcripts after 30 days",
+        ]
+    );
+}

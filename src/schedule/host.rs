@@ -1,0 +1,196 @@
+//! The little of the machine a scheduler needs: files, programs, and who is running.
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What a program left behind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Output {
+    /// The exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// Its standard output.
+    pub stdout: Vec<u8>,
+    /// Its standard error.
+    pub stderr: Vec<u8>,
+}
+
+impl Output {
+    /// Whether it ended with 0.
+    #[must_use]
+    pub fn ok(&self) -> bool {
+        self.code == Some(0)
+    }
+
+    /// Standard output as text, trimmed.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).trim().to_owned()
+    }
+
+    /// The first line of standard error that says something, escaped for a message.
+    #[must_use]
+    pub fn complaint(&self) -> String {
+        let text = String::from_utf8_lossy(&self.stderr);
+        let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no message");
+        crate::escape::text(Path::new(line))
+    }
+}
+
+/// The machine as a scheduler sees it; tests pass a made-up one.
+pub trait Host {
+    /// Runs a program with arguments and standard input, and waits for it.
+    ///
+    /// # Errors
+    /// The program cannot be started; `NotFound` when there is none of that name.
+    fn run(&self, program: &str, arguments: &[&str], stdin: &[u8]) -> io::Result<Output>;
+
+    /// The content of a file; `None` when there is none.
+    ///
+    /// # Errors
+    /// It exists and cannot be read.
+    fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>>;
+
+    /// Puts a file in place in one step, so that nobody ever sees half of it; keeps the mode of a
+    /// file that is there and gives a new one `mode`.
+    ///
+    /// # Errors
+    /// The folder is missing or cannot be written.
+    fn write(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()>;
+
+    /// Removes a file or link; `false` when there was none.
+    ///
+    /// # Errors
+    /// It exists and cannot be removed.
+    fn remove(&self, path: &Path) -> io::Result<bool>;
+
+    /// Whether something is there; a link counts by itself, whatever it points to.
+    fn exists(&self, path: &Path) -> bool;
+
+    /// Makes one folder.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    fn make_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a folder that is empty; `false` when it is not, or not there.
+    fn remove_empty_dir(&self, path: &Path) -> bool;
+
+    /// The path with every link resolved; the path itself where there is nothing.
+    fn resolve(&self, path: &Path) -> PathBuf;
+
+    /// The names of running programs, shortened as the kernel shortens them.
+    fn programs(&self) -> Vec<String>;
+}
+
+/// The machine this program runs on.
+#[derive(Debug, Clone, Default)]
+pub struct SystemHost {
+    /// Variables added for the programs that are run, e.g. `XDG_RUNTIME_DIR`, without which
+    /// `systemctl --user` does not find its manager.
+    pub variables: Vec<(OsString, OsString)>,
+}
+
+impl Host for SystemHost {
+    fn run(&self, program: &str, arguments: &[&str], stdin: &[u8]) -> io::Result<Output> {
+        let mut child = Command::new(program)
+            .args(arguments)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            // Answers are compared and dates are read; both change with the language.
+            .env("LC_ALL", "C")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        if let Some(mut pipe) = child.stdin.take() {
+            match pipe.write_all(stdin) {
+                // A program that reads nothing tells by its exit code whether that is fine.
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
+                _ => {}
+            }
+        }
+        let output = child.wait_with_output()?;
+        Ok(Output { code: output.status.code(), stdout: output.stdout, stderr: output.stderr })
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        match fs_err::read(path) {
+            Ok(content) => Ok(Some(content)),
+            Err(error) if absent(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn write(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+        let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        let mut file = tempfile::Builder::new().prefix(".ccretain-").tempfile_in(folder)?;
+        file.write_all(content)?;
+        set_mode(file.as_file(), path, mode)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        // The name is on the disk only when its folder is.
+        #[cfg(unix)]
+        fs_err::File::open(folder)?.sync_all()?;
+        Ok(())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "removes unit files, never a file of a store")]
+    fn remove(&self, path: &Path) -> io::Result<bool> {
+        match fs_err::remove_file(path) {
+            Ok(()) => Ok(true),
+            Err(error) if absent(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        fs_err::symlink_metadata(path).is_ok()
+    }
+
+    fn make_dir(&self, path: &Path) -> io::Result<()> {
+        fs_err::create_dir(path)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "removes unit folders it made, and only empty ones")]
+    fn remove_empty_dir(&self, path: &Path) -> bool {
+        fs_err::remove_dir(path).is_ok()
+    }
+
+    fn resolve(&self, path: &Path) -> PathBuf {
+        fs_err::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
+    }
+
+    fn programs(&self) -> Vec<String> {
+        let Ok(entries) = fs_err::read_dir("/proc") else {
+            // No /proc on macOS, where nothing asks, nor in a bare chroot.
+            return Vec::new();
+        };
+        entries
+            .filter_map(Result::ok)
+            .filter(|entry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit))
+            .filter_map(|entry| fs_err::read_to_string(entry.path().join("comm")).ok())
+            .map(|name| name.trim_end().to_owned())
+            .collect()
+    }
+}
+
+fn absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// The mode of the file that is replaced, else the one asked for.
+#[cfg(unix)]
+fn set_mode(file: &std::fs::File, replaces: &Path, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let permissions = match fs_err::metadata(replaces) {
+        Ok(existing) => existing.permissions(),
+        Err(_) => std::fs::Permissions::from_mode(mode),
+    };
+    file.set_permissions(permissions)
+}
+
+#[cfg(not(unix))]
+fn set_mode(_: &std::fs::File, _: &Path, _: u32) -> io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! launchd: an agent for a user, a daemon for the system.
+//!
+//! `StartCalendarInterval` runs once after the machine wakes when starts were slept through, but
+//! not when it was off (launchd.plist(5)); `RunAtLoad` makes up for that at the next login or boot.
+
+use std::io::Cursor;
+
+use plist::{Dictionary, Value};
+
+use super::files::{Made, missing, read};
+use super::places::LABEL;
+use super::when::Calendar;
+use super::{Backend, Job, Report, ScheduleError, Scheduler, Scope, Unit, quote};
+use crate::error::At as _;
+
+const BACKEND: Backend = Backend::Launchd;
+
+/// The job file.
+pub(super) fn render(job: &Job) -> Result<Vec<Unit>, ScheduleError> {
+    let mut dict = Dictionary::new();
+    let mut set = |key: &str, value: Value| drop(dict.insert(key.to_owned(), value));
+    let words = job.command()?;
+    set("Label", LABEL.into());
+    set("ProgramArguments", Value::Array(words.into_iter().map(Value::from).collect()));
+    if !job.environment.is_empty() {
+        let variables: Dictionary =
+            job.environment.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
+        set("EnvironmentVariables", Value::Dictionary(variables));
+    }
+    set("RunAtLoad", true.into());
+    let starts = job.calendar().launchd().into_iter().map(|(weekday, hour, minute)| {
+        let parts = [("Weekday", weekday), ("Hour", hour), ("Minute", Some(minute))];
+        let parts =
+            parts.into_iter().filter_map(|(key, number)| Some((key.to_owned(), Value::from(number?))));
+        Value::Dictionary(parts.collect())
+    });
+    set("StartCalendarInterval", Value::Array(starts.collect()));
+    set("ProcessType", "Background".into());
+    set("LowPriorityIO", true.into());
+    set("Nice", 19.into());
+    set("Umask", 0o077.into());
+    if let Some(log) = &job.log {
+        let log = super::job::written(log)?;
+        set("StandardOutPath", log.as_str().into());
+        set("StandardErrorPath", log.as_str().into());
+    }
+    let mut content = Vec::new();
+    Value::Dictionary(dict)
+        .to_writer_xml(&mut content)
+        .map_err(|error| ScheduleError::Format(BACKEND, Box::new(error)))?;
+    content.push(b'\n');
+    let content =
+        String::from_utf8(content).map_err(|error| ScheduleError::Format(BACKEND, Box::new(error)))?;
+    Ok(vec![Unit { name: format!("{LABEL}.plist"), content }])
+}
+
+fn domain(with: &Scheduler<'_>) -> String {
+    match with.scope {
+        Scope::User => format!("gui/{}", with.places.uid),
+        Scope::System => "system".to_owned(),
+    }
+}
+
+fn loaded(with: &Scheduler<'_>, target: &str) -> Result<bool, ScheduleError> {
+    Ok(with.call(BACKEND, "launchctl", &["print", target])?.ok())
+}
+
+pub(super) fn install(with: &Scheduler<'_>, job: &Job) -> Result<Report, ScheduleError> {
+    let mut job = job.clone();
+    let log = job.log.get_or_insert_with(|| with.places.launchd_log(with.scope)).clone();
+    let units = render(&job)?;
+    let domain = domain(with);
+    let target = format!("{domain}/{LABEL}");
+    let was_loaded = loaded(with, &target)?;
+    let path = with.places.launchd(with.scope);
+    let log_folder = log.parent().map(std::path::Path::to_path_buf).unwrap_or_default();
+    let folders = [path.parent(), Some(log_folder.as_path())]
+        .into_iter()
+        .flatten()
+        .flat_map(|folder| missing(with.host, folder))
+        .collect();
+    with.remember(BACKEND, Made { folders, ..Made::default() })?;
+    let files: Vec<_> = units.into_iter().map(|unit| (path.clone(), unit.content)).collect();
+    let placed = super::files::make_dirs(with.host, &log_folder).and_then(|()| with.put(&files));
+    let before = placed.inspect_err(|_| drop(with.forget(BACKEND)))?;
+    let text = crate::escape::text(&path);
+    let places = vec![text];
+    if was_loaded && !before.changed() {
+        return Ok(Report { changed: false, places, notes: Vec::new() });
+    }
+    let path_text = super::job::written(&path)?;
+    let load = || {
+        if was_loaded {
+            with.must(BACKEND, "launchctl", &["bootout", &target])?;
+        }
+        // A job that somebody disabled once stays disabled by its label, and bootstrap fails.
+        with.must(BACKEND, "launchctl", &["enable", &target])?;
+        with.must(BACKEND, "launchctl", &["bootstrap", &domain, &path_text])
+    };
+    if let Err(error) = load() {
+        before.restore(with.host);
+        if before.replaced() {
+            let _ = with.call(BACKEND, "launchctl", &["bootstrap", &domain, &path_text]);
+        } else {
+            let _ = with.forget(BACKEND);
+        }
+        return Err(error);
+    }
+    Ok(Report { changed: true, places, notes: Vec::new() })
+}
+
+pub(super) fn remove(with: &Scheduler<'_>) -> Result<Report, ScheduleError> {
+    let path = with.places.launchd(with.scope);
+    let mut report = Report::default();
+    if with.host.exists(&path) {
+        let target = format!("{}/{LABEL}", domain(with));
+        if loaded(with, &target).unwrap_or(false) {
+            with.must(BACKEND, "launchctl", &["bootout", &target])?;
+        }
+        with.host.remove(&path).at("remove", &path)?;
+        let log = with.places.launchd_log(with.scope);
+        with.host.remove(&log).at("remove", &log)?;
+        report.changed = true;
+        report.places.push(crate::escape::text(&path));
+    }
+    with.forget(BACKEND)?;
+    Ok(report)
+}
+
+/// Where the job lies, its command and its calendar; `None` where none is installed.
+pub(super) fn found(with: &Scheduler<'_>) -> Result<Option<super::status::Found>, ScheduleError> {
+    let path = with.places.launchd(with.scope);
+    let Some(content) = read(with.host, &path)? else { return Ok(None) };
+    let dict =
+        Value::from_reader(Cursor::new(content)).ok().and_then(Value::into_dictionary).unwrap_or_default();
+    let words: Vec<String> = dict
+        .get("ProgramArguments")
+        .and_then(Value::as_array)
+        .map(|words| words.iter().filter_map(Value::as_string).map(str::to_owned).collect())
+        .unwrap_or_default();
+    let number = |dict: &Dictionary, key: &str| match dict.get(key) {
+        None => Ok(None),
+        Some(value) => value.as_unsigned_integer().and_then(|n| u32::try_from(n).ok()).map(Some).ok_or(()),
+    };
+    let entry = |value: &Value| {
+        let dict = value.as_dictionary()?;
+        let foreign = dict.keys().any(|key| !["Weekday", "Hour", "Minute"].contains(&key.as_str()));
+        let [weekday, hour, minute] = ["Weekday", "Hour", "Minute"].map(|key| number(dict, key));
+        (!foreign).then_some((weekday.ok()?, hour.ok()?, minute.ok()??))
+    };
+    let entries = match dict.get("StartCalendarInterval") {
+        Some(Value::Array(entries)) => entries.iter().map(entry).collect::<Option<Vec<_>>>(),
+        Some(single) => entry(single).map(|one| vec![one]),
+        None => None,
+    };
+    Ok(Some(super::status::Found {
+        place: path,
+        command: quote::shell(&words),
+        words,
+        calendar: entries.and_then(|entries| Calendar::from_launchd(&entries)),
+        next: None,
+        active: loaded(with, &format!("{}/{LABEL}", domain(with))).ok(),
+    }))
+}

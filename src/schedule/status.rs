@@ -1,0 +1,169 @@
+//! What is installed, whether it would still work, and when it runs next.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, TimeZone, Utc};
+use serde_json::{Value, json};
+
+use super::when::Calendar;
+use super::{Backend, ScheduleError, Scheduler, claude_hook, cron, launchd, systemd};
+use crate::escape;
+
+/// What a backend says of its unit.
+pub(super) struct Found {
+    /// The file or table it is in.
+    pub place: PathBuf,
+    /// The words of the command, the program first.
+    pub words: Vec<String>,
+    /// The command as it is written there.
+    pub command: String,
+    /// When it runs, as far as it can be read.
+    pub calendar: Option<Calendar>,
+    /// The next start, where the scheduler itself knows it.
+    pub next: Option<DateTime<Utc>>,
+    /// Whether the scheduler has it loaded; `None` where that cannot be known.
+    pub active: Option<bool>,
+}
+
+/// Whether the program of an installed command is the one that is running now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Program {
+    /// It is there and has this version.
+    Current,
+    /// It is there and says something else.
+    Other(String),
+    /// It is not there, or does not start.
+    Missing,
+}
+
+impl Program {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Current => "current",
+            Self::Other(_) => "other-version",
+            Self::Missing => "missing",
+        }
+    }
+}
+
+/// An installed schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installed {
+    /// The backend.
+    pub backend: Backend,
+    /// The file or table it is in, printable.
+    pub place: String,
+    /// The command as it is written there, printable.
+    pub command: String,
+    /// Whether that command still works.
+    pub program: Program,
+    /// Whether the scheduler has it loaded; `None` where that cannot be known.
+    pub active: Option<bool>,
+    /// The next start; `None` for a hook, and for a calendar somebody else wrote.
+    pub next: Option<DateTime<Utc>>,
+    /// Starts since the last run that no run answered; `None` where there is no calendar or no last run.
+    pub missed: Option<u32>,
+}
+
+/// The spread of a timer and the length of a run: a start this old has had its run.
+const PATIENCE: TimeDelta = TimeDelta::hours(3);
+/// Starts are counted up to here; more say nothing more.
+const MANY: u32 = 1_000;
+
+impl Scheduler<'_> {
+    /// What is installed of ours, in every backend of this scope. `now` carries the machine's
+    /// time zone; `version` is what the running program answers to `--version`; `last_run` is
+    /// when a run last ended.
+    ///
+    /// # Errors
+    /// A unit file cannot be read.
+    pub fn status<Tz: TimeZone>(
+        &self,
+        now: &DateTime<Tz>,
+        version: &str,
+        last_run: Option<DateTime<Utc>>,
+    ) -> Result<Vec<Installed>, ScheduleError> {
+        let mut installed = Vec::new();
+        for backend in Backend::ALL {
+            let Some(found) = self.found(backend)? else { continue };
+            let calendar = found.calendar.as_ref();
+            installed.push(Installed {
+                backend,
+                place: escape::text(&found.place),
+                command: escape::text(&PathBuf::from(&found.command)),
+                program: self.program(found.words.first().map_or("", String::as_str), version),
+                active: found.active,
+                next: found.next.or_else(|| calendar?.next(now)),
+                missed: calendar.zip(last_run).map(|(calendar, last)| missed(calendar, last, now)),
+            });
+        }
+        Ok(installed)
+    }
+
+    /// The backends that have something of ours.
+    ///
+    /// # Errors
+    /// A unit file cannot be read.
+    pub fn installed(&self) -> Result<Vec<Backend>, ScheduleError> {
+        let mut backends = Vec::new();
+        for backend in Backend::ALL {
+            if self.found(backend)?.is_some() {
+                backends.push(backend);
+            }
+        }
+        Ok(backends)
+    }
+
+    fn found(&self, backend: Backend) -> Result<Option<Found>, ScheduleError> {
+        match backend {
+            Backend::Systemd => systemd::found(self),
+            Backend::Launchd => launchd::found(self),
+            Backend::Cron => cron::found(self),
+            Backend::ClaudeHook => claude_hook::found(self),
+        }
+    }
+
+    fn program(&self, program: &str, version: &str) -> Program {
+        if !program.starts_with('/') {
+            return Program::Missing;
+        }
+        match self.host.run(program, &["--version"], b"") {
+            Ok(output) if output.ok() && output.text() == version => Program::Current,
+            Ok(output) if output.ok() => Program::Other(escape::text(&PathBuf::from(output.text()))),
+            Ok(_) | Err(_) => Program::Missing,
+        }
+    }
+}
+
+/// Starts after the last run that are old enough to have had one.
+fn missed<Tz: TimeZone>(calendar: &Calendar, last: DateTime<Utc>, now: &DateTime<Tz>) -> u32 {
+    let zone = now.timezone();
+    let due = now.to_utc() - PATIENCE;
+    let starts = std::iter::successors(calendar.next(&last.with_timezone(&zone)), |start| {
+        calendar.next(&start.with_timezone(&zone))
+    });
+    let count = starts.take_while(|start| *start < due).take(MANY as usize).count();
+    u32::try_from(count).unwrap_or(MANY)
+}
+
+/// The document of `schedule status --json`; `last_run` as the ledger or state has it.
+#[must_use]
+pub fn document(installed: &[Installed], last_run: Value) -> Value {
+    let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let one = |item: &Installed| {
+        json!({
+            "backend": item.backend.name(),
+            "where": item.place,
+            "command": item.command,
+            "next": item.next.map(time),
+            "program": item.program.name(),
+            "active": item.active,
+            "missed": item.missed,
+        })
+    };
+    json!({
+        "schema": "ccretain.schedule-status/1",
+        "installed": installed.iter().map(one).collect::<Vec<_>>(),
+        "lastRun": last_run,
+    })
+}

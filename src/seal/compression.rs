@@ -1,0 +1,14 @@
+//! What is done to a file before it is encrypted: a word of the policy, and half of a sealed file's name.
+
+use serde::{Deserialize, Serialize};
+
+/// What a sealed file is compressed with before it is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compression {
+    /// Zstandard, level 3.
+    #[default]
+    Zstd,
+    /// Nothing.
+    None,
+}
