@@ -572,6 +572,8 @@ impl<'a> Judge<'a> {
             // A session is sealed as a whole or not at all, so sealing is not asked again here.
             match self.of_session(session, kind, date, earliest) {
                 own @ (Decision::Delete(_) | Decision::Keep(Keep::Held(_))) => decision = own,
+                // Its own reason, since it may go sooner than the whole.
+                own @ Decision::Keep(_) if matches!(decision, Decision::Keep(_)) => decision = own,
                 _ => {}
             }
         }
@@ -675,7 +677,7 @@ impl<'a> Judge<'a> {
         if session.liveness.is_live() {
             return Some(Keep::Live);
         }
-        self.is_quiet(session.touched).then_some(Keep::Quiet)
+        (self.is_quiet(session.touched) || self.is_quiet(session.unsealed)).then_some(Keep::Quiet)
     }
 
     fn line(&self, file: &LineFile, store: StoreIndex, line: &Line, verdicts: &[Verdict]) -> Decision {
@@ -707,10 +709,14 @@ impl<'a> Judge<'a> {
             Some(date) => {
                 let subject = Subject { kind, project: line.project.as_deref(), session: line.session };
                 let own = self.timely(date, self.earliest(&subject, date, |rule| rule.delete_after.as_ref()));
-                match whole.and_then(|verdict| verdict.deletion) {
+                let of_session = whole.and_then(|verdict| match verdict.decision {
+                    Decision::Keep(Keep::NotDue(..)) | Decision::Seal(_) => verdict.deletion,
+                    _ => None,
+                });
+                match (own, of_session) {
                     // It goes with its session, if that goes sooner.
-                    Some((due, rule))
-                        if due > self.now && !matches!(own, Decision::Keep(Keep::KeepAtLeast(_))) =>
+                    (Decision::Keep(Keep::NotDue(..) | Keep::NoRule), Some((due, rule)))
+                        if due > self.now =>
                     {
                         own.stronger(Decision::Keep(Keep::NotDue(due, rule)))
                     }
