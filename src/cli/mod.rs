@@ -8,6 +8,7 @@ mod console;
 mod enforce;
 mod explain;
 mod failure;
+mod guards;
 mod key;
 mod ledger;
 mod policy;
@@ -50,7 +51,8 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
         }
     };
-    let console = Console::new(&cli.global);
+    let log_json = matches!(&cli.command, Command::Enforce(args) if args.log_format == Some(schedule::LogFormatArg::Json));
+    let console = Console::new(&cli.global).logging_json(log_json);
     let ended = match surroundings::read(&cli.global) {
         Ok(env) => run(cli.command, &Context { env, console: console.clone(), global: cli.global }),
         Err(failure) => Err(failure),

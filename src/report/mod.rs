@@ -4,6 +4,7 @@ pub mod explain;
 pub mod human;
 pub mod json;
 pub mod ledger;
+pub mod metrics;
 pub mod status;
 pub mod style;
 pub mod tally;
