@@ -94,7 +94,7 @@ mod tests {
         .unwrap();
         let json = br#"{"version": 1, "rules": [{"deleteAfter": "7d"}], "guard": {"maxShare": 0.9},
             "holds": [{"name": "h", "reason": "r", "until": "2027-03-01T00:00:00Z"}]}"#;
-        assert_eq!(settings, parse(json).unwrap());
+        assert_eq!(settings, parse::parse(json).unwrap());
     }
 
     #[test]
