@@ -85,7 +85,7 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     Ok(if judged.refusals.is_empty() { exit } else { Exit::Refused })
 }
 
-fn take_locks(ground: &Ground) -> Result<lock::Locks, Failure> {
+pub(super) fn take_locks(ground: &Ground) -> Result<lock::Locks, Failure> {
     let stores = ground.stores.iter().filter(|store| store.kind == Root::Config && store.in_scope);
     lock::all(stores).map_err(|error| match error {
         lock::LockError::Held(_) => {

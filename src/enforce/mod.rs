@@ -12,6 +12,8 @@ mod outcome;
 mod prune;
 mod record;
 mod seal;
+pub mod sealed;
+pub mod unseal;
 mod watch;
 
 use std::collections::{BTreeMap, HashMap};

@@ -200,7 +200,8 @@ impl Sealing<'_> {
         let source_folder = self.inventory.open(artifact.folder).map_err(failed("open its folder"))?;
         let mut source = source_folder.read(&artifact.name).map_err(failed("open it"))?;
         let stat = Dir::stat_open(&source).map_err(failed("look at it again"))?;
-        if !dir::is_same(&artifact.stamp, &stat) {
+        // A second name that it has got meanwhile would keep the plaintext.
+        if !dir::is_same(&artifact.stamp, &stat) || stat.links > 1 {
             return Err(Outcome::Skipped(Skip::ChangedSincePlan));
         }
         if stat.file_type != FileType::File {
@@ -260,6 +261,7 @@ impl Sealing<'_> {
                 mode: u32::from(artifact.mode),
                 mtime,
                 sha256: sealed.sha256,
+                becoming: None,
             },
         }))
     }
@@ -269,7 +271,7 @@ impl Sealing<'_> {
         let read = || -> io::Result<bool> {
             let folder = self.sealed_folder(session, entry.sealed.parent())?;
             let file = folder.read(entry.sealed.file_name().unwrap_or_default())?;
-            Ok(digest(file)? == entry.sha256)
+            Ok(entry.is(&digest(file)?))
         };
         read().unwrap_or(false)
     }
@@ -297,6 +299,10 @@ impl Sealing<'_> {
         prepared: &mut Prepared,
         old: Option<Manifest>,
     ) -> io::Result<()> {
+        // What was sealed earlier may be to others.
+        let to = self.recipients.digest();
+        let is_same = |old: &Manifest| old.files.is_empty() || old.recipients.as_ref() == Some(&to);
+        let recipients = old.as_ref().is_none_or(is_same).then_some(to);
         let mut files: Vec<SealedFile> = old.map(|old| old.files).unwrap_or_default();
         for part in &prepared.parts {
             files.retain(|file| file.sealed != part.entry.sealed);
@@ -317,6 +323,7 @@ impl Sealing<'_> {
             last_activity_from,
             desktop: session.is_desktop,
             sealed_at: Some(self.now),
+            recipients,
             files,
         };
         prepared.record = manifest.to_json()?;
@@ -493,7 +500,7 @@ fn part_of(sealed: &Path) -> OsString {
 }
 
 /// SHA-256 of a file.
-fn digest(mut file: File) -> io::Result<[u8; 32]> {
+pub(super) fn digest(mut file: File) -> io::Result<[u8; 32]> {
     use sha2::{Digest as _, Sha256};
     let mut hasher = Sha256::new();
     io::copy(&mut file, &mut hasher)?;
