@@ -27,5 +27,6 @@ mod managed;
 mod protects;
 mod readme;
 mod real_client;
+mod seal;
 mod schedule;
 mod schedule_cli;

@@ -4,7 +4,7 @@
 //! unfinished files are written · the disk is flushed · the sources are compared once more · the
 //! record and then the files get their names · the disk is flushed · the sources are unlinked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, FileTimes};
 use std::io::{self, Read, Write};
@@ -101,6 +101,17 @@ impl Sealing<'_> {
                 },
             })
             .collect()
+    }
+
+    /// Flushes the stores of these units; a failure leaves what the next run would do again.
+    pub(super) fn flush_all(&self, units: &[Unit]) {
+        let stores = units.iter().filter_map(|unit| match unit.owner {
+            Owner::Session(index) => Some(self.inventory.session(index).store),
+            Owner::Loose(..) => None,
+        });
+        if let Err(error) = self.flush(&stores.collect()) {
+            tracing::warn!(%error, "the disk could not be flushed after sealing");
+        }
     }
 
     fn flush(&self, stores: &BTreeSet<StoreIndex>) -> io::Result<()> {
@@ -383,10 +394,15 @@ impl Sealing<'_> {
             }
         }
         if !dir::FLUSHES_WHOLE {
-            let mut folders: BTreeMap<Option<&Path>, ()> = BTreeMap::from([(None, ())]);
-            folders.extend(prepared.parts.iter().map(|part| (part.entry.sealed.parent(), ())));
-            for below in folders.into_keys() {
-                self.sealed_folder(session, below).and_then(|dir| dir::sync(&dir)).map_err(failed)?;
+            // Every folder above, since any of them may be new.
+            let below = prepared.parts.iter().flat_map(|part| part.entry.sealed.ancestors().skip(1));
+            let folders: BTreeSet<&Path> = below.collect();
+            for below in folders {
+                self.sealed_folder(session, Some(below)).and_then(|dir| dir::sync(&dir)).map_err(failed)?;
+            }
+            let store = &self.inventory.store(session.store).store.dir;
+            for above in [naming::FOLDER, "ccretain", ""] {
+                store.below(Path::new(above)).and_then(|dir| dir::sync(&dir)).map_err(failed)?;
             }
         }
         Ok(())
