@@ -27,6 +27,7 @@ mod managed;
 mod protects;
 mod readme;
 mod real_client;
-mod seal;
 mod schedule;
 mod schedule_cli;
+mod seal;
+mod seal_kills;

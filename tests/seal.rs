@@ -83,7 +83,8 @@ fn a_session_comes_back_bit_for_bit() {
     let odd = session.temp().join("scratchpad").join(OsStr::from_bytes(b"no-\xff-text"));
     put(&odd, "x", days(5));
     fs::set_permissions(&odd, fs::Permissions::from_mode(0o751)).unwrap();
-    let large: Vec<u8> = (0u32..3 << 20).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()).collect();
+    let large: Vec<u8> =
+        (0u32..3 << 20).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()).collect();
     let large = session.side_file("tool-results/large.bin", large);
     let time = std::time::UNIX_EPOCH + std::time::Duration::new(1_795_000_000 - 30 * 86_400, 123_456_789);
     fs::File::options().write(true).open(&large).unwrap().set_modified(time).unwrap();
@@ -114,7 +115,8 @@ fn a_session_comes_back_bit_for_bit() {
     again.exits(0).quietly();
     assert_eq!(again.summary("sessionsSealed"), 0);
     // And it was unsealed without being touched, so it is still deleted when its time comes.
-    let state: Value = serde_json::from_str(&fs::read_to_string(sandbox.state().join("state.json")).unwrap()).unwrap();
+    let state: Value =
+        serde_json::from_str(&fs::read_to_string(sandbox.state().join("state.json")).unwrap()).unwrap();
     assert_eq!(state["unsealed"][0]["session"], session.id());
 }
 
@@ -254,18 +256,23 @@ fn what_was_damaged_changes_nothing() {
 
 #[test]
 fn a_forged_record_restores_nothing_elsewhere() {
-    let places =
-        [("settings.json", None), ("projects/-work-acme/memory/MEMORY.md", None), ("x", Some("/etc/claude-0"))];
+    let places = [
+        ("settings.json", None),
+        ("projects/-work-acme/memory/MEMORY.md", None),
+        ("x", Some("/etc/claude-0")),
+    ];
     for (path, temp) in places {
         let sandbox = Sandbox::new();
         let session = one_sealed(&sandbox);
         let mut record = record(&sandbox, &session);
         record["files"][0]["path"] = path.into();
+        fs::create_dir(sandbox.root().join("elsewhere")).unwrap();
         if let Some(temp) = temp {
-            record["files"][0]["temp"] = format!("{temp}/P/{}", id(1)).into();
+            record["files"][0]["temp"] = sandbox.root().join(temp).join("P").join(id(1)).to_str().into();
         }
         fs::write(sealed(&sandbox, &session).join("session.json"), record.to_string()).unwrap();
         refuses_and_changes_nothing(&sandbox, &session, 1, "no place");
+        assert!(fs::read_dir(sandbox.root().join("elsewhere")).unwrap().next().is_none());
     }
 }
 
@@ -323,7 +330,7 @@ fn sealed_sessions_keep_their_date_rules_and_holds() {
     old.satellites();
     seals(&sandbox, &recipient, "");
     assert_eq!(sandbox.enforce().exits(0).summary("sessionsSealed"), 2);
-    let item = sandbox.dry_run().item(".jsonl.zst.age");
+    let item = sandbox.dry_run().item(&format!("-work-other/{}.jsonl.zst.age", other.id()));
     assert_eq!(item["kind"], "transcript");
     assert_eq!(item["reason"], "not-due");
     sandbox.policy(&format!(
@@ -397,9 +404,7 @@ fn a_session_is_named_by_a_prefix_and_its_store() {
     let second = crate::common::StoreBuilder::new(elsewhere.clone(), sandbox.client_tmp());
     second.session(1).aged(days(5)).write();
     second.session(2).aged(days(5)).write();
-    let run = |arguments: &[&str]| {
-        sandbox.command(arguments).env("CLAUDE_CONFIG_DIR", &elsewhere).run()
-    };
+    let run = |arguments: &[&str]| sandbox.command(arguments).env("CLAUDE_CONFIG_DIR", &elsewhere).run();
     run(&["cat", session.id()]).exits(2).says("--store").says("[HOME]/other").says("[HOME]/.claude");
     run(&["cat", session.id(), "--store", elsewhere.to_str().unwrap()]).exits(0).quietly();
     run(&["cat", "0123456"]).exits(2);
@@ -418,6 +423,7 @@ fn links_and_second_names_stay_plain_and_are_said() {
     fs::hard_link(&linked, &second).unwrap();
     let link = session.side().join("tool-results/link.txt");
     std::os::unix::fs::symlink(&second, &link).unwrap();
+    crate::common::store::age_link(&link, days(5));
     let output = sandbox.enforce_verbosely();
     assert_eq!(output.exits(0).summary("sessionsSealed"), 1);
     assert!(linked.exists() && fs::symlink_metadata(&link).is_ok() && second.exists());

@@ -47,7 +47,7 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
     let keys = vault::identities(ctx, &args.identity)?;
     let mut deed = Deed::begin("resume", ctx, &ground, locks)?;
     let dates = Dates::Touch(ctx.env.now);
-    let (item, restored) = one(ctx, &inventory, index, &keys, dates, After::Keep, &mut deed)?;
+    let (item, restored) = one(ctx, &ground, &inventory, index, &keys, dates, After::Keep, &mut deed)?;
     let exit = item.exit();
     // The locks end here: a run of the timer must not wait for a conversation.
     deed.end(&[("sessionsUnsealed", u64::from(restored.is_some()))], exit, ctx)?;

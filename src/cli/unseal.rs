@@ -95,7 +95,7 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
     let mut deed = Deed::begin("unseal", ctx, &ground, locks)?;
     let mut items = Vec::new();
     for index in sessions {
-        items.push(one(ctx, &inventory, index, &keys, dates, After::Remove, &mut deed)?.0);
+        items.push(one(ctx, &ground, &inventory, index, &keys, dates, After::Remove, &mut deed)?.0);
     }
     let failed = items.iter().filter(|item| item.error.is_some()).count() as u64;
     let exit = match items.as_slice() {
@@ -143,7 +143,9 @@ pub(super) fn may_unseal(
     }
     let store = &inventory.store(session.store).store;
     let sealed = SealedSession::open(store, session.id).map_err(|error| failure(&error))?;
-    restoring(&sealed, inventory, Dates::Original).check().map_err(|error| failure(&error))?;
+    restoring(&sealed, vault::temps(ctx, ground, inventory), Dates::Original)
+        .check()
+        .map_err(|error| failure(&error))?;
     if date_is_settled {
         return Ok(());
     }
@@ -171,13 +173,18 @@ pub(super) fn may_unseal(
     }
 }
 
-fn restoring<'a>(sealed: &'a SealedSession<'a>, inventory: &Inventory, dates: Dates) -> Restoring<'a> {
-    Restoring { session: sealed, temps: vault::temps(inventory), dates }
+fn restoring<'a>(
+    session: &'a SealedSession<'a>,
+    temps: Vec<std::path::PathBuf>,
+    dates: Dates,
+) -> Restoring<'a> {
+    Restoring { session, temps, dates }
 }
 
 /// Unseals one session; its failure is in the item.
 pub(super) fn one(
     ctx: &Context,
+    ground: &Ground,
     inventory: &Inventory,
     index: SessionIndex,
     keys: &Identities,
@@ -202,7 +209,7 @@ pub(super) fn one(
     deed.state.save().map_err(|error| Failure::because(Exit::Refused, &error))?;
     let attempt = || -> Result<Restored, SealedError> {
         let sealed = SealedSession::open(store, session.id)?;
-        let restored = restoring(&sealed, inventory, dates).restore(keys)?;
+        let restored = restoring(&sealed, vault::temps(ctx, ground, inventory), dates).restore(keys)?;
         if after == After::Remove {
             sealed.remove(&restored.files)?;
         }

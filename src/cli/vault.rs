@@ -16,6 +16,7 @@ use crate::inventory::{Inventory, Session};
 use crate::ledger::{self, Clock, Entry, Event, Filter, Item, Ledger, Place, RunId};
 use crate::plan::Plan;
 use crate::policy::{Hold, Policy};
+use crate::report::root_word;
 use crate::seal::{Ask, Identities, identities};
 use crate::state::StateFile;
 
@@ -106,12 +107,14 @@ impl Deed {
                         .hint("without a ledger there is no evidence, so nothing was touched")
                 },
             )?;
-        let state =
+        let mut state =
             StateFile::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Refused, &error))?;
         let mut first = Entry::new(Event::Started);
         first.policy = Some(policy.clone().into());
         first.decision = Some(verb.into());
         ledger.append(&[first], ctx.env.now).map_err(|error| unrecorded(&error))?;
+        // Sealed files of a temp tree come back to a root that may be gone by then.
+        ground.remember_roots_in(&mut state.state, ctx);
         Ok(Self { ledger, state, run, verb, policy, _locks: locks })
     }
 
@@ -207,11 +210,20 @@ pub fn warn_unknown(ctx: &Context, session: SessionId, digests: &[[u8; 32]]) -> 
     said
 }
 
-/// The roots of the temp trees that are known.
+/// The roots of temp trees into which may be restored: those that are there, those that were once,
+/// and those that the client would make here.
 #[must_use]
-pub fn temps(inventory: &Inventory) -> Vec<PathBuf> {
-    let temps = inventory.stores.iter().filter(|view| view.store.kind == Root::Temp);
-    temps.map(|view| view.store.root.clone()).collect()
+pub fn temps(ctx: &Context, ground: &Ground, inventory: &Inventory) -> Vec<PathBuf> {
+    let found = inventory.stores.iter().filter(|view| view.store.kind == Root::Temp);
+    let word = root_word(Root::Temp);
+    let remembered = ground.state.state.roots.iter().filter(|root| root.kind == word);
+    let folders = ["CLAUDE_CODE_TMPDIR", "TMPDIR"].into_iter().filter_map(|name| ctx.env.variable(name));
+    let folders = folders.map(|folder| ctx.env.working_dir.join(folder)).chain([PathBuf::from("/tmp")]);
+    let own = format!("claude-{}", ctx.env.user.uid);
+    // A link on the way, such as macOS's `/tmp`, is resolved as it is for a root that is there.
+    let usual = folders.map(|folder| folder.canonicalize().unwrap_or(folder).join(&own));
+    let known = found.map(|view| view.store.root.clone());
+    known.chain(remembered.map(|root| root.path.clone())).chain(usual).collect()
 }
 
 /// Takes from a plan everything that is not of the wanted sessions.

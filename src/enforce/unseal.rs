@@ -46,12 +46,20 @@ pub struct Restored {
 /// A folder that files are restored into: the store, or a session's folder in a temp tree.
 type Tree = Option<PathBuf>;
 
+/// A folder that was made, which goes again if nothing is restored.
+enum Made {
+    /// Below the store or a session's temp folder.
+    Below(Tree, PathBuf),
+    /// A temp folder itself, or one above it.
+    Temp(PathBuf),
+}
+
 /// What restoring needs.
 #[derive(Debug)]
 pub struct Restoring<'a> {
     /// The session.
     pub session: &'a SealedSession<'a>,
-    /// The roots of the temp trees that are known.
+    /// The roots of temp trees into which may be restored, there or not.
     pub temps: Vec<PathBuf>,
     /// Which dates the files get.
     pub dates: Dates,
@@ -129,7 +137,7 @@ impl Restoring<'_> {
         &self,
         newest: &[&'m SealedFile],
         identities: &Identities,
-        made: &mut Vec<(Tree, PathBuf)>,
+        made: &mut Vec<Made>,
         parts: &mut Vec<Part<'m>>,
         systems: &mut BTreeMap<u64, Dir>,
         restored: &mut Restored,
@@ -265,13 +273,10 @@ impl Restoring<'_> {
         let id = self.session.id.to_string();
         let root = temp.parent().and_then(Path::parent).ok_or_else(no_place)?;
         let is_known = self.temps.iter().any(|known| known == root);
-        let is_usual = root
-            .file_name()
-            .is_some_and(|name| name == OsStr::new(&format!("claude-{}", self.session.store.owner)));
         let is_plain = temp
             .components()
             .all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::RootDir));
-        if is_plain && (is_known || is_usual) && temp.file_name() == Some(OsStr::new(&id)) {
+        if is_plain && is_known && temp.file_name() == Some(OsStr::new(&id)) {
             Ok(())
         } else {
             Err(no_place())
@@ -279,16 +284,11 @@ impl Restoring<'_> {
     }
 
     /// Opens the folder of a file, which is made where `made` is given and it is not there.
-    fn folder(
-        &self,
-        tree: &Tree,
-        below: Option<&Path>,
-        mut made: Option<&mut Vec<(Tree, PathBuf)>>,
-    ) -> io::Result<Dir> {
+    fn folder(&self, tree: &Tree, below: Option<&Path>, mut made: Option<&mut Vec<Made>>) -> io::Result<Dir> {
         let store = self.session.store;
         let mut at = match tree {
             None => store.dir.again()?,
-            Some(temp) => temp_folder(temp, store, made.is_some())?,
+            Some(temp) => temp_folder(temp, store, made.as_deref_mut())?,
         };
         let mut path = PathBuf::new();
         for name in below.into_iter().flatten() {
@@ -298,7 +298,7 @@ impl Restoring<'_> {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     let Some(made) = made.as_deref_mut() else { return Err(error) };
                     dir::make_new_folder(&at, name)?;
-                    made.push((tree.clone(), path.clone()));
+                    made.push(Made::Below(tree.clone(), path.clone()));
                     at.child(name)?
                 }
                 // Top-level folders of a store may be links of the same owner.
@@ -313,9 +313,12 @@ impl Restoring<'_> {
         Ok(at)
     }
 
-    fn remove_made(&self, made: &[(Tree, PathBuf)]) {
-        for (tree, path) in made.iter().rev() {
-            let parent = self.folder(tree, path.parent(), None);
+    fn remove_made(&self, made: &[Made]) {
+        for one in made.iter().rev() {
+            let (parent, path) = match one {
+                Made::Below(tree, path) => (self.folder(tree, path.parent(), None), path),
+                Made::Temp(path) => (Dir::open(path.parent().unwrap_or(path)), path),
+            };
             if let (Ok(parent), Some(name)) = (parent, path.file_name()) {
                 let _ = dir::remove_if_empty(&parent, name);
             }
@@ -324,24 +327,31 @@ impl Restoring<'_> {
 }
 
 /// Opens a session's folder in a temp tree, of which the last three may have to be made.
-fn temp_folder(temp: &Path, store: &Store, make: bool) -> io::Result<Dir> {
+fn temp_folder(temp: &Path, store: &Store, mut made: Option<&mut Vec<Made>>) -> io::Result<Dir> {
     let missing = || io::Error::from(io::ErrorKind::NotFound);
     let project = temp.parent().ok_or_else(missing)?;
     let root = project.parent().ok_or_else(missing)?;
-    let mut at = match Dir::open(root) {
-        Ok(dir) => dir,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && make => {
-            let above = Dir::open(root.parent().ok_or_else(missing)?)?;
-            dir::folder(&above, root.file_name().ok_or_else(missing)?)?
+    let mut enter = |above: &Dir, path: &Path| -> io::Result<Dir> {
+        let name = path.file_name().ok_or_else(missing)?;
+        match (above.child(name), made.as_deref_mut()) {
+            (Err(error), Some(made)) if error.kind() == io::ErrorKind::NotFound => {
+                dir::make_new_folder(above, name)?;
+                made.push(Made::Temp(path.to_path_buf()));
+                above.child(name)
+            }
+            (found, _) => found,
         }
-        Err(error) => return Err(error),
+    };
+    let at = match Dir::open(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            enter(&Dir::open(root.parent().ok_or_else(missing)?)?, root)?
+        }
+        found => found?,
     };
     // In a folder that everybody may write to, somebody else may have been first.
     owned(&at, store)?;
-    for name in [project.file_name(), temp.file_name()].into_iter().flatten() {
-        at = if make { dir::folder(&at, name)? } else { at.child(name)? };
-    }
-    Ok(at)
+    let at = enter(&at, project)?;
+    enter(&at, temp)
 }
 
 fn owned(dir: &Dir, store: &Store) -> io::Result<()> {
