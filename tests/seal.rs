@@ -265,10 +265,12 @@ fn a_forged_record_restores_nothing_elsewhere() {
         let sandbox = Sandbox::new();
         let session = one_sealed(&sandbox);
         let mut record = record(&sandbox, &session);
-        record["files"][0]["path"] = path.into();
+        let files = record["files"].as_array_mut().unwrap();
+        let entry = files.iter_mut().find(|file| file["kind"] == "transcript").unwrap();
+        entry["path"] = path.into();
         fs::create_dir(sandbox.root().join("elsewhere")).unwrap();
         if let Some(temp) = temp {
-            record["files"][0]["temp"] = sandbox.root().join(temp).join("P").join(id(1)).to_str().into();
+            entry["temp"] = sandbox.root().join(temp).join("P").join(id(1)).to_str().into();
         }
         fs::write(sealed(&sandbox, &session).join("session.json"), record.to_string()).unwrap();
         refuses_and_changes_nothing(&sandbox, &session, 1, "no place");
@@ -425,10 +427,12 @@ fn links_and_second_names_stay_plain_and_are_said() {
     std::os::unix::fs::symlink(&second, &link).unwrap();
     crate::common::store::age_link(&link, days(5));
     let output = sandbox.enforce_verbosely();
-    assert_eq!(output.exits(0).summary("sessionsSealed"), 1);
+    assert_eq!(output.exits(0).summary("sessionsSealed"), 1, "{output}");
     assert!(linked.exists() && fs::symlink_metadata(&link).is_ok() && second.exists());
     assert_eq!(output.item("linked.txt")["decision"], "keep");
-    assert_eq!(output.item("link.txt")["reason"], "link");
+    assert_eq!(output.item("link.txt")["outcome"], "kept");
+    let again = sandbox.enforce();
+    assert_eq!(again.exits(0).quietly().summary("sessionsSealed"), 0, "nothing is left to do: {again}");
     sandbox.run(["unseal", session.id()]).exits(0).quietly();
     assert!(session.is_there());
 }

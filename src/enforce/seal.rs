@@ -209,6 +209,11 @@ impl Sealing<'_> {
         };
         let Some((tree, path, temp)) = self.place(index, session) else { return Ok(None) };
         let source_folder = self.inventory.open(artifact.folder).map_err(failed("open its folder"))?;
+        // Links in a session's own folders go when it is deleted; there is nothing in them to seal.
+        if source_folder.stat(&artifact.name).map_err(failed("look at it again"))?.file_type != FileType::File
+        {
+            return Ok(None);
+        }
         let mut source = source_folder.read(&artifact.name).map_err(failed("open it"))?;
         let stat = Dir::stat_open(&source).map_err(failed("look at it again"))?;
         // A second name that it has got meanwhile would keep the plaintext.
