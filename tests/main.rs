@@ -25,6 +25,7 @@ mod harness;
 mod lines;
 mod managed;
 mod protects;
+mod races;
 mod readme;
 mod real_client;
 mod schedule;
