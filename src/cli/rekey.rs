@@ -64,7 +64,7 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
         let mut item = Item {
             store: text(&store.root),
             session: session.id.to_string(),
-            project: session.project.as_deref().map(|project| text(project)),
+            project: session.project.as_deref().map(text),
             files: 0,
             outcome: "rekeyed",
             error: None,

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::args::ResumeArgs;
 use super::enforce::take_locks;
-use super::unseal::{After, failure, may_unseal, one};
+use super::unseal::{After, How, failure, may_unseal, one};
 use super::vault::{self, Deed};
 use super::{Context, Exit, Failure, session_arg, survey};
 use crate::catalogue::SessionId;
@@ -46,8 +46,8 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
     may_unseal(ctx, &ground, &inventory, index, true)?;
     let keys = vault::identities(ctx, &args.identity)?;
     let mut deed = Deed::begin("resume", ctx, &ground, locks)?;
-    let dates = Dates::Touch(ctx.env.now);
-    let (item, restored) = one(ctx, &ground, &inventory, index, &keys, dates, After::Keep, &mut deed)?;
+    let how = How { keys: &keys, dates: Dates::Touch(ctx.env.now), after: After::Keep };
+    let (item, restored) = one(ctx, &ground, &inventory, index, &how, &mut deed)?;
     let exit = item.exit();
     // The locks end here: a run of the timer must not wait for a conversation.
     deed.end(&[("sessionsUnsealed", u64::from(restored.is_some()))], exit, ctx)?;

@@ -12,7 +12,7 @@ use super::key::identity_path;
 use super::survey::{self, Ground};
 use super::vault::{self, Deed};
 use super::{Context, Exit, Failure, session_arg};
-use crate::enforce::{self, Outcome, Outcomes, Tools};
+use crate::enforce::{self, Outcome, Tools};
 use crate::escape::{shown, text};
 use crate::inventory::liveness::System;
 use crate::inventory::{Inventory, Session, SessionIndex};
@@ -94,7 +94,18 @@ pub fn run(args: &SealArgs, ctx: &Context) -> Result<Exit, Failure> {
         },
     );
     bar.finish_and_clear();
-    report(ctx, &ground, &inventory, &plan, &policy, &outcomes, deed, named)
+    let id = deed.run().to_owned();
+    let (outcomes, refused) = (Some(&outcomes), ground.refused.as_slice());
+    let done = Run {
+        id: &id,
+        inventory: &inventory,
+        plan: &plan,
+        policy: &policy,
+        outcomes,
+        refused,
+        refusals: &[],
+    };
+    report(ctx, &done, deed, named)
 }
 
 /// To whom is sealed: whom the policy names, else the owner of the identity beside it.
@@ -185,37 +196,18 @@ fn may_seal(
     Ok(())
 }
 
-fn report(
-    ctx: &Context,
-    ground: &Ground,
-    inventory: &Inventory,
-    plan: &Plan,
-    policy: &Policy,
-    outcomes: &Outcomes,
-    deed: Deed,
-    named: bool,
-) -> Result<Exit, Failure> {
-    let id = deed.run().to_owned();
-    let report = Run {
-        id: &id,
-        inventory,
-        plan,
-        policy,
-        outcomes: Some(outcomes),
-        refused: &ground.refused,
-        refusals: &[],
-    };
+fn report(ctx: &Context, report: &Run<'_>, deed: Deed, named: bool) -> Result<Exit, Failure> {
+    let (inventory, plan) = (report.inventory, report.plan);
     let errors = report.errors();
     let exit = if errors.is_empty() { Exit::Done } else { Exit::Failed };
     let sessions = inventory.sessions.iter().zip(&plan.sessions);
-    let items: Vec<Item> = sessions
-        .filter_map(|(session, verdict)| item(inventory, outcomes, session, verdict.decision, named))
-        .collect();
+    let items: Vec<Item> =
+        sessions.filter_map(|(session, verdict)| item(report, session, verdict.decision, named)).collect();
     if ctx.global.json {
         let errors = errors.iter().map(|(path, error)| Wrong { path: path.clone(), error: error.clone() });
         ctx.console.json(&Document {
             schema: "ccretain.seal/1",
-            run: &id,
+            run: report.id,
             now: ctx.env.now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
             sessions: &items,
             errors: errors.collect(),
@@ -251,13 +243,9 @@ fn report(
 }
 
 /// What became of one session; `None` for those that were none of this run's business.
-fn item(
-    inventory: &Inventory,
-    outcomes: &Outcomes,
-    session: &Session,
-    decision: Decision,
-    named: bool,
-) -> Option<Item> {
+fn item(report: &Run<'_>, session: &Session, decision: Decision, named: bool) -> Option<Item> {
+    let inventory = report.inventory;
+    let outcomes = report.outcomes?;
     let of: Vec<(&Outcome, u64)> = session
         .artifacts
         .iter()
@@ -282,7 +270,7 @@ fn item(
     Some(Item {
         store: text(&inventory.store(session.store).store.root),
         session: session.id.to_string(),
-        project: session.project.as_deref().map(|project| text(project)),
+        project: session.project.as_deref().map(text),
         files: done.len() as u64,
         bytes: done.iter().sum(),
         outcome,

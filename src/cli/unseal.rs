@@ -64,6 +64,13 @@ struct Document<'a> {
     sessions: &'a [Item],
 }
 
+/// How a session is brought back.
+pub(super) struct How<'a> {
+    pub keys: &'a Identities,
+    pub dates: Dates,
+    pub after: After,
+}
+
 /// Whether the sealed files go once the plain ones are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum After {
@@ -93,9 +100,10 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
         may_unseal(ctx, &ground, &inventory, *index, touch || args.keep_date)?;
     }
     let mut deed = Deed::begin("unseal", ctx, &ground, locks)?;
+    let how = How { keys: &keys, dates, after: After::Remove };
     let mut items = Vec::new();
     for index in sessions {
-        items.push(one(ctx, &ground, &inventory, index, &keys, dates, After::Remove, &mut deed)?.0);
+        items.push(one(ctx, &ground, &inventory, index, &how, &mut deed)?.0);
     }
     let failed = items.iter().filter(|item| item.error.is_some()).count() as u64;
     let exit = match items.as_slice() {
@@ -187,9 +195,7 @@ pub(super) fn one(
     ground: &Ground,
     inventory: &Inventory,
     index: SessionIndex,
-    keys: &Identities,
-    dates: Dates,
-    after: After,
+    how: &How<'_>,
     deed: &mut Deed,
 ) -> Result<(Item, Option<Restored>), Failure> {
     let session = inventory.session(index);
@@ -209,8 +215,9 @@ pub(super) fn one(
     deed.state.save().map_err(|error| Failure::because(Exit::Refused, &error))?;
     let attempt = || -> Result<Restored, SealedError> {
         let sealed = SealedSession::open(store, session.id)?;
-        let restored = restoring(&sealed, vault::temps(ctx, ground, inventory), dates).restore(keys)?;
-        if after == After::Remove {
+        let restored =
+            restoring(&sealed, vault::temps(ctx, ground, inventory), how.dates).restore(how.keys)?;
+        if how.after == After::Remove {
             sealed.remove(&restored.files)?;
         }
         Ok(restored)
@@ -219,7 +226,7 @@ pub(super) fn one(
     let mut item = Item {
         store: text(&store.root),
         session: session.id.to_string(),
-        project: session.project.as_deref().map(|project| text(project)),
+        project: session.project.as_deref().map(text),
         files: 0,
         bytes: 0,
         outcome: "unsealed",
