@@ -66,8 +66,10 @@ pub fn session(
     let done = written.and_then(|()| {
         dir::sync_file_system(&session.folder).at("flush", &root).map_err(SealedError::File)?;
         // Both forms first …
-        for (name, new) in &parts {
-            for file in record.files.iter_mut().filter(|file| file.sealed == name.sealed) {
+        for (entry, new) in &parts {
+            for file in record.files.iter_mut().filter(|file| file.sealed == entry.sealed) {
+                // An interrupted run left it in the one form or the other: it is the one it is now.
+                file.sha256 = entry.sha256;
                 file.becoming = Some(*new);
             }
         }
@@ -122,8 +124,8 @@ fn write_all(
         }
         sealer.set_compression(entry.compression);
         match write(session, entry, identities, &mut sealer) {
-            Ok(sealed) => parts.push((
-                entry.clone(),
+            Ok((found, sealed)) => parts.push((
+                SealedFile { sha256: found, ..entry.clone() },
                 Resealed { sealed_size: sealed.ciphertext_len, sha256: sealed.sha256 },
             )),
             Err(error) => {
@@ -135,13 +137,14 @@ fn write_all(
     Ok(())
 }
 
-/// Writes one file anew as an unfinished one: decrypted by one thread, encrypted by another.
+/// Writes one file anew as an unfinished one: decrypted by one thread, encrypted by another. Gives
+/// the SHA-256 of the one that is there.
 fn write(
     session: &SealedSession<'_>,
     entry: &SealedFile,
     identities: &Identities,
     sealer: &mut Sealer,
-) -> Result<Sealed, RekeyError> {
+) -> Result<([u8; 32], Sealed), RekeyError> {
     let path = session.path(entry);
     let at = |doing: &'static str, result: io::Result<()>| result.at(doing, &path).map_err(SealedError::File);
     let folder: Dir =
@@ -167,7 +170,7 @@ fn write(
     // Where opening failed, the encrypting side saw no more than a short file. Where encrypting
     // failed, the opening side could not write: that reason is the other's.
     match (opened, sealed) {
-        (Ok(_), Ok(sealed)) => {
+        (Ok(found), Ok(sealed)) => {
             let modified = FileTime {
                 seconds: entry.mtime.timestamp(),
                 nanoseconds: entry.mtime.timestamp_subsec_nanos(),
@@ -175,7 +178,7 @@ fn write(
             let times = FileTimes::new().set_modified(seal::system_time(modified));
             at("date", part.set_times(times))?;
             at("flush", dir::sync_unless_whole(&part))?;
-            Ok(sealed)
+            Ok((found, sealed))
         }
         (Err(SealedError::Open { source: crate::seal::UnsealError::Target(_), .. }) | Ok(_), Err(source)) => {
             Err(RekeyError::Seal { path, source })
