@@ -54,7 +54,7 @@ def home(name):
     shutil.copytree(master, root / "home/.claude", symlinks=True)
     key = subprocess.run([program, "key", "new"], env=environment(root), check=True, capture_output=True, text=True)
     (root / "config/policy.json").write_text(
-        '{"version":1,"recipients":["%s"],"rules":[{"name":"all","sealAfter":"1h"}]}' % key.stdout.strip())
+        '{"version":1,"recipients":["%s"],"rules":[{"name":"all","sealAfter":"1h","deleteAfter":"never"}]}' % key.stdout.strip())
     os.sync()
     return root, key.stdout.strip()
 

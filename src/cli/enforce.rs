@@ -29,6 +29,8 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     let mut ground = survey::ground(ctx)?;
     let only_looks = args.dry_run || ground.policy.mode() == Mode::Audit;
     let _locks = if only_looks { None } else { Some(take_locks(&ground)?) };
+    // What another run remembered until the locks were ours must not be lost.
+    ground.reload_state(ctx)?;
     let inventory = ground.inventory(ctx);
     let id = RunId::random();
     let policy = if args.dry_run { ground.policy.clone() } else { ground.policy.acting() };
@@ -74,6 +76,7 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     ground.state.state.clock = judged.doubt;
     ground.state.state.mass = judged.reports;
     ground.remember_roots(ctx);
+    ground.forget_gone(&inventory);
     if let Err(error) = ground.state.save() {
         ctx.console.failure(&Failure::because(Exit::Failed, &error));
         return Ok(worse(exit, Exit::Failed));

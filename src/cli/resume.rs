@@ -122,6 +122,10 @@ fn remove(ctx: &Context, seen: &Inventory, id: SessionId, files: &[SealedFile]) 
     let locks = take_locks(&ground)?;
     let session = seen.sessions.iter().find(|session| session.id == id && session.sealed > 0);
     let Some(session) = session else { return Ok(()) };
+    // A hold may have been placed while the client ran.
+    if let Some(hold) = vault::hold_on(&ground.policy, seen, session) {
+        return Err(vault::held(id, hold));
+    }
     let mut deed = Deed::begin("resume", ctx, &ground, locks)?;
     let mut intent = vault::entry(Event::Intent, seen, session, "remove-sealed-copy");
     intent.files = Some(files.len() as u64);

@@ -86,6 +86,32 @@ impl Ground {
         inventory
     }
 
+    /// Reads again what is remembered, once the locks are taken.
+    ///
+    /// # Errors
+    /// Exit 4: it cannot be read.
+    pub fn reload_state(&mut self, ctx: &Context) -> Result<(), Failure> {
+        self.state =
+            StateFile::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Refused, &error))?;
+        Ok(())
+    }
+
+    /// Forgets the true dates of unsealed sessions that are no longer there.
+    pub fn forget_gone(&mut self, inventory: &Inventory) {
+        if !inventory.is_complete {
+            return;
+        }
+        let sessions: std::collections::HashSet<_> = inventory
+            .sessions
+            .iter()
+            .map(|session| (&inventory.store(session.store).store.root, session.id.to_string()))
+            .collect();
+        let roots: Vec<&PathBuf> = inventory.stores.iter().map(|view| &view.store.root).collect();
+        self.state.state.unsealed.retain(|each| {
+            !roots.contains(&&each.store) || sessions.contains(&(&each.store, each.session.clone()))
+        });
+    }
+
     /// Remembers the roots of this run for later ones, which may not see the same variables.
     pub fn remember_roots(&mut self, ctx: &Context) {
         remember(&self.stores, &mut self.state.state, ctx);

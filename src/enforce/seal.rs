@@ -176,7 +176,13 @@ impl Sealing<'_> {
 
     fn sealer(&self) -> Result<Sealer, SealError> {
         let rested = self.sealers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        rested.map_or_else(|| Sealer::new(self.recipients, self.compression), Ok)
+        rested.map_or_else(
+            || {
+                let sealer = Sealer::new(self.recipients, self.compression)?;
+                Ok(sealer.among(rayon::current_num_threads()))
+            },
+            Ok,
+        )
     }
 
     /// Where an artifact goes: the tree, its path there, and the folder of the temp tree.
