@@ -30,6 +30,8 @@ mod readme;
 mod real_client;
 mod schedule;
 mod schedule_cli;
+mod seal;
+mod seal_kills;
 mod verbs_explain;
 mod verbs_ledger;
 mod verbs_status;

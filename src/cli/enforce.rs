@@ -29,6 +29,8 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     let mut ground = survey::ground(ctx)?;
     let audits = ground.policy.mode() == Mode::Audit;
     let _locks = if args.dry_run || audits { None } else { Some(take_locks(&ground)?) };
+    // What another run remembered until the locks were ours must not be lost.
+    ground.reload_state(ctx)?;
     let inventory = ground.inventory(ctx);
     let id = RunId::random();
     // A run that only looks reports the mandates that only report, too.
@@ -74,6 +76,7 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     ground.state.state.clock = judged.doubt;
     ground.state.state.mass = judged.reports;
     ground.remember_roots(ctx);
+    ground.forget_gone(&inventory);
     if let Err(error) = ground.state.save() {
         ctx.console.failure(&Failure::because(Exit::Failed, &error));
         exit = worse(exit, Exit::Failed);
@@ -85,7 +88,7 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     Ok(if judged.refusals.is_empty() { exit } else { Exit::Refused })
 }
 
-fn take_locks(ground: &Ground) -> Result<lock::Locks, Failure> {
+pub(super) fn take_locks(ground: &Ground) -> Result<lock::Locks, Failure> {
     let stores = ground.stores.iter().filter(|store| store.kind == Root::Config && store.in_scope);
     lock::all(stores).map_err(|error| match error {
         lock::LockError::Held(_) => {

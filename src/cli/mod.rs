@@ -4,6 +4,7 @@
 
 mod args;
 mod ask;
+mod cat;
 mod console;
 mod enforce;
 mod explain;
@@ -12,11 +13,16 @@ mod guards;
 mod key;
 mod ledger;
 mod policy;
+mod rekey;
+mod resume;
 mod schedule;
+mod seal;
 mod session;
 mod status;
 mod surroundings;
 mod survey;
+mod unseal;
+mod vault;
 
 use std::process::ExitCode;
 
@@ -75,6 +81,11 @@ fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
         Command::Policy { command } => policy::run(&command, ctx),
         Command::Schedule(args) => schedule::run(&args, ctx),
         Command::Enforce(args) => enforce::run(&args, ctx),
+        Command::Seal(args) => seal::run(&args, ctx),
+        Command::Resume(args) => resume::run(&args, ctx),
+        Command::Rekey(args) => rekey::run(&args, ctx),
+        Command::Unseal(args) => unseal::run(&args, ctx),
+        Command::Cat(args) => cat::run(&args, ctx),
         Command::Key(what) => key::run(what, ctx),
         Command::Completions { shell } => {
             let mut script = Vec::new();
