@@ -149,7 +149,7 @@ fn killed_while_sealing_and_bringing_back() {
     for round in 0..rounds() / 2 {
         forget(&sandbox);
         killed += u32::from(kill(&sandbox, &enforce, moment(2 * round, sealing)));
-        nothing_is_lost(&sandbox, &originals, &[key.clone()], &format!("sealing, round {round}"));
+        nothing_is_lost(&sandbox, &originals, std::slice::from_ref(&key), &format!("sealing, round {round}"));
         forget(&sandbox);
         let output = sandbox.run(["enforce", "--yes", "--json"]);
         output.exits(0).quietly();
@@ -158,7 +158,12 @@ fn killed_while_sealing_and_bringing_back() {
         assert!(plain.is_empty(), "round {round}: the next run left {plain:?}: {output}");
         assert!(!files(&sandbox).iter().any(|path| is_part(path)), "round {round}: unfinished files");
         killed += u32::from(kill(&sandbox, &unseal, moment(2 * round + 1, opening)));
-        nothing_is_lost(&sandbox, &originals, &[key.clone()], &format!("unsealing, round {round}"));
+        nothing_is_lost(
+            &sandbox,
+            &originals,
+            std::slice::from_ref(&key),
+            &format!("unsealing, round {round}"),
+        );
         for id in &ids {
             let output = sandbox.run(["unseal", id]);
             assert!(
@@ -188,7 +193,7 @@ fn killed_while_sealing_anew() {
     let whole = duration(&sandbox, &rekey);
     for round in 0..rounds() / 4 {
         kill(&sandbox, &rekey, moment(round, whole));
-        nothing_is_lost(&sandbox, &originals, &[key.clone()], &format!("rekey, round {round}"));
+        nothing_is_lost(&sandbox, &originals, std::slice::from_ref(&key), &format!("rekey, round {round}"));
         for id in &ids {
             sandbox.run(["cat", id]).exits(0);
         }
