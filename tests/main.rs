@@ -32,3 +32,6 @@ mod schedule;
 mod schedule_cli;
 mod seal;
 mod seal_kills;
+mod verbs_explain;
+mod verbs_ledger;
+mod verbs_status;

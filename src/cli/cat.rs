@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use super::args::CatArgs;
 use super::unseal::failure;
-use super::{Context, Exit, Failure, session_arg, survey, vault};
+use super::{Context, Exit, Failure, session, survey, vault};
 use crate::catalogue::Kind;
 use crate::enforce::sealed::{SealedError, SealedSession};
 use crate::error::At as _;
@@ -21,7 +21,7 @@ pub fn run(args: &CatArgs, ctx: &Context) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Usage, "a transcript is printed as it is, not as JSON of ours"));
     }
     let inventory = survey::ground(ctx)?.inventory(ctx);
-    let session = inventory.session(session_arg::find(&inventory, &args.session)?);
+    let session = inventory.session(session::find(&inventory, &args.session, ctx)?);
     let store = &inventory.store(session.store).store;
     let plain = newest_plain(&inventory, session);
     let sealed = match session.sealed {

@@ -7,14 +7,18 @@ mod ask;
 mod cat;
 mod console;
 mod enforce;
+mod explain;
 mod failure;
+mod guards;
 mod key;
+mod ledger;
 mod policy;
 mod rekey;
 mod resume;
 mod schedule;
 mod seal;
-mod session_arg;
+mod session;
+mod status;
 mod surroundings;
 mod survey;
 mod unseal;
@@ -53,7 +57,8 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
         }
     };
-    let console = Console::new(&cli.global);
+    let log_json = matches!(&cli.command, Command::Enforce(args) if args.log_format == Some(schedule::LogFormatArg::Json));
+    let console = Console::new(&cli.global).logging_json(log_json);
     let ended = match surroundings::read(&cli.global) {
         Ok(env) => run(cli.command, &Context { env, console: console.clone(), global: cli.global }),
         Err(failure) => Err(failure),
@@ -70,6 +75,9 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
     match command {
+        Command::Status(args) => status::run(&args, ctx),
+        Command::Explain(args) => explain::run(&args, ctx),
+        Command::Ledger(what) => ledger::run(&what, ctx),
         Command::Policy { command } => policy::run(&command, ctx),
         Command::Schedule(args) => schedule::run(&args, ctx),
         Command::Enforce(args) => enforce::run(&args, ctx),

@@ -10,7 +10,7 @@ use super::args::ResumeArgs;
 use super::enforce::take_locks;
 use super::unseal::{After, How, failure, may_unseal, one};
 use super::vault::{self, Deed};
-use super::{Context, Exit, Failure, session_arg, survey};
+use super::{Context, Exit, Failure, session, survey};
 use crate::catalogue::SessionId;
 use crate::enforce::sealed::SealedSession;
 use crate::enforce::unseal::Dates;
@@ -32,7 +32,7 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
     let ground = survey::ground(ctx)?;
     let locks = take_locks(&ground)?;
     let inventory = ground.inventory(ctx);
-    let index = session_arg::find(&inventory, &args.session)?;
+    let index = session::find(&inventory, &args.session, ctx)?;
     let session = inventory.session(index);
     if let Some(hold) = vault::hold_on(&ground.policy, &inventory, session) {
         return Err(vault::held(session.id, hold));

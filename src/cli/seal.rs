@@ -11,7 +11,7 @@ use super::enforce::take_locks;
 use super::key::identity_path;
 use super::survey::{self, Ground};
 use super::vault::{self, Deed};
-use super::{Context, Exit, Failure, session_arg};
+use super::{Context, Exit, Failure, session};
 use crate::enforce::{self, Outcome, Tools};
 use crate::escape::{shown, text};
 use crate::inventory::liveness::System;
@@ -65,7 +65,7 @@ pub fn run(args: &SealArgs, ctx: &Context) -> Result<Exit, Failure> {
     let inventory = ground.inventory(ctx);
     let mut wanted: HashSet<SessionIndex> = HashSet::new();
     for argument in &args.sessions {
-        wanted.insert(session_arg::find(&inventory, argument)?);
+        wanted.insert(session::find(&inventory, argument, ctx)?);
     }
     let named = args.idle.is_none();
     if !named {

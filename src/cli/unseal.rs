@@ -6,7 +6,7 @@ use super::args::UnsealArgs;
 use super::enforce::take_locks;
 use super::survey::{self, Ground};
 use super::vault::{self, Deed};
-use super::{Context, Exit, Failure, session_arg};
+use super::{Context, Exit, Failure, session};
 use crate::catalogue::Kind;
 use crate::enforce::sealed::{SealedError, SealedSession};
 use crate::enforce::unseal::{Dates, Restored, Restoring};
@@ -88,7 +88,7 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
     let inventory = ground.inventory(ctx);
     let mut sessions = Vec::new();
     for argument in &args.sessions {
-        let index = session_arg::find(&inventory, argument)?;
+        let index = session::find(&inventory, argument, ctx)?;
         if !sessions.contains(&index) {
             sessions.push(index);
         }

@@ -4,7 +4,7 @@
 //! wrong kind is refused and reported, and the others are done.
 
 mod filesystem;
-mod marks;
+pub mod marks;
 pub mod search;
 
 use std::collections::HashSet;
@@ -286,7 +286,7 @@ fn open(env: &Environment, candidate: &Candidate) -> Result<Option<Store>, Refus
                 _ => Ok(None),
             };
         }
-        Err(error) => return Err(Refusal::Unreachable(error.into())),
+        Err(error) => return Err(Refusal::Unreachable(error)),
     };
     let link_owner = link_owner(&candidate.path);
     let dir = match Dir::open(&root) {
@@ -317,10 +317,10 @@ fn open(env: &Environment, candidate: &Candidate) -> Result<Option<Store>, Refus
     if stat.mode & 0o002 != 0 && candidate.kind != Root::HeapDumps {
         return Err(Refusal::WorldWritable(stat.mode));
     }
-    if candidate.found_by != FoundBy::Policy {
-        if let Some(name) = FileSystem::of(&dir).refused_name() {
-            return Err(Refusal::FileSystem(name));
-        }
+    if candidate.found_by != FoundBy::Policy
+        && let Some(name) = FileSystem::of(&dir).refused_name()
+    {
+        return Err(Refusal::FileSystem(name));
     }
     let is_default = env.expand(env.layout().client_config).is_some_and(|path| real(&path) == root);
     let is_certain = candidate.kind != Root::Config || is_default || candidate.found_by == FoundBy::Policy;

@@ -1,7 +1,12 @@
 //! Printings of plans, outcomes and findings: numbers first, then JSON, then words for people.
 
+pub mod explain;
 pub mod human;
 pub mod json;
+pub mod ledger;
+pub mod metrics;
+pub mod status;
+pub mod style;
 pub mod tally;
 
 use crate::catalogue::Root;
