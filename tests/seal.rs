@@ -410,7 +410,7 @@ fn a_session_is_named_by_a_prefix_and_its_store() {
     run(&["cat", session.id()]).exits(2).says("--store").says("[HOME]/other").says("[HOME]/.claude");
     run(&["cat", session.id(), "--store", elsewhere.to_str().unwrap()]).exits(0).quietly();
     run(&["cat", "0123456"]).exits(2);
-    run(&["cat", "ffffffff-0000"]).exits(2).says("there is no session");
+    run(&["cat", "ffffffff-0000"]).exits(2).says("no session");
     run(&["cat", "../../etc/passwd"]).exits(2);
 }
 

@@ -15,7 +15,7 @@ use crate::seal::{identity, seals};
 
 /// How many runs are killed: a dozen, or hundreds where there is time.
 fn rounds() -> u32 {
-    if std::env::var_os("CCRETAIN_SLOW_TESTS").is_some() { 220 } else { 12 }
+    if std::env::var_os("CCRETAIN_SLOW_TESTS").is_some() { 270 } else { 12 }
 }
 
 /// Content and permissions of a file.
