@@ -22,6 +22,7 @@ mod dates;
 mod enforce;
 mod guards;
 mod harness;
+mod holds;
 mod lines;
 mod managed;
 mod protects;

@@ -80,6 +80,12 @@ pub enum Command {
     /// Look first with --dry-run. Asks before the first change where there is a terminal;
     /// without one it needs --yes.
     Enforce(EnforceArgs),
+    /// Exceptions: what a hold covers is neither changed nor removed.
+    Hold {
+        /// What of them.
+        #[command(subcommand)]
+        command: super::hold::HoldCommand,
+    },
     /// Run enforce on a schedule: systemd, launchd, cron, or a hook of Claude Code.
     Schedule(super::schedule::ScheduleArgs),
     /// Make the identity that opens sealed files, or print its recipient.

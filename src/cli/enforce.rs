@@ -10,8 +10,9 @@ use crate::catalogue::Root;
 use crate::enforce::{self, Outcomes, Stop, Tools, lock};
 use crate::escape::text;
 use crate::guard::{self, ClockSight, ClockVerdict, Load, MassGrace};
-use crate::inventory::Inventory;
+use crate::hold::{self, Vanished};
 use crate::inventory::liveness::System;
+use crate::inventory::{Inventory, Problem};
 use crate::ledger::{self, Clock, Entry, Event, Ledger, Place, RunId};
 use crate::period::Period;
 use crate::plan::{self, Decision, Plan};
@@ -29,11 +30,14 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     let mut ground = survey::ground(ctx)?;
     let only_looks = args.dry_run || ground.policy.mode() == Mode::Audit;
     let _locks = if only_looks { None } else { Some(take_locks(&ground)?) };
-    let inventory = ground.inventory(ctx);
+    let mut inventory = ground.inventory(ctx);
+    let vanished = hold::vanished(&ground.state.state.held, &inventory, &ground.policy, ctx.env.now);
+    inventory.problems.extend(vanished.iter().map(problem));
     let id = RunId::random();
     let policy = if args.dry_run { ground.policy.clone() } else { ground.policy.acting() };
     let mut plan = plan::plan(&inventory, &policy, ctx.env.now);
     let mut judged = judge(&ground, &inventory, &plan, &policy, ctx)?;
+    judged.vanished = vanished;
     if args.dry_run {
         let report = report(&id, &inventory, &plan, &policy, None, &ground, &judged.refusals);
         return finish(args, ctx, &report, &ground);
@@ -73,6 +77,8 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     ground.state.state.last_run = Some(remembered);
     ground.state.state.clock = judged.doubt;
     ground.state.state.mass = judged.reports;
+    ground.state.state.held =
+        hold::remember(&ground.state.state.held, &inventory, &ground.policy, Some(&outcomes), ctx.env.now);
     ground.remember_roots(ctx);
     if let Err(error) = ground.state.save() {
         ctx.console.failure(&Failure::because(Exit::Failed, &error));
@@ -104,6 +110,23 @@ struct Judged {
     refusals: Vec<String>,
     doubt: Option<guard::ClockDoubt>,
     reports: Vec<guard::MassReport>,
+    /// What was held and is gone, though nothing of ours removed it.
+    vanished: Vec<Vanished>,
+}
+
+/// A held session that has vanished, as something that could not be read.
+fn problem(vanished: &Vanished) -> Problem {
+    let what = format!(
+        "session {}, held by '{}', has vanished since the last run, and ccretain did not remove it",
+        vanished.session,
+        text(&vanished.hold)
+    );
+    Problem {
+        store: None,
+        path: vanished.store.clone(),
+        doing: "find what is held in",
+        error: std::io::Error::other(what),
+    }
 }
 
 impl Judged {
@@ -141,6 +164,7 @@ fn judge(
         refusals: Vec::new(),
         doubt,
         reports: state.mass.clone(),
+        vanished: Vec::new(),
     };
     let removes = |decision: &Decision| matches!(decision, Decision::Delete(_) | Decision::Prune(_));
     if let ClockVerdict::Refused(refusal) = verdict {
@@ -230,6 +254,13 @@ fn carry_out(
     for refusal in &judged.refusals {
         let mut entry = Entry::new(Event::Refused);
         entry.reason = Some(refusal.clone().into());
+        opening.push(entry);
+    }
+    for gone in &judged.vanished {
+        let mut entry = Entry::new(Event::HeldVanished);
+        entry.hold = Some(text(&gone.hold).into());
+        entry.store = Some(text(&gone.store).into());
+        entry.session = Some(gone.session.clone().into());
         opening.push(entry);
     }
     let stop = Stopper::new(args.max_runtime.as_ref());

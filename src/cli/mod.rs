@@ -7,6 +7,7 @@ mod ask;
 mod console;
 mod enforce;
 mod failure;
+mod hold;
 mod key;
 mod policy;
 mod schedule;
@@ -66,6 +67,7 @@ fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
         Command::Policy { command } => policy::run(&command, ctx),
         Command::Schedule(args) => schedule::run(&args, ctx),
         Command::Enforce(args) => enforce::run(&args, ctx),
+        Command::Hold { command } => hold::run(command, ctx),
         Command::Key(what) => key::run(what, ctx),
         Command::Completions { shell } => {
             let mut script = Vec::new();
