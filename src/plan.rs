@@ -506,14 +506,15 @@ impl<'a> Judge<'a> {
         if kind.is_protected() {
             return Decision::Keep(Keep::Protected);
         }
+        // Also for a part of a session of another store, such as its temp folder.
+        let store = self.inventory.store_of(artifact);
+        if self.is_out_of_scope(store) {
+            return Decision::Keep(Keep::OutOfScope);
+        }
         if let Belongs::Session(index) = artifact.belongs {
             let session = self.inventory.session(index);
             let verdict = verdicts.get(index.at()).copied().unwrap_or(Verdict::NONE);
             return self.part(artifact, kind, session, verdict);
-        }
-        let store = self.inventory.store_of(artifact);
-        if self.is_out_of_scope(store) {
-            return Decision::Keep(Keep::OutOfScope);
         }
         if row.protection == Protection::UnlessLive && !self.inventory.store(store).live.is_empty() {
             return Decision::Keep(Keep::Live);
@@ -552,9 +553,10 @@ impl<'a> Judge<'a> {
             }
         }
         match decision {
-            Decision::Seal(_) if !kind.row().sealable || artifact.sealed || artifact.hard_linked => verdict
-                .deletion
-                .map_or(Decision::Keep(Keep::NoRule), |(due, rule)| Decision::Keep(Keep::NotDue(due, rule))),
+            // What is not sealed waits for its deletion like the whole, whatever delays that.
+            Decision::Seal(_) if !kind.row().sealable || artifact.sealed || artifact.hard_linked => {
+                verdict.date.map_or(Decision::Keep(Keep::NoRule), |date| self.timely(date, verdict.deletion))
+            }
             other => other,
         }
     }
@@ -671,8 +673,20 @@ impl<'a> Judge<'a> {
             Some(date) if date > self.now => Decision::Keep(Keep::FutureDated),
             Some(date) => {
                 let subject = Subject { kind, project: line.project.as_deref(), session: line.session };
-                self.timely(date, self.earliest(&subject, date, |rule| rule.delete_after.as_ref()))
+                let own = self.timely(date, self.earliest(&subject, date, |rule| rule.delete_after.as_ref()));
+                match whole.and_then(|verdict| verdict.deletion) {
+                    // It goes with its session, if that goes sooner.
+                    Some((due, rule))
+                        if due > self.now && !matches!(own, Decision::Keep(Keep::KeepAtLeast(_))) =>
+                    {
+                        own.stronger(Decision::Keep(Keep::NotDue(due, rule)))
+                    }
+                    _ => own,
+                }
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

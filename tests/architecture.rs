@@ -21,10 +21,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("environment", &[]),
     // Handles on folders: how a store is read and changed without following a link.
     ("dir", &[]),
-    ("policy", &[]),
-    ("seal", &["policy"]),
+    ("seal", &[]),
+    ("policy", &["seal"]),
     ("locate", &["dir", "policy"]),
-    ("inventory", &["dir", "locate", "policy"]),
+    ("inventory", &["dir", "locate", "policy", "seal"]),
     ("plan", &["inventory", "policy"]),
     ("guard", &["inventory", "plan", "policy"]),
     ("ledger", &["policy"]),

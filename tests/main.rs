@@ -26,6 +26,7 @@ mod holds;
 mod lines;
 mod managed;
 mod protects;
+mod races;
 mod readme;
 mod real_client;
 mod schedule;

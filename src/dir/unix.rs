@@ -105,13 +105,13 @@ impl Dir {
 
     /// Every name in the folder but `.` and `..`, in the order of the file system.
     ///
-    /// A listing moves the position of the handle, so two threads must not list one at once.
+    /// A listing moves the position of the handle, so each is to be listed once: [`Dir::again`]
+    /// gives another.
     ///
     /// # Errors
     /// As `getdents(2)`.
     pub fn entries(&self) -> io::Result<Vec<Entry>> {
         let mut found = Vec::new();
-        rustix::fs::seek(&self.0, rustix::fs::SeekFrom::Start(0))?;
         let mut add = |name: &[u8], file_type: rustix::fs::FileType| {
             if name != b"." && name != b".." {
                 found.push(Entry {

@@ -70,6 +70,32 @@ mod calls {
         unlink(dir, from)
     }
 
+    /// Where the file system has no rename that never replaces, the folder is made anew.
+    pub(super) fn rename_folder_new(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "macos"))]
+        {
+            use rustix::fs::{RenameFlags, renameat_with};
+            use rustix::io::Errno;
+            match renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE) {
+                Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+                other => return Ok(other?),
+            }
+        }
+        make_folder(dir, to, 0o700)?;
+        mark(dir, to)?;
+        remove_folder(dir, from)
+    }
+
+    pub(super) fn mark(dir: &Dir, name: &OsStr) -> io::Result<()> {
+        use rustix::fs::{Timespec, Timestamps, UTIME_OMIT};
+        let made = dir.stat(name)?.stamp.modified.seconds;
+        let times = Timestamps {
+            last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+            last_modification: Timespec { tv_sec: made, tv_nsec: i64::from(super::MARK) },
+        };
+        Ok(rustix::fs::utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+
     pub(super) fn sync(dir: &Dir) -> io::Result<()> {
         Ok(rustix::fs::fsync(dir)?)
     }
@@ -123,6 +149,15 @@ mod calls {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         std::fs::rename(dir.path().join(from), target)
+    }
+
+    pub(super) fn rename_folder_new(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        make_folder(dir, to, 0o700)?;
+        remove_folder(dir, from)
+    }
+
+    pub(super) fn mark(_: &Dir, _: &OsStr) -> io::Result<()> {
+        Ok(())
     }
 
     pub(super) fn sync(_: &Dir) -> io::Result<()> {
@@ -217,6 +252,34 @@ pub fn rename(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
 /// As `renameat2(2)`; `AlreadyExists` if the name is taken.
 pub fn rename_new(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
     calls::rename_new(dir, from, to)
+}
+
+/// Renames a folder of ours, which is empty and marked, never replacing.
+///
+/// # Errors
+/// As `renameat2(2)`; `AlreadyExists` if the name is taken.
+pub fn rename_folder_new(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    calls::rename_folder_new(dir, from, to)
+}
+
+/// The nanoseconds of the modification time of a lock of ours: the client sets whole
+/// milliseconds, and a file system's own clock meets it once in a thousand million times.
+const MARK: u32 = 271_828_183;
+
+/// Marks an empty folder as ours.
+///
+/// # Errors
+/// As `utimensat(2)`.
+pub fn mark(dir: &Dir, name: &OsStr) -> io::Result<()> {
+    calls::mark(dir, name)
+}
+
+/// Whether a folder bears our mark; without one it is taken for somebody else's.
+#[must_use]
+pub fn is_marked(dir: &Dir, name: &OsStr) -> bool {
+    dir.stat(name).is_ok_and(|stat| {
+        stat.file_type == crate::dir::FileType::Folder && stat.stamp.modified.nanoseconds == MARK
+    })
 }
 
 /// Makes the names in a folder durable.

@@ -73,18 +73,36 @@ pub struct ClientLock<'a> {
 impl<'a> ClientLock<'a> {
     /// Takes the lock, waiting about two seconds for somebody else's, which is never broken.
     ///
+    /// One that bears our own mark was left by a run that was killed, since the caller holds the
+    /// lock of the store: it is taken over.
+    ///
     /// # Errors
-    /// `WouldBlock` if it is still held; else as `mkdirat(2)`.
+    /// `WouldBlock` if it is still held; else as `mkdirat(2)` and `renameat(2)`.
     pub fn take(dir: &'a Dir, file: &OsStr) -> io::Result<Self> {
         let mut name = file.to_os_string();
         name.push(".lock");
+        // Marked before it has its name, so that no kill can leave one of ours without the mark.
+        let mut unfinished = OsString::from(".");
+        unfinished.push(&name);
+        unfinished.push(".part");
+        dir::remove_if_empty(dir, &unfinished)?;
+        dir::make_new_folder(dir, &unfinished)?;
+        dir::mark(dir, &unfinished)?;
         for _ in 0..TRIES {
-            match dir::make_new_folder(dir, &name) {
+            if dir::is_marked(dir, &name) {
+                dir::remove_if_empty(dir, &name)?;
+            }
+            match dir::rename_folder_new(dir, &unfinished, &name) {
                 Ok(()) => return Ok(Self { dir, name }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => thread::sleep(INTERVAL),
-                Err(error) => return Err(error),
+                Err(error) => {
+                    // The failure to report is the first one.
+                    let _ = dir::remove_if_empty(dir, &unfinished);
+                    return Err(error);
+                }
             }
         }
+        dir::remove_if_empty(dir, &unfinished)?;
         Err(io::Error::new(io::ErrorKind::WouldBlock, "the client, or something else, holds its lock"))
     }
 }

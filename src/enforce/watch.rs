@@ -11,38 +11,45 @@ use crate::dir::Dir;
 use crate::inventory::liveness::{self, PidRecord, Processes};
 use crate::inventory::{Inventory, Session, StoreIndex};
 
-/// The `sessions` folders of the config stores.
+/// The `sessions` folders of the config stores, opened anew at each look: a client that starts
+/// makes the folder where there was none.
 pub(super) struct Watch<'a> {
-    folders: HashMap<StoreIndex, Dir>,
+    roots: HashMap<StoreIndex, &'a Dir>,
+    /// The last change of anything of a session, by which a client of another pid domain is
+    /// judged.
+    touched: HashMap<SessionId, DateTime<Utc>>,
     processes: &'a dyn Processes,
     now: DateTime<Utc>,
 }
 
 impl<'a> Watch<'a> {
-    pub(super) fn new(inventory: &Inventory, processes: &'a dyn Processes, now: DateTime<Utc>) -> Self {
-        let folders = inventory
+    pub(super) fn new(inventory: &'a Inventory, processes: &'a dyn Processes, now: DateTime<Utc>) -> Self {
+        let roots = inventory
             .stores
             .iter()
             .enumerate()
             .filter(|(_, view)| view.store.kind == Root::Config)
-            .filter_map(|(at, view)| Some((StoreIndex::of(at), sessions_of(&view.store.dir)?)))
+            .map(|(at, view)| (StoreIndex::of(at), &*view.store.dir))
             .collect();
-        Self { folders, processes, now }
+        let mut touched = HashMap::with_capacity(inventory.sessions.len());
+        for session in &inventory.sessions {
+            let Some(date) = session.touched else { continue };
+            let known = touched.entry(session.id).or_insert(date);
+            *known = date.max(*known);
+        }
+        Self { roots, touched, processes, now }
     }
 
     /// Whether a client has the session open now, in any store.
     pub(super) fn is_live(&self, session: &Session) -> bool {
-        self.any(|record| {
-            record.session == Some(session.id)
-                && liveness::judge(record, self.processes, session.touched, self.now).is_live()
-        })
+        self.any(|record| record.session == Some(session.id) && self.runs(record))
     }
 
     /// The sessions that clients have open now.
     pub(super) fn open_sessions(&self) -> Vec<SessionId> {
         let open = RefCell::new(Vec::new());
         self.any(|record| {
-            if liveness::judge(record, self.processes, None, self.now).is_live() {
+            if self.runs(record) {
                 open.borrow_mut().extend(record.session);
             }
             false
@@ -52,29 +59,32 @@ impl<'a> Watch<'a> {
 
     /// Whether any client runs in a store now.
     pub(super) fn has_clients(&self, store: StoreIndex) -> bool {
-        self.folders.get(&store).is_some_and(|dir| {
-            any_record(dir, |record| liveness::judge(record, self.processes, None, self.now).is_live())
-        })
+        self.roots.get(&store).is_some_and(|root| any_record(root, |record| self.runs(record)))
+    }
+
+    fn runs(&self, record: &PidRecord) -> bool {
+        let touched = record.session.and_then(|id| self.touched.get(&id).copied());
+        liveness::judge(record, self.processes, touched, self.now).is_live()
     }
 
     fn any(&self, is_it: impl Fn(&PidRecord) -> bool) -> bool {
-        self.folders.values().any(|dir| any_record(dir, &is_it))
+        self.roots.values().any(|root| any_record(root, &is_it))
     }
 }
 
-/// The folder of pid files, through a link too: it is a top-level folder.
-fn sessions_of(root: &Dir) -> Option<Dir> {
+/// Whether a pid file of a store is of interest; a folder that cannot be listed may hold one.
+fn any_record(root: &Dir, is_it: impl Fn(&PidRecord) -> bool) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
     let name = OsStr::new("sessions");
-    root.child(name).or_else(|_| root.follow(name)).ok()
-}
-
-/// Whether a pid file in a folder is of interest; a folder that cannot be listed may hold one.
-fn any_record(dir: &Dir, is_it: impl Fn(&PidRecord) -> bool) -> bool {
-    let cursor = Cursor::at(Root::Config).enter(b"sessions");
-    // A handle of its own, because several threads look at once and a listing has a position.
-    let names = match dir.again().and_then(|dir| dir.entries()) {
-        Ok(names) => names,
-        Err(error) => return error.kind() != std::io::ErrorKind::NotFound,
+    let cursor = Cursor::at(Root::Config).enter(name.as_encoded_bytes());
+    // Through a link too: it is a top-level folder.
+    let opened = root.child(name).or_else(|error| match error.kind() {
+        NotFound => Err(error),
+        _ => root.follow(name),
+    });
+    let (dir, names) = match opened.and_then(|dir| dir.entries().map(|names| (dir, names))) {
+        Ok(listed) => listed,
+        Err(error) => return !matches!(error.kind(), NotFound | NotADirectory),
     };
     names.iter().any(|entry| {
         let kind = cursor.classify(entry.name.as_encoded_bytes()).map(|found| found.kind);

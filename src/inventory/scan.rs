@@ -121,6 +121,8 @@ struct Job {
     /// The session whose own folder this lies in, kept also where the catalogue knows no more.
     session: Option<SessionId>,
     top: bool,
+    /// Whether this is the folder of the projects' folders.
+    holds_projects: bool,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -142,8 +144,14 @@ impl<'a> Walk<'a> {
             anchor: Some(Arc::clone(&store.dir)),
             session: None,
         });
-        let job =
-            Job { index: folder, store: index, cursor: Cursor::at(store.kind), session: None, top: true };
+        let job = Job {
+            index: folder,
+            store: index,
+            cursor: Cursor::at(store.kind),
+            session: None,
+            top: true,
+            holds_projects: false,
+        };
         match store.dir.again() {
             Ok(dir) => Some((job, dir)),
             Err(error) => {
@@ -193,7 +201,8 @@ impl<'a> Walk<'a> {
         // Transcripts and sealed copies lie there, and their names could not be seen.
         let top = path.strip_prefix(root).ok().and_then(|below| below.iter().next());
         let matters = top.is_none_or(|top| top == "projects" || top == "ccretain");
-        if matters && name.is_none() && self.store(store).kind == Root::Config {
+        // A file that cannot be read is known of; one that cannot even be looked at is not.
+        if matters && (name.is_none() || doing == "stat") && self.store(store).kind == Root::Config {
             self.is_complete.store(false, Ordering::Relaxed);
         }
         locked(&self.problems).push(Problem { store: Some(store), path, doing, error });
@@ -241,8 +250,11 @@ impl<'a> Walk<'a> {
                 inside.push(name.into_boxed_os_str());
                 continue;
             }
-            if job.top && stat.file_type == FileType::Link && self.follow(scope, job, &dir, &name, &stat) {
-                continue;
+            if stat.file_type == FileType::Link {
+                if job.top && self.follow(scope, job, &dir, &name, &stat) {
+                    continue;
+                }
+                self.pass_by(job, &dir, &name);
             }
             found.push(self.note(job, &dir, name.into_boxed_os_str(), stat, recognised));
         }
@@ -286,8 +298,14 @@ impl<'a> Walk<'a> {
         };
         for (offset, (name, cursor, session)) in jobs.into_iter().enumerate() {
             let dir = Arc::clone(dir);
-            let inside =
-                Job { index: FolderIndex::of(first + offset), store: job.store, cursor, session, top: false };
+            let inside = Job {
+                index: FolderIndex::of(first + offset),
+                store: job.store,
+                cursor,
+                session,
+                top: false,
+                holds_projects: job.top && *name == *"projects",
+            };
             let parent = job.index;
             scope.spawn(move |scope| {
                 let opened = dir.child(&name);
@@ -348,10 +366,39 @@ impl<'a> Walk<'a> {
             anchor: Some(Arc::new(anchor)),
             session: None,
         };
-        let inside =
-            Job { index: self.add_folder(folder), store: job.store, cursor, session: None, top: false };
+        let inside = Job {
+            index: self.add_folder(folder),
+            store: job.store,
+            cursor,
+            session: None,
+            top: false,
+            holds_projects: name == "projects",
+        };
         self.spawn(scope, inside, target);
         true
+    }
+
+    /// A link that is not followed. Where it stands for the projects folder, for the folder of a
+    /// project or for our own, what lies behind it may be the transcript of any session.
+    fn pass_by(&self, job: &Job, dir: &Dir, name: &OsStr) {
+        let matters = if job.top { name == "projects" || name == "ccretain" } else { job.holds_projects };
+        if !matters || self.store(job.store).kind != Root::Config {
+            return;
+        }
+        let identity = |dir: &Dir| dir.stat_self().map(|stat| (stat.stamp.device, stat.stamp.inode)).ok();
+        let is_walked = match dir.follow(name) {
+            // A link to a file, which is seen as a link.
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => true,
+            Err(_) => false,
+            // Another root, a folder followed before, or another name of a folder beside it.
+            Ok(target) => {
+                identity(&target).is_some_and(|id| locked(&self.anchors).contains(&id))
+                    || target.follow(OsStr::new("..")).is_ok_and(|above| identity(&above) == identity(dir))
+            }
+        };
+        if !is_walked {
+            self.is_complete.store(false, Ordering::Relaxed);
+        }
     }
 
     fn note(&self, job: &Job, dir: &Dir, name: Box<OsStr>, stat: Stat, recognised: Option<Match>) -> Found {

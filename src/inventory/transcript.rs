@@ -6,10 +6,11 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::sync::Arc;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
+use memchr::memmem::Finder;
 use serde::Deserialize;
 
 use super::intern::Interner;
@@ -24,8 +25,15 @@ const HEAD: u64 = 16 << 10;
 const HEAD_LIMIT: u64 = 8 << 20;
 /// The entry points whose transcripts the client's own sweep spares (read in client 2.1.330).
 const DESKTOP_HOSTS: [&str; 4] = ["claude-desktop", "claude-desktop-3p", "local-agent", "local_agent"];
+/// What some editors put before the first line.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 /// A line above this is parsed as a stream.
-const LONG_LINE: u64 = 1 << 20;
+const LONG_LINE: u64 = 4 << 20;
+
+static CWD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"cwd\""));
+static SESSION: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"sessionId\""));
+static ENTRYPOINT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"entrypoint\""));
+static TIMESTAMP: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"timestamp\""));
 
 /// What the records of one transcript say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,20 +73,21 @@ pub fn read(file: &File, size: u64, now: DateTime<Utc>, interner: &Interner) -> 
     let mut file = file;
     let mut buffer = Vec::new();
     if size <= TAIL {
-        file.take(TAIL * 2).read_to_end(&mut buffer)?;
+        fill(file, size, &mut buffer)?;
         reading.lines(&buffer);
         return Ok(reading.facts);
     }
     let tail_start = size - TAIL;
     // The head first, so that its project comes first.
     let head_end = reading.head(file, tail_start, &mut buffer)?;
-    file.seek(SeekFrom::Start(tail_start))?;
-    buffer.clear();
-    file.take(TAIL).read_to_end(&mut buffer)?;
-    // The first line of the window is cut unless the window begins right after a newline.
+    // One byte more, which tells whether the window begins with a line or in the middle of one.
+    let before = tail_start - 1;
+    file.seek(SeekFrom::Start(before))?;
+    fill(file, TAIL + 1, &mut buffer)?;
     let whole = memchr::memchr(b'\n', &buffer).map(|at| at + 1).filter(|at| *at < buffer.len());
-    let boundary = whole.map_or(tail_start + buffer.len() as u64, |at| tail_start + at as u64);
-    // The head's dates count only if nothing later is dated.
+    let boundary = before + whole.unwrap_or(buffer.len()) as u64;
+    // Whether a dated record is in the window decides how far back the look goes; the head's do
+    // not count for that, but they count.
     let head_newest = reading.facts.newest.take();
     if let Some(at) = whole {
         reading.lines(&buffer[at..]);
@@ -104,8 +113,7 @@ impl Reading<'_> {
         let mut step = HEAD;
         while at < limit && self.facts.projects.is_empty() {
             file.seek(SeekFrom::Start(at))?;
-            buffer.clear();
-            file.take(step.min(limit - at)).read_to_end(buffer)?;
+            fill(file, step.min(limit - at), buffer)?;
             if buffer.is_empty() {
                 break;
             }
@@ -127,7 +135,7 @@ impl Reading<'_> {
         Ok(at.min(tail_start))
     }
 
-    /// Takes one line after the other from `end` back to `stop` until one is dated.
+    /// Takes the lines from `end` back to `stop`, a window at a time, until one is dated.
     fn backwards(
         &mut self,
         mut file: &File,
@@ -136,13 +144,23 @@ impl Reading<'_> {
         buffer: &mut Vec<u8>,
     ) -> io::Result<()> {
         while end > stop && self.facts.newest.is_none() {
+            let from = end.saturating_sub(TAIL).max(stop);
+            file.seek(SeekFrom::Start(from))?;
+            fill(file, end - from, buffer)?;
+            // The first line of the window is whole only where lines were read up to it.
+            let whole = if from == stop { Some(0) } else { memchr::memchr(b'\n', buffer).map(|at| at + 1) };
+            if let Some(at) = whole.filter(|at| *at < buffer.len()) {
+                self.lines(&buffer[at..]);
+                end = from + at as u64;
+                continue;
+            }
+            // A line longer than the window.
             let start = line_start(file, end - 1, buffer)?;
             if end - start > LONG_LINE {
                 self.stream(file, start, end)?;
             } else {
                 file.seek(SeekFrom::Start(start))?;
-                buffer.clear();
-                file.take(end - start).read_to_end(buffer)?;
+                fill(file, end - start, buffer)?;
                 self.lines(buffer);
             }
             end = start;
@@ -153,21 +171,72 @@ impl Reading<'_> {
     fn stream(&mut self, mut file: &File, start: u64, end: u64) -> io::Result<()> {
         file.seek(SeekFrom::Start(start))?;
         let mut reader = BufReader::with_capacity(TAIL as usize, file.take(end - start));
+        if reader.fill_buf()?.starts_with(MARK) {
+            reader.consume(MARK.len());
+        }
+        // Like `object`: serde would take a list for the fields in their order.
+        if !reader.fill_buf()?.trim_ascii_start().starts_with(b"{") {
+            return Ok(());
+        }
         if let Ok(record) = serde_json::from_reader::<_, OwnedRecord>(&mut reader) {
             self.note(&record.into());
         }
         Ok(())
     }
 
+    /// Takes what whole lines say. Only records that can add something are parsed: those that name
+    /// a project or host not known yet, the first that names a session, and the newest.
     fn lines(&mut self, bytes: &[u8]) {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        for line in bytes.split(|b| *b == b'\n') {
-            if line.is_empty() {
-                continue;
+        let bytes = bytes.strip_prefix(MARK).unwrap_or(bytes);
+        let mut parsed = None;
+        for at in values(&CWD, bytes) {
+            let known = plain_text(bytes, at)
+                .is_some_and(|cwd| self.facts.projects.iter().any(|project| project.as_bytes() == cwd));
+            if !known {
+                self.parse_line(bytes, at, &mut parsed);
             }
-            if let Some(record) = object::<Record<'_>>(line) {
-                self.note(&record);
+        }
+        for at in values(&SESSION, bytes) {
+            if self.facts.session.is_some() && self.facts.is_of_client {
+                break;
             }
+            self.parse_line(bytes, at, &mut parsed);
+        }
+        for at in values(&ENTRYPOINT, bytes) {
+            let is_host = |host: &[u8]| DESKTOP_HOSTS.iter().any(|known| known.as_bytes() == host);
+            if !self.facts.is_desktop && plain_text(bytes, at).is_none_or(is_host) {
+                self.parse_line(bytes, at, &mut parsed);
+            }
+        }
+        self.newest(bytes, &mut parsed);
+    }
+
+    /// Finds the newest record: the newest timestamp that is written anywhere, if it is a record's
+    /// own and not part of what the record tells of; else the next.
+    fn newest(&mut self, bytes: &[u8], parsed: &mut Option<usize>) {
+        let mut written: Vec<(DateTime<Utc>, usize)> = values(&TIMESTAMP, bytes)
+            .filter_map(|at| Some((date_at(bytes, at)?, at)))
+            .filter(|(date, _)| *date <= self.now && Some(*date) > self.facts.newest)
+            .collect();
+        written.sort_unstable();
+        for (date, at) in written.into_iter().rev() {
+            if self.facts.newest >= Some(date) {
+                break;
+            }
+            self.parse_line(bytes, at, parsed);
+        }
+    }
+
+    /// Parses the line that holds a place, unless it was the last one that was parsed.
+    fn parse_line(&mut self, bytes: &[u8], at: usize, parsed: &mut Option<usize>) {
+        let start = memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |newline| newline + 1);
+        if *parsed == Some(start) {
+            return;
+        }
+        *parsed = Some(start);
+        let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |newline| at + newline);
+        if let Some(record) = object::<Record<'_>>(&bytes[start..end]) {
+            self.note(&record);
         }
     }
 
@@ -213,14 +282,68 @@ impl From<OwnedRecord> for Record<'static> {
     }
 }
 
+/// Where the value of a key begins, everywhere the key is written; `key` has its quotes.
+fn values<'b>(key: &'static Finder<'static>, bytes: &'b [u8]) -> impl Iterator<Item = usize> + 'b {
+    key.find_iter(bytes).filter_map(|at| {
+        let mut at = at + key.needle().len();
+        let blank = |at: usize| bytes.get(at).is_some_and(|b| matches!(b, b' ' | b'\t' | b'\r'));
+        while blank(at) {
+            at += 1;
+        }
+        if bytes.get(at) != Some(&b':') {
+            return None;
+        }
+        at += 1;
+        while blank(at) {
+            at += 1;
+        }
+        Some(at)
+    })
+}
+
+/// The text that begins at a place, if it is a string without escapes.
+fn plain_text(bytes: &[u8], at: usize) -> Option<&[u8]> {
+    let text = bytes.get(at..)?.strip_prefix(b"\"")?;
+    let end = memchr::memchr2(b'"', b'\\', text)?;
+    (text[end] == b'"').then(|| &text[..end])
+}
+
+/// The date that begins at a place: RFC 3339 in a string, or milliseconds.
+fn date_at(bytes: &[u8], at: usize) -> Option<DateTime<Utc>> {
+    if let Some(text) = plain_text(bytes, at) {
+        let text = std::str::from_utf8(text).ok()?;
+        return Lenient::Text(Cow::Borrowed(text)).date();
+    }
+    let digits = bytes.get(at..)?.iter().take_while(|b| b.is_ascii_digit()).count();
+    let text = std::str::from_utf8(bytes.get(at..at + digits)?).ok()?;
+    Lenient::Number(text.parse().ok()?).date()
+}
+
+/// Reads so many bytes, or up to the end of the file: one call where the file gives them at once,
+/// where `read_to_end` would ask again and again whether there is more.
+fn fill(mut file: &File, length: u64, buffer: &mut Vec<u8>) -> io::Result<()> {
+    buffer.clear();
+    buffer.resize(usize::try_from(length).map_err(io::Error::other)?, 0);
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    buffer.truncate(filled);
+    Ok(())
+}
+
 /// Where the line that ends at `end` begins: after the newline before it, or at 0.
 fn line_start(mut file: &File, end: u64, buffer: &mut Vec<u8>) -> io::Result<u64> {
     let mut to = end;
     while to > 0 {
         let from = to.saturating_sub(TAIL);
         file.seek(SeekFrom::Start(from))?;
-        buffer.clear();
-        file.take(to - from).read_to_end(buffer)?;
+        fill(file, to - from, buffer)?;
         if let Some(at) = memchr::memrchr(b'\n', buffer) {
             return Ok(from + at as u64 + 1);
         }
@@ -263,3 +386,6 @@ pub fn project_of_log(file: &File, interner: &Interner) -> io::Result<Option<Arc
         line.cwd.text().map(|cwd: &Cow<'_, str>| interner.intern(cwd))
     }))
 }
+
+#[cfg(test)]
+mod tests;

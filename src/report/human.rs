@@ -11,7 +11,7 @@ use super::Run;
 use super::tally::{Fate, Tally};
 use crate::escape::text;
 use crate::inventory::Belongs;
-use crate::plan::{Decision, Keep};
+use crate::plan::Decision;
 
 /// A count with its noun.
 #[must_use]
@@ -198,17 +198,15 @@ impl Run<'_> {
         text
     }
 
-    /// What falls due next.
+    /// What falls due for deletion next.
     fn next(&self) -> String {
-        let next = self.plan.sessions.iter().filter_map(|verdict| match verdict.decision {
-            Decision::Keep(Keep::NotDue(due, _)) => Some(due),
-            _ => None,
-        });
-        next.min().map_or_else(String::new, |due| {
-            let count = self.plan.sessions.iter().filter(|verdict| {
-                matches!(verdict.decision, Decision::Keep(Keep::NotDue(at, _)) if at.date_naive() == due.date_naive())
-            });
-            format!("next due: {} ({})\n", day(due), counted(count.count() as u64, "session"))
+        let coming = || {
+            let dues = self.plan.sessions.iter().filter_map(|verdict| verdict.deletion);
+            dues.map(|(due, _)| due).filter(|due| *due > self.plan.now)
+        };
+        coming().min().map_or_else(String::new, |next| {
+            let count = coming().filter(|due| due.date_naive() == next.date_naive()).count() as u64;
+            format!("next due: {} ({})\n", day(next), counted(count, "session"))
         })
     }
 

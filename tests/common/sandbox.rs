@@ -278,7 +278,10 @@ impl Run<'_> {
         // The build folder may lie where that account cannot reach it.
         let copy = self.sandbox.root().join("ccretain");
         if !copy.exists() {
-            fs::copy(program(), &copy).expect("a copy of the program");
+            // By another process: a file that this one holds open for writing while a thread starts a program of its
+            // own would be busy for that moment.
+            let done = Command::new("cp").arg(program()).arg(&copy).status();
+            assert!(done.is_ok_and(|status| status.success()), "no copy of the program");
             fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("its mode");
         }
         self.program = copy;

@@ -1,0 +1,414 @@
+//! The properties of a plan, on random inventories and random policies.
+//!
+//! What must go is decided a second time here, in another way: a demand of any mandate whose
+//! time has come and against which nothing of that mandate speaks.
+
+mod world;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+use super::*;
+use crate::catalogue::Sensitivity;
+use world::{NOW, World, mandate, policy, world};
+
+/// The oracle: one mandate and what it says of each thing.
+struct Demand<'a> {
+    of: &'a Mandate,
+    inventory: &'a Inventory,
+    now: DateTime<Utc>,
+}
+
+impl Demand<'_> {
+    fn may_touch(&self, store: StoreIndex) -> bool {
+        let store = &self.inventory.store(store).store;
+        store.in_scope && !self.of.excluded_stores.iter().any(|excluded| excluded.value == store.root)
+    }
+
+    fn holds(&self, kind: Kind, projects: &[&str], unknown: bool, id: Option<SessionId>) -> bool {
+        self.of.holds.iter().any(|hold| {
+            hold.until.is_none_or(|until| until > self.now)
+                && hold.selector.covers(kind, projects.iter().copied(), unknown, id)
+        })
+    }
+
+    fn holds_session(&self, session: &Session, kind: Kind) -> bool {
+        let projects: Vec<&str> = session.projects.iter().map(|project| &**project).collect();
+        self.holds(kind, &projects, projects.is_empty(), Some(session.id))
+    }
+
+    fn is_quiet(&self, touched: Option<DateTime<Utc>>) -> bool {
+        let Some(touched) = touched else { return false };
+        let distance = (self.now - touched).abs();
+        match self.of.quiet.value.length() {
+            crate::period::Length::Immediately => false,
+            crate::period::Length::Span(span) => distance < span,
+            crate::period::Length::Never => true,
+        }
+    }
+
+    fn is_in_use(&self, session: &Session) -> bool {
+        session.liveness.is_live() || self.is_quiet(session.touched)
+    }
+
+    fn date(&self, session: &Session) -> Option<DateTime<Utc>> {
+        if session.is_unreadable || session.evidence == Evidence::Unknown {
+            return None;
+        }
+        let file = session.modified.filter(|date| *date <= self.now);
+        if session.evidence == Evidence::Orphaned {
+            return file;
+        }
+        match self.of.age_by.value {
+            AgeBy::Mtime => file,
+            AgeBy::Record => session.newest_record.filter(|date| *date <= self.now).or(file),
+            AgeBy::Newest => file.map(|file| session.newest_record.map_or(file, |record| record.max(file))),
+        }
+    }
+
+    fn due(
+        &self,
+        kind: Kind,
+        project: Option<&str>,
+        id: Option<SessionId>,
+        date: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        let mut earliest: Option<DateTime<Utc>> = None;
+        for layer in &self.of.layers {
+            for rule in &layer.rules {
+                let Some(period) = &rule.delete_after else { continue };
+                if rule.selector.selects(kind, project, id) {
+                    if let Some(due) = period.after(date) {
+                        earliest = Some(earliest.map_or(due, |known| known.min(due)));
+                    }
+                    break;
+                }
+            }
+        }
+        earliest
+    }
+
+    fn is_old_enough(&self, date: DateTime<Utc>) -> bool {
+        self.of
+            .keep_at_least
+            .as_ref()
+            .is_none_or(|floor| floor.value.after(date).is_some_and(|end| end <= self.now))
+    }
+
+    fn part_goes(&self, session: &Session, kind: Kind) -> bool {
+        if !self.may_touch(session.store) || self.holds_session(session, kind) || self.is_in_use(session) {
+            return false;
+        }
+        let Some(date) = self.date(session) else { return false };
+        let project = session.project.as_deref();
+        self.is_old_enough(date)
+            && [Kind::Transcript, kind]
+                .into_iter()
+                .filter_map(|kind| self.due(kind, project, Some(session.id), date))
+                .any(|due| due <= self.now)
+    }
+
+    fn loose_goes(&self, artifact: &Artifact, kind: Kind) -> bool {
+        let store = self.inventory.store_of(artifact);
+        let live = !self.inventory.store(store).live.is_empty();
+        let in_lines = kind.row().disposal != Disposal::File && kind != Kind::ConfigBackup;
+        if in_lines || (kind.row().protection == Protection::UnlessLive && live) {
+            return false;
+        }
+        let project = artifact.project.as_deref();
+        let unknown =
+            project.is_none() && kind.row().sensitivity >= Sensitivity::Content && kind != Kind::OwnLeftover;
+        let projects: Vec<&str> = project.into_iter().collect();
+        let modified = artifact.stamp.modified.date();
+        if self.holds(kind, &projects, unknown, None) || self.is_quiet(modified) {
+            return false;
+        }
+        modified.filter(|date| *date <= self.now).is_some_and(|date| {
+            self.is_old_enough(date) && self.due(kind, project, None, date).is_some_and(|due| due <= self.now)
+        })
+    }
+
+    fn artifact_goes(&self, artifact: &Artifact) -> bool {
+        let Some(kind) = artifact.kind else { return false };
+        if kind.is_protected()
+            || artifact.oddity != Oddity::None
+            || !self.may_touch(self.inventory.store_of(artifact))
+        {
+            return false;
+        }
+        match self.inventory.session_of(artifact) {
+            Some(session) => self.part_goes(session, kind),
+            None => self.loose_goes(artifact, kind),
+        }
+    }
+
+    fn line_goes(&self, file: &LineFile, line: &Line) -> bool {
+        let store = self.inventory.store_of(self.inventory.artifact(file.artifact));
+        if !self.may_touch(store) {
+            return false;
+        }
+        let is_index = file.content.format == Format::Entries;
+        let kind = if is_index { Kind::SessionsIndex } else { Kind::History };
+        let projects: Vec<&str> = line.project.iter().map(|project| &**project).collect();
+        if self.holds(kind, &projects, projects.is_empty(), line.session) {
+            return false;
+        }
+        let of_id = || self.inventory.sessions.iter().filter(|session| Some(session.id) == line.session);
+        let session = of_id().find(|session| session.store == store).or_else(|| of_id().next());
+        if let Some(session) = session {
+            if self.holds_session(session, Kind::Transcript) || self.is_in_use(session) {
+                return false;
+            }
+            if self.part_goes(session, Kind::Transcript) {
+                return true;
+            }
+            if is_index {
+                return false;
+            }
+        }
+        if session.is_none() && is_index && !self.inventory.is_complete {
+            return false;
+        }
+        line.date.filter(|date| *date <= self.now).is_some_and(|date| {
+            let due = self.due(kind, line.project.as_deref(), line.session, date);
+            self.is_old_enough(date) && due.is_some_and(|due| due <= self.now)
+        })
+    }
+}
+
+fn demands<'a>(inventory: &'a Inventory, policy: &'a Policy, now: DateTime<Utc>) -> Vec<Demand<'a>> {
+    policy.mandates.iter().map(|of| Demand { of, inventory, now }).collect()
+}
+
+fn is_paste(artifact: &Artifact) -> bool {
+    artifact.kind.is_some_and(|kind| kind.row().owner == Owner::References)
+}
+
+/// How strong each decision is, artifacts first, then lines.
+fn strengths(plan: &Plan) -> Vec<u8> {
+    plan.decisions.iter().chain(plan.lines.iter().flatten()).map(|decision| decision.strength()).collect()
+}
+
+fn not_weaker(weak: &Plan, strong: &Plan) -> Result<(), TestCaseError> {
+    for (at, (weak, strong)) in strengths(weak).into_iter().zip(strengths(strong)).enumerate() {
+        prop_assert!(weak <= strong, "item {at}: {weak} became {strong}");
+    }
+    Ok(())
+}
+
+/// What of the inventory is left once a plan was carried out.
+fn applied(world: &World, plan: &Plan) -> World {
+    let mut left = world.clone();
+    left.apply(plan);
+    left
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// 2. Unprotected and due is acted on, and nothing else is (3).
+    #[test]
+    fn what_is_due_goes_and_nothing_else(world in world(true), policy in policy()) {
+        let inventory = world.inventory();
+        let plan = plan(&inventory, &policy, NOW());
+        let demands = demands(&inventory, &policy, NOW());
+        for (at, (artifact, decision)) in inventory.artifacts.iter().zip(&plan.decisions).enumerate() {
+            if is_paste(artifact) {
+                continue;
+            }
+            let expected = demands.iter().any(|demand| demand.artifact_goes(artifact));
+            prop_assert_eq!(matches!(decision, Decision::Delete(_)), expected, "artifact {}: {:?} {:?}", at, artifact, decision);
+        }
+        for (file, decisions) in inventory.line_files.iter().zip(&plan.lines) {
+            for (line, decision) in file.content.lines.iter().zip(decisions) {
+                let expected = demands.iter().any(|demand| demand.line_goes(file, line));
+                prop_assert_eq!(decision.due().is_some(), expected, "{:?} {:?}", line, decision);
+            }
+            let some = decisions.iter().any(|decision| decision.due().is_some());
+            let of_file = plan.decisions[file.artifact.at()];
+            // A file that does not go whole is pruned exactly when a line of it goes.
+            prop_assert!(matches!(of_file, Decision::Delete(_)) || some == matches!(of_file, Decision::Prune(_)));
+        }
+    }
+
+    /// 2. It is acted on at the first moment it is due: what is kept because its time has not
+    /// come goes at the very moment the plan names, and not a second before.
+    #[test]
+    fn what_waits_goes_at_the_moment_it_is_told(world in world(false), policy in policy()) {
+        let inventory = world.inventory();
+        let first = plan(&inventory, &policy, NOW());
+        let all: Vec<Decision> = first.decisions.iter().chain(first.lines.iter().flatten()).copied().collect();
+        for (at, decision) in all.iter().enumerate() {
+            let Decision::Keep(Keep::NotDue(when, _) | Keep::KeepAtLeast(when)) = *decision else { continue };
+            prop_assert!(when > NOW());
+            let look = |now: DateTime<Utc>| {
+                let plan = plan(&inventory, &policy, now);
+                plan.decisions.iter().chain(plan.lines.iter().flatten()).copied().nth(at).unwrap()
+            };
+            // A seal rule of its own, or another mandate, may act sooner.
+            let then = look(when);
+            let may_wait = matches!(then, Decision::Keep(Keep::KeepAtLeast(_) | Keep::NotDue(..))) && policy.mandates.len() > 1
+                || matches!(decision, Decision::Keep(Keep::NotDue(..))) && matches!(then, Decision::Keep(Keep::KeepAtLeast(_)));
+            // A file of lines itself stays; its lines say when.
+            prop_assert!(then.due().is_some() || may_wait, "{:?} then {:?}", decision, then);
+            if policy.mandates.len() == 1 && matches!(decision, Decision::Keep(Keep::NotDue(..))) {
+                let before = look(when - TimeDelta::seconds(1));
+                prop_assert!(!matches!(before, Decision::Delete(_) | Decision::Prune(_)), "{:?} went early", decision);
+            }
+        }
+    }
+
+    /// 1. One decision an artifact, a line and a session. 3. What is protected is kept.
+    #[test]
+    fn every_thing_has_a_decision_and_the_protected_stays(world in world(true), policy in policy()) {
+        let inventory = world.inventory();
+        let plan = plan(&inventory, &policy, NOW());
+        prop_assert_eq!(plan.decisions.len(), inventory.artifacts.len());
+        prop_assert_eq!(plan.sessions.len(), inventory.sessions.len());
+        prop_assert_eq!(plan.lines.len(), inventory.line_files.len());
+        for (file, lines) in inventory.line_files.iter().zip(&plan.lines) {
+            prop_assert_eq!(lines.len(), file.content.lines.len());
+        }
+        for (artifact, decision) in inventory.artifacts.iter().zip(&plan.decisions) {
+            let store = &inventory.store(inventory.store_of(artifact)).store;
+            let kept = matches!(decision, Decision::Keep(_));
+            prop_assert!(kept || artifact.kind.is_some());
+            prop_assert!(kept || artifact.oddity == Oddity::None || matches!(decision, Decision::Prune(_)));
+            prop_assert!(kept || store.in_scope);
+            prop_assert!(kept || !artifact.kind.unwrap().is_protected() || matches!(decision, Decision::Prune(_)));
+            if let Some(session) = inventory.session_of(artifact) {
+                prop_assert!(kept || !session.liveness.is_live());
+                prop_assert!(kept || session.evidence != Evidence::Unknown);
+                prop_assert!(kept || !session.is_unreadable);
+            }
+        }
+    }
+
+    /// 4. Every action names a rule that matches and is due, on the session's one date (9), and
+    /// nothing is sealed twice.
+    #[test]
+    fn every_action_is_accounted_for(world in world(true), policy in policy()) {
+        let inventory = world.inventory();
+        let plan = plan(&inventory, &policy, NOW());
+        for (artifact, decision) in inventory.artifacts.iter().zip(&plan.decisions) {
+            let Some(due) = decision.due() else { continue };
+            prop_assert!(due.since() <= NOW());
+            let (_, rule) = policy.rule(due.rule()).unwrap();
+            let Some(session) = inventory.session_of(artifact) else { continue };
+            let kind = artifact.kind.unwrap();
+            let demand = Demand { of: &policy.mandates[usize::from(due.rule().mandate)], inventory: &inventory, now: NOW() };
+            let date = demand.date(session).unwrap();
+            let period = match decision {
+                Decision::Seal(_) => {
+                    prop_assert!(kind.row().sealable && !artifact.sealed && !artifact.hard_linked);
+                    prop_assert!(rule.selector.selects(Kind::Transcript, session.project.as_deref(), Some(session.id)));
+                    rule.seal_after.as_ref()
+                }
+                _ => rule.delete_after.as_ref(),
+            };
+            prop_assert_eq!(period.and_then(|period| period.after(date)), Some(due.since()));
+            let project = session.project.as_deref();
+            prop_assert!([kind, Kind::Transcript].iter().any(|kind| rule.selector.selects(*kind, project, Some(session.id))));
+        }
+    }
+
+    /// 5. Time only strengthens, as long as nothing is dated in the future.
+    #[test]
+    fn time_only_strengthens(world in world(false), policy in policy(), hours in 0i64..2000) {
+        let inventory = world.inventory();
+        let later = plan(&inventory, &policy, NOW() + TimeDelta::hours(hours));
+        not_weaker(&plan(&inventory, &policy, NOW()), &later)?;
+    }
+
+    /// 6. Another layer only strengthens, wherever it is put, and the order never matters.
+    #[test]
+    fn another_layer_only_strengthens(world in world(true), policy in policy(), more in mandate(), to in any::<Index>(), place in any::<Index>()) {
+        let inventory = world.inventory();
+        let before = plan(&inventory, &policy, NOW());
+        let mut wider = policy.clone();
+        let mandate = to.get_mut(&mut wider.mandates);
+        for layer in more.layers {
+            let at = place.index(mandate.layers.len() + 1);
+            mandate.layers.insert(at, layer);
+        }
+        let after = plan(&inventory, &wider, NOW());
+        not_weaker(&before, &after)?;
+        let mut turned = wider.clone();
+        turned.mandates.iter_mut().for_each(|mandate| mandate.layers.reverse());
+        let turned = plan(&inventory, &turned, NOW());
+        prop_assert_eq!(strengths(&after), strengths(&turned));
+        let dates = |plan: &Plan| plan.sessions.iter().map(|v| (v.date, v.deletion.map(|d| d.0))).collect::<Vec<_>>();
+        prop_assert_eq!(dates(&after), dates(&turned));
+    }
+
+    /// 7. Another hold only weakens.
+    #[test]
+    fn another_hold_only_weakens(world in world(true), policy in policy(), more in mandate(), to in any::<Index>()) {
+        let inventory = world.inventory();
+        let before = plan(&inventory, &policy, NOW());
+        let mut held = policy.clone();
+        to.get_mut(&mut held.mandates).holds.extend(more.holds);
+        not_weaker(&plan(&inventory, &held, NOW()), &before)?;
+    }
+
+    /// 8. Once a plan was carried out, a second one finds nothing left.
+    #[test]
+    fn a_plan_that_was_carried_out_leaves_nothing(world in world(true), policy in policy()) {
+        let first = plan(&world.inventory(), &policy, NOW());
+        let left = applied(&world, &first);
+        let inventory = left.inventory();
+        let second = plan(&inventory, &policy, NOW());
+        for (artifact, decision) in inventory.artifacts.iter().zip(&second.decisions) {
+            // A paste whose lines have just gone belongs to nobody from now on.
+            let orphaned = is_paste(artifact) && first.lines.iter().flatten().any(|line| line.due().is_some());
+            prop_assert!(matches!(decision, Decision::Keep(_)) || orphaned, "{:?} {:?}", artifact, decision);
+        }
+        prop_assert!(second.lines.iter().flatten().all(|line| line.due().is_none()));
+    }
+
+    /// What a mandate demands alone is demanded whatever another one says.
+    #[test]
+    fn no_mandate_delays_another(world in world(true), policy in policy(), other in mandate()) {
+        let inventory = world.inventory();
+        let mut alone = policy.clone();
+        alone.mandates.truncate(1);
+        let mut both = alone.clone();
+        both.mandates.push(other);
+        not_weaker(&plan(&inventory, &alone, NOW()), &plan(&inventory, &both, NOW()))?;
+        both.mandates.swap(0, 1);
+        not_weaker(&plan(&inventory, &alone, NOW()), &plan(&inventory, &both, NOW()))?;
+    }
+
+    /// A paste stays while any line that refers to it does, by rule, hold or life.
+    #[test]
+    fn a_paste_outlives_none_of_its_lines(world in world(true), policy in policy(), choice in select(vec![0usize, 1])) {
+        let inventory = world.inventory();
+        let mut policy = policy;
+        // Where rules ask for kinds, a paste may go earlier than its lines.
+        for mandate in &mut policy.mandates {
+            for rule in mandate.layers.iter_mut().flat_map(|layer| &mut layer.rules) {
+                rule.selector.kinds = None;
+            }
+        }
+        policy.mandates.truncate(1 + choice);
+        let plan = plan(&inventory, &policy, NOW());
+        for (artifact, decision) in inventory.artifacts.iter().zip(&plan.decisions) {
+            if !is_paste(artifact) || matches!(decision, Decision::Keep(_)) {
+                continue;
+            }
+            let store = inventory.store_of(artifact);
+            let hash = artifact.name.to_str().unwrap().split('.').next().unwrap();
+            for (file, lines) in inventory.line_files.iter().zip(&plan.lines) {
+                if inventory.store_of(inventory.artifact(file.artifact)) != store {
+                    continue;
+                }
+                for (of, line) in &file.content.references {
+                    let line = &lines[*line as usize];
+                    let held = matches!(line, Decision::Keep(Keep::Held(_) | Keep::Live | Keep::Quiet | Keep::Undated));
+                    prop_assert!(&**of != hash || policy.mandates.len() > 1 || !held, "{line:?} refers to {hash}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,465 @@
+//! Random inventories and policies.
+
+use std::sync::{Arc, OnceLock};
+
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+use super::*;
+use crate::catalogue::{KINDS, Root};
+use crate::dir::{Dir, FileStamp, FileTime};
+use crate::inventory::lines::Lines;
+use crate::inventory::liveness::Liveness;
+use crate::inventory::{ArtifactIndex, Folder, FolderIndex, LiveClient, SessionIndex, StoreView};
+use crate::locate::{FoundBy, Store};
+use crate::policy::selector::{ProjectGlob, Selector};
+use crate::policy::{Compression, Hold, Layer, LedgerPolicy, MassGuard, Mode, RuleLayer, Source, Sourced};
+
+/// The time of every plan.
+#[expect(non_snake_case, reason = "a constant that cannot be const")]
+pub fn NOW() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_780_000_000, 0).unwrap()
+}
+
+const STORES: usize = 3;
+const IDS: u8 = 5;
+const PROJECTS: [&str; 4] = ["/work/acme", "/work/acme/app", "/work/beta", "/home/x/.claude/worktrees/w"];
+
+#[derive(Debug, Clone)]
+pub struct SessionSpec {
+    store: usize,
+    id: u8,
+    evidence: Evidence,
+    projects: Vec<&'static str>,
+    record: Option<i64>,
+    modified: Option<i64>,
+    touched: Option<i64>,
+    is_live: bool,
+    is_unreadable: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct FileSpec {
+    store: usize,
+    /// The session, by its place in the list; nobody's if there is none.
+    session: Option<usize>,
+    kind: Option<Kind>,
+    name: String,
+    oddity: Oddity,
+    modified: Option<i64>,
+    project: Option<&'static str>,
+    sealed: bool,
+    hard_linked: bool,
+    /// The lines, for a line file that could be read.
+    lines: Option<(Format, Vec<LineSpec>)>,
+}
+
+impl FileSpec {
+    /// Whether it could be sealed and is not.
+    fn is_plain(&self) -> bool {
+        let sealable = self.kind.is_some_and(|kind| kind.row().sealable);
+        sealable && !self.sealed && !self.hard_linked && self.oddity == Oddity::None
+    }
+}
+
+fn count<T>(of: impl Iterator<Item = T>) -> u32 {
+    u32::try_from(of.count()).unwrap()
+}
+
+#[derive(Debug, Clone)]
+pub struct LineSpec {
+    date: Option<i64>,
+    project: Option<&'static str>,
+    session: Option<u8>,
+    pastes: Vec<u8>,
+}
+
+#[derive(Debug, Clone)]
+pub struct World {
+    stores: Vec<(bool, bool)>,
+    sessions: Vec<SessionSpec>,
+    files: Vec<FileSpec>,
+    is_complete: bool,
+}
+
+/// Hours before now; some after it.
+fn age(future: bool) -> impl Strategy<Value = i64> {
+    let past = prop_oneof![0i64..4, Just(24), Just(72), 20i64..80, 160i64..180, 600i64..800, 0i64..5000];
+    if future { prop_oneof![9 => past, 1 => -300i64..-1].boxed() } else { past.boxed() }
+}
+
+fn some<T: std::fmt::Debug + Clone + 'static>(
+    of: impl Strategy<Value = T> + 'static,
+) -> BoxedStrategy<Option<T>> {
+    prop_oneof![4 => of.prop_map(Some), 1 => Just(None)].boxed()
+}
+
+fn session(future: bool) -> impl Strategy<Value = SessionSpec> {
+    let evidence = prop_oneof![
+        6 => Just(Evidence::Transcript), 1 => Just(Evidence::Orphaned), 1 => Just(Evidence::Unknown)
+    ];
+    (
+        (0..STORES, 0..IDS, evidence, prop::collection::vec(select(&PROJECTS[..]), 0..3)),
+        (some(age(false)), some(age(future)), some(age(future))),
+        (prop::bool::weighted(0.1), prop::bool::weighted(0.05)),
+    )
+        .prop_map(
+            |((store, id, evidence, projects), (record, modified, touched), (is_live, is_unreadable))| {
+                SessionSpec {
+                    store,
+                    id,
+                    evidence,
+                    projects,
+                    record,
+                    modified,
+                    touched,
+                    is_live,
+                    is_unreadable,
+                }
+            },
+        )
+}
+
+fn oddity() -> impl Strategy<Value = Oddity> {
+    prop_oneof![
+        20 => Just(Oddity::None), 1 => Just(Oddity::Link), 1 => Just(Oddity::Special),
+        1 => Just(Oddity::Foreign), 1 => Just(Oddity::InUse)
+    ]
+}
+
+fn kinds_of_sessions() -> Vec<Kind> {
+    let others = KINDS.iter().map(|row| row.kind).filter(|kind| kind.is_of_session());
+    // Transcripts more often than their share of the table.
+    others.chain([Kind::Transcript; 6]).collect()
+}
+
+fn loose_kinds() -> Vec<Option<Kind>> {
+    let known = KINDS.iter().map(|row| row.kind);
+    known
+        .filter(|kind| kind.row().owner != Owner::Session && *kind != Kind::Paste)
+        .map(Some)
+        .chain([None])
+        .collect()
+}
+
+fn file(future: bool) -> impl Strategy<Value = FileSpec> {
+    let of_session = (0usize..8, select(kinds_of_sessions())).prop_map(|(at, kind)| (Some(at), Some(kind)));
+    let loose = select(loose_kinds()).prop_map(|kind| (None, kind));
+    let paste = Just((None, Some(Kind::Paste)));
+    (
+        prop_oneof![5 => of_session, 2 => loose, 1 => paste],
+        (0..STORES, oddity(), some(age(future)), prop::option::of(select(&PROJECTS[..]))),
+        (prop::bool::weighted(0.1), prop::bool::weighted(0.1), 0u8..3),
+    )
+        .prop_map(
+            |((session, kind), (store, oddity, modified, project), (sealed, hard_linked, hash))| {
+                let name = match kind {
+                    Some(Kind::Paste) => format!("{hash:016x}.txt"),
+                    _ => "file".to_owned(),
+                };
+                FileSpec {
+                    store,
+                    session,
+                    kind,
+                    name,
+                    oddity,
+                    modified,
+                    project,
+                    sealed,
+                    hard_linked,
+                    lines: None,
+                }
+            },
+        )
+}
+
+fn line_file(future: bool) -> impl Strategy<Value = FileSpec> {
+    let line =
+        (some(age(future)), some(select(&PROJECTS[..])), some(0..IDS), prop::collection::vec(0u8..3, 0..2))
+            .prop_map(|(date, project, session, pastes)| LineSpec { date, project, session, pastes });
+    let format = select(vec![
+        (Kind::History, Format::JsonLines),
+        (Kind::GlobalConfig, Format::ProjectLists),
+        (Kind::SessionsIndex, Format::Entries),
+        (Kind::ConfigBackup, Format::ProjectLists),
+    ]);
+    (0..STORES, format, some(prop::collection::vec(line, 0..5)), age(future)).prop_map(
+        |(store, (kind, format), lines, modified)| FileSpec {
+            store,
+            session: None,
+            kind: Some(kind),
+            name: "lines".to_owned(),
+            oddity: Oddity::None,
+            modified: Some(modified),
+            project: None,
+            sealed: false,
+            hard_linked: false,
+            lines: lines.map(|lines| (format, lines)),
+        },
+    )
+}
+
+/// A random inventory; with files and sessions dated in the future, if they are asked for.
+pub fn world(future: bool) -> impl Strategy<Value = World> {
+    (
+        prop::collection::vec((prop::bool::weighted(0.9), prop::bool::weighted(0.2)), STORES),
+        prop::collection::vec(session(future), 0..6),
+        prop::collection::vec(file(future), 0..16),
+        prop::collection::vec(line_file(future), 0..3),
+        prop::bool::weighted(0.8),
+    )
+        .prop_map(|(stores, mut sessions, mut files, lines, is_complete)| {
+            let mut seen = HashSet::new();
+            sessions.retain(|session| seen.insert((session.store, session.id)));
+            for file in &mut files {
+                file.session = file.session.and_then(|at| at.checked_rem(sessions.len()));
+            }
+            // A file that is of a session by its name alone has to have one.
+            let owned = |file: &FileSpec| {
+                file.session.is_some() || file.kind.is_none_or(|kind| kind.row().owner != Owner::Session)
+            };
+            files.retain(owned);
+            files.extend(lines);
+            World { stores, sessions, files, is_complete }
+        })
+}
+
+fn root_dir() -> Arc<Dir> {
+    static DIR: OnceLock<Arc<Dir>> = OnceLock::new();
+    Arc::clone(DIR.get_or_init(|| Arc::new(Dir::open(std::path::Path::new("/")).unwrap())))
+}
+
+pub fn id(number: u8) -> SessionId {
+    format!("aaaaaaaa-0000-4000-8000-0000000000{number:02x}").parse().unwrap()
+}
+
+fn root(store: usize) -> std::path::PathBuf {
+    format!("/stores/{store}").into()
+}
+
+fn before(hours: i64) -> DateTime<Utc> {
+    NOW() - TimeDelta::hours(hours)
+}
+
+impl World {
+    pub fn inventory(&self) -> Inventory {
+        let store = |(at, (in_scope, has_client)): (usize, &(bool, bool))| StoreView {
+            store: Store {
+                root: root(at),
+                kind: Root::Config,
+                owner: 0,
+                owner_name: String::new(),
+                found_by: FoundBy::Default,
+                dir: root_dir(),
+                identity: (0, at as u64),
+                is_certain: true,
+                in_scope: *in_scope,
+            },
+            live: has_client
+                .then_some(LiveClient { pid: 7, session: None, liveness: Liveness::Process(7) })
+                .into_iter()
+                .collect(),
+        };
+        let folder = |at: usize| Folder {
+            store: StoreIndex::of(at),
+            parent: None,
+            name: Box::from(std::ffi::OsStr::new("")),
+            anchor: None,
+            session: None,
+        };
+        let mut line_files = Vec::new();
+        for (at, file) in self.files.iter().enumerate() {
+            let Some((format, specs)) = &file.lines else { continue };
+            let mut content = Lines { format: *format, is_well_formed: true, ..Lines::default() };
+            for spec in specs {
+                let place = u32::try_from(content.lines.len()).unwrap();
+                // Only a prompt history refers to pastes by hash.
+                let pastes = spec.pastes.iter().filter(|_| *format == Format::JsonLines);
+                content.references.extend(pastes.map(|hash| (format!("{hash:016x}").into(), place)));
+                content.lines.push(Line {
+                    date: spec.date.map(before),
+                    project: spec.project.map(Arc::from),
+                    session: spec.session.map(id),
+                    ..Line::default()
+                });
+            }
+            line_files.push(LineFile { artifact: ArtifactIndex::of(at), content });
+        }
+        Inventory {
+            taken: NOW(),
+            stores: self.stores.iter().enumerate().map(store).collect(),
+            folders: (0..STORES).map(folder).collect(),
+            artifacts: self.files.iter().map(artifact).collect(),
+            sessions: self.sessions.iter().enumerate().map(|(at, spec)| self.session(at, spec)).collect(),
+            line_files,
+            problems: Vec::new(),
+            is_complete: self.is_complete,
+            newest_date: None,
+        }
+    }
+
+    fn session(&self, at: usize, spec: &SessionSpec) -> Session {
+        let own = self.files.iter().enumerate().filter(|(_, file)| file.session == Some(at));
+        Session {
+            id: id(spec.id),
+            store: StoreIndex::of(spec.store),
+            evidence: spec.evidence,
+            project: spec.projects.first().map(|project| Arc::from(*project)),
+            projects: spec.projects.iter().map(|project| Arc::from(*project)).collect(),
+            newest_record: spec.record.map(before),
+            modified: spec.modified.map(before),
+            touched: spec.touched.map(before),
+            liveness: if spec.is_live { Liveness::Process(1) } else { Liveness::Dead },
+            is_unreadable: spec.is_unreadable,
+            is_desktop: false,
+            artifacts: own.map(|(at, _)| ArtifactIndex::of(at)).collect(),
+            unrecognised: 0,
+            has_record: true,
+            plain: count(self.files.iter().filter(|file| file.session == Some(at) && file.is_plain())),
+            sealed: count(self.files.iter().filter(|file| file.session == Some(at) && file.sealed)),
+            unsealed: None,
+        }
+    }
+
+    /// Carries a plan out on the model.
+    pub fn apply(&mut self, plan: &Plan) {
+        let mut at_lines = 0;
+        for file in &mut self.files {
+            let Some((_, lines)) = &mut file.lines else { continue };
+            let mut decisions = plan.lines[at_lines].iter();
+            lines.retain(|_| decisions.next().unwrap().due().is_none());
+            at_lines += 1;
+        }
+        for (file, decision) in self.files.iter_mut().zip(&plan.decisions) {
+            file.sealed |= matches!(decision, Decision::Seal(_));
+        }
+        let mut decisions = plan.decisions.iter();
+        self.files.retain(|_| !matches!(decisions.next().unwrap(), Decision::Delete(_)));
+        // Sessions of which the conversation went are gone, with what was still kept of them.
+        let stays: Vec<bool> =
+            plan.sessions.iter().map(|verdict| !matches!(verdict.decision, Decision::Delete(_))).collect();
+        let place = |at: usize| stays[..at].iter().filter(|stays| **stays).count();
+        self.files.retain(|file| file.session.is_none_or(|at| stays[at]));
+        for file in &mut self.files {
+            file.session = file.session.map(place);
+        }
+        let mut each = stays.iter();
+        self.sessions.retain(|_| *each.next().unwrap());
+    }
+}
+
+fn artifact(spec: &FileSpec) -> Artifact {
+    let modified = match spec.modified {
+        Some(hours) => FileTime { seconds: before(hours).timestamp(), nanoseconds: 0 },
+        // A moment that dates cannot hold.
+        None => FileTime { seconds: i64::MAX, nanoseconds: 0 },
+    };
+    Artifact {
+        folder: FolderIndex::of(spec.store),
+        name: Box::from(std::ffi::OsStr::new(&spec.name)),
+        stamp: FileStamp { modified, ..FileStamp::default() },
+        mode: 0o600,
+        hard_linked: spec.hard_linked,
+        oddity: spec.oddity,
+        kind: spec.kind,
+        belongs: spec.session.map_or(Belongs::Loose, |at| Belongs::Session(SessionIndex::of(at))),
+        sealed: spec.sealed,
+        project: spec.project.map(Arc::from),
+    }
+}
+
+fn source() -> Source {
+    Source { layer: Layer::User, path: None }
+}
+
+fn sourced<T>(value: T) -> Sourced<T> {
+    Sourced { value, source: source() }
+}
+
+fn period(of: &'static [&'static str]) -> impl Strategy<Value = Period> {
+    select(of).prop_map(|text| text.parse().unwrap())
+}
+
+fn selector() -> impl Strategy<Value = Selector> {
+    let glob = |text: &str| ProjectGlob::new(text, std::path::Path::new("/home/x"), false).unwrap();
+    let globs = select(vec!["/work/acme/**", "/work/*", "/work/beta", "~/**", "/home/x"]);
+    let all: Vec<Kind> = KINDS.iter().map(|row| row.kind).collect();
+    let count = all.len();
+    (
+        prop::option::weighted(0.3, prop::collection::vec(globs, 1..3)),
+        prop::option::weighted(0.25, subsequence(all, 0..=count)),
+        prop::option::weighted(0.2, prop::collection::btree_set(0..IDS, 1..3)),
+    )
+        .prop_map(move |(projects, kinds, sessions)| Selector {
+            projects: projects.map(|globs| globs.into_iter().map(glob).collect()),
+            kinds: kinds.map(|kinds| kinds.into_iter().collect()),
+            sessions: sessions.map(|ids| ids.into_iter().map(id).collect()),
+        })
+}
+
+fn rule() -> impl Strategy<Value = Rule> {
+    let delete = period(&["never", "immediately", "1h", "3d", "7d", "30d", "30d"]);
+    let seal = period(&["never", "immediately", "1h", "1d"]);
+    (selector(), prop::option::weighted(0.8, delete), prop::option::weighted(0.3, seal)).prop_map(
+        |(selector, delete_after, seal_after)| Rule {
+            name: "rule".to_owned(),
+            // Loading refuses a `sealAfter` beside `kinds`.
+            seal_after: seal_after.filter(|_| selector.kinds.is_none()),
+            selector,
+            delete_after,
+        },
+    )
+}
+
+fn hold() -> impl Strategy<Value = Hold> {
+    (selector(), prop::option::of(-300i64..300)).prop_map(|(selector, until)| Hold {
+        name: "hold".to_owned(),
+        selector,
+        reason: "because".to_owned(),
+        until: until.map(before),
+        source: source(),
+    })
+}
+
+/// A random mandate.
+pub fn mandate() -> impl Strategy<Value = Mandate> {
+    (
+        prop::collection::vec(prop::collection::vec(rule(), 0..4), 0..3),
+        prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(hold(), 1..3)],
+        prop::option::weighted(0.3, period(&["1d", "14d", "60d", "never"])),
+        period(&["1h", "1h", "3d", "immediately"]),
+        select(vec![AgeBy::Record, AgeBy::Record, AgeBy::Mtime, AgeBy::Newest]),
+        prop::option::weighted(0.2, 0..STORES),
+    )
+        .prop_map(|(layers, holds, floor, quiet, age_by, excluded)| Mandate {
+            mode: sourced(Mode::Enforce),
+            layers: layers.into_iter().map(|rules| RuleLayer { source: source(), rules }).collect(),
+            holds,
+            keep_at_least: floor.map(sourced),
+            quiet: sourced(quiet),
+            age_by: sourced(age_by),
+            guard: sourced(MassGuard::Off),
+            guard_has_grace: false,
+            excluded_stores: excluded.map(|at| sourced(root(at))).into_iter().collect(),
+            digest: String::new(),
+        })
+}
+
+/// A random policy of one or two mandates.
+pub fn policy() -> impl Strategy<Value = Policy> {
+    prop::collection::vec(mandate(), 1..=2).prop_map(|mandates| Policy {
+        digest: String::new(),
+        sources: Vec::new(),
+        mandates,
+        suspended: None,
+        recipients: Vec::new(),
+        compression: sourced(Compression::None),
+        extra_stores: Vec::new(),
+        excluded_stores: Vec::new(),
+        ledger: sourced(LedgerPolicy::default()),
+        user_holds: sourced(true),
+        complaints: Vec::new(),
+        notes: Vec::new(),
+        said: Vec::new(),
+    })
+}
