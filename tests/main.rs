@@ -14,6 +14,7 @@
     reason = "helpers of tests fail by panicking, and write the stores that the tests are about"
 )]
 
+mod all_users;
 mod architecture;
 mod bad_input;
 mod commands;

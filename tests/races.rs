@@ -63,8 +63,14 @@ impl<'a> Bench<'a> {
         let place = Place { dir: self.env.ledger_dir(), state_dir: self.env.state_dir() };
         let run = RunId(format!("run-{}", now().timestamp_nanos_opt().unwrap()));
         let mut ledger = Ledger::open(&place, &self.policy.ledger.value, &run, Clock::Proven, now()).unwrap();
-        let mut tools =
-            Tools { ledger: &mut ledger, processes: &System, progress: &|_| {}, stop: &|| None, now: now() };
+        let mut tools = Tools {
+            ledger: &mut ledger,
+            processes: &System,
+            progress: &|_| {},
+            stop: &|| None,
+            recipients: None,
+            now: now(),
+        };
         enforce(inventory, plan, &self.policy, &mut tools)
     }
 

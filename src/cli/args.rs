@@ -27,6 +27,10 @@ pub struct Global {
     /// Change only this store (repeatable); the others are still read.
     #[arg(long = "store", value_name = "DIR", global = true, help_heading = "Global options")]
     pub stores: Vec<PathBuf>,
+    /// Do it for every account of this machine, each with its own rights (root only; for enforce
+    /// and status).
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub all_users: bool,
     /// Use this file instead of the user's policy.
     #[arg(long, value_name = "FILE", global = true, help_heading = "Global options")]
     pub policy: Option<PathBuf>,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::args::EnforceArgs;
+use super::evidence::{self, Evidence};
 use super::survey::{self, Ground};
 use super::{Context, Exit, Failure};
 use crate::catalogue::Root;
@@ -13,7 +14,7 @@ use crate::guard::{self, ClockSight, ClockVerdict, Load, MassGrace};
 use crate::hold::{self, Vanished};
 use crate::inventory::liveness::System;
 use crate::inventory::{Inventory, Problem};
-use crate::ledger::{self, Clock, Entry, Event, Ledger, Place, RunId};
+use crate::ledger::{Clock, Entry, Event, Journal as _, RunId};
 use crate::period::Period;
 use crate::plan::{self, Decision, Plan};
 use crate::policy::{Mode, Policy};
@@ -33,7 +34,7 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     let mut inventory = ground.inventory(ctx);
     let vanished = hold::vanished(&ground.state.state.held, &inventory, &ground.policy, ctx.env.now);
     inventory.problems.extend(vanished.iter().map(problem));
-    let id = RunId::random();
+    let id = evidence::run_id(ctx);
     let policy = if args.dry_run { ground.policy.clone() } else { ground.policy.acting() };
     let mut plan = plan::plan(&inventory, &policy, ctx.env.now);
     let mut judged = judge(&ground, &inventory, &plan, &policy, ctx)?;
@@ -51,14 +52,8 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
         plan = plan.without_removals();
     }
     let recipients = survey::recipients(&policy)?;
-    let place = Place { dir: ctx.env.ledger_dir(), state_dir: ctx.env.state_dir() };
     let clock = if judged.clock_allowed { Clock::Proven } else { Clock::Unproven };
-    let mut ledger =
-        Ledger::open(&place, &policy.ledger.value, &id, clock, ctx.env.now).map_err(|error| {
-            let exit = if error.is_locked() { Exit::Locked } else { Exit::Refused };
-            Failure::because(exit, &error)
-                .hint("without a ledger there is no evidence, so nothing was touched")
-        })?;
+    let mut ledger = Evidence::open(ctx, &policy.ledger.value, &id, clock)?;
     let outcomes =
         carry_out(args, ctx, &inventory, &plan, &policy, &judged, recipients.as_ref(), &mut ledger);
     let report = report(&id, &inventory, &plan, &policy, Some(&outcomes), &ground, &judged.refusals);
@@ -68,7 +63,12 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
         run: id.0.clone(),
         time: ctx.env.now,
         exit: exit.code(),
-        head: head.as_ref().ok().cloned(),
+        // Of a ledger that somebody else keeps nothing is remembered here.
+        head: match &head {
+            Ok(None) => ground.state.state.last_run.as_ref().and_then(|last| last.head.clone()),
+            Ok(head) => head.clone(),
+            Err(_) => None,
+        },
         refusals: judged.refusals.clone(),
         unknown: serde_json::Map::default(),
     };
@@ -154,8 +154,7 @@ fn judge(
     ctx: &Context,
 ) -> Result<Judged, Failure> {
     let state = &ground.state.state;
-    let ledger =
-        ledger::last_time(&ctx.env.ledger_dir()).map_err(|error| Failure::because(Exit::Refused, &error))?;
+    let ledger = evidence::last_time(ctx)?;
     let sight = ClockSight { now: ctx.env.now, built: ctx.env.built, ledger, stores: inventory.newest_date };
     let (verdict, doubt) = guard::clock(&sight, state.clock.as_ref());
     let mut judged = Judged {
@@ -246,7 +245,7 @@ fn carry_out(
     policy: &Policy,
     judged: &Judged,
     recipients: Option<&Recipients>,
-    ledger: &mut Ledger,
+    ledger: &mut Evidence,
 ) -> Outcomes {
     let mut first = Entry::new(Event::Started);
     first.policy = Some(policy.digest.clone().into());

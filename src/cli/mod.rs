@@ -2,13 +2,19 @@
 //!
 //! The only room that reads the environment and the clock, and the only one that prints.
 
+#[cfg(unix)]
+mod all_users;
 mod args;
 mod ask;
+#[cfg(unix)]
+mod child;
 mod console;
 mod enforce;
+mod evidence;
 mod failure;
 mod hold;
 mod key;
+mod link;
 mod policy;
 mod schedule;
 mod surroundings;
@@ -24,6 +30,7 @@ pub use failure::{Exit, Failure};
 
 use crate::environment::Environment;
 use args::{Command, Global};
+use link::Link;
 
 /// What every verb gets: the surroundings, where to print, and the options all verbs share.
 #[derive(Debug)]
@@ -34,6 +41,8 @@ pub struct Context {
     pub console: Console,
     /// The options all verbs share.
     pub global: Global,
+    /// The parent, where this is a child of a run over all users.
+    parent: Option<Link>,
 }
 
 /// Runs the program.
@@ -48,10 +57,7 @@ pub fn main() -> ExitCode {
         }
     };
     let console = Console::new(&cli.global);
-    let ended = match surroundings::read(&cli.global) {
-        Ok(env) => run(cli.command, &Context { env, console: console.clone(), global: cli.global }),
-        Err(failure) => Err(failure),
-    };
+    let ended = start(cli, console.clone());
     match ended {
         Ok(exit) => exit,
         Err(failure) => {
@@ -60,6 +66,27 @@ pub fn main() -> ExitCode {
         }
     }
     .into()
+}
+
+/// Finds out for whom this runs, and runs it.
+fn start(cli: Cli, console: Console) -> Result<Exit, Failure> {
+    let parent = if surroundings::has_parent() { Some(Link::begin()?) } else { None };
+    let mut env = surroundings::read(&cli.global)?;
+    let console = match &parent {
+        Some(parent) => {
+            env.working_dir.clone_from(&parent.hello().working_dir);
+            console.through(parent.clone())
+        }
+        None => console,
+    };
+    let ctx = Context { env, console, global: cli.global, parent };
+    if !ctx.global.all_users {
+        return run(cli.command, &ctx);
+    }
+    #[cfg(unix)]
+    return all_users::run(&cli.command, &ctx);
+    #[cfg(not(unix))]
+    Err(Failure::new(Exit::Usage, "--all-users is not there on this platform"))
 }
 
 fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {

@@ -6,6 +6,7 @@
 mod filesystem;
 mod marks;
 pub mod search;
+pub mod users;
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
