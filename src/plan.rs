@@ -7,6 +7,8 @@
 //! Where a policy has two mandates, each is judged by itself and the stronger verdict is taken;
 //! so nothing that may delay the one can delay the other.
 
+mod why;
+
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
@@ -16,6 +18,8 @@ use crate::inventory::lines::{Format, Line, LineFile};
 use crate::inventory::{Artifact, Belongs, Evidence, Inventory, Oddity, Session, StoreIndex};
 use crate::period::Period;
 use crate::policy::{AgeBy, HoldRef, Mandate, Policy, Rule, RuleRef};
+
+pub use why::{Action, Considered, Opinion, Standing, What, has_delete_rule, opinions};
 
 /// What is to be done with an artifact, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,24 +141,7 @@ pub struct Verdict {
 #[must_use]
 pub fn plan(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>) -> Plan {
     let references = References::new(inventory);
-    let judges: Vec<Judge<'_>> = policy
-        .mandates
-        .iter()
-        .enumerate()
-        .map(|(at, mandate)| Judge {
-            inventory,
-            references: &references,
-            mandate,
-            index: u8::try_from(at).unwrap_or(u8::MAX),
-            by_kind: mandate
-                .layers
-                .iter()
-                .flat_map(|layer| &layer.rules)
-                .any(|rule| rule.selector.kinds.is_some())
-                || mandate.holds.iter().any(|hold| hold.selector.kinds.is_some()),
-            now,
-        })
-        .collect();
+    let judges = judges(inventory, &references, policy, now);
     let verdicts: Vec<Vec<Verdict>> = judges
         .iter()
         .map(|judge| inventory.sessions.iter().map(|session| judge.session(session)).collect())
@@ -197,6 +184,33 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>) -> Plan 
         }
     }
     Plan { now, decisions, lines, sessions }
+}
+
+/// One judge a mandate.
+fn judges<'a>(
+    inventory: &'a Inventory,
+    references: &'a References<'a>,
+    policy: &'a Policy,
+    now: DateTime<Utc>,
+) -> Vec<Judge<'a>> {
+    policy
+        .mandates
+        .iter()
+        .enumerate()
+        .map(|(at, mandate)| Judge {
+            inventory,
+            references,
+            mandate,
+            index: u8::try_from(at).unwrap_or(u8::MAX),
+            by_kind: mandate
+                .layers
+                .iter()
+                .flat_map(|layer| &layer.rules)
+                .any(|rule| rule.selector.kinds.is_some())
+                || mandate.holds.iter().any(|hold| hold.selector.kinds.is_some()),
+            now,
+        })
+        .collect()
 }
 
 impl Plan {
@@ -344,6 +358,12 @@ struct Subject<'s> {
     session: Option<SessionId>,
 }
 
+impl Subject<'_> {
+    fn is_selected_by(&self, rule: &Rule) -> bool {
+        rule.selector.selects(self.kind, self.project, self.session)
+    }
+}
+
 impl<'a> Judge<'a> {
     /// The first rule of each layer that matches decides; across layers the earliest date wins.
     fn earliest(
@@ -353,10 +373,13 @@ impl<'a> Judge<'a> {
         period: impl Fn(&Rule) -> Option<&Period>,
     ) -> Option<(DateTime<Utc>, RuleRef)> {
         let dues = self.mandate.layers.iter().enumerate().filter_map(|(layer, rules)| {
-            let mut fitting =
-                rules.rules.iter().enumerate().filter_map(|(rule, of)| Some((rule, of, period(of)?)));
-            let (rule, _, period) = fitting
-                .find(|(_, rule, _)| rule.selector.selects(subject.kind, subject.project, subject.session))?;
+            let (rule, period) = rules
+                .rules
+                .iter()
+                .enumerate()
+                .filter_map(|(at, rule)| Some((at, rule, period(rule)?)))
+                .find(|(_, rule, _)| subject.is_selected_by(rule))
+                .map(|(at, _, period)| (at, period))?;
             let place = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
             Some((
                 period.after(date)?,
@@ -549,6 +572,8 @@ impl<'a> Judge<'a> {
             // A session is sealed as a whole or not at all, so sealing is not asked again here.
             match self.of_session(session, kind, date, earliest) {
                 own @ (Decision::Delete(_) | Decision::Keep(Keep::Held(_))) => decision = own,
+                // Its own reason, since it may go sooner than the whole.
+                own @ Decision::Keep(_) if matches!(decision, Decision::Keep(_)) => decision = own,
                 _ => {}
             }
         }
@@ -565,10 +590,7 @@ impl<'a> Judge<'a> {
     fn loose(&self, artifact: &Artifact, kind: Kind) -> Decision {
         let modified = artifact.stamp.modified.date();
         let projects = artifact.project.iter().map(|project| &**project);
-        // What may hold a held project's content is covered unless its project is known.
-        let unknown = artifact.project.is_none()
-            && kind.row().sensitivity >= crate::catalogue::Sensitivity::Content
-            && kind != Kind::OwnLeftover;
+        let unknown = self.may_be_anyones(artifact, kind);
         if let Some(held) = self.held(kind, projects, unknown, None) {
             return Decision::Keep(held);
         }
@@ -582,15 +604,28 @@ impl<'a> Judge<'a> {
         self.timely(date, self.earliest(&subject, date, |rule| rule.delete_after.as_ref()))
     }
 
+    /// Whether a file of nobody may hold any project's content, so that every hold covers it.
+    fn may_be_anyones(&self, artifact: &Artifact, kind: Kind) -> bool {
+        artifact.project.is_none()
+            && kind.row().sensitivity >= crate::catalogue::Sensitivity::Content
+            && kind != Kind::OwnLeftover
+    }
+
+    /// The history lines that refer to a paste.
+    fn referring<'s>(&'s self, artifact: &'s Artifact) -> Option<&'s [&'s Line]> {
+        let name = artifact.name.to_str().unwrap_or_default();
+        let hash = name.split_once('.').map_or(name, |(hash, _)| hash);
+        let key = (self.inventory.store_of(artifact), hash);
+        self.references.pastes.get(&key).map(Vec::as_slice)
+    }
+
     /// A paste: held if any line that refers to it is, due at the latest of their dates.
     fn paste(&self, artifact: &Artifact, kind: Kind, verdicts: &[Verdict]) -> Decision {
         let store = self.inventory.store_of(artifact);
         if self.references.unknown.contains(&store) {
             return Decision::Keep(Keep::OwnerUnknown);
         }
-        let name = artifact.name.to_str().unwrap_or_default();
-        let hash = name.split_once('.').map_or(name, |(hash, _)| hash);
-        let Some(owners) = self.references.pastes.get(&(store, hash)) else {
+        let Some(owners) = self.referring(artifact) else {
             return self.loose(artifact, kind);
         };
         let mut latest: Option<(DateTime<Utc>, DateTime<Utc>, RuleRef)> = None;
@@ -642,7 +677,7 @@ impl<'a> Judge<'a> {
         if session.liveness.is_live() {
             return Some(Keep::Live);
         }
-        self.is_quiet(session.touched).then_some(Keep::Quiet)
+        (self.is_quiet(session.touched) || self.is_quiet(session.unsealed)).then_some(Keep::Quiet)
     }
 
     fn line(&self, file: &LineFile, store: StoreIndex, line: &Line, verdicts: &[Verdict]) -> Decision {
@@ -674,10 +709,14 @@ impl<'a> Judge<'a> {
             Some(date) => {
                 let subject = Subject { kind, project: line.project.as_deref(), session: line.session };
                 let own = self.timely(date, self.earliest(&subject, date, |rule| rule.delete_after.as_ref()));
-                match whole.and_then(|verdict| verdict.deletion) {
+                let of_session = whole.and_then(|verdict| match verdict.decision {
+                    Decision::Keep(Keep::NotDue(..)) | Decision::Seal(_) => verdict.deletion,
+                    _ => None,
+                });
+                match (own, of_session) {
                     // It goes with its session, if that goes sooner.
-                    Some((due, rule))
-                        if due > self.now && !matches!(own, Decision::Keep(Keep::KeepAtLeast(_))) =>
+                    (Decision::Keep(Keep::NotDue(..) | Keep::NoRule), Some((due, rule)))
+                        if due > self.now =>
                     {
                         own.stronger(Decision::Keep(Keep::NotDue(due, rule)))
                     }

@@ -385,7 +385,7 @@ fn a_dry_run_and_a_broken_system_policy_touch_nobody() {
     assert!(!machine.sandbox.ledger().exists());
     machine.run(&["enforce"]).exits(4).says("--yes");
     machine.run(&["enforce", "--yes", "--store", "/x"]).exits(2);
-    machine.run(&["policy", "show"]).exits(2).says("enforce");
+    machine.run(&["policy", "show"]).exits(2).says("--all-users is for enforce");
     machine.system("managed-policy.json", "{ broken");
     machine.enforce().exits(2).says("managed-policy.json");
     assert!(session.is_there());
@@ -415,6 +415,35 @@ fn the_ledger_of_all_lies_where_the_system_keeps_logs() {
     assert_eq!(folder.metadata().unwrap().mode() & 0o777, 0o700);
     let file = folder.join("ledger.jsonl").metadata().unwrap();
     assert_eq!((file.mode() & 0o777, file.uid()), (0o600, 0));
+}
+
+#[test]
+fn the_verbs_that_look_do_so_for_all() {
+    let Some(mut machine) = machine("the_verbs_that_look_do_so_for_all") else { return };
+    machine.person("ann", ANN);
+    machine.person("bob", BOB);
+    machine.enforce().exits(0).quietly();
+    let status = machine.run(&["status", "--json"]);
+    status.exits(0).quietly();
+    let json = status.json();
+    assert_eq!(json["schema"], "ccretain.status-all-users/1");
+    for name in ["ann", "bob"] {
+        let report = &user(&json, name)["report"];
+        assert_eq!(report["schema"], "ccretain.status/1");
+        assert_eq!(report["lastRun"]["exit"], 0, "{report}");
+    }
+    machine.run(&["status"]).exits(0).quietly().says("bob (uid");
+    let verified = machine.run(&["ledger", "verify"]);
+    verified.exits(0).quietly();
+    let shown = machine.run(&["ledger", "show", "--json"]);
+    assert!(shown.stdout.contains(r#""user":"bob""#), "{shown}");
+    // The user's own ledger is none the worse: nothing of that of all is expected in it.
+    let home = machine.home("ann");
+    let own = machine
+        .sandbox
+        .command(["ledger", "verify"])
+        .env("CCRETAIN_STATE_DIR", home.join(".local/state/ccretain"));
+    assert!(!own.run().stderr.contains("not in the chain"));
 }
 
 #[test]

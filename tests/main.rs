@@ -32,3 +32,6 @@ mod readme;
 mod real_client;
 mod schedule;
 mod schedule_cli;
+mod verbs_explain;
+mod verbs_ledger;
+mod verbs_status;

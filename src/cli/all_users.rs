@@ -37,8 +37,9 @@ use crate::state::StateFile;
 pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
     let (verb, changes, max_runtime) = match command {
         Command::Enforce(args) => ("enforce", !args.dry_run, args.max_runtime.as_ref()),
+        Command::Status(_) => ("status", false, None),
         _ => {
-            return Err(Failure::new(Exit::Usage, "--all-users is for enforce and status"));
+            return Err(Failure::new(Exit::Usage, "--all-users is for enforce, status and ledger"));
         }
     };
     if !ctx.global.stores.is_empty() {

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::period::Period;
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use clap::{Args, Command as Definition, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::period::{Length, Period};
 
 /// Enforces retention on the session data that Claude Code leaves on a disk.
 ///
@@ -27,8 +29,8 @@ pub struct Global {
     /// Change only this store (repeatable); the others are still read.
     #[arg(long = "store", value_name = "DIR", global = true, help_heading = "Global options")]
     pub stores: Vec<PathBuf>,
-    /// Do it for every account of this machine, each with its own rights (root only; for enforce
-    /// and status).
+    /// Do it for every account of this machine, each with its own rights (root only; for enforce,
+    /// status, and the ledger of all).
     #[arg(long, global = true, help_heading = "Global options")]
     pub all_users: bool,
     /// Use this file instead of the user's policy.
@@ -73,6 +75,10 @@ pub enum Colour {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Show how things stand: stores, sessions by age, what is due and when, what stays and why.
+    ///
+    /// Reads only: takes no lock and writes nothing.
+    Status(StatusArgs),
     /// Show, check and start policies.
     Policy {
         /// What of it.
@@ -90,6 +96,13 @@ pub enum Command {
         #[command(subcommand)]
         command: super::hold::HoldCommand,
     },
+    /// Tell which rule, hold or guard decides about a session or a file, from which file, and when.
+    ///
+    /// Also tells when the client itself would remove it. Reads only.
+    Explain(ExplainArgs),
+    /// Show what the ledger has recorded, or verify that its records hold together.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
     /// Run enforce on a schedule: systemd, launchd, cron, or a hook of Claude Code.
     Schedule(super::schedule::ScheduleArgs),
     /// Make the identity that opens sealed files, or print its recipient.
@@ -121,6 +134,86 @@ pub struct EnforceArgs {
     /// Stop after this period; the rest waits for the next run.
     #[arg(long, value_name = "PERIOD")]
     pub max_runtime: Option<Period>,
+}
+
+/// What `status` takes.
+#[derive(Debug, Clone, Args)]
+pub struct StatusArgs {
+    /// Also find stores anywhere below this folder by the marks the client leaves.
+    #[arg(long, value_name = "DIR")]
+    pub search: Option<PathBuf>,
+}
+
+/// What `explain` takes.
+#[derive(Debug, Clone, Args)]
+pub struct ExplainArgs {
+    /// The id of a session or 8 or more of its first characters, or the path of a file.
+    #[arg(value_name = "SESSION|PATH")]
+    pub what: PathBuf,
+}
+
+/// What to do with the ledger.
+#[derive(Debug, Clone, Subcommand)]
+pub enum LedgerCommand {
+    /// Show the records, oldest first.
+    Show(LedgerShow),
+    /// Read the chain from end to end and name the first line that does not fit.
+    ///
+    /// Exits with 0 where it holds together and 1 where it does not. The chain alone cannot show
+    /// that its newest records were removed; a head that was kept elsewhere can.
+    Verify {
+        /// A head kept elsewhere (SHA-256, 64 hex digits), which must be in the chain.
+        #[arg(long, value_name = "HASH", value_parser = head)]
+        head: Option<String>,
+    },
+}
+
+/// What `ledger show` takes.
+#[derive(Debug, Clone, Args)]
+pub struct LedgerShow {
+    /// Only what was written since this time, or within this period (such as 7d).
+    #[arg(long, value_name = "TIME|PERIOD", value_parser = since)]
+    pub since: Option<Since>,
+    /// Only this many records, the newest.
+    #[arg(short = 'n', value_name = "N")]
+    pub newest: Option<usize>,
+    /// Only what concerns this session (a whole id, or 8 or more of its first characters).
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+    /// Only what this run wrote.
+    #[arg(long, value_name = "ID")]
+    pub run: Option<String>,
+}
+
+/// A moment, or how long ago it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// A moment.
+    Time(DateTime<Utc>),
+    /// So long before now.
+    Ago(TimeDelta),
+}
+
+fn since(text: &str) -> Result<Since, String> {
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Ok(Since::Time(time.to_utc()));
+    }
+    if let Some(midnight) = text.parse::<NaiveDate>().ok().and_then(|day| day.and_hms_opt(0, 0, 0)) {
+        return Ok(Since::Time(midnight.and_utc()));
+    }
+    match text.parse::<Period>().map(|period| period.length()) {
+        Ok(Length::Span(span)) => Ok(Since::Ago(span)),
+        _ => Err("write a time (2026-01-31 or 2026-01-31T12:00:00Z) or a period (7d)".to_owned()),
+    }
+}
+
+fn head(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("a head is a SHA-256: 64 hex digits".to_owned())
+    }
 }
 
 /// What to do with the identity.

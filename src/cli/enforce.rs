@@ -103,11 +103,11 @@ fn take_locks(ground: &Ground) -> Result<lock::Locks, Failure> {
 }
 
 /// What the guards say, and what they want remembered.
-struct Judged {
+pub(super) struct Judged {
     clock_allowed: bool,
     /// The mandates that may not delete, because it would be too much.
     refused_mandates: Vec<usize>,
-    refusals: Vec<String>,
+    pub(super) refusals: Vec<String>,
     doubt: Option<guard::ClockDoubt>,
     reports: Vec<guard::MassReport>,
     /// What was held and is gone, though nothing of ours removed it.
@@ -146,7 +146,7 @@ impl Judged {
 }
 
 /// Asks the guards of an unattended run.
-fn judge(
+pub(super) fn judge(
     ground: &Ground,
     inventory: &Inventory,
     plan: &Plan,

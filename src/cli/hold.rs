@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use clap::Subcommand;
 
 use super::survey::{self, Ground};
-use super::{Context, Exit, Failure};
+use super::{Context, Exit, Failure, status};
 use crate::catalogue::SessionId;
 use crate::escape::{shown, text};
 use crate::guard::{self, ClockSight};
@@ -86,7 +86,7 @@ struct Sight {
 impl Sight {
     fn new(ground: &Ground, ctx: &Context) -> Self {
         let inventory = ground.inventory(ctx);
-        let clients = survey::clients(&inventory, ctx);
+        let clients = status::clients(&inventory, ctx).into_iter().collect();
         Self { inventory, clients }
     }
 

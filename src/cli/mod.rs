@@ -11,12 +11,16 @@ mod child;
 mod console;
 mod enforce;
 mod evidence;
+mod explain;
 mod failure;
 mod hold;
 mod key;
+mod ledger;
 mod link;
 mod policy;
 mod schedule;
+mod session;
+mod status;
 mod surroundings;
 mod survey;
 
@@ -80,7 +84,8 @@ fn start(cli: Cli, console: Console) -> Result<Exit, Failure> {
         None => console,
     };
     let ctx = Context { env, console, global: cli.global, parent };
-    if !ctx.global.all_users {
+    // The ledger of all is only read, whoever may.
+    if !ctx.global.all_users || matches!(cli.command, Command::Ledger(_)) {
         return run(cli.command, &ctx);
     }
     #[cfg(unix)]
@@ -91,6 +96,9 @@ fn start(cli: Cli, console: Console) -> Result<Exit, Failure> {
 
 fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
     match command {
+        Command::Status(args) => status::run(&args, ctx),
+        Command::Explain(args) => explain::run(&args, ctx),
+        Command::Ledger(what) => ledger::run(&what, ctx),
         Command::Policy { command } => policy::run(&command, ctx),
         Command::Schedule(args) => schedule::run(&args, ctx),
         Command::Enforce(args) => enforce::run(&args, ctx),

@@ -267,6 +267,15 @@ fn status(with: Scheduler<'_>, ctx: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// What is installed for the user; read only.
+pub(super) fn installed(ctx: &Context) -> Result<Vec<Installed>, Failure> {
+    let (host, places) = (host(ctx), places(ctx));
+    let with = Scheduler { host: &host, places: &places, scope: Scope::User };
+    let last = StateFile::load(&ctx.env.state_dir()).ok().and_then(|state| state.state.last_run);
+    let version = concat!("ccretain ", env!("CARGO_PKG_VERSION"));
+    with.status(&local(ctx), version, last.map(|last| last.time)).map_err(failure)
+}
+
 fn print(backend: Backend, job: &Job, ctx: &Context) -> Result<Exit, Failure> {
     let units = render(backend, job).map_err(failure)?;
     if ctx.global.json {

@@ -1,6 +1,5 @@
 //! The first half of every verb: policy, state, stores, inventory. Nothing is changed.
 
-use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use super::{Context, Exit, Failure};
@@ -97,26 +96,6 @@ impl Ground {
             }
         }
     }
-}
-
-/// The client's settings for each config store: those of the machine, the store's own, and those
-/// of every project that it holds sessions of.
-pub fn clients(inventory: &Inventory, ctx: &Context) -> HashMap<usize, claude::ClientSettings> {
-    let configs = inventory.stores.iter().enumerate().filter(|(_, view)| view.store.kind == Root::Config);
-    configs
-        .map(|(at, view)| {
-            let of_store = inventory.sessions.iter().filter(|session| session.store.at() == at);
-            let projects: BTreeSet<PathBuf> = of_store
-                .filter_map(|session| session.project.as_deref().map(PathBuf::from))
-                .filter(|project| project.is_absolute())
-                .collect();
-            let places = claude::ClientPlaces {
-                config_dirs: vec![view.store.root.clone()],
-                ..claude::ClientPlaces::new(&ctx.env)
-            };
-            (at, claude::read(&places, &projects.into_iter().collect::<Vec<_>>()))
-        })
-        .collect()
 }
 
 /// To whom sessions are sealed; `None` where the policy names nobody.

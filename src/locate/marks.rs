@@ -12,11 +12,50 @@ use crate::dir::{Dir, FileType};
 /// How much of a file is looked at.
 const LOOK: u64 = 256 << 10;
 
+/// Something by which a config folder shows itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub enum Mark {
+    /// A transcript whose record names the id that its file name bears.
+    #[serde(rename = "transcript")]
+    Transcript,
+    /// A well-formed `history.jsonl`.
+    #[serde(rename = "history.jsonl")]
+    History,
+    /// A well-formed `.claude.json`.
+    #[serde(rename = ".claude.json")]
+    Global,
+}
+
+impl Mark {
+    /// The word reports use.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Transcript => "transcript",
+            Self::History => "history.jsonl",
+            Self::Global => ".claude.json",
+        }
+    }
+}
+
 /// Whether a folder holds a transcript whose record names its own id, or a well-formed
 /// `history.jsonl` or `.claude.json`.
 #[must_use]
 pub fn has_mark(dir: &Dir) -> bool {
     has_history(dir) || has_global(dir) || has_transcript(dir)
+}
+
+/// Every mark a folder bears.
+#[must_use]
+pub fn marks(dir: &Dir) -> Vec<Mark> {
+    [
+        (has_transcript(dir), Mark::Transcript),
+        (has_history(dir), Mark::History),
+        (has_global(dir), Mark::Global),
+    ]
+    .into_iter()
+    .filter_map(|(bears, mark)| bears.then_some(mark))
+    .collect()
 }
 
 fn open(dir: &Dir, name: &str) -> Option<File> {

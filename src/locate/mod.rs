@@ -4,7 +4,7 @@
 //! wrong kind is refused and reported, and the others are done.
 
 mod filesystem;
-mod marks;
+pub mod marks;
 pub mod search;
 pub mod users;
 

@@ -41,19 +41,35 @@ pub struct Policy {
     layers: Vec<crate::policy::Source>,
 }
 
+impl Policy {
+    /// The digest and the layers of a policy.
+    #[must_use]
+    pub fn of(policy: &crate::policy::Policy) -> Self {
+        Self { sha256: policy.digest.clone(), layers: policy.sources.clone() }
+    }
+}
+
 /// A store and how much lies in it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Store {
-    root: String,
-    owner: String,
-    kind: &'static str,
-    found_by: crate::locate::FoundBy,
-    sessions: usize,
-    artifacts: usize,
-    bytes: u64,
+    /// Its root.
+    pub root: String,
+    /// The name of its owner.
+    pub owner: String,
+    /// Which tree of the catalogue it is.
+    pub kind: &'static str,
+    /// How it was found.
+    pub found_by: crate::locate::FoundBy,
+    /// How many sessions are of it.
+    pub sessions: usize,
+    /// How many files lie in it.
+    pub artifacts: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Top-level folders that are links.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    links: Vec<String>,
+    pub links: Vec<String>,
 }
 
 /// One artifact and what became of it.
@@ -84,8 +100,18 @@ struct Item {
 /// Something that went wrong.
 #[derive(Debug, Serialize)]
 pub struct Error {
-    path: String,
-    error: String,
+    /// The path; empty where none is concerned.
+    pub path: String,
+    /// What went wrong, with its causes.
+    pub error: String,
+}
+
+impl Error {
+    /// What went wrong with a path.
+    #[must_use]
+    pub fn new(path: String, error: String) -> Self {
+        Self { path, error }
+    }
 }
 
 impl Run<'_> {
@@ -98,7 +124,7 @@ impl Run<'_> {
             now: time(self.plan.now),
             dry_run: self.outcomes.is_none(),
             mode: self.policy.mode(),
-            policy: Policy { sha256: self.policy.digest.clone(), layers: self.policy.sources.clone() },
+            policy: Policy::of(self.policy),
             stores: self.json_stores(),
             summary: self.tally(),
             items: self.items(with_kept),

@@ -1,9 +1,13 @@
 //! Printings of plans, outcomes and findings: numbers first, then JSON, then words for people.
 
 pub mod all_users;
+pub mod explain;
 pub mod hold;
 pub mod human;
 pub mod json;
+pub mod ledger;
+pub mod status;
+pub mod style;
 pub mod tally;
 
 use crate::catalogue::Root;

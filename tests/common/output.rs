@@ -90,3 +90,35 @@ impl std::fmt::Display for Output {
         )
     }
 }
+
+/// What people are told, with what differs from run to run replaced: moments become `[TIME]`, days
+/// `[DAY]`, sizes of a KiB and more `[SIZE]`, and gaps between columns, which depend on the length of the sandbox's paths, two blanks.
+pub fn settled(text: &str) -> String {
+    fn shape(text: &str) -> String {
+        text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect()
+    }
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let take = |count: usize| rest.get(..count).map(shape).unwrap_or_default();
+        if take(20) == "0000-00-00T00:00:00Z" {
+            out += "[TIME]";
+            rest = &rest[20..];
+        } else if take(10) == "0000-00-00" {
+            out += "[DAY]";
+            rest = &rest[10..];
+        } else if let Some(size) =
+            ["0.00 KiB", "00.00 KiB", "000.00 KiB"].iter().find(|size| take(size.len()) == **size)
+        {
+            out += "[SIZE]";
+            rest = &rest[size.len()..];
+        } else if rest.starts_with("   ") && !out.ends_with('\n') && !out.is_empty() {
+            out += "  ";
+            rest = rest.trim_start_matches(' ');
+        } else {
+            out.push(first);
+            rest = &rest[first.len_utf8()..];
+        }
+    }
+    out
+}

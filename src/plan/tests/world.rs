@@ -36,6 +36,7 @@ pub struct SessionSpec {
     touched: Option<i64>,
     is_live: bool,
     is_unreadable: bool,
+    unsealed: Option<i64>,
 }
 
 #[derive(Debug, Clone)]
@@ -52,18 +53,6 @@ pub struct FileSpec {
     hard_linked: bool,
     /// The lines, for a line file that could be read.
     lines: Option<(Format, Vec<LineSpec>)>,
-}
-
-impl FileSpec {
-    /// Whether it could be sealed and is not.
-    fn is_plain(&self) -> bool {
-        let sealable = self.kind.is_some_and(|kind| kind.row().sealable);
-        sealable && !self.sealed && !self.hard_linked && self.oddity == Oddity::None
-    }
-}
-
-fn count<T>(of: impl Iterator<Item = T>) -> u32 {
-    u32::try_from(of.count()).unwrap()
 }
 
 #[derive(Debug, Clone)]
@@ -101,10 +90,14 @@ fn session(future: bool) -> impl Strategy<Value = SessionSpec> {
     (
         (0..STORES, 0..IDS, evidence, prop::collection::vec(select(&PROJECTS[..]), 0..3)),
         (some(age(false)), some(age(future)), some(age(future))),
-        (prop::bool::weighted(0.1), prop::bool::weighted(0.05)),
+        (prop::bool::weighted(0.1), prop::bool::weighted(0.05), prop::option::weighted(0.1, age(false))),
     )
         .prop_map(
-            |((store, id, evidence, projects), (record, modified, touched), (is_live, is_unreadable))| {
+            |(
+                (store, id, evidence, projects),
+                (record, modified, touched),
+                (is_live, is_unreadable, unsealed),
+            )| {
                 SessionSpec {
                     store,
                     id,
@@ -115,6 +108,7 @@ fn session(future: bool) -> impl Strategy<Value = SessionSpec> {
                     touched,
                     is_live,
                     is_unreadable,
+                    unsealed,
                 }
             },
         )
@@ -300,6 +294,16 @@ impl World {
 
     fn session(&self, at: usize, spec: &SessionSpec) -> Session {
         let own = self.files.iter().enumerate().filter(|(_, file)| file.session == Some(at));
+        let count = |of: &dyn Fn(&FileSpec) -> bool| {
+            u32::try_from(own.clone().filter(|(_, file)| of(file)).count()).unwrap()
+        };
+        let sealed = count(&|file| file.sealed);
+        let plain = count(&|file| {
+            file.oddity == Oddity::None
+                && !file.sealed
+                && !file.hard_linked
+                && file.kind.is_some_and(|kind| kind.row().sealable)
+        });
         Session {
             id: id(spec.id),
             store: StoreIndex::of(spec.store),
@@ -314,10 +318,10 @@ impl World {
             is_desktop: false,
             artifacts: own.map(|(at, _)| ArtifactIndex::of(at)).collect(),
             unrecognised: 0,
-            has_record: true,
-            plain: count(self.files.iter().filter(|file| file.session == Some(at) && file.is_plain())),
-            sealed: count(self.files.iter().filter(|file| file.session == Some(at) && file.sealed)),
-            unsealed: None,
+            has_record: sealed > 0,
+            plain,
+            sealed,
+            unsealed: spec.unsealed.map(before),
         }
     }
 

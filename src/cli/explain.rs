@@ -1,0 +1,156 @@
+//! `ccretain explain`: which rule, hold or guard decides about a session or a file, and when.
+
+use std::path::Path;
+
+use super::args::ExplainArgs;
+use super::{Context, Exit, Failure, session, status, survey};
+use crate::escape::shown;
+use crate::inventory::{ArtifactIndex, FolderIndex, Inventory, SessionIndex, StoreIndex};
+use crate::plan::{self, What};
+use crate::report::Run;
+use crate::report::explain::{Asked, Explained};
+use crate::report::style::Paint;
+
+/// Runs the verb. Takes no lock and writes nothing.
+///
+/// # Errors
+/// An invalid policy, and a session or file that is not there or not one alone, are exit 2.
+pub fn run(args: &ExplainArgs, ctx: &Context) -> Result<Exit, Failure> {
+    let ground = survey::ground(ctx).map_err(|failure| match failure.exit {
+        Exit::Refused => Failure { exit: Exit::Failed, ..failure },
+        _ => failure,
+    })?;
+    let inventory = ground.inventory(ctx);
+    let asked = asked(&inventory, &args.what, ctx)?;
+    let plan = plan::plan(&inventory, &ground.policy, ctx.env.now);
+    let what = match &asked {
+        Asked::Session(at) => Some(What::Session(*at)),
+        Asked::File(at) => Some(What::Artifact(*at)),
+        Asked::Folder { .. } | Asked::Outside { .. } | Asked::Unlisted { .. } => None,
+    };
+    let opinions =
+        what.map(|what| plan::opinions(&inventory, &ground.policy, ctx.env.now, what)).unwrap_or_default();
+    let explained = Explained {
+        run: Run {
+            id: "",
+            inventory: &inventory,
+            plan: &plan,
+            policy: &ground.policy,
+            outcomes: None,
+            refused: &ground.refused,
+            refusals: &[],
+        },
+        clients: status::clients(&inventory, ctx),
+        opinions,
+        asked,
+    };
+    let document = explained.explain();
+    if ctx.global.json {
+        ctx.console.json(&document)?;
+    } else {
+        ctx.console.data(&document.text(Paint::new(ctx.console.colours_data())))?;
+    }
+    let mut exit = Exit::Done;
+    let suspended = ground.policy.suspended.iter().map(|why| {
+        format!(
+            "no policy names a period and the client's own settings give none, so nothing is deleted: {why}"
+        )
+    });
+    for complaint in ground.policy.complaints.iter().cloned().chain(suspended) {
+        ctx.console.error(&complaint);
+        exit = Exit::Failed;
+    }
+    Ok(exit)
+}
+
+/// What the argument means: a session if it can only be one, else a path.
+fn asked(inventory: &Inventory, named: &Path, ctx: &Context) -> Result<Asked, Failure> {
+    let path = ctx.env.absolute(named);
+    if let Some(id) = named.to_str().filter(|named| session::looks_like_one(named)) {
+        let found = session::find(inventory, id, ctx);
+        // A file of such a name in this folder is meant only where no session is.
+        return match found {
+            Err(_) if path.symlink_metadata().is_ok() => of_path(inventory, &path),
+            found => found.map(Asked::Session),
+        };
+    }
+    of_path(inventory, &path)
+}
+
+/// The file, the session or the folder of a store that lies at a path.
+fn of_path(inventory: &Inventory, path: &Path) -> Result<Asked, Failure> {
+    let exists = path.symlink_metadata().is_ok();
+    // The folder is resolved, the name itself is not: a link is an artifact too.
+    let real = match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => {
+            fs_err::canonicalize(parent).map_or_else(|_| path.to_path_buf(), |parent| parent.join(name))
+        }
+        _ => path.to_path_buf(),
+    };
+    let nearest = inventory
+        .stores
+        .iter()
+        .enumerate()
+        .filter_map(|(at, view)| Some((at, real.strip_prefix(&view.store.root).ok()?.to_path_buf())))
+        .collect::<Vec<_>>();
+    if let Some(artifact) = nearest.iter().find_map(|(at, below)| file_at(inventory, *at, below)) {
+        return Ok(Asked::File(artifact));
+    }
+    if let Some((folder, below)) = nearest
+        .iter()
+        .filter(|(_, below)| !below.as_os_str().is_empty())
+        .find_map(|(at, below)| Some((folder_at(inventory, *at, below)?, below)))
+    {
+        if let Some(session) = session_of_folder(inventory, folder) {
+            return Ok(Asked::Session(session));
+        }
+        let store = inventory.folder(folder).store;
+        return Ok(Asked::Folder { folder, store, below: below.clone() });
+    }
+    if !exists {
+        let message = format!("there is no session and no file '{}'", shown(&real));
+        return Err(Failure::new(Exit::Usage, message)
+            .hint("give the id of a session, 8 or more of its first characters, or the path of a file"));
+    }
+    // The root that lies deepest is the store it is in; the trees below homes are only looked at in part.
+    let within = nearest.iter().max_by_key(|(at, _)| inventory.stores[*at].store.root.as_os_str().len());
+    Ok(match within.filter(|(at, _)| !inventory.stores[*at].store.kind.is_shared()) {
+        Some((at, _)) => Asked::Unlisted { path: real, store: StoreIndex::of(*at) },
+        None => Asked::Outside { path: real },
+    })
+}
+
+fn file_at(inventory: &Inventory, store: usize, below: &Path) -> Option<ArtifactIndex> {
+    let name = below.file_name()?;
+    let parent = below.parent()?;
+    let folder = if parent.as_os_str().is_empty() {
+        inventory.folders.iter().position(|folder| folder.store.at() == store && folder.parent.is_none())
+    } else {
+        folder_at(inventory, store, parent).map(FolderIndex::at)
+    }?;
+    let at = inventory
+        .artifacts
+        .iter()
+        .position(|artifact| artifact.folder.at() == folder && &*artifact.name == name)?;
+    Some(ArtifactIndex::of(at))
+}
+
+fn folder_at(inventory: &Inventory, store: usize, below: &Path) -> Option<FolderIndex> {
+    let name = below.file_name()?;
+    (0..inventory.folders.len()).map(FolderIndex::of).find(|index| {
+        let folder = inventory.folder(*index);
+        folder.store.at() == store && &*folder.name == name && inventory.folder_path(*index) == below
+    })
+}
+
+fn session_of_folder(inventory: &Inventory, folder: FolderIndex) -> Option<SessionIndex> {
+    let folder = inventory.folder(folder);
+    let id = folder.session?;
+    let of_id = |own: bool| {
+        inventory
+            .sessions
+            .iter()
+            .position(|session| session.id == id && (!own || session.store == folder.store))
+    };
+    of_id(true).or_else(|| of_id(false)).map(SessionIndex::of)
+}

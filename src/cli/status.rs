@@ -1,0 +1,150 @@
+//! `ccretain status`: how things stand. Takes no lock and writes nothing.
+
+use std::path::PathBuf;
+
+use super::args::StatusArgs;
+use super::survey::{self, Ground};
+use super::{Context, Exit, Failure, enforce, schedule};
+use crate::catalogue::Root;
+use crate::error::chain;
+use crate::inventory::Inventory;
+use crate::ledger;
+use crate::locate::search;
+use crate::plan;
+use crate::policy::claude::{self, ClientPlaces, ClientSettings};
+use crate::report::Run;
+use crate::report::json::time;
+use crate::report::status::{LastRun, Schedule, Sight};
+use crate::report::style::Paint;
+
+/// Runs the verb.
+///
+/// # Errors
+/// An invalid policy is exit 2; what could not be read is in the report and makes exit 1.
+pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
+    let ground = survey::ground(ctx).map_err(|failure| match failure.exit {
+        // Nothing was to be touched: what cannot be read is a failure here and no refusal.
+        Exit::Refused => Failure { exit: Exit::Failed, ..failure },
+        _ => failure,
+    })?;
+    let inventory = ground.inventory(ctx);
+    let plan = plan::plan(&inventory, &ground.policy, ctx.env.now);
+    let mut errors: Vec<(String, String)> = Vec::new();
+    let refusals = match enforce::judge(&ground, &inventory, &plan, &ground.policy, ctx) {
+        Ok(judged) => judged.refusals,
+        Err(failure) => {
+            errors.push((String::new(), failure.message));
+            Vec::new()
+        }
+    };
+    let last_run = last_run(&ground, ctx).unwrap_or_else(|error| {
+        if errors.is_empty() {
+            errors.push((String::new(), error));
+        }
+        None
+    });
+    let mut complaints: Vec<String> = ground.policy.complaints.clone();
+    complaints.extend(ground.policy.suspended.as_ref().map(|why| {
+        format!(
+            "no policy names a period and the client's own settings give none, so nothing is deleted: {why}"
+        )
+    }));
+    let search = match &args.search {
+        None => None,
+        Some(dir) => {
+            let dir = ctx.env.absolute(dir);
+            let real = fs_err::canonicalize(&dir)
+                .map_err(|error| Failure::new(Exit::Usage, format!("cannot search there: {error}")))?;
+            if !real.is_dir() {
+                let message = format!("'{}' is no folder", crate::escape::shown(&real));
+                return Err(Failure::new(Exit::Usage, message));
+            }
+            let found = search::search(&real);
+            Some((real, found))
+        }
+    };
+    let sight = Sight {
+        run: Run {
+            id: "",
+            inventory: &inventory,
+            plan: &plan,
+            policy: &ground.policy,
+            outcomes: None,
+            refused: &ground.refused,
+            refusals: &refusals,
+        },
+        sweep: ground.client.sweep(None),
+        clients: clients(&inventory, ctx),
+        last_run,
+        schedules: schedule::installed(ctx).ok().map(|found| {
+            let of = |installed: crate::schedule::Installed| Schedule {
+                backend: installed.backend.name().to_owned(),
+                next: installed.next.map(time),
+            };
+            found.into_iter().map(of).collect()
+        }),
+        complaints,
+        errors,
+        search,
+    };
+    let status = sight.status();
+    if ctx.global.json {
+        ctx.console.json(&status)?;
+    } else {
+        let paint = Paint::new(ctx.console.colours_data());
+        ctx.console.data(&status.text(paint, ctx.global.verbose > 0))?;
+    }
+    let mut exit = Exit::Done;
+    for complaint in &sight.complaints {
+        ctx.console.error(complaint);
+        exit = Exit::Failed;
+    }
+    for (path, error) in sight.unread() {
+        let place = if path.is_empty() { String::new() } else { format!("'{path}': ") };
+        ctx.console.error(&format!("{place}{error}"));
+        exit = Exit::Failed;
+    }
+    Ok(exit)
+}
+
+/// The client's settings for each config store: those of the machine, the store's own, and those
+/// of every project that it holds sessions of.
+pub(super) fn clients(inventory: &Inventory, ctx: &Context) -> Vec<(usize, ClientSettings)> {
+    let stores = inventory.stores.iter().enumerate();
+    stores
+        .filter(|(_, view)| view.store.kind == Root::Config)
+        .map(|(at, view)| {
+            let mut projects: Vec<PathBuf> = inventory
+                .sessions
+                .iter()
+                .filter(|session| session.store.at() == at)
+                .filter_map(|session| session.project.as_deref().map(PathBuf::from))
+                .filter(|project| project.is_absolute())
+                .collect();
+            projects.sort();
+            projects.dedup();
+            let places =
+                ClientPlaces { config_dirs: vec![view.store.root.clone()], ..ClientPlaces::new(&ctx.env) };
+            (at, claude::read(&places, &projects))
+        })
+        .collect()
+}
+
+/// The last run, as state remembers it, else as the ledger has it.
+fn last_run(ground: &Ground, ctx: &Context) -> Result<Option<LastRun>, String> {
+    if let Some(last) = &ground.state.state.last_run {
+        return Ok(Some(LastRun {
+            run: last.run.clone(),
+            time: time(last.time),
+            exit: Some(u64::from(last.exit)),
+            refusals: last.refusals.clone(),
+        }));
+    }
+    let record = ledger::last_run(&ctx.env.ledger_dir()).map_err(|error| chain(&error))?;
+    Ok(record.map(|record| LastRun {
+        exit: record.fields.get("counts").and_then(|counts| counts.get("exit")?.as_u64()),
+        time: time(record.time),
+        run: crate::escape::text(&record.run),
+        refusals: Vec::new(),
+    }))
+}

@@ -1,0 +1,243 @@
+//! How a decision comes about: every rule that was considered, holds, floors, life.
+//!
+//! Nothing is decided here; what the judges of a plan go by is asked of them and listed.
+
+use chrono::{DateTime, Utc};
+
+use super::{Judge, Keep, References, Subject, judges};
+use crate::catalogue::{Kind, Owner};
+use crate::inventory::{Artifact, ArtifactIndex, Belongs, Inventory, Session, SessionIndex};
+use crate::period::Period;
+use crate::policy::{HoldRef, Policy, Rule, RuleRef};
+
+/// What is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// A session as a whole.
+    Session(SessionIndex),
+    /// One file.
+    Artifact(ArtifactIndex),
+}
+
+/// What a rule does when its time comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Deletion, or pruning of lines.
+    Delete,
+    /// Sealing.
+    Seal,
+}
+
+/// How a rule stands to what is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is the first of its layer that matches.
+    Applies,
+    /// It matches, and this one before it in its layer does too.
+    Shadowed(RuleRef),
+    /// Its selector does not match.
+    DoesNotMatch,
+}
+
+/// A rule that was considered for one action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Considered {
+    /// The rule.
+    pub rule: RuleRef,
+    /// Which of its actions.
+    pub action: Action,
+    /// Whether it applies.
+    pub standing: Standing,
+    /// When it would be due; `None` for never, or where there is no date.
+    pub due: Option<DateTime<Utc>>,
+}
+
+/// What one mandate has to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opinion {
+    /// The mandate's position in the policy.
+    pub mandate: usize,
+    /// The date that counts, or why there is none.
+    pub date: Result<DateTime<Utc>, Keep>,
+    /// Every rule with an action, layer by layer.
+    pub rules: Vec<Considered>,
+    /// The holds in force that cover it.
+    pub holds: Vec<HoldRef>,
+    /// Until when it is quiet; may be past.
+    pub quiet_until: Option<DateTime<Utc>>,
+    /// Until when `keepAtLeast` keeps it; may be past.
+    pub floor: Option<DateTime<Utc>>,
+}
+
+/// The period of one action of a rule.
+type PeriodOf = fn(&Rule) -> Option<&Period>;
+
+/// Whether any rule of a policy deletes a session sooner or later.
+#[must_use]
+pub fn has_delete_rule(policy: &Policy, session: &Session) -> bool {
+    let layers = policy.mandates.iter().flat_map(|mandate| &mandate.layers);
+    layers.flat_map(|layer| &layer.rules).any(|rule| {
+        rule.delete_after.is_some()
+            && rule.selector.selects(Kind::Transcript, session.project.as_deref(), Some(session.id))
+    })
+}
+
+/// What each mandate has to say, in the order of the policy.
+#[must_use]
+pub fn opinions(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>, what: What) -> Vec<Opinion> {
+    let references = References::new(inventory);
+    let judges = judges(inventory, &references, policy, now);
+    judges.iter().enumerate().map(|(at, judge)| judge.opinion(at, what)).collect()
+}
+
+impl Judge<'_> {
+    fn opinion(&self, mandate: usize, what: What) -> Opinion {
+        let (session, artifact) = match what {
+            What::Session(index) => (Some(self.inventory.session(index)), None),
+            What::Artifact(index) => {
+                let artifact = self.inventory.artifact(index);
+                (self.inventory.session_of(artifact), Some(artifact))
+            }
+        };
+        match (session, artifact) {
+            (Some(session), artifact) => self.of_unit(mandate, session, artifact),
+            (None, Some(artifact)) => self.of_file(mandate, artifact),
+            (None, None) => self.said(mandate, Err(Keep::Unrecognised), None, &[], &[], Vec::new()),
+        }
+    }
+
+    /// A session, or a file of one: its own kind may have a rule, else it goes with the session.
+    fn of_unit(&self, mandate: usize, session: &Session, artifact: Option<&Artifact>) -> Opinion {
+        let subject = |kind| Subject { kind, project: session.project.as_deref(), session: Some(session.id) };
+        let own = artifact.and_then(|artifact| artifact.kind).filter(|kind| *kind != Kind::Transcript);
+        let mut subjects = vec![subject(Kind::Transcript)];
+        subjects.extend(own.map(subject));
+        let sealing = [subject(own.unwrap_or(Kind::Transcript))];
+        let projects = || session.projects.iter().map(|project| &**project);
+        let holds = self.holds(|hold| {
+            [Some(Kind::Transcript), own]
+                .into_iter()
+                .flatten()
+                .any(|kind| hold.covers(kind, projects(), session.projects.is_empty(), Some(session.id)))
+        });
+        let mut opinion = self.said(
+            mandate,
+            self.date(session),
+            session.touched.max(session.unsealed),
+            &subjects,
+            &sealing,
+            holds,
+        );
+        // What was unsealed counts as touched then, for sealing alone.
+        if let Some(rested) =
+            opinion.date.ok().zip(session.unsealed).map(|(date, unsealed)| date.max(unsealed))
+        {
+            for considered in opinion.rules.iter_mut().filter(|rule| rule.action == Action::Seal) {
+                let layer = self.mandate.layers.get(usize::from(considered.rule.layer));
+                let rule = layer.and_then(|layer| layer.rules.get(usize::from(considered.rule.rule)));
+                considered.due = rule.and_then(|rule| rule.seal_after.as_ref()?.after(rested));
+            }
+        }
+        opinion
+    }
+
+    /// A file of nobody, or one that history lines refer to.
+    fn of_file(&self, mandate: usize, artifact: &Artifact) -> Opinion {
+        let Some(kind) = artifact.kind else {
+            return self.said(mandate, Err(Keep::Unrecognised), None, &[], &[], Vec::new());
+        };
+        debug_assert!(artifact.belongs == Belongs::Loose);
+        let modified = artifact.stamp.modified.date();
+        let mut date = modified;
+        let mut subject = Subject { kind, project: artifact.project.as_deref(), session: None };
+        let mut covered: Vec<HoldRef> = Vec::new();
+        let owners = (kind.row().owner == Owner::References).then(|| self.referring(artifact)).flatten();
+        if let Some(owners) = owners {
+            for line in owners {
+                let projects = || line.project.iter().map(|project| &**project);
+                covered.extend(
+                    self.holds(|hold| hold.covers(kind, projects(), line.project.is_none(), line.session)),
+                );
+            }
+            // Due at the latest of their dates.
+            if let Some(line) = owners.iter().max_by_key(|line| line.date) {
+                date = line.date;
+                subject = Subject { kind, project: line.project.as_deref(), session: line.session };
+            }
+        } else {
+            let projects = || artifact.project.iter().map(|project| &**project);
+            covered =
+                self.holds(|hold| hold.covers(kind, projects(), self.may_be_anyones(artifact, kind), None));
+        }
+        covered.sort_by_key(|hold| hold.hold);
+        covered.dedup();
+        let date = match date {
+            None => Err(Keep::Undated),
+            Some(date) if date > self.now => Err(Keep::FutureDated),
+            Some(date) => Ok(date),
+        };
+        self.said(mandate, date, modified, &[subject], &[], covered)
+    }
+
+    fn holds(&self, covers: impl Fn(&crate::policy::selector::Selector) -> bool) -> Vec<HoldRef> {
+        let holds = self.mandate.holds.iter().enumerate();
+        holds
+            .filter(|(_, hold)| hold.is_active(self.now) && covers(&hold.selector))
+            .map(|(at, _)| HoldRef { mandate: self.index, hold: u16::try_from(at).unwrap_or(u16::MAX) })
+            .collect()
+    }
+
+    fn said(
+        &self,
+        mandate: usize,
+        date: Result<DateTime<Utc>, Keep>,
+        touched: Option<DateTime<Utc>>,
+        deleting: &[Subject<'_>],
+        sealing: &[Subject<'_>],
+        holds: Vec<HoldRef>,
+    ) -> Opinion {
+        let mut rules = Vec::new();
+        for (layer, of) in self.mandate.layers.iter().enumerate() {
+            let place = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
+            let at = |rule| RuleRef { mandate: self.index, layer: place(layer), rule: place(rule) };
+            let actions: [(Action, &[Subject<'_>], PeriodOf); 2] = [
+                (Action::Delete, deleting, |rule| rule.delete_after.as_ref()),
+                (Action::Seal, sealing, |rule| rule.seal_after.as_ref()),
+            ];
+            for (action, subjects, period) in actions {
+                // The first that matches decides; a file may be matched as itself and with its session.
+                let mut first: Vec<Option<usize>> = vec![None; subjects.len()];
+                for (rule, said) in of.rules.iter().enumerate() {
+                    let Some(after) = period(said) else { continue };
+                    let mut standing = Standing::DoesNotMatch;
+                    for (subject, first) in subjects.iter().zip(&mut first) {
+                        if !subject.is_selected_by(said) {
+                            continue;
+                        }
+                        match *first {
+                            None => {
+                                *first = Some(rule);
+                                standing = Standing::Applies;
+                            }
+                            Some(before) if standing == Standing::DoesNotMatch => {
+                                standing = Standing::Shadowed(at(before));
+                            }
+                            Some(_) => {}
+                        }
+                    }
+                    let due = date.ok().and_then(|date| after.after(date));
+                    rules.push(Considered { rule: at(rule), action, standing, due });
+                }
+            }
+        }
+        let floor = self.mandate.keep_at_least.as_ref().zip(date.ok());
+        Opinion {
+            mandate,
+            date,
+            rules,
+            holds,
+            quiet_until: touched.and_then(|touched| self.mandate.quiet.value.after(touched)),
+            floor: floor.map(|(floor, date)| floor.value.after(date).unwrap_or(DateTime::<Utc>::MAX_UTC)),
+        }
+    }
+}

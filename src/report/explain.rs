@@ -1,0 +1,410 @@
+//! One session or file: what it is, what dates and protects it, which rule decides, and when.
+
+mod client;
+mod decides;
+mod text;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::json::{Policy as PolicyJson, time};
+use super::{Run, root_word};
+use crate::catalogue::{Disposal, Kind};
+use crate::escape::text;
+use crate::inventory::{ArtifactIndex, Evidence, FolderIndex, Session, SessionIndex, StoreIndex};
+use crate::plan::{Decision, Keep, Opinion};
+use crate::policy::claude::ClientSettings;
+use crate::policy::{AgeBy, Source};
+
+/// The order in which things decide.
+pub const PRECEDENCE: [&str; 5] = ["hold", "live or quiet", "keepAtLeast", "delete rule", "seal rule"];
+
+/// What is asked about.
+#[derive(Debug)]
+pub enum Asked {
+    /// A session.
+    Session(SessionIndex),
+    /// A file of a store.
+    File(ArtifactIndex),
+    /// A folder of a store that is no session's.
+    Folder {
+        /// The folder.
+        folder: FolderIndex,
+        /// Its store.
+        store: StoreIndex,
+        /// Its path below the root.
+        below: PathBuf,
+    },
+    /// Something that lies below a store's root and was not listed there.
+    Unlisted {
+        /// The path.
+        path: PathBuf,
+        /// The store.
+        store: StoreIndex,
+    },
+    /// Something in no store.
+    Outside {
+        /// The path.
+        path: PathBuf,
+    },
+}
+
+/// Everything `explain` is made from.
+#[derive(Debug)]
+pub struct Explained<'a> {
+    /// Stores, plan and policy; never carried out.
+    pub run: Run<'a>,
+    /// The client's settings, by the position of the config store they are for.
+    pub clients: Vec<(usize, ClientSettings)>,
+    /// What each mandate has to say.
+    pub opinions: Vec<Opinion>,
+    /// What is asked about.
+    pub asked: Asked,
+}
+
+/// The report (`ccretain.explain/1`).
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explain {
+    schema: &'static str,
+    now: String,
+    policy: PolicyJson,
+    what: Subject,
+    dates: Option<Dates>,
+    liveness: Option<Life>,
+    precedence: [&'static str; 5],
+    holds: Vec<HoldJson>,
+    keep_at_least: Vec<Floor>,
+    rules: Vec<RuleJson>,
+    decision: Option<DecisionJson>,
+    /// Of a file of lines: what is decided about them.
+    lines: BTreeMap<&'static str, u64>,
+    client: Option<ClientJson>,
+    notes: Vec<String>,
+}
+
+/// What something is.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Subject {
+    /// `session`, `file`, `folder` or `outside`.
+    is: &'static str,
+    kind: Option<&'static str>,
+    path: Option<String>,
+    session: Option<String>,
+    store: Option<String>,
+    store_kind: Option<&'static str>,
+    project: Option<String>,
+    projects: Vec<String>,
+    evidence: Option<&'static str>,
+    files: u64,
+    bytes: u64,
+    kinds: BTreeMap<&'static str, u64>,
+    unrecognised: u32,
+    desktop: bool,
+    sealed: bool,
+}
+
+/// The dates of something.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Dates {
+    record: Option<String>,
+    modified: Option<String>,
+    touched: Option<String>,
+    last_activity: Option<String>,
+    /// Which date of a session the policy goes by; a file of nobody has only its own.
+    age_by: Option<AgeBy>,
+    age_by_source: Option<Source>,
+    counts: &'static str,
+    difference_seconds: Option<i64>,
+    differs: bool,
+}
+
+/// Whether something is in use.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Life {
+    live: bool,
+    pid: Option<u32>,
+    evidence: String,
+    quiet: String,
+    quiet_source: Source,
+    quiet_until: Option<String>,
+    is_quiet: bool,
+}
+
+/// A hold that covers it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HoldJson {
+    name: String,
+    reason: String,
+    until: Option<String>,
+    #[serde(flatten)]
+    source: Source,
+    binds: &'static str,
+}
+
+/// A floor.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Floor {
+    keep_at_least: String,
+    until: Option<String>,
+    over: bool,
+    #[serde(flatten)]
+    source: Source,
+}
+
+/// A rule that was considered.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleJson {
+    name: String,
+    #[serde(flatten)]
+    source: Source,
+    action: &'static str,
+    after: String,
+    standing: String,
+    decides: bool,
+    due: Option<String>,
+    is_due: bool,
+}
+
+/// What is decided.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DecisionJson {
+    decision: &'static str,
+    reason: Option<&'static str>,
+    because: String,
+    rule: Option<String>,
+    layer: Option<String>,
+    path: Option<PathBuf>,
+    due: Option<String>,
+}
+
+/// What the client itself does with it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientJson {
+    /// The earliest moment at which its sweep removes it; `None` for never.
+    removes: Option<String>,
+    days: Option<u64>,
+    path: Option<PathBuf>,
+    before_us: bool,
+    because: String,
+}
+
+impl Explained<'_> {
+    /// The report, facts first.
+    #[must_use]
+    pub fn explain(&self) -> Explain {
+        let decision = self.decision();
+        let mut explain = Explain {
+            schema: "ccretain.explain/1",
+            now: time(self.run.plan.now),
+            policy: PolicyJson::of(self.run.policy),
+            what: self.subject(),
+            dates: None,
+            liveness: None,
+            precedence: PRECEDENCE,
+            holds: Vec::new(),
+            keep_at_least: Vec::new(),
+            rules: Vec::new(),
+            decision: decision.map(|decision| self.decided(decision)),
+            lines: self.lines(),
+            client: None,
+            notes: self.notes(),
+        };
+        if self.is_dated() {
+            explain.dates = self.dates();
+        }
+        if self.is_ruled() {
+            explain.liveness = self.life();
+            explain.holds = self.holds();
+            explain.keep_at_least = self.floors();
+            explain.rules = self.rules(decision);
+            explain.client = self.client();
+        }
+        explain
+    }
+
+    /// Whether one date decides about it: not about files of which the lines are artifacts.
+    fn is_dated(&self) -> bool {
+        match self.asked {
+            Asked::Session(_) => true,
+            Asked::File(at) => self
+                .run
+                .inventory
+                .artifact(at)
+                .kind
+                .is_some_and(|kind| kind.row().disposal == Disposal::File || kind == Kind::ConfigBackup),
+            _ => false,
+        }
+    }
+
+    /// Whether rules decide about it.
+    fn is_ruled(&self) -> bool {
+        self.is_dated()
+            && match self.decision() {
+                Some(Decision::Keep(Keep::Protected | Keep::Link | Keep::Foreign)) | None => false,
+                Some(_) => true,
+            }
+    }
+
+    fn session(&self) -> Option<(usize, &Session)> {
+        let inventory = self.run.inventory;
+        match self.asked {
+            Asked::Session(at) => Some((at.at(), inventory.session(at))),
+            Asked::File(at) => match inventory.artifact(at).belongs {
+                crate::inventory::Belongs::Session(at) => Some((at.at(), inventory.session(at))),
+                crate::inventory::Belongs::Loose => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn decision(&self) -> Option<Decision> {
+        match self.asked {
+            Asked::Session(at) => self.run.plan.sessions.get(at.at()).map(|verdict| verdict.decision),
+            Asked::File(at) => self.run.plan.decisions.get(at.at()).copied(),
+            _ => None,
+        }
+    }
+
+    fn subject(&self) -> Subject {
+        let inventory = self.run.inventory;
+        let mut subject = Subject::default();
+        let store = match &self.asked {
+            Asked::Session(at) => Some(inventory.session(*at).store),
+            Asked::File(at) => Some(inventory.store_of(inventory.artifact(*at))),
+            Asked::Folder { store, .. } | Asked::Unlisted { store, .. } => Some(*store),
+            Asked::Outside { .. } => None,
+        };
+        if let Some(view) = store.map(|store| inventory.store(store)) {
+            subject.store = Some(text(&view.store.root));
+            subject.store_kind = Some(root_word(view.store.kind));
+        }
+        if let Some((_, session)) = self.session() {
+            subject.session = Some(session.id.to_string());
+            subject.project = session.project.as_deref().map(text);
+            subject.projects = session.projects.iter().map(|project| text(&**project)).collect();
+            subject.evidence = Some(match session.evidence {
+                Evidence::Transcript => "transcript",
+                Evidence::Sealed => "sealed",
+                Evidence::Orphaned => "orphaned",
+                Evidence::Unknown => "unknown",
+            });
+            subject.desktop = session.is_desktop;
+        }
+        match &self.asked {
+            Asked::Session(at) => {
+                let session = inventory.session(*at);
+                subject.is = "session";
+                subject.unrecognised = session.unrecognised;
+                for artifact in session.artifacts.iter().map(|index| inventory.artifact(*index)) {
+                    subject.files += 1;
+                    subject.bytes += artifact.stamp.size;
+                    subject.sealed |= artifact.sealed;
+                    *subject.kinds.entry(artifact.kind.map_or("unrecognised", Kind::name)).or_default() += 1;
+                }
+            }
+            Asked::File(at) => {
+                let artifact = inventory.artifact(*at);
+                subject.is = "file";
+                subject.kind = Some(artifact.kind.map_or("unrecognised", Kind::name));
+                subject.path = Some(text(&inventory.full_path(artifact)));
+                subject.files = 1;
+                subject.bytes = artifact.stamp.size;
+                subject.sealed = artifact.sealed;
+                if subject.project.is_none() {
+                    subject.project = artifact.project.as_deref().map(text);
+                    subject.projects = subject.project.iter().cloned().collect();
+                }
+            }
+            Asked::Folder { folder, below, .. } => {
+                subject.is = "folder";
+                subject.path = Some(text(&inventory.full_folder_path(*folder)));
+                for artifact in &inventory.artifacts {
+                    let within = inventory.folder(artifact.folder).store == inventory.folder(*folder).store
+                        && inventory.folder_path(artifact.folder).starts_with(below);
+                    if within {
+                        subject.files += 1;
+                        subject.bytes += artifact.stamp.size;
+                        let kind = artifact.kind.map_or("unrecognised", Kind::name);
+                        *subject.kinds.entry(kind).or_default() += 1;
+                    }
+                }
+            }
+            Asked::Unlisted { path, .. } => {
+                subject.is = "unlisted";
+                subject.path = Some(text(path));
+            }
+            Asked::Outside { path } => {
+                subject.is = "outside";
+                subject.path = Some(text(path));
+            }
+        }
+        subject
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        match &self.asked {
+            Asked::Outside { .. } => notes.push("it lies in no store: ccretain never touches it".to_owned()),
+            Asked::Unlisted { .. } => notes.push(
+                "it lies below a store and was not listed there: another file system, behind a link, a lock or \
+                 something of ccretain itself; ccretain does not touch it"
+                    .to_owned(),
+            ),
+            Asked::Folder { .. } => notes.push(
+                "rules decide about the files in a folder; a folder goes when it became empty by that".to_owned(),
+            ),
+            Asked::File(at) => {
+                let artifact = self.run.inventory.artifact(*at);
+                if artifact.kind.is_none() {
+                    notes.push(
+                        "the catalogue does not know this name: it is reported as unrecognised and never touched"
+                            .to_owned(),
+                    );
+                }
+                if artifact.hard_linked {
+                    notes.push("it has more than one hard link: where it goes, its data remain".to_owned());
+                }
+                if artifact.kind.is_some_and(|kind| kind.row().disposal != Disposal::File) {
+                    notes.push("the file stays; its lines or entries are decided about one by one".to_owned());
+                }
+            }
+            Asked::Session(at) => {
+                let unrecognised = self.run.inventory.session(*at).unrecognised;
+                if unrecognised > 0 {
+                    notes.push(format!(
+                        "{unrecognised} in its folders is unrecognised and would stay: it would be partly deleted"
+                    ));
+                }
+            }
+        }
+        notes
+    }
+
+    fn lines(&self) -> BTreeMap<&'static str, u64> {
+        let mut counts = BTreeMap::new();
+        let Asked::File(at) = self.asked else { return counts };
+        for (file, lines) in self.run.inventory.line_files.iter().zip(&self.run.plan.lines) {
+            if file.artifact == at {
+                for decision in lines {
+                    let word = match decision {
+                        Decision::Keep(keep) => keep.reason(),
+                        _ => "prune",
+                    };
+                    *counts.entry(word).or_default() += 1;
+                }
+            }
+        }
+        counts
+    }
+}

@@ -1,0 +1,147 @@
+//! `ledger show` and `ledger verify` from outside.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::common::output::settled;
+use crate::common::{Sandbox, StoreBuilder, days, hours, id};
+
+/// A sandbox in which two sessions were deleted by one run.
+fn sandbox() -> (Sandbox, StoreBuilder) {
+    let sandbox = Sandbox::new();
+    sandbox.delete_after("30d");
+    let store = sandbox.store();
+    store.session(999).cwd("/work/anchor").aged(hours(3)).write();
+    store.session(0xAAAA_0001).aged(days(40)).write();
+    store.session(0xBBBB_0002).cwd("/work/other").aged(days(50)).write();
+    sandbox.enforce().exits(0);
+    (sandbox, store)
+}
+
+#[test]
+fn without_a_ledger_there_is_nothing_to_show() {
+    let sandbox = Sandbox::new();
+    sandbox.run(["ledger", "show"]).exits(0).quietly().says("no records");
+    sandbox.run(["ledger", "verify"]).exits(0).quietly().says("nothing has been recorded");
+    let json = sandbox.run(["ledger", "show", "--json"]).exits(0).quietly().json();
+    assert_eq!(json["schema"], "ccretain.ledger/1");
+    assert_eq!(json["records"].as_array().unwrap().len(), 0);
+    assert!(fs::read_dir(sandbox.state()).unwrap().next().is_none(), "to look is to write nothing");
+}
+
+#[test]
+fn records_are_a_table_for_people() {
+    let (sandbox, _store) = sandbox();
+    let output = sandbox.run(["ledger", "show"]);
+    output.exits(0).quietly();
+    insta::assert_snapshot!(settled(&output.stdout), @r"
+     SEQ  TIME  EVENT  WHAT  SESSION  PROJECT  FILES  LINES  SIZE  RULE  NOTE
+       1  [TIME]  segment  -  -  -  -  -  -  -  -
+       2  [TIME]  started  -  -  -  -  -  -  -  -
+       3  [TIME]  intent  delete  aaaa0001  /work/acme  1  -  921 B  all  -
+       4  [TIME]  intent  delete  bbbb0002  /work/other  1  -  923 B  all  -
+       5  [TIME]  outcome  deleted  aaaa0001  /work/acme  1  -  921 B  all  -
+       6  [TIME]  outcome  deleted  bbbb0002  /work/other  1  -  923 B  all  -
+       7  [TIME]  summary  enforce  -  -  2  0  [SIZE]  -  exit 0
+    7 records of 1 run
+    ");
+}
+
+#[test]
+fn records_are_given_as_the_file_has_them() {
+    let (sandbox, _store) = sandbox();
+    let mut output = sandbox.run(["ledger", "show", "--json"]);
+    output.stdout = output.stdout.replace("[HOME]", sandbox.home().to_str().unwrap());
+    let json = output.exits(0).quietly().json();
+    assert_eq!(json["records"], Value::Array(sandbox.ledger_lines()));
+    assert_eq!(json["bad"], serde_json::json!([]));
+}
+
+#[test]
+fn only_some_records_can_be_asked_for() {
+    let (sandbox, _store) = sandbox();
+    let seqs = |arguments: &[&str]| -> Vec<u64> {
+        let json =
+            sandbox.command(["ledger", "show", "--json"].iter().chain(arguments)).run().exits(0).json();
+        json["records"].as_array().unwrap().iter().map(|record| record["seq"].as_u64().unwrap()).collect()
+    };
+    let all = seqs(&[]);
+    assert_eq!(seqs(&["-n", "2"]), all[all.len() - 2..]);
+    assert_eq!(seqs(&["--since", "1h"]), all);
+    assert_eq!(seqs(&["--since", "2026-01-01"]), all);
+    assert!(seqs(&["--since", "2999-01-01T00:00:00Z"]).is_empty());
+    let of_session = seqs(&["--session", &id(0xAAAA_0001)]);
+    assert_eq!(of_session.len(), 2);
+    assert_eq!(seqs(&["--session", "aaaa0001"]), of_session);
+    let run = sandbox.ledger_lines()[1]["run"].as_str().unwrap().to_owned();
+    assert_eq!(seqs(&["--run", &run]), all);
+    assert!(seqs(&["--run", "another"]).is_empty());
+    for wrong in
+        [["--since", "yesterday"], ["--since", "never"], ["--session", "aaaa000"], ["--session", "cccc0003"]]
+    {
+        sandbox.command(["ledger", "show"].iter().chain(&wrong)).run().exits(2);
+    }
+}
+
+#[test]
+fn a_line_that_is_no_record_is_shown_as_such_and_hides_nothing() {
+    let (sandbox, _store) = sandbox();
+    let count = sandbox.ledger_lines().len();
+    let mut text = fs::read(sandbox.ledger()).unwrap();
+    text.extend(b"{\"seq\":99,\"ti\x1b[31m");
+    fs::write(sandbox.ledger(), text).unwrap();
+    let output = sandbox.run(["ledger", "show"]);
+    output.exits(0).says("no record: 18 bytes").never_says("\u{1b}");
+    let json = sandbox.run(["ledger", "show", "--json"]).exits(0).json();
+    assert_eq!(json["records"].as_array().unwrap().len(), count);
+    assert_eq!(json["bad"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_sound_chain_is_told_with_its_head_and_its_limits() {
+    let (sandbox, _store) = sandbox();
+    let output = sandbox.run(["ledger", "verify"]);
+    output.exits(0).quietly();
+    let json = sandbox.run(["ledger", "verify", "--json"]).exits(0).quietly().json();
+    let head = json["head"]["sha256"].as_str().unwrap().to_owned();
+    assert_eq!(json["schema"], "ccretain.ledger-verify/1");
+    assert_eq!((&json["sound"], &json["first"]), (&true.into(), &1.into()));
+    assert_eq!(json["last"].as_u64().unwrap(), sandbox.ledger_lines().len() as u64);
+    assert_eq!(json["rememberedHeadFound"], true);
+    insta::assert_snapshot!(settled(&output.stdout).replace(&head, "[HEAD]"), @r"
+    holds together: 7 records in 1 file
+    first: 1
+    last:  7
+    head:  [HEAD]
+    note:  the chain cannot show that its newest records were removed or that its last line was changed: compare with a head kept elsewhere, with --head
+    ");
+    sandbox.run(["ledger", "verify", "--head", &head]).exits(0).quietly().says("nothing is missing");
+    let older = sandbox.ledger_lines()[2]["prev"].as_str().unwrap().to_owned();
+    sandbox.run(["ledger", "verify", "--head", &older]).exits(0).says("is record 2");
+    sandbox.run(["ledger", "verify", "--head", &"0".repeat(64)]).exits(1).says("not in the chain");
+    sandbox.run(["ledger", "verify", "--head", "12ab"]).exits(2);
+}
+
+#[test]
+fn the_first_line_that_does_not_fit_is_named() {
+    let (sandbox, _store) = sandbox();
+    let text = fs::read_to_string(sandbox.ledger()).unwrap();
+    fs::write(sandbox.ledger(), text.replacen(&id(0xAAAA_0001), &id(0xAAAA_0003), 1)).unwrap();
+    let at = text.lines().position(|line| line.contains(&id(0xAAAA_0001))).unwrap() + 2;
+    let output = sandbox.run(["ledger", "verify"]);
+    output.exits(1).says(&format!("'[STATE]/ledger.jsonl' line {at}: its 'prev'"));
+    let json = sandbox.run(["ledger", "verify", "--json"]).exits(1).json();
+    assert_eq!((&json["sound"], &json["broken"]["line"]), (&false.into(), &at.into()));
+}
+
+#[test]
+fn a_chain_that_lost_the_head_the_last_run_noted_is_warned_about() {
+    let (sandbox, _store) = sandbox();
+    let text = fs::read_to_string(sandbox.ledger()).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    fs::write(sandbox.ledger(), lines[..lines.len() - 1].join("\n") + "\n").unwrap();
+    let output = sandbox.run(["ledger", "verify"]);
+    output.exits(0);
+    assert!(output.stderr.contains("newest records may have been removed"), "{output}");
+}

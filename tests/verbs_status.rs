@@ -1,0 +1,284 @@
+//! `status` and `status --search` from outside.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+
+use crate::common::output::settled;
+use crate::common::{Output, Sandbox, StoreBuilder, Tree, days, hours, id};
+
+fn sandbox() -> (Sandbox, StoreBuilder) {
+    let sandbox = Sandbox::new();
+    sandbox.delete_after("30d");
+    let store = sandbox.store();
+    store.session(999).cwd("/work/anchor").aged(hours(3)).write();
+    (sandbox, store)
+}
+
+/// What people are told; what is scheduled is the machine's own and not the sandbox's.
+fn shown(output: &Output) -> String {
+    let lines = settled(&output.stdout);
+    let next = |line: &str| if line.starts_with("  next: ") { "  next: [NEXT]" } else { line }.to_owned();
+    lines.lines().map(|line| next(line) + "\n").collect()
+}
+
+fn status(sandbox: &Sandbox) -> Value {
+    let json = sandbox.run(["status", "--json"]).exits(0).quietly().json();
+    assert_eq!(json["schema"], "ccretain.status/1");
+    json
+}
+
+#[test]
+fn an_empty_machine_is_told_what_to_do() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.command(["status"]).env("USER", "ada").run();
+    output.exits(0).quietly();
+    insta::assert_snapshot!(shown(&output), @r"
+    stores
+       #  STORE  KIND  OWNER  FOUND BY  SESSIONS  FILES  SIZE
+       1  [HOME]  home  ada  default  0  0  0 B
+       total  0  0  0 B
+      nothing of Claude Code lies there; `ccretain status --search DIR` looks elsewhere,
+      and `stores.extra` in the policy names a store in an unusual place
+
+    what the client itself does
+      its sweep removes what was not written to for 30 days (its default), when it is started
+
+    runs
+      last: none yet; look with `ccretain enforce --dry-run`
+      next: [NEXT]
+    ");
+}
+
+#[test]
+fn a_small_store() {
+    let (sandbox, store) = sandbox();
+    sandbox.policy(
+        r#"{"version": 1, "rules": [{"name": "all", "deleteAfter": "30d"}],
+            "holds": [{"name": "case-14", "projects": ["/held"], "reason": "litigation"}]}"#,
+    );
+    store.session(1).aged(days(40)).write();
+    store.session(2).aged(days(27) - hours(1)).write();
+    store.session(3).cwd("/held").aged(days(60)).write();
+    let live = store.session(4).aged(days(100)).write();
+    store.pid_file(std::process::id(), live.id(), json!({}));
+    store.put("nobody-knows.bin", "123", days(4));
+    let before = Tree::with_times(sandbox.root());
+    let output = sandbox.command(["status"]).env("USER", "ada").run();
+    output.exits(0).quietly();
+    before.is_unchanged(&Tree::with_times(sandbox.root()));
+    insta::assert_snapshot!(shown(&output), @r"
+    stores
+       #  STORE  KIND  OWNER  FOUND BY  SESSIONS  FILES  SIZE
+       1  [HOME]/.claude  config  ada  default  5  7  [SIZE]
+       2  [HOME]  home  ada  default  0  0  0 B
+       total  5  7  [SIZE]
+
+    sessions by last activity
+       LAST ACTIVITY  SESSIONS  SIZE
+       under a day ago  1  925 B
+       1 to 7 days ago  0  0 B
+       7 to 30 days ago  1  921 B
+       30 to 90 days ago  2  [SIZE]
+       over 90 days ago  1  [SIZE]
+       total  5  [SIZE]
+
+    due now
+      1 session and 1 file to delete; 921 B would be freed
+       PROJECT  SESSIONS  FILES  SIZE  DUE SINCE  RULE  WHAT
+       /work/acme  1  1  921 B  [DAY]  all  delete
+      overdue: 1 session for more than a day; look with `ccretain enforce --dry-run`
+
+    due in the next 7 days
+       DAY  PROJECT  SESSION  FILES  SIZE  RULE  NOTE
+       [DAY]  /work/acme  00000002  1  921 B  all
+      1 session, 921 B
+      after that the next falls due on [DAY]
+
+    what stays
+      0 sessions sealed
+      1 session held
+      1 session live: a client has it open
+      0 sessions that no delete rule matches
+      1 file unrecognised, never touched (3 B)
+
+    what the client itself does
+      its sweep removes what was not written to for 30 days (its default), when it is started
+      holds bind ccretain only: the client will remove 1 session though held, the first on [DAY]
+
+    runs
+      last: none yet; look with `ccretain enforce --dry-run`
+      next: [NEXT]
+    ");
+    let json = status(&sandbox);
+    assert_eq!(json["due"]["sessions"].as_array().unwrap().len(), 1);
+    assert_eq!(json["due"]["sessions"][0]["session"], id(1));
+    assert_eq!(json["due"]["overdue"], 1);
+    assert_eq!(json["due"]["next7Days"].as_array().unwrap().len(), 1);
+    assert_eq!(json["due"]["next7Days"][0]["rule"], "all");
+    assert_eq!((&json["kept"]["held"], &json["kept"]["live"]), (&1.into(), &1.into()));
+    assert_eq!((&json["kept"]["unrecognised"], &json["kept"]["unrecognisedBytes"]), (&1.into(), &3.into()));
+    let sessions: u64 =
+        json["ages"].as_array().unwrap().iter().map(|age| age["sessions"].as_u64().unwrap()).sum();
+    assert_eq!(sessions, 5, "every session has an age");
+}
+
+#[test]
+fn what_is_due_is_what_a_run_does() {
+    let (sandbox, store) = sandbox();
+    for number in 1..8 {
+        store.session(number).aged(days(i64::from(number) * 9)).write().satellites();
+    }
+    let told = status(&sandbox);
+    let done = sandbox.enforce();
+    done.exits(0);
+    for key in ["deleted", "sessionsDeleted", "bytesFreed"] {
+        assert_eq!(told["due"]["now"][key].as_u64().unwrap(), done.summary(key), "{key}");
+    }
+    let after = status(&sandbox);
+    assert_eq!(after["due"]["sessions"], json!([]));
+    assert_eq!(after["lastRun"]["exit"], 0);
+}
+
+#[test]
+fn what_no_rule_deletes_is_counted_and_a_rule_for_ever_is_a_rule() {
+    let (sandbox, store) = sandbox();
+    sandbox.policy(
+        r#"{"version": 1, "rules": [{"name": "mine", "projects": ["/mine"], "deleteAfter": "30d"},
+            {"name": "ever", "projects": ["/ever"], "deleteAfter": "never"}]}"#,
+    );
+    store.session(1).cwd("/mine").aged(days(2)).write();
+    store.session(2).cwd("/ever").aged(days(2)).write();
+    store.session(3).cwd("/nobodys").aged(days(2)).write();
+    assert_eq!(status(&sandbox)["kept"]["noDeleteRule"], 2, "the anchor and /nobodys");
+}
+
+#[test]
+fn the_client_may_be_quicker_or_slower_or_not_come_at_all() {
+    let (sandbox, store) = sandbox();
+    sandbox.policy(
+        r#"{"version": 1, "rules": [{"name": "all", "deleteAfter": "60d"}],
+            "holds": [{"name": "case-14", "projects": ["/held"], "reason": "litigation"}]}"#,
+    );
+    store.session(1).aged(days(9)).write();
+    store.session(2).cwd("/held").aged(days(9)).write();
+    store.session(3).entrypoint("claude-desktop").aged(days(9)).write();
+    store.put("settings.json", r#"{"cleanupPeriodDays": 10}"#, days(1));
+    let client = &status(&sandbox)["client"][0];
+    assert_eq!((&client["sweep"]["state"], &client["sweep"]["days"]), (&"runs".into(), &10.into()));
+    assert_eq!(client["beforeUs"]["sessions"], 2, "the anchor and the first: {client}");
+    assert_eq!(client["held"]["sessions"], 1, "{client}");
+    assert_eq!((&client["never"], &client["desktop"]), (&1.into(), &1.into()), "{client}");
+    sandbox.run(["status"]).exits(0).says("though held").says("settings.json");
+    store.put("settings.json", r#"{"cleanupPeriodDays": 0}"#, days(1));
+    let client = &status(&sandbox)["client"][0];
+    assert_eq!(client["sweep"]["state"], "paused");
+    assert_eq!(client["never"], 4, "{client}");
+    sandbox.run(["status"]).exits(0).says("paused");
+}
+
+#[test]
+fn a_refusal_is_told_with_what_lifts_it() {
+    let (sandbox, store) = sandbox();
+    for number in 1..30 {
+        store.session(number).aged(days(40)).write();
+    }
+    sandbox.run(["status"]).exits(0).says("would be refused").says("ccretain enforce");
+    sandbox.enforce().exits(4);
+    let output = sandbox.run(["status"]);
+    output.exits(0).says("exit 4").says("ccretain enforce").never_says("would be refused");
+    assert_eq!(status(&sandbox)["lastRun"]["exit"], 4);
+}
+
+#[test]
+fn what_cannot_be_read_is_exit_1_and_an_invalid_policy_exit_2() {
+    let (sandbox, store) = sandbox();
+    let session = store.session(1).aged(days(40)).write();
+    let folder = session.transcript.parent().unwrap().to_owned();
+    sandbox.give_away();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o000)).unwrap();
+    let output = sandbox.command(["status", "--json"]).unprivileged().run();
+    output.exits(1);
+    assert!(output.stderr.contains("-work-acme"), "{output}");
+    assert_eq!(output.json()["stores"][0]["sessions"], 1, "the rest is told");
+    sandbox.policy("{");
+    let output = sandbox.run(["status"]);
+    output.exits(2);
+    assert_eq!(output.stdout, "");
+}
+
+#[test]
+fn names_cannot_act_on_the_terminal() {
+    let (sandbox, store) = sandbox();
+    let name = "/w\u{1b}[2Jx\n\u{202e}y";
+    store.session(1).cwd(name).aged(days(40)).write();
+    store.session(2).cwd(name).aged(days(27)).write();
+    for arguments in [vec!["status"], vec!["explain", "00000001"], vec!["explain", "00000002"]] {
+        let output = sandbox.run(&arguments);
+        output.exits(0).quietly().never_says("\u{1b}").never_says("\u{202e}").says(r"/w\u{1b}[2Jx\n");
+    }
+}
+
+#[test]
+fn colours_do_not_move_columns() {
+    let (sandbox, store) = sandbox();
+    store.session(1).aged(days(40)).write();
+    let plain = sandbox.run(["status"]).stdout;
+    let mut coloured = sandbox.run(["--color", "always", "status"]).stdout;
+    assert!(coloured.contains("\u{1b}["));
+    while let Some(at) = coloured.find("\u{1b}[") {
+        let end = at + coloured[at..].find('m').unwrap();
+        coloured.replace_range(at..=end, "");
+    }
+    assert_eq!(plain, coloured);
+}
+
+#[test]
+fn a_search_finds_what_the_client_left_anywhere() {
+    let (sandbox, _store) = sandbox();
+    let moved = StoreBuilder::new(sandbox.home().join("backup/old/claude"), sandbox.client_tmp());
+    moved.session(7).aged(days(200)).write().satellites();
+    moved.session(8).aged(days(200)).write();
+    sandbox.write("work/app/.claude/settings.json", "{}");
+    sandbox.write(&format!("Desktop/{}.heapsnapshot", id(7)), "{}");
+    let output = sandbox.command(["status", "--json", "--search"]).arg(sandbox.root()).run();
+    output.exits(0).quietly();
+    let json = output.json();
+    let found: Vec<(String, String, bool, u64)> = json["search"]["found"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|found| {
+            let word = |key: &str| found[key].as_str().unwrap().to_owned();
+            (
+                word("root"),
+                word("kind"),
+                found["known"].as_bool().unwrap(),
+                found["sessions"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    let uid = rustix::process::getuid().as_raw();
+    let expected = [
+        ("[HOME]/.claude".to_owned(), "config".to_owned(), true, 1),
+        ("[HOME]/Desktop".to_owned(), "heap-dumps".to_owned(), true, 1),
+        ("[HOME]/backup/old/claude".to_owned(), "config".to_owned(), false, 2),
+        (format!("[TMP]/claude-{uid}"), "temp".to_owned(), true, 1),
+    ];
+    assert_eq!(found, expected);
+    let text = sandbox.command(["status", "--search"]).arg(sandbox.root()).run();
+    text.exits(0).quietly().says("backup/old/claude").says("stores.extra");
+    sandbox.run(["status", "--search", "no-such-folder"]).exits(2);
+}
+
+#[test]
+fn a_search_reports_what_it_cannot_enter() {
+    let (sandbox, _store) = sandbox();
+    fs::create_dir_all(sandbox.home().join("area/closed")).unwrap();
+    sandbox.give_away();
+    fs::set_permissions(sandbox.home().join("area/closed"), fs::Permissions::from_mode(0o000)).unwrap();
+    let output =
+        sandbox.command(["status", "--search"]).arg(sandbox.home().join("area")).unprivileged().run();
+    output.exits(1).says("area/closed");
+}
