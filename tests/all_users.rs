@@ -6,6 +6,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown, symlink};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,9 @@ use crate::common::{Output, Sandbox, days, hours, id, skip};
 const ANN: u32 = 58_001;
 const BOB: u32 = 58_002;
 const EVE: u32 = 58_003;
+// Looked for among all processes, so each of one test alone.
+const WATCHED: u32 = 58_004;
+const KILLED: u32 = 58_005;
 
 /// A sandbox with accounts of its own.
 struct Machine {
@@ -115,6 +119,25 @@ impl Machine {
 
     fn enforce(&self) -> Output {
         self.run(&["enforce", "--yes", "--json"])
+    }
+
+    /// Starts it, and gives the child of an account as `/proc` shows it once it is where it should be.
+    fn watch(&self, arguments: &[&str], uid: u32, is_there: impl Fn() -> bool) -> (Child, String, PathBuf) {
+        let mut command = self.command(arguments).command();
+        let process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(20) {
+            let seen = fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
+                let status = fs::read_to_string(entry.path().join("status")).ok()?;
+                let is_his = status.contains(&format!("\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n"));
+                (is_his && is_there()).then(|| (status, entry.path()))
+            });
+            if let Some((status, path)) = seen {
+                return (process, status, path);
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        panic!("the child was not seen");
     }
 }
 
@@ -240,28 +263,14 @@ fn a_child_has_given_up_everything_of_root_before_it_works() {
     let Some(mut machine) = machine("a_child_has_given_up_everything_of_root_before_it_works") else {
         return;
     };
-    let ann = machine.person("ann", ANN);
+    let ann = machine.person("ann", WATCHED);
     let session = ann.session(1).aged(days(40)).write();
     ann.history(Some(session.id()), "/work/acme", days(40));
     // Somebody's lock on the line file, for which the child waits.
     fs::create_dir(ann.path("history.jsonl.lock")).unwrap();
-    give(&machine.home("ann"), ANN);
-    let command = machine.command(&["enforce", "--yes"]);
-    let mut process = command.command();
-    let mut process =
-        process.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
-    let start = Instant::now();
-    let mut seen = None;
-    while seen.is_none() && start.elapsed() < Duration::from_secs(20) {
-        seen = fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
-            let status = fs::read_to_string(entry.path().join("status")).ok()?;
-            let is_anns = status.contains(&format!("\nUid:\t{ANN}\t{ANN}\t{ANN}\t{ANN}\n"));
-            (is_anns && !session.is_there()).then(|| (status, entry.path()))
-        });
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let (status, path) = seen.expect("the child was seen");
-    assert!(status.contains(&format!("\nGid:\t{ANN}\t{ANN}\t{ANN}\t{ANN}\n")), "{status}");
+    give(&machine.home("ann"), WATCHED);
+    let (mut process, status, path) = machine.watch(&["enforce", "--yes"], WATCHED, || !session.is_there());
+    assert!(status.contains(&format!("\nGid:\t{WATCHED}\t{WATCHED}\t{WATCHED}\t{WATCHED}\n")), "{status}");
     let line = |key: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
         line.trim().to_owned()
@@ -387,6 +396,48 @@ fn a_dry_run_and_a_broken_system_policy_touch_nobody() {
     machine.run(&["enforce", "--yes", "--store", "/x"]).exits(2);
     machine.run(&["policy", "show"]).exits(2).says("--all-users is for enforce");
     machine.system("managed-policy.json", "{ broken");
+    machine.enforce().exits(2).says("managed-policy.json");
+    assert!(session.is_there());
+}
+
+#[test]
+fn a_child_that_is_killed_stops_nobody_else_and_is_recorded() {
+    let Some(mut machine) = machine("a_child_that_is_killed_stops_nobody_else_and_is_recorded") else {
+        return;
+    };
+    let (ann, bob) = (machine.person("ann", KILLED), machine.person("bob", BOB));
+    let first = ann.session(1).aged(days(40)).write();
+    ann.history(Some(first.id()), "/work/acme", days(40));
+    fs::create_dir(ann.path("history.jsonl.lock")).unwrap();
+    give(&machine.home("ann"), KILLED);
+    let second = bob.session(2).aged(days(40)).write();
+    give(&machine.home("bob"), BOB);
+    let (process, _, path) = machine.watch(&["enforce", "--yes", "--json"], KILLED, || !first.is_there());
+    let pid: i32 = path.file_name().unwrap().to_str().unwrap().parse().unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    let output = process.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!second.is_there());
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(user(&json, "ann")["error"].as_str().unwrap().contains("signal"), "{json}");
+    assert_eq!(user(&json, "bob")["exit"], 0);
+    let lines = machine.sandbox.ledger_lines();
+    let ended =
+        lines.iter().find(|line| line["event"] == "summary" && line["user"] == "ann").expect("a summary");
+    assert!(ended["error"].is_string(), "{ended}");
+    machine.run(&["ledger", "verify"]).exits(0);
+}
+
+#[test]
+fn a_managed_policy_that_users_may_not_read_is_an_error_and_not_no_policy() {
+    let Some(mut machine) = machine("a_managed_policy_that_users_may_not_read") else { return };
+    let ann = machine.person("ann", ANN);
+    let session = ann.session(1).aged(days(40)).write();
+    give(&machine.home("ann"), ANN);
+    machine.system("managed-policy.json", r#"{"version": 1}"#);
+    let file = machine.sandbox.root().join("etc/ccretain/managed-policy.json");
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
     machine.enforce().exits(2).says("managed-policy.json");
     assert!(session.is_there());
 }

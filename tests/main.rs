@@ -32,6 +32,7 @@ mod readme;
 mod real_client;
 mod schedule;
 mod schedule_cli;
+mod untrusted;
 mod verbs_explain;
 mod verbs_ledger;
 mod verbs_status;
