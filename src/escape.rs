@@ -26,7 +26,12 @@ pub fn text<P: AsRef<Path> + ?Sized>(path: &P) -> String {
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write as _;
-        for chunk in self.0.as_encoded_bytes().utf8_chunks() {
+        let bytes = self.0.as_encoded_bytes();
+        // Nearly every name is plain, and a report shows many.
+        if let (true, Some(plain)) = (bytes.iter().all(|b| (b' '..=b'~').contains(b)), self.0.to_str()) {
+            return f.write_str(plain);
+        }
+        for chunk in bytes.utf8_chunks() {
             for c in chunk.valid().chars() {
                 if hidden(c) {
                     write!(f, "{}", c.escape_default())?;

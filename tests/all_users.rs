@@ -498,6 +498,24 @@ fn the_verbs_that_look_do_so_for_all() {
 }
 
 #[test]
+fn figures_and_log_are_roots_to_write() {
+    let Some(mut machine) = machine("figures_and_log_are_roots_to_write") else { return };
+    machine.person("ann", ANN);
+    machine.person("bob", BOB);
+    let file = machine.sandbox.root().join("log/ccretain.prom");
+    let output =
+        machine.run(&["enforce", "--yes", "--log-format", "json", "--metrics", file.to_str().unwrap()]);
+    output.exits(0);
+    assert_eq!(file.metadata().unwrap().uid(), 0);
+    let figures = fs::read_to_string(&file).unwrap();
+    assert!(figures.contains("\nccretain_sessions_kept 2\n"), "{figures}");
+    let lines: Vec<Value> =
+        output.stderr.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let users: Vec<_> = lines.iter().map(|line| &line["user"]).collect();
+    assert_eq!(users, ["ann", "bob"]);
+}
+
+#[test]
 fn roots_own_store_is_handled_where_there_is_one() {
     let Some(mut machine) = machine("roots_own_store_is_handled_where_there_is_one") else { return };
     machine.person("ann", ANN);

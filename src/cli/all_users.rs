@@ -27,7 +27,8 @@ use crate::period::Length;
 use crate::platform::Platform;
 use crate::policy::load::Places;
 use crate::policy::{self, Policy};
-use crate::report::all_users::{AllUsers, Refusal, User};
+use crate::report::all_users::{self, AllUsers, Refusal, User};
+use crate::report::metrics;
 use crate::state::StateFile;
 
 /// Runs a verb for all accounts.
@@ -79,7 +80,16 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
     let keeper = keeper(ctx, &policy, changes)?;
     let run = keeper.run.clone();
     let ended = all(&accounts, &arguments, keeper, &stop, ctx);
-    report(verb, &run, &policy, &ended, &refused, ctx)
+    let mut exit = report(verb, &run, &policy, &ended, &refused, ctx)?;
+    if let Command::Enforce(super::args::EnforceArgs { metrics: Some(file), dry_run: false, .. }) = command {
+        let of_users: Vec<&str> = ended.iter().map(|ended| ended.figures.as_str()).collect();
+        let figures = all_users::figures(&of_users, ctx.env.now, exit.code());
+        if let Err(error) = metrics::write(&ctx.env.absolute(file), &figures) {
+            ctx.console.failure(&Failure::because(Exit::Failed, &error));
+            exit = if exit == Exit::Done { Exit::Failed } else { exit };
+        }
+    }
+    Ok(exit)
 }
 
 /// The policy of the machine, without any user's: what the ledger of all is kept by.
@@ -246,6 +256,12 @@ fn report(
     for ended in ended {
         let name = text(&ended.account.name);
         for line in &ended.messages {
+            // A line of log for a machine stays one.
+            if let Ok(serde_json::Value::Object(mut record)) = serde_json::from_str(line) {
+                record.insert("user".into(), name.clone().into());
+                ctx.console.log(&serde_json::Value::Object(record).to_string());
+                continue;
+            }
             let line = line.strip_prefix("ccretain: ").unwrap_or(line);
             ctx.console.passed_on(&format!("{name}: {}", text(line)));
         }

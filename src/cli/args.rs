@@ -134,6 +134,12 @@ pub struct EnforceArgs {
     /// Stop after this period; the rest waits for the next run.
     #[arg(long, value_name = "PERIOD")]
     pub max_runtime: Option<Period>,
+    /// Leave figures for a Prometheus textfile collector.
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
+    /// Write a line of log about the run to stderr, and errors in the same form.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub log_format: Option<super::schedule::LogFormatArg>,
 }
 
 /// What `status` takes.

@@ -54,6 +54,8 @@ pub(super) struct Ended {
     pub exit: Option<u8>,
     /// What it would have printed.
     pub output: String,
+    /// The figures of its run, for a collector.
+    pub figures: String,
     /// What it said on standard error, line by line.
     pub messages: Vec<String>,
     /// What went wrong with the child itself.
@@ -76,6 +78,7 @@ impl Child<'_> {
             account: self.account.clone(),
             exit: None,
             output: String::new(),
+            figures: String::new(),
             messages: Vec::new(),
             error: None,
         };
@@ -115,9 +118,15 @@ impl Child<'_> {
             let _ = io::copy(&mut stderr, &mut io::sink());
             String::from_utf8_lossy(&said).lines().map(str::to_owned).collect::<Vec<_>>()
         });
-        let served =
-            Serving { of: self, child: &mut child, ledger: None, recorded: 0, output: &mut ended.output }
-                .serve(stdin, stdout);
+        let served = Serving {
+            of: self,
+            child: &mut child,
+            ledger: None,
+            recorded: 0,
+            output: &mut ended.output,
+            figures: &mut ended.figures,
+        }
+        .serve(stdin, stdout);
         if let Err(error) = served {
             ended.error = Some(error);
             let _ = child.kill();
@@ -156,6 +165,7 @@ struct Serving<'a, 'c> {
     ledger: Option<Ledger>,
     recorded: u64,
     output: &'c mut String,
+    figures: &'c mut String,
 }
 
 impl Serving<'_, '_> {
@@ -240,6 +250,10 @@ impl Serving<'_, '_> {
                     return Err("its child said too much".to_owned());
                 }
                 self.output.push_str(&text);
+                Ok(None)
+            }
+            FromChild::Figures { text } => {
+                *self.figures = text;
                 Ok(None)
             }
             FromChild::Open { proven } => {

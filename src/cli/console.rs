@@ -16,6 +16,7 @@ pub struct Console {
     json: bool,
     progress: bool,
     no_color: bool,
+    log_json: bool,
     parent: Option<Link>,
 }
 
@@ -29,6 +30,7 @@ impl Console {
             quiet: global.quiet,
             json: global.json,
             progress: !global.no_progress && !global.quiet,
+            log_json: false,
             no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
             parent: None,
         }
@@ -38,6 +40,18 @@ impl Console {
     #[must_use]
     pub fn through(self, parent: Link) -> Self {
         Self { colour: Colour::Never, progress: false, parent: Some(parent), ..self }
+    }
+
+    /// The same console, with what goes to stderr as JSON lines.
+    #[must_use]
+    pub fn logging_json(mut self, log_json: bool) -> Self {
+        self.log_json = log_json;
+        self
+    }
+
+    /// Writes a line of log to stderr.
+    pub fn log(&self, line: &str) {
+        let _ = writeln!(io::stderr().lock(), "{line}");
     }
 
     /// Whether a person can be asked: both stdin and stderr are terminals.
@@ -173,6 +187,9 @@ impl Console {
     }
 
     fn say(&self, word: &str, colour: anstyle::AnsiColor, message: &str) {
+        if self.log_json {
+            return self.log(&serde_json::json!({ "level": word, "message": message }).to_string());
+        }
         let mut err = io::stderr().lock();
         // Nothing is left to tell when stderr itself is gone.
         let _ = if self.colours(io::stderr().is_terminal()) {

@@ -52,6 +52,11 @@ pub enum FromChild {
         /// The summary.
         summary: Box<Entry<'static>>,
     },
+    /// Figures for the collector's file, which is not the user's to write; nobody answers.
+    Figures {
+        /// The figures.
+        text: String,
+    },
     /// What it would have printed; nobody answers.
     Output {
         /// The text.
@@ -59,7 +64,7 @@ pub enum FromChild {
     },
 }
 
-/// What the parent answers to everything but output.
+/// What the parent answers to everything that waits for an answer.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ToChild {
@@ -124,6 +129,15 @@ impl Link {
     pub fn output(&self, text: &str) -> io::Result<()> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         send(&FromChild::Output { text: text.to_owned() })
+    }
+
+    /// Hands the figures of the run to the parent.
+    ///
+    /// # Errors
+    /// The parent is gone.
+    pub fn figures(&self, text: String) -> io::Result<()> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        send(&FromChild::Figures { text })
     }
 
     /// Says something and waits for the answer.

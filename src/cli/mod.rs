@@ -13,6 +13,7 @@ mod enforce;
 mod evidence;
 mod explain;
 mod failure;
+mod guards;
 mod hold;
 mod key;
 mod ledger;
@@ -60,7 +61,8 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
         }
     };
-    let console = Console::new(&cli.global);
+    let log_json = matches!(&cli.command, Command::Enforce(args) if args.log_format == Some(schedule::LogFormatArg::Json));
+    let console = Console::new(&cli.global).logging_json(log_json);
     let ended = start(cli, console.clone());
     match ended {
         Ok(exit) => exit,

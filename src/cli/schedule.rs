@@ -457,7 +457,6 @@ fn account_home(with: Scheduler<'_>, ctx: &Context) -> Option<PathBuf> {
 
 /// The program as schedulers are to call it: by its name in `PATH` where that is this program,
 /// because the name outlives an update that moves the file it links to.
-#[expect(clippy::disallowed_methods, reason = "cli is where the surroundings are read")]
 fn program(ctx: &Context) -> Result<PathBuf, Failure> {
     let own = std::env::current_exe().map_err(|error| {
         Failure::new(Exit::Failed, format!("cannot tell where this program lies: {error}"))

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::args::StatusArgs;
 use super::survey::{self, Ground};
-use super::{Context, Exit, Failure, enforce, schedule};
+use super::{Context, Exit, Failure, guards, schedule};
 use crate::catalogue::Root;
 use crate::error::chain;
 use crate::inventory::Inventory;
@@ -30,7 +30,7 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
     let inventory = ground.inventory(ctx);
     let plan = plan::plan(&inventory, &ground.policy, ctx.env.now);
     let mut errors: Vec<(String, String)> = Vec::new();
-    let refusals = match enforce::judge(&ground, &inventory, &plan, &ground.policy, ctx) {
+    let refusals = match guards::judge(&ground, &inventory, &plan, &ground.policy, ctx) {
         Ok(judged) => judged.refusals,
         Err(failure) => {
             errors.push((String::new(), failure.message));

@@ -1,7 +1,5 @@
 //! Reading the environment and the clock, once.
 
-use std::path::PathBuf;
-
 use chrono::{DateTime, Utc};
 
 use super::args::Global;
@@ -31,7 +29,7 @@ pub(super) fn read(_: &Global) -> Result<Environment, Failure> {
         .map_or_else(|| uid.to_string(), |name| name.to_string_lossy().into_owned());
     Ok(Environment {
         platform: Platform::HERE,
-        user: User { name, uid, home: PathBuf::from(home) },
+        user: User { name, uid, home },
         variables,
         now: Utc::now(),
         built: BUILT

@@ -110,6 +110,7 @@ mod calls {
     }
 
     fn mode_of(mode: u32) -> Mode {
+        #[allow(clippy::useless_conversion, reason = "the width differs by platform")]
         Mode::from_bits_truncate(mode.try_into().unwrap_or(0o600))
     }
 }

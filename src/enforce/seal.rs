@@ -207,10 +207,10 @@ impl Sealing<'_> {
             return Ok(None);
         }
         // A run that was interrupted after naming left a complete sealed file and the source.
-        if let Some(entry) = old.and_then(|old| same_source(old, tree, &path, temp.as_deref(), &stat.stamp)) {
-            if self.is_intact(session, entry) {
-                return Ok(Some(Part { artifact: index, entry: entry.clone() }));
-            }
+        if let Some(entry) = old.and_then(|old| same_source(old, tree, &path, temp.as_deref(), &stat.stamp))
+            && self.is_intact(session, entry)
+        {
+            return Ok(Some(Part { artifact: index, entry: entry.clone() }));
         }
         sealer.set_compression(self.compression);
         let folder = self

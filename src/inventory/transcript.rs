@@ -244,10 +244,10 @@ impl Reading<'_> {
         if let Some(time) = record.timestamp.date().filter(|time| *time <= self.now) {
             self.facts.newest = self.facts.newest.max(Some(time));
         }
-        if let Some(cwd) = record.cwd.text().filter(|cwd| !cwd.is_empty()) {
-            if !self.facts.projects.iter().any(|known| **known == *cwd) {
-                self.facts.projects.push(self.interner.intern(cwd));
-            }
+        if let Some(cwd) = record.cwd.text().filter(|cwd| !cwd.is_empty())
+            && !self.facts.projects.iter().any(|known| **known == *cwd)
+        {
+            self.facts.projects.push(self.interner.intern(cwd));
         }
         if let Some(id) = record.session.text() {
             self.facts.is_of_client |= record.kind.text().is_some();

@@ -287,7 +287,7 @@ fn open(env: &Environment, candidate: &Candidate) -> Result<Option<Store>, Refus
                 _ => Ok(None),
             };
         }
-        Err(error) => return Err(Refusal::Unreachable(error.into())),
+        Err(error) => return Err(Refusal::Unreachable(error)),
     };
     let link_owner = link_owner(&candidate.path);
     let dir = match Dir::open(&root) {
@@ -318,10 +318,10 @@ fn open(env: &Environment, candidate: &Candidate) -> Result<Option<Store>, Refus
     if stat.mode & 0o002 != 0 && candidate.kind != Root::HeapDumps {
         return Err(Refusal::WorldWritable(stat.mode));
     }
-    if candidate.found_by != FoundBy::Policy {
-        if let Some(name) = FileSystem::of(&dir).refused_name() {
-            return Err(Refusal::FileSystem(name));
-        }
+    if candidate.found_by != FoundBy::Policy
+        && let Some(name) = FileSystem::of(&dir).refused_name()
+    {
+        return Err(Refusal::FileSystem(name));
     }
     let is_default = env.expand(env.layout().client_config).is_some_and(|path| real(&path) == root);
     let is_certain = candidate.kind != Root::Config || is_default || candidate.found_by == FoundBy::Policy;

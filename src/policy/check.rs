@@ -72,7 +72,7 @@ pub fn check(path: &Path, against: &Against<'_>) -> Result<Checked, LoadError> {
     let Some(bytes) = trusted::read_own(path)? else {
         return Err(LoadError::Missing { path: path.to_path_buf() });
     };
-    let settings = if is_list { managed::from_plist(&bytes) } else { parse::parse(&bytes) };
+    let settings = if is_list { managed::from_plist(&bytes) } else { parse::policy(&bytes) };
     let settings = match settings {
         Ok(settings) => settings,
         Err(error) => {

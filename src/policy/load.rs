@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::parse::{SyntaxError, parse};
+use super::parse::{self, SyntaxError};
 use super::settings::{HoldSettings, Settings};
 use super::trusted::{TrustedDir, read_own};
 use super::{Layer, Source, holds, managed};
@@ -147,7 +147,7 @@ fn read_trusted(
 ) -> Result<Option<RawLayer>, LoadError> {
     let path = folder.join(name.as_ref());
     let Some(bytes) = dir.read(name.as_ref())? else { return Ok(None) };
-    let settings = parse(&bytes).map_err(|source| LoadError::syntax(&path, source))?;
+    let settings = parse::policy(&bytes).map_err(|source| LoadError::syntax(&path, source))?;
     Ok(Some(RawLayer { source: Source { layer, path: Some(path) }, settings }))
 }
 
@@ -174,6 +174,6 @@ fn read_user(places: &Places, named: Option<&Path>, loaded: &mut Loaded) -> Resu
 /// A file that cannot be read or does not fit the grammar.
 pub fn read_file(path: &Path, layer: Layer) -> Result<Option<RawLayer>, LoadError> {
     let Some(bytes) = read_own(path)? else { return Ok(None) };
-    let settings = parse(&bytes).map_err(|source| LoadError::syntax(path, source))?;
+    let settings = parse::policy(&bytes).map_err(|source| LoadError::syntax(path, source))?;
     Ok(Some(RawLayer { source: Source { layer, path: Some(path.to_path_buf()) }, settings }))
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::{Map, Number, Value};
 
 use super::load::{LoadError, RawLayer};
-use super::parse::{SyntaxError, parse};
+use super::parse::{self, SyntaxError};
 use super::trusted::TrustedDir;
 use super::{Layer, Source};
 
@@ -45,7 +45,7 @@ pub(super) fn from_plist(bytes: &[u8]) -> Result<super::settings::Settings, Synt
         // Device management adds keys of its own to what it delivers.
         object.retain(|key, _| !key.starts_with("Payload"));
     }
-    parse(json.to_string().as_bytes()).map_err(|error| bad(error.message))
+    parse::policy(json.to_string().as_bytes()).map_err(|error| bad(error.message))
 }
 
 fn to_json(value: plist::Value) -> Option<Value> {
@@ -94,7 +94,7 @@ mod tests {
         .unwrap();
         let json = br#"{"version": 1, "rules": [{"deleteAfter": "7d"}], "guard": {"maxShare": 0.9},
             "holds": [{"name": "h", "reason": "r", "until": "2027-03-01T00:00:00Z"}]}"#;
-        assert_eq!(settings, parse(json).unwrap());
+        assert_eq!(settings, parse::parse(json).unwrap());
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 use serde::de::DeserializeOwned;
 
+use super::settings::Settings;
+
 /// What is wrong with a text, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{message}", place(*.line, *.column))]
@@ -36,6 +38,34 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, SyntaxError> {
         let message = whole.strip_suffix(&place).unwrap_or(&whole);
         SyntaxError { line: error.line(), column: error.column().max(1), message: in_our_words(message) }
     })
+}
+
+/// Reads the text of a policy. Where an object is meant a list is an error; serde would take the
+/// list for the object's fields in their order.
+///
+/// # Errors
+/// As [`parse`].
+pub(super) fn policy(bytes: &[u8]) -> Result<Settings, SyntaxError> {
+    let settings = parse(bytes)?;
+    let whole: serde_json::Value = parse(bytes)?;
+    let list = |what: &str| {
+        Err(SyntaxError { line: 1, column: 1, message: format!("{what} is a list where an object is meant") })
+    };
+    if whole.is_array() {
+        return list("the policy");
+    }
+    for key in ["stores", "guard", "ledger"] {
+        if whole.get(key).is_some_and(serde_json::Value::is_array) {
+            return list(&format!("'{key}'"));
+        }
+    }
+    for key in ["rules", "holds"] {
+        let entries = whole.get(key).and_then(serde_json::Value::as_array);
+        if let Some(at) = entries.and_then(|entries| entries.iter().position(serde_json::Value::is_array)) {
+            return list(&format!("entry {} of '{key}'", at + 1));
+        }
+    }
+    Ok(settings)
 }
 
 /// Says in the words of a policy file what serde says in those of Rust.

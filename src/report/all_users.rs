@@ -1,10 +1,14 @@
 //! Reports of a run over all users: one document from those of the children.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::json::time;
+use crate::escape::text;
 use crate::policy::Policy;
 
 /// A run over all users.
@@ -137,9 +141,63 @@ impl AllUsers<'_> {
     }
 }
 
+/// The figures of all accounts: added up, but for the time and the exit code, which are those of
+/// the whole run. What does not look like a figure of ours is left out: a user could change it.
+#[must_use]
+pub fn figures(of_users: &[&str], now: DateTime<Utc>, exit: u8) -> String {
+    let mut sums: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for line in of_users.iter().flat_map(|figures| figures.lines()) {
+        let Some((series, value)) = line.rsplit_once(' ') else { continue };
+        let Ok(value) = value.parse::<u64>() else { continue };
+        let (name, labels) = series.split_at(series.find('{').unwrap_or(series.len()));
+        let is_name = name.starts_with("ccretain_")
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        let are_labels = labels.is_empty()
+            || (labels.starts_with("{store=\"") && labels.ends_with("\"}") && text(labels) == labels);
+        if is_name && are_labels {
+            let sum = sums.entry((name, labels)).or_default();
+            *sum = sum.saturating_add(value);
+        }
+    }
+    sums.insert(
+        ("ccretain_last_run_timestamp_seconds", ""),
+        u64::try_from(now.timestamp()).unwrap_or_default(),
+    );
+    sums.insert(("ccretain_last_run_exit_code", ""), exit.into());
+    let (mut out, mut last) = (String::new(), "");
+    for ((name, labels), value) in sums {
+        if name != last {
+            let _ = writeln!(out, "# TYPE {name} gauge");
+            last = name;
+        }
+        let _ = writeln!(out, "{name}{labels} {value}");
+    }
+    out
+}
+
 /// An account's row with one more key.
 fn with(user: &User, key: &str, value: Option<Value>) -> Value {
     let mut row = json!(user);
     row[key] = value.unwrap_or(Value::Null);
     row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_added_up_and_nothing_else_gets_in() {
+        let ann = "# HELP ccretain_sessions_kept x\n# TYPE ccretain_sessions_kept gauge\nccretain_sessions_kept 2\n\
+            ccretain_last_run_exit_code 4\nccretain_files{store=\"/home/a b/.claude\",kind=\"transcript\",outcome=\"kept\"} 2\n";
+        let bob = "ccretain_sessions_kept 3\nnode_load1 9\nccretain_x{bad 1\nccretain_files{job=\"x\"} 1\nccretain_sessions_kept -1\n";
+        let at = DateTime::from_timestamp(1_000, 0).unwrap();
+        assert_eq!(
+            figures(&[ann, bob], at, 1),
+            "# TYPE ccretain_files gauge\nccretain_files{store=\"/home/a b/.claude\",kind=\"transcript\",outcome=\"kept\"} 2\n\
+             # TYPE ccretain_last_run_exit_code gauge\nccretain_last_run_exit_code 1\n\
+             # TYPE ccretain_last_run_timestamp_seconds gauge\nccretain_last_run_timestamp_seconds 1000\n\
+             # TYPE ccretain_sessions_kept gauge\nccretain_sessions_kept 5\n"
+        );
+    }
 }

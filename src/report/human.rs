@@ -10,7 +10,7 @@ use indicatif::BinaryBytes;
 use super::Run;
 use super::tally::{Fate, Tally};
 use crate::escape::text;
-use crate::inventory::Belongs;
+use crate::inventory::{Belongs, StoreIndex};
 use crate::plan::Decision;
 
 /// A count with its noun.
@@ -94,8 +94,8 @@ impl Run<'_> {
             );
             for ((store, project), group) in &groups {
                 table.add_row([
-                    store.clone(),
-                    project.clone().unwrap_or_else(|| "-".to_owned()),
+                    crate::escape::text(&self.inventory.store(*store).store.root),
+                    project.map_or_else(|| "-".to_owned(), crate::escape::text),
                     number(group.sessions),
                     number(group.files),
                     number(group.lines),
@@ -112,14 +112,13 @@ impl Run<'_> {
     }
 
     /// What goes, by store and project.
-    fn groups(&self) -> BTreeMap<(String, Option<String>), Group> {
-        let mut groups: BTreeMap<(String, Option<String>), Group> = BTreeMap::new();
+    fn groups(&self) -> BTreeMap<(StoreIndex, Option<&str>), Group> {
+        let mut groups: BTreeMap<(StoreIndex, Option<&str>), Group> = BTreeMap::new();
         for (at, artifact) in self.inventory.artifacts.iter().enumerate() {
             let Some(Fate::Deleted | Fate::Sealed | Fate::Pruned) = self.fate(at) else { continue };
             let session = self.inventory.session_of(artifact);
             let project = session.map_or(artifact.project.as_deref(), |session| session.project.as_deref());
-            let store = &self.inventory.store(self.inventory.store_of(artifact)).store.root;
-            let group = groups.entry((text(store), project.map(|project| text(project)))).or_default();
+            let group = groups.entry((self.inventory.store_of(artifact), project)).or_default();
             let decision = self.plan.decisions[at];
             let (lines, bytes) = match decision {
                 Decision::Prune(_) => self.pruned(at),

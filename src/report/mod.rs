@@ -6,6 +6,7 @@ pub mod hold;
 pub mod human;
 pub mod json;
 pub mod ledger;
+pub mod metrics;
 pub mod status;
 pub mod style;
 pub mod tally;
