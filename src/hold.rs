@@ -141,6 +141,27 @@ fn is_there(session: &Session) -> bool {
     matches!(session.evidence, Evidence::Transcript | Evidence::Sealed)
 }
 
+/// What one hold covers, to be remembered from the moment it is placed.
+#[must_use]
+pub fn covered_by(inventory: &Inventory, hold: &Hold) -> Vec<Held> {
+    let mut of: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
+    for index in coverage(inventory, hold).sessions {
+        let session = inventory.session(index);
+        if is_there(session) {
+            let store = inventory.store(session.store).store.root.clone();
+            of.entry(store).or_default().insert(session.id.to_string());
+        }
+    }
+    of.into_iter()
+        .map(|(store, sessions)| Held {
+            hold: hold.name.clone(),
+            store,
+            sessions: sessions.into_iter().collect(),
+            unknown: serde_json::Map::default(),
+        })
+        .collect()
+}
+
 /// What is held at the end of a run, to be remembered for the next.
 #[must_use]
 pub fn remember(

@@ -218,3 +218,92 @@ fn policy_check_says_when_the_client_removes_what_is_held() {
     let output = sandbox.run(["policy", "check", file.to_str().unwrap()]);
     output.exits(0).says("which will remove 1 session(s) of it, the first on").says(&day);
 }
+
+/// A sandbox with a recipient in its policy, and the session that a hold is for.
+fn with_recipient() -> (Sandbox, crate::common::store::Session) {
+    let sandbox = Sandbox::new();
+    let key = sandbox.run(["key", "new"]);
+    key.exits(0);
+    sandbox.policy(&format!(
+        r#"{{"version": 1, "rules": [{{"name": "w", "deleteAfter": "7d"}}], "recipients": ["{}"]}}"#,
+        key.stdout.trim()
+    ));
+    let session = sandbox.store().session(1).cwd("/work/acme").aged(days(20)).write();
+    session.satellites();
+    (sandbox, session)
+}
+
+#[test]
+fn a_preservation_copy_outlives_the_client_and_goes_with_the_hold() {
+    let (sandbox, session) = with_recipient();
+    let other = sandbox.store().session(2).cwd("/work/other").aged(hours(3)).write();
+    let plain = fs::read(&session.transcript).unwrap();
+    let add = [
+        "hold",
+        "add",
+        "--project",
+        "/work/acme",
+        "--reason",
+        "x",
+        "--name",
+        "case-14",
+        "--preserve",
+        "--json",
+    ];
+    let added = sandbox.run(add);
+    added.exits(0).quietly();
+    assert_eq!(added.json()["hold"]["preserved"], 1);
+    assert_eq!(fs::read(&session.transcript).unwrap(), plain, "the source stays");
+    let copy = sandbox.store().path("ccretain/held/case-14").join(session.id());
+    let sealed = copy.join(format!("projects/-work-acme/{}.jsonl.zst.age", session.id()));
+    assert!(sealed.exists() && copy.join("session.json").exists());
+    assert!(copy.join(format!("file-history/{}/0123abcd@v1.zst.age", session.id())).exists());
+    assert!(copy.join("temp/tasks/b1.output.zst.age").exists());
+    assert!(!sandbox.store().path(format!("ccretain/held/case-14/{}", other.id())).exists());
+    let copied = sandbox.ledger_lines().into_iter().find(|line| line["outcome"] == "preserved").expect("it");
+    assert_eq!((&copied["hold"], &copied["decision"]), (&"case-14".into(), &"preserve".into()));
+    assert!(copied["sealed"].as_array().unwrap().len() > 5);
+
+    // The client comes, and then a run of our own: the copy stays.
+    fs::remove_file(&session.transcript).unwrap();
+    sandbox.enforce().says("has vanished");
+    assert!(sealed.exists());
+    if crate::common::sandbox::has("age") && crate::common::sandbox::has("zstd") {
+        let script = r#"age -d -i "$1" "$2" | zstd -d -q"#;
+        let opened = std::process::Command::new("sh")
+            .args(["-c", script, "sh"])
+            .args([sandbox.config().join("identity.age"), sealed.clone()])
+            .output()
+            .unwrap();
+        assert_eq!(opened.stdout, plain, "{}", String::from_utf8_lossy(&opened.stderr));
+    } else {
+        skip("a_preservation_copy_outlives_the_client", "opening it by hand needs age and zstd");
+    }
+    sandbox.run(["hold", "list"]).says("1 session preserved");
+
+    // A link in the folder of copies is removed itself.
+    let outside = sandbox.write("outside/file", "x");
+    std::os::unix::fs::symlink(outside.parent().unwrap(), copy.join("link")).unwrap();
+    sandbox.run(["hold", "release", "case-14", "--reason", "settled"]).exits(0).quietly();
+    assert!(!sandbox.store().has("ccretain/held") && outside.exists());
+    let lines = sandbox.ledger_lines();
+    assert!(lines.iter().any(|line| line["decision"] == "remove-copies" && line["outcome"] == "deleted"));
+}
+
+#[test]
+fn a_copy_needs_a_recipient_a_plain_name_and_the_lock() {
+    let sandbox = Sandbox::new();
+    sandbox.store().session(1).cwd("/work/acme").aged(days(20)).write();
+    let add = ["hold", "add", "--project", "/work/acme", "--reason", "x", "--preserve"];
+    sandbox.run(add).exits(2).says("no recipient");
+    let (sandbox, _) = with_recipient();
+    for name in ["../up", "a/b", ".hidden", "a b"] {
+        sandbox.run(add.iter().chain(&["--name", name])).exits(2).says("folder");
+    }
+    assert!(!sandbox.config().join("holds.json").exists());
+    fs::create_dir_all(sandbox.store().path("ccretain")).unwrap();
+    let lock = fs::File::create(sandbox.store().path("ccretain/lock")).unwrap();
+    lock.lock().unwrap();
+    sandbox.run(add).exits(75);
+    assert!(!sandbox.config().join("holds.json").exists());
+}

@@ -101,7 +101,11 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     Ok(if judged.refusals.is_empty() { exit } else { Exit::Refused })
 }
 
-fn take_locks(ground: &Ground) -> Result<lock::Locks, Failure> {
+/// Takes the locks of the stores that may be changed.
+///
+/// # Errors
+/// Exit 75 where another run works, exit 1 where a store cannot be locked; nothing was touched.
+pub(super) fn take_locks(ground: &Ground) -> Result<lock::Locks, Failure> {
     let stores = ground.stores.iter().filter(|store| store.kind == Root::Config && store.in_scope);
     lock::all(stores).map_err(|error| match error {
         lock::LockError::Held(_) => {

@@ -1,13 +1,15 @@
 //! `ccretain hold`: exceptions, placed and released with a reason, and recorded.
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::Subcommand;
 
 use super::survey::{self, Ground};
-use super::{Context, Exit, Failure, status};
-use crate::catalogue::SessionId;
+use super::{Context, Exit, Failure, enforce, status};
+use crate::catalogue::{Root, SessionId};
+use crate::enforce::preserve::{self, Preserved, Preserving};
 use crate::escape::{shown, text};
 use crate::guard::{self, ClockSight};
 use crate::hold::{self, Coverage};
@@ -18,7 +20,8 @@ use crate::policy::compile::{self, Globs};
 use crate::policy::settings::{Glob, HoldSettings};
 use crate::policy::{Hold, Layer, Source, holds};
 use crate::report::hold::{HoldDone, HoldList, HoldReport};
-use crate::state::StateFile;
+use crate::seal::Recipients;
+use crate::state::{State, StateFile};
 
 /// The fewest characters of an id that name a session.
 const FEWEST: usize = 8;
@@ -47,6 +50,10 @@ pub enum HoldCommand {
         /// Its name; one is made where none is given.
         #[arg(long)]
         name: Option<String>,
+        /// Also keep sealed copies of what it covers now, which the client's own sweep cannot reach;
+        /// they go when the hold is released.
+        #[arg(long)]
+        preserve: bool,
     },
     /// List the holds of all layers: which are in force, what they cover.
     List,
@@ -66,10 +73,18 @@ pub enum HoldCommand {
 /// What is invalid (2), a hold that is not the user's to release (4), no ledger (4).
 pub fn run(command: HoldCommand, ctx: &Context) -> Result<Exit, Failure> {
     let ground = survey::ground(ctx)?;
+    // Before the look into the stores that the deed goes by.
+    let _locks = match &command {
+        HoldCommand::Add { preserve: true, .. } => Some(enforce::take_locks(&ground)?),
+        HoldCommand::Release { name, .. } if copies(&ground, name).0 > 0 => {
+            Some(enforce::take_locks(&ground)?)
+        }
+        _ => None,
+    };
     let sight = Sight::new(&ground, ctx);
     match command {
-        HoldCommand::Add { projects, sessions, reason, until, name } => {
-            let new = New { projects, sessions, reason, until, name };
+        HoldCommand::Add { projects, sessions, reason, until, name, preserve } => {
+            let new = New { projects, sessions, reason, until, name, preserve };
             add(new, &ground, &sight, ctx)
         }
         HoldCommand::List => list(&ground, &sight, ctx),
@@ -99,8 +114,18 @@ impl Sight {
 
 fn list(ground: &Ground, sight: &Sight, ctx: &Context) -> Result<Exit, Failure> {
     let with_items = ctx.global.verbose > 0;
-    let reports =
-        ground.policy.holds().map(|(hold, binds_all)| sight.report(hold, binds_all, with_items)).collect();
+    let mut unknown = Vec::new();
+    let reports = ground
+        .policy
+        .holds()
+        .map(|(hold, binds_all)| {
+            let mut report = sight.report(hold, binds_all, with_items);
+            let (count, unread) = copies(ground, &hold.name);
+            report.preserved = count;
+            unknown.extend(unread);
+            report
+        })
+        .collect();
     let list = HoldList::new(ctx.env.now, reports);
     if ctx.global.json {
         ctx.console.json(&list)?;
@@ -110,6 +135,10 @@ fn list(ground: &Ground, sight: &Sight, ctx: &Context) -> Result<Exit, Failure> 
     let mut exit = Exit::Done;
     for complaint in &ground.policy.complaints {
         ctx.console.error(complaint);
+        exit = Exit::Failed;
+    }
+    for why in &unknown {
+        ctx.console.error(why);
         exit = Exit::Failed;
     }
     for problem in &sight.inventory.problems {
@@ -126,6 +155,7 @@ struct New {
     reason: String,
     until: Option<String>,
     name: Option<String>,
+    preserve: bool,
 }
 
 fn add(new: New, ground: &Ground, sight: &Sight, ctx: &Context) -> Result<Exit, Failure> {
@@ -139,6 +169,11 @@ fn add(new: New, ground: &Ground, sight: &Sight, ctx: &Context) -> Result<Exit, 
         if !ids.contains(&id) {
             ids.push(id);
         }
+    }
+    let recipients = if new.preserve { survey::recipients(&ground.policy)? } else { None };
+    if new.preserve && recipients.is_none() {
+        return Err(Failure::new(Exit::Usage, "there is no recipient to seal the copies to")
+            .hint("`ccretain key new` makes an identity; put its recipient into the policy"));
     }
     let (mut ledger, run) = open_ledger(ground, sight, ctx)?;
     // Read again now that nobody else writes: the lock of the ledger is that of the holds, too.
@@ -162,6 +197,10 @@ fn add(new: New, ground: &Ground, sight: &Sight, ctx: &Context) -> Result<Exit, 
         }
         None => free_name(&taken, ctx.env.now),
     };
+    if new.preserve && !preserve::can_be_folder(&name) {
+        let message = format!("'{}' cannot be the name of a folder of copies", text(&name));
+        return Err(Failure::new(Exit::Usage, message).hint("use letters, digits, '.', '_' and '-'"));
+    }
     let written = HoldSettings {
         comment: None,
         name: name.clone(),
@@ -190,9 +229,16 @@ fn add(new: New, ground: &Ground, sight: &Sight, ctx: &Context) -> Result<Exit, 
         return Err(undone(ledger, entry, "hold-add", &error, ctx));
     }
     record(&mut ledger, Event::HoldAdded, &entry, "hold-add", ctx)?;
-    close(ledger, &run, "hold-add", ground, ctx)?;
+    let failed = match &recipients {
+        Some(recipients) => keep_copies(&hold, ground, sight, recipients, &mut ledger, ctx)?,
+        None => Vec::new(),
+    };
+    let exit = if failed.is_empty() { Exit::Done } else { Exit::Failed };
+    let held = hold::covered_by(&sight.inventory, &hold);
+    close(ledger, &run, "hold-add", exit, ground, ctx, |state| state.held.extend(held))?;
     let binds_all = ground.policy.user_holds.value;
-    let report = sight.report(&hold, binds_all, ctx.global.verbose > 0);
+    let mut report = sight.report(&hold, binds_all, ctx.global.verbose > 0);
+    report.preserved = copies(ground, &name).0;
     if ctx.global.json {
         ctx.console.json(&HoldDone { schema: "ccretain.hold-add/1", hold: report, because: None })?;
     } else {
@@ -202,7 +248,68 @@ fn add(new: New, ground: &Ground, sight: &Sight, ctx: &Context) -> Result<Exit, 
         }
         ctx.console.data(&out)?;
     }
-    Ok(Exit::Done)
+    for (path, why) in &failed {
+        ctx.console.error(&format!("'{}' has no copy: {why}", shown(path)));
+    }
+    Ok(exit)
+}
+
+/// Copies what a hold covers now, each session recorded before and after; gives what failed.
+fn keep_copies(
+    hold: &Hold,
+    ground: &Ground,
+    sight: &Sight,
+    recipients: &Recipients,
+    ledger: &mut Ledger,
+    ctx: &Context,
+) -> Result<Vec<(PathBuf, String)>, Failure> {
+    let preserving = Preserving {
+        inventory: &sight.inventory,
+        hold: &hold.name,
+        recipients,
+        compression: ground.policy.compression.value,
+        now: ctx.env.now,
+    };
+    let mut all_failed = Vec::new();
+    for index in hold::coverage(&sight.inventory, hold).sessions {
+        let session = sight.inventory.session(index);
+        let store = &sight.inventory.store(session.store).store;
+        // What is sealed already is out of the client's reach.
+        if session.plain == 0 || !store.in_scope || store.kind != Root::Config {
+            continue;
+        }
+        let mut entry = Entry::new(Event::Intent);
+        entry.hold = Some(text(&hold.name).into());
+        entry.session = Some(session.id.to_string().into());
+        entry.store = Some(text(&store.root).into());
+        record(ledger, Event::Intent, &entry, "preserve", ctx)?;
+        let Preserved { bytes, sealed, failed } = preserving.session(index);
+        entry.files = Some(sealed.len() as u64);
+        entry.bytes = Some(bytes);
+        entry.sealed = sealed;
+        entry.outcome = Some(if failed.is_empty() { "preserved" } else { "failed" }.into());
+        entry.failed = failed
+            .iter()
+            .map(|(path, why)| ledger::Failure { path: text(path).into(), error: why.clone().into() })
+            .collect();
+        record(ledger, Event::Outcome, &entry, "preserve", ctx)?;
+        all_failed.extend(failed);
+    }
+    Ok(all_failed)
+}
+
+/// How many sessions of a hold have a copy, and the stores that could not be asked.
+fn copies(ground: &Ground, name: &str) -> (usize, Vec<String>) {
+    let (mut found, mut unknown) = (0, Vec::new());
+    for store in ground.stores.iter().filter(|store| store.kind == Root::Config) {
+        match preserve::count(store, name) {
+            Ok(count) => found += count,
+            Err(error) => {
+                unknown.push(format!("cannot look for copies in '{}': {error}", shown(&store.root)))
+            }
+        }
+    }
+    (found, unknown)
 }
 
 fn release(name: &str, reason: &str, ground: &Ground, sight: &Sight, ctx: &Context) -> Result<Exit, Failure> {
@@ -230,7 +337,32 @@ fn release(name: &str, reason: &str, ground: &Ground, sight: &Sight, ctx: &Conte
         return Err(undone(ledger, entry, "hold-release", &error, ctx));
     }
     record(&mut ledger, Event::HoldReleased, &entry, "hold-release", ctx)?;
-    close(ledger, &run, "hold-release", ground, ctx)?;
+    let mut failed = Vec::new();
+    for store in ground.stores.iter().filter(|store| store.kind == Root::Config) {
+        if preserve::count(store, name).is_ok_and(|count| count == 0) {
+            continue;
+        }
+        let mut entry = Entry::new(Event::Intent);
+        entry.hold = Some(text(name).into());
+        entry.store = Some(text(&store.root).into());
+        record(&mut ledger, Event::Intent, &entry, "remove-copies", ctx)?;
+        match preserve::remove(store, name) {
+            Ok(files) => {
+                entry.files = Some(files);
+                entry.outcome = Some("deleted".into());
+            }
+            Err(error) => {
+                entry.outcome = Some("failed".into());
+                entry.error = Some(error.to_string().into());
+                failed.push(format!("cannot remove the copies in '{}': {error}", shown(&store.root)));
+            }
+        }
+        record(&mut ledger, Event::Outcome, &entry, "remove-copies", ctx)?;
+    }
+    let exit = if failed.is_empty() { Exit::Done } else { Exit::Failed };
+    close(ledger, &run, "hold-release", exit, ground, ctx, |state| {
+        state.held.retain(|held| held.hold != name);
+    })?;
     match report {
         Some(hold) if ctx.global.json => {
             let because = Some(text(reason));
@@ -241,7 +373,10 @@ fn release(name: &str, reason: &str, ground: &Ground, sight: &Sight, ctx: &Conte
         }))?,
         _ => ctx.console.data(&format!("hold '{}' released\n", text(name)))?,
     }
-    Ok(Exit::Done)
+    for why in &failed {
+        ctx.console.error(why);
+    }
+    Ok(exit)
 }
 
 /// Why a hold that is not in the user's own file is not released.
@@ -389,18 +524,21 @@ fn undone(
     Failure::because(Exit::Failed, error)
 }
 
-/// Closes the ledger and remembers its head, by which one finds out that it was cut.
+/// Closes the ledger, and remembers what is held and the ledger's head, by which one finds out that
+/// it was cut.
 fn close(
     ledger: Ledger,
     run: &RunId,
     verb: &'static str,
+    exit: Exit,
     ground: &Ground,
     ctx: &Context,
+    remember: impl FnOnce(&mut State),
 ) -> Result<(), Failure> {
     let mut summary = Entry::new(Event::Summary);
     summary.policy = Some(ground.policy.digest.clone().into());
     summary.decision = Some(verb.into());
-    summary.counts = vec![("exit".into(), 0)];
+    summary.counts = vec![("exit".into(), u64::from(exit.code()))];
     tracing::debug!(run = run.0, verb, "recorded");
     let mut file =
         StateFile::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Failed, &error))?;
@@ -409,8 +547,9 @@ fn close(
         .map_err(|error| Failure::new(Exit::Failed, format!("cannot close the ledger: {error}")))?;
     if let Some(last) = &mut file.state.last_run {
         last.head = Some(head);
-        file.save().map_err(|error| Failure::because(Exit::Failed, &error))?;
     }
+    remember(&mut file.state);
+    file.save().map_err(|error| Failure::because(Exit::Failed, &error))?;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ mod delete;
 pub mod dir;
 pub mod lock;
 mod outcome;
+pub mod preserve;
 mod prune;
 mod record;
 mod seal;

@@ -31,6 +31,8 @@ pub struct HoldReport {
     advisory: bool,
     covers: Covers,
     client_removes: Option<ClientRemoves>,
+    /// How many sessions of it have a preservation copy.
+    pub preserved: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     items: Option<Vec<Item>>,
     #[serde(skip)]
@@ -109,6 +111,7 @@ impl HoldReport {
                 at: removal.at,
                 is_due: removal.at <= now,
             }),
+            preserved: 0,
             items: with_items.then(|| items().collect()),
             until_day: hold.until,
         }
@@ -132,6 +135,12 @@ impl HoldReport {
                 "advisory: a managed layer without `userHolds` deletes what its rules demand all the same"
                     .to_owned(),
             );
+        }
+        if self.preserved > 0 {
+            lines.push(format!(
+                "{} preserved in sealed copies, which the client does not reach",
+                counted(self.preserved as u64, "session")
+            ));
         }
         if let Some(client) = &self.client_removes {
             let when = if client.is_due {
