@@ -1,4 +1,42 @@
 //! ccretain enforces retention on the session data that Claude Code leaves on a disk.
+//!
+//! This is the library that is the product; the program is its [`cli`]. The main verb reads as the
+//! pipeline, and every other verb is a part of it:
+//!
+//! ```text
+//! policy (layers) ─┐
+//! locate ► inventory ─► plan ─► guard ─► enforce ─► report
+//!                        └── a dry run stops here  │ ledger: intent, outcome
+//! schedule: installs what calls `ccretain enforce`; no other room knows it exists
+//! ```
+//!
+//! | room | what it does |
+//! | --- | --- |
+//! | [`catalogue`] | the one table of what the client leaves on disk, and how a name is recognised by it |
+//! | [`platform`], [`environment`], [`period`], [`error`], [`escape`] | where things lie; who, where and when; spans of time; errors with paths; names fit to be shown |
+//! | [`policy`] | what the layers say, and what they mean together |
+//! | [`dir`] | folder handles, read only; nothing below a store is reached by a path |
+//! | [`locate`] | the stores, by marks of the client, and what is refused as one |
+//! | [`inventory`] | what is there at one moment, with its evidence |
+//! | [`mod@plan`] | a decision and its reason for every artifact; pure, and the file to read first |
+//! | [`guard`] | what stops an unattended run; pure |
+//! | [`enforce`] | the only room that changes a store |
+//! | [`seal`] | compression and encryption as streams; the only user of the age crate |
+//! | [`ledger`], [`state`] | the hash-chained record of what was done; what later runs must know |
+//! | [`report`] | printings of plans, outcomes and findings |
+//! | [`schedule`] | units and tables of schedulers |
+//! | [`cli`] | what may be typed; the only room that reads the environment and the clock, and that prints |
+//!
+//! What a reader may rely on everywhere:
+//!
+//! - Doubt keeps. What is unknown, undated, in the future, in use, or not what it was when the plan
+//!   was made, is not touched, and the report says why.
+//! - Deciding and doing are apart. [`plan::Due`] can be made by the plan alone, so nothing can be
+//!   removed that no rule demands; and it is consumed by [`enforce`], which compares every file
+//!   with what the inventory saw before it acts.
+//! - Nothing is touched before its intent is in the ledger and on disk.
+//! - Platform differences are data, except where a system call differs.
+//! - No content of a transcript reaches a message, a log, the ledger or a report.
 
 pub mod catalogue;
 pub mod cli;

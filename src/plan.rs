@@ -554,13 +554,13 @@ impl<'a> Judge<'a> {
 
     /// A file of a session: it goes with the session, or earlier if a rule for its kind says so.
     fn part(&self, artifact: &Artifact, kind: Kind, session: &Session, verdict: Verdict) -> Decision {
-        let mut decision = verdict.decision;
+        let (mut decision, mut deletion) = (verdict.decision, verdict.deletion);
         if self.by_kind && kind != Kind::Transcript {
             let subject = Subject { kind, project: session.project.as_deref(), session: Some(session.id) };
             let own = verdict
                 .date
                 .and_then(|date| self.earliest(&subject, date, |rule| rule.delete_after.as_ref()));
-            let earliest = match (own, verdict.deletion) {
+            deletion = match (own, verdict.deletion) {
                 (Some(own), Some(whole)) => Some(if own.0 < whole.0 { own } else { whole }),
                 (own, whole) => own.or(whole),
             };
@@ -570,7 +570,7 @@ impl<'a> Judge<'a> {
                 (None, _) => Err(Keep::Undated),
             };
             // A session is sealed as a whole or not at all, so sealing is not asked again here.
-            match self.of_session(session, kind, date, earliest) {
+            match self.of_session(session, kind, date, deletion) {
                 own @ (Decision::Delete(_) | Decision::Keep(Keep::Held(_))) => decision = own,
                 // Its own reason, since it may go sooner than the whole.
                 own @ Decision::Keep(_) if matches!(decision, Decision::Keep(_)) => decision = own,
@@ -578,9 +578,9 @@ impl<'a> Judge<'a> {
             }
         }
         match decision {
-            // What is not sealed waits for its deletion like the whole, whatever delays that.
+            // What is not sealed waits for its deletion, whatever delays that.
             Decision::Seal(_) if !kind.row().sealable || artifact.sealed || artifact.hard_linked => {
-                verdict.date.map_or(Decision::Keep(Keep::NoRule), |date| self.timely(date, verdict.deletion))
+                verdict.date.map_or(Decision::Keep(Keep::NoRule), |date| self.timely(date, deletion))
             }
             other => other,
         }

@@ -32,6 +32,8 @@ mod readme;
 mod real_client;
 mod schedule;
 mod schedule_cli;
+mod seal;
+mod seal_kills;
 mod untrusted;
 mod verbs_explain;
 mod verbs_ledger;

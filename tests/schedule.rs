@@ -452,6 +452,8 @@ fn a_real_systemd_user_manager_fires_the_timer() {
     while with.detect().is_err() {
         if start.elapsed() > Duration::from_secs(20) {
             eprintln!("SKIPPED: no systemd user manager starts here");
+            daemon.kill().unwrap();
+            daemon.wait().unwrap();
             return;
         }
         std::thread::sleep(Duration::from_millis(300));

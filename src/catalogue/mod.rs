@@ -1,6 +1,6 @@
 //! What Claude Code leaves on disk: ONE table, a row a kind.
 //!
-//! When the client adds a file, [`table`] is the only thing that changes. Names are matched
+//! When the client adds a file, `table.rs` is the only thing that changes. Names are matched
 //! exactly as the client writes them; a name the table does not hold is *unrecognised* and is
 //! reported, never touched. The facts were observed on clients 1.0.128 to 2.1.330.
 

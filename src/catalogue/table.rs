@@ -22,7 +22,7 @@ pub struct Row {
     pub sealable: bool,
     /// What may remove it.
     pub protection: Protection,
-    /// Where it lies: patterns relative to a root (see [`super::pattern`]).
+    /// Where it lies: patterns relative to a root (see `pattern.rs`).
     pub patterns: &'static [(Root, &'static str)],
 }
 

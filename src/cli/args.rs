@@ -105,6 +105,22 @@ pub enum Command {
     Ledger(LedgerCommand),
     /// Run enforce on a schedule: systemd, launchd, cron, or a hook of Claude Code.
     Schedule(super::schedule::ScheduleArgs),
+    /// Encrypt sessions now.
+    ///
+    /// The plaintext goes once the sealed files are on disk. Sessions that are held or open stay.
+    Seal(SealArgs),
+    /// Bring sealed sessions back, bit for bit.
+    Unseal(UnsealArgs),
+    /// Print the newest transcript of a session, sealed or not; the disk is not touched.
+    Cat(CatArgs),
+    /// Bring a session back and go on with it in Claude Code.
+    ///
+    /// The sealed copy goes once the client has ended well. What follows -- is passed on.
+    Resume(ResumeArgs),
+    /// Encrypt what is sealed anew, to today's recipients.
+    ///
+    /// Needs an identity that opens the sealed files. Held sessions are included.
+    Rekey(RekeyArgs),
     /// Make the identity that opens sealed files, or print its recipient.
     #[command(subcommand)]
     Key(Key),
@@ -220,6 +236,78 @@ fn head(text: &str) -> Result<String, String> {
     } else {
         Err("a head is a SHA-256: 64 hex digits".to_owned())
     }
+}
+
+/// What `seal` takes.
+#[derive(Debug, Clone, Args)]
+pub struct SealArgs {
+    /// The sessions: full ids, or prefixes of 8 or more characters.
+    #[arg(value_name = "SESSION", required_unless_present = "idle", conflicts_with = "idle")]
+    pub sessions: Vec<String>,
+    /// Every session without activity for this period.
+    #[arg(long, value_name = "PERIOD")]
+    pub idle: Option<Period>,
+    /// Taken for the sake of scripts: sealing takes nothing away, so it never asks.
+    #[arg(short, long, hide = true)]
+    pub yes: bool,
+}
+
+/// What `unseal` takes.
+#[derive(Debug, Clone, Args)]
+pub struct UnsealArgs {
+    /// The sessions: full ids, or prefixes of 8 or more characters.
+    #[arg(value_name = "SESSION", required = true)]
+    pub sessions: Vec<String>,
+    /// A file with the private key (repeatable); else identity.age beside the user's policy.
+    #[arg(short, long, value_name = "FILE")]
+    pub identity: Vec<PathBuf>,
+    /// Give the files today's date, so that the client does not delete them; the true one is
+    /// remembered.
+    #[arg(long, conflicts_with = "keep_date")]
+    pub touch: bool,
+    /// Give the files their own date, even if the client will delete them at its next start.
+    #[arg(long)]
+    pub keep_date: bool,
+}
+
+/// What `cat` takes.
+#[derive(Debug, Clone, Args)]
+pub struct CatArgs {
+    /// The session: a full id, or a prefix of 8 or more characters.
+    #[arg(value_name = "SESSION")]
+    pub session: String,
+    /// A file with the private key (repeatable); else identity.age beside the user's policy.
+    #[arg(short, long, value_name = "FILE")]
+    pub identity: Vec<PathBuf>,
+}
+
+/// What `resume` takes.
+#[derive(Debug, Clone, Args)]
+pub struct ResumeArgs {
+    /// The session: a full id, or a prefix of 8 or more characters.
+    #[arg(value_name = "SESSION")]
+    pub session: String,
+    /// A file with the private key (repeatable); else identity.age beside the user's policy.
+    #[arg(short, long, value_name = "FILE")]
+    pub identity: Vec<PathBuf>,
+    /// What the client gets besides `--resume SESSION`.
+    #[arg(last = true, value_name = "ARGS")]
+    pub client: Vec<std::ffi::OsString>,
+}
+
+/// What `rekey` takes.
+#[derive(Debug, Clone, Args)]
+pub struct RekeyArgs {
+    /// A file with a private key that opens what is sealed (repeatable); else identity.age beside
+    /// the user's policy.
+    #[arg(short, long, value_name = "FILE")]
+    pub identity: Vec<PathBuf>,
+    /// Also what is recorded as sealed to exactly today's recipients.
+    #[arg(long)]
+    pub all: bool,
+    /// Taken for the sake of scripts: it never asks.
+    #[arg(short, long, hide = true)]
+    pub yes: bool,
 }
 
 /// What to do with the identity.

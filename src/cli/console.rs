@@ -121,6 +121,12 @@ impl Console {
         self.raw(&text)
     }
 
+    /// Stdout for what is too long to hold in memory.
+    #[must_use]
+    pub fn stream(&self) -> impl Write {
+        io::BufWriter::with_capacity(128 << 10, io::stdout())
+    }
+
     /// Prints bytes to stdout.
     ///
     /// # Errors

@@ -32,6 +32,8 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     let mut ground = survey::ground(ctx)?;
     let audits = ground.policy.mode() == Mode::Audit;
     let _locks = if args.dry_run || audits { None } else { Some(take_locks(&ground)?) };
+    // What another run remembered until the locks were ours must not be lost.
+    ground.reload_state(ctx)?;
     let mut inventory = ground.inventory(ctx);
     let vanished = hold::vanished(&ground.state.state.held, &inventory, &ground.policy, ctx.env.now);
     inventory.problems.extend(vanished.iter().map(problem));
@@ -90,6 +92,7 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     ground.state.state.held =
         hold::remember(held, &inventory, &ground.policy, outcomes.as_ref(), ctx.env.now);
     ground.remember_roots(ctx);
+    ground.forget_gone(&inventory);
     if let Err(error) = ground.state.save() {
         ctx.console.failure(&Failure::because(Exit::Failed, &error));
         exit = worse(exit, Exit::Failed);

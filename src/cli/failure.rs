@@ -20,6 +20,8 @@ pub enum Exit {
     Refused,
     /// Another run holds the lock.
     Locked,
+    /// What the client ended with, after `resume`.
+    Client(u8),
 }
 
 impl Exit {
@@ -34,6 +36,7 @@ impl Exit {
             Self::Refused => 4,
             // EX_TEMPFAIL of sysexits.h: try again later.
             Self::Locked => 75,
+            Self::Client(code) => code,
         }
     }
 }

@@ -6,6 +6,7 @@
 mod all_users;
 mod args;
 mod ask;
+mod cat;
 #[cfg(unix)]
 mod child;
 mod console;
@@ -19,11 +20,16 @@ mod key;
 mod ledger;
 mod link;
 mod policy;
+mod rekey;
+mod resume;
 mod schedule;
+mod seal;
 mod session;
 mod status;
 mod surroundings;
 mod survey;
+mod unseal;
+mod vault;
 
 use std::process::ExitCode;
 
@@ -105,6 +111,11 @@ fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
         Command::Schedule(args) => schedule::run(&args, ctx),
         Command::Enforce(args) => enforce::run(&args, ctx),
         Command::Hold { command } => hold::run(command, ctx),
+        Command::Seal(args) => seal::run(&args, ctx),
+        Command::Resume(args) => resume::run(&args, ctx),
+        Command::Rekey(args) => rekey::run(&args, ctx),
+        Command::Unseal(args) => unseal::run(&args, ctx),
+        Command::Cat(args) => cat::run(&args, ctx),
         Command::Key(what) => key::run(what, ctx),
         Command::Completions { shell } => {
             let mut script = Vec::new();

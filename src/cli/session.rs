@@ -2,7 +2,7 @@
 
 use super::{Context, Exit, Failure};
 use crate::escape::{shown, text};
-use crate::inventory::{Inventory, SessionIndex};
+use crate::inventory::{Evidence, Inventory, SessionIndex};
 
 /// How many of several are listed.
 const LISTED: usize = 20;
@@ -37,6 +37,12 @@ pub(super) fn find(inventory: &Inventory, named: &str, ctx: &Context) -> Result<
             id.bytes().filter(|byte| *byte != b'-').take(wanted.len()).eq(wanted.bytes())
         })
         .collect();
+    // What is left of a session elsewhere does not make it another one.
+    let is_whole =
+        |at: &usize| matches!(inventory.sessions[*at].evidence, Evidence::Transcript | Evidence::Sealed);
+    if fitting.iter().any(is_whole) {
+        fitting.retain(is_whole);
+    }
     fitting.sort_by_key(|at| (inventory.sessions[*at].id, inventory.sessions[*at].store));
     let session = |at: usize| &inventory.sessions[at];
     let root = |at: usize| text(&inventory.store(session(at).store).store.root);

@@ -10,7 +10,7 @@ use crate::locate::{self, FoundBy, Located, Refused, Request, Store};
 use crate::policy::{self, Layer, Policy, claude, load::Places};
 use crate::report::root_word;
 use crate::seal::{Plugins, Recipient, Recipients};
-use crate::state::StateFile;
+use crate::state::{State, StateFile};
 
 /// What a verb knows before it looks into the stores.
 #[derive(Debug)]
@@ -86,14 +86,49 @@ impl Ground {
         inventory
     }
 
+    /// Reads again what is remembered, once the locks are taken.
+    ///
+    /// # Errors
+    /// Exit 4: it cannot be read.
+    pub fn reload_state(&mut self, ctx: &Context) -> Result<(), Failure> {
+        self.state =
+            StateFile::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Refused, &error))?;
+        Ok(())
+    }
+
+    /// Forgets the true dates of unsealed sessions that are no longer there.
+    pub fn forget_gone(&mut self, inventory: &Inventory) {
+        if !inventory.is_complete {
+            return;
+        }
+        let sessions: std::collections::HashSet<_> = inventory
+            .sessions
+            .iter()
+            .map(|session| (&inventory.store(session.store).store.root, session.id.to_string()))
+            .collect();
+        let roots: Vec<&PathBuf> = inventory.stores.iter().map(|view| &view.store.root).collect();
+        self.state.state.unsealed.retain(|each| {
+            !roots.contains(&&each.store) || sessions.contains(&(&each.store, each.session.clone()))
+        });
+    }
+
     /// Remembers the roots of this run for later ones, which may not see the same variables.
     pub fn remember_roots(&mut self, ctx: &Context) {
-        for store in &self.stores {
-            let derived =
-                matches!(store.kind, Root::Home | Root::HeapDumps) || store.found_by == FoundBy::Desktop;
-            if !derived {
-                self.state.state.saw_root(&store.root, root_word(store.kind), ctx.env.now);
-            }
+        remember(&self.stores, &mut self.state.state, ctx);
+    }
+
+    /// The same in a state that was loaded anew.
+    pub fn remember_roots_in(&self, state: &mut State, ctx: &Context) {
+        remember(&self.stores, state, ctx);
+    }
+}
+
+fn remember(stores: &[Store], state: &mut State, ctx: &Context) {
+    for store in stores {
+        let derived =
+            matches!(store.kind, Root::Home | Root::HeapDumps) || store.found_by == FoundBy::Desktop;
+        if !derived {
+            state.saw_root(&store.root, root_word(store.kind), ctx.env.now);
         }
     }
 }

@@ -77,8 +77,13 @@ impl Deletion<'_> {
             // Somebody works on the session: nothing of it is touched.
             return all(Outcome::Skipped(Skip::ChangedSincePlan));
         }
-        // Stable, so that folders stay together; transcripts go last.
-        ready.sort_by_key(|index| self.inventory.artifact(*index).kind == Some(Kind::Transcript));
+        // Stable, so that folders stay together; transcripts go last, and after them the record of
+        // a sealed session, without which nobody would know its date.
+        ready.sort_by_key(|index| match self.inventory.artifact(*index).kind {
+            Some(Kind::SealedRecord) => 2,
+            Some(Kind::Transcript) => 1,
+            _ => 0,
+        });
         for index in ready {
             let outcome = self.remove(&mut handles, index);
             if matches!(outcome, Outcome::Done(_)) {

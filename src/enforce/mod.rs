@@ -7,12 +7,16 @@
 
 mod delete;
 pub mod dir;
+mod leftovers;
 pub mod lock;
 mod outcome;
 pub mod preserve;
 mod prune;
 mod record;
+pub mod rekey;
 mod seal;
+pub mod sealed;
+pub mod unseal;
 mod watch;
 
 use std::collections::{BTreeMap, HashMap};
@@ -91,6 +95,10 @@ pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut 
     let records =
         record::Recorder { inventory, plan, policy, by_file: policy.ledger.value.detail == Detail::Files };
     let mut emptied: BTreeMap<FolderIndex, ()> = BTreeMap::new();
+    leftovers::remove(inventory, plan, tools, &mut outcomes, &mut emptied);
+    if outcomes.stopped.is_some() {
+        return outcomes;
+    }
     for batch in units.chunks(BATCH) {
         if let Some(stop) = (tools.stop)() {
             outcomes.stopped = Some(stop);
@@ -196,6 +204,9 @@ impl Sealed<'_> {
                 return;
             }
         }
+        // That the plaintext is gone must outlive a crash too; the batches before the last were
+        // flushed by those that followed.
+        sealing.flush_all(&units);
     }
 }
 

@@ -218,6 +218,7 @@ impl Preserving<'_> {
             mode: u32::from(artifact.mode),
             mtime,
             sha256: sealed.sha256,
+            becoming: None,
         }))
     }
 
@@ -238,6 +239,7 @@ impl Preserving<'_> {
             last_activity_from,
             desktop: session.is_desktop,
             sealed_at: Some(self.now),
+            recipients: Some(self.recipients.digest()),
             files,
         };
         let name = OsStr::new(naming::RECORD);

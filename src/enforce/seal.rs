@@ -4,7 +4,7 @@
 //! unfinished files are written · the disk is flushed · the sources are compared once more · the
 //! record and then the files get their names · the disk is flushed · the sources are unlinked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, FileTimes};
 use std::io::{self, Read, Write};
@@ -103,6 +103,17 @@ impl Sealing<'_> {
             .collect()
     }
 
+    /// Flushes the stores of these units; a failure leaves what the next run would do again.
+    pub(super) fn flush_all(&self, units: &[Unit]) {
+        let stores = units.iter().filter_map(|unit| match unit.owner {
+            Owner::Session(index) => Some(self.inventory.session(index).store),
+            Owner::Loose(..) => None,
+        });
+        if let Err(error) = self.flush(&stores.collect()) {
+            tracing::warn!(%error, "the disk could not be flushed after sealing");
+        }
+    }
+
     fn flush(&self, stores: &BTreeSet<StoreIndex>) -> io::Result<()> {
         stores.iter().try_for_each(|store| dir::sync_file_system(&self.inventory.store(*store).store.dir))
     }
@@ -165,7 +176,13 @@ impl Sealing<'_> {
 
     fn sealer(&self) -> Result<Sealer, SealError> {
         let rested = self.sealers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        rested.map_or_else(|| Sealer::new(self.recipients, self.compression), Ok)
+        rested.map_or_else(
+            || {
+                let sealer = Sealer::new(self.recipients, self.compression)?;
+                Ok(sealer.among(rayon::current_num_threads()))
+            },
+            Ok,
+        )
     }
 
     /// Where an artifact goes: the tree, its path there, and the folder of the temp tree.
@@ -198,9 +215,15 @@ impl Sealing<'_> {
         };
         let Some((tree, path, temp)) = self.place(index, session) else { return Ok(None) };
         let source_folder = self.inventory.open(artifact.folder).map_err(failed("open its folder"))?;
+        // Links in a session's own folders go when it is deleted; there is nothing in them to seal.
+        if source_folder.stat(&artifact.name).map_err(failed("look at it again"))?.file_type != FileType::File
+        {
+            return Ok(None);
+        }
         let mut source = source_folder.read(&artifact.name).map_err(failed("open it"))?;
         let stat = Dir::stat_open(&source).map_err(failed("look at it again"))?;
-        if !dir::is_same(&artifact.stamp, &stat) {
+        // A second name that it has got meanwhile would keep the plaintext.
+        if !dir::is_same(&artifact.stamp, &stat) || stat.links > 1 {
             return Err(Outcome::Skipped(Skip::ChangedSincePlan));
         }
         if stat.file_type != FileType::File {
@@ -260,6 +283,7 @@ impl Sealing<'_> {
                 mode: u32::from(artifact.mode),
                 mtime,
                 sha256: sealed.sha256,
+                becoming: None,
             },
         }))
     }
@@ -269,7 +293,7 @@ impl Sealing<'_> {
         let read = || -> io::Result<bool> {
             let folder = self.sealed_folder(session, entry.sealed.parent())?;
             let file = folder.read(entry.sealed.file_name().unwrap_or_default())?;
-            Ok(digest(file)? == entry.sha256)
+            Ok(entry.is(&digest(file)?))
         };
         read().unwrap_or(false)
     }
@@ -297,6 +321,10 @@ impl Sealing<'_> {
         prepared: &mut Prepared,
         old: Option<Manifest>,
     ) -> io::Result<()> {
+        // What was sealed earlier may be to others.
+        let to = self.recipients.digest();
+        let is_same = |old: &Manifest| old.files.is_empty() || old.recipients.as_ref() == Some(&to);
+        let recipients = old.as_ref().is_none_or(is_same).then_some(to);
         let mut files: Vec<SealedFile> = old.map(|old| old.files).unwrap_or_default();
         for part in &prepared.parts {
             files.retain(|file| file.sealed != part.entry.sealed);
@@ -317,6 +345,7 @@ impl Sealing<'_> {
             last_activity_from,
             desktop: session.is_desktop,
             sealed_at: Some(self.now),
+            recipients,
             files,
         };
         prepared.record = manifest.to_json()?;
@@ -376,10 +405,15 @@ impl Sealing<'_> {
             }
         }
         if !dir::FLUSHES_WHOLE {
-            let mut folders: BTreeMap<Option<&Path>, ()> = BTreeMap::from([(None, ())]);
-            folders.extend(prepared.parts.iter().map(|part| (part.entry.sealed.parent(), ())));
-            for below in folders.into_keys() {
-                self.sealed_folder(session, below).and_then(|dir| dir::sync(&dir)).map_err(failed)?;
+            // Every folder above, since any of them may be new.
+            let below = prepared.parts.iter().flat_map(|part| part.entry.sealed.ancestors().skip(1));
+            let folders: BTreeSet<&Path> = below.collect();
+            for below in folders {
+                self.sealed_folder(session, Some(below)).and_then(|dir| dir::sync(&dir)).map_err(failed)?;
+            }
+            let store = &self.inventory.store(session.store).store.dir;
+            for above in [naming::FOLDER, "ccretain", ""] {
+                store.below(Path::new(above)).and_then(|dir| dir::sync(&dir)).map_err(failed)?;
             }
         }
         Ok(())
@@ -493,7 +527,7 @@ fn part_of(sealed: &Path) -> OsString {
 }
 
 /// SHA-256 of a file.
-fn digest(mut file: File) -> io::Result<[u8; 32]> {
+pub(super) fn digest(mut file: File) -> io::Result<[u8; 32]> {
     use sha2::{Digest as _, Sha256};
     let mut hasher = Sha256::new();
     io::copy(&mut file, &mut hasher)?;

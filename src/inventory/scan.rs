@@ -23,6 +23,14 @@ use crate::catalogue::{Cursor, Kind, Match, Root, SessionId};
 use crate::dir::{Dir, Entry, FileType, Stat};
 use crate::locate::Store;
 use crate::seal::manifest::Manifest;
+use crate::seal::naming;
+
+/// What an interrupted unsealing left: the unfinished form of a file that could be sealed.
+fn leftover(cursor: &Cursor, name: &OsStr) -> Option<Match> {
+    let whole = naming::of_part(name)?;
+    let found = cursor.classify(whole.as_encoded_bytes()).filter(|found| found.kind.row().sealable)?;
+    Some(Match { kind: Kind::OwnLeftover, session: None, in_session_folder: false, ..found })
+}
 
 /// A record of a sealed session above this size is none.
 const LARGEST_RECORD: u64 = 64 << 20;
@@ -229,7 +237,8 @@ impl<'a> Walk<'a> {
                 inside.push(name.into_boxed_os_str());
                 continue;
             }
-            let recognised = job.cursor.classify(name.as_encoded_bytes());
+            let recognised =
+                job.cursor.classify(name.as_encoded_bytes()).or_else(|| leftover(&job.cursor, &name));
             if shared && recognised.is_none() {
                 // A folder behind an untyped entry is found by its stat below only where it matters.
                 if file_type.is_none() && !job.cursor.enter(name.as_encoded_bytes()).is_dead() {

@@ -295,7 +295,13 @@ impl Session {
         }
         let transcripts = record.files.iter().filter(|file| file.kind == Kind::Transcript);
         let modified = transcripts.map(|file| file.mtime).max();
-        self.modified = self.modified.max(modified).max(record.last_activity);
+        // Where nothing but a file's date was known, it is that of before the session was unsealed
+        // and touched; else the dates of the files are, as for a session that is not sealed.
+        let modified = match record.last_activity_from {
+            Some(DatedBy::Mtime) => record.last_activity.or(modified),
+            _ => modified.or(record.last_activity),
+        };
+        self.modified = self.modified.max(modified);
         self.has_record = true;
     }
 

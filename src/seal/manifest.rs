@@ -44,7 +44,11 @@ pub struct Manifest {
     /// When it was sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed_at: Option<DateTime<Utc>>,
-    /// Its sealed files.
+    /// Which recipients every file is sealed to ([`super::Recipients::digest`]); absent where that
+    /// is not known of all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipients: Option<String>,
+    /// Its sealed files. Of several of one original the last is the newest.
     pub files: Vec<SealedFile>,
 }
 
@@ -90,9 +94,29 @@ pub struct SealedFile {
     /// SHA-256 of the sealed file.
     #[serde(with = "digest")]
     pub sha256: [u8; 32],
+    /// What the file is while it is being sealed anew: the one or the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub becoming: Option<Resealed>,
+}
+
+/// The form that a sealed file is about to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Resealed {
+    /// Its length in bytes.
+    pub sealed_size: u64,
+    /// Its SHA-256.
+    #[serde(with = "digest")]
+    pub sha256: [u8; 32],
 }
 
 impl SealedFile {
+    /// Whether a sealed file of this SHA-256 is the one that was recorded.
+    #[must_use]
+    pub fn is(&self, sha256: &[u8; 32]) -> bool {
+        self.sha256 == *sha256 || self.becoming.is_some_and(|becoming| becoming.sha256 == *sha256)
+    }
+
     /// Which tree the original lay in.
     #[must_use]
     pub fn tree(&self) -> Tree {
@@ -121,7 +145,7 @@ pub enum ManifestError {
     /// A path in it leads out of the folder it is relative to.
     #[error("file {0} of the record has a path that leads elsewhere")]
     Path(usize),
-    /// Two entries are about the same file.
+    /// Two entries are about the same sealed file.
     #[error("file {0} of the record is there twice")]
     Twice(usize),
 }
@@ -148,7 +172,8 @@ impl Manifest {
         if manifest.session != session {
             return Err(ManifestError::OtherSession(manifest.session));
         }
-        let (mut sealed, mut originals) = (HashSet::new(), HashSet::new());
+        // One original may have been sealed twice: it came back in between, from a backup say.
+        let mut sealed = HashSet::new();
         for (at, file) in manifest.files.iter().enumerate() {
             let usable = is_within(&file.path)
                 && is_within(&file.sealed)
@@ -156,7 +181,7 @@ impl Manifest {
             if !usable {
                 return Err(ManifestError::Path(at));
             }
-            if !sealed.insert(&file.sealed) || !originals.insert((&file.temp, &file.path)) {
+            if !sealed.insert(&file.sealed) {
                 return Err(ManifestError::Twice(at));
             }
         }
@@ -177,6 +202,16 @@ impl Manifest {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.size).fold(0, u64::saturating_add)
+    }
+
+    /// The newest sealed file of each original.
+    #[must_use]
+    pub fn newest(&self) -> Vec<&SealedFile> {
+        let mut seen = HashSet::new();
+        let mut newest: Vec<&SealedFile> =
+            self.files.iter().rev().filter(|file| seen.insert((&file.temp, &file.path))).collect();
+        newest.reverse();
+        newest
     }
 
     /// The entry of a sealed file, by its path in the session's sealed folder.

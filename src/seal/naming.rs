@@ -129,6 +129,26 @@ pub fn is_part(name: &OsStr) -> bool {
     name.len() > ".".len() + ".part".len() && name.starts_with(b".") && name.ends_with(b".part")
 }
 
+/// The name that an unfinished file was to get; `None` where it is none.
+#[must_use]
+pub fn of_part(name: &OsStr) -> Option<OsString> {
+    if !is_part(name) {
+        return None;
+    }
+    let whole = without_tail(name, ".part".len())?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt as _;
+        whole.as_bytes().get(1..).map(|bytes| OsStr::from_bytes(bytes).to_os_string())
+    }
+    #[cfg(windows)]
+    {
+        use std::os::windows::ffi::{OsStrExt as _, OsStringExt as _};
+        let units: Vec<u16> = whole.encode_wide().skip(1).collect();
+        Some(OsString::from_wide(&units))
+    }
+}
+
 /// What a sealed file holds, by its name; `None` where it is no sealed file.
 #[must_use]
 pub fn compression_of(sealed: &OsStr) -> Option<Compression> {

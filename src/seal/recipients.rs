@@ -237,6 +237,15 @@ impl Recipients {
         self.0.iter()
     }
 
+    /// SHA-256 (hex) over the recipients, whatever their order.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        use sha2::{Digest as _, Sha256};
+        let mut texts: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        texts.sort_unstable();
+        hex::encode(Sha256::digest(texts.join("\n")))
+    }
+
     /// What one worker encrypts to. The library's boxes cannot be shared between threads, so each
     /// worker has its own, made once and used for every file.
     pub(super) fn boxes(&self) -> Result<Vec<Box<dyn age::Recipient + Send>>, RecipientError> {

@@ -101,8 +101,15 @@ impl Sealer {
         self.compression = compression;
     }
 
-    /// Streams files from this size on, so that tests need no large ones.
-    #[cfg(test)]
+    /// Bounds the memory of so many workers together: the more there are, the smaller are the files
+    /// that each of them still reads whole.
+    #[must_use]
+    pub fn among(self, workers: usize) -> Self {
+        let whole = (2 * WHOLE / workers.max(1) as u64).min(WHOLE);
+        self.streaming_above(whole)
+    }
+
+    /// Streams files from this size on.
     pub(super) fn streaming_above(mut self, whole: u64) -> Self {
         self.whole = whole;
         self

@@ -313,3 +313,53 @@ fn times_are_moved_as_meant() {
         r#"{"timestamp":"2026-10-13T21:03:49.165Z","x":1}{"timestamp":"soon"}"#
     );
 }
+
+/// What the client and a sealed session are to each other.
+#[test]
+fn the_client_and_a_sealed_session() {
+    let test = "the_client_and_a_sealed_session";
+    let Some(client) = Client::get(test, "2.1.330") else { return };
+    let sandbox = Sandbox::new();
+    let key = sandbox.run(["key", "new"]);
+    key.exits(0);
+    sandbox.policy(&format!(
+        r#"{{"version": 1, "recipients": ["{}"],
+            "rules": [{{"name": "all", "sealAfter": "1d", "deleteAfter": "90d"}}]}}"#,
+        key.stdout.trim()
+    ));
+    let desk = Desk::new(&sandbox, client);
+    let session = desk.converse(&[]);
+    let old = desk.converse(&[]);
+    desk.let_pass(&session, 5);
+    desk.let_pass(&old, 50);
+    let before: Vec<(PathBuf, Vec<u8>)> = traces(&sandbox, &session)
+        .into_iter()
+        .filter(|path| fs::symlink_metadata(path).unwrap().is_file())
+        .map(|path| (path.clone(), fs::read(&path).unwrap()))
+        .collect();
+    let output = sandbox.enforce();
+    output.exits(0).quietly();
+    assert_eq!(output.summary("sessionsSealed"), 2, "{output}");
+    assert!(!desk.sessions().contains(&session));
+    assert!(!desk.resumes(&session), "a sealed session was resumed");
+
+    // Its own sweep, run at once, leaves sealed files alone, however old.
+    let sealed = sandbox.home().join(".claude/ccretain/sealed");
+    let were = Tree::with_times(&sealed);
+    let _ = fs::remove_file(sandbox.home().join(".claude/.last-cleanup"));
+    let swept = desk.converse(&[]);
+    let script = r#"wait CALL:[["Bash", {"command": "sleep 12", "description": "wait"}]]"#;
+    let (said, ok) = desk.run(&["--resume", &swept, "-p", script, "--allowedTools", "Bash"]);
+    assert!(ok, "{said}");
+    assert!(sandbox.home().join(".claude/.last-cleanup").exists(), "the client did not sweep");
+    were.is_unchanged(&Tree::with_times(&sealed));
+
+    sandbox.run(["unseal", &session]).exits(0).quietly();
+    for (path, bytes) in &before {
+        assert!(fs::read(path).is_ok_and(|now| now == *bytes), "'{}' did not come back", path.display());
+    }
+    assert!(desk.resumes(&session), "an unsealed session cannot be resumed");
+    sandbox.run(["unseal", &old]).exits(4).says("--touch");
+    sandbox.run(["unseal", &old, "--touch"]).exits(0).quietly();
+    assert!(desk.resumes(&old), "an unsealed session cannot be resumed");
+}

@@ -26,6 +26,7 @@ fn file(path: &str) -> SealedFile {
         mode: 0o600,
         mtime: "2026-11-20T08:00:00.123456789Z".parse().unwrap(),
         sha256: [0xab; 32],
+        becoming: None,
     }
 }
 
@@ -39,6 +40,7 @@ fn record(files: Vec<SealedFile>) -> Manifest {
         last_activity_from: Some(DatedBy::Record),
         desktop: false,
         sealed_at: Some(now()),
+        recipients: None,
         files,
     }
 }
@@ -186,6 +188,7 @@ proptest! {
                 mode,
                 mtime: DateTime::<Utc>::from_timestamp(seconds, nanos).unwrap(),
                 sha256,
+                becoming: None,
             })
             .collect();
         let mut good = record(files);

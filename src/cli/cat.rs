@@ -1,0 +1,87 @@
+//! `ccretain cat`: a transcript to stdout, sealed or not, without touching the disk.
+
+use std::ffi::OsStr;
+use std::io::{self, Write};
+
+use super::args::CatArgs;
+use super::unseal::failure;
+use super::{Context, Exit, Failure, session, survey, vault};
+use crate::catalogue::Kind;
+use crate::enforce::sealed::{SealedError, SealedSession};
+use crate::error::At as _;
+use crate::inventory::{Inventory, Session};
+use crate::seal::UnsealError;
+
+/// Runs the verb.
+///
+/// # Errors
+/// There is no such session or transcript, or it cannot be opened.
+pub fn run(args: &CatArgs, ctx: &Context) -> Result<Exit, Failure> {
+    if ctx.global.json {
+        return Err(Failure::new(Exit::Usage, "a transcript is printed as it is, not as JSON of ours"));
+    }
+    let inventory = survey::ground(ctx)?.inventory(ctx);
+    let session = inventory.session(session::find(&inventory, &args.session, ctx)?);
+    let store = &inventory.store(session.store).store;
+    let plain = newest_plain(&inventory, session);
+    let sealed = match session.sealed {
+        0 => None,
+        _ => match SealedSession::open(store, session.id) {
+            Ok(sealed) => Some(sealed),
+            // A plain transcript can be shown whatever the record says.
+            Err(_) if plain.is_some() => None,
+            Err(error) => return Err(failure(&error)),
+        },
+    };
+    let newest = sealed.as_ref().and_then(|sealed| {
+        let transcripts = sealed.record.newest().into_iter().filter(|file| file.kind == Kind::Transcript);
+        transcripts.max_by_key(|file| file.mtime).cloned()
+    });
+    let mut out = ctx.console.stream();
+    if let Some((date, folder, name)) = plain
+        && newest.as_ref().is_none_or(|sealed| date >= Some(sealed.mtime))
+    {
+        let path = inventory.full_folder_path(folder).join(name);
+        let mut file = inventory.open(folder).and_then(|dir| dir.read(name)).at("open", &path)?;
+        return ended(io::copy(&mut file, &mut out).and_then(|_| out.flush()));
+    }
+    let (Some(sealed), Some(entry)) = (&sealed, &newest) else {
+        return Err(Failure::new(Exit::Failed, format!("session {} has no transcript", session.id)));
+    };
+    let keys = vault::identities(ctx, &args.identity)?;
+    // Looked at before a byte of it is printed.
+    if !sealed.check(entry).map_err(|error| failure(&error))? {
+        return Err(failure(&SealedError::Missing(sealed.path(entry))));
+    }
+    match sealed.decrypt(entry, &keys, &mut out) {
+        Ok(digest) => {
+            for warning in vault::warn_unknown(ctx, session.id, &[digest]) {
+                ctx.console.warning(&warning);
+            }
+            Ok(Exit::Done)
+        }
+        Err(SealedError::Open { source: UnsealError::Target(error), .. }) => ended(Err(error)),
+        Err(error) => Err(failure(&error)),
+    }
+}
+
+/// A reader that has seen enough is no failure.
+fn ended(result: io::Result<()>) -> Result<Exit, Failure> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Exit::Failed, format!("cannot copy the transcript: {error}")))
+        }
+        _ => Ok(Exit::Done),
+    }
+}
+
+type Place<'i> = (Option<chrono::DateTime<chrono::Utc>>, crate::inventory::FolderIndex, &'i OsStr);
+
+/// The transcript that was written last and is not sealed.
+fn newest_plain<'i>(inventory: &'i Inventory, session: &Session) -> Option<Place<'i>> {
+    let transcripts = session.artifacts.iter().map(|index| inventory.artifact(*index));
+    transcripts
+        .filter(|artifact| artifact.kind == Some(Kind::Transcript) && !artifact.sealed)
+        .map(|artifact| (artifact.stamp.modified.date(), artifact.folder, &*artifact.name))
+        .max_by_key(|(date, ..)| *date)
+}

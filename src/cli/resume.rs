@@ -1,0 +1,141 @@
+//! `ccretain resume`: unseals a session, runs the client on it, and removes the sealed copy once
+//! the client has ended well.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::args::ResumeArgs;
+use super::enforce::take_locks;
+use super::unseal::{After, How, failure, may_unseal, one};
+use super::vault::{self, Deed};
+use super::{Context, Exit, Failure, session, survey};
+use crate::catalogue::SessionId;
+use crate::enforce::sealed::SealedSession;
+use crate::enforce::unseal::Dates;
+use crate::inventory::Inventory;
+use crate::ledger::Event;
+use crate::seal::manifest::SealedFile;
+
+/// The client's program, looked for in `PATH`.
+const CLIENT: &str = "claude";
+
+/// Runs the verb.
+///
+/// # Errors
+/// What kept it from starting, as for `unseal`; the client cannot be run.
+pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
+    if ctx.global.json {
+        return Err(Failure::new(Exit::Usage, "what the client prints is not JSON of ours"));
+    }
+    let ground = survey::ground(ctx)?;
+    let locks = take_locks(&ground)?;
+    let inventory = ground.inventory(ctx);
+    let index = session::find(&inventory, &args.session, ctx)?;
+    let session = inventory.session(index);
+    if let Some(hold) = vault::hold_on(&ground.policy, &inventory, session) {
+        return Err(vault::held(session.id, hold));
+    }
+    let folder = vault::project_folder(session).map(Path::to_path_buf);
+    let program = find_client(ctx)?;
+    if session.sealed == 0 {
+        drop(locks);
+        return client(ctx, &program, session.id, args, folder.as_deref());
+    }
+    may_unseal(ctx, &ground, &inventory, index, true)?;
+    let keys = vault::identities(ctx, &args.identity)?;
+    let mut deed = Deed::begin("resume", ctx, &ground, locks)?;
+    let how = How { keys: &keys, dates: Dates::Touch(ctx.env.now), after: After::Keep };
+    let (item, restored) = one(ctx, &ground, &inventory, index, &how, &mut deed)?;
+    let exit = item.exit();
+    // The locks end here: a run of the timer must not wait for a conversation.
+    deed.end(&[("sessionsUnsealed", u64::from(restored.is_some()))], exit, ctx)?;
+    item.say_problems(ctx);
+    let Some(restored) = restored else { return Ok(exit) };
+    let ended = client(ctx, &program, session.id, args, folder.as_deref());
+    match ended {
+        Ok(Exit::Done) => match remove(ctx, &inventory, session.id, &restored.files) {
+            Ok(()) => Ok(Exit::Done),
+            Err(failure) => {
+                ctx.console.warning(&format!("the sealed copy stays: {}", failure.message));
+                Ok(Exit::Failed)
+            }
+        },
+        other => {
+            ctx.console.warning(&format!(
+                "the client did not end well, so session {} stays sealed and is there in plaintext too",
+                session.id
+            ));
+            other
+        }
+    }
+}
+
+/// The client's program.
+fn find_client(ctx: &Context) -> Result<PathBuf, Failure> {
+    let path = ctx.env.variable("PATH").unwrap_or_default();
+    std::env::split_paths(path)
+        .map(|folder| ctx.env.working_dir.join(folder).join(CLIENT))
+        .find(|program| program.is_file())
+        .ok_or_else(|| {
+            Failure::new(Exit::Usage, format!("there is no `{CLIENT}` in PATH, so nothing was changed"))
+                .hint("`ccretain unseal --touch` brings the session back without starting a client")
+        })
+}
+
+/// Runs the client to its end, with our streams.
+fn client(
+    ctx: &Context,
+    program: &Path,
+    session: SessionId,
+    args: &ResumeArgs,
+    folder: Option<&Path>,
+) -> Result<Exit, Failure> {
+    if folder.is_none() {
+        ctx.console.notice("the folder of its project is not there: the client starts in this one");
+    }
+    // A key typed to interrupt the client is for the client alone.
+    #[cfg(unix)]
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGQUIT] {
+        let _ = signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)));
+    }
+    let status = Command::new(program)
+        .arg("--resume")
+        .arg(session.to_string())
+        .args(&args.client)
+        .current_dir(folder.unwrap_or(&ctx.env.working_dir))
+        .status()
+        .map_err(|error| Failure::new(Exit::Failed, format!("cannot run `{CLIENT}`: {error}")))?;
+    #[cfg(unix)]
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+    #[cfg(not(unix))]
+    let signal: Option<i32> = None;
+    // 128 and the signal's number, as shells have it.
+    let code = status.code().or(signal.map(|signal| signal + 128)).unwrap_or(1);
+    Ok(if code == 0 { Exit::Done } else { Exit::Client(u8::try_from(code).unwrap_or(1)) })
+}
+
+/// Removes the sealed copy, with the locks taken anew.
+fn remove(ctx: &Context, seen: &Inventory, id: SessionId, files: &[SealedFile]) -> Result<(), Failure> {
+    let ground = survey::ground(ctx)?;
+    let locks = take_locks(&ground)?;
+    let session = seen.sessions.iter().find(|session| session.id == id && session.sealed > 0);
+    let Some(session) = session else { return Ok(()) };
+    // A hold may have been placed while the client ran.
+    if let Some(hold) = vault::hold_on(&ground.policy, seen, session) {
+        return Err(vault::held(id, hold));
+    }
+    let mut deed = Deed::begin("resume", ctx, &ground, locks)?;
+    let mut intent = vault::entry(Event::Intent, seen, session, "remove-sealed-copy");
+    intent.files = Some(files.len() as u64);
+    deed.record(&[intent], ctx)?;
+    let store = &seen.store(session.store).store;
+    let removed = SealedSession::open(store, id).and_then(|sealed| sealed.remove(files));
+    let mut outcome = vault::entry(Event::Outcome, seen, session, "remove-sealed-copy");
+    outcome.outcome = Some(if removed.is_ok() { "deleted" } else { "failed" }.into());
+    deed.record(&[outcome], ctx)?;
+    let exit = if removed.is_ok() { Exit::Done } else { Exit::Failed };
+    deed.end(&[("sealedFilesRemoved", files.len() as u64)], exit, ctx)?;
+    removed.map_err(|error| failure(&error))
+}

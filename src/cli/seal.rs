@@ -1,0 +1,279 @@
+//! `ccretain seal`: encrypts sessions now, through the plan and the deeds of `enforce`.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::args::SealArgs;
+use super::ask::Terminal;
+use super::enforce::take_locks;
+use super::key::identity_path;
+use super::survey::{self, Ground};
+use super::vault::{self, Deed};
+use super::{Context, Exit, Failure, session};
+use crate::enforce::{self, Outcome, Tools};
+use crate::escape::{shown, text};
+use crate::inventory::liveness::System;
+use crate::inventory::{Inventory, Session, SessionIndex};
+use crate::period::Period;
+use crate::plan::{self, Decision, Keep, Plan};
+use crate::policy::selector::Selector;
+use crate::policy::{Layer, Mandate, MassGuard, Mode, Policy, Rule, RuleLayer, Source, Sourced};
+use crate::report::Run;
+use crate::report::human::{counted, size};
+use crate::seal::{Ask, Plugins, Recipient, Recipients, key};
+
+/// What the rule of the command is called in the ledger.
+const RULE: &str = "command line";
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Item {
+    store: String,
+    session: String,
+    project: Option<String>,
+    files: u64,
+    bytes: u64,
+    outcome: &'static str,
+    reason: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Wrong {
+    path: String,
+    error: String,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    run: &'a str,
+    now: String,
+    sessions: &'a [Item],
+    errors: Vec<Wrong>,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// What kept it from starting: nothing was changed then.
+pub fn run(args: &SealArgs, ctx: &Context) -> Result<Exit, Failure> {
+    let ground = survey::ground(ctx)?;
+    let recipients = recipients(ctx, &ground.policy)?;
+    let locks = take_locks(&ground)?;
+    let inventory = ground.inventory(ctx);
+    let mut wanted: HashSet<SessionIndex> = HashSet::new();
+    for argument in &args.sessions {
+        wanted.insert(session::find(&inventory, argument, ctx)?);
+    }
+    let named = args.idle.is_none();
+    if !named {
+        wanted.extend((0..inventory.sessions.len()).map(SessionIndex::of));
+    }
+    let policy = synthetic(&ground, &inventory, &wanted, args.idle.clone());
+    let mut plan = plan::plan(&inventory, &policy, ctx.env.now);
+    vault::only(&mut plan, &inventory, &wanted);
+    if named {
+        may_seal(&policy, &inventory, &plan, &wanted)?;
+    }
+    let mut deed = Deed::begin("seal", ctx, &ground, locks)?;
+    let total = plan.decisions.iter().filter(|decision| decision.due().is_some()).count() as u64;
+    let bar = ctx.console.progress(total, "sealing");
+    let outcomes = enforce::enforce(
+        &inventory,
+        &plan,
+        &policy,
+        &mut Tools {
+            ledger: &mut deed.ledger,
+            processes: &System,
+            progress: &|done| bar.inc(done as u64),
+            stop: &|| None,
+            recipients: Some(&recipients),
+            now: ctx.env.now,
+        },
+    );
+    bar.finish_and_clear();
+    let id = deed.run().to_owned();
+    let (outcomes, refused) = (Some(&outcomes), ground.refused.as_slice());
+    let done = Run {
+        id: &id,
+        inventory: &inventory,
+        plan: &plan,
+        policy: &policy,
+        outcomes,
+        refused,
+        refusals: &[],
+    };
+    report(ctx, &done, deed, named)
+}
+
+/// To whom is sealed: whom the policy names, else the owner of the identity beside it.
+pub(super) fn recipients(ctx: &Context, policy: &Policy) -> Result<Recipients, Failure> {
+    if let Some(recipients) = survey::recipients(policy)? {
+        return Ok(recipients);
+    }
+    let path = identity_path(&ctx.env);
+    let ask: Arc<dyn Ask> = Arc::new(Terminal::new(&ctx.console));
+    let nobody = || {
+        Failure::new(Exit::Usage, "the policy names no recipient to seal to, so nothing was touched")
+            .hint("`ccretain key new` makes an identity; name its recipient in the policy's `recipients`")
+    };
+    if !path.exists() {
+        return Err(nobody());
+    }
+    let texts = key::recipients_in(&path, &ask).map_err(|error| Failure::because(Exit::Usage, &error))?;
+    let parsed: Result<Vec<Recipient>, _> =
+        texts.iter().map(|text| Recipient::parse(text, Plugins::Refused)).collect();
+    let recipients =
+        parsed.and_then(Recipients::new).map_err(|error| Failure::because(Exit::Usage, &error))?;
+    ctx.console
+        .notice(&format!("the policy names no recipient: sealing to the own one of '{}'", shown(&path)));
+    Ok(recipients)
+}
+
+/// A policy of one rule, bound by every hold and the longest quiet period of the one in force.
+fn synthetic(
+    ground: &Ground,
+    inventory: &Inventory,
+    wanted: &HashSet<SessionIndex>,
+    idle: Option<Period>,
+) -> Policy {
+    let source = Source { layer: Layer::User, path: None };
+    let mut policy = ground.policy.clone();
+    let longest = policy.mandates.iter().max_by_key(|mandate| mandate.quiet.value.length()).cloned();
+    let immediately = "immediately".parse().unwrap_or_else(|_| Period::hours(0));
+    let sessions: BTreeSet<_> = wanted.iter().map(|index| inventory.session(*index).id).collect();
+    let rule = Rule {
+        name: RULE.to_owned(),
+        selector: Selector { sessions: idle.is_none().then_some(sessions), ..Selector::default() },
+        seal_after: Some(idle.unwrap_or(immediately)),
+        delete_after: None,
+    };
+    let holds = policy.mandates.iter().flat_map(|mandate| mandate.holds.clone()).collect();
+    let excluded = policy.mandates.iter().flat_map(|mandate| mandate.excluded_stores.clone()).collect();
+    let Some(longest) = longest else { return policy };
+    policy.mandates = vec![Mandate {
+        mode: Sourced { value: Mode::Enforce, source: source.clone() },
+        layers: vec![RuleLayer { source: source.clone(), rules: vec![rule] }],
+        holds,
+        keep_at_least: None,
+        guard: Sourced { value: MassGuard::Off, source },
+        guard_has_grace: false,
+        excluded_stores: excluded,
+        ..longest
+    }];
+    policy
+}
+
+/// Whether every named session can be sealed, or is sealed already.
+fn may_seal(
+    policy: &Policy,
+    inventory: &Inventory,
+    plan: &Plan,
+    wanted: &HashSet<SessionIndex>,
+) -> Result<(), Failure> {
+    for index in wanted {
+        let session = inventory.session(*index);
+        if let Some(hold) = vault::hold_on(policy, inventory, session) {
+            return Err(vault::held(session.id, hold));
+        }
+        let refused = |why: &str| {
+            Err(Failure::new(Exit::Refused, format!("session {} {why}: nothing was touched", session.id)))
+        };
+        match plan.sessions[index.at()].decision {
+            Decision::Seal(_) => {}
+            _ if session.plain == 0 && session.sealed > 0 => {}
+            Decision::Keep(Keep::Live) => return refused("is open in a client"),
+            Decision::Keep(Keep::Quiet) => return refused("was in use a moment ago (`quiet`)"),
+            Decision::Keep(Keep::NoRule | Keep::NotDue(..)) if session.plain == 0 => {
+                return refused("has nothing that could be sealed");
+            }
+            Decision::Keep(keep) => return refused(&format!("stays as it is ({})", keep.reason())),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn report(ctx: &Context, report: &Run<'_>, deed: Deed, named: bool) -> Result<Exit, Failure> {
+    let (inventory, plan) = (report.inventory, report.plan);
+    let errors = report.errors();
+    let exit = if errors.is_empty() { Exit::Done } else { Exit::Failed };
+    let sessions = inventory.sessions.iter().zip(&plan.sessions);
+    let items: Vec<Item> =
+        sessions.filter_map(|(session, verdict)| item(report, session, verdict.decision, named)).collect();
+    if ctx.global.json {
+        let errors = errors.iter().map(|(path, error)| Wrong { path: path.clone(), error: error.clone() });
+        ctx.console.json(&Document {
+            schema: "ccretain.seal/1",
+            run: report.id,
+            now: ctx.env.now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+            sessions: &items,
+            errors: errors.collect(),
+        })?;
+    }
+    for one in items.iter().filter(|one| named || one.outcome != "kept") {
+        let line = match one.outcome {
+            "sealed" => {
+                format!("sealed {}: {}, {}", one.session, counted(one.files, "file"), size(one.bytes))
+            }
+            other => format!("{other} {}", one.session),
+        };
+        ctx.console.data(&format!("{line}\n"))?;
+    }
+    if !named {
+        let sealed = items.iter().filter(|one| one.outcome == "sealed");
+        let (count, bytes) = sealed.fold((0, 0), |(count, bytes), one| (count + 1, bytes + one.bytes));
+        ctx.console.data(&format!("{} sealed, {}\n", counted(count, "session"), size(bytes)))?;
+    }
+    for (path, error) in &errors {
+        let place = if path.is_empty() { String::new() } else { format!("'{path}': ") };
+        ctx.console.error(&format!("{place}{error}"));
+    }
+    let tally = report.tally();
+    let counts = [
+        ("sealed", tally.sealed),
+        ("skipped", tally.skipped),
+        ("failed", tally.failed),
+        ("sessionsSealed", tally.sessions_sealed),
+    ];
+    deed.end(&counts, exit, ctx)?;
+    Ok(exit)
+}
+
+/// What became of one session; `None` for those that were none of this run's business.
+fn item(report: &Run<'_>, session: &Session, decision: Decision, named: bool) -> Option<Item> {
+    let inventory = report.inventory;
+    let outcomes = report.outcomes?;
+    let of: Vec<(&Outcome, u64)> = session
+        .artifacts
+        .iter()
+        .filter_map(|index| {
+            let outcome = outcomes.of_artifacts[index.at()].as_ref()?;
+            Some((outcome, inventory.artifact(*index).stamp.size))
+        })
+        .collect();
+    let done: Vec<u64> =
+        of.iter().filter(|(outcome, _)| matches!(outcome, Outcome::Done(_))).map(|(_, size)| *size).collect();
+    let (outcome, reason) = match (decision, of.iter().find(|(one, _)| !matches!(one, Outcome::Done(_)))) {
+        (Decision::Keep(Keep::OutOfScope), _) => return None,
+        (_, Some((worst, _))) => (worst.word(), None),
+        (Decision::Seal(_), None) if !done.is_empty() => ("sealed", None),
+        _ if session.sealed > 0 && session.plain == 0 => ("already-sealed", None),
+        (Decision::Keep(keep), None) => ("kept", Some(keep.reason())),
+        _ => ("kept", None),
+    };
+    if !named && outcome == "already-sealed" {
+        return None;
+    }
+    Some(Item {
+        store: text(&inventory.store(session.store).store.root),
+        session: session.id.to_string(),
+        project: session.project.as_deref().map(text),
+        files: done.len() as u64,
+        bytes: done.iter().sum(),
+        outcome,
+        reason,
+    })
+}

@@ -1,0 +1,276 @@
+//! `ccretain unseal`: sealed sessions become plain files again.
+
+use serde::Serialize;
+
+use super::args::UnsealArgs;
+use super::enforce::take_locks;
+use super::survey::{self, Ground};
+use super::vault::{self, Deed};
+use super::{Context, Exit, Failure, session};
+use crate::catalogue::Kind;
+use crate::enforce::sealed::{SealedError, SealedSession};
+use crate::enforce::unseal::{Dates, Restored, Restoring};
+use crate::error::chain;
+use crate::escape::{shown, text};
+use crate::inventory::{Inventory, SessionIndex};
+use crate::ledger::{Event, Failure as Failed};
+use crate::policy::claude::{self, ClientPlaces};
+use crate::report::human::{counted, day, size};
+use crate::seal::Identities;
+use crate::state::Unsealed;
+
+/// What became of one session.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Item {
+    store: String,
+    session: String,
+    project: Option<String>,
+    files: u64,
+    bytes: u64,
+    outcome: &'static str,
+    warnings: Vec<String>,
+    error: Option<String>,
+}
+
+impl Item {
+    /// What it means for the exit code.
+    pub(super) fn exit(&self) -> Exit {
+        match (&self.error, self.outcome) {
+            (None, _) => Exit::Done,
+            (_, "refused") => Exit::Refused,
+            _ => Exit::Failed,
+        }
+    }
+
+    /// Says what went wrong, and what is worth knowing.
+    pub(super) fn say_problems(&self, ctx: &Context) {
+        for warning in &self.warnings {
+            ctx.console.warning(warning);
+        }
+        if let Some(error) = &self.error {
+            ctx.console.error(&format!("session {}: {error}", self.session));
+            ctx.console.hint("nothing of it was removed");
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    run: &'a str,
+    now: String,
+    touched: bool,
+    sessions: &'a [Item],
+}
+
+/// How a session is brought back.
+pub(super) struct How<'a> {
+    pub keys: &'a Identities,
+    pub dates: Dates,
+    pub after: After,
+}
+
+/// Whether the sealed files go once the plain ones are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum After {
+    Remove,
+    Keep,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// What kept it from starting: nothing was changed then.
+pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
+    let ground = survey::ground(ctx)?;
+    let locks = take_locks(&ground)?;
+    let inventory = ground.inventory(ctx);
+    let mut sessions = Vec::new();
+    for argument in &args.sessions {
+        let index = session::find(&inventory, argument, ctx)?;
+        if !sessions.contains(&index) {
+            sessions.push(index);
+        }
+    }
+    let keys = vault::identities(ctx, &args.identity)?;
+    let touch = args.touch;
+    let dates = if touch { Dates::Touch(ctx.env.now) } else { Dates::Original };
+    for index in &sessions {
+        may_unseal(ctx, &ground, &inventory, *index, touch || args.keep_date)?;
+    }
+    let mut deed = Deed::begin("unseal", ctx, &ground, locks)?;
+    let how = How { keys: &keys, dates, after: After::Remove };
+    let mut items = Vec::new();
+    for index in sessions {
+        items.push(one(ctx, &ground, &inventory, index, &how, &mut deed)?.0);
+    }
+    let failed = items.iter().filter(|item| item.error.is_some()).count() as u64;
+    let exit = match items.as_slice() {
+        [item] => item.exit(),
+        _ if failed > 0 => Exit::Failed,
+        _ => Exit::Done,
+    };
+    if ctx.global.json {
+        let now = ctx.env.now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        let (run, sessions) = (deed.run(), items.as_slice());
+        ctx.console.json(&Document { schema: "ccretain.unseal/1", run, now, touched: touch, sessions })?;
+    }
+    for item in &items {
+        item.say_problems(ctx);
+        if item.error.is_none() {
+            let files = counted(item.files, "file");
+            ctx.console.data(&format!("unsealed {}: {files}, {}\n", item.session, size(item.bytes)))?;
+        }
+    }
+    deed.end(&[("sessionsUnsealed", items.len() as u64 - failed), ("failed", failed)], exit, ctx)?;
+    Ok(exit)
+}
+
+/// Whether a session may be unsealed, and could be.
+///
+/// # Errors
+/// Exit 2 if it is not sealed; 4 for a hold, a running client, a file in the way, and for a date at
+/// which the client would delete it at once. Nothing was changed.
+pub(super) fn may_unseal(
+    ctx: &Context,
+    ground: &Ground,
+    inventory: &Inventory,
+    index: SessionIndex,
+    date_is_settled: bool,
+) -> Result<(), Failure> {
+    let session = inventory.session(index);
+    if session.sealed == 0 {
+        return Err(Failure::new(Exit::Usage, format!("session {} is not sealed", session.id)));
+    }
+    if let Some(hold) = vault::hold_on(&ground.policy, inventory, session) {
+        return Err(vault::held(session.id, hold));
+    }
+    if session.liveness.is_live() {
+        return Err(Failure::new(Exit::Refused, format!("a client has session {} open", session.id)));
+    }
+    let store = &inventory.store(session.store).store;
+    let sealed = SealedSession::open(store, session.id).map_err(|error| failure(&error))?;
+    restoring(&sealed, vault::temps(ctx, ground, inventory), Dates::Original)
+        .check()
+        .map_err(|error| failure(&error))?;
+    if date_is_settled {
+        return Ok(());
+    }
+    let newest = sealed.record.newest();
+    let transcripts = newest.iter().filter(|file| file.kind == Kind::Transcript);
+    let Some(oldest) = transcripts.map(|file| file.mtime).min() else { return Ok(()) };
+    let project = vault::project_folder(session).map(std::path::Path::to_path_buf);
+    let mut places = ClientPlaces::new(&ctx.env);
+    places.config_dirs = vec![store.root.clone()];
+    let projects: Vec<_> = project.iter().cloned().collect();
+    let client = claude::read(&places, &projects);
+    match client.removal(oldest, project.as_deref(), session.is_desktop) {
+        Some(removal) if removal.at <= ctx.env.now => Err(Failure::new(
+            Exit::Refused,
+            format!(
+                "session {} was last written on {}, and the client deletes what is older than {} \
+                 seconds after its next start: nothing was changed",
+                session.id,
+                day(oldest),
+                counted(removal.days, "day"),
+            ),
+        )
+        .hint("--touch gives it today's date (its true age is remembered), --keep-date restores it all the same")),
+        _ => Ok(()),
+    }
+}
+
+fn restoring<'a>(
+    session: &'a SealedSession<'a>,
+    temps: Vec<std::path::PathBuf>,
+    dates: Dates,
+) -> Restoring<'a> {
+    Restoring { session, temps, dates }
+}
+
+/// Unseals one session; its failure is in the item.
+pub(super) fn one(
+    ctx: &Context,
+    ground: &Ground,
+    inventory: &Inventory,
+    index: SessionIndex,
+    how: &How<'_>,
+    deed: &mut Deed,
+) -> Result<(Item, Option<Restored>), Failure> {
+    let session = inventory.session(index);
+    let store = &inventory.store(session.store).store;
+    let mut intent = vault::entry(Event::Intent, inventory, session, "unseal");
+    intent.files = Some(u64::from(session.sealed));
+    deed.record(&[intent], ctx)?;
+    // Remembered first: a crash must not leave a touched file whose true date nobody knows.
+    let before = deed.state.state.clone();
+    deed.state.state.remember_unsealed(Unsealed {
+        store: store.root.clone(),
+        session: session.id.to_string(),
+        last_activity: session.modified.or(session.newest_record).unwrap_or(ctx.env.now),
+        unsealed_at: ctx.env.now,
+        unknown: serde_json::Map::default(),
+    });
+    deed.state.save().map_err(|error| Failure::because(Exit::Refused, &error))?;
+    let attempt = || -> Result<Restored, SealedError> {
+        let sealed = SealedSession::open(store, session.id)?;
+        let restored =
+            restoring(&sealed, vault::temps(ctx, ground, inventory), how.dates).restore(how.keys)?;
+        if how.after == After::Remove {
+            sealed.remove(&restored.files)?;
+        }
+        Ok(restored)
+    };
+    let done = attempt();
+    let mut item = Item {
+        store: text(&store.root),
+        session: session.id.to_string(),
+        project: session.project.as_deref().map(text),
+        files: 0,
+        bytes: 0,
+        outcome: "unsealed",
+        warnings: Vec::new(),
+        error: None,
+    };
+    let mut outcome = vault::entry(Event::Outcome, inventory, session, "unseal");
+    let restored = match done {
+        Ok(restored) => {
+            item.files = restored.digests.len() as u64;
+            item.bytes = restored.bytes;
+            item.warnings = vault::warn_unknown(ctx, session.id, &restored.digests);
+            for path in &restored.missing {
+                item.warnings
+                    .push(format!("the sealed file '{}' is gone, the rest was restored", shown(path)));
+            }
+            if restored.older > 0 {
+                let older = counted(restored.older as u64, "older sealed file");
+                item.warnings.push(format!("{older} of session {} stay sealed", session.id));
+            }
+            Some(restored)
+        }
+        Err(error) => {
+            deed.state.state = before;
+            item.outcome = if matches!(error, SealedError::InTheWay(_)) { "refused" } else { "failed" };
+            item.error = Some(chain(&error));
+            outcome.failed = vec![Failed { path: item.store.clone().into(), error: chain(&error).into() }];
+            None
+        }
+    };
+    outcome.outcome = Some(item.outcome.into());
+    outcome.files = Some(item.files);
+    outcome.bytes = Some(item.bytes);
+    deed.record(&[outcome], ctx)?;
+    Ok((item, restored))
+}
+
+/// What an error of opening means for the exit code.
+pub(super) fn failure(error: &SealedError) -> Failure {
+    match error {
+        SealedError::InTheWay(_) => {
+            Failure::because(Exit::Refused, error).hint("nothing was changed; move it away first")
+        }
+        _ => Failure::because(Exit::Failed, error)
+            .hint("nothing was changed; `age -d -i KEY FILE | zstd -d` opens single sealed files"),
+    }
+}

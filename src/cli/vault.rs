@@ -1,0 +1,251 @@
+//! What the verbs about sealed sessions share: identities, holds, the ledger, what it knows.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::ask::Terminal;
+use super::key::identity_path;
+use super::survey::Ground;
+use super::{Context, Exit, Failure};
+use crate::catalogue::{Root, SessionId};
+use crate::enforce::lock;
+use crate::error::chain;
+use crate::escape::{shown, text};
+use crate::inventory::{Inventory, Session};
+use crate::ledger::{self, Clock, Entry, Event, Filter, Item, Ledger, Place, RunId};
+use crate::plan::Plan;
+use crate::policy::{Hold, Policy};
+use crate::report::root_word;
+use crate::seal::{Ask, Identities, identities};
+use crate::state::StateFile;
+
+/// Reads the private keys: those named, else the user's own.
+///
+/// # Errors
+/// Exit 2: a file that cannot be used; nothing was touched.
+pub fn identities(ctx: &Context, named: &[PathBuf]) -> Result<Identities, Failure> {
+    let ask: Arc<dyn Ask> = Arc::new(Terminal::new(&ctx.console));
+    let mut keys = Identities::new();
+    let own = [identity_path(&ctx.env)];
+    let paths: Vec<PathBuf> =
+        if named.is_empty() { own.into() } else { named.iter().map(|path| ctx.env.absolute(path)).collect() };
+    for path in &paths {
+        keys.load(path, &ask).map_err(|error| {
+            let failure = Failure::because(Exit::Usage, &error);
+            if named.is_empty() {
+                failure.hint("name the file that holds the key with --identity")
+            } else {
+                failure
+            }
+        })?;
+        if identities::is_exposed(path).unwrap_or(false) {
+            ctx.console.warning(&format!("'{}' can be read or changed by others", shown(path)));
+            ctx.console.hint(&format!("chmod 600 '{}'", shown(path)));
+        }
+    }
+    Ok(keys)
+}
+
+/// The hold that covers anything of a session, whichever rules it binds.
+#[must_use]
+pub fn hold_on<'p>(policy: &'p Policy, inventory: &Inventory, session: &Session) -> Option<&'p Hold> {
+    let unknown = session.projects.is_empty() || session.is_unreadable;
+    let kinds: HashSet<_> =
+        session.artifacts.iter().filter_map(|index| inventory.artifact(*index).kind).collect();
+    let holds = policy.mandates.iter().flat_map(|mandate| &mandate.holds);
+    holds.filter(|hold| hold.is_active(inventory.taken)).find(|hold| {
+        kinds.iter().any(|kind| {
+            let projects = session.projects.iter().map(|project| &**project);
+            hold.selector.covers(*kind, projects, unknown, Some(session.id))
+        })
+    })
+}
+
+/// The refusal that a hold is.
+#[must_use]
+pub fn held(session: SessionId, hold: &Hold) -> Failure {
+    Failure::new(
+        Exit::Refused,
+        format!("session {session} is held by '{}': {}", text(&hold.name), text(&hold.reason)),
+    )
+    .hint("nothing was touched; `ccretain cat` reads it, `ccretain hold list` shows the holds")
+}
+
+/// A verb with the store locked and the ledger open.
+pub struct Deed {
+    /// The ledger.
+    pub ledger: Ledger,
+    /// What is remembered; loaded under the ledger's lock.
+    pub state: StateFile,
+    run: RunId,
+    verb: &'static str,
+    policy: String,
+    _locks: lock::Locks,
+}
+
+impl Deed {
+    /// Opens the ledger and records that the verb begins; the locks are taken before the look into
+    /// the stores ([`super::enforce::take_locks`]).
+    ///
+    /// # Errors
+    /// Exit 4 where there can be no evidence, 75 where another run works.
+    pub fn begin(
+        verb: &'static str,
+        ctx: &Context,
+        ground: &Ground,
+        locks: lock::Locks,
+    ) -> Result<Self, Failure> {
+        let place = Place { dir: ctx.env.ledger_dir(), state_dir: ctx.env.state_dir() };
+        let run = RunId::random();
+        let policy = ground.policy.digest.clone();
+        let mut ledger =
+            Ledger::open(&place, &ground.policy.ledger.value, &run, Clock::Unproven, ctx.env.now).map_err(
+                |error| {
+                    let exit = if error.is_locked() { Exit::Locked } else { Exit::Refused };
+                    Failure::because(exit, &error)
+                        .hint("without a ledger there is no evidence, so nothing was touched")
+                },
+            )?;
+        let mut state =
+            StateFile::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Refused, &error))?;
+        let mut first = Entry::new(Event::Started);
+        first.policy = Some(policy.clone().into());
+        first.decision = Some(verb.into());
+        ledger.append(&[first], ctx.env.now).map_err(|error| unrecorded(&error))?;
+        // Sealed files of a temp tree come back to a root that may be gone by then.
+        ground.remember_roots_in(&mut state.state, ctx);
+        Ok(Self { ledger, state, run, verb, policy, _locks: locks })
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn run(&self) -> &str {
+        &self.run.0
+    }
+
+    /// Records an intent; only then may the deed begin.
+    ///
+    /// # Errors
+    /// Exit 4: it is not in the ledger.
+    pub fn record(&mut self, entries: &[Entry<'_>], ctx: &Context) -> Result<(), Failure> {
+        self.ledger.append(entries, ctx.env.now).map_err(|error| unrecorded(&error))
+    }
+
+    /// Closes the ledger and saves what is remembered.
+    ///
+    /// # Errors
+    /// Exit 1: something of it could not be written.
+    pub fn end(mut self, counts: &[(&str, u64)], exit: Exit, ctx: &Context) -> Result<(), Failure> {
+        let mut summary = Entry::new(Event::Summary);
+        summary.policy = Some(self.policy.into());
+        summary.decision = Some(self.verb.into());
+        summary.counts = counts
+            .iter()
+            .copied()
+            .chain([("exit", u64::from(exit.code()))])
+            .map(|(name, count)| (name.to_owned().into(), count))
+            .collect();
+        let fail = |error: &dyn std::error::Error| Failure::new(Exit::Failed, chain(error));
+        self.state.save().map_err(|error| fail(&error))?;
+        self.ledger.close(summary, ctx.env.now).map_err(|error| fail(&error))?;
+        Ok(())
+    }
+}
+
+fn unrecorded(error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Refused, format!("cannot write the ledger: {error}"))
+        .hint("what is not in the ledger is not touched")
+}
+
+/// An entry about one sealed session.
+#[must_use]
+pub fn entry(event: Event, inventory: &Inventory, session: &Session, verb: &'static str) -> Entry<'static> {
+    let mut entry = Entry::new(event);
+    entry.store = Some(text(&inventory.store(session.store).store.root).into());
+    entry.session = Some(session.id.to_string().into());
+    entry.project = session.project.as_deref().map(|project| text(project).into());
+    entry.decision = Some(verb.into());
+    entry
+}
+
+/// SHA-256 (hex) of every sealed file of a session that the ledger knows.
+///
+/// # Errors
+/// The ledger cannot be read.
+pub fn known_to_ledger(ctx: &Context, session: SessionId) -> Result<HashSet<String>, String> {
+    let dir = ctx.env.ledger_dir();
+    let mut sessions = vec![session.to_string()];
+    let names = ledger::Names::load(&ctx.env.state_dir()).map_err(|error| chain(&error))?;
+    sessions.extend(names.map(|names| names.keyed(&session.to_string())));
+    let filter = Filter { sessions, ..Filter::default() };
+    let mut known = HashSet::new();
+    for item in ledger::records(&dir, &filter).map_err(|error| chain(&error))? {
+        let Item::Record(record) = item.map_err(|error| chain(&error))? else { continue };
+        let sealed = record.fields.get("sealed").and_then(serde_json::Value::as_array);
+        let digests = sealed.into_iter().flatten().filter_map(|one| one.get("sha256")?.as_str());
+        known.extend(digests.map(str::to_owned));
+    }
+    Ok(known)
+}
+
+/// Says when sealed files are not such as the ledger knows.
+pub fn warn_unknown(ctx: &Context, session: SessionId, digests: &[[u8; 32]]) -> Vec<String> {
+    let mut said = Vec::new();
+    match known_to_ledger(ctx, session) {
+        Ok(known) => {
+            let unknown = digests.iter().filter(|digest| !known.contains(&hex::encode(digest))).count();
+            if unknown > 0 {
+                said.push(format!(
+                    "the ledger does not know {unknown} of the {} sealed files of session {session}: \
+                     they open, but whoever knows the public key could have made them",
+                    digests.len()
+                ));
+            }
+        }
+        Err(error) => said.push(format!(
+            "the ledger cannot be read, so it is not certain that session {session} is genuine: {error}"
+        )),
+    }
+    said
+}
+
+/// The roots of temp trees into which may be restored: those that are there, those that were once,
+/// and those that the client would make here.
+#[must_use]
+pub fn temps(ctx: &Context, ground: &Ground, inventory: &Inventory) -> Vec<PathBuf> {
+    let found = inventory.stores.iter().filter(|view| view.store.kind == Root::Temp);
+    let word = root_word(Root::Temp);
+    let remembered = ground.state.state.roots.iter().filter(|root| root.kind == word);
+    let folders = ["CLAUDE_CODE_TMPDIR", "TMPDIR"].into_iter().filter_map(|name| ctx.env.variable(name));
+    let folders = folders.map(|folder| ctx.env.working_dir.join(folder)).chain([PathBuf::from("/tmp")]);
+    let own = format!("claude-{}", ctx.env.user.uid);
+    // A link on the way, such as macOS's `/tmp`, is resolved as it is for a root that is there.
+    let usual = folders.map(|folder| folder.canonicalize().unwrap_or(folder).join(&own));
+    let known = found.map(|view| view.store.root.clone());
+    known.chain(remembered.map(|root| root.path.clone())).chain(usual).collect()
+}
+
+/// Takes from a plan everything that is not of the wanted sessions.
+pub fn only(plan: &mut Plan, inventory: &Inventory, wanted: &HashSet<crate::inventory::SessionIndex>) {
+    use crate::inventory::{Belongs, SessionIndex};
+    use crate::plan::{Decision, Keep};
+    let keep = Decision::Keep(Keep::OutOfScope);
+    for (artifact, decision) in inventory.artifacts.iter().zip(&mut plan.decisions) {
+        let is_wanted = matches!(artifact.belongs, Belongs::Session(index) if wanted.contains(&index));
+        if !is_wanted {
+            *decision = keep;
+        }
+    }
+    for (at, verdict) in plan.sessions.iter_mut().enumerate() {
+        if !wanted.contains(&SessionIndex::of(at)) {
+            verdict.decision = keep;
+        }
+    }
+}
+
+/// Whether a folder of a project is there, to start the client in.
+#[must_use]
+pub fn project_folder(session: &Session) -> Option<&Path> {
+    session.project.as_deref().map(Path::new).filter(|path| path.is_absolute() && path.is_dir())
+}

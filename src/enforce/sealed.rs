@@ -1,0 +1,198 @@
+//! A sealed session on disk: its record, and its files opened and compared with it.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read as _, Write};
+use std::path::{Path, PathBuf};
+
+use super::dir;
+use crate::catalogue::SessionId;
+use crate::dir::Dir;
+use crate::error::{At as _, PathError};
+use crate::escape::shown;
+use crate::locate::Store;
+use crate::seal::manifest::{Manifest, ManifestError, SealedFile};
+use crate::seal::{Identities, PlainSize, UnsealError, naming};
+
+/// A record above this size is none.
+const LARGEST_RECORD: u64 = 64 << 20;
+
+/// Why a sealed session could not be opened or restored. Nothing of it was removed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealedError {
+    /// Reading or writing failed.
+    #[error(transparent)]
+    File(#[from] PathError),
+    /// The record cannot be understood.
+    #[error("cannot understand '{}'", shown(path))]
+    Record {
+        /// The record.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: ManifestError,
+    },
+    /// A sealed file cannot be opened.
+    #[error("cannot open the sealed file '{}'", shown(path))]
+    Open {
+        /// The sealed file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: UnsealError,
+    },
+    /// A sealed file is another one than was recorded.
+    #[error(
+        "'{}' is not the file that was sealed: it is damaged, or was exchanged for another one",
+        shown(.0)
+    )]
+    Exchanged(PathBuf),
+    /// The sealed transcript is gone.
+    #[error("the sealed file '{}' is gone", shown(.0))]
+    Missing(PathBuf),
+    /// There is something else where a file belongs.
+    #[error("'{}' is in the way", shown(.0))]
+    InTheWay(PathBuf),
+    /// The record names a place where no file of a session lies.
+    #[error("'{}' is no place of a session's file", shown(.0))]
+    NoPlace(PathBuf),
+}
+
+/// A sealed session with its record.
+#[derive(Debug)]
+pub struct SealedSession<'a> {
+    /// The store it lies in.
+    pub store: &'a Store,
+    /// Its id.
+    pub id: SessionId,
+    /// Its record.
+    pub record: Manifest,
+    pub(super) folder: Dir,
+}
+
+impl<'a> SealedSession<'a> {
+    /// Reads the record of a sealed session.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read or understood.
+    pub fn open(store: &'a Store, id: SessionId) -> Result<Self, SealedError> {
+        let below = naming::session_folder(id);
+        let at = store.root.join(&below);
+        let folder = store.dir.below(&below).at("open", &at)?;
+        let path = at.join(naming::RECORD);
+        let file = folder.read(OsStr::new(naming::RECORD)).at("open", &path)?;
+        let mut json = Vec::new();
+        file.take(LARGEST_RECORD).read_to_end(&mut json).at("read", &path)?;
+        let record = Manifest::parse(&json, id).map_err(|source| SealedError::Record { path, source })?;
+        Ok(Self { store, id, record, folder })
+    }
+
+    /// Where a sealed file lies.
+    #[must_use]
+    pub fn path(&self, entry: &SealedFile) -> PathBuf {
+        self.store.root.join(naming::session_folder(self.id)).join(&entry.sealed)
+    }
+
+    /// The folder of a sealed file.
+    pub(super) fn parent(&self, sealed: &Path) -> io::Result<Dir> {
+        match sealed.parent() {
+            Some(parent) => self.folder.below(parent),
+            None => self.folder.again(),
+        }
+    }
+
+    /// Opens a sealed file to be read; `None` where it is not there.
+    ///
+    /// # Errors
+    /// It cannot be opened, or is no regular file.
+    pub(super) fn file(&self, entry: &SealedFile) -> Result<Option<File>, SealedError> {
+        let open = || self.parent(&entry.sealed)?.read(entry.sealed.file_name().unwrap_or_default());
+        match open() {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).at("open", self.path(entry)).map_err(SealedError::File),
+        }
+    }
+
+    /// Whether a sealed file is there and is the one that was recorded.
+    ///
+    /// # Errors
+    /// It is another one, or cannot be read.
+    pub fn check(&self, entry: &SealedFile) -> Result<bool, SealedError> {
+        let Some(file) = self.file(entry)? else { return Ok(false) };
+        let digest = super::seal::digest(file).at("read", self.path(entry))?;
+        if entry.is(&digest) { Ok(true) } else { Err(SealedError::Exchanged(self.path(entry))) }
+    }
+
+    /// Writes what a sealed file holds; gives the SHA-256 of the sealed file.
+    ///
+    /// # Errors
+    /// Every reason why it does not open; what was written until then must not be kept.
+    pub fn decrypt(
+        &self,
+        entry: &SealedFile,
+        identities: &Identities,
+        to: &mut impl Write,
+    ) -> Result<[u8; 32], SealedError> {
+        let path = || self.path(entry);
+        let mut file = self.file(entry)?.ok_or_else(|| SealedError::Missing(path()))?;
+        let opened = identities
+            .unseal(&mut file, entry.compression, PlainSize::Exactly(entry.size), to)
+            .map_err(|source| SealedError::Open { path: path(), source })?;
+        if entry.is(&opened.sha256) { Ok(opened.sha256) } else { Err(SealedError::Exchanged(path())) }
+    }
+
+    /// Puts a record in the place of the one that is there.
+    pub(super) fn write_record(&self, record: &Manifest) -> io::Result<()> {
+        let (name, part) = (OsStr::new(naming::RECORD), naming::part_name(OsStr::new(naming::RECORD)));
+        let _ = dir::unlink(&self.folder, &part);
+        let mut file = dir::create_new(&self.folder, &part, 0o600)?;
+        file.write_all(&record.to_json()?)?;
+        // Flushed here whatever the platform: the rename must not outlive the content.
+        file.sync_all()?;
+        dir::rename(&self.folder, &part, name)?;
+        dir::sync(&self.folder)
+    }
+
+    /// Removes sealed files that are no longer needed, and the record with the last of them.
+    ///
+    /// The record is read anew: only what is still recorded as it was goes.
+    ///
+    /// # Errors
+    /// A sealed file or a folder cannot be removed; what is left is still described by the record.
+    pub fn remove(&self, files: &[SealedFile]) -> Result<(), SealedError> {
+        let now = Self::open(self.store, self.id)?;
+        let root = self.store.root.join(naming::session_folder(self.id));
+        let mut rest = now.record.clone();
+        let mut folders = std::collections::BTreeSet::new();
+        for entry in files.iter().filter(|entry| now.record.files.contains(entry)) {
+            let removed = now
+                .parent(&entry.sealed)
+                .and_then(|dir| dir::unlink(&dir, entry.sealed.file_name().unwrap_or_default()));
+            match removed {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(error).at("remove", root.join(&entry.sealed)).map_err(SealedError::File);
+                }
+                _ => rest.files.retain(|file| file.sealed != entry.sealed),
+            }
+            let above = entry.sealed.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty());
+            folders.extend(above.map(Path::to_path_buf));
+        }
+        // A folder sorts before what lies in it.
+        for folder in folders.iter().rev() {
+            if let (Ok(parent), Some(name)) = (now.parent(folder), folder.file_name()) {
+                let _ = dir::remove_if_empty(&parent, name);
+            }
+        }
+        let names = now.folder.entries().at("list", &root)?;
+        if names.iter().any(|entry| entry.name != naming::RECORD) {
+            return now.write_record(&rest).at("write", root.join(naming::RECORD)).map_err(SealedError::File);
+        }
+        dir::unlink(&now.folder, OsStr::new(naming::RECORD)).at("remove", root.join(naming::RECORD))?;
+        let above = self.store.dir.below(Path::new(naming::FOLDER)).at("open", &root)?;
+        dir::remove_if_empty(&above, OsStr::new(&self.id.to_string())).at("remove", &root)?;
+        dir::sync(&above).at("flush", &root)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,393 @@
+//! Bringing a sealed session back: all of it, or nothing is changed.
+//!
+//! The order: unfinished files in the target folders · flush · names, never in the place of
+//! another file · flush · the sealed files go, the record last. At every instant each file is
+//! there sealed, or restored whole, or both.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs::{File, FileTimes};
+use std::io::{self, Read as _, Write};
+use std::path::{Path, PathBuf};
+
+use super::sealed::{SealedError, SealedSession};
+use super::{dir, seal};
+use crate::catalogue::Kind;
+use crate::dir::{Dir, FileTime, FileType};
+use crate::error::At as _;
+use crate::locate::Store;
+use crate::seal::manifest::SealedFile;
+use crate::seal::{Identities, UnsealError, naming};
+
+/// Which modification time restored files get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dates {
+    /// Their own.
+    Original,
+    /// This one.
+    Touch(chrono::DateTime<chrono::Utc>),
+}
+
+/// What was restored.
+#[derive(Debug)]
+pub struct Restored {
+    /// The entries of the record that are plain files now.
+    pub files: Vec<SealedFile>,
+    /// The SHA-256 of each of them that was opened.
+    pub digests: Vec<[u8; 32]>,
+    /// Their bytes together.
+    pub bytes: u64,
+    /// Sealed files that are gone: a rule for their kind may have deleted them.
+    pub missing: Vec<PathBuf>,
+    /// Older sealed files of the same originals, which stay sealed.
+    pub older: usize,
+}
+
+/// A folder that files are restored into: the store, or a session's folder in a temp tree.
+type Tree = Option<PathBuf>;
+
+/// A folder that was made, which goes again if nothing is restored.
+enum Made {
+    /// Below the store or a session's temp folder.
+    Below(Tree, PathBuf),
+    /// A temp folder itself, or one above it.
+    Temp(PathBuf),
+}
+
+/// What restoring needs.
+#[derive(Debug)]
+pub struct Restoring<'a> {
+    /// The session.
+    pub session: &'a SealedSession<'a>,
+    /// The roots of temp trees into which may be restored, there or not.
+    pub temps: Vec<PathBuf>,
+    /// Which dates the files get.
+    pub dates: Dates,
+}
+
+/// One file that waits for its name.
+struct Part<'m> {
+    entry: &'m SealedFile,
+    /// Whether there is an unfinished file; else the file itself is there already.
+    is_new: bool,
+}
+
+impl Restoring<'_> {
+    /// Looks whether every file can have its place, without changing anything.
+    ///
+    /// # Errors
+    /// Something else is in a file's place; the record names a place that is none.
+    pub fn check(&self) -> Result<(), SealedError> {
+        for entry in self.session.record.newest() {
+            self.is_a_place(entry)?;
+            let path = self.target(entry);
+            let found = self
+                .folder(&entry.temp, entry.path.parent(), None)
+                .and_then(|dir| dir.stat(entry.path.file_name().unwrap_or_default()));
+            match found {
+                // The same file may be there: an earlier run was interrupted. It is compared later.
+                Ok(stat) if stat.file_type == FileType::File && stat.stamp.size == entry.size => {}
+                Ok(_) => return Err(SealedError::InTheWay(path)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error).at("look at", path).map_err(SealedError::File),
+            }
+        }
+        Ok(())
+    }
+
+    /// Restores every file; the sealed ones stay, for [`SealedSession::remove`].
+    ///
+    /// # Errors
+    /// Nothing was changed then, except that files may have got their names where a name was taken
+    /// by somebody else in the same instant; nothing sealed is removed.
+    pub fn restore(&self, identities: &Identities) -> Result<Restored, SealedError> {
+        self.check()?;
+        let newest = self.session.record.newest();
+        let mut restored = Restored {
+            files: Vec::new(),
+            digests: Vec::new(),
+            bytes: 0,
+            missing: Vec::new(),
+            older: self.session.record.files.len() - newest.len(),
+        };
+        let mut made = Vec::new();
+        let mut parts = Vec::new();
+        let mut systems = BTreeMap::new();
+        let done = self
+            .write_all(&newest, identities, &mut made, &mut parts, &mut systems, &mut restored)
+            .and_then(|()| {
+                self.flush(&systems)?;
+                self.name(&parts)?;
+                self.flush(&systems)
+            });
+        if let Err(error) = done {
+            for part in parts.iter().filter(|part| part.is_new) {
+                let name = naming::part_name(part.entry.path.file_name().unwrap_or_default());
+                let _ = self
+                    .folder(&part.entry.temp, part.entry.path.parent(), None)
+                    .and_then(|dir| dir::unlink(&dir, &name));
+            }
+            self.remove_made(&made);
+            return Err(error);
+        }
+        Ok(restored)
+    }
+
+    fn write_all<'m>(
+        &self,
+        newest: &[&'m SealedFile],
+        identities: &Identities,
+        made: &mut Vec<Made>,
+        parts: &mut Vec<Part<'m>>,
+        systems: &mut BTreeMap<u64, Dir>,
+        restored: &mut Restored,
+    ) -> Result<(), SealedError> {
+        for entry in newest.iter().copied() {
+            let path = self.target(entry);
+            if self.session.file(entry)?.is_none() {
+                let is_there = self
+                    .folder(&entry.temp, entry.path.parent(), None)
+                    .is_ok_and(|dir| dir.stat(entry.path.file_name().unwrap_or_default()).is_ok());
+                if !is_there && entry.kind == Kind::Transcript {
+                    return Err(SealedError::Missing(self.session.path(entry)));
+                }
+                if !is_there {
+                    restored.missing.push(self.session.path(entry));
+                }
+                // The entry goes from the record with the others.
+                restored.files.push(entry.clone());
+                continue;
+            }
+            let folder =
+                self.folder(&entry.temp, entry.path.parent(), Some(made)).at("open the folder of", &path)?;
+            let is_new = folder.stat(entry.path.file_name().unwrap_or_default()).is_err();
+            if is_new {
+                parts.push(Part { entry, is_new });
+            }
+            let digest = if is_new {
+                self.write(entry, &folder, identities)?
+            } else {
+                parts.push(Part { entry, is_new });
+                self.compare(entry, &folder, identities)?
+            };
+            let device = folder.stat_self().at("look at the folder of", &path)?.stamp.device;
+            systems.entry(device).or_insert(folder);
+            restored.digests.push(digest);
+            restored.bytes += entry.size;
+            restored.files.push(entry.clone());
+        }
+        Ok(())
+    }
+
+    /// Writes one file as an unfinished one.
+    fn write(
+        &self,
+        entry: &SealedFile,
+        folder: &Dir,
+        identities: &Identities,
+    ) -> Result<[u8; 32], SealedError> {
+        let path = self.target(entry);
+        let name = naming::part_name(entry.path.file_name().unwrap_or_default());
+        // What an interrupted run left under this name is ours to replace.
+        let _ = dir::unlink(folder, &name);
+        let mut file = dir::create_new(folder, &name, 0o600).at("create", &path)?;
+        let digest = self.session.decrypt(entry, identities, &mut file)?;
+        permit(&file, entry.mode).at("set the mode of", &path)?;
+        let modified = match self.dates {
+            Dates::Original => entry.mtime,
+            Dates::Touch(now) => now,
+        };
+        let modified =
+            FileTime { seconds: modified.timestamp(), nanoseconds: modified.timestamp_subsec_nanos() };
+        let times = FileTimes::new().set_modified(seal::system_time(modified));
+        file.set_times(times).at("date", &path)?;
+        dir::sync_unless_whole(&file).at("flush", &path)?;
+        Ok(digest)
+    }
+
+    /// Compares a file that is there with what is sealed.
+    fn compare(
+        &self,
+        entry: &SealedFile,
+        folder: &Dir,
+        identities: &Identities,
+    ) -> Result<[u8; 32], SealedError> {
+        let path = self.target(entry);
+        let file = folder.read(entry.path.file_name().unwrap_or_default()).at("open", &path)?;
+        match self.session.decrypt(entry, identities, &mut Comparing(file)) {
+            Err(SealedError::Open { source: UnsealError::Target(error), .. })
+                if error.kind() == io::ErrorKind::InvalidData =>
+            {
+                Err(SealedError::InTheWay(path))
+            }
+            other => other,
+        }
+    }
+
+    fn flush(&self, systems: &BTreeMap<u64, Dir>) -> Result<(), SealedError> {
+        let all = systems.values().try_for_each(dir::sync_file_system);
+        all.at("flush", &self.session.store.root).map_err(SealedError::File)
+    }
+
+    fn name(&self, parts: &[Part<'_>]) -> Result<(), SealedError> {
+        let mut folders: BTreeSet<(&Tree, Option<&Path>)> = BTreeSet::new();
+        // Transcripts last: until then the client sees no session.
+        let (transcripts, others): (Vec<_>, Vec<_>) =
+            parts.iter().filter(|part| part.is_new).partition(|part| part.entry.kind == Kind::Transcript);
+        for part in others.into_iter().chain(transcripts) {
+            let (path, name) = (self.target(part.entry), part.entry.path.file_name().unwrap_or_default());
+            let folder = self
+                .folder(&part.entry.temp, part.entry.path.parent(), None)
+                .at("open the folder of", &path)?;
+            match dir::rename_new(&folder, &naming::part_name(name), name) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    return Err(SealedError::InTheWay(path));
+                }
+                other => other.at("name", &path)?,
+            }
+            folders.insert((&part.entry.temp, part.entry.path.parent()));
+        }
+        if !dir::FLUSHES_WHOLE {
+            for (tree, below) in folders {
+                let flushed = self.folder(tree, below, None).and_then(|dir| dir::sync(&dir));
+                flushed.at("flush", &self.session.store.root)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a file is restored to.
+    fn target(&self, entry: &SealedFile) -> PathBuf {
+        entry.temp.as_deref().unwrap_or(&self.session.store.root).join(&entry.path)
+    }
+
+    /// Anyone can write a record: only files of sessions are restored, and into no other temp
+    /// folder than one of this session.
+    fn is_a_place(&self, entry: &SealedFile) -> Result<(), SealedError> {
+        let no_place = || SealedError::NoPlace(self.target(entry));
+        let known = naming::kind_of(entry.tree(), &entry.path).is_some_and(|kind| kind.row().sealable);
+        if !known {
+            return Err(no_place());
+        }
+        let Some(temp) = &entry.temp else { return Ok(()) };
+        let id = self.session.id.to_string();
+        let root = temp.parent().and_then(Path::parent).ok_or_else(no_place)?;
+        let is_known = self.temps.iter().any(|known| known == root);
+        let is_plain = temp
+            .components()
+            .all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::RootDir));
+        if is_plain && is_known && temp.file_name() == Some(OsStr::new(&id)) {
+            Ok(())
+        } else {
+            Err(no_place())
+        }
+    }
+
+    /// Opens the folder of a file, which is made where `made` is given and it is not there.
+    fn folder(&self, tree: &Tree, below: Option<&Path>, mut made: Option<&mut Vec<Made>>) -> io::Result<Dir> {
+        let store = self.session.store;
+        let mut at = match tree {
+            None => store.dir.again()?,
+            Some(temp) => temp_folder(temp, store, made.as_deref_mut())?,
+        };
+        let mut path = PathBuf::new();
+        for name in below.into_iter().flatten() {
+            path.push(name);
+            at = match at.child(name) {
+                Ok(dir) => dir,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let Some(made) = made.as_deref_mut() else { return Err(error) };
+                    dir::make_new_folder(&at, name)?;
+                    made.push(Made::Below(tree.clone(), path.clone()));
+                    at.child(name)?
+                }
+                // Top-level folders of a store may be links of the same owner.
+                Err(_) if tree.is_none() && path.iter().count() == 1 => {
+                    let dir = at.follow(name)?;
+                    owned(&dir, store)?;
+                    dir
+                }
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(at)
+    }
+
+    fn remove_made(&self, made: &[Made]) {
+        for one in made.iter().rev() {
+            let (parent, path) = match one {
+                Made::Below(tree, path) => (self.folder(tree, path.parent(), None), path),
+                Made::Temp(path) => (Dir::open(path.parent().unwrap_or(path)), path),
+            };
+            if let (Ok(parent), Some(name)) = (parent, path.file_name()) {
+                let _ = dir::remove_if_empty(&parent, name);
+            }
+        }
+    }
+}
+
+/// Opens a session's folder in a temp tree, of which the last three may have to be made.
+fn temp_folder(temp: &Path, store: &Store, mut made: Option<&mut Vec<Made>>) -> io::Result<Dir> {
+    let missing = || io::Error::from(io::ErrorKind::NotFound);
+    let project = temp.parent().ok_or_else(missing)?;
+    let root = project.parent().ok_or_else(missing)?;
+    let mut enter = |above: &Dir, path: &Path| -> io::Result<Dir> {
+        let name = path.file_name().ok_or_else(missing)?;
+        match (above.child(name), made.as_deref_mut()) {
+            (Err(error), Some(made)) if error.kind() == io::ErrorKind::NotFound => {
+                dir::make_new_folder(above, name)?;
+                made.push(Made::Temp(path.to_path_buf()));
+                above.child(name)
+            }
+            (found, _) => found,
+        }
+    };
+    let at = match Dir::open(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            enter(&Dir::open(root.parent().ok_or_else(missing)?)?, root)?
+        }
+        found => found?,
+    };
+    // In a folder that everybody may write to, somebody else may have been first.
+    owned(&at, store)?;
+    let at = enter(&at, project)?;
+    enter(&at, temp)
+}
+
+fn owned(dir: &Dir, store: &Store) -> io::Result<()> {
+    if dir.stat_self()?.owner == store.owner {
+        Ok(())
+    } else {
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is another owner's"))
+    }
+}
+
+#[cfg(unix)]
+fn permit(file: &File, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    // A record can be forged: no file comes back that would run as its owner.
+    file.set_permissions(std::fs::Permissions::from_mode(mode & 0o1777))
+}
+
+#[cfg(not(unix))]
+fn permit(_: &File, _: u32) -> io::Result<()> {
+    Ok(())
+}
+
+/// Takes bytes that must be those of a file, in order.
+struct Comparing(File);
+
+impl Write for Comparing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut same = vec![0; bytes.len()];
+        match self.0.read_exact(&mut same) {
+            Ok(()) if same == bytes => Ok(bytes.len()),
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,635 @@
+//! Sealing and bringing back, on the command line: what goes, what comes back, what is refused.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::common::sandbox::{has, has_namespaces};
+use crate::common::store::{CONTENT, Session, age, put};
+use crate::common::{Sandbox, Tree, days, hours, id, skip};
+
+/// Makes the user's identity; its recipient.
+pub fn identity(sandbox: &Sandbox) -> String {
+    let output = sandbox.run(["key", "new"]);
+    output.exits(0).quietly();
+    output.stdout.trim().to_owned()
+}
+
+/// A policy that seals to a recipient.
+pub fn seals(sandbox: &Sandbox, recipient: &str, rest: &str) {
+    sandbox.policy(&format!(
+        r#"{{"version": 1, "recipients": ["{recipient}"], {rest}
+            "rules": [{{"name": "all", "sealAfter": "1d", "deleteAfter": "30d"}}]}}"#
+    ));
+}
+
+/// The sealed folder of a session.
+pub fn sealed(sandbox: &Sandbox, session: &Session) -> PathBuf {
+    sandbox.home().join(".claude/ccretain/sealed").join(session.id())
+}
+
+/// Every sealed file of a session.
+pub fn sealed_files(sandbox: &Sandbox, session: &Session) -> Vec<PathBuf> {
+    let mut open = vec![sealed(sandbox, session)];
+    let mut files = Vec::new();
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.file_type().unwrap().is_dir() {
+                true => open.push(entry.path()),
+                false => files.push(entry.path()),
+            }
+        }
+    }
+    files.retain(|path| path.extension() == Some(OsStr::new("age")));
+    files.sort();
+    files
+}
+
+/// The trees without our own folder, with times.
+fn plain(sandbox: &Sandbox) -> (Tree, Tree) {
+    let strip = |mut tree: Tree| {
+        tree.0.retain(|path, _| !path.starts_with(".claude/ccretain"));
+        // Folders may be made anew: their own times are of no account, and empty ones may go.
+        tree.0.retain(|_, what| !what.starts_with("folder"));
+        tree
+    };
+    (strip(Tree::with_times(&sandbox.home())), strip(Tree::with_times(&sandbox.tmp())))
+}
+
+fn record(sandbox: &Sandbox, session: &Session) -> Value {
+    let text = fs::read_to_string(sealed(sandbox, session).join("session.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn shell(script: &str, arguments: &[&Path]) -> Vec<u8> {
+    let output = Command::new("sh").args(["-e", "-c", script, "sh"]).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+#[test]
+fn a_session_comes_back_bit_for_bit() {
+    let sandbox = Sandbox::new();
+    let recipient = identity(&sandbox);
+    seals(&sandbox, &recipient, "");
+    let session = sandbox.store().session(1).aged(days(5)).write();
+    session.satellites();
+    session.side_file("tool-results/empty.txt", "");
+    let odd = session.temp().join("scratchpad").join(OsStr::from_bytes(b"no-\xff-text"));
+    put(&odd, "x", days(5));
+    fs::set_permissions(&odd, fs::Permissions::from_mode(0o751)).unwrap();
+    let large: Vec<u8> =
+        (0u32..3 << 20).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()).collect();
+    let large = session.side_file("tool-results/large.bin", large);
+    let time = std::time::UNIX_EPOCH + std::time::Duration::new(1_795_000_000 - 30 * 86_400, 123_456_789);
+    fs::File::options().write(true).open(&large).unwrap().set_modified(time).unwrap();
+    let before = plain(&sandbox);
+    let output = sandbox.enforce();
+    output.exits(0).quietly();
+    assert_eq!(output.summary("sessionsSealed"), 1);
+    assert!(!session.is_there() && !odd.exists() && !session.temp().exists());
+    assert!(sealed_files(&sandbox, &session).len() >= 15);
+    for path in sealed_files(&sandbox, &session) {
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600, "{}", path.display());
+        assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().mode() & 0o7777, 0o700);
+    }
+    fs::remove_dir_all(sandbox.client_tmp()).unwrap();
+    let output = sandbox.run(["unseal", session.id(), "--json"]);
+    output.exits(0).quietly();
+    assert_eq!(output.json()["schema"], "ccretain.unseal/1");
+    assert_eq!(output.json()["sessions"][0]["outcome"], "unsealed");
+    let after = plain(&sandbox);
+    before.0.is_unchanged(&after.0);
+    before.1.is_unchanged(&after.1);
+    assert!(!sealed(&sandbox, &session).exists(), "something of it stayed sealed");
+    output.never_says(CONTENT);
+    let ledger = fs::read_to_string(sandbox.ledger()).unwrap();
+    assert!(!ledger.contains(CONTENT));
+    // It counts as touched now: nothing is sealed again at once.
+    let again = sandbox.enforce();
+    again.exits(0).quietly();
+    assert_eq!(again.summary("sessionsSealed"), 0);
+    // And it was unsealed without being touched, so it is still deleted when its time comes.
+    let state: Value =
+        serde_json::from_str(&fs::read_to_string(sandbox.state().join("state.json")).unwrap()).unwrap();
+    assert_eq!(state["unsealed"][0]["session"], session.id());
+}
+
+#[test]
+fn stock_tools_open_what_is_sealed_and_theirs_is_opened() {
+    if !has("age") || !has("zstd") {
+        return skip("stock_tools_open_what_is_sealed_and_theirs_is_opened", "needs age and zstd");
+    }
+    let sandbox = Sandbox::new();
+    let recipient = identity(&sandbox);
+    seals(&sandbox, &recipient, "");
+    let session = sandbox.store().session(1).aged(days(5)).write();
+    let bytes = fs::read(&session.transcript).unwrap();
+    sandbox.enforce().exits(0);
+    let file = sealed_files(&sandbox, &session).remove(0);
+    let key = sandbox.config().join("identity.age");
+    let opened = shell(r#"age -d -i "$1" "$2" | zstd -dcq"#, &[&key, &file]);
+    assert_eq!(opened, bytes);
+    // The same file sealed by others, its record brought up to date: it opens, and is not known.
+    let plain = sandbox.root().join("plain");
+    fs::write(&plain, &bytes).unwrap();
+    shell(&format!(r#"zstd -19 -qc "$1" | age -r {recipient} >"$2""#), &[&plain, &file]);
+    let digest = shell(r#"sha256sum "$1" | cut -c1-64"#, &[&file]);
+    let mut record = record(&sandbox, &session);
+    record["files"][0]["sha256"] = String::from_utf8(digest).unwrap().trim().into();
+    fs::write(sealed(&sandbox, &session).join("session.json"), record.to_string()).unwrap();
+    let cat = sandbox.run(["cat", session.id()]);
+    cat.exits(0).says("does not know");
+    assert_eq!(cat.stdout.as_bytes(), bytes);
+    sandbox.run(["unseal", session.id()]).exits(0).says("does not know");
+    assert_eq!(fs::read(&session.transcript).unwrap(), bytes);
+}
+
+#[test]
+fn cat_touches_nothing_and_shows_plain_and_sealed_alike() {
+    let sandbox = Sandbox::new();
+    identity(&sandbox);
+    let session = sandbox.store().session(1).aged(days(5)).write();
+    session.satellites();
+    let bytes = fs::read_to_string(&session.transcript).unwrap();
+    assert_eq!(sandbox.run(["cat", &session.id()[..8]]).exits(0).quietly().stdout, bytes);
+    sandbox.run(["seal", session.id()]).exits(0);
+    let before = Tree::with_times(&sandbox.home());
+    let output = sandbox.run(["cat", session.id()]);
+    output.exits(0).quietly();
+    assert_eq!(output.stdout, bytes);
+    before.is_unchanged(&Tree::with_times(&sandbox.home()));
+}
+
+/// One session sealed by the command line; another identity lies beside the first.
+fn one_sealed(sandbox: &Sandbox) -> Session {
+    identity(sandbox);
+    let session = sandbox.store().session(1).aged(days(5)).write();
+    session.satellites();
+    sandbox.run(["seal", session.id()]).exits(0).quietly();
+    assert!(!session.is_there());
+    session
+}
+
+#[track_caller]
+fn refuses_and_changes_nothing(sandbox: &Sandbox, session: &Session, code: i32, says: &str) {
+    let before = (Tree::with_times(&sandbox.home()), Tree::with_times(&sandbox.tmp()));
+    let output = sandbox.run(["unseal", session.id()]);
+    output.exits(code).says(says).never_says(CONTENT);
+    before.0.is_unchanged(&Tree::with_times(&sandbox.home()));
+    before.1.is_unchanged(&Tree::with_times(&sandbox.tmp()));
+}
+
+#[test]
+fn a_wrong_key_or_none_changes_nothing() {
+    let sandbox = Sandbox::new();
+    let session = one_sealed(&sandbox);
+    let key = sandbox.config().join("identity.age");
+    let own = fs::read(&key).unwrap();
+    fs::remove_file(&key).unwrap();
+    refuses_and_changes_nothing(&sandbox, &session, 2, "--identity");
+    identity(&sandbox);
+    refuses_and_changes_nothing(&sandbox, &session, 1, "none of the identities opens it");
+    sandbox.run(["cat", session.id()]).exits(1).says("none of the identities");
+    let saved = sandbox.root().join("saved.txt");
+    fs::write(&saved, own).unwrap();
+    fs::set_permissions(&saved, fs::Permissions::from_mode(0o600)).unwrap();
+    sandbox.command(["unseal", session.id(), "--identity"]).arg(&saved).run().exits(0).quietly();
+    assert!(session.is_there());
+}
+
+#[test]
+fn what_was_damaged_changes_nothing() {
+    type Damage = fn(&[PathBuf]);
+    let damages: [(&str, Damage, &str); 5] = [
+        (
+            "tampered",
+            |files| {
+                let mut bytes = fs::read(&files[0]).unwrap();
+                let last = bytes.len() - 1;
+                bytes[last] ^= 1;
+                fs::write(&files[0], bytes).unwrap();
+            },
+            "authenticate",
+        ),
+        (
+            "truncated",
+            |files| {
+                let bytes = fs::read(&files[0]).unwrap();
+                fs::write(&files[0], &bytes[..bytes.len() - 20]).unwrap();
+            },
+            "cannot open the sealed file",
+        ),
+        ("emptied", |files| fs::write(&files[0], "").unwrap(), "truncated"),
+        (
+            "swapped",
+            |files| {
+                let (one, two) = (fs::read(&files[0]).unwrap(), fs::read(&files[1]).unwrap());
+                fs::write(&files[0], two).unwrap();
+                fs::write(&files[1], one).unwrap();
+            },
+            "",
+        ),
+        (
+            "a link",
+            |files| {
+                let moved = files[0].with_extension("moved");
+                fs::rename(&files[0], &moved).unwrap();
+                std::os::unix::fs::symlink(&moved, &files[0]).unwrap();
+            },
+            "",
+        ),
+    ];
+    for (what, damage, says) in damages {
+        let sandbox = Sandbox::new();
+        let session = one_sealed(&sandbox);
+        damage(&sealed_files(&sandbox, &session));
+        println!("{what}");
+        refuses_and_changes_nothing(&sandbox, &session, 1, says);
+    }
+}
+
+#[test]
+fn a_forged_record_restores_nothing_elsewhere() {
+    let places = [
+        ("settings.json", None),
+        ("projects/-work-acme/memory/MEMORY.md", None),
+        ("x", Some("/etc/claude-0")),
+    ];
+    for (path, temp) in places {
+        let sandbox = Sandbox::new();
+        let session = one_sealed(&sandbox);
+        let mut record = record(&sandbox, &session);
+        let files = record["files"].as_array_mut().unwrap();
+        let entry = files.iter_mut().find(|file| file["kind"] == "transcript").unwrap();
+        entry["path"] = path.into();
+        fs::create_dir(sandbox.root().join("elsewhere")).unwrap();
+        if let Some(temp) = temp {
+            entry["temp"] = sandbox.root().join(temp).join("P").join(id(1)).to_str().into();
+        }
+        fs::write(sealed(&sandbox, &session).join("session.json"), record.to_string()).unwrap();
+        refuses_and_changes_nothing(&sandbox, &session, 1, "no place");
+        assert!(fs::read_dir(sandbox.root().join("elsewhere")).unwrap().next().is_none());
+    }
+}
+
+#[test]
+fn nothing_is_overwritten() {
+    let sandbox = Sandbox::new();
+    let session = one_sealed(&sandbox);
+    for content in ["something else", ""] {
+        put(&session.transcript, content, days(1));
+        refuses_and_changes_nothing(&sandbox, &session, 4, "is in the way");
+    }
+    // What is there already, as after an interrupted run, is no obstacle.
+    let bytes = sandbox.run(["cat", session.id(), "--identity"]);
+    bytes.exits(2);
+    fs::remove_file(&session.transcript).unwrap();
+    let bytes = sandbox.run(["cat", session.id()]).stdout;
+    put(&session.transcript, bytes.replace("assistant", "Assistant"), days(5));
+    refuses_and_changes_nothing(&sandbox, &session, 4, "is in the way");
+    put(&session.transcript, &bytes, days(5));
+    sandbox.run(["unseal", session.id()]).exits(0).quietly();
+    assert_eq!(fs::read_to_string(&session.transcript).unwrap(), bytes);
+}
+
+#[test]
+fn a_hold_stops_sealing_and_unsealing_but_neither_cat_nor_rekey() {
+    let hold = r#""holds": [{"name": "case-14", "projects": ["/work/acme/**"], "reason": "litigation"}],"#;
+    let sandbox = Sandbox::new();
+    let recipient = identity(&sandbox);
+    let session = sandbox.store().session(1).aged(days(5)).write();
+    seals(&sandbox, &recipient, hold);
+    assert_eq!(sandbox.enforce().exits(0).summary("sessionsSealed"), 0);
+    sandbox.run(["seal", session.id()]).exits(4).says("case-14");
+    sandbox.run(["seal", "--idle", "1d"]).exits(0);
+    assert!(session.is_there());
+    seals(&sandbox, &recipient, "");
+    sandbox.enforce().exits(0);
+    assert!(!session.is_there());
+    seals(&sandbox, &recipient, hold);
+    sandbox.run(["unseal", session.id()]).exits(4).says("case-14");
+    sandbox.run(["resume", session.id()]).exits(4).says("case-14");
+    sandbox.run(["cat", session.id()]).exits(0).quietly();
+    let before = fs::read(&sealed_files(&sandbox, &session)[0]).unwrap();
+    sandbox.run(["rekey", "--all"]).exits(0).quietly();
+    assert_ne!(fs::read(&sealed_files(&sandbox, &session)[0]).unwrap(), before);
+    sandbox.run(["cat", session.id()]).exits(0).quietly();
+    assert!(!session.is_there());
+}
+
+#[test]
+fn sealed_sessions_keep_their_date_rules_and_holds() {
+    let sandbox = Sandbox::new();
+    let recipient = identity(&sandbox);
+    let old = sandbox.store().session(1).aged(days(20)).cwd("/work/acme/x").write();
+    let other = sandbox.store().session(2).aged(days(20)).cwd("/work/other").write();
+    old.satellites();
+    seals(&sandbox, &recipient, "");
+    assert_eq!(sandbox.enforce().exits(0).summary("sessionsSealed"), 2);
+    let item = sandbox.dry_run().item(&format!("-work-other/{}.jsonl.zst.age", other.id()));
+    assert_eq!(item["kind"], "transcript");
+    assert_eq!(item["reason"], "not-due");
+    sandbox.policy(&format!(
+        r#"{{"version": 1, "recipients": ["{recipient}"],
+            "holds": [{{"name": "h", "projects": ["/work/acme/**"], "reason": "r"}}],
+            "rules": [{{"name": "all", "sealAfter": "1d", "deleteAfter": "19d"}}]}}"#
+    ));
+    sandbox.enforce().exits(0).quietly();
+    assert!(sealed(&sandbox, &old).exists() && !sealed(&sandbox, &other).exists());
+    sandbox.delete_after("19d");
+    assert_eq!(sandbox.enforce().exits(0).summary("sessionsDeleted"), 1);
+    assert!(!sealed(&sandbox, &old).exists());
+}
+
+#[test]
+fn what_the_client_would_delete_at_once_needs_a_word() {
+    let sandbox = Sandbox::new();
+    identity(&sandbox);
+    sandbox.policy(r#"{"version": 1, "rules": [{"name": "all", "deleteAfter": "90d"}]}"#);
+    let session = sandbox.store().session(1).aged(days(40)).write();
+    sandbox.run(["seal", session.id()]).exits(0).quietly();
+    refuses_and_changes_nothing(&sandbox, &session, 4, "--touch");
+    sandbox.run(["unseal", session.id(), "--touch"]).exits(0).quietly();
+    let age = fs::metadata(&session.transcript).unwrap().modified().unwrap().elapsed().unwrap();
+    assert!(age.as_secs() < 300);
+    // Its true age still counts for deletion.
+    assert_eq!(sandbox.dry_run().items(".jsonl")[0]["decision"], "keep");
+    let sandbox = Sandbox::new();
+    identity(&sandbox);
+    sandbox.policy(r#"{"version": 1, "rules": [{"name": "all", "deleteAfter": "90d"}]}"#);
+    sandbox.write(".claude/settings.json", r#"{"cleanupPeriodDays": 99999}"#);
+    let session = sandbox.store().session(1).aged(days(40)).write();
+    sandbox.run(["seal", session.id()]).exits(0).quietly();
+    sandbox.run(["unseal", session.id()]).exits(0).quietly();
+    age_of(&session.transcript, 40);
+    sandbox.run(["unseal", session.id(), "--keep-date", "--touch"]).exits(2);
+}
+
+#[track_caller]
+fn age_of(path: &Path, days: u64) {
+    let age = fs::metadata(path).unwrap().modified().unwrap().elapsed().unwrap().as_secs();
+    assert_eq!(age / 86_400, days, "the age of {}", path.display());
+}
+
+#[test]
+fn a_touch_never_restarts_the_period_of_a_session_without_dates() {
+    let sandbox = Sandbox::new();
+    let recipient = identity(&sandbox);
+    seals(&sandbox, &recipient, r#""quiet": "1h","#);
+    let session = sandbox.store().session(1).undated().aged(days(20)).write();
+    sandbox.enforce().exits(0);
+    assert!(!session.is_there());
+    sandbox.run(["unseal", session.id(), "--touch"]).exits(0).quietly();
+    if !has("faketime") {
+        return skip("a_touch_never_restarts_the_period_of_a_session_without_dates", "needs faketime");
+    }
+    let later = crate::common::now() + days(2);
+    let sealing = sandbox.command(["enforce", "--yes", "--json"]).at(later).run();
+    assert_eq!(sealing.exits(0).summary("sessionsSealed"), 1, "{sealing}");
+    let due = crate::common::now() + days(11);
+    let deleting = sandbox.command(["enforce", "--yes", "--json"]).at(due).run();
+    assert_eq!(deleting.exits(0).summary("sessionsDeleted"), 1, "{deleting}");
+}
+
+#[test]
+fn a_session_is_named_by_a_prefix_and_its_store() {
+    let sandbox = Sandbox::new();
+    identity(&sandbox);
+    let session = sandbox.store().session(1).aged(days(5)).write();
+    let elsewhere = sandbox.home().join("other");
+    let second = crate::common::StoreBuilder::new(elsewhere.clone(), sandbox.client_tmp());
+    second.session(1).aged(days(5)).write();
+    second.session(2).aged(days(5)).write();
+    let run = |arguments: &[&str]| sandbox.command(arguments).env("CLAUDE_CONFIG_DIR", &elsewhere).run();
+    run(&["cat", session.id()]).exits(2).says("--store").says("[HOME]/other").says("[HOME]/.claude");
+    run(&["cat", session.id(), "--store", elsewhere.to_str().unwrap()]).exits(0).quietly();
+    run(&["cat", "0123456"]).exits(2);
+    run(&["cat", "ffffffff-0000"]).exits(2).says("no session");
+    run(&["cat", "../../etc/passwd"]).exits(2);
+}
+
+#[test]
+fn links_and_second_names_stay_plain_and_are_said() {
+    let sandbox = Sandbox::new();
+    let recipient = identity(&sandbox);
+    seals(&sandbox, &recipient, "");
+    let session = sandbox.store().session(1).aged(days(5)).write();
+    let linked = session.side_file("tool-results/linked.txt", CONTENT);
+    let second = sandbox.home().join("elsewhere.txt");
+    fs::hard_link(&linked, &second).unwrap();
+    let link = session.side().join("tool-results/link.txt");
+    std::os::unix::fs::symlink(&second, &link).unwrap();
+    crate::common::store::age_link(&link, days(5));
+    let output = sandbox.enforce_verbosely();
+    assert_eq!(output.exits(0).summary("sessionsSealed"), 1, "{output}");
+    assert!(linked.exists() && fs::symlink_metadata(&link).is_ok() && second.exists());
+    assert_eq!(output.item("linked.txt")["decision"], "keep");
+    assert_eq!(output.item("link.txt")["outcome"], "kept");
+    let again = sandbox.enforce();
+    assert_eq!(again.exits(0).quietly().summary("sessionsSealed"), 0, "nothing is left to do: {again}");
+    sandbox.run(["unseal", session.id()]).exits(0).quietly();
+    assert!(session.is_there());
+}
+
+#[test]
+fn without_a_recipient_the_own_identity_is_used_and_without_both_nothing_happens() {
+    let sandbox = Sandbox::new();
+    let session = sandbox.store().session(1).aged(days(5)).write();
+    let before = Tree::with_times(&sandbox.home());
+    sandbox.run(["seal", session.id()]).exits(2).says("ccretain key new");
+    before.is_unchanged(&Tree::with_times(&sandbox.home()));
+    identity(&sandbox);
+    let output = sandbox.run(["seal", "--idle", "2d", "--json"]);
+    output.exits(0).quietly();
+    assert_eq!(output.json()["schema"], "ccretain.seal/1");
+    assert_eq!(output.json()["sessions"][0]["outcome"], "sealed");
+    sandbox.run(["seal", session.id()]).exits(0).says("already-sealed");
+    sandbox.run(["seal"]).exits(2);
+    sandbox.run(["seal", session.id(), "--idle", "1d"]).exits(2);
+}
+
+#[test]
+fn live_and_young_sessions_are_not_sealed() {
+    let sandbox = Sandbox::new();
+    identity(&sandbox);
+    let store = sandbox.store();
+    let live = store.session(1).aged(days(5)).write();
+    store.pid_file(std::process::id(), live.id(), serde_json::json!({}));
+    let quiet = store.session(2).aged(days(5)).files_aged(hours(0)).write();
+    let young = store.session(3).aged(days(1)).write();
+    sandbox.run(["seal", live.id()]).exits(4).says("open");
+    sandbox.run(["seal", quiet.id()]).exits(4).says("quiet");
+    sandbox.run(["seal", "--idle", "2d"]).exits(0);
+    assert!(live.is_there() && quiet.is_there() && young.is_there());
+    sandbox.run(["seal", young.id()]).exits(0);
+    assert!(!young.is_there());
+}
+
+#[test]
+fn a_second_sealing_of_the_same_name_loses_neither() {
+    let sandbox = Sandbox::new();
+    let recipient = identity(&sandbox);
+    seals(&sandbox, &recipient, "");
+    let session = sandbox.store().session(1).aged(days(5)).write();
+    sandbox.enforce().exits(0).quietly();
+    // It comes back, from a backup say, and longer.
+    let again = sandbox.store().session(1).aged(days(4)).head(r#"{"type":"summary"}"#).write();
+    let bytes = fs::read_to_string(&again.transcript).unwrap();
+    assert_eq!(sandbox.enforce().exits(0).quietly().summary("sessionsSealed"), 1);
+    assert_eq!(sealed_files(&sandbox, &session).len(), 2);
+    sandbox.enforce().exits(0).quietly();
+    assert_eq!(sandbox.run(["cat", session.id()]).exits(0).stdout, bytes);
+    sandbox.run(["unseal", session.id()]).exits(0).says("stay sealed");
+    assert_eq!(fs::read_to_string(&session.transcript).unwrap(), bytes);
+    assert_eq!(sealed_files(&sandbox, &session).len(), 1);
+    sandbox.enforce().exits(0).quietly();
+}
+
+#[test]
+fn rekey_opens_to_today_s_recipients() {
+    let sandbox = Sandbox::new();
+    let recipient = identity(&sandbox);
+    seals(&sandbox, &recipient, "");
+    let sessions: Vec<Session> =
+        (1..4).map(|number| sandbox.store().session(number).aged(days(5)).write()).collect();
+    sessions[0].satellites();
+    let before = plain(&sandbox);
+    sandbox.enforce().exits(0);
+    let old = sandbox.root().join("old.age");
+    fs::rename(sandbox.config().join("identity.age"), &old).unwrap();
+    let new = identity(&sandbox);
+    seals(&sandbox, &new, "");
+    sandbox.run(["rekey"]).exits(1).says("none of the identities");
+    let output = sandbox.command(["rekey", "--json", "--identity"]).arg(&old).run();
+    output.exits(0).quietly();
+    assert_eq!(output.json()["schema"], "ccretain.rekey/1");
+    assert_eq!(output.json()["sessions"].as_array().unwrap().len(), 3);
+    let again = sandbox.run(["rekey", "--json"]);
+    assert_eq!(again.exits(0).json()["sessions"][0]["outcome"], "already");
+    for session in &sessions {
+        sandbox.command(["cat", session.id(), "--identity"]).arg(&old).run().exits(1);
+        sandbox.run(["unseal", session.id()]).exits(0).quietly();
+    }
+    let after = plain(&sandbox);
+    before.0.is_unchanged(&after.0);
+    before.1.is_unchanged(&after.1);
+}
+
+/// A program that stands for the client, first in `PATH`.
+fn client(sandbox: &Sandbox, script: &str) -> String {
+    let folder = sandbox.root().join("bin");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("claude"), format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(folder.join("claude"), fs::Permissions::from_mode(0o755)).unwrap();
+    format!("{}:/usr/bin:/bin", folder.display())
+}
+
+#[test]
+fn resume_keeps_the_sealed_copy_until_the_client_ended_well() {
+    let sandbox = Sandbox::new();
+    identity(&sandbox);
+    let project = sandbox.root().join("project");
+    fs::create_dir(&project).unwrap();
+    let session = sandbox.store().session(1).aged(days(50)).cwd(project.to_str().unwrap()).write();
+    sandbox.run(["seal", session.id()]).exits(0);
+    let path = client(&sandbox, r#"pwd; echo "$@"; exit "${CODE:-0}""#);
+    let resume = |code: &str| {
+        let run = sandbox.command(["resume", session.id(), "--", "-p", "more"]);
+        run.env("PATH", &path).env("CODE", code).run()
+    };
+    sandbox.command(["resume", session.id()]).env("PATH", "/nowhere").run().exits(2).says("PATH");
+    assert!(!session.is_there());
+    let output = resume("7");
+    output.exits(7).says("[ROOT]/project").says(&format!("--resume {} -p more", session.id()));
+    assert!(session.is_there() && sealed(&sandbox, &session).exists());
+    let age = fs::metadata(&session.transcript).unwrap().modified().unwrap().elapsed().unwrap();
+    assert!(age.as_secs() < 300);
+    resume("0").exits(0).quietly();
+    assert!(session.is_there() && !sealed(&sandbox, &session).exists());
+    resume("0").exits(0).quietly();
+}
+
+#[test]
+fn a_full_disk_loses_nothing() {
+    if !has_namespaces() {
+        return skip("a_full_disk_loses_nothing", "needs root and namespaces");
+    }
+    let sandbox = Sandbox::new();
+    let recipient = identity(&sandbox);
+    seals(&sandbox, &recipient, "");
+    // Within a small file system of its own, prepared by the wrapper: the store is copied there.
+    let noise = |seed: u32| -> Vec<u8> {
+        (0u32..200_000).flat_map(|n| ((n ^ seed).wrapping_mul(2_654_435_761) >> 3).to_le_bytes()).collect()
+    };
+    for number in 1..=4 {
+        let session = sandbox.store().session(number).aged(days(5)).write();
+        session.side_file("tool-results/noise.bin", noise(number));
+    }
+    let copy = sandbox.root().join("copy");
+    let script = r#"set -e; store=$1; out=$2; shift 2
+        cp -a "$store" "$out.in"; mount -t tmpfs -o size=4800k tmpfs "$store"
+        cp -a "$out.in/." "$store/"
+        "$@" && code=0 || code=$?
+        rm -rf "$out"; cp -a "$store" "$out"; exit $code"#;
+    let store = sandbox.home().join(".claude");
+    let before = Tree::with_times(&store);
+    let output = sandbox
+        .command(["enforce", "--yes", "--json"])
+        .through([
+            OsStr::new("unshare"),
+            OsStr::new("--mount"),
+            OsStr::new("sh"),
+            OsStr::new("-c"),
+            OsStr::new(script),
+            OsStr::new("sh"),
+            store.as_os_str(),
+            copy.as_os_str(),
+        ])
+        .run();
+    output.exits(1).says("space");
+    let after = Tree::with_times(&copy);
+    let is_sealed = |path: &Path| {
+        let name = format!("{}.zst.age", path.display());
+        after.0.keys().any(|other| other.ends_with(&name))
+    };
+    for (path, what) in before.0.iter().filter(|(_, what)| !what.starts_with("folder")) {
+        let kept = after.0.get(path) == Some(what);
+        assert!(kept != is_sealed(path), "{} must be there or sealed, not both: {output}", path.display());
+    }
+    assert!(!after.0.keys().any(|path| path.to_string_lossy().ends_with(".part")), "{after:?}");
+}
+
+#[test]
+fn what_is_written_to_meanwhile_is_left_alone() {
+    let sandbox = Sandbox::new();
+    let recipient = identity(&sandbox);
+    seals(&sandbox, &recipient, r#""quiet": "1h","#);
+    let session = sandbox.store().session(1).aged(days(5)).write();
+    let big = session.side_file("tool-results/big.txt", vec![b'x'; 64 << 20]);
+    age(&session.transcript, days(5));
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            use std::io::Write as _;
+            let mut file = fs::File::options().append(true).open(&session.transcript).unwrap();
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                file.write_all(b"{}\n").unwrap();
+                // As if the clock stood still: only the size tells.
+                age(&session.transcript, days(5));
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        });
+        let output = sandbox.enforce();
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(output.exits(0).summary("sessionsSealed"), 0, "{output}");
+        assert!(output.summary("skipped") > 0, "{output}");
+    });
+    assert!(session.is_there() && big.exists());
+    assert!(sealed_files(&sandbox, &session).is_empty());
+}
