@@ -76,6 +76,13 @@ impl Environment {
         self.own_dir("CCRETAIN_STATE_DIR", self.layout().ledger)
     }
 
+    /// The folder of the ledger of runs over all users (`CCRETAIN_STATE_DIR`, else the platform's
+    /// place).
+    #[must_use]
+    pub fn system_ledger_dir(&self) -> PathBuf {
+        self.own_dir("CCRETAIN_STATE_DIR", self.layout().system_ledger)
+    }
+
     fn own_dir(&self, variable: &str, template: &str) -> PathBuf {
         self.variable(variable)
             .map(PathBuf::from)

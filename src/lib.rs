@@ -46,6 +46,7 @@ pub mod environment;
 pub mod error;
 pub mod escape;
 pub mod guard;
+pub mod hold;
 pub mod inventory;
 pub mod ledger;
 pub mod locate;

@@ -121,6 +121,22 @@ pub struct Unsealed {
     pub unknown: Map<String, Value>,
 }
 
+/// Sessions that a hold covered at the end of the last run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Held {
+    /// The name of the hold.
+    pub hold: String,
+    /// The root of their store.
+    #[serde(with = "lossless")]
+    pub store: PathBuf,
+    /// Their ids, sorted.
+    pub sessions: Vec<String>,
+    /// What a later version knows besides.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
 /// Everything that is remembered.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -139,6 +155,9 @@ pub struct State {
     /// Sessions whose modification time is not their own, by store and id.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unsealed: Vec<Unsealed>,
+    /// What was held, to tell what has vanished.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<Held>,
     /// What a later version knows besides.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
@@ -183,6 +202,14 @@ impl State {
     /// Forgets an unsealed session: it was sealed again or deleted.
     pub fn forget_unsealed(&mut self, store: &Path, session: &str) {
         self.unsealed.retain(|each| each.store != store || each.session != session);
+    }
+
+    /// Forgets that a session was held: this program itself removed it, and nobody else.
+    pub fn forget_held(&mut self, session: &str) {
+        for held in &mut self.held {
+            held.sessions.retain(|id| id != session);
+        }
+        self.held.retain(|held| !held.sessions.is_empty());
     }
 }
 

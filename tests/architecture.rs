@@ -31,6 +31,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("state", &["guard", "ledger"]),
     // It keeps the journal as it goes, so that no deed is without its intent.
     ("enforce", &["dir", "inventory", "ledger", "locate", "plan", "policy", "seal"]),
+    // What a hold covers, and what of it has vanished.
+    ("hold", &["enforce", "inventory", "plan", "policy", "state"]),
     ("schedule", &["policy"]),
     (
         "purge",
@@ -58,6 +60,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "check",
             "enforce",
             "guard",
+            "hold",
             "inventory",
             "ledger",
             "locate",

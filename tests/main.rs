@@ -14,6 +14,7 @@
     reason = "helpers of tests fail by panicking, and write the stores that the tests are about"
 )]
 
+mod all_users;
 mod architecture;
 mod bad_input;
 mod commands;
@@ -22,6 +23,7 @@ mod dates;
 mod enforce;
 mod guards;
 mod harness;
+mod holds;
 mod lines;
 mod managed;
 mod protects;
@@ -32,6 +34,7 @@ mod schedule;
 mod schedule_cli;
 mod seal;
 mod seal_kills;
+mod untrusted;
 mod verbs_explain;
 mod verbs_ledger;
 mod verbs_status;

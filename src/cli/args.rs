@@ -29,6 +29,10 @@ pub struct Global {
     /// Change only this store (repeatable); the others are still read.
     #[arg(long = "store", value_name = "DIR", global = true, help_heading = "Global options")]
     pub stores: Vec<PathBuf>,
+    /// Do it for every account of this machine, each with its own rights (root only; for enforce,
+    /// status, and the ledger of all).
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub all_users: bool,
     /// Use this file instead of the user's policy.
     #[arg(long, value_name = "FILE", global = true, help_heading = "Global options")]
     pub policy: Option<PathBuf>,
@@ -86,6 +90,12 @@ pub enum Command {
     /// Look first with --dry-run. Asks before the first change where there is a terminal;
     /// without one it needs --yes.
     Enforce(EnforceArgs),
+    /// Exceptions: what a hold covers is neither changed nor removed.
+    Hold {
+        /// What of them.
+        #[command(subcommand)]
+        command: super::hold::HoldCommand,
+    },
     /// Tell which rule, hold or guard decides about a session or a file, from which file, and when.
     ///
     /// Also tells when the client itself would remove it. Reads only.

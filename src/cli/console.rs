@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::{Colour, Global};
+use super::link::Link;
 use super::{Exit, Failure};
 
 /// Where a verb prints.
@@ -16,6 +17,7 @@ pub struct Console {
     progress: bool,
     no_color: bool,
     log_json: bool,
+    parent: Option<Link>,
 }
 
 impl Console {
@@ -30,7 +32,14 @@ impl Console {
             progress: !global.no_progress && !global.quiet,
             log_json: false,
             no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+            parent: None,
         }
+    }
+
+    /// The same for a child of a run over all users: what it prints goes to the parent.
+    #[must_use]
+    pub fn through(self, parent: Link) -> Self {
+        Self { colour: Colour::Never, progress: false, parent: Some(parent), ..self }
     }
 
     /// The same console, with what goes to stderr as JSON lines.
@@ -123,6 +132,11 @@ impl Console {
     /// # Errors
     /// When stdout cannot be written; a closed pipe is no error.
     pub fn raw(&self, bytes: &[u8]) -> Result<(), Failure> {
+        if let Some(parent) = &self.parent {
+            return parent
+                .output(&String::from_utf8_lossy(bytes))
+                .map_err(|error| Failure::new(Exit::Failed, format!("cannot reach the parent: {error}")));
+        }
         let mut out = io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -140,6 +154,11 @@ impl Console {
     /// Says something that went wrong, to stderr.
     pub fn error(&self, message: &str) {
         self.say("error", anstyle::AnsiColor::Red, message);
+    }
+
+    /// Passes on what a child said, to stderr.
+    pub fn passed_on(&self, line: &str) {
+        let _ = writeln!(io::stderr().lock(), "ccretain: {line}");
     }
 
     /// Says what to do about it, to stderr.

@@ -4,15 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::args::EnforceArgs;
+use super::evidence::{self, Evidence};
 use super::guards::{self, Judged};
 use super::schedule::LogFormatArg;
 use super::survey::{self, Ground};
 use super::{Context, Exit, Failure};
 use crate::catalogue::Root;
 use crate::enforce::{self, Outcomes, Stop, Tools, lock};
-use crate::inventory::Inventory;
+use crate::escape::text;
+use crate::hold::{self, Vanished};
 use crate::inventory::liveness::System;
-use crate::ledger::{Clock, Entry, Event, Ledger, Place, RunId};
+use crate::inventory::{Inventory, Problem};
+use crate::ledger::{Clock, Entry, Event, Journal as _, RunId};
 use crate::period::Period;
 use crate::plan::{self, Plan};
 use crate::policy::{Mode, Policy};
@@ -31,8 +34,10 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     let _locks = if args.dry_run || audits { None } else { Some(take_locks(&ground)?) };
     // What another run remembered until the locks were ours must not be lost.
     ground.reload_state(ctx)?;
-    let inventory = ground.inventory(ctx);
-    let id = RunId::random();
+    let mut inventory = ground.inventory(ctx);
+    let vanished = hold::vanished(&ground.state.state.held, &inventory, &ground.policy, ctx.env.now);
+    inventory.problems.extend(vanished.iter().map(problem));
+    let id = evidence::run_id(ctx);
     // A run that only looks reports the mandates that only report, too.
     let all = args.dry_run || audits;
     let mut policy = if all { ground.policy.clone() } else { ground.policy.acting() };
@@ -54,8 +59,11 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     }
     let recipients = survey::recipients(&policy)?;
     let mut ledger = work.open_ledger(&judged)?;
-    let outcomes =
-        if audits { None } else { Some(work.carry_out(&judged, recipients.as_ref(), &mut ledger)) };
+    let outcomes = if audits {
+        None
+    } else {
+        Some(work.carry_out(&judged, &vanished, recipients.as_ref(), &mut ledger))
+    };
     let report = work.report(outcomes.as_ref(), &ground, &judged);
     let exit = exit_of(&report, &ground, &judged);
     let head = ledger.close(summary(&report, exit), ctx.env.now);
@@ -63,7 +71,12 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
         run: id.0.clone(),
         time: ctx.env.now,
         exit: exit.code(),
-        head: head.as_ref().ok().cloned(),
+        // Of a ledger that somebody else keeps nothing is remembered here.
+        head: match &head {
+            Ok(None) => ground.state.state.last_run.as_ref().and_then(|last| last.head.clone()),
+            Ok(head) => head.clone(),
+            Err(_) => None,
+        },
         refusals: judged.refusals.clone(),
         unknown: serde_json::Map::default(),
     };
@@ -75,6 +88,9 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     ground.state.state.last_run = Some(remembered);
     ground.state.state.clock = judged.doubt;
     ground.state.state.mass = judged.reports;
+    let held = &ground.state.state.held;
+    ground.state.state.held =
+        hold::remember(held, &inventory, &ground.policy, outcomes.as_ref(), ctx.env.now);
     ground.remember_roots(ctx);
     ground.forget_gone(&inventory);
     if let Err(error) = ground.state.save() {
@@ -88,6 +104,10 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     Ok(if judged.refusals.is_empty() { exit } else { Exit::Refused })
 }
 
+/// Takes the locks of the stores that may be changed.
+///
+/// # Errors
+/// Exit 75 where another run works, exit 1 where a store cannot be locked; nothing was touched.
 pub(super) fn take_locks(ground: &Ground) -> Result<lock::Locks, Failure> {
     let stores = ground.stores.iter().filter(|store| store.kind == Root::Config && store.in_scope);
     lock::all(stores).map_err(|error| match error {
@@ -135,6 +155,30 @@ fn consent(
     Ok(judged)
 }
 
+/// A held session that has vanished, as something that could not be read.
+fn problem(vanished: &Vanished) -> Problem {
+    let what = format!(
+        "session {}, held by '{}', has vanished since the last run, and ccretain did not remove it",
+        vanished.session,
+        text(&vanished.hold)
+    );
+    Problem {
+        store: None,
+        path: vanished.store.clone(),
+        doing: "find what is held in",
+        error: std::io::Error::other(what),
+    }
+}
+
+/// The record of a held session that has vanished.
+fn gone(vanished: &Vanished) -> Entry<'static> {
+    let mut entry = Entry::new(Event::HeldVanished);
+    entry.hold = Some(text(&vanished.hold).into());
+    entry.store = Some(text(&vanished.store).into());
+    entry.session = Some(vanished.session.clone().into());
+    entry
+}
+
 /// A run that has been decided on.
 struct Work<'a> {
     args: &'a EnforceArgs,
@@ -146,19 +190,19 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn open_ledger(&self, judged: &Judged) -> Result<Ledger, Failure> {
-        let env = &self.ctx.env;
-        let place = Place { dir: env.ledger_dir(), state_dir: env.state_dir() };
+    fn open_ledger(&self, judged: &Judged) -> Result<Evidence, Failure> {
         let clock = if judged.clock_allowed { Clock::Proven } else { Clock::Unproven };
-        Ledger::open(&place, &self.policy.ledger.value, self.id, clock, env.now).map_err(|error| {
-            let exit = if error.is_locked() { Exit::Locked } else { Exit::Refused };
-            Failure::because(exit, &error)
-                .hint("without a ledger there is no evidence, so nothing was touched")
-        })
+        Evidence::open(self.ctx, &self.policy.ledger.value, self.id, clock)
     }
 
     /// Carries out the plan, with progress, until it is done, the time is up or a signal comes.
-    fn carry_out(&self, judged: &Judged, recipients: Option<&Recipients>, ledger: &mut Ledger) -> Outcomes {
+    fn carry_out(
+        &self,
+        judged: &Judged,
+        vanished: &[Vanished],
+        recipients: Option<&Recipients>,
+        ledger: &mut Evidence,
+    ) -> Outcomes {
         let mut first = Entry::new(Event::Started);
         first.policy = Some(self.policy.digest.clone().into());
         let mut opening = vec![first];
@@ -167,6 +211,7 @@ impl<'a> Work<'a> {
             entry.reason = Some(refusal.clone().into());
             opening.push(entry);
         }
+        opening.extend(vanished.iter().map(gone));
         let stop = Stopper::new(self.args.max_runtime.as_ref());
         let total = self.plan.decisions.iter().filter(|decision| decision.due().is_some()).count() as u64;
         let bar = self.ctx.console.progress(total, "enforcing");
@@ -254,9 +299,14 @@ impl<'a> Work<'a> {
             });
         }
         if let Some(file) = &self.args.metrics {
+            let figures = report.metrics(exit.code());
+            if let Some(parent) = &self.ctx.parent {
+                return parent.figures(figures).map_err(|error| {
+                    Failure::new(Exit::Failed, format!("cannot reach the parent: {error}"))
+                });
+            }
             let path = self.ctx.env.absolute(file);
-            metrics::write(&path, &report.metrics(exit.code()))
-                .map_err(|error| Failure::because(Exit::Failed, &error))?;
+            metrics::write(&path, &figures).map_err(|error| Failure::because(Exit::Failed, &error))?;
         }
         Ok(())
     }

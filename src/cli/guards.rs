@@ -1,11 +1,10 @@
 //! Asking the guards of an unattended run, with what state, ledger and stores know.
 
 use super::survey::Ground;
-use super::{Context, Exit, Failure};
+use super::{Context, Failure, evidence};
 use crate::escape::text;
 use crate::guard::{self, ClockSight, ClockVerdict, Load, MassGrace};
 use crate::inventory::Inventory;
-use crate::ledger;
 use crate::plan::{Decision, Plan};
 use crate::policy::Policy;
 
@@ -46,8 +45,7 @@ pub(super) fn judge(
     ctx: &Context,
 ) -> Result<Judged, Failure> {
     let state = &ground.state.state;
-    let ledger =
-        ledger::last_time(&ctx.env.ledger_dir()).map_err(|error| Failure::because(Exit::Refused, &error))?;
+    let ledger = evidence::last_time(ctx)?;
     let sight = ClockSight { now: ctx.env.now, built: ctx.env.built, ledger, stores: inventory.newest_date };
     let (verdict, doubt) = guard::clock(&sight, state.clock.as_ref());
     let mut judged = Judged {

@@ -1,5 +1,7 @@
 //! `ccretain ledger`: what was recorded, and whether the records hold together.
 
+use std::path::PathBuf;
+
 use super::args::{LedgerCommand, LedgerShow, Since};
 use super::{Context, Exit, Failure};
 use crate::error::chain;
@@ -20,8 +22,13 @@ pub fn run(command: &LedgerCommand, ctx: &Context) -> Result<Exit, Failure> {
     }
 }
 
+/// The folder of the user's own ledger, or of that of all.
+fn dir(ctx: &Context) -> PathBuf {
+    if ctx.global.all_users { ctx.env.system_ledger_dir() } else { ctx.env.ledger_dir() }
+}
+
 fn show(args: &LedgerShow, ctx: &Context) -> Result<Exit, Failure> {
-    let dir = ctx.env.ledger_dir();
+    let dir = dir(ctx);
     let failed = |error: ledger::LedgerError| Failure::because(Exit::Failed, &error);
     let since = match &args.since {
         None => None,
@@ -64,7 +71,7 @@ fn sessions_named(named: &str, ctx: &Context) -> Result<Vec<String>, Failure> {
             .hint("give the whole id, or 8 or more of its first characters"));
     }
     let mut found: Vec<String> = Vec::new();
-    let all = ledger::records(&ctx.env.ledger_dir(), &Filter::default())
+    let all = ledger::records(&dir(ctx), &Filter::default())
         .map_err(|error| Failure::because(Exit::Failed, &error))?;
     for item in all.flatten() {
         let Item::Record(record) = item else { continue };
@@ -91,11 +98,15 @@ fn verify(head: Option<&str>, ctx: &Context) -> Result<Exit, Failure> {
     // What the last run remembered is no proof, for who can cut the ledger can write the state
     // too; but where it is missing from the chain, that is worth a warning.
     let remembered = || {
+        // The last run of root's own account wrote its own ledger.
+        if ctx.global.all_users {
+            return None;
+        }
         let state = StateFile::load(&ctx.env.state_dir()).ok()?;
         Some(state.state.last_run?.head?.sha256)
     };
     let compared = head.map(str::to_owned).or_else(remembered);
-    let found = ledger::verify(&ctx.env.ledger_dir(), compared.as_deref())
+    let found = ledger::verify(&dir(ctx), compared.as_deref())
         .map_err(|error| Failure::because(Exit::Failed, &error))?;
     let verified = Verified { found: &found, was_given: head.is_some() };
     if ctx.global.json {

@@ -2,16 +2,23 @@
 //!
 //! The only room that reads the environment and the clock, and the only one that prints.
 
+#[cfg(unix)]
+mod all_users;
 mod args;
 mod ask;
 mod cat;
+#[cfg(unix)]
+mod child;
 mod console;
 mod enforce;
+mod evidence;
 mod explain;
 mod failure;
 mod guards;
+mod hold;
 mod key;
 mod ledger;
+mod link;
 mod policy;
 mod rekey;
 mod resume;
@@ -34,6 +41,7 @@ pub use failure::{Exit, Failure};
 
 use crate::environment::Environment;
 use args::{Command, Global};
+use link::Link;
 
 /// What every verb gets: the surroundings, where to print, and the options all verbs share.
 #[derive(Debug)]
@@ -44,6 +52,8 @@ pub struct Context {
     pub console: Console,
     /// The options all verbs share.
     pub global: Global,
+    /// The parent, where this is a child of a run over all users.
+    parent: Option<Link>,
 }
 
 /// Runs the program.
@@ -59,10 +69,7 @@ pub fn main() -> ExitCode {
     };
     let log_json = matches!(&cli.command, Command::Enforce(args) if args.log_format == Some(schedule::LogFormatArg::Json));
     let console = Console::new(&cli.global).logging_json(log_json);
-    let ended = match surroundings::read(&cli.global) {
-        Ok(env) => run(cli.command, &Context { env, console: console.clone(), global: cli.global }),
-        Err(failure) => Err(failure),
-    };
+    let ended = start(cli, console.clone());
     match ended {
         Ok(exit) => exit,
         Err(failure) => {
@@ -73,6 +80,28 @@ pub fn main() -> ExitCode {
     .into()
 }
 
+/// Finds out for whom this runs, and runs it.
+fn start(cli: Cli, console: Console) -> Result<Exit, Failure> {
+    let parent = if surroundings::has_parent() { Some(Link::begin()?) } else { None };
+    let mut env = surroundings::read(&cli.global)?;
+    let console = match &parent {
+        Some(parent) => {
+            env.working_dir.clone_from(&parent.hello().working_dir);
+            console.through(parent.clone())
+        }
+        None => console,
+    };
+    let ctx = Context { env, console, global: cli.global, parent };
+    // The ledger of all is only read, whoever may.
+    if !ctx.global.all_users || matches!(cli.command, Command::Ledger(_)) {
+        return run(cli.command, &ctx);
+    }
+    #[cfg(unix)]
+    return all_users::run(&cli.command, &ctx);
+    #[cfg(not(unix))]
+    Err(Failure::new(Exit::Usage, "--all-users is not there on this platform"))
+}
+
 fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
     match command {
         Command::Status(args) => status::run(&args, ctx),
@@ -81,6 +110,7 @@ fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
         Command::Policy { command } => policy::run(&command, ctx),
         Command::Schedule(args) => schedule::run(&args, ctx),
         Command::Enforce(args) => enforce::run(&args, ctx),
+        Command::Hold { command } => hold::run(command, ctx),
         Command::Seal(args) => seal::run(&args, ctx),
         Command::Resume(args) => resume::run(&args, ctx),
         Command::Rekey(args) => rekey::run(&args, ctx),

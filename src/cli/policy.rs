@@ -71,6 +71,9 @@ fn known(ctx: &Context) -> Vec<Known> {
     let known = |session: inventory::Session| Known {
         project: session.project.map(|project| project.to_string()),
         session: Some(session.id),
+        // The client's sweep knows no sealed file.
+        modified: session.modified.filter(|_| session.evidence == inventory::Evidence::Transcript),
+        is_desktop: session.is_desktop,
     };
     taken.sessions.into_iter().map(known).collect()
 }

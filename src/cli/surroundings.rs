@@ -41,6 +41,12 @@ pub(super) fn read(_: &Global) -> Result<Environment, Failure> {
     })
 }
 
+/// Whether this is a child of a run over all users.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment and the clock")]
+pub(super) fn has_parent() -> bool {
+    std::env::var_os(super::link::MARKER).is_some()
+}
+
 #[cfg(unix)]
 fn uid() -> u32 {
     rustix::process::geteuid().as_raw()

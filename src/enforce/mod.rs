@@ -10,6 +10,7 @@ pub mod dir;
 mod leftovers;
 pub mod lock;
 mod outcome;
+pub mod preserve;
 mod prune;
 mod record;
 pub mod rekey;
@@ -31,7 +32,7 @@ pub use outcome::{Effect, Outcome, Outcomes, Skip, Stop};
 use crate::catalogue::{Kind, SessionId};
 use crate::inventory::liveness::Processes;
 use crate::inventory::{ArtifactIndex, Belongs, FolderIndex, Inventory, SessionIndex, StoreIndex};
-use crate::ledger::Ledger;
+use crate::ledger::Journal;
 use crate::plan::{Decision, Plan};
 use crate::policy::{Detail, Policy};
 use crate::seal::Recipients;
@@ -48,7 +49,7 @@ const MOST_THREADS: usize = 8;
 /// What enforcing needs besides the plan.
 pub struct Tools<'a> {
     /// Where intents and outcomes go.
-    pub ledger: &'a mut Ledger,
+    pub ledger: &'a mut dyn Journal,
     /// The processes that may have a session open.
     pub processes: &'a dyn Processes,
     /// Called with the number of artifacts done; must be quick.

@@ -111,6 +111,8 @@ pub struct Ciphertext<'a> {
 pub struct Entry<'a> {
     /// What the record is about.
     pub event: Event,
+    /// The account, in the ledger of a run over all users.
+    pub user: Option<Cow<'a, str>>,
     /// The root of the store.
     pub store: Option<Cow<'a, str>>,
     /// The session.
@@ -159,6 +161,7 @@ impl Entry<'_> {
     pub fn new(event: Event) -> Self {
         Self {
             event,
+            user: None,
             store: None,
             session: None,
             project: None,
@@ -179,6 +182,47 @@ impl Entry<'_> {
             sealed: Vec::new(),
             counts: Vec::new(),
             head: None,
+        }
+    }
+
+    /// The same record with texts of its own.
+    #[must_use]
+    pub fn into_owned(self) -> Entry<'static> {
+        fn own(text: Option<Cow<'_, str>>) -> Option<Cow<'static, str>> {
+            text.map(|text| Cow::Owned(text.into_owned()))
+        }
+        let failed = self.failed.into_iter().map(|each| Failure {
+            path: Cow::Owned(each.path.into_owned()),
+            error: Cow::Owned(each.error.into_owned()),
+        });
+        let sealed = self
+            .sealed
+            .into_iter()
+            .map(|each| Ciphertext { path: Cow::Owned(each.path.into_owned()), sha256: each.sha256 });
+        let counts = self.counts.into_iter().map(|(name, count)| (Cow::Owned(name.into_owned()), count));
+        Entry {
+            event: self.event,
+            user: own(self.user),
+            store: own(self.store),
+            session: own(self.session),
+            project: own(self.project),
+            kind: own(self.kind),
+            rule: own(self.rule),
+            hold: own(self.hold),
+            decision: own(self.decision),
+            outcome: own(self.outcome),
+            files: self.files,
+            bytes: self.bytes,
+            lines: self.lines,
+            sha256: own(self.sha256),
+            policy: own(self.policy),
+            reason: own(self.reason),
+            error: own(self.error),
+            path: own(self.path),
+            failed: failed.collect(),
+            sealed: sealed.collect(),
+            counts: counts.collect(),
+            head: self.head,
         }
     }
 }
@@ -214,8 +258,8 @@ impl Batch<'_> {
         // All of it by name, so that a new field does not compile until its place is decided.
         #[rustfmt::skip]
         let Entry {
-            event, store, session, project, kind, rule, hold, decision, outcome, files, bytes, lines, sha256,
-            policy, reason, error, path, failed, sealed, counts, head: stated,
+            event, user, store, session, project, kind, rule, hold, decision, outcome, files, bytes, lines,
+            sha256, policy, reason, error, path, failed, sealed, counts, head: stated,
         } = entry;
         let line = Line {
             seq,
@@ -224,6 +268,7 @@ impl Batch<'_> {
             event: *event,
             prev: &head.sha256,
             clock: (self.clock == Clock::Unproven).then_some("unproven"),
+            user: user.as_deref().map(|text| self.name(text)),
             store: store.as_deref().map(|text| self.name(text)),
             session: session.as_deref().map(|text| self.name(text)),
             project: project.as_deref().map(|text| self.name(text)),
@@ -277,6 +322,8 @@ struct Line<'a> {
     prev: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     clock: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     store: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]

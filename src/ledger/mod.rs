@@ -25,6 +25,7 @@
 //! | `event` | `started` `intent` `outcome` `refused` `hold-added` `hold-released` `held-vanished` `certificate` `summary` `segment` `torn` `expired` |
 //! | `prev` | SHA-256, in lower-case hex, of exactly the bytes of the line before, without its newline; 64 zeros in the first record ever |
 //! | `clock` | `unproven` where the clock guard did not vouch for `time`; else absent |
+//! | `user` | the account, in the ledger of a run over all users |
 //! | `store` `session` `project` | root of the store, id of the session, real path of the project |
 //! | `kind` | kind of artifact, for single files and for loose artifacts (one record a kind) |
 //! | `rule` `hold` | name of the rule that decided, of the hold concerned |
@@ -39,7 +40,7 @@
 //! | `counts` | object of counts, in a summary |
 //! | `head` | `{"seq", "sha256"}`: the record before this one, in `summary`, `segment` and `torn`; the last record dropped, in `expired` |
 //!
-//! Paths are printed as everywhere ([`crate::escape`]). With `"names": "keyed"` `store`, `session`,
+//! Paths are printed as everywhere ([`crate::escape`]). With `"names": "keyed"` `user`, `store`, `session`,
 //! `project` and all paths are keyed hashes ([`Names`]) and paths are cut out of error messages.
 //! No record holds content of a transcript.
 //!
@@ -134,6 +135,21 @@ pub struct Place {
     /// The folder of state, where the key of keyed names is kept: on macOS logs are collected
     /// by support tools, and the key must not travel with the ledger.
     pub state_dir: PathBuf,
+}
+
+/// Where a run records what it is about to do: its own ledger, or one that somebody else keeps.
+pub trait Journal {
+    /// Records a batch; only when this returns may the deeds it announces begin.
+    ///
+    /// # Errors
+    /// When the batch is not on disk.
+    fn append(&mut self, entries: &[Entry<'_>], now: DateTime<Utc>) -> io::Result<()>;
+}
+
+impl Journal for Ledger {
+    fn append(&mut self, entries: &[Entry<'_>], now: DateTime<Utc>) -> io::Result<()> {
+        Self::append(self, entries, now)
+    }
 }
 
 /// A ledger opened for writing by one run; holds the lock until it is dropped.

@@ -6,6 +6,7 @@
 mod filesystem;
 pub mod marks;
 pub mod search;
+pub mod users;
 
 use std::collections::HashSet;
 use std::ffi::OsStr;

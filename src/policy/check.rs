@@ -18,12 +18,17 @@ use crate::escape::text;
 use crate::period::{Length, Period};
 
 /// A session that is known on this machine, to try rules and globs on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Known {
     /// Its project, where records say.
     pub project: Option<String>,
     /// Its id.
     pub session: Option<SessionId>,
+    /// When its transcript was last written, by which the client goes; `None` where that cannot
+    /// remove it.
+    pub modified: Option<DateTime<Utc>>,
+    /// Whether the desktop application wrote it.
+    pub is_desktop: bool,
 }
 
 /// What a check found.
@@ -153,12 +158,13 @@ fn warnings(layer: &RawLayer, compiled: &Compiled, against: &Against<'_>) -> Vec
             }
         }
     }
-    warnings.extend(beside_the_client(layer, compiled, against.client));
+    warnings.extend(beside_the_client(layer, compiled, against));
     warnings
 }
 
 /// Where the client's own sweep would be earlier than the policy.
-fn beside_the_client(layer: &RawLayer, compiled: &Compiled, client: &ClientSettings) -> Vec<String> {
+fn beside_the_client(layer: &RawLayer, compiled: &Compiled, against: &Against<'_>) -> Vec<String> {
+    let client = against.client;
     let Sweep::Runs { days, .. } = client.sweep(None) else { return Vec::new() };
     let client_period = Period::days(u32::try_from(days).unwrap_or(u32::MAX));
     let is_longer = |period: &Period| period.length() > client_period.length();
@@ -176,10 +182,30 @@ fn beside_the_client(layer: &RawLayer, compiled: &Compiled, client: &ClientSetti
             warnings.push(format!("{what}, but the client itself removes transcripts after {days} days"));
         }
     }
-    if !compiled.holds.is_empty() && days < 36_500 {
-        warnings.push(format!(
-            "a hold does not bind the client itself, which removes transcripts after {days} days"
-        ));
+    for hold in compiled.holds.iter().filter(|hold| hold.is_active(against.now) && days < 36_500) {
+        let removal = |known: &Known| {
+            let project = known.project.as_deref();
+            let unknown = project.is_none();
+            let covers = hold.selector.covers(Kind::Transcript, project.into_iter(), unknown, known.session);
+            let removal = client.removal(known.modified?, project.map(Path::new), known.is_desktop)?;
+            (covers && hold.is_active(removal.at)).then_some(removal.at)
+        };
+        let removals: Vec<DateTime<Utc>> = against.known.iter().filter_map(removal).collect();
+        let name = text(&hold.name);
+        warnings.push(match removals.iter().min() {
+            Some(first) if *first <= against.now => format!(
+                "hold '{name}' does not bind the client itself, which will remove {} session(s) of it, the first at its next start",
+                removals.len()
+            ),
+            Some(first) => format!(
+                "hold '{name}' does not bind the client itself, which will remove {} session(s) of it, the first on {}",
+                removals.len(),
+                first.format("%Y-%m-%d")
+            ),
+            None => format!(
+                "hold '{name}' does not bind the client itself, which removes transcripts after {days} days"
+            ),
+        });
     }
     warnings
 }

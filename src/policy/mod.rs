@@ -338,6 +338,19 @@ impl Policy {
         self.mandates.get(usize::from(hold.mandate))?.holds.get(usize::from(hold.hold))
     }
 
+    /// Every hold, with whether it binds all rules; one that does not is advisory for the
+    /// organisation's.
+    pub fn holds(&self) -> impl Iterator<Item = (&Hold, bool)> {
+        // The last mandate is bound by every hold, the first perhaps only by some.
+        let all = self.mandates.last().map(|mandate| &mandate.holds).into_iter().flatten();
+        all.map(|hold| {
+            let binds = |mandate: &Mandate| {
+                mandate.holds.iter().any(|other| other.name == hold.name && other.source == hold.source)
+            };
+            (hold, self.mandates.iter().all(binds))
+        })
+    }
+
     /// The policy without the mandates that only report.
     #[must_use]
     pub fn acting(&self) -> Self {

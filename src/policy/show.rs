@@ -143,23 +143,17 @@ pub fn rules(policy: &Policy) -> Vec<RuleRow> {
 /// Every hold.
 #[must_use]
 pub fn holds(policy: &Policy) -> Vec<HoldRow> {
-    let mut rows: Vec<HoldRow> = Vec::new();
-    // The last mandate is bound by every hold, the first perhaps only by some.
-    let Some(all) = policy.mandates.last() else { return rows };
-    for hold in &all.holds {
-        let binds = |mandate: &Mandate| {
-            mandate.holds.iter().any(|other| other.name == hold.name && other.source == hold.source)
-        };
-        rows.push(HoldRow {
+    policy
+        .holds()
+        .map(|(hold, binds_all)| HoldRow {
             name: crate::escape::text(&hold.name),
             selector: selector(&hold.selector),
             reason: crate::escape::text(&hold.reason),
             until: hold.until.map(|until| until.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
-            binds_all: policy.mandates.iter().all(binds),
+            binds_all,
             source: hold.source.clone(),
-        });
-    }
-    rows
+        })
+        .collect()
 }
 
 fn of_mandate(policy: &Policy, mandate: &Mandate, applies_to: Option<&'static str>) -> Vec<Row> {
@@ -208,7 +202,9 @@ fn said(layer: &RawLayer, key: &str) -> Option<Value> {
     json!(layer.settings).pointer(&pointer).cloned()
 }
 
-fn selector(selector: &Selector) -> Value {
+/// What a selector selects, as it was written; empty for everything.
+#[must_use]
+pub fn selector(selector: &Selector) -> Value {
     let mut object = serde_json::Map::new();
     if let Some(globs) = &selector.projects {
         let written: Vec<&str> = globs.iter().map(super::selector::ProjectGlob::written).collect();

@@ -1,6 +1,8 @@
 //! Printings of plans, outcomes and findings: numbers first, then JSON, then words for people.
 
+pub mod all_users;
 pub mod explain;
+pub mod hold;
 pub mod human;
 pub mod json;
 pub mod ledger;

@@ -1,0 +1,321 @@
+//! `--all-users`: one run for every account of the machine, each with its own rights and no more.
+//!
+//! Root looks at the list of accounts and at the homes themselves. Everything else is done by a
+//! child for each account, this same program, which has become the user before it opens anything.
+//! The ledger is root's alone: the child sends what it is about to do and waits until that is on
+//! disk. The user may do with his child as he likes, so it is bounded in time and in what it says.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command as Process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+
+use super::args::Command;
+use super::child::{Child, Ended, Keeper};
+use super::{Context, Exit, Failure};
+use crate::error::chain;
+use crate::escape::text;
+use crate::guard::{self, ClockSight};
+use crate::ledger::{self, Place, RunId};
+use crate::locate::users::{self, Account, HomeRefusal, Ids};
+use crate::period::Length;
+use crate::platform::Platform;
+use crate::policy::load::Places;
+use crate::policy::{self, Policy};
+use crate::report::all_users::{self, AllUsers, Refusal, User};
+use crate::report::metrics;
+use crate::state::StateFile;
+
+/// Runs a verb for all accounts.
+///
+/// # Errors
+/// Not root, or a verb that is for one account (2); no consent, no ledger (4).
+pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
+    let (verb, changes, max_runtime) = match command {
+        Command::Enforce(args) => ("enforce", !args.dry_run, args.max_runtime.as_ref()),
+        Command::Status(_) => ("status", false, None),
+        _ => {
+            return Err(Failure::new(Exit::Usage, "--all-users is for enforce, status and ledger"));
+        }
+    };
+    if !ctx.global.stores.is_empty() {
+        return Err(Failure::new(
+            Exit::Usage,
+            "--store names a store of one account, and --all-users means all",
+        ));
+    }
+    let is_root = rustix::process::getuid().is_root() && rustix::process::geteuid().is_root();
+    if !is_root {
+        return Err(Failure::new(Exit::Usage, "--all-users is for root alone")
+            .hint("without it, the stores of the account that runs it are handled"));
+    }
+    let mut arguments: Vec<OsString> =
+        std::env::args_os().skip(1).filter(|argument| argument != "--all-users").collect();
+    let policy = of_machine(ctx)?;
+    let (accounts, refused) = users::with_homes(accounts(ctx)?);
+    let stop = Stop::new(max_runtime.map(crate::period::Period::length));
+    let asked = changes && !matches!(command, Command::Enforce(args) if args.yes);
+    if asked {
+        if !ctx.console.can_ask() {
+            return Err(Failure::new(Exit::Refused, "there is no terminal to ask, so nothing was touched")
+                .hint("look with `ccretain --all-users enforce --dry-run`, then add --yes"));
+        }
+        let mut looking = arguments.clone();
+        looking.push("--dry-run".into());
+        let keeper = keeper(ctx, &policy, false)?;
+        let would = all(&accounts, &looking, keeper, &stop, ctx);
+        for ended in &would {
+            ctx.console.notice(&format!("{}\n{}", heading(&ended.account), printable(&ended.output)));
+        }
+        if !ctx.console.confirm("Change these files now? Deleted means gone: there is no trash.") {
+            return Err(Failure::new(Exit::Refused, "not confirmed, so nothing was touched"));
+        }
+        arguments.push("--yes".into());
+    }
+    let keeper = keeper(ctx, &policy, changes)?;
+    let run = keeper.run.clone();
+    let ended = all(&accounts, &arguments, keeper, &stop, ctx);
+    let mut exit = report(verb, &run, &policy, &ended, &refused, ctx)?;
+    if let Command::Enforce(super::args::EnforceArgs { metrics: Some(file), dry_run: false, .. }) = command {
+        let of_users: Vec<&str> = ended.iter().map(|ended| ended.figures.as_str()).collect();
+        let figures = all_users::figures(&of_users, ctx.env.now, exit.code());
+        if let Err(error) = metrics::write(&ctx.env.absolute(file), &figures) {
+            ctx.console.failure(&Failure::because(Exit::Failed, &error));
+            exit = if exit == Exit::Done { Exit::Failed } else { exit };
+        }
+    }
+    Ok(exit)
+}
+
+/// The policy of the machine, without any user's: what the ledger of all is kept by.
+fn of_machine(ctx: &Context) -> Result<Policy, Failure> {
+    let places = Places::new(&ctx.env);
+    // No user's files: nothing lies there.
+    let places = Places { user_dir: places.system_dir.join(".no-user"), ..places };
+    let named = ctx.global.policy.as_ref().map(|path| ctx.env.absolute(path));
+    policy::of(&ctx.env, &places, named.as_deref()).map_err(|error| Failure::because(Exit::Usage, &error))
+}
+
+/// The accounts of people, from the system's own list.
+fn accounts(ctx: &Context) -> Result<Vec<Account>, Failure> {
+    let listed = if ctx.env.platform == Platform::Macos {
+        let keys = ["RecordName", "UniqueID", "PrimaryGroupID", "NFSHomeDirectory"];
+        said("/usr/bin/dscl", [".", "-readall", "/Users"].iter().chain(&keys))
+            .map(|text| users::from_dscl(&text))
+    } else {
+        // It knows accounts that no file has; a system without it has no others.
+        said("/usr/bin/getent", ["passwd"].iter())
+            .or_else(|| fs_err::read_to_string("/etc/passwd").ok())
+            .map(|text| users::from_passwd(&text))
+    };
+    let Some(listed) = listed else {
+        return Err(Failure::new(Exit::Failed, "the accounts of this machine cannot be listed"));
+    };
+    let login_defs = fs_err::read_to_string("/etc/login.defs").unwrap_or_default();
+    let ids = Ids::new(ctx.env.platform, &login_defs);
+    let has_store = |home: &Path| home.join(".claude").symlink_metadata().is_ok();
+    Ok(users::of_people(listed, ids, has_store))
+}
+
+/// What a program of the system prints; `None` where it is not there or fails.
+fn said<'a>(program: &str, arguments: impl Iterator<Item = &'a &'a str>) -> Option<String> {
+    let output = Process::new(program).args(arguments.copied()).env_clear().output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// What is needed to keep the ledger for the children.
+fn keeper(ctx: &Context, policy: &Policy, opens: bool) -> Result<Keeper, Failure> {
+    let dir = ctx.env.system_ledger_dir();
+    let last = ledger::last_time(&dir).map_err(|error| Failure::because(Exit::Refused, &error))?;
+    let mut proven = false;
+    if opens {
+        let mut file =
+            StateFile::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Refused, &error))?;
+        let sight = ClockSight { now: ctx.env.now, built: ctx.env.built, ledger: last, stores: None };
+        let (verdict, doubt) = guard::clock(&sight, file.state.clock.as_ref());
+        file.state.clock = doubt;
+        // Before any child begins, which may be root's own with the same state.
+        file.save().map_err(|error| Failure::because(Exit::Refused, &error))?;
+        proven = verdict.is_allowed();
+    }
+    Ok(Keeper {
+        place: Place { dir, state_dir: ctx.env.state_dir() },
+        policy: policy.ledger.value.clone(),
+        run: RunId::random(),
+        proven,
+        last,
+        now: ctx.env.now,
+        began: Instant::now(),
+    })
+}
+
+/// Whether the run is to end before all are done.
+pub(super) struct Stop {
+    signalled: Arc<AtomicBool>,
+    deadline: Option<Instant>,
+}
+
+impl Stop {
+    fn new(max_runtime: Option<Length>) -> Self {
+        let signalled = Arc::new(AtomicBool::new(false));
+        for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+            let _ = signal_hook::flag::register(signal, Arc::clone(&signalled));
+        }
+        let deadline = match max_runtime {
+            Some(Length::Span(span)) => Instant::now().checked_add(span.to_std().unwrap_or(Duration::ZERO)),
+            Some(Length::Immediately) => Some(Instant::now()),
+            Some(Length::Never) | None => None,
+        };
+        Self { signalled, deadline }
+    }
+
+    pub(super) fn asked(&self) -> bool {
+        self.signalled.load(Ordering::Relaxed) || self.deadline.is_some_and(|end| Instant::now() >= end)
+    }
+}
+
+/// Handles the accounts one after the other.
+fn all(
+    accounts: &[Account],
+    arguments: &[OsString],
+    keeper: Keeper,
+    stop: &Stop,
+    ctx: &Context,
+) -> Vec<Ended> {
+    let mut ended = Vec::new();
+    let mut waiting: VecDeque<&Account> = accounts.iter().collect();
+    while let Some(account) = waiting.pop_front() {
+        if stop.asked() {
+            ctx.console.warning(&format!(
+                "asked to stop; {} and {} more accounts wait for the next run",
+                text(&account.name),
+                waiting.len()
+            ));
+            break;
+        }
+        let child = Child { account, arguments, keeper: &keeper, stop, working_dir: &ctx.env.working_dir };
+        ended.push(child.run(variables(account, ctx)));
+    }
+    ended
+}
+
+/// The environment of a child: its user's, and nothing of root's.
+fn variables(account: &Account, ctx: &Context) -> Vec<(&'static str, OsString)> {
+    let mut variables: Vec<(&'static str, OsString)> = vec![
+        ("HOME", PathBuf::from(&account.home).into()),
+        ("USER", account.name.clone().into()),
+        ("LOGNAME", account.name.clone().into()),
+        ("PATH", "/usr/local/bin:/usr/bin:/bin".into()),
+        (super::link::MARKER, "1".into()),
+    ];
+    for name in ["TZ", "LANG", "LC_ALL"] {
+        variables.extend(ctx.env.variable(name).map(|value| (name, value.to_os_string())));
+    }
+    variables
+}
+
+fn report(
+    verb: &'static str,
+    run: &RunId,
+    policy: &Policy,
+    ended: &[Ended],
+    refused: &[(Account, HomeRefusal)],
+    ctx: &Context,
+) -> Result<Exit, Failure> {
+    let document = AllUsers {
+        verb,
+        run: &run.0,
+        now: ctx.env.now,
+        policy,
+        users: ended.iter().map(user).collect(),
+        refused: refused
+            .iter()
+            .map(|(account, why)| Refusal {
+                user: text(&account.name),
+                uid: account.uid,
+                home: text(&account.home),
+                why: chain(why),
+            })
+            .collect(),
+    };
+    if ctx.global.json {
+        ctx.console.json(&document.json())?;
+    } else {
+        for ended in ended {
+            ctx.console.data(&format!("{}\n{}", heading(&ended.account), printable(&ended.output)))?;
+        }
+        if ended.is_empty() && refused.is_empty() {
+            ctx.console.data("no account has a home of its own\n")?;
+        }
+    }
+    for ended in ended {
+        let name = text(&ended.account.name);
+        for line in &ended.messages {
+            // A line of log for a machine stays one.
+            if let Ok(serde_json::Value::Object(mut record)) = serde_json::from_str(line) {
+                record.insert("user".into(), name.clone().into());
+                ctx.console.log(&serde_json::Value::Object(record).to_string());
+                continue;
+            }
+            let line = line.strip_prefix("ccretain: ").unwrap_or(line);
+            ctx.console.passed_on(&format!("{name}: {}", text(line)));
+        }
+        if let Some(error) = &ended.error {
+            ctx.console.error(&format!("{name}: {error}"));
+        }
+    }
+    for refusal in &document.refused {
+        ctx.console.error(&format!("{} ('{}') is left out: {}", refusal.user, refusal.home, refusal.why));
+    }
+    Ok(exit(ended, !refused.is_empty()))
+}
+
+fn user(ended: &Ended) -> User {
+    User {
+        user: text(&ended.account.name),
+        uid: ended.account.uid,
+        home: text(&ended.account.home),
+        exit: ended.exit,
+        report: serde_json::from_str(&ended.output).ok(),
+        messages: ended.messages.iter().map(text).collect(),
+        error: ended.error.clone(),
+    }
+}
+
+/// That of all where all ended alike; else some items failed and the rest was done.
+fn exit(ended: &[Ended], any_refused: bool) -> Exit {
+    let of = |code: Option<u8>| match code {
+        Some(0) => Exit::Done,
+        Some(2) => Exit::Usage,
+        Some(4) => Exit::Refused,
+        Some(75) => Exit::Locked,
+        _ => Exit::Failed,
+    };
+    let mut exits =
+        ended.iter().map(|ended| if ended.error.is_some() { Exit::Failed } else { of(ended.exit) });
+    let first = exits.next().unwrap_or(Exit::Done);
+    let alike = exits.all(|exit| exit == first);
+    if alike && !any_refused { first } else { Exit::Failed }
+}
+
+fn heading(account: &Account) -> String {
+    format!("{} (uid {}, '{}')", text(&account.name), account.uid, text(&account.home))
+}
+
+/// What a child printed, line by line as it may be shown: it may be anything.
+fn printable(output: &str) -> String {
+    output.lines().map(|line| format!("  {}\n", text(line))).collect()
+}
+
+impl Keeper {
+    /// The time of the run now: that of its start and what has passed since.
+    pub(super) fn time(&self) -> DateTime<Utc> {
+        let passed = chrono::TimeDelta::from_std(self.began.elapsed()).unwrap_or_default();
+        self.now.checked_add_signed(passed).unwrap_or(self.now)
+    }
+}

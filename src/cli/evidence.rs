@@ -1,0 +1,89 @@
+//! Where a run leaves its evidence: in the user's own ledger, or with the parent of a run over all
+//! users, who alone writes that one.
+
+use std::io;
+
+use chrono::{DateTime, Utc};
+
+use super::link::{FromChild, Link};
+use super::{Context, Exit, Failure};
+use crate::ledger::{self, Clock, Entry, Head, Journal, Ledger, Place, RunId};
+use crate::policy::LedgerPolicy;
+
+/// An open ledger, one's own or the parent's.
+#[derive(Debug)]
+pub enum Evidence {
+    /// The user's own.
+    Own(Box<Ledger>),
+    /// That of the parent, at the other end of the pipe.
+    Parent(Link),
+}
+
+/// The id of this run: a new one, or that of the parent.
+#[must_use]
+pub fn run_id(ctx: &Context) -> RunId {
+    ctx.parent.as_ref().map_or_else(RunId::random, |parent| RunId(parent.hello().run.clone()))
+}
+
+/// The newest time in the ledger whose clock was proven.
+///
+/// # Errors
+/// Exit 4: the ledger cannot be read.
+pub fn last_time(ctx: &Context) -> Result<Option<DateTime<Utc>>, Failure> {
+    if let Some(parent) = &ctx.parent {
+        return Ok(parent.hello().ledger_time);
+    }
+    ledger::last_time(&ctx.env.ledger_dir()).map_err(|error| Failure::because(Exit::Refused, &error))
+}
+
+impl Evidence {
+    /// Opens the ledger for a run.
+    ///
+    /// # Errors
+    /// Exit 4 where there can be no evidence, 75 where another run writes; nothing was touched.
+    pub fn open(ctx: &Context, policy: &LedgerPolicy, run: &RunId, clock: Clock) -> Result<Self, Failure> {
+        let hint = "without a ledger there is no evidence, so nothing was touched";
+        if let Some(parent) = &ctx.parent {
+            let asked = parent.ask(&FromChild::Open { proven: clock == Clock::Proven });
+            return match asked {
+                Ok(()) => Ok(Self::Parent(parent.clone())),
+                Err(error) => {
+                    let locked = error.kind() == io::ErrorKind::WouldBlock;
+                    let exit = if locked { Exit::Locked } else { Exit::Refused };
+                    Err(Failure::new(exit, error.to_string()).hint(hint))
+                }
+            };
+        }
+        let place = Place { dir: ctx.env.ledger_dir(), state_dir: ctx.env.state_dir() };
+        let opened = Ledger::open(&place, policy, run, clock, ctx.env.now);
+        opened.map(|ledger| Self::Own(Box::new(ledger))).map_err(|error| {
+            let exit = if error.is_locked() { Exit::Locked } else { Exit::Refused };
+            Failure::because(exit, &error).hint(hint)
+        })
+    }
+
+    /// Closes the run with its summary; gives the head of the ledger where it is one's own.
+    ///
+    /// # Errors
+    /// When the summary is not on disk.
+    pub fn close(self, summary: Entry<'static>, now: DateTime<Utc>) -> io::Result<Option<Head>> {
+        match self {
+            Self::Own(ledger) => ledger.close(summary, now).map(Some),
+            Self::Parent(parent) => {
+                parent.ask(&FromChild::Close { summary: Box::new(summary) }).map(|()| None)
+            }
+        }
+    }
+}
+
+impl Journal for Evidence {
+    fn append(&mut self, entries: &[Entry<'_>], now: DateTime<Utc>) -> io::Result<()> {
+        match self {
+            Self::Own(ledger) => ledger.append(entries, now),
+            Self::Parent(parent) => {
+                let entries = entries.iter().map(|entry| entry.clone().into_owned()).collect();
+                parent.ask(&FromChild::Append { entries })
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! How a child that works for one account speaks with the parent that works for all of them.
+//!
+//! One JSON message a line: the child's on its standard output, the parent's on the child's
+//! standard input. The child begins nothing before [`Hello`], and does nothing that the parent has
+//! not recorded. Neither trusts the other with more than that: the child runs as its user, who can
+//! do with it as he likes.
+
+use std::io::{self, BufRead as _, Write as _};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Exit, Failure};
+use crate::ledger::Entry;
+
+/// Set in the environment of a child, and nowhere else.
+pub const MARKER: &str = "CCRETAIN_CHILD_OF_ALL_USERS";
+
+/// What the parent says first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Hello {
+    /// The id of the run; all accounts share it.
+    pub run: String,
+    /// Whom the child must have become.
+    pub uid: u32,
+    /// And of which group.
+    pub gid: u32,
+    /// The folder the command was given in.
+    pub working_dir: PathBuf,
+    /// The newest time in the parent's ledger whose clock was proven.
+    pub ledger_time: Option<DateTime<Utc>>,
+}
+
+/// What a child says.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FromChild {
+    /// It is about to work and needs the ledger.
+    Open {
+        /// Whether its clock guard vouches for the time.
+        proven: bool,
+    },
+    /// To be recorded before it goes on.
+    Append {
+        /// What.
+        entries: Vec<Entry<'static>>,
+    },
+    /// Its work is done.
+    Close {
+        /// The summary.
+        summary: Box<Entry<'static>>,
+    },
+    /// Figures for the collector's file, which is not the user's to write; nobody answers.
+    Figures {
+        /// The figures.
+        text: String,
+    },
+    /// What it would have printed; nobody answers.
+    Output {
+        /// The text.
+        text: String,
+    },
+}
+
+/// What the parent answers to everything that waits for an answer.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ToChild {
+    /// It is on disk.
+    Done,
+    /// It is not.
+    Failed {
+        /// Why.
+        error: String,
+        /// Whether another run holds the ledger.
+        locked: bool,
+    },
+}
+
+/// The child's end.
+#[derive(Debug, Clone)]
+pub struct Link {
+    hello: Arc<Hello>,
+    // One message and its answer at a time.
+    turn: Arc<Mutex<()>>,
+}
+
+impl Link {
+    /// Waits for the parent's greeting, and makes sure that this process is whom it should be.
+    ///
+    /// # Errors
+    /// There is no parent, or the privileges were not dropped: nothing was opened.
+    pub fn begin() -> Result<Self, Failure> {
+        let refused = |why: &str| Failure::new(Exit::Refused, why.to_owned());
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line).map_err(|_| refused("there is no parent"))?;
+        let hello: Hello =
+            serde_json::from_str(&line).map_err(|_| refused("this is started by --all-users alone"))?;
+        #[cfg(unix)]
+        {
+            use rustix::process as p;
+            let ids = [p::getuid().as_raw(), p::geteuid().as_raw()];
+            let groups = [p::getgid().as_raw(), p::getegid().as_raw()];
+            let others = p::getgroups().map_err(|_| refused("the groups are not known"))?;
+            let dropped = ids.iter().all(|id| *id == hello.uid)
+                && groups.iter().all(|id| *id == hello.gid)
+                && (hello.uid == 0 || others.iter().all(|group| group.as_raw() == hello.gid));
+            if !dropped {
+                return Err(refused("the privileges of root were not given up"));
+            }
+            // Away from the terminal of root, into which a process of this user could type.
+            let _ = p::setsid();
+        }
+        Ok(Self { hello: Arc::new(hello), turn: Arc::new(Mutex::new(())) })
+    }
+
+    /// What the parent said first.
+    #[must_use]
+    pub fn hello(&self) -> &Hello {
+        &self.hello
+    }
+
+    /// Hands text to the parent to print.
+    ///
+    /// # Errors
+    /// The parent is gone.
+    pub fn output(&self, text: &str) -> io::Result<()> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        send(&FromChild::Output { text: text.to_owned() })
+    }
+
+    /// Hands the figures of the run to the parent.
+    ///
+    /// # Errors
+    /// The parent is gone.
+    pub fn figures(&self, text: String) -> io::Result<()> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        send(&FromChild::Figures { text })
+    }
+
+    /// Says something and waits for the answer.
+    ///
+    /// # Errors
+    /// The parent is gone, or answers that it failed.
+    pub fn ask(&self, message: &FromChild) -> io::Result<()> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        send(message)?;
+        let mut line = String::new();
+        if io::stdin().lock().read_line(&mut line)? == 0 {
+            return Err(io::Error::other("the parent is gone"));
+        }
+        match serde_json::from_str(&line)? {
+            ToChild::Done => Ok(()),
+            ToChild::Failed { error, locked: true } => Err(io::Error::new(io::ErrorKind::WouldBlock, error)),
+            ToChild::Failed { error, locked: false } => Err(io::Error::other(error)),
+        }
+    }
+}
+
+fn send(message: &FromChild) -> io::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    let mut out = io::stdout().lock();
+    out.write_all(&line)?;
+    out.flush()
+}

@@ -1,0 +1,332 @@
+//! Preservation copies of what a hold covers: sealed, beside the sealed sessions, where the client's
+//! own sweep knows no name. The sources stay as they are.
+//!
+//! A copy lies in `ccretain/held/<hold>/<session>/` of the session's store, in the form of a sealed
+//! session: its record and its files, each of which can be opened without this program.
+
+use std::ffi::OsStr;
+use std::fs::{File, FileTimes};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+
+use super::dir;
+use super::seal::system_time;
+use crate::catalogue::{Kind, Root};
+use crate::dir::{Dir, FileType};
+use crate::error::chain;
+use crate::escape::text;
+use crate::inventory::{ArtifactIndex, Evidence, Inventory, Oddity, Session, SessionIndex};
+use crate::ledger::Ciphertext;
+use crate::locate::Store;
+use crate::policy::Compression;
+use crate::seal::manifest::{DatedBy, Manifest, SealedFile, VERSION};
+use crate::seal::naming::{self, Tree};
+use crate::seal::{Recipients, SealError, Sealer};
+
+/// The folder of all copies, in a store.
+const FOLDER: &str = "ccretain/held";
+/// How often a file that is being written to is tried.
+const TRIES: u32 = 3;
+/// The most names that are tried for one copy.
+const MOST_COPIES: u32 = 1_000;
+
+/// What preserving needs.
+pub struct Preserving<'a> {
+    /// What was found.
+    pub inventory: &'a Inventory,
+    /// The name of the hold, a folder's name ([`can_be_folder`]).
+    pub hold: &'a str,
+    /// To whom the copies are sealed.
+    pub recipients: &'a Recipients,
+    /// What is done to files before they are encrypted.
+    pub compression: Compression,
+    /// The time of the run.
+    pub now: DateTime<Utc>,
+}
+
+/// What became of one session.
+#[derive(Debug, Default)]
+pub struct Preserved {
+    /// How many bytes of plaintext were copied.
+    pub bytes: u64,
+    /// The copies.
+    pub sealed: Vec<Ciphertext<'static>>,
+    /// What could not be copied, and why.
+    pub failed: Vec<(PathBuf, String)>,
+}
+
+/// Whether a hold of this name can have copies: the name is that of their folder.
+#[must_use]
+pub fn can_be_folder(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=100).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(plain)
+}
+
+impl Preserving<'_> {
+    /// Copies a session as it is now: every plain file of it that could be sealed.
+    #[must_use]
+    pub fn session(&self, index: SessionIndex) -> Preserved {
+        let session = self.inventory.session(index);
+        let mut done = Preserved::default();
+        let mut files = Vec::new();
+        let prepared = self.folder(session, None).and_then(|folder| {
+            Sealer::new(self.recipients, self.compression)
+                .map(|sealer| (folder, sealer))
+                .map_err(io::Error::other)
+        });
+        let (folder, mut sealer) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                let path = self.inventory.store(session.store).store.root.join(self.path(session));
+                done.failed.push((path, format!("cannot begin its copy: {error}")));
+                return done;
+            }
+        };
+        for artifact in &session.artifacts {
+            match self.file(*artifact, session, &mut sealer) {
+                Ok(Some(file)) => {
+                    done.bytes += file.size;
+                    let path = self.path(session).join(&file.sealed);
+                    done.sealed
+                        .push(Ciphertext { path: text(&path).into(), sha256: hex::encode(file.sha256) });
+                    files.push(file);
+                }
+                Ok(None) => {}
+                Err(why) => {
+                    done.failed.push((self.inventory.full_path(self.inventory.artifact(*artifact)), why));
+                }
+            }
+        }
+        if let Err(error) = self.record(session, files, &folder) {
+            let path = self.inventory.store(session.store).store.root.join(self.path(session));
+            done.failed.push((path, format!("cannot write the record of its copy: {error}")));
+        }
+        done
+    }
+
+    /// The folder of a session's copy, relative to its store.
+    fn path(&self, session: &Session) -> PathBuf {
+        Path::new(FOLDER).join(self.hold).join(session.id.to_string())
+    }
+
+    /// Opens a folder of a session's copy, which is made if it is not there.
+    fn folder(&self, session: &Session, below: Option<&Path>) -> io::Result<Dir> {
+        let mut path = self.path(session);
+        path.extend(below);
+        let mut at = self.inventory.store(session.store).store.dir.again()?;
+        for part in &path {
+            at = dir::folder(&at, part)?;
+        }
+        Ok(at)
+    }
+
+    /// Copies one file; `None` for what has no plain content of the session.
+    fn file(
+        &self,
+        index: ArtifactIndex,
+        session: &Session,
+        sealer: &mut Sealer,
+    ) -> Result<Option<SealedFile>, String> {
+        let artifact = self.inventory.artifact(index);
+        let Some(kind) = artifact.kind.filter(|kind| kind.row().sealable) else { return Ok(None) };
+        if artifact.sealed || artifact.oddity != Oddity::None {
+            return Ok(None);
+        }
+        let store = &self.inventory.store(self.inventory.store_of(artifact)).store;
+        let path = self.inventory.path(artifact);
+        let (tree, path, temp) = if store.kind == Root::Temp {
+            // `<P>/<S>/…`: what lies below the session's own folder.
+            let own: PathBuf = path.components().take(2).collect();
+            (Tree::Temp, path.components().skip(2).collect(), Some(store.root.join(own)))
+        } else if self.inventory.store_of(artifact) == session.store {
+            (Tree::Store, path, None)
+        } else {
+            return Ok(None);
+        };
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.copy(index, kind, tree, &path, session, sealer) {
+                Ok(file) => return Ok(file.map(|file| SealedFile { temp, ..file })),
+                // A client is writing to it; what is there by then is copied.
+                Err(Failed::Changed) if tries < TRIES => {}
+                Err(Failed::Changed) => return Err("it was written to while it was copied".to_owned()),
+                Err(Failed::Other(why)) => return Err(why),
+            }
+        }
+    }
+
+    fn copy(
+        &self,
+        index: ArtifactIndex,
+        kind: Kind,
+        tree: Tree,
+        path: &Path,
+        session: &Session,
+        sealer: &mut Sealer,
+    ) -> Result<Option<SealedFile>, Failed> {
+        let artifact = self.inventory.artifact(index);
+        let mut source =
+            self.inventory.open(artifact.folder).and_then(|folder| folder.read(&artifact.name))?;
+        let stat = Dir::stat_open(&source)?;
+        if stat.file_type != FileType::File || stat.stamp.inode != artifact.stamp.inode {
+            return Err(Failed::Other("it is another file than the one that was seen".to_owned()));
+        }
+        let mtime = stat.stamp.modified.date();
+        let Some(mtime) = mtime else { return Err(Failed::Other("its date cannot be written".to_owned())) };
+        let mut copies = 0..MOST_COPIES;
+        let (folder, name) = loop {
+            let Some(copy) = copies.next() else {
+                return Err(Failed::Other("cannot find a name for its copy".to_owned()));
+            };
+            let name = naming::sealed_name(tree, path, self.compression, copy)
+                .map_err(|error| Failed::Other(chain(&error)))?;
+            let folder = self.folder(session, name.path.parent())?;
+            if folder.stat(name.path.file_name().unwrap_or_default()).is_err() {
+                break (folder, name);
+            }
+        };
+        sealer.set_compression(name.compression);
+        let file_name = name.path.file_name().unwrap_or_default();
+        let part_name = naming::part_name(file_name);
+        // What an interrupted run left under this name is ours to replace.
+        let _ = dir::unlink(&folder, &part_name);
+        let part = dir::create_new(&folder, &part_name, 0o600)?;
+        let mut target = &part;
+        let sealed = match sealer.seal(&mut source, stat.stamp.size, &mut target) {
+            Ok(sealed) => sealed,
+            Err(error) => {
+                let _ = dir::unlink(&folder, &part_name);
+                return Err(match error {
+                    SealError::Changed => Failed::Changed,
+                    error => Failed::Other(format!("cannot seal it: {}", chain(&error))),
+                });
+            }
+        };
+        part.set_times(FileTimes::new().set_modified(system_time(stat.stamp.modified)))?;
+        finish(&part, &folder, &part_name, file_name)?;
+        Ok(Some(SealedFile {
+            kind,
+            path: path.to_path_buf(),
+            temp: None,
+            sealed: name.path.clone(),
+            compression: name.compression,
+            size: stat.stamp.size,
+            sealed_size: sealed.ciphertext_len,
+            mode: u32::from(artifact.mode),
+            mtime,
+            sha256: sealed.sha256,
+            becoming: None,
+        }))
+    }
+
+    /// Writes the record of a copy, once its files are there.
+    fn record(&self, session: &Session, files: Vec<SealedFile>, folder: &Dir) -> io::Result<()> {
+        let (last_activity, last_activity_from) = match (session.newest_record, session.modified) {
+            (Some(record), _) if session.evidence != Evidence::Orphaned => {
+                (Some(record), Some(DatedBy::Record))
+            }
+            (_, modified) => (modified, modified.map(|_| DatedBy::Mtime)),
+        };
+        let manifest = Manifest {
+            version: VERSION,
+            session: session.id,
+            project: session.project.as_deref().map(str::to_owned),
+            cwds: session.projects.iter().map(|project| project.to_string()).collect(),
+            last_activity,
+            last_activity_from,
+            desktop: session.is_desktop,
+            sealed_at: Some(self.now),
+            recipients: Some(self.recipients.digest()),
+            files,
+        };
+        let name = OsStr::new(naming::RECORD);
+        let part_name = naming::part_name(name);
+        let _ = dir::unlink(folder, &part_name);
+        let mut part = dir::create_new(folder, &part_name, 0o600)?;
+        part.write_all(&manifest.to_json()?)?;
+        finish(&part, folder, &part_name, name)
+    }
+}
+
+/// Gives a file that is written its name, once it is on disk.
+fn finish(part: &File, folder: &Dir, part_name: &OsStr, name: &OsStr) -> io::Result<()> {
+    part.sync_all()?;
+    dir::rename_new(folder, part_name, name)?;
+    dir::sync(folder)
+}
+
+/// Why a file was not copied.
+enum Failed {
+    /// It was written to meanwhile.
+    Changed,
+    /// Anything else, in words.
+    Other(String),
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        Self::Other(format!("cannot copy it: {error}"))
+    }
+}
+
+/// How many sessions of a hold have a copy in a store.
+///
+/// # Errors
+/// The folder cannot be listed.
+pub fn count(store: &Store, hold: &str) -> io::Result<usize> {
+    if !can_be_folder(hold) {
+        return Ok(0);
+    }
+    match store.dir.below(&Path::new(FOLDER).join(hold)) {
+        Ok(folder) => Ok(folder.entries()?.len()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes the copies of a hold that was released; gives how many files. A link is removed itself,
+/// and never followed.
+///
+/// # Errors
+/// Something of it cannot be removed; the rest stays for the next try.
+pub fn remove(store: &Store, hold: &str) -> io::Result<u64> {
+    if !can_be_folder(hold) {
+        return Ok(0);
+    }
+    let above = match store.dir.below(Path::new(FOLDER)) {
+        Ok(above) => above,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    let removed = empty(&above, OsStr::new(hold), 0)?;
+    // Others may still have copies there.
+    let _ =
+        store.dir.below(Path::new("ccretain")).and_then(|own| dir::remove_if_empty(&own, OsStr::new("held")));
+    Ok(removed)
+}
+
+/// Removes a folder with all that is in it.
+fn empty(above: &Dir, name: &OsStr, depth: u32) -> io::Result<u64> {
+    if depth > 64 {
+        return Err(io::Error::other("it is nested too deeply to be one of ours"));
+    }
+    let folder = match above.child(name) {
+        Ok(folder) => folder,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    let mut removed = 0;
+    for entry in folder.entries()? {
+        if folder.stat(&entry.name)?.file_type == FileType::Folder {
+            removed += empty(&folder, &entry.name, depth + 1)?;
+        } else {
+            dir::unlink(&folder, &entry.name)?;
+            removed += 1;
+        }
+    }
+    dir::remove_if_empty(above, name)?;
+    Ok(removed)
+}

@@ -1,0 +1,305 @@
+//! The accounts of a machine that have a home of their own, for runs over all users.
+//!
+//! Root looks at the homes themselves and at nothing in them: whether each is a folder that
+//! belongs to the account alone.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::FileSystem;
+use crate::dir::Dir;
+use crate::platform::Platform;
+
+/// An account, as the system's database has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its name.
+    pub name: String,
+    /// Its user id.
+    pub uid: u32,
+    /// Its primary group.
+    pub gid: u32,
+    /// Its home folder.
+    pub home: PathBuf,
+}
+
+/// Why an account is left out; the others are done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HomeRefusal {
+    /// Nothing is there.
+    #[error("its home is missing")]
+    Missing,
+    /// The path itself is a link.
+    #[error("its home is a link")]
+    Link,
+    /// There is something else.
+    #[error("its home is no folder")]
+    NoFolder,
+    /// Another account's.
+    #[error("its home belongs to uid {0}")]
+    NotOwn(u32),
+    /// Anybody may put things there.
+    #[error("its home is writable by everyone (mode {0:04o}): `chmod o-w` it first")]
+    WorldWritable(u32),
+    /// Two accounts.
+    #[error("its home is also that of '{0}'")]
+    Shared(String),
+    /// FUSE or the network.
+    #[error("its home lies on a {0} file system")]
+    FileSystem(&'static str),
+    /// The system says no.
+    #[error("its home cannot be opened")]
+    Unreachable(#[source] io::Error),
+}
+
+/// The ids that people have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ids {
+    /// The lowest.
+    pub least: u32,
+    /// The highest.
+    pub most: u32,
+}
+
+/// Homes that mean "none", as distributions write them.
+const NO_HOME: [&str; 5] = ["/", "/nonexistent", "/dev/null", "/var/empty", "/"];
+/// The account that stands for nobody.
+const NOBODY: u32 = 65_534;
+
+impl Ids {
+    /// The ids of a platform: `UID_MIN` and `UID_MAX` of `/etc/login.defs` on Linux (1000 and 60000
+    /// where it does not say, as in login.defs(5)), from 501 on macOS.
+    #[must_use]
+    pub fn new(platform: Platform, login_defs: &str) -> Self {
+        if platform == Platform::Macos {
+            return Self { least: 501, most: u32::MAX - 2 };
+        }
+        let value = |key: &str| {
+            login_defs.lines().find_map(|line| {
+                let mut words = line.split_whitespace();
+                (words.next() == Some(key)).then(|| words.next()?.parse().ok()).flatten()
+            })
+        };
+        Self { least: value("UID_MIN").unwrap_or(1_000), most: value("UID_MAX").unwrap_or(60_000) }
+    }
+
+    fn has(self, uid: u32) -> bool {
+        uid != NOBODY && (self.least..=self.most).contains(&uid)
+    }
+}
+
+/// Reads the lines of `passwd(5)`; what does not fit is left out.
+#[must_use]
+pub fn from_passwd(text: &str) -> Vec<Account> {
+    let account = |line: &str| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let [name, _, uid, gid, _, home, ..] = fields.as_slice() else { return None };
+        // `+name` and `-name` refer to NIS and are no accounts of their own.
+        if name.is_empty() || name.starts_with(['+', '-', '#']) {
+            return None;
+        }
+        Some(Account {
+            name: (*name).to_owned(),
+            uid: uid.parse().ok()?,
+            gid: gid.parse().ok()?,
+            home: PathBuf::from(home),
+        })
+    };
+    text.lines().filter_map(account).collect()
+}
+
+/// Reads what `dscl . -readall /Users RecordName UniqueID PrimaryGroupID NFSHomeDirectory` prints:
+/// a block a record, divided by lines of one dash.
+#[must_use]
+pub fn from_dscl(text: &str) -> Vec<Account> {
+    let account = |block: &str| {
+        let value = |key: &str| {
+            let mut lines = block.lines();
+            let line = lines.by_ref().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+            // A value with a space in it stands on a line of its own.
+            let line = if line.trim().is_empty() { lines.next()? } else { line };
+            Some(line.trim().to_owned())
+        };
+        Some(Account {
+            name: value("RecordName")?.split_whitespace().next()?.to_owned(),
+            uid: value("UniqueID")?.parse().ok()?,
+            gid: value("PrimaryGroupID")?.parse().ok()?,
+            home: PathBuf::from(value("NFSHomeDirectory")?),
+        })
+    };
+    text.split("\n-\n").filter_map(account).collect()
+}
+
+/// The accounts of people with a home, and root where its home holds a store: elsewhere nobody
+/// would be told that it is left out.
+#[must_use]
+pub fn of_people(accounts: Vec<Account>, ids: Ids, root_has_store: impl Fn(&Path) -> bool) -> Vec<Account> {
+    let mut seen = HashSet::new();
+    accounts
+        .into_iter()
+        .filter(|account| account.home.is_absolute())
+        .filter(|account| !NO_HOME.iter().any(|none| account.home == Path::new(none)))
+        .filter(|account| ids.has(account.uid) || (account.uid == 0 && root_has_store(&account.home)))
+        // Another name of the same account and home.
+        .filter(|account| seen.insert((account.uid, account.home.clone())))
+        .collect()
+}
+
+/// Looks at the homes: which accounts can be handled, and why the others cannot.
+#[must_use]
+pub fn with_homes(accounts: Vec<Account>) -> (Vec<Account>, Vec<(Account, HomeRefusal)>) {
+    let mut owners: HashMap<(u64, u64), Vec<String>> = HashMap::new();
+    let looked: Vec<_> = accounts
+        .into_iter()
+        .map(|account| {
+            let (identity, found) = look(&account);
+            if let Some(identity) = identity {
+                owners.entry(identity).or_default().push(account.name.clone());
+            }
+            (account, identity, found)
+        })
+        .collect();
+    let (mut fit, mut refused) = (Vec::new(), Vec::new());
+    for (account, identity, found) in looked {
+        let names = identity.and_then(|identity| owners.get(&identity));
+        let other = names.into_iter().flatten().find(|name| **name != account.name);
+        match (other, found) {
+            (Some(other), _) => {
+                let why = HomeRefusal::Shared(other.clone());
+                refused.push((account, why));
+            }
+            (None, Err(why)) => refused.push((account, why)),
+            (None, Ok(())) => fit.push(account),
+        }
+    }
+    (fit, refused)
+}
+
+/// What identifies a home, where there is a folder, and whether it is the account's alone.
+fn look(account: &Account) -> (Option<(u64, u64)>, Result<(), HomeRefusal>) {
+    let dir = match Dir::open(&account.home) {
+        Ok(dir) => dir,
+        Err(error) => return (None, Err(unreachable(&account.home, error))),
+    };
+    let stat = match dir.stat_self() {
+        Ok(stat) => stat,
+        Err(error) => return (None, Err(HomeRefusal::Unreachable(error))),
+    };
+    let identity = Some((stat.stamp.device, stat.stamp.inode));
+    let found = if stat.owner != account.uid {
+        Err(HomeRefusal::NotOwn(stat.owner))
+    } else if stat.mode & 0o002 != 0 {
+        Err(HomeRefusal::WorldWritable(stat.mode & 0o7777))
+    } else if let Some(name) = FileSystem::of(&dir).refused_name() {
+        Err(HomeRefusal::FileSystem(name))
+    } else {
+        Ok(())
+    };
+    (identity, found)
+}
+
+fn unreachable(home: &Path, error: io::Error) -> HomeRefusal {
+    match fs_err::symlink_metadata(home) {
+        Ok(meta) if meta.is_symlink() => HomeRefusal::Link,
+        Ok(meta) if !meta.is_dir() => HomeRefusal::NoFolder,
+        Err(gone) if gone.kind() == io::ErrorKind::NotFound => HomeRefusal::Missing,
+        _ => HomeRefusal::Unreachable(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(name: &str, uid: u32, home: impl Into<PathBuf>) -> Account {
+        Account { name: name.into(), uid, gid: uid, home: home.into() }
+    }
+
+    #[test]
+    fn accounts_are_read_and_what_does_not_fit_is_not() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:100:Ann,,:/home/ann:/bin/zsh\n\
+             # a remark\n+::::::\nbroken:x:none:1::/home/b:/bin/sh\nshort:x:1\n\nbob:x:1001:1001::/home/bob:\n";
+        let names: Vec<_> = from_passwd(passwd).into_iter().map(|a| (a.name, a.uid, a.gid)).collect();
+        assert_eq!(names, [("root".into(), 0, 0), ("ann".into(), 1000, 100), ("bob".into(), 1001, 1001)]);
+        let dscl = "NFSHomeDirectory: /Users/ann\nPrimaryGroupID: 20\nRecordName: ann ann@x\nUniqueID: 501\n-\n\
+             NFSHomeDirectory:\n /Users/b c\nPrimaryGroupID: 20\nRecordName: bc\nUniqueID: 502\n-\nUniqueID: -2\n";
+        assert_eq!(
+            from_dscl(dscl),
+            [
+                Account { gid: 20, ..account("ann", 501, "/Users/ann") },
+                Account { gid: 20, ..account("bc", 502, "/Users/b c") },
+            ]
+        );
+    }
+
+    #[test]
+    fn only_people_count_and_root_where_it_has_a_store() {
+        let ids = Ids::new(Platform::Linux, "#UID_MIN 5\nUID_MIN\t\t 1000\nUID_MAX 60000\nSYS_UID_MIN 1\n");
+        assert_eq!(ids, Ids { least: 1000, most: 60_000 });
+        assert_eq!(Ids::new(Platform::Linux, ""), ids);
+        assert_eq!(Ids::new(Platform::Macos, "").least, 501);
+        let all = vec![
+            account("root", 0, "/root"),
+            account("daemon", 1, "/usr/sbin"),
+            account("ann", 1000, "/home/ann"),
+            account("alias", 1000, "/home/ann"),
+            account("none", 1001, "/nonexistent"),
+            account("slash", 1002, "/"),
+            account("relative", 1003, "home"),
+            account("nobody", 65_534, "/home/nobody"),
+            account("far", 100_000, "/home/far"),
+        ];
+        let names = |root_has_store: bool| -> Vec<String> {
+            of_people(all.clone(), ids, |_| root_has_store).into_iter().map(|a| a.name).collect()
+        };
+        assert_eq!(names(false), ["ann"]);
+        assert_eq!(names(true), ["root", "ann"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_home_must_be_a_folder_of_the_account_alone() {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+        let root = tempfile::tempdir().unwrap();
+        let uid = root.path().metadata().unwrap().uid();
+        let home = |name: &str, mode: u32| {
+            let path = root.path().join(name);
+            fs_err::create_dir(&path).unwrap();
+            fs_err::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            path
+        };
+        let link = root.path().join("link");
+        symlink(home("target", 0o700), &link).unwrap();
+        let file = root.path().join("file");
+        fs_err::File::create(&file).unwrap();
+        let shared = home("shared", 0o700);
+        let accounts = vec![
+            account("fine", uid, home("fine", 0o755)),
+            account("open", uid, home("open", 0o777)),
+            account("gone", uid, root.path().join("gone")),
+            account("linked", uid, link),
+            account("file", uid, file),
+            account("other", uid + 1, home("other", 0o700)),
+            account("one", uid, shared.clone()),
+            account("two", uid + 1, shared),
+        ];
+        let (fit, refused) = with_homes(accounts);
+        assert_eq!(fit.iter().map(|a| a.name.as_str()).collect::<Vec<_>>(), ["fine"]);
+        let why: Vec<String> = refused.iter().map(|(a, why)| format!("{}: {why}", a.name)).collect();
+        let uid = uid.to_string();
+        assert_eq!(
+            why,
+            [
+                "open: its home is writable by everyone (mode 0777): `chmod o-w` it first".to_owned(),
+                "gone: its home is missing".into(),
+                "linked: its home is a link".into(),
+                "file: its home is no folder".into(),
+                format!("other: its home belongs to uid {uid}"),
+                "one: its home is also that of 'two'".into(),
+                "two: its home is also that of 'one'".into(),
+            ]
+        );
+    }
+}

@@ -1,0 +1,230 @@
+//! The words of `hold`: what is held, by whom, and what becomes of it.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::human::{counted, day};
+use super::json::time;
+use crate::escape::text;
+use crate::hold::{Coverage, Sweeping};
+use crate::inventory::Inventory;
+use crate::policy::{Hold, Layer, Source, show};
+
+/// A hold as `hold` reports it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HoldReport {
+    /// Its name.
+    pub name: String,
+    #[serde(flatten)]
+    selector: Value,
+    reason: String,
+    until: Option<String>,
+    #[serde(flatten)]
+    source: Source,
+    /// `active` or `expired`.
+    state: &'static str,
+    /// Whether it does not bind the organisation's rules.
+    advisory: bool,
+    covers: Covers,
+    client_removes: Option<ClientRemoves>,
+    /// How many sessions of it have a preservation copy.
+    pub preserved: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    items: Option<Vec<Item>>,
+    #[serde(skip)]
+    until_day: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Covers {
+    sessions: usize,
+    files: u64,
+}
+
+/// What the client's own sweep would take of what is held.
+#[derive(Debug, Serialize)]
+struct ClientRemoves {
+    /// The earliest moment; it happens when the client is started then or later.
+    first: String,
+    sessions: usize,
+    days: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    #[serde(skip)]
+    at: DateTime<Utc>,
+    #[serde(skip)]
+    is_due: bool,
+}
+
+/// A session that a hold covers.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Item {
+    session: String,
+    store: String,
+    project: Option<String>,
+    client_removes: Option<String>,
+}
+
+impl HoldReport {
+    /// A hold with what it covers; each session is listed where that is asked for.
+    #[must_use]
+    pub fn new(
+        hold: &Hold,
+        binds_all: bool,
+        inventory: &Inventory,
+        coverage: &Coverage,
+        sweeping: &Sweeping,
+        with_items: bool,
+    ) -> Self {
+        let now = inventory.taken;
+        let items = || {
+            coverage.sessions.iter().map(|index| {
+                let session = inventory.session(*index);
+                let removal = sweeping.sessions.iter().find(|(at, _)| at == index);
+                Item {
+                    session: session.id.to_string(),
+                    store: text(&inventory.store(session.store).store.root),
+                    project: session.project.as_deref().map(text),
+                    client_removes: removal.map(|(_, removal)| time(removal.at)),
+                }
+            })
+        };
+        Self {
+            name: text(&hold.name),
+            selector: show::selector(&hold.selector),
+            reason: text(&hold.reason),
+            until: hold.until.map(time),
+            source: hold.source.clone(),
+            state: if hold.is_active(now) { "active" } else { "expired" },
+            advisory: !binds_all,
+            covers: Covers { sessions: coverage.sessions.len(), files: coverage.files },
+            client_removes: sweeping.sessions.first().map(|(_, removal)| ClientRemoves {
+                first: time(removal.at),
+                sessions: sweeping.sessions.len(),
+                days: removal.days,
+                path: removal.path.as_ref().map(text),
+                at: removal.at,
+                is_due: removal.at <= now,
+            }),
+            preserved: 0,
+            items: with_items.then(|| items().collect()),
+            until_day: hold.until,
+        }
+    }
+
+    /// What it covers and what the client does about that, in sentences of one line each.
+    #[must_use]
+    pub fn coverage(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        lines.push(if self.covers.sessions == 0 && self.covers.files == 0 {
+            "covers nothing that is here now".to_owned()
+        } else {
+            format!(
+                "covers {}, {}",
+                counted(self.covers.sessions as u64, "session"),
+                counted(self.covers.files, "file")
+            )
+        });
+        if self.advisory {
+            lines.push(
+                "advisory: a managed layer without `userHolds` deletes what its rules demand all the same"
+                    .to_owned(),
+            );
+        }
+        if self.preserved > 0 {
+            lines.push(format!(
+                "{} preserved in sealed copies, which the client does not reach",
+                counted(self.preserved as u64, "session")
+            ));
+        }
+        if let Some(client) = &self.client_removes {
+            let when = if client.is_due {
+                "at its next start".to_owned()
+            } else if client.sessions == 1 {
+                format!("on {}", day(client.at))
+            } else {
+                format!("from {} on", day(client.at))
+            };
+            let what = if client.sessions == self.covers.sessions { "this" } else { "a part of this" };
+            lines.push(format!(
+                "the client will remove {what} {when} ({}): a hold does not bind it, so raise its `cleanupPeriodDays` ({} now)",
+                counted(client.sessions as u64, "session"),
+                client.days,
+            ));
+        }
+        lines
+    }
+
+    fn text(&self) -> String {
+        let mut out = String::new();
+        let until = match (self.state, self.until_day) {
+            ("expired", Some(until)) => format!("expired on {}", day(until)),
+            (_, Some(until)) => format!("until {}", day(until)),
+            (_, None) => "active".to_owned(),
+        };
+        let place = self.source.path.as_ref().map(|path| format!(" '{}'", text(path))).unwrap_or_default();
+        let _ = writeln!(out, "{}  {until}  [{}{place}]", self.name, self.source.layer);
+        for (key, list) in self.selector.as_object().into_iter().flatten() {
+            let list: Vec<String> =
+                list.as_array().into_iter().flatten().filter_map(Value::as_str).map(text).collect();
+            let _ = writeln!(out, "  {key} {}", list.join(" "));
+        }
+        let _ = writeln!(out, "  reason: {}", self.reason);
+        for line in self.coverage() {
+            let _ = writeln!(out, "  {line}");
+        }
+        for item in self.items.iter().flatten() {
+            let project = item.project.as_deref().unwrap_or("-");
+            let _ = writeln!(out, "    {}  {project}", item.session);
+        }
+        out
+    }
+
+    /// Whether it may be released by the user: it is his own.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.source.layer == Layer::User
+    }
+}
+
+/// `hold list` (`ccretain.hold-list/1`).
+#[derive(Debug, Serialize)]
+pub struct HoldList {
+    schema: &'static str,
+    now: String,
+    holds: Vec<HoldReport>,
+}
+
+impl HoldList {
+    /// The list at a moment.
+    #[must_use]
+    pub fn new(now: DateTime<Utc>, holds: Vec<HoldReport>) -> Self {
+        Self { schema: "ccretain.hold-list/1", now: time(now), holds }
+    }
+
+    /// The list for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        if self.holds.is_empty() {
+            return "there are no holds\n".to_owned();
+        }
+        self.holds.iter().map(HoldReport::text).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// What `hold add` and `hold release` did (`ccretain.hold-add/1`, `ccretain.hold-release/1`).
+#[derive(Debug, Serialize)]
+pub struct HoldDone {
+    /// Which of the two.
+    pub schema: &'static str,
+    /// The hold.
+    pub hold: HoldReport,
+    /// Why it was released.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+}
