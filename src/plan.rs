@@ -711,6 +711,7 @@ impl<'a> Judge<'a> {
                 let own = self.timely(date, self.earliest(&subject, date, |rule| rule.delete_after.as_ref()));
                 let of_session = whole.and_then(|verdict| match verdict.decision {
                     Decision::Keep(Keep::NotDue(..)) | Decision::Seal(_) => verdict.deletion,
+                    Decision::Keep(Keep::KeepAtLeast(end)) => verdict.deletion.map(|(_, rule)| (end, rule)),
                     _ => None,
                 });
                 match (own, of_session) {

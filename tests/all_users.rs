@@ -124,7 +124,7 @@ impl Machine {
     /// Starts it, and gives the child of an account as `/proc` shows it once it is where it should be.
     fn watch(&self, arguments: &[&str], uid: u32, is_there: impl Fn() -> bool) -> (Child, String, PathBuf) {
         let mut command = self.command(arguments).command();
-        let process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(20) {
             let seen = fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
@@ -137,6 +137,8 @@ impl Machine {
             }
             std::thread::sleep(Duration::from_millis(2));
         }
+        process.kill().unwrap();
+        process.wait().unwrap();
         panic!("the child was not seen");
     }
 }
