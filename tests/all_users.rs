@@ -124,6 +124,10 @@ impl Machine {
     /// Starts it, and gives the child of an account as `/proc` shows it once it is where it should be.
     fn watch(&self, arguments: &[&str], uid: u32, is_there: impl Fn() -> bool) -> (Child, String, PathBuf) {
         let mut command = self.command(arguments).command();
+        #[expect(
+            clippy::zombie_processes,
+            reason = "the caller waits for it; where it is not seen the test fails"
+        )]
         let process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(20) {
