@@ -114,7 +114,8 @@ struct Walk<'a> {
     interner: Interner,
     stores: &'a [Store],
     folders: Mutex<Vec<Folder>>,
-    found: Mutex<Vec<Found>>,
+    /// By folder, so that a list of all never has to grow and its parts can be let go one by one.
+    found: Mutex<Vec<Vec<Found>>>,
     problems: Mutex<Vec<Problem>>,
     /// Roots and followed links by identity, so that no tree is walked twice.
     anchors: Mutex<std::collections::HashSet<(u64, u64)>>,
@@ -227,7 +228,7 @@ impl<'a> Walk<'a> {
             Err(error) => return self.problem(job.store, job.index, None, "list", error),
         };
         let shared = self.store(job.store).kind.is_shared();
-        let mut found = Vec::with_capacity(entries.len());
+        let mut found = Vec::new();
         let mut inside = Vec::new();
         let dir = Arc::new(dir);
         for entry in entries {
@@ -268,7 +269,8 @@ impl<'a> Walk<'a> {
             found.push(self.note(job, &dir, name.into_boxed_os_str(), stat, recognised));
         }
         if !found.is_empty() {
-            locked(&self.found).append(&mut found);
+            found.shrink_to_fit();
+            locked(&self.found).push(found);
         }
         self.enter(scope, job, &dir, inside, shared);
     }
@@ -335,7 +337,7 @@ impl<'a> Walk<'a> {
                 if self.store(job.store).kind == Root::Config && !job.cursor.is_dead() {
                     self.is_complete.store(false, Ordering::Relaxed);
                 }
-                locked(&self.found).push(Found {
+                let found = Found {
                     folder: parent,
                     name: Box::from(name),
                     stat: Stat {
@@ -349,7 +351,8 @@ impl<'a> Walk<'a> {
                     session: job.session,
                     oddity: Oddity::Foreign,
                     said: Said::Nothing,
-                });
+                };
+                locked(&self.found).push(vec![found]);
             }
             _ => self.problem(job.store, job.index, None, "open", error),
         }

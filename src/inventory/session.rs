@@ -26,7 +26,7 @@ use crate::seal::naming;
 pub(super) struct Raw<'a> {
     pub stores: Vec<Store>,
     pub folders: Vec<Folder>,
-    pub found: Vec<Found>,
+    pub found: Vec<Vec<Found>>,
     pub problems: Vec<Problem>,
     pub is_complete: bool,
     pub now: DateTime<Utc>,
@@ -47,11 +47,11 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
         is_complete,
     };
     grouping.found_sessions(&found);
-    let mut artifacts = Vec::with_capacity(found.len());
+    let mut artifacts = Vec::with_capacity(found.iter().map(Vec::len).sum());
     let mut line_files = Vec::new();
     let mut pids: Vec<(StoreIndex, PidRecord)> = Vec::new();
     let mut locks: Vec<(ArtifactIndex, PidRecord)> = Vec::new();
-    for file in found {
+    for file in found.into_iter().flatten() {
         let index = ArtifactIndex::of(artifacts.len());
         let (artifact, said) = grouping.place(index, file);
         match said {
@@ -113,8 +113,8 @@ struct Grouping<'a> {
 impl Grouping<'_> {
     /// A first pass: every session that a transcript shows, dated, so that satellites in other
     /// trees know the newest of their id.
-    fn found_sessions(&mut self, found: &[Found]) {
-        for file in found {
+    fn found_sessions(&mut self, found: &[Vec<Found>]) {
+        for file in found.iter().flatten() {
             let (Some(kind), Some(id)) = (file.kind, file.session) else { continue };
             let evidence = match kind {
                 Kind::Transcript => Evidence::Transcript,
@@ -325,9 +325,9 @@ impl Session {
 }
 
 /// The files of a background session share what its `state.json` says.
-fn give_jobs_their_session(folders: &[Folder], found: &mut [Found]) {
+fn give_jobs_their_session(folders: &[Folder], found: &mut [Vec<Found>]) {
     let mut over: BTreeMap<FolderIndex, Option<SessionId>> = BTreeMap::new();
-    for file in found.iter() {
+    for file in found.iter().flatten() {
         if file.kind == Some(Kind::Job) && matches!(file.said, Said::Over) {
             over.insert(file.folder, file.session);
         }
@@ -346,7 +346,7 @@ fn give_jobs_their_session(folders: &[Folder], found: &mut [Found]) {
         }
         None
     };
-    for file in found.iter_mut().filter(|file| file.kind == Some(Kind::Job)) {
+    for file in found.iter_mut().flatten().filter(|file| file.kind == Some(Kind::Job)) {
         if let Some(job) = job_of(file.folder) {
             file.session = over.get(&job).copied().flatten();
             file.said = Said::Over;
