@@ -313,7 +313,9 @@ fn the_newest_usable_backup_of_the_global_file_stays() {
     for (number, content, old) in [(1, "{}", 90), (2, "{\"a\": 1}", 80), (3, "{ broken", 70)] {
         store.put(format!("backups/.claude.json.backup.170000000000{number}"), content, days(old));
     }
+    store.put("backups/.claude.json.corrupted.1700000000004", "{}", days(60));
     sandbox.enforce().exits(0);
+    assert!(!store.has("backups/.claude.json.corrupted.1700000000004"), "set aside as damaged");
     assert!(!store.has("backups/.claude.json.backup.1700000000001"));
     assert!(store.has("backups/.claude.json.backup.1700000000002"), "the newest that parses");
     assert!(!store.has("backups/.claude.json.backup.1700000000003"));

@@ -416,7 +416,9 @@ fn keep_newest_backup(artifacts: &mut [Artifact], files: &[LineFile], folders: &
     let mut newest: HashMap<StoreIndex, ArtifactIndex> = HashMap::new();
     for file in files.iter().filter(|file| file.content.is_well_formed) {
         let artifact = &artifacts[file.artifact.at()];
-        if artifact.kind != Some(Kind::ConfigBackup) {
+        // What the client set aside as damaged is no backup, even where it parses.
+        let is_damaged = artifact.name.as_encoded_bytes().starts_with(b".claude.json.corrupted");
+        if artifact.kind != Some(Kind::ConfigBackup) || is_damaged {
             continue;
         }
         let entry = newest.entry(folders[artifact.folder.at()].store).or_insert(file.artifact);
