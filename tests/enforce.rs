@@ -335,6 +335,19 @@ fn audit_reports_and_changes_nothing() {
 }
 
 #[test]
+fn audit_says_what_a_guard_would_refuse_and_is_no_failure() {
+    let sandbox = Sandbox::new();
+    sandbox.policy(r#"{"version": 1, "mode": "audit", "rules": [{"name": "all", "deleteAfter": "30d"}]}"#);
+    for number in 1..=25 {
+        sandbox.store().session(number).aged(days(40)).write();
+    }
+    let output = sandbox.enforce();
+    output.exits(0).quietly();
+    assert_eq!(output.json()["refusals"].as_array().map(Vec::len), Some(1), "{output}");
+    assert_eq!(output.summary("sessionsDeleted"), 25, "what would be done");
+}
+
+#[test]
 fn only_the_stores_named_are_changed() {
     let sandbox = Sandbox::new();
     let named = crate::common::StoreBuilder::new(sandbox.home().join("elsewhere"), sandbox.client_tmp());

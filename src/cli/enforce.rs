@@ -101,7 +101,7 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
         ctx.console.error(&format!("cannot close the ledger: {error}"));
         exit = worse(exit, Exit::Failed);
     }
-    Ok(if judged.refusals.is_empty() { exit } else { Exit::Refused })
+    Ok(if audits || judged.refusals.is_empty() { exit } else { Exit::Refused })
 }
 
 /// Takes the locks of the stores that may be changed.
@@ -252,7 +252,7 @@ impl<'a> Work<'a> {
 
     /// Prints the report and everything that went wrong.
     fn finish(&self, report: &Run<'_>, ground: &Ground) -> Result<Exit, Failure> {
-        let (args, ctx) = (self.args, self.ctx);
+        let ctx = self.ctx;
         if ctx.global.json {
             ctx.console.json(&report.json(ctx.global.verbose > 0))?;
         } else {
@@ -277,7 +277,7 @@ impl<'a> Work<'a> {
             ctx.console.error(&format!("{place}{error}"));
             exit = Exit::Failed;
         }
-        if !args.dry_run {
+        if report.outcomes.is_some() {
             for refusal in report.refusals {
                 ctx.console.error(refusal);
             }
@@ -378,7 +378,8 @@ fn summary(report: &Run<'_>, exit: Exit) -> Entry<'static> {
 
 fn exit_of(report: &Run<'_>, ground: &Ground, judged: &Judged) -> Exit {
     let complaints = !ground.policy.complaints.is_empty() || ground.policy.suspended.is_some();
-    if !judged.refusals.is_empty() {
+    // A run that only reports has nothing to refuse.
+    if !judged.refusals.is_empty() && report.outcomes.is_some() {
         Exit::Refused
     } else if complaints || !report.errors().is_empty() {
         Exit::Failed

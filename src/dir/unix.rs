@@ -160,6 +160,9 @@ impl Dir {
     pub fn read(&self, name: &OsStr) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&self.0, name, flags, Mode::empty())?;
+        if from_raw(&rustix::fs::fstat(&fd)?).file_type != FileType::File {
+            return Err(rustix::io::Errno::INVAL.into());
+        }
         Ok(File::from(fd))
     }
 

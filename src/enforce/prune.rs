@@ -77,10 +77,13 @@ pub(super) fn all(
     }
 }
 
-/// The sessions that the plan let go and that were left alone.
+/// The sessions that the plan let go and that were left alone, or could not be removed whole.
 fn left_alone(inventory: &Inventory, outcomes: &Outcomes) -> HashSet<SessionId> {
     let skipped = |outcome: &Option<Outcome>| {
-        matches!(outcome, Some(Outcome::Skipped(Skip::BecameLive | Skip::ChangedSincePlan)))
+        matches!(
+            outcome,
+            Some(Outcome::Failed(_) | Outcome::Skipped(Skip::BecameLive | Skip::ChangedSincePlan))
+        )
     };
     inventory
         .artifacts
