@@ -609,7 +609,8 @@ fn a_full_disk_loses_nothing() {
 fn what_is_written_to_meanwhile_is_left_alone() {
     let sandbox = Sandbox::new();
     let recipient = identity(&sandbox);
-    seals(&sandbox, &recipient, r#""quiet": "1h","#);
+    // Without the quiet period, so that it is the change itself that is noticed.
+    seals(&sandbox, &recipient, r#""quiet": "immediately","#);
     let session = sandbox.store().session(1).aged(days(5)).write();
     let big = session.side_file("tool-results/big.txt", vec![b'x'; 64 << 20]);
     age(&session.transcript, days(5));

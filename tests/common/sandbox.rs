@@ -374,18 +374,25 @@ fn shield() -> Vec<OsString> {
     if !real.exists() {
         return Vec::new();
     }
-    let script = r#"mount -t tmpfs -o mode=700 tmpfs "$1" && shift && exec "$@""#;
+    // Somebody else's, so that the program passes it over as if it were not there. The programs by
+    // their paths, since a test may give the program a PATH of its own.
+    let owner = if is_root() { ",uid=65533" } else { "" };
+    let mount = found("mount").display().to_string();
+    let script = format!(r#"{mount} -t tmpfs -o mode=700{owner} tmpfs "$1" && shift && exec "$@""#);
     let how: &[&str] = if is_root() { &["--mount"] } else { &["--user", "--map-root-user", "--mount"] };
-    let mut words: Vec<OsString> = vec!["unshare".into()];
+    let mut words: Vec<OsString> = vec![found("unshare").into_os_string()];
     words.extend(how.iter().map(Into::into));
-    words.extend(["sh", "-c"].map(OsString::from));
+    words.extend(["/bin/sh", "-c"].map(OsString::from));
     let back = if is_root() {
-        script.to_owned()
+        script
     } else {
         // In a namespace within, the account is itself again.
         let id = rustix::process::getuid().as_raw();
         let group = rustix::process::getgid().as_raw();
-        script.replace("exec ", &format!("exec unshare --user --map-user={id} --map-group={group} "))
+        script.replace(
+            "exec ",
+            &format!("exec {} --user --map-user={id} --map-group={group} ", found("unshare").display()),
+        )
     };
     words.extend([back.into(), "sh".into(), real.clone().into_os_string()]);
     let works = Command::new(&words[0]).args(&words[1..]).arg("true").stderr(Stdio::null()).status();
@@ -409,11 +416,17 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// Where a program of this machine lies; its bare name where it is not found.
+fn found(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places = std::env::split_paths(&path).map(|folder| folder.join(name));
+    places.find(|place| place.is_file()).unwrap_or_else(|| PathBuf::from(name))
+}
+
 /// Whether a program is installed.
 #[must_use]
 pub fn has(name: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
+    found(name).is_absolute()
 }
 
 /// Whether mount namespaces can be made here.
