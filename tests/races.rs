@@ -62,7 +62,17 @@ impl<'a> Bench<'a> {
     fn enforce(&self, inventory: &Inventory, plan: &Plan) -> Outcomes {
         let place = Place { dir: self.env.ledger_dir(), state_dir: self.env.state_dir() };
         let run = RunId(format!("run-{}", now().timestamp_nanos_opt().unwrap()));
-        let mut ledger = Ledger::open(&place, &self.policy.ledger.value, &run, Clock::Proven, now()).unwrap();
+        // A program that another test starts at this moment holds the lock with us until it runs.
+        let mut ledger = (0..200)
+            .find_map(|_| {
+                let opened = Ledger::open(&place, &self.policy.ledger.value, &run, Clock::Proven, now());
+                if opened.as_ref().is_err_and(ccretain::ledger::LedgerError::is_locked) {
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                    return None;
+                }
+                Some(opened.unwrap())
+            })
+            .expect("the ledger stays locked");
         let mut tools = Tools {
             recipients: None,
             ledger: &mut ledger,
