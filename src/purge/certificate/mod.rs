@@ -7,6 +7,8 @@
 
 mod amounts;
 mod facts;
+mod files;
+mod sign;
 mod verdict;
 
 use chrono::{DateTime, Utc};
@@ -19,6 +21,8 @@ pub use facts::{
     Origin, PolicyRef, Proof, Remaining, RemainingKind, ResidualRisk, Scope, SeenWord, Sighting, Signer,
     StoreEntry, Tool, Verification, Witness,
 };
+pub use files::{FileError, Files, Format, Imprint, Written, digest};
+pub use sign::{SignError, Signing};
 pub use verdict::{NOT_CLAIMED, Verdict, judge};
 
 /// The name of this form of certificate.
@@ -173,4 +177,39 @@ impl Certificate {
             "Certificate of a purge"
         }
     }
+
+    /// The document, as it is written, signed and recorded.
+    ///
+    /// `<`, `>` and `&` are written as escapes, so that a page can hold the document unchanged.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        // None of them is part of JSON itself: where they stand, they stand in a text.
+        text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+    }
+
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// It is no certificate of this form.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        let certificate: Self = serde_json::from_str(text)?;
+        if certificate.schema != SCHEMA {
+            return Err(ParseError::Schema(certificate.schema));
+        }
+        Ok(certificate)
+    }
+}
+
+/// Why a document is no certificate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseError {
+    /// It is not of the form.
+    #[error("it is no certificate")]
+    Form(#[from] serde_json::Error),
+    /// It is of another form.
+    #[error("it is of the form '{}', and this program knows {SCHEMA}", crate::escape::shown(.0))]
+    Schema(String),
 }
