@@ -11,15 +11,34 @@ use crate::purge::certificate::{Certificate, Imprint, ResidualRisk, SeenWord, Ve
 
 const STYLE: &str = include_str!("style.css");
 
-/// What stands before the JSON document in a page, and after it.
-const OPEN: &str = "<script type=\"application/json\" id=\"certificate\">";
+/// What stands before the JSON document in a page, and after it; between them the name of the JSON file
+/// may stand, which the page's commands speak of.
+const OPEN: &str = "<script type=\"application/json\" id=\"certificate\" data-file=\"";
+const INNER: &str = "\">";
 const CLOSE: &str = "</script>";
 
-/// The JSON document that a page holds; `None` where it holds none.
+/// A certificate that a page holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Embedded<'p> {
+    /// The JSON document, byte for byte.
+    pub json: &'p str,
+    /// The name of the JSON file that was written with the page; `None` where none was.
+    pub name: Option<String>,
+}
+
+/// The certificate that a page holds; `None` where it holds none.
 #[must_use]
-pub fn embedded(page: &str) -> Option<&str> {
-    // The document has no `<`, so the first end after its beginning is its own.
-    page.split_once(OPEN)?.1.split_once(CLOSE).map(|(json, _)| json)
+pub fn embedded(page: &str) -> Option<Embedded<'_>> {
+    // Neither the name nor the document has a `<` or a quote of its own there, so the first end is theirs.
+    let (name, rest) = page.split_once(OPEN)?.1.split_once(INNER)?;
+    let (json, _) = rest.split_once(CLOSE)?;
+    Some(Embedded { json, name: (!name.is_empty()).then(|| unesc(name)) })
+}
+
+/// The reverse of [`esc`].
+fn unesc(text: &str) -> String {
+    let plain = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'");
+    plain.replace("&amp;", "&")
 }
 
 /// A text as it stands in a page.
@@ -70,7 +89,8 @@ pub(super) fn page(certificate: &Certificate, imprint: &Imprint<'_>) -> String {
     risks(certificate, &mut out);
     ledger(certificate, imprint, &mut out);
     list(&mut out, "Not claimed", &certificate.not_claimed);
-    let _ = write!(out, "</main>\n{OPEN}{}{CLOSE}\n</body>\n</html>\n", imprint.json);
+    let name = esc(imprint.json_name.unwrap_or_default());
+    let _ = write!(out, "</main>\n{OPEN}{name}{INNER}{}{CLOSE}\n</body>\n</html>\n", imprint.json);
     out
 }
 

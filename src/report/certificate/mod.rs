@@ -15,7 +15,7 @@ use crate::purge::certificate::{
     Witness,
 };
 
-pub use html::embedded;
+pub use html::{Embedded, embedded};
 
 /// As many lines of one list are shown to people; the JSON has all.
 const MOST: usize = 12;
@@ -27,6 +27,24 @@ pub fn print(certificate: &Certificate, format: Format, imprint: &Imprint<'_>) -
         Format::Json => imprint.json.to_owned(),
         Format::Html => html::page(certificate, imprint),
         Format::Text => text::page(certificate, imprint),
+    }
+}
+
+/// Whether a page shows what the certificate in it says, and nothing else.
+///
+/// # Errors
+/// What is wrong with the page. A page of another version of this program words it otherwise, and
+/// so is not judged.
+pub fn compare_page(certificate: &Certificate, page: &Embedded<'_>, whole: &str) -> Result<(), String> {
+    if certificate.tool.version != env!("CARGO_PKG_VERSION") {
+        return Ok(());
+    }
+    let sha256 = crate::purge::certificate::digest(page.json.as_bytes());
+    let imprint = Imprint { json: page.json, sha256: &sha256, json_name: page.name.as_deref() };
+    if html::page(certificate, &imprint) == whole {
+        Ok(())
+    } else {
+        Err("the page shows something else than the certificate in it: it was changed".to_owned())
     }
 }
 
