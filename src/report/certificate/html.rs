@@ -6,7 +6,6 @@ use std::fmt::Write as _;
 
 use super::super::human::{counted, grouped, size};
 use super::super::json::time;
-use super::MOST;
 use crate::purge::certificate::{Certificate, Imprint, ResidualRisk, SeenWord, Verdict};
 
 const STYLE: &str = include_str!("style.css");
@@ -40,6 +39,9 @@ fn unesc(text: &str) -> String {
     let plain = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'");
     plain.replace("&amp;", "&")
 }
+
+/// As many lines of one list are shown, so that the page stays one; the document in it has all.
+const MOST: usize = 12;
 
 /// A text as it stands in a page.
 fn esc(text: &str) -> String {
@@ -209,7 +211,7 @@ fn cut(mut items: Vec<String>, count: usize, nothing: &str) -> Vec<String> {
     if count == 0 {
         items.push(nothing.to_owned());
     } else if count > items.len() {
-        items.push(format!("and {} more, in the JSON", count - items.len()));
+        items.push(format!("and {} more, in the document that this page holds", count - items.len()));
     }
     items
 }
@@ -237,7 +239,7 @@ fn one_risk(risk: &ResidualRisk, out: &mut String) {
         said.push(format!("{path}{}", esc(&sighting.note)));
     }
     if risk.evidence.len() > MOST {
-        said.push(format!("and {} more, in the JSON", risk.evidence.len() - MOST));
+        said.push(format!("and {} more, in the document that this page holds", risk.evidence.len() - MOST));
     }
     if !said.is_empty() {
         let _ = write!(out, " <span class=\"why\">({})</span>", said.join("; "));
@@ -256,8 +258,7 @@ fn ledger(certificate: &Certificate, imprint: &Imprint<'_>, out: &mut String) {
     fact("Ledger", &format!("{} (run {})", ledger.path, ledger.run));
     fact("Its head", &format!("record {}, sha256 {}", ledger.head.seq, ledger.head.sha256));
     fact("This as JSON", &format!("sha256 {}", imprint.sha256));
-    let json = imprint.json_name.unwrap_or("CERTIFICATE.json");
-    fact("Compare", &format!("ccretain ledger verify --certificate {json}"));
+    fact("Compare", &super::comparing(imprint, Some("THIS-PAGE.html")));
     if let Some([by, signers, command]) = super::signature(certificate, imprint) {
         fact("Signature", &by);
         fact("allowed_signers", &signers);
