@@ -17,6 +17,7 @@
 mod all_users;
 mod architecture;
 mod bad_input;
+mod certificate;
 mod commands;
 mod common;
 mod dates;
