@@ -34,6 +34,7 @@ mod schedule;
 mod schedule_cli;
 mod seal;
 mod seal_kills;
+mod stops;
 mod untrusted;
 mod verbs_explain;
 mod verbs_ledger;

@@ -147,7 +147,7 @@ pub struct EnforceArgs {
     /// Do not ask; the guards against a wrong clock and mass deletion stay.
     #[arg(short, long, conflicts_with = "dry_run")]
     pub yes: bool,
-    /// Stop after this period; the rest waits for the next run.
+    /// Stop after this period, as at SIGTERM: between two items and with exit 0; the rest waits for the next run.
     #[arg(long, value_name = "PERIOD")]
     pub max_runtime: Option<Period>,
     /// Leave figures for a Prometheus textfile collector.

@@ -8,7 +8,7 @@ use super::evidence::{self, Evidence};
 use super::guards::{self, Judged};
 use super::schedule::LogFormatArg;
 use super::survey::{self, Ground};
-use super::{Context, Exit, Failure};
+use super::{Context, Exit, Failure, surroundings};
 use crate::catalogue::Root;
 use crate::enforce::{self, Outcomes, Stop, Tools, lock};
 use crate::escape::text;
@@ -292,14 +292,15 @@ impl<'a> Work<'a> {
 
     /// What the run leaves for others to read: a line of log, and figures for a collector.
     fn leave_traces(&self, report: &Run<'_>, exit: Exit) -> Result<(), Failure> {
+        let ended = surroundings::now();
         if let Some(format) = self.args.log_format {
             self.ctx.console.log(&match format {
                 LogFormatArg::Text => report.log_text(exit.code()),
-                LogFormatArg::Json => report.log_json(exit.code()),
+                LogFormatArg::Json => report.log_json(exit.code(), ended),
             });
         }
         if let Some(file) = &self.args.metrics {
-            let figures = report.metrics(exit.code());
+            let figures = report.metrics(exit.code(), ended);
             if let Some(parent) = &self.ctx.parent {
                 return parent.figures(figures).map_err(|error| {
                     Failure::new(Exit::Failed, format!("cannot reach the parent: {error}"))
@@ -353,6 +354,7 @@ fn summary(report: &Run<'_>, exit: Exit) -> Entry<'static> {
     entry.policy = Some(report.policy.digest.clone().into());
     let audits = report.policy.mode() == Mode::Audit;
     entry.decision = Some(if audits { "audit" } else { "enforce" }.into());
+    entry.reason = report.stopped().map(|word| format!("stopped: {word}").into());
     entry.counts = [
         ("kept", tally.kept),
         ("deleted", tally.deleted),

@@ -51,6 +51,12 @@ pub fn root_word(root: Root) -> &'static str {
 }
 
 impl Run<'_> {
+    /// Why not everything was tried, in a word; `None` where it was.
+    #[must_use]
+    pub fn stopped(&self) -> Option<&'static str> {
+        self.outcomes?.stopped.as_ref().map(crate::enforce::Stop::word)
+    }
+
     /// What could not be read or done, each with its path: what makes the exit code 1.
     #[must_use]
     pub fn errors(&self) -> Vec<(String, String)> {
