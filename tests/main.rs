@@ -32,6 +32,7 @@ mod readme;
 mod real_client;
 mod schedule;
 mod schedule_cli;
+mod schedule_system;
 mod seal;
 mod seal_kills;
 mod stops;

@@ -11,8 +11,8 @@ use crate::guard::{self, ClockSight};
 use crate::ledger::{self, Clock, Ledger, Place, RunId};
 use crate::period::Period;
 use crate::schedule::{
-    At, Backend, Every, Installed, Job, LogFormat, NAME, Places, Program, Report, ScheduleError, Scheduler,
-    Scope, SystemHost, document, printed, render,
+    At, Backend, Every, Installed, Job, LogFormat, NAME, Places, Report, ScheduleError, Scheduler, Scope,
+    SystemHost, document, printed, render,
 };
 use crate::state::{LastRun, StateFile};
 
@@ -246,11 +246,11 @@ fn remove(args: &WhereArgs, with: Scheduler<'_>, ctx: &Context) -> Result<Exit, 
 
 fn status(with: Scheduler<'_>, ctx: &Context) -> Result<Exit, Failure> {
     let state =
-        StateFile::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Failed, &error))?;
-    let last = state.state.last_run;
-    let version = concat!("ccretain ", env!("CARGO_PKG_VERSION"));
-    let installed =
-        with.status(&local(ctx), version, last.as_ref().map(|last| last.time)).map_err(failure)?;
+        StateFile::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Failed, &error))?.state;
+    let (installed, last) = match with.scope {
+        Scope::System => (in_scope(with, state.last_run_of_all.as_ref(), ctx)?, state.last_run_of_all),
+        Scope::User => (both(with, state.last_run.as_ref(), ctx)?, state.last_run),
+    };
     if ctx.global.json {
         let last = last.map(serde_json::to_value).transpose();
         let last = last.map_err(|error| Failure::because(Exit::Failed, &error))?.unwrap_or(Value::Null);
@@ -259,7 +259,10 @@ fn status(with: Scheduler<'_>, ctx: &Context) -> Result<Exit, Failure> {
     }
     let mut text = String::new();
     if installed.is_empty() {
-        text.push_str("no schedule is installed: 'ccretain schedule install' puts one in place\n");
+        let system = if with.scope == Scope::System { " --system" } else { "" };
+        text.push_str(&format!(
+            "no schedule is installed: 'ccretain schedule install{system}' puts one in place\n"
+        ));
     }
     installed.iter().for_each(|installed| text.push_str(&shown(installed)));
     text.push_str(&last.map_or_else(|| "last run   none yet\n".to_owned(), |last| ended(&last)));
@@ -267,11 +270,23 @@ fn status(with: Scheduler<'_>, ctx: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// What is installed for the user; read only.
+/// What is installed for the user, by the user or for the whole system; read only.
 pub(super) fn installed(ctx: &Context) -> Result<Vec<Installed>, Failure> {
     let (host, places) = (host(ctx), places(ctx));
     let with = Scheduler { host: &host, places: &places, scope: Scope::User };
     let last = StateFile::load(&ctx.env.state_dir()).ok().and_then(|state| state.state.last_run);
+    both(with, last.as_ref(), ctx)
+}
+
+/// The schedules of a user: those of the whole system run for him, too.
+fn both(with: Scheduler<'_>, last: Option<&LastRun>, ctx: &Context) -> Result<Vec<Installed>, Failure> {
+    let mut installed = in_scope(with, last, ctx)?;
+    // A system unit that this account may not read is no business of its own.
+    installed.extend(in_scope(Scheduler { scope: Scope::System, ..with }, last, ctx).unwrap_or_default());
+    Ok(installed)
+}
+
+fn in_scope(with: Scheduler<'_>, last: Option<&LastRun>, ctx: &Context) -> Result<Vec<Installed>, Failure> {
     let version = concat!("ccretain ", env!("CARGO_PKG_VERSION"));
     with.status(&local(ctx), version, last.map(|last| last.time)).map_err(failure)
 }
@@ -291,22 +306,8 @@ fn print(backend: Backend, job: &Job, ctx: &Context) -> Result<Exit, Failure> {
 
 /// One installed schedule for people.
 fn shown(installed: &Installed) -> String {
-    let program = match &installed.program {
-        Program::Current => String::new(),
-        Program::Other(version) => format!(
-            "\n  attention: the program there is '{version}', not this one; 'ccretain schedule install' renews it"
-        ),
-        Program::Missing => {
-            "\n  attention: the program is not there or does not start; 'ccretain schedule install' renews it"
-                .to_owned()
-        }
-    };
-    let idle = match installed.active {
-        Some(false) => {
-            "\n  attention: the scheduler does not have it running; 'ccretain schedule install' starts it"
-        }
-        Some(true) | None => "",
-    };
+    let complaints: String =
+        installed.complaints().iter().map(|complaint| format!("\n  attention: {complaint}")).collect();
     let next = match (installed.next, installed.backend) {
         (Some(next), _) => time(next),
         (None, Backend::ClaudeHook) => "when a session ends".to_owned(),
@@ -317,9 +318,10 @@ fn shown(installed: &Installed) -> String {
         Some(count) => format!("\n  missed     {count} since the last run"),
     };
     format!(
-        "{:<10} {}\n  command    {}\n  next       {next}{missed}{program}{idle}\n",
+        "{:<10} {}{}\n  command    {}\n  next       {next}{missed}{complaints}\n",
         installed.backend.name(),
         installed.place,
+        if installed.scope == Scope::System { " (of the whole system)" } else { "" },
         installed.command
     )
 }

@@ -78,8 +78,12 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
         last_run,
         schedules: schedule::installed(ctx).ok().map(|found| {
             let of = |installed: crate::schedule::Installed| Schedule {
+                complaints: installed.complaints(),
                 backend: installed.backend.name().to_owned(),
                 next: installed.next.map(time),
+                program: installed.program.name().to_owned(),
+                missed: installed.missed,
+                place: installed.place,
             };
             found.into_iter().map(of).collect()
         }),

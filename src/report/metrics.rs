@@ -43,12 +43,8 @@ impl Run<'_> {
             );
         };
         figure("last_run_timestamp_seconds", "When the last run ended.", ended.timestamp().to_string());
-        let took = ended.signed_duration_since(self.plan.now).num_milliseconds().max(0);
-        figure(
-            "last_run_duration_seconds",
-            "How long it took.",
-            format!("{}.{:03}", took / 1_000, took % 1_000),
-        );
+        let took = ended.signed_duration_since(self.plan.now).num_seconds().max(0);
+        figure("last_run_duration_seconds", "How long it took.", took.to_string());
         figure("last_run_exit_code", "How the last run ended; 0 is well.", exit.to_string());
         let stopped = u8::from(self.stopped().is_some()).to_string();
         figure("last_run_stopped", "Whether it was stopped before all was done.", stopped);

@@ -63,8 +63,17 @@ pub struct LastRun {
 pub struct Schedule {
     /// Which scheduler.
     pub backend: String,
+    /// The unit or table it is in.
+    #[serde(rename = "where")]
+    pub place: String,
     /// When it does so next, where that can be told.
     pub next: Option<String>,
+    /// Whether the program it calls is there and is this one, in a word.
+    pub program: String,
+    /// Starts that should have led to a run since the last one, where that can be told.
+    pub missed: Option<u32>,
+    /// What keeps it from working, a sentence each.
+    pub complaints: Vec<String>,
 }
 
 /// The report (`ccretain.status/1`).

@@ -182,6 +182,22 @@ fn systemd_units_go_even_without_a_manager() {
 }
 
 #[test]
+fn units_of_a_package_count_once_they_are_switched_on() {
+    let host = FakeHost::with(&["systemctl"]);
+    let places = places(Platform::Linux);
+    let with = scheduler(&host, &places, Scope::System);
+    for unit in render(Backend::Systemd, &job(Scope::System)).unwrap() {
+        let path = std::path::Path::new("/usr/lib/systemd/system").join(unit.name);
+        host.machine.borrow_mut().files.insert(path, unit.content.into_bytes());
+    }
+    assert!(with.installed().unwrap().is_empty());
+    host.machine.borrow_mut().loaded.insert("ccretain.timer".to_owned());
+    let [found] = with.status(&now(), "ccretain 1.0.0", None).unwrap().try_into().unwrap();
+    assert_eq!((found.place.as_str(), found.active), ("/usr/lib/systemd/system/ccretain.timer", Some(true)));
+    assert_eq!((found.scope, found.complaints().len()), (Scope::System, 1), "{:?}", found.complaints());
+}
+
+#[test]
 fn folders_with_other_files_stay() {
     let host = FakeHost::with(&["systemctl"]);
     let places = places(Platform::Linux);

@@ -280,8 +280,19 @@ impl Status {
             }
             Some(schedules) => {
                 for schedule in schedules {
-                    let next = schedule.next.as_deref().unwrap_or("at a time that cannot be told");
-                    let _ = writeln!(out, "  next: {next} ({})", schedule.backend);
+                    let next = match (&schedule.next, schedule.backend.as_str()) {
+                        (Some(next), _) => next,
+                        (None, "claude-hook") => "when a session ends",
+                        (None, _) => "at a time that cannot be told",
+                    };
+                    let _ = writeln!(out, "  next: {next} ({}, {})", schedule.backend, schedule.place);
+                    if let Some(missed) = schedule.missed.filter(|missed| *missed > 0) {
+                        let since = counted(u64::from(missed), "start");
+                        let _ = writeln!(out, "  {}: {since} since the last run", paint.warn("missed"));
+                    }
+                    for complaint in &schedule.complaints {
+                        let _ = writeln!(out, "  {}: {complaint}", paint.warn("attention"));
+                    }
                 }
             }
         }
