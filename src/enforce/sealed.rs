@@ -5,14 +5,18 @@ use std::fs::File;
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
+
 use super::dir;
-use crate::catalogue::SessionId;
+use crate::catalogue::{Root, SessionId};
 use crate::dir::Dir;
 use crate::error::{At as _, PathError};
 use crate::escape::shown;
+use crate::inventory::{ArtifactIndex, Evidence, Inventory, Session};
 use crate::locate::Store;
-use crate::seal::manifest::{Manifest, ManifestError, SealedFile};
-use crate::seal::{Identities, PlainSize, UnsealError, naming};
+use crate::seal::manifest::{DatedBy, Manifest, ManifestError, SealedFile, VERSION};
+use crate::seal::naming::{self, Tree};
+use crate::seal::{Identities, PlainSize, UnsealError};
 
 /// A record above this size is none.
 const LARGEST_RECORD: u64 = 64 << 20;
@@ -194,5 +198,50 @@ impl<'a> SealedSession<'a> {
         dir::remove_if_empty(&above, OsStr::new(&self.id.to_string())).at("remove", &root)?;
         dir::sync(&above).at("flush", &root)?;
         Ok(())
+    }
+}
+
+/// Where the sealed form of an artifact belongs: the tree, its path there, and the folder of the
+/// temp tree that it comes from. `None` for what lies in another store than its session.
+pub(super) fn place(
+    inventory: &Inventory,
+    index: ArtifactIndex,
+    session: &Session,
+) -> Option<(Tree, PathBuf, Option<PathBuf>)> {
+    let artifact = inventory.artifact(index);
+    let at = inventory.store_of(artifact);
+    let (store, path) = (&inventory.store(at).store, inventory.path(artifact));
+    if store.kind == Root::Temp {
+        // `<P>/<S>/…`: what lies below the session's own folder.
+        let below: PathBuf = path.components().skip(2).collect();
+        let own: PathBuf = path.components().take(2).collect();
+        return Some((Tree::Temp, below, Some(store.root.join(own))));
+    }
+    (at == session.store).then_some((Tree::Store, path, None))
+}
+
+/// The record of a session as it is now, with these files; `recipients` is the digest of those that
+/// all of them are sealed to.
+pub(super) fn describe(
+    session: &Session,
+    files: Vec<SealedFile>,
+    recipients: Option<String>,
+    now: DateTime<Utc>,
+) -> Manifest {
+    let (last_activity, last_activity_from) = match (session.newest_record, session.modified) {
+        (Some(record), _) if session.evidence != Evidence::Orphaned => (Some(record), Some(DatedBy::Record)),
+        (_, modified) => (modified, modified.map(|_| DatedBy::Mtime)),
+    };
+    Manifest {
+        version: VERSION,
+        session: session.id,
+        project: session.project.as_deref().map(str::to_owned),
+        cwds: session.projects.iter().map(|project| project.to_string()).collect(),
+        last_activity,
+        last_activity_from,
+        desktop: session.is_desktop,
+        sealed_at: Some(now),
+        recipients,
+        files,
     }
 }
