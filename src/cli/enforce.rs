@@ -138,8 +138,7 @@ fn consent(
         return Err(Failure::new(Exit::Refused, "there is no terminal to ask, so nothing was touched")
             .hint("look with `ccretain enforce --dry-run`, then run `ccretain enforce --yes`"));
     }
-    let would =
-        Run { id: "", inventory, plan, policy, outcomes: None, refused: &[], refusals: &judged.refusals };
+    let would = Run::planned(inventory, plan, policy, &[], &judged.refusals);
     ctx.console.notice(&would.text());
     let files = plan.decisions.iter().filter(|decision| decision.due().is_some()).count() as u64;
     if !ctx

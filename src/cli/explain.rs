@@ -28,15 +28,7 @@ pub fn run(args: &ExplainArgs, ctx: &Context) -> Result<Exit, Failure> {
     let opinions =
         what.map(|what| plan::opinions(&inventory, &ground.policy, ctx.env.now, what)).unwrap_or_default();
     let explained = Explained {
-        run: Run {
-            id: "",
-            inventory: &inventory,
-            plan: &plan,
-            policy: &ground.policy,
-            outcomes: None,
-            refused: &ground.refused,
-            refusals: &[],
-        },
+        run: Run::planned(&inventory, &plan, &ground.policy, &ground.refused, &[]),
         clients: status::clients(&inventory, ctx),
         opinions,
         asked,

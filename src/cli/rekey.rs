@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::args::RekeyArgs;
 use super::enforce::take_locks;
-use super::vault::{self, Deed};
+use super::vault::{self, Deed, Head, Of};
 use super::{Context, Exit, Failure, seal, survey};
 use crate::enforce::rekey::{self, Rekeyed};
 use crate::enforce::sealed::SealedSession;
@@ -17,9 +17,8 @@ use crate::seal::naming;
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Item {
-    store: String,
-    session: String,
-    project: Option<String>,
+    #[serde(flatten)]
+    of: Of,
     files: u64,
     outcome: &'static str,
     error: Option<String>,
@@ -27,9 +26,8 @@ struct Item {
 
 #[derive(Serialize)]
 struct Document<'a> {
-    schema: &'static str,
-    run: &'a str,
-    now: String,
+    #[serde(flatten)]
+    head: Head,
     recipients: Vec<String>,
     sessions: &'a [Item],
 }
@@ -61,14 +59,7 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
             .map_err(Into::into)
             .and_then(|sealed| rekey::session(&sealed, &keys, &recipients, args.all));
         let mut outcome = vault::entry(Event::Outcome, &inventory, session, "rekey");
-        let mut item = Item {
-            store: text(&store.root),
-            session: session.id.to_string(),
-            project: session.project.as_deref().map(text),
-            files: 0,
-            outcome: "rekeyed",
-            error: None,
-        };
+        let mut item = Item { of: Of::new(&inventory, session), files: 0, outcome: "rekeyed", error: None };
         match done {
             Ok(Rekeyed::Already) => item.outcome = "already",
             Ok(Rekeyed::Done(files)) => {
@@ -85,7 +76,7 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
             Err(error) => {
                 item.outcome = "failed";
                 outcome.failed =
-                    vec![Failed { path: item.store.clone().into(), error: chain(&error).into() }];
+                    vec![Failed { path: item.of.store.clone().into(), error: chain(&error).into() }];
                 item.error = Some(chain(&error));
             }
         }
@@ -101,9 +92,7 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
     let exit = if failed == 0 { Exit::Done } else { Exit::Failed };
     if ctx.global.json {
         ctx.console.json(&Document {
-            schema: "ccretain.rekey/1",
-            run: deed.run(),
-            now: ctx.env.now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+            head: deed.head("ccretain.rekey/1", ctx),
             recipients: recipients.iter().map(ToString::to_string).collect(),
             sessions: &items,
         })?;
@@ -117,7 +106,7 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
     ctx.console.data(&format!("{} sealed anew to {to}{recorded}\n", counted(done, "session")))?;
     for item in &items {
         if let Some(error) = &item.error {
-            ctx.console.error(&format!("session {}: {error}", item.session));
+            ctx.console.error(&format!("session {}: {error}", item.of.session));
         }
     }
     deed.end(&[("rekeyed", done), ("already", already), ("failed", failed)], exit, ctx)?;

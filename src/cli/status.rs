@@ -54,15 +54,7 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
         }
     };
     let sight = Sight {
-        run: Run {
-            id: "",
-            inventory: &inventory,
-            plan: &plan,
-            policy: &ground.policy,
-            outcomes: None,
-            refused: &ground.refused,
-            refusals: &refusals,
-        },
+        run: Run::planned(&inventory, &plan, &ground.policy, &ground.refused, &refusals),
         sweep: ground.client.sweep(None),
         clients: clients(&inventory, ctx),
         last_run,

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::ask::Terminal;
 use super::key::identity_path;
 use super::survey::Ground;
@@ -16,6 +18,7 @@ use crate::inventory::{Inventory, Session};
 use crate::ledger::{self, Clock, Entry, Event, Filter, Item, Ledger, Place, RunId};
 use crate::plan::Plan;
 use crate::policy::{Hold, Policy};
+use crate::report::json::time;
 use crate::report::root_word;
 use crate::seal::{Ask, Identities, identities};
 use crate::state::StateFile;
@@ -72,6 +75,37 @@ pub fn held(session: SessionId, hold: &Hold) -> Failure {
     .hint("nothing was touched; `ccretain cat` reads it, `ccretain hold list` shows the holds")
 }
 
+/// The head of what a verb about sealed sessions prints as JSON.
+#[derive(Debug, Serialize)]
+pub struct Head {
+    schema: &'static str,
+    run: String,
+    now: String,
+}
+
+/// Which session an item of such a document is about.
+#[derive(Debug, Serialize)]
+pub struct Of {
+    /// The root of its store.
+    pub store: String,
+    /// Its id.
+    pub session: String,
+    /// Its project.
+    pub project: Option<String>,
+}
+
+impl Of {
+    /// A session, in words fit to be shown.
+    #[must_use]
+    pub fn new(inventory: &Inventory, session: &Session) -> Self {
+        Self {
+            store: text(&inventory.store(session.store).store.root),
+            session: session.id.to_string(),
+            project: session.project.as_deref().map(text),
+        }
+    }
+}
+
 /// A verb with the store locked and the ledger open.
 pub struct Deed {
     /// The ledger.
@@ -116,6 +150,12 @@ impl Deed {
         // Sealed files of a temp tree come back to a root that may be gone by then.
         ground.remember_roots_in(&mut state.state, ctx);
         Ok(Self { ledger, state, run, verb, policy, _locks: locks })
+    }
+
+    /// The head of its document.
+    #[must_use]
+    pub fn head(&self, schema: &'static str, ctx: &Context) -> Head {
+        Head { schema, run: self.run.0.clone(), now: time(ctx.env.now) }
     }
 
     /// Its id.
