@@ -1,8 +1,11 @@
 //! The state of affairs in words.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{Client, Expected, Item, Kept, Status, by_project};
+use super::Status;
+use super::client::{Client, Expected};
+use super::sessions::{Item, Kept};
 use crate::guard::LIFTED_BY;
 use crate::policy::claude::Sweep;
 use crate::report::human::{counted, grouped, size, table};
@@ -395,4 +398,13 @@ fn client_sessions(out: &mut String, paint: Paint, client: &Client) {
 /// The day of a moment as JSON writes it.
 fn day(time: &str) -> String {
     time.split('T').next().unwrap_or_default().to_owned()
+}
+
+/// Items by day and project, for people.
+fn by_project(items: &[Item]) -> BTreeMap<(&str, Option<&str>, &str), Vec<&Item>> {
+    let mut groups: BTreeMap<(&str, Option<&str>, &str), Vec<&Item>> = BTreeMap::new();
+    for item in items {
+        groups.entry((item.decision, item.project.as_deref(), &item.rule)).or_default().push(item);
+    }
+    groups
 }
