@@ -145,7 +145,22 @@ impl Sealing<'_> {
         }
     }
 
+    /// Whether every file of a session can have a sealed name: it is sealed whole or not at all, so
+    /// this is found out before the first is written.
+    fn can_be_named(&self, unit: &Unit, session: &Session) -> Result<(), Failed> {
+        for index in &unit.artifacts {
+            let Some((tree, path, _)) = sealed::place(self.inventory, *index, session) else { continue };
+            naming::sealed_name(tree, &path, self.compression, 0).map_err(|error| {
+                let why = crate::error::chain(&error);
+                let told = format!("cannot seal its session: {why}; rename or remove this file");
+                Failed(*index, Outcome::Failed(told))
+            })?;
+        }
+        Ok(())
+    }
+
     fn write_all(&self, unit: &Unit, session: &Session, prepared: &mut Prepared) -> Result<(), Failed> {
+        self.can_be_named(unit, session)?;
         let mut sealer = self.sealer().map_err(|error| {
             let first = unit.artifacts.first().copied().unwrap_or(ArtifactIndex(0));
             Failed(
