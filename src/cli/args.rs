@@ -119,7 +119,8 @@ pub enum Command {
     Resume(ResumeArgs),
     /// Encrypt what is sealed anew, to today's recipients.
     ///
-    /// Needs an identity that opens the sealed files. Held sessions are included.
+    /// Needs an identity that opens the sealed files. Held sessions are included, and so are the
+    /// copies that holds preserve.
     Rekey(RekeyArgs),
     /// Make the identity that opens sealed files, or print its recipient.
     #[command(subcommand)]

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 
 use super::seal::system_time;
 use super::{dir, sealed};
-use crate::catalogue::Kind;
+use crate::catalogue::{Kind, SessionId};
 use crate::dir::{Dir, FileType};
 use crate::error::chain;
 use crate::escape::text;
@@ -254,6 +254,44 @@ pub fn count(store: &Store, hold: &str) -> io::Result<usize> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
         Err(error) => Err(error),
     }
+}
+
+/// A preservation copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// The hold it was made for.
+    pub hold: String,
+    /// The session it is of.
+    pub session: SessionId,
+    /// Its folder, relative to the store.
+    pub below: PathBuf,
+}
+
+/// The copies in a store, of all holds; what has not the name of one is passed over.
+///
+/// # Errors
+/// A folder cannot be listed.
+pub fn all(store: &Store) -> io::Result<Vec<Copied>> {
+    let names = |path: &Path| -> io::Result<Vec<String>> {
+        let names = match store.dir.below(path) {
+            Ok(folder) => folder.entries()?,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let folders =
+            names.into_iter().filter(|entry| matches!(entry.file_type, None | Some(FileType::Folder)));
+        Ok(folders.filter_map(|entry| entry.name.into_string().ok()).collect())
+    };
+    let mut copies = Vec::new();
+    for hold in names(Path::new(FOLDER))?.into_iter().filter(|hold| can_be_folder(hold)) {
+        let folder = Path::new(FOLDER).join(&hold);
+        for name in names(&folder)? {
+            let Ok(session) = name.parse() else { continue };
+            copies.push(Copied { hold: hold.clone(), session, below: folder.join(name) });
+        }
+    }
+    copies.sort_by(|a, b| a.below.cmp(&b.below));
+    Ok(copies)
 }
 
 /// Removes the copies of a hold that was released; gives how many files. A link is removed itself,

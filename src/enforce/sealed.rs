@@ -72,6 +72,8 @@ pub struct SealedSession<'a> {
     pub id: SessionId,
     /// Its record.
     pub record: Manifest,
+    /// Its folder, relative to the store.
+    pub below: PathBuf,
     pub(super) folder: Dir,
 }
 
@@ -81,7 +83,14 @@ impl<'a> SealedSession<'a> {
     /// # Errors
     /// There is none, or it cannot be read or understood.
     pub fn open(store: &'a Store, id: SessionId) -> Result<Self, SealedError> {
-        let below = naming::session_folder(id);
+        Self::open_in(store, id, naming::session_folder(id))
+    }
+
+    /// The same of one that lies in another folder of its store, such as a preservation copy.
+    ///
+    /// # Errors
+    /// As [`SealedSession::open`].
+    pub fn open_in(store: &'a Store, id: SessionId, below: PathBuf) -> Result<Self, SealedError> {
         let at = store.root.join(&below);
         let folder = store.dir.below(&below).at("open", &at)?;
         let path = at.join(naming::RECORD);
@@ -89,13 +98,19 @@ impl<'a> SealedSession<'a> {
         let mut json = Vec::new();
         file.take(LARGEST_RECORD).read_to_end(&mut json).at("read", &path)?;
         let record = Manifest::parse(&json, id).map_err(|source| SealedError::Record { path, source })?;
-        Ok(Self { store, id, record, folder })
+        Ok(Self { store, id, record, below, folder })
+    }
+
+    /// Where it lies.
+    #[must_use]
+    pub fn root(&self) -> PathBuf {
+        self.store.root.join(&self.below)
     }
 
     /// Where a sealed file lies.
     #[must_use]
     pub fn path(&self, entry: &SealedFile) -> PathBuf {
-        self.store.root.join(naming::session_folder(self.id)).join(&entry.sealed)
+        self.root().join(&entry.sealed)
     }
 
     /// The folder of a sealed file.
@@ -166,8 +181,8 @@ impl<'a> SealedSession<'a> {
     /// # Errors
     /// A sealed file or a folder cannot be removed; what is left is still described by the record.
     pub fn remove(&self, files: &[SealedFile]) -> Result<(), SealedError> {
-        let now = Self::open(self.store, self.id)?;
-        let root = self.store.root.join(naming::session_folder(self.id));
+        let now = Self::open_in(self.store, self.id, self.below.clone())?;
+        let root = self.root();
         let mut rest = now.record.clone();
         let mut folders = std::collections::BTreeSet::new();
         for entry in files.iter().filter(|entry| now.record.files.contains(entry)) {
@@ -194,7 +209,8 @@ impl<'a> SealedSession<'a> {
             return now.write_record(&rest).at("write", root.join(naming::RECORD)).map_err(SealedError::File);
         }
         dir::unlink(&now.folder, OsStr::new(naming::RECORD)).at("remove", root.join(naming::RECORD))?;
-        let above = self.store.dir.below(Path::new(naming::FOLDER)).at("open", &root)?;
+        let above = self.below.parent().unwrap_or(Path::new(naming::FOLDER));
+        let above = self.store.dir.below(above).at("open", &root)?;
         dir::remove_if_empty(&above, OsStr::new(&self.id.to_string())).at("remove", &root)?;
         dir::sync(&above).at("flush", &root)?;
         Ok(())
