@@ -166,6 +166,19 @@ fn a_missing_scheduler_says_what_to_do() {
 }
 
 #[test]
+fn a_scheduler_that_is_switched_off_for_the_account_says_what_to_do() {
+    for (complaint, says) in [
+        ("You (ann) are not allowed to use this program (crontab)", "/etc/cron.allow"),
+        ("Failed to enable unit: Unit file ccretain.timer is masked.", "systemctl unmask"),
+    ] {
+        let error = ScheduleError::Refused { command: "x".into(), complaint: complaint.into() };
+        assert!(error.hint().unwrap().contains(says) && error.to_string().contains(complaint));
+    }
+    let error = ScheduleError::Refused { command: "x".into(), complaint: "it is Monday".into() };
+    assert_eq!(error.hint(), None);
+}
+
+#[test]
 fn systemd_units_go_even_without_a_manager() {
     let host = FakeHost::with(&["systemctl", "loginctl"]);
     let places = places(Platform::Linux);
