@@ -1,11 +1,12 @@
 //! Grouping what was found into sessions, and telling which of them are live.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::content::Said;
 use super::intern::Interner;
@@ -42,8 +43,8 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
     let mut grouping = Grouping {
         folders: &folders,
         sessions: Vec::new(),
-        of_store: HashMap::new(),
-        newest: HashMap::new(),
+        of_store: FxHashMap::default(),
+        newest: FxHashMap::default(),
         is_complete,
     };
     grouping.found_sessions(&found);
@@ -107,8 +108,8 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
 struct Grouping<'a> {
     folders: &'a [Folder],
     sessions: Vec<Session>,
-    of_store: HashMap<(StoreIndex, SessionId), SessionIndex>,
-    newest: HashMap<SessionId, SessionIndex>,
+    of_store: FxHashMap<(StoreIndex, SessionId), SessionIndex>,
+    newest: FxHashMap<SessionId, SessionIndex>,
     is_complete: bool,
 }
 
@@ -358,7 +359,8 @@ fn projects_from_lines(
     artifacts: &[Artifact],
     folders: &[Folder],
 ) {
-    let mut of_id: HashMap<SessionId, Vec<usize>> = HashMap::with_capacity(sessions.len());
+    let mut of_id: FxHashMap<SessionId, Vec<usize>> =
+        FxHashMap::with_capacity_and_hasher(sessions.len(), FxBuildHasher);
     for (at, session) in sessions.iter().enumerate() {
         of_id.entry(session.id).or_default().push(at);
     }
@@ -409,7 +411,7 @@ fn look_for_clients(
 /// The newest backup of the global file that can still be parsed is what a client would be
 /// restored from: it stays.
 fn keep_newest_backup(artifacts: &mut [Artifact], files: &[LineFile], folders: &[Folder]) {
-    let mut newest: HashMap<StoreIndex, ArtifactIndex> = HashMap::new();
+    let mut newest: FxHashMap<StoreIndex, ArtifactIndex> = FxHashMap::default();
     for file in files.iter().filter(|file| file.content.is_well_formed) {
         let artifact = &artifacts[file.artifact.at()];
         // What the client set aside as damaged is no backup, even where it parses.
