@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::common::sandbox::shield;
+
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ccretain");
 
 struct Sandbox {
@@ -71,7 +73,7 @@ impl Sandbox {
     }
 
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+        let mut command = shielded(program);
         command
             .env_clear()
             .env("HOME", self.path("home"))
@@ -112,6 +114,15 @@ impl Sandbox {
         let text = fs::read(self.path("state/state.json")).unwrap();
         serde_json::from_slice(&text).unwrap()
     }
+}
+
+/// A program kept from the account's real temp tree, which a run visits wherever `TMPDIR` points.
+fn shielded(program: &str) -> Command {
+    let mut words = shield();
+    words.push(program.into());
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
+    command
 }
 
 /// Waits for something that happens in the background.
@@ -199,7 +210,7 @@ fn the_line_really_enforces_with_nothing_but_its_own_variables() {
     assert!(roots.contains("moved 100%"), "{roots}");
 
     let line = of_cron(&sandbox.table().unwrap());
-    let run = Command::new("/bin/sh")
+    let run = shielded("/bin/sh")
         .args(["-c", &line])
         .env_clear()
         .env("HOME", "/nonexistent")
