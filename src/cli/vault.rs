@@ -9,13 +9,13 @@ use serde::Serialize;
 use super::ask::Terminal;
 use super::key::identity_path;
 use super::survey::Ground;
-use super::{Context, Exit, Failure};
+use super::{Context, Exit, Failure, evidence};
 use crate::catalogue::{Root, SessionId};
 use crate::enforce::lock;
 use crate::error::chain;
 use crate::escape::{shown, text};
 use crate::inventory::{Inventory, Session};
-use crate::ledger::{self, Clock, Entry, Event, Filter, Item, Ledger, Place, RunId};
+use crate::ledger::{self, Clock, Entry, Event, Filter, Item, Ledger, RunId};
 use crate::plan::Plan;
 use crate::policy::{Hold, Policy};
 use crate::report::json::time;
@@ -130,17 +130,9 @@ impl Deed {
         ground: &Ground,
         locks: lock::Locks,
     ) -> Result<Self, Failure> {
-        let place = Place { dir: ctx.env.ledger_dir(), state_dir: ctx.env.state_dir() };
         let run = RunId::random();
         let policy = ground.policy.digest.clone();
-        let mut ledger =
-            Ledger::open(&place, &ground.policy.ledger.value, &run, Clock::Unproven, ctx.env.now).map_err(
-                |error| {
-                    let exit = if error.is_locked() { Exit::Locked } else { Exit::Refused };
-                    Failure::because(exit, &error)
-                        .hint("without a ledger there is no evidence, so nothing was touched")
-                },
-            )?;
+        let mut ledger = evidence::own_ledger(ctx, &ground.policy.ledger.value, &run, Clock::Unproven)?;
         let mut state =
             StateFile::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Refused, &error))?;
         let mut first = Entry::new(Event::Started);

@@ -1,29 +1,17 @@
 //! What changes holds is in the ledger first; its lock is that of the holds, too.
 
 use super::{Context, Exit, Failure, Ground, Sight};
-use crate::guard::{self, ClockSight};
-use crate::ledger::{self, Clock, Entry, Event, Ledger, Place, RunId};
+use crate::cli::{evidence, guards};
+use crate::ledger::{Clock, Entry, Event, Ledger, RunId};
 use crate::state::{State, StateFile};
 
 /// Opens the ledger, whose lock is that of the holds too, and records the beginning.
 pub(super) fn open_ledger(ground: &Ground, sight: &Sight, ctx: &Context) -> Result<(Ledger, RunId), Failure> {
-    let last =
-        ledger::last_time(&ctx.env.ledger_dir()).map_err(|error| Failure::because(Exit::Refused, &error))?;
-    let seen = ClockSight {
-        now: ctx.env.now,
-        built: ctx.env.built,
-        ledger: last,
-        stores: sight.inventory.newest_date,
-    };
-    let (verdict, _) = guard::clock(&seen, ground.state.state.clock.as_ref());
+    let (verdict, _) = guards::clock(&ground.state.state, &sight.inventory, ctx)?;
     let clock = if verdict.is_allowed() { Clock::Proven } else { Clock::Unproven };
-    let place = Place { dir: ctx.env.ledger_dir(), state_dir: ctx.env.state_dir() };
     let run = RunId::random();
-    let ledger = Ledger::open(&place, &ground.policy.ledger.value, &run, clock, ctx.env.now);
-    let ledger = ledger.map_err(|error| {
-        let exit = if error.is_locked() { Exit::Locked } else { Exit::Refused };
-        Failure::because(exit, &error).hint("a hold that is not recorded is not changed")
-    })?;
+    let ledger = evidence::own_ledger(ctx, &ground.policy.ledger.value, &run, clock)
+        .map_err(|failure| failure.hint("a hold that is not recorded is not changed"))?;
     Ok((ledger, run))
 }
 

@@ -4,9 +4,8 @@ use serde_json::{Value, json};
 
 use super::job::job;
 use super::{Context, Exit, Failure, JobArgs, WhereArgs, failure, local, needs_root, print};
-use crate::cli::survey;
-use crate::guard::{self, ClockSight};
-use crate::ledger::{self, Clock, Ledger, Place, RunId};
+use crate::cli::{evidence, guards, survey};
+use crate::ledger::{Clock, RunId};
 use crate::schedule::{Backend, Installed, Report, Scheduler, render};
 
 pub(super) fn install(args: &JobArgs, with: Scheduler<'_>, ctx: &Context) -> Result<Exit, Failure> {
@@ -54,18 +53,11 @@ pub(super) fn install(args: &JobArgs, with: Scheduler<'_>, ctx: &Context) -> Res
 fn look(ctx: &Context) -> Result<usize, Failure> {
     let mut ground = survey::ground(ctx)?;
     let inventory = ground.inventory(ctx);
-    let place = Place { dir: ctx.env.ledger_dir(), state_dir: ctx.env.state_dir() };
-    // Its lock is also that of the state.
-    let ledger =
-        Ledger::open(&place, &ground.policy.ledger.value, &RunId::random(), Clock::Unproven, ctx.env.now);
-    let _lock = ledger.map_err(|error| {
-        let exit = if error.is_locked() { Exit::Locked } else { Exit::Refused };
-        Failure::because(exit, &error)
-    })?;
-    let seen = ledger::last_time(&place.dir).map_err(|error| Failure::because(Exit::Refused, &error))?;
-    let sight =
-        ClockSight { now: ctx.env.now, built: ctx.env.built, ledger: seen, stores: inventory.newest_date };
-    let (_, doubt) = guard::clock(&sight, ground.state.state.clock.as_ref());
+    let ledger = &ground.policy.ledger.value;
+    let _lock = evidence::own_ledger(ctx, ledger, &RunId::random(), Clock::Unproven)?;
+    // What another run remembered until the lock was ours must not be lost.
+    ground.reload_state(ctx)?;
+    let (_, doubt) = guards::clock(&ground.state.state, &inventory, ctx)?;
     ground.state.state.clock = doubt;
     ground.remember_roots(ctx);
     ground.state.save().map_err(|error| Failure::because(Exit::Failed, &error))?;
