@@ -8,6 +8,8 @@
 //!
 //! Two runs do not write it at once: it is loaded and saved under the lock of the ledger.
 
+pub mod dates;
+
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 

@@ -10,6 +10,7 @@ use crate::locate::{self, FoundBy, Located, Refused, Request, Store};
 use crate::policy::{self, Layer, Policy, claude, load::Places};
 use crate::report::root_word;
 use crate::seal::{Plugins, Recipient, Recipients};
+use crate::state::dates::DateFile;
 use crate::state::{State, StateFile};
 
 /// What a verb knows before it looks into the stores.
@@ -90,7 +91,8 @@ impl Ground {
     pub fn inventory(&self, ctx: &Context) -> Inventory {
         // A config folder that could not be looked into may hold the transcript of any session.
         let all_reached = !self.refused.iter().any(|refused| refused.kind == Root::Config);
-        let mut inventory = inventory::take(self.stores.clone(), all_reached, ctx.env.now, &System);
+        let dates = DateFile::new(&ctx.env.state_dir(), ctx.env.now);
+        let mut inventory = inventory::take(self.stores.clone(), all_reached, ctx.env.now, &System, &dates);
         inventory.remember_unsealed(|store, id| {
             let unsealed = self.state.state.unsealed(&store.store.root, &id.to_string())?;
             Some((unsealed.unsealed_at, unsealed.last_activity))

@@ -25,6 +25,7 @@ use crate::dir::{Dir, FileStamp};
 use crate::locate::Store;
 use lines::LineFile;
 use liveness::Liveness;
+use transcript::Facts;
 
 pub use scan::take;
 
@@ -66,6 +67,27 @@ index!(
     /// A session, by its place in [`Inventory::sessions`].
     SessionIndex
 );
+
+/// What transcripts said at an earlier look; of one that has not changed since, nothing is read.
+pub trait Dates: Sync {
+    /// What a file in exactly this state said: same device, inode, size and times.
+    fn find(&self, stamp: &FileStamp) -> Option<Facts>;
+
+    /// Keeps what the transcripts of this look said, for later ones.
+    fn keep(&self, all: &mut dyn Iterator<Item = (&FileStamp, &Facts)>);
+}
+
+/// Nothing is remembered: every transcript is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Unremembered;
+
+impl Dates for Unremembered {
+    fn find(&self, _: &FileStamp) -> Option<Facts> {
+        None
+    }
+
+    fn keep(&self, _: &mut dyn Iterator<Item = (&FileStamp, &Facts)>) {}
+}
 
 /// Everything that was found in the stores of one user at one moment.
 #[derive(Debug)]
