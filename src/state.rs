@@ -154,6 +154,9 @@ pub struct State {
     /// The last run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_run: Option<LastRun>,
+    /// The last run over all users that this account, which is root, has started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_run_of_all: Option<LastRun>,
     /// Sessions whose modification time is not their own, by store and id.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unsealed: Vec<Unsealed>,

@@ -55,6 +55,18 @@ pub fn ground(ctx: &Context) -> Result<Ground, Failure> {
     Ok(Ground { policy, state, client, stores, refused })
 }
 
+/// The same for a verb that only looks.
+///
+/// # Errors
+/// An invalid policy is exit 2. Nothing was to be touched, so that what cannot be read is a failure
+/// (1) and no refusal.
+pub fn ground_to_look(ctx: &Context) -> Result<Ground, Failure> {
+    ground(ctx).map_err(|failure| match failure.exit {
+        Exit::Refused => Failure { exit: Exit::Failed, ..failure },
+        _ => failure,
+    })
+}
+
 /// Folders that the `env` of the client's own settings names.
 fn named_in_settings(ctx: &Context, client: &claude::ClientSettings) -> Vec<(PathBuf, Root)> {
     [("CLAUDE_CONFIG_DIR", Root::Config), ("CLAUDE_CODE_TMPDIR", Root::Temp)]
@@ -86,6 +98,17 @@ impl Ground {
             Some((unsealed.unsealed_at, unsealed.last_activity))
         });
         inventory
+    }
+
+    /// What is wrong with the policy, and why it deletes nothing.
+    #[must_use]
+    pub fn complaints(&self) -> Vec<String> {
+        let suspended = self.policy.suspended.iter().map(|why| {
+            format!(
+                "no policy names a period and the client's own settings give none, so nothing is deleted: {why}"
+            )
+        });
+        self.policy.complaints.iter().cloned().chain(suspended).collect()
     }
 
     /// Reads again what is remembered, once the locks are taken.

@@ -199,6 +199,19 @@ pub struct Artifact {
     pub project: Option<Arc<str>>,
 }
 
+impl Artifact {
+    /// Whether it can be sealed: a plain file of a kind that holds a session's content. A link, and
+    /// a file of which another name would keep the plaintext, stay until they are deleted.
+    #[must_use]
+    pub fn can_be_sealed(&self) -> bool {
+        self.kind.is_some_and(|kind| kind.row().sealable)
+            && self.oddity == Oddity::None
+            && self.is_regular
+            && !self.hard_linked
+            && !self.sealed
+    }
+}
+
 /// How it is known that something is a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Evidence {
