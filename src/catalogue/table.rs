@@ -244,6 +244,7 @@ catalogue! {
         Config "daemon.log",
         Config "daemon.log.<n>",
         Config "child-logs/<*>",
+        Config "debug/latest",
     ];
     /// What MCP servers wrote, with session and folder.
     McpLog "mcp-log": Loose File Content plain AGE => [
