@@ -23,6 +23,8 @@
 //! | [`enforce`] | the only room that changes a store |
 //! | [`seal`] | compression and encryption as streams; the only user of the age crate |
 //! | [`ledger`], [`state`] | the hash-chained record of what was done; what later runs must know |
+//! | [`exposure`] | what makes content readable or recoverable elsewhere than in a store |
+//! | [`purge`] | handing in a machine: the certificate of what was removed and what nobody can say |
 //! | [`report`] | printings of plans, outcomes and findings |
 //! | [`schedule`] | units and tables of schedulers |
 //! | [`cli`] | what may be typed; the only room that reads the environment and the clock, and that prints |
@@ -45,6 +47,7 @@ pub mod enforce;
 pub mod environment;
 pub mod error;
 pub mod escape;
+pub mod exposure;
 pub mod guard;
 pub mod hold;
 pub mod inventory;
@@ -54,6 +57,7 @@ pub mod period;
 pub mod plan;
 pub mod platform;
 pub mod policy;
+pub mod purge;
 pub mod report;
 pub mod schedule;
 pub mod seal;

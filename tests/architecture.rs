@@ -21,6 +21,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("environment", &[]),
     // Handles on folders: how a store is read and changed without following a link.
     ("dir", &[]),
+    // What makes content readable elsewhere; looks at the machine and knows no store's content.
+    ("exposure", &[]),
     ("seal", &[]),
     ("policy", &["seal"]),
     ("locate", &["dir", "policy"]),
@@ -36,13 +38,26 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("schedule", &["policy"]),
     (
         "purge",
-        &["dir", "enforce", "guard", "inventory", "ledger", "locate", "plan", "policy", "seal", "state"],
+        &[
+            "dir",
+            "enforce",
+            "exposure",
+            "guard",
+            "inventory",
+            "ledger",
+            "locate",
+            "plan",
+            "policy",
+            "seal",
+            "state",
+        ],
     ),
     (
         "check",
         &[
             "dir",
             "enforce",
+            "exposure",
             "guard",
             "inventory",
             "ledger",
@@ -59,6 +74,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "check",
             "enforce",
+            "exposure",
             "guard",
             "hold",
             "inventory",
