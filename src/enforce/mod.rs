@@ -85,7 +85,11 @@ enum Owner {
 /// first: when that fails, the rest is left alone and the outcomes say so.
 pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut Tools<'_>) -> Outcomes {
     let mut outcomes = Outcomes::new(inventory.artifacts.len());
-    let units = units(inventory, plan, |decision| matches!(decision, Decision::Delete(_)));
+    let mut units = units(inventory, plan, |decision| matches!(decision, Decision::Delete(_)));
+    if plan.purge.is_some() {
+        // Conversations last: by them a store is known, should the run be killed before its end.
+        units.sort_by_key(|unit| matches!(unit.owner, Owner::Session(_)));
+    }
     let folders = session_folders(inventory);
     let watch = Watch::new(inventory, tools.processes, tools.now);
     let purge = plan.purge.as_ref();

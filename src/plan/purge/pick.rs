@@ -100,7 +100,15 @@ impl Taking<'_> {
             Kind::GlobalConfig if self.takes_global() => return Fate::Goes,
             Kind::ConfigBackup | Kind::GlobalConfig => return self.global(index, artifact, kind),
             Kind::History => return self.lines_alone(index, artifact),
-            Kind::SessionsIndex if is_partial => return self.lines_alone(index, artifact),
+            Kind::SessionsIndex if is_partial => {
+                // An index of nothing tells of a project all the same.
+                let is_emptied = self.lines.get(&index).is_some_and(|(_, whole)| {
+                    !whole.is_damaged
+                        && !whole.fates.is_empty()
+                        && whole.fates.iter().all(|fate| *fate == Fate::Goes)
+                });
+                return if is_emptied { Fate::Goes } else { self.lines_alone(index, artifact) };
+            }
             Kind::Own | Kind::OwnLeftover | Kind::SealedFile => {
                 return self.own(artifact, kind);
             }
@@ -241,7 +249,7 @@ impl Taking<'_> {
             || matches!(store.kind, Root::Cache | Root::Temp)
             || self.project_folder(artifact.folder).is_some();
         let stays = Fate::Stays(Keep::Unrecognised);
-        if !is_among_content && !(self.wanted.unrecognised && store.is_certain) {
+        if !(is_among_content || self.wanted.unrecognised && store.is_certain) {
             return stays;
         }
         let of_session = folder.session.and_then(|id| {

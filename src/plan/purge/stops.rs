@@ -96,7 +96,7 @@ impl Touch<'_> {
         for (at, artifact) in inventory.artifacts.iter().enumerate() {
             let index = ArtifactIndex::of(at);
             let is_touched = if self.fates.get(at) == Some(&Fate::Goes) {
-                let covers = self.file(artifact);
+                let covers = self.file(index, artifact);
                 if let (true, Belongs::Session(session)) = (covers, artifact.belongs) {
                     sessions.insert(session);
                 }
@@ -109,8 +109,13 @@ impl Touch<'_> {
         (sessions.len() as u64, files)
     }
 
-    fn file(&self, artifact: &Artifact) -> bool {
+    fn file(&self, index: ArtifactIndex, artifact: &Artifact) -> bool {
         let inventory = self.taking.inventory;
+        if let (Some(Kind::SessionsIndex), Some((_, whole))) = (artifact.kind, self.taking.lines.get(&index))
+            && !whole.is_damaged
+        {
+            return self.lines(index, artifact);
+        }
         match self.covers {
             Covering::Hold(hold) => {
                 let kind = artifact.kind.unwrap_or(Kind::SessionSide);
