@@ -6,8 +6,10 @@
 //! 800-88 speaks of media, not of files. The printings are in the room `report`.
 
 mod amounts;
+mod belongs;
 mod facts;
 mod files;
+mod machine;
 mod sign;
 mod verdict;
 
@@ -16,6 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use amounts::{Amount, Counts, Form, Forms};
+pub use belongs::Comparison;
 pub use facts::{
     Exception, ExceptionReason, Identity, Layer, LedgerHead, LedgerRef, Left, Machine, Method, Operator,
     Origin, PolicyRef, Proof, Remaining, RemainingKind, ResidualRisk, Scope, SeenWord, Sighting, Signer,
