@@ -1,5 +1,6 @@
 //! The last part of a purge: the identity, and the certificate.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum as _;
@@ -13,7 +14,7 @@ use super::{Context, Exit, Failure};
 use crate::enforce::Outcomes;
 use crate::escape::text;
 use crate::exposure::{self, Subject};
-use crate::inventory::StoreIndex;
+use crate::inventory::{FolderIndex, StoreIndex};
 use crate::ledger::{Clock, Entry, Event, Head, Journal as _};
 use crate::plan::purge::Wanted;
 use crate::policy::{Policy, holds, load::Places};
@@ -172,9 +173,7 @@ impl Handover {
         let print = |format: Format, imprint: &Imprint<'_>| certificate::print(&document, format, imprint);
         let written =
             files.write(&document, &print).map_err(|error| Failure::because(Exit::Failed, &error))?;
-        let mut entry = Entry::new(Event::Certificate);
-        entry.sha256 = Some(written.sha256.clone().into());
-        entry.path = written.files.first().map(|path| text(path).into());
+        let entry = document.entry(&written.sha256, written.files.first().map(PathBuf::as_path));
         let mut ledger = Evidence::open(ctx, &work.ground.policy.ledger.value, work.id, Clock::Unproven)?;
         ledger.append(&[entry], work.now()).map_err(|error| {
             Failure::new(Exit::Failed, format!("cannot record the certificate in the ledger: {error}"))
@@ -198,8 +197,23 @@ fn parts(
     signer: Option<crate::purge::certificate::Signer>,
 ) -> Parts {
     let (ctx, policy) = (work.ctx, &work.ground.policy);
-    let roots: Vec<PathBuf> = work.ground.stores.iter().map(|store| store.root.clone()).collect();
-    let risks = exposure::look(&Subject::of(&ctx.env, &roots), &exposure::System);
+    let mut roots: Vec<PathBuf> = work.ground.stores.iter().map(|store| store.root.clone()).collect();
+    // Folders at the top of a store may be links.
+    let folders = work.inventory.folders.iter().enumerate();
+    let linked = folders.filter(|(_, folder)| folder.parent.is_some() && folder.anchor.is_some());
+    roots.extend(linked.filter_map(|(at, _)| {
+        fs_err::canonicalize(work.inventory.full_folder_path(FolderIndex::of(at))).ok()
+    }));
+    let projects: BTreeSet<PathBuf> = work
+        .inventory
+        .sessions
+        .iter()
+        .flat_map(|session| &session.projects)
+        .map(|project| PathBuf::from(&**project))
+        .collect();
+    let projects: Vec<PathBuf> = projects.into_iter().collect();
+    let subject = Subject::of(&ctx.env, &roots).about(&projects);
+    let risks = exposure::look(&subject, &exposure::System);
     let mut remaining = done.aftermath.remaining.clone();
     remaining.extend(own_remains(ctx, policy, identity));
     let _ = after;
@@ -229,7 +243,7 @@ fn parts(
             all_users: ctx.parent.is_some(),
             signer,
         },
-        host: machine(ctx),
+        host: Machine::look(ctx.env.platform, &exposure::System),
         started: ctx.env.now,
         ended: done.aftermath.verification.time.unwrap_or_else(|| work.now()),
         stores: stores(work),
@@ -302,18 +316,4 @@ fn own_remains(ctx: &Context, policy: &Policy, identity: Identity) -> Vec<Remain
         add(RemainingKind::Identity, path.clone(), &[path]);
     }
     remains
-}
-
-/// The machine, as far as it can be told.
-fn machine(ctx: &Context) -> Machine {
-    let _ = ctx;
-    Machine {
-        name: None,
-        os: std::env::consts::OS.to_owned(),
-        os_version: None,
-        kernel: None,
-        arch: std::env::consts::ARCH.to_owned(),
-        model: None,
-        serial: None,
-    }
 }

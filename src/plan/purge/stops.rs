@@ -122,12 +122,11 @@ impl Touch<'_> {
                 if let Belongs::Session(session) = artifact.belongs {
                     return holds_session(hold, inventory.session(session), kind);
                 }
-                if kind == Kind::Own {
+                if kind == Kind::Own
+                    && let Some((of, id)) = pick::place_of(&inventory.path(artifact))
+                {
                     // A copy that a hold keeps, whatever else it covers.
-                    let path = inventory.path(artifact);
-                    let place = pick::place_of(&path);
-                    return place
-                        .is_none_or(|(of, id)| of == Some(&hold.name) || self.holds_copy(hold, of, id));
+                    return of == Some(&hold.name) || self.holds_copy(hold, of, id);
                 }
                 if kind.row().owner == crate::catalogue::Owner::References
                     && let Some(lines) = self.taking.judge.and_then(|judge| judge.referring(artifact))
