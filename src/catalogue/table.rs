@@ -316,6 +316,10 @@ catalogue! {
         Config "daemon/<**>",
         Config "daemon.<*>",
     ];
+    /// What the client's own plugins keep about sessions, by their ids.
+    PluginUsage "plugin-usage": Loose File Metadata plain PURGE => [
+        Config "plugins/store/cc-plugin-<*>.json",
+    ];
     /// What the user wrote or installed.
     Settings "settings": Loose File Secret plain SETTINGS => [
         Config "settings.json",

@@ -3,6 +3,8 @@
 //! The clients are fetched by `tests/real_client/fetch` into `target/clients/` and talk to `api.py` on the loopback
 //! address, in a network namespace without any other. Where one is missing the test says so and is skipped.
 
+mod purge;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -66,6 +68,16 @@ impl<'a> Desk<'a> {
 
     /// Runs the client with arguments; what it said, and whether it ended well.
     fn run(&self, arguments: &[&str]) -> (String, bool) {
+        self.run_through(&[], arguments)
+    }
+
+    /// Runs the client on a terminal and types at it.
+    fn run_typing(&self, script: &str) -> (String, bool) {
+        let typing = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real_client/type.py");
+        self.run_through(&["python3", typing, script, "--"], &[])
+    }
+
+    fn run_through(&self, wrapper: &[&str], arguments: &[&str]) -> (String, bool) {
         let script = r#"
             ip link set lo up 2>/dev/null || python3 -c '
 import fcntl, socket, struct
@@ -87,6 +99,7 @@ fcntl.ioctl(s, 0x8914, struct.pack("16sh14x", b"lo", flags | 1))'
         let file = fs::File::create(&log).unwrap();
         let mut command = Command::new("unshare");
         command.args(["--net", "sh", "-c", script, "sh"]).arg(self.sandbox.root().join("port")).arg(api);
+        command.args(wrapper);
         if self.client.node {
             command.arg("node");
         }
