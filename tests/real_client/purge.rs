@@ -152,7 +152,7 @@ fn the_newest_client_is_purged() {
     a_client_and_a_purge(
         "the_newest_client_is_purged",
         "2.1.330",
-        &["history.jsonl", "paste-cache", "file-history", "subagents", "tasks/", "debug/"],
+        &["history.jsonl", "paste-cache", "subagents", "tasks/"],
     );
 }
 
