@@ -104,6 +104,10 @@ pub(super) fn lvm(subject: &Subject<'_>, host: &dyn Host) -> Finding {
         while let Some(device) = stack.get(at).cloned() {
             at += 1;
             let folder = all.join(&device);
+            if !matches!(host.exists(&folder), Ok(true)) {
+                sight.doubt(format!("sysfs shows nothing about the device '{}'", shown(&device)));
+                continue;
+            }
             let below = host.list(&folder.join("slaves")).ok().flatten().unwrap_or_default();
             for name in below.iter().map(|name| name.to_string_lossy().into_owned()) {
                 if !stack.contains(&name) && stack.len() < 64 {

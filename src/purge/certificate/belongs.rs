@@ -62,7 +62,7 @@ impl Certificate {
         entry
     }
 
-    fn sums(&self) -> Vec<(&'static str, u64)> {
+    pub(super) fn sums(&self) -> Vec<(&'static str, u64)> {
         vec![
             ("sessions", self.counts.sessions),
             ("files", self.counts.files),

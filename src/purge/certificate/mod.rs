@@ -13,6 +13,11 @@ mod machine;
 mod sign;
 mod verdict;
 
+#[cfg(test)]
+pub mod samples;
+#[cfg(test)]
+mod tests;
+
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
