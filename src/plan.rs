@@ -7,6 +7,7 @@
 //! Where a policy has two mandates, each is judged by itself and the stronger verdict is taken;
 //! so nothing that may delay the one can delay the other.
 
+pub mod purge;
 mod why;
 
 use std::collections::HashSet;
@@ -125,6 +126,8 @@ pub struct Plan {
     pub lines: Vec<Vec<Decision>>,
     /// One for each session of the inventory, in its order.
     pub sessions: Vec<Verdict>,
+    /// What a purge does besides; `None` where rules decided.
+    pub purge: Option<purge::Extent>,
 }
 
 /// What becomes of a session as a whole.
@@ -184,7 +187,7 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>) -> Plan 
             }
         }
     }
-    Plan { now, decisions, lines, sessions }
+    Plan { now, decisions, lines, sessions, purge: None }
 }
 
 /// One judge a mandate.

@@ -28,6 +28,7 @@ mod holds;
 mod lines;
 mod managed;
 mod protects;
+mod purge;
 mod races;
 mod readme;
 mod real_client;

@@ -316,13 +316,13 @@ impl<'a> Work<'a> {
 }
 
 /// Whether the run was asked to stop.
-struct Stopper {
+pub(super) struct Stopper {
     signalled: Arc<AtomicBool>,
     deadline: Option<std::time::Instant>,
 }
 
 impl Stopper {
-    fn new(max_runtime: Option<&Period>) -> Self {
+    pub(super) fn new(max_runtime: Option<&Period>) -> Self {
         let signalled = Arc::new(AtomicBool::new(false));
         #[cfg(unix)]
         for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
@@ -339,7 +339,7 @@ impl Stopper {
         Self { signalled, deadline }
     }
 
-    fn asked(&self) -> Option<Stop> {
+    pub(super) fn asked(&self) -> Option<Stop> {
         if self.signalled.load(Ordering::Relaxed) {
             return Some(Stop::Signal);
         }

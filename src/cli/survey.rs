@@ -33,6 +33,14 @@ pub struct Ground {
 /// # Errors
 /// An invalid policy is exit 2; state that cannot be read is exit 4. Nothing was touched.
 pub fn ground(ctx: &Context) -> Result<Ground, Failure> {
+    ground_with(ctx, Vec::new())
+}
+
+/// The same with the roots that a search has found.
+///
+/// # Errors
+/// As [`ground`].
+pub fn ground_with(ctx: &Context, found: Vec<(PathBuf, Root)>) -> Result<Ground, Failure> {
     let env = &ctx.env;
     let named = ctx.global.policy.as_ref().map(|path| env.absolute(path));
     let policy = policy::of(env, &Places::new(env), named.as_deref())
@@ -50,6 +58,7 @@ pub fn ground(ctx: &Context) -> Result<Ground, Failure> {
             .filter_map(|root| Some((root.path.clone(), root_of_word(&root.kind)?)))
             .collect(),
         settings: named_in_settings(ctx, &client),
+        found,
     };
     let Located { stores, refused } = locate::locate(env, &request);
     Ok(Ground { policy, state, client, stores, refused })
@@ -150,8 +159,8 @@ impl Ground {
 
 fn remember(stores: &[Store], state: &mut State, ctx: &Context) {
     for store in stores {
-        let derived =
-            matches!(store.kind, Root::Home | Root::HeapDumps) || store.found_by == FoundBy::Desktop;
+        let derived = matches!(store.kind, Root::Home | Root::HeapDumps)
+            || matches!(store.found_by, FoundBy::Desktop | FoundBy::Search);
         if !derived {
             state.saw_root(&store.root, root_word(store.kind), ctx.env.now);
         }

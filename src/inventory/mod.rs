@@ -9,6 +9,7 @@ mod intern;
 pub mod lenient;
 pub mod lines;
 pub mod liveness;
+pub mod members;
 mod scan;
 mod session;
 pub mod transcript;

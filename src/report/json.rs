@@ -77,7 +77,7 @@ pub struct Store {
 /// One artifact and what became of it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Item {
+pub struct Item {
     store: usize,
     path: String,
     kind: Option<&'static str>,
@@ -170,7 +170,9 @@ impl Run<'_> {
         stores
     }
 
-    fn items(&self, with_kept: bool) -> Vec<Item> {
+    /// Every artifact that was acted on or was to be; kept ones only when asked for.
+    #[must_use]
+    pub fn items(&self, with_kept: bool) -> Vec<Item> {
         let mut listed: Vec<usize> = (0..self.inventory.artifacts.len())
             .filter(|at| {
                 let planned = self.plan.decisions[*at].due().is_some();

@@ -8,6 +8,7 @@ pub mod human;
 pub mod json;
 pub mod ledger;
 pub mod metrics;
+pub mod purge;
 pub mod status;
 pub mod style;
 pub mod tally;

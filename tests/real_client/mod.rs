@@ -4,6 +4,7 @@
 //! address, in a network namespace without any other. Where one is missing the test says so and is skipped.
 
 mod hook;
+mod purge;
 
 use std::ffi::OsString;
 use std::fs;
@@ -69,6 +70,16 @@ impl<'a> Desk<'a> {
 
     /// Runs the client with arguments; what it said, and whether it ended well.
     fn run(&self, arguments: &[&str]) -> (String, bool) {
+        self.run_through(&[], arguments)
+    }
+
+    /// Runs the client on a terminal and types at it.
+    fn run_typing(&self, script: &str) -> (String, bool) {
+        let typing = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real_client/type.py");
+        self.run_through(&["python3", typing, script, "--"], &[])
+    }
+
+    fn run_through(&self, wrapper: &[&str], arguments: &[&str]) -> (String, bool) {
         let script = r#"
             ip link set lo up 2>/dev/null || python3 -c '
 import fcntl, socket, struct
@@ -93,6 +104,7 @@ fcntl.ioctl(s, 0x8914, struct.pack("16sh14x", b"lo", flags | 1))'
         words.extend(["unshare", "--net", "sh", "-c", script, "sh"].map(OsString::from));
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).arg(self.sandbox.root().join("port")).arg(api);
+        command.args(wrapper);
         if self.client.node {
             command.arg("node");
         }
