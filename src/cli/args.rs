@@ -30,7 +30,7 @@ pub struct Global {
     #[arg(long = "store", value_name = "DIR", global = true, help_heading = "Global options")]
     pub stores: Vec<PathBuf>,
     /// Do it for every account of this machine, each with its own rights (root only; for enforce,
-    /// status, and the ledger of all).
+    /// status, check, and the ledger of all).
     #[arg(long, global = true, help_heading = "Global options")]
     pub all_users: bool,
     /// Use this file instead of the user's policy.
@@ -90,6 +90,19 @@ pub enum Command {
     /// Look first with --dry-run. Asks before the first change where there is a terminal;
     /// without one it needs --yes.
     Enforce(EnforceArgs),
+    /// Check this account, or with --all-users the machine, against the policy: one verdict.
+    ///
+    /// Overdue data, missing runs and schedules, a broken ledger, access of others, and what Claude
+    /// Code itself keeps and sends. Exits with 0 where it is compliant and 3 where it is not. Reads
+    /// only, but for --fix.
+    #[command(after_help = "Examples:\n  \
+        ccretain check                                   the findings, and what to do about each\n  \
+        ccretain check --fix                             take the access of others away\n  \
+        ccretain check --json > check.json               for `ccretain report --html`\n  \
+        ccretain check --format jamf                     an extension attribute\n  \
+        ccretain check --exit-style intune               a detection script\n  \
+        ccretain check --format prometheus --output /var/lib/node_exporter/ccretain_check.prom")]
+    Check(super::check::CheckArgs),
     /// Exceptions: what a hold covers is neither changed nor removed.
     Hold {
         /// What of them.

@@ -7,6 +7,7 @@ mod all_users;
 mod args;
 mod ask;
 mod cat;
+mod check;
 #[cfg(unix)]
 mod child;
 mod console;
@@ -20,6 +21,7 @@ mod key;
 mod ledger;
 mod link;
 mod policy;
+mod posture;
 mod rekey;
 mod resume;
 mod schedule;
@@ -97,7 +99,10 @@ fn start(cli: Cli, console: Console) -> Result<Exit, Failure> {
         return run(cli.command, &ctx);
     }
     #[cfg(unix)]
-    return all_users::run(&cli.command, &ctx);
+    return match &cli.command {
+        Command::Check(args) => check::ended(args, all_users::run(&cli.command, &ctx), &ctx),
+        command => all_users::run(command, &ctx),
+    };
     #[cfg(not(unix))]
     Err(Failure::new(Exit::Usage, "--all-users is not there on this platform"))
 }
@@ -105,6 +110,7 @@ fn start(cli: Cli, console: Console) -> Result<Exit, Failure> {
 fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
     match command {
         Command::Status(args) => status::run(&args, ctx),
+        Command::Check(args) => check::run(&args, ctx),
         Command::Explain(args) => explain::run(&args, ctx),
         Command::Ledger(what) => ledger::run(&what, ctx),
         Command::Policy { command } => policy::run(&command, ctx),

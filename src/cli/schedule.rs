@@ -269,8 +269,13 @@ fn status(with: Scheduler<'_>, ctx: &Context) -> Result<Exit, Failure> {
 
 /// What is installed for the user; read only.
 pub(super) fn installed(ctx: &Context) -> Result<Vec<Installed>, Failure> {
+    installed_for(Scope::User, ctx)
+}
+
+/// What is installed for the user or for the whole machine; read only.
+pub(super) fn installed_for(scope: Scope, ctx: &Context) -> Result<Vec<Installed>, Failure> {
     let (host, places) = (host(ctx), places(ctx));
-    let with = Scheduler { host: &host, places: &places, scope: Scope::User };
+    let with = Scheduler { host: &host, places: &places, scope };
     let last = StateFile::load(&ctx.env.state_dir()).ok().and_then(|state| state.state.last_run);
     let version = concat!("ccretain ", env!("CARGO_PKG_VERSION"));
     with.status(&local(ctx), version, last.map(|last| last.time)).map_err(failure)

@@ -32,11 +32,33 @@ pub struct Ground {
 /// # Errors
 /// An invalid policy is exit 2; state that cannot be read is exit 4. Nothing was touched.
 pub fn ground(ctx: &Context) -> Result<Ground, Failure> {
+    let policy = in_force(ctx)?;
+    let state = remembered(ctx)?;
+    Ok(found(ctx, policy, state))
+}
+
+/// The policy in force.
+///
+/// # Errors
+/// An invalid one is exit 2.
+pub fn in_force(ctx: &Context) -> Result<Policy, Failure> {
+    let named = ctx.global.policy.as_ref().map(|path| ctx.env.absolute(path));
+    policy::of(&ctx.env, &Places::new(&ctx.env), named.as_deref())
+        .map_err(|error| Failure::because(Exit::Usage, &error))
+}
+
+/// What earlier runs remembered.
+///
+/// # Errors
+/// State that cannot be read is exit 4.
+pub fn remembered(ctx: &Context) -> Result<StateFile, Failure> {
+    StateFile::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Refused, &error))
+}
+
+/// Finds the stores by a policy and what earlier runs remembered.
+#[must_use]
+pub fn found(ctx: &Context, policy: Policy, state: StateFile) -> Ground {
     let env = &ctx.env;
-    let named = ctx.global.policy.as_ref().map(|path| env.absolute(path));
-    let policy = policy::of(env, &Places::new(env), named.as_deref())
-        .map_err(|error| Failure::because(Exit::Usage, &error))?;
-    let state = StateFile::load(&env.state_dir()).map_err(|error| Failure::because(Exit::Refused, &error))?;
     let client = claude::read(&claude::ClientPlaces::new(env), &[]);
     let request = Request {
         only: ctx.global.stores.iter().map(|path| env.absolute(path)).collect(),
@@ -51,7 +73,7 @@ pub fn ground(ctx: &Context) -> Result<Ground, Failure> {
         settings: named_in_settings(ctx, &client),
     };
     let Located { stores, refused } = locate::locate(env, &request);
-    Ok(Ground { policy, state, client, stores, refused })
+    Ground { policy, state, client, stores, refused }
 }
 
 /// Folders that the `env` of the client's own settings names.
@@ -91,8 +113,7 @@ impl Ground {
     /// # Errors
     /// Exit 4: it cannot be read.
     pub fn reload_state(&mut self, ctx: &Context) -> Result<(), Failure> {
-        self.state =
-            StateFile::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Refused, &error))?;
+        self.state = remembered(ctx)?;
         Ok(())
     }
 

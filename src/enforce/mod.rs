@@ -9,6 +9,7 @@ mod delete;
 pub mod dir;
 mod leftovers;
 pub mod lock;
+pub mod modes;
 mod outcome;
 pub mod preserve;
 mod prune;
