@@ -23,6 +23,7 @@ mod common;
 mod dates;
 mod enforce;
 mod guards;
+mod harden;
 mod harness;
 mod holds;
 mod lines;

@@ -103,6 +103,15 @@ pub enum Command {
         ccretain check --exit-style intune               a detection script\n  \
         ccretain check --format prometheus --output /var/lib/node_exporter/ccretain_check.prom")]
     Check(super::check::CheckArgs),
+    /// Print managed settings of Claude Code that keep it to the policy and stop what it sends.
+    ///
+    /// Its period is the longest of the policy's, so that it never removes first and still removes
+    /// where ccretain does not run; metrics, error reports, feedback and surveys are off. Prints only.
+    #[command(after_help = "Examples:\n  \
+        ccretain harden --emit > /etc/claude-code/managed-settings.d/50-ccretain.json\n  \
+        ccretain harden --emit --format plist            for the domain com.anthropic.claudecode\n  \
+        ccretain harden --emit --keep-updates            without the switch that also stops updates")]
+    Harden(super::harden::HardenArgs),
     /// Exceptions: what a hold covers is neither changed nor removed.
     Hold {
         /// What of them.

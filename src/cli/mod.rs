@@ -16,6 +16,7 @@ mod evidence;
 mod explain;
 mod failure;
 mod guards;
+mod harden;
 mod hold;
 mod key;
 mod ledger;
@@ -111,6 +112,7 @@ fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
     match command {
         Command::Status(args) => status::run(&args, ctx),
         Command::Check(args) => check::run(&args, ctx),
+        Command::Harden(args) => harden::run(&args, ctx),
         Command::Explain(args) => explain::run(&args, ctx),
         Command::Ledger(what) => ledger::run(&what, ctx),
         Command::Policy { command } => policy::run(&command, ctx),
