@@ -32,6 +32,7 @@ mod protects;
 mod races;
 mod readme;
 mod real_client;
+mod report_html;
 mod schedule;
 mod schedule_cli;
 mod seal;

@@ -112,6 +112,15 @@ pub enum Command {
         ccretain harden --emit --format plist            for the domain com.anthropic.claudecode\n  \
         ccretain harden --emit --keep-updates            without the switch that also stops updates")]
     Harden(super::harden::HardenArgs),
+    /// Write one page that holds everything: plots, what falls due, runs, findings.
+    ///
+    /// It fetches nothing, so it can be opened from a file, printed and passed on; it names projects,
+    /// and no word of a conversation. With the documents of checks it is about those machines.
+    #[command(after_help = "Examples:\n  \
+        ccretain report --html report.html\n  \
+        ccretain report --html fleet.html checks/        every *.json in the folder\n  \
+        ccretain report --html - a.json b.json > fleet.html")]
+    Report(super::report::ReportArgs),
     /// Exceptions: what a hold covers is neither changed nor removed.
     Hold {
         /// What of them.

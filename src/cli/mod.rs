@@ -24,6 +24,7 @@ mod link;
 mod policy;
 mod posture;
 mod rekey;
+mod report;
 mod resume;
 mod schedule;
 mod seal;
@@ -113,6 +114,7 @@ fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
         Command::Status(args) => status::run(&args, ctx),
         Command::Check(args) => check::run(&args, ctx),
         Command::Harden(args) => harden::run(&args, ctx),
+        Command::Report(args) => report::run(&args, ctx),
         Command::Explain(args) => explain::run(&args, ctx),
         Command::Ledger(what) => ledger::run(&what, ctx),
         Command::Policy { command } => policy::run(&command, ctx),

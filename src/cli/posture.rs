@@ -44,7 +44,6 @@ pub(super) struct Posture {
     /// What `--fix` would repair.
     pub repair: Repair,
     /// The summaries of the last runs, the newest first.
-    #[expect(dead_code, reason = "for the report")]
     pub runs: Vec<Record>,
 }
 

@@ -4,6 +4,7 @@ pub mod all_users;
 pub mod check;
 pub mod explain;
 pub mod hold;
+pub mod html;
 pub mod human;
 pub mod json;
 pub mod ledger;
