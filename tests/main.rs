@@ -17,6 +17,7 @@
 mod all_users;
 mod architecture;
 mod bad_input;
+mod certificate;
 mod check;
 mod commands;
 mod common;

@@ -214,11 +214,21 @@ pub enum LedgerCommand {
     ///
     /// Exits with 0 where it holds together and 1 where it does not. The chain alone cannot show
     /// that its newest records were removed; a head that was kept elsewhere can.
-    Verify {
-        /// A head kept elsewhere (SHA-256, 64 hex digits), which must be in the chain.
-        #[arg(long, value_name = "HASH", value_parser = head)]
-        head: Option<String>,
-    },
+    Verify(LedgerVerify),
+}
+
+/// What `ledger verify` takes.
+#[derive(Debug, Clone, Args)]
+pub struct LedgerVerify {
+    /// A head kept elsewhere (SHA-256, 64 hex digits), which must be in the chain.
+    #[arg(long, value_name = "HASH", value_parser = head)]
+    pub head: Option<String>,
+    /// A certificate of a purge (.json or .html), which must belong to this ledger.
+    ///
+    /// The ledger holds its hash, so one that was changed is told apart. Whether it is signed by
+    /// the right key is for `ssh-keygen -Y verify`, as the certificate says.
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
 }
 
 /// What `ledger show` takes.

@@ -5,8 +5,18 @@
 //! with the reason, and never guessed. Nothing is changed, and no file is read beyond what tells
 //! whether a risk is there.
 
+mod copies;
+#[cfg(test)]
+mod fake;
+mod folders;
 pub mod host;
+mod memory;
+mod mounts;
+mod processes;
 mod risks;
+mod sight;
+mod snapshots;
+mod volume;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -14,6 +24,7 @@ use std::path::{Path, PathBuf};
 
 pub use host::{Host, System};
 pub use risks::{RISKS, Risk, Row};
+pub use volume::volume;
 
 use crate::environment::Environment;
 use crate::platform::{self, Platform};
@@ -31,6 +42,8 @@ pub struct Subject<'a> {
     pub variables: &'a BTreeMap<OsString, OsString>,
     /// The real paths of the stores, and of folders that links at their top lead to.
     pub roots: &'a [PathBuf],
+    /// The folders that sessions were about, as far as they are known; some tools leave copies there.
+    pub projects: &'a [PathBuf],
 }
 
 impl<'a> Subject<'a> {
@@ -43,10 +56,16 @@ impl<'a> Subject<'a> {
             uid: env.user.uid,
             variables: &env.variables,
             roots,
+            projects: &[],
         }
     }
 
-    #[expect(dead_code, reason = "the detection that needs it comes next")]
+    /// The same, with the folders that sessions were about.
+    #[must_use]
+    pub fn about(self, projects: &'a [PathBuf]) -> Self {
+        Self { projects, ..self }
+    }
+
     /// The path a place template stands for, see [`platform::expand`].
     fn expand(&self, template: &str) -> Option<PathBuf> {
         let variable =
@@ -100,16 +119,38 @@ pub struct Finding {
 
 /// Looks for every risk of the subject's platform; findings come in the order of [`RISKS`].
 #[must_use]
-pub fn look(subject: &Subject<'_>, _host: &dyn Host) -> Vec<Finding> {
-    RISKS
-        .iter()
-        .filter(|row| row.platforms.contains(&subject.platform))
-        .map(|row| Finding {
-            risk: row.risk,
-            seen: Seen::Unknown("it is not looked for yet".to_owned()),
-            evidence: Vec::new(),
-        })
-        .collect()
+pub fn look(subject: &Subject<'_>, host: &dyn Host) -> Vec<Finding> {
+    let rows = RISKS.iter().filter(|row| row.platforms.contains(&subject.platform));
+    rows.map(|row| look_for(row.risk, subject, host)).collect()
+}
+
+/// Looks for one risk.
+#[must_use]
+pub fn look_for(risk: Risk, subject: &Subject<'_>, host: &dyn Host) -> Finding {
+    let unseen =
+        |reason: &str| Finding { risk, seen: Seen::Unknown(reason.to_owned()), evidence: Vec::new() };
+    match risk {
+        Risk::BtrfsSnapshots => snapshots::btrfs(subject, host),
+        Risk::ZfsSnapshots => snapshots::zfs(subject, host),
+        Risk::LvmSnapshots => snapshots::lvm(subject, host),
+        Risk::Timeshift => snapshots::timeshift(host),
+        Risk::ApfsSnapshots => snapshots::apfs(subject, host),
+        Risk::TimeMachine => snapshots::time_machine(subject, host),
+        Risk::ShadowCopies => unseen("it is not looked for"),
+        Risk::Backups => copies::backups(subject, host),
+        Risk::VersionControl => folders::version_control(subject, host),
+        Risk::CloudSync => folders::cloud(subject, host),
+        Risk::NetworkFileSystem => volume::network(subject, host),
+        Risk::OtherTools => copies::other_tools(subject, host),
+        Risk::Trash => copies::trash(subject, host),
+        Risk::OpenDeletedFiles => processes::open_deleted(subject, host),
+        Risk::CoreDumps => copies::core_dumps(subject, host),
+        Risk::Swap => memory::swap(subject, host),
+        Risk::Hibernation => memory::hibernation(subject, host),
+        Risk::UnencryptedVolume => volume::unencrypted(subject, host),
+        Risk::FreedBlocks => unseen("a file system does not show what is left in its free blocks"),
+        Risk::ServerSide => unseen("it lies with the service and cannot be seen from this machine"),
+    }
 }
 
 /// On what a store lies.
@@ -123,15 +164,4 @@ pub struct Volume {
     pub file_system: Option<String>,
     /// Whether what is stored there is encrypted below the file system or by it.
     pub encrypted: Seen,
-}
-
-/// On what a folder lies.
-#[must_use]
-pub fn volume(_path: &Path, _platform: Platform, _host: &dyn Host) -> Volume {
-    Volume {
-        mounted_at: None,
-        source: None,
-        file_system: None,
-        encrypted: Seen::Unknown("it is not looked for yet".to_owned()),
-    }
 }

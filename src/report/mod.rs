@@ -1,6 +1,7 @@
 //! Printings of plans, outcomes and findings: numbers first, then JSON, then words for people.
 
 pub mod all_users;
+pub mod certificate;
 pub mod check;
 pub mod explain;
 pub mod hold;

@@ -6,19 +6,33 @@
 //! 800-88 speaks of media, not of files. The printings are in the room `report`.
 
 mod amounts;
+mod belongs;
 mod facts;
+mod files;
+mod machine;
+mod schema;
+mod sign;
 mod verdict;
+
+#[cfg(test)]
+pub mod samples;
+#[cfg(test)]
+mod tests;
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use amounts::{Amount, Counts, Form, Forms};
+pub use belongs::Comparison;
 pub use facts::{
     Exception, ExceptionReason, Identity, Layer, LedgerHead, LedgerRef, Left, Machine, Method, Operator,
     Origin, PolicyRef, Proof, Remaining, RemainingKind, ResidualRisk, Scope, SeenWord, Sighting, Signer,
     StoreEntry, Tool, Verification, Witness,
 };
+pub use files::{FileError, Files, Format, Imprint, Written, digest};
+pub use schema::{SCHEMA_ID, schema};
+pub use sign::{SignError, Signing};
 pub use verdict::{NOT_CLAIMED, Verdict, judge};
 
 /// The name of this form of certificate.
@@ -70,6 +84,7 @@ pub struct Parts {
 #[serde(rename_all = "camelCase")]
 pub struct Certificate {
     /// The form: `ccretain.certificate/1`.
+    #[schemars(extend("const" = "ccretain.certificate/1"))]
     schema: String,
     /// The id of this certificate, a UUID.
     pub id: String,
@@ -173,4 +188,39 @@ impl Certificate {
             "Certificate of a purge"
         }
     }
+
+    /// The document, as it is written, signed and recorded.
+    ///
+    /// `<`, `>` and `&` are written as escapes, so that a page can hold the document unchanged.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        // None of them is part of JSON itself: where they stand, they stand in a text.
+        text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+    }
+
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// It is no certificate of this form.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        let certificate: Self = serde_json::from_str(text)?;
+        if certificate.schema != SCHEMA {
+            return Err(ParseError::Schema(certificate.schema));
+        }
+        Ok(certificate)
+    }
+}
+
+/// Why a document is no certificate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseError {
+    /// It is not of the form.
+    #[error("it is no certificate")]
+    Form(#[from] serde_json::Error),
+    /// It is of another form.
+    #[error("it is of the form '{}', and this program knows {SCHEMA}", crate::escape::shown(.0))]
+    Schema(String),
 }
