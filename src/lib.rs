@@ -25,6 +25,7 @@
 //! | [`ledger`], [`state`] | the hash-chained record of what was done; what later runs must know |
 //! | [`report`] | printings of plans, outcomes and findings |
 //! | [`schedule`] | units and tables of schedulers |
+//! | [`manual`] | the man pages, from the command line's definition and the tables of policies and the ledger |
 //! | [`cli`] | what may be typed; the only room that reads the environment and the clock, and that prints |
 //!
 //! What a reader may rely on everywhere:
@@ -50,6 +51,7 @@ pub mod hold;
 pub mod inventory;
 pub mod ledger;
 pub mod locate;
+pub mod manual;
 pub mod period;
 pub mod plan;
 pub mod platform;

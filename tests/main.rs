@@ -20,6 +20,7 @@ mod bad_input;
 mod commands;
 mod common;
 mod dates;
+mod documents;
 mod enforce;
 mod guards;
 mod harness;

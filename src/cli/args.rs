@@ -125,6 +125,7 @@ pub enum Command {
     #[command(subcommand)]
     Key(Key),
     /// Print completions for a shell.
+    #[command(hide = true)]
     Completions {
         /// The shell.
         #[arg(value_enum)]

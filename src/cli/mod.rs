@@ -9,6 +9,7 @@ mod ask;
 mod cat;
 #[cfg(unix)]
 mod child;
+mod completions;
 mod console;
 mod enforce;
 mod evidence;
@@ -19,6 +20,7 @@ mod hold;
 mod key;
 mod ledger;
 mod link;
+mod man;
 mod policy;
 mod rekey;
 mod resume;
@@ -117,16 +119,7 @@ fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
         Command::Unseal(args) => unseal::run(&args, ctx),
         Command::Cat(args) => cat::run(&args, ctx),
         Command::Key(what) => key::run(what, ctx),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut args::command(), "ccretain", &mut script);
-            ctx.console.raw(&script)?;
-            Ok(Exit::Done)
-        }
-        Command::Man { dir } => {
-            clap_mangen::generate_to(args::command(), &dir)
-                .map_err(|error| Failure::new(Exit::Failed, format!("cannot write man pages: {error}")))?;
-            Ok(Exit::Done)
-        }
+        Command::Completions { shell } => completions::run(shell, ctx),
+        Command::Man { dir } => man::run(&dir, ctx),
     }
 }
