@@ -25,6 +25,7 @@
 //! | [`ledger`], [`state`] | the hash-chained record of what was done; what later runs must know |
 //! | [`report`] | printings of plans, outcomes and findings |
 //! | [`schedule`] | units and tables of schedulers |
+//! | [`kit`] | files for device management, from a policy and the table of its keys |
 //! | [`manual`] | the man pages, from the command line's definition and the tables of policies and the ledger |
 //! | [`cli`] | what may be typed; the only room that reads the environment and the clock, and that prints |
 //!
@@ -49,6 +50,7 @@ pub mod escape;
 pub mod guard;
 pub mod hold;
 pub mod inventory;
+pub mod kit;
 pub mod ledger;
 pub mod locate;
 pub mod manual;

@@ -36,6 +36,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("schedule", &["policy"]),
     // The pages of the manual are printings of tables.
     ("manual", &["ledger", "policy"]),
+    ("kit", &["policy"]),
     (
         "purge",
         &["dir", "enforce", "guard", "inventory", "ledger", "locate", "plan", "policy", "seal", "state"],

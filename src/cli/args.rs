@@ -137,6 +137,12 @@ pub enum Command {
         /// The folder.
         dir: PathBuf,
     },
+    /// Write the kit for device management into a folder, for the policy that --policy names.
+    #[command(hide = true)]
+    Mdm {
+        /// The folder.
+        dir: PathBuf,
+    },
 }
 
 /// What `enforce` takes.

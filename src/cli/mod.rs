@@ -21,6 +21,7 @@ mod key;
 mod ledger;
 mod link;
 mod man;
+mod mdm;
 mod policy;
 mod rekey;
 mod resume;
@@ -121,5 +122,6 @@ fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
         Command::Key(what) => key::run(what, ctx),
         Command::Completions { shell } => completions::run(shell, ctx),
         Command::Man { dir } => man::run(&dir, ctx),
+        Command::Mdm { dir } => mdm::run(&dir, ctx),
     }
 }
