@@ -9,9 +9,10 @@
 
 mod why;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
+use rustc_hash::FxHashMap;
 
 use crate::catalogue::{Disposal, Kind, Owner, Protection, SessionId};
 use crate::inventory::lines::{Format, Line, LineFile};
@@ -308,16 +309,16 @@ impl Verdict {
 
 /// Who refers to what across the inventory.
 struct References<'a> {
-    pastes: HashMap<(StoreIndex, &'a str), Vec<&'a Line>>,
+    pastes: FxHashMap<(StoreIndex, &'a str), Vec<&'a Line>>,
     /// Stores with a file of references that could not be read.
     unknown: HashSet<StoreIndex>,
-    sessions: HashMap<SessionId, Vec<usize>>,
+    sessions: FxHashMap<SessionId, Vec<usize>>,
 }
 
 impl<'a> References<'a> {
     fn new(inventory: &'a Inventory) -> Self {
-        let mut pastes: HashMap<_, Vec<&Line>> = HashMap::new();
-        let mut sessions: HashMap<_, Vec<usize>> = HashMap::new();
+        let mut pastes: FxHashMap<_, Vec<&Line>> = FxHashMap::default();
+        let mut sessions: FxHashMap<_, Vec<usize>> = FxHashMap::default();
         let mut read = HashSet::new();
         for file in &inventory.line_files {
             let store = inventory.store_of(inventory.artifact(file.artifact));

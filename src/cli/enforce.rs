@@ -1,5 +1,6 @@
 //! `ccretain enforce`: the main job.
 
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -34,7 +35,9 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     let _locks = if args.dry_run || audits { None } else { Some(take_locks(&ground)?) };
     // What another run remembered until the locks were ours must not be lost.
     ground.reload_state(ctx)?;
-    let mut inventory = ground.inventory(ctx);
+    // Never dropped: the program ends with this verb, and freeing a hundred thousand names one by
+    // one would be the last thing it does.
+    let mut inventory = ManuallyDrop::new(ground.inventory(ctx));
     let vanished = hold::vanished(&ground.state.state.held, &inventory, &ground.policy, ctx.env.now);
     inventory.problems.extend(vanished.iter().map(problem));
     let id = evidence::run_id(ctx);

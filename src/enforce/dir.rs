@@ -88,7 +88,7 @@ mod calls {
 
     pub(super) fn mark(dir: &Dir, name: &OsStr) -> io::Result<()> {
         use rustix::fs::{Timespec, Timestamps, UTIME_OMIT};
-        let made = dir.stat(name)?.stamp.modified.seconds;
+        let made = dir.stat(name)?.stamp.modified.seconds();
         let times = Timestamps {
             last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
             last_modification: Timespec { tv_sec: made, tv_nsec: i64::from(super::MARK) },
@@ -279,7 +279,7 @@ pub fn mark(dir: &Dir, name: &OsStr) -> io::Result<()> {
 #[must_use]
 pub fn is_marked(dir: &Dir, name: &OsStr) -> bool {
     dir.stat(name).is_ok_and(|stat| {
-        stat.file_type == crate::dir::FileType::Folder && stat.stamp.modified.nanoseconds == MARK
+        stat.file_type == crate::dir::FileType::Folder && stat.stamp.modified.nanoseconds() == MARK
     })
 }
 

@@ -7,6 +7,7 @@
 
 mod delete;
 pub mod dir;
+mod handles;
 mod leftovers;
 pub mod lock;
 mod outcome;
@@ -19,7 +20,7 @@ pub mod sealed;
 pub mod unseal;
 mod watch;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 use std::sync::Mutex;
@@ -37,6 +38,7 @@ use crate::plan::{Decision, Plan};
 use crate::policy::{Detail, Policy};
 use crate::seal::Recipients;
 use delete::Deletion;
+use handles::Handles;
 use watch::Watch;
 
 /// How many sessions share one flush of the ledger.
@@ -85,7 +87,7 @@ enum Owner {
 pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut Tools<'_>) -> Outcomes {
     let mut outcomes = Outcomes::new(inventory.artifacts.len());
     let units = units(inventory, plan, |decision| matches!(decision, Decision::Delete(_)));
-    let folders = session_folders(inventory);
+    let folders = OwnFolders::new(inventory);
     let watch = Watch::new(inventory, tools.processes, tools.now);
     let deletion = Deletion { inventory, folders: &folders, watch: &watch };
     let pool = {
@@ -255,21 +257,31 @@ fn units(inventory: &Inventory, plan: &Plan, wanted: impl Fn(Decision) -> bool) 
 }
 
 /// The folders that are a session's own, by session.
-fn session_folders(inventory: &Inventory) -> HashMap<SessionId, Vec<FolderIndex>> {
-    let mut of: HashMap<SessionId, Vec<FolderIndex>> = HashMap::new();
-    for (at, folder) in inventory.folders.iter().enumerate() {
-        if let Some(id) = folder.session {
-            of.entry(id).or_default().push(FolderIndex::of(at));
-        }
+struct OwnFolders(Vec<(SessionId, FolderIndex)>);
+
+impl OwnFolders {
+    fn new(inventory: &Inventory) -> Self {
+        let folders = inventory.folders.iter().enumerate();
+        let mut own: Vec<_> =
+            folders.filter_map(|(at, folder)| Some((folder.session?, FolderIndex::of(at)))).collect();
+        own.sort_unstable();
+        Self(own)
     }
-    of
+
+    /// Those of a session, each after the one it lies in.
+    fn of(&self, id: SessionId) -> &[(SessionId, FolderIndex)] {
+        let from = self.0.partition_point(|(of, _)| *of < id);
+        let length = self.0[from..].partition_point(|(of, _)| *of == id);
+        &self.0[from..from + length]
+    }
 }
 
 /// Removes the folders that became empty by this run, from the bottom up; roots and links stay.
 fn remove_emptied(inventory: &Inventory, mut emptied: BTreeMap<FolderIndex, ()>, outcomes: &mut Outcomes) {
+    let mut handles = Handles::new(inventory);
     // A folder has a higher index than the one it lies in, so the last is always a deepest.
     while let Some((index, ())) = emptied.pop_last() {
-        match remove_folder(inventory, index) {
+        match remove_folder(&mut handles, index) {
             Ok(true) => {
                 outcomes.folders_removed += 1;
                 emptied.extend(inventory.folder(index).parent.map(|parent| (parent, ())));
@@ -281,11 +293,12 @@ fn remove_emptied(inventory: &Inventory, mut emptied: BTreeMap<FolderIndex, ()>,
 }
 
 /// Removes a folder if it is empty; says whether it did.
-fn remove_folder(inventory: &Inventory, index: FolderIndex) -> io::Result<bool> {
-    let folder = inventory.folder(index);
+fn remove_folder(handles: &mut Handles<'_>, index: FolderIndex) -> io::Result<bool> {
+    let folder = handles.inventory.folder(index);
     let (Some(parent), None) = (folder.parent, &folder.anchor) else { return Ok(false) };
-    match inventory.open(parent) {
-        Ok(above) => dir::remove_if_empty(&above, OsStr::new(&folder.name)),
+    handles.close(index);
+    match handles.get(parent) {
+        Ok(above) => dir::remove_if_empty(above, OsStr::new(&folder.name)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }

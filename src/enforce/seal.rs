@@ -536,9 +536,9 @@ pub(super) fn digest(mut file: File) -> io::Result<[u8; 32]> {
 
 /// A file time as the standard library takes it.
 pub(super) fn system_time(at: FileTime) -> SystemTime {
-    let whole = Duration::from_secs(at.seconds.unsigned_abs());
-    let base = if at.seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
-    let fraction = Duration::from_nanos(u64::from(at.nanoseconds));
+    let whole = Duration::from_secs(at.seconds().unsigned_abs());
+    let base = if at.seconds() < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
+    let fraction = Duration::from_nanos(u64::from(at.nanoseconds()));
     base.and_then(|base| base.checked_add(fraction)).unwrap_or(UNIX_EPOCH)
 }
 

@@ -4,6 +4,7 @@
 //! `transcript`, `lines` and `liveness` read what the files say about themselves; `session`
 //! groups everything into units.
 
+mod content;
 mod intern;
 pub mod lenient;
 pub mod lines;
@@ -160,6 +161,8 @@ pub struct Artifact {
     pub stamp: FileStamp,
     /// The permission bits.
     pub mode: u16,
+    /// Whether it is a regular file; in a session's own folder it may be a link, FIFO or socket.
+    pub is_regular: bool,
     /// Whether it has more than one hard link.
     pub hard_linked: bool,
     /// What is unusual about it.

@@ -354,15 +354,16 @@ impl World {
 
 fn artifact(spec: &FileSpec) -> Artifact {
     let modified = match spec.modified {
-        Some(hours) => FileTime { seconds: before(hours).timestamp(), nanoseconds: 0 },
+        Some(hours) => FileTime::of(before(hours)),
         // A moment that dates cannot hold.
-        None => FileTime { seconds: i64::MAX, nanoseconds: 0 },
+        None => FileTime::new(i64::MAX, 0),
     };
     Artifact {
         folder: FolderIndex::of(spec.store),
         name: Box::from(std::ffi::OsStr::new(&spec.name)),
         stamp: FileStamp { modified, ..FileStamp::default() },
         mode: 0o600,
+        is_regular: true,
         hard_linked: spec.hard_linked,
         oddity: spec.oddity,
         kind: spec.kind,
