@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "tests write scratch files")]
+
 use super::*;
 
 fn at(seconds: i64) -> DateTime<Utc> {
