@@ -28,6 +28,8 @@
 //! | [`check`] | the posture of an account: facts in, findings and one verdict out |
 //! | [`report`] | printings of plans, outcomes and findings |
 //! | [`schedule`] | units and tables of schedulers |
+//! | [`kit`] | files for device management, from a policy and the table of its keys |
+//! | [`manual`] | the man pages, from the command line's definition and the tables of policies and the ledger |
 //! | [`cli`] | what may be typed; the only room that reads the environment and the clock, and that prints |
 //!
 //! What a reader may rely on everywhere:
@@ -53,8 +55,10 @@ pub mod exposure;
 pub mod guard;
 pub mod hold;
 pub mod inventory;
+pub mod kit;
 pub mod ledger;
 pub mod locate;
+pub mod manual;
 pub mod period;
 pub mod plan;
 pub mod platform;

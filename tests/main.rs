@@ -22,6 +22,7 @@ mod check;
 mod commands;
 mod common;
 mod dates;
+mod documents;
 mod enforce;
 mod guards;
 mod harden;

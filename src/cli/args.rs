@@ -165,6 +165,7 @@ pub enum Command {
     #[command(after_help = PURGE_EXAMPLES)]
     Purge(PurgeArgs),
     /// Print completions for a shell.
+    #[command(hide = true)]
     Completions {
         /// The shell.
         #[arg(value_enum)]
@@ -173,6 +174,12 @@ pub enum Command {
     /// Write the man pages into a folder.
     #[command(hide = true)]
     Man {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// Write the kit for device management into a folder, for the policy that --policy names.
+    #[command(hide = true)]
+    Mdm {
         /// The folder.
         dir: PathBuf,
     },

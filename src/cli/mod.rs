@@ -10,6 +10,7 @@ mod cat;
 mod check;
 #[cfg(unix)]
 mod child;
+mod completions;
 mod console;
 mod enforce;
 mod evidence;
@@ -22,6 +23,8 @@ mod hold;
 mod key;
 mod ledger;
 mod link;
+mod man;
+mod mdm;
 mod policy;
 mod posture;
 mod purge;
@@ -130,16 +133,8 @@ fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
         Command::Cat(args) => cat::run(&args, ctx),
         Command::Key(what) => key::run(what, ctx),
         Command::Purge(args) => purge::run(&args, ctx),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut args::command(), "ccretain", &mut script);
-            ctx.console.raw(&script)?;
-            Ok(Exit::Done)
-        }
-        Command::Man { dir } => {
-            clap_mangen::generate_to(args::command(), &dir)
-                .map_err(|error| Failure::new(Exit::Failed, format!("cannot write man pages: {error}")))?;
-            Ok(Exit::Done)
-        }
+        Command::Completions { shell } => completions::run(shell, ctx),
+        Command::Man { dir } => man::run(&dir, ctx),
+        Command::Mdm { dir } => mdm::run(&dir, ctx),
     }
 }
