@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "tests write scratch files")]
+
 use proptest::prelude::*;
 
 use super::samples::{at, exception, parts};
