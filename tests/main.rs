@@ -22,6 +22,7 @@ mod commands;
 mod common;
 mod dates;
 mod enforce;
+mod exposure;
 mod guards;
 mod harness;
 mod holds;
