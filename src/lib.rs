@@ -18,7 +18,7 @@
 //! | [`dir`] | folder handles, read only; nothing below a store is reached by a path |
 //! | [`locate`] | the stores, by marks of the client, and what is refused as one |
 //! | [`inventory`] | what is there at one moment, with its evidence |
-//! | [`mod@plan`] | a decision and its reason for every artifact; pure, and the file to read first |
+//! | [`mod@plan`] | a decision and its reason for every artifact, by rules or for a purge; pure, and the file to read first |
 //! | [`guard`] | what stops an unattended run; pure |
 //! | [`enforce`] | the only room that changes a store |
 //! | [`seal`] | compression and encryption as streams; the only user of the age crate |

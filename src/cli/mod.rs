@@ -15,11 +15,13 @@ mod evidence;
 mod explain;
 mod failure;
 mod guards;
+mod handover;
 mod hold;
 mod key;
 mod ledger;
 mod link;
 mod policy;
+mod purge;
 mod rekey;
 mod resume;
 mod schedule;
@@ -117,6 +119,7 @@ fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
         Command::Unseal(args) => unseal::run(&args, ctx),
         Command::Cat(args) => cat::run(&args, ctx),
         Command::Key(what) => key::run(what, ctx),
+        Command::Purge(args) => purge::run(&args, ctx),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut args::command(), "ccretain", &mut script);
