@@ -24,6 +24,7 @@ mod common;
 mod dates;
 mod documents;
 mod enforce;
+mod exposure;
 mod guards;
 mod harden;
 mod harness;
