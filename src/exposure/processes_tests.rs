@@ -1,5 +1,3 @@
-#![expect(clippy::disallowed_methods, reason = "tests write scratch files")]
-
 use super::super::Seen;
 use super::super::fake::{Fake, with};
 use super::*;

@@ -1,5 +1,3 @@
-#![expect(clippy::disallowed_methods, reason = "tests write scratch files")]
-
 use proptest::prelude::*;
 
 use super::samples::{at, exception, parts};
