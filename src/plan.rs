@@ -583,7 +583,7 @@ impl<'a> Judge<'a> {
         }
         match decision {
             // What is not sealed waits for its deletion, whatever delays that.
-            Decision::Seal(_) if !kind.row().sealable || artifact.sealed || artifact.hard_linked => {
+            Decision::Seal(_) if !artifact.can_be_sealed() => {
                 verdict.date.map_or(Decision::Keep(Keep::NoRule), |date| self.timely(date, deletion))
             }
             other => other,

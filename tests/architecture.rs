@@ -30,7 +30,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("plan", &["inventory", "policy"]),
     ("guard", &["inventory", "plan", "policy"]),
     ("ledger", &["policy"]),
-    ("state", &["guard", "ledger"]),
+    ("state", &["dir", "guard", "inventory", "ledger"]),
     // It keeps the journal as it goes, so that no deed is without its intent.
     ("enforce", &["dir", "inventory", "ledger", "locate", "plan", "policy", "seal"]),
     // What a hold covers, and what of it has vanished.

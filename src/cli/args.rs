@@ -119,7 +119,8 @@ pub enum Command {
     Resume(ResumeArgs),
     /// Encrypt what is sealed anew, to today's recipients.
     ///
-    /// Needs an identity that opens the sealed files. Held sessions are included.
+    /// Needs an identity that opens the sealed files. Held sessions are included, and so are the
+    /// copies that holds preserve.
     Rekey(RekeyArgs),
     /// Make the identity that opens sealed files, or print its recipient.
     #[command(subcommand)]
@@ -222,7 +223,7 @@ pub struct EnforceArgs {
     /// Do not ask; the guards against a wrong clock and mass deletion stay.
     #[arg(short, long, conflicts_with = "dry_run")]
     pub yes: bool,
-    /// Stop after this period; the rest waits for the next run.
+    /// Stop after this period, as at SIGTERM: between two items and with exit 0; the rest waits for the next run.
     #[arg(long, value_name = "PERIOD")]
     pub max_runtime: Option<Period>,
     /// Leave figures for a Prometheus textfile collector.

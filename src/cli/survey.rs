@@ -10,6 +10,7 @@ use crate::locate::{self, FoundBy, Located, Refused, Request, Store};
 use crate::policy::{self, Layer, Policy, claude, load::Places};
 use crate::report::root_word;
 use crate::seal::{Plugins, Recipient, Recipients};
+use crate::state::dates::DateFile;
 use crate::state::{State, StateFile};
 
 /// What a verb knows before it looks into the stores.
@@ -63,6 +64,18 @@ pub fn ground_with(ctx: &Context, found: Vec<(PathBuf, Root)>) -> Result<Ground,
     Ok(Ground { policy, state, client, stores, refused })
 }
 
+/// The same for a verb that only looks.
+///
+/// # Errors
+/// An invalid policy is exit 2. Nothing was to be touched, so that what cannot be read is a failure
+/// (1) and no refusal.
+pub fn ground_to_look(ctx: &Context) -> Result<Ground, Failure> {
+    ground(ctx).map_err(|failure| match failure.exit {
+        Exit::Refused => Failure { exit: Exit::Failed, ..failure },
+        _ => failure,
+    })
+}
+
 /// Folders that the `env` of the client's own settings names.
 fn named_in_settings(ctx: &Context, client: &claude::ClientSettings) -> Vec<(PathBuf, Root)> {
     [("CLAUDE_CONFIG_DIR", Root::Config), ("CLAUDE_CODE_TMPDIR", Root::Temp)]
@@ -87,12 +100,24 @@ impl Ground {
     pub fn inventory(&self, ctx: &Context) -> Inventory {
         // A config folder that could not be looked into may hold the transcript of any session.
         let all_reached = !self.refused.iter().any(|refused| refused.kind == Root::Config);
-        let mut inventory = inventory::take(self.stores.clone(), all_reached, ctx.env.now, &System);
+        let dates = DateFile::new(&ctx.env.state_dir(), ctx.env.now);
+        let mut inventory = inventory::take(self.stores.clone(), all_reached, ctx.env.now, &System, &dates);
         inventory.remember_unsealed(|store, id| {
             let unsealed = self.state.state.unsealed(&store.store.root, &id.to_string())?;
             Some((unsealed.unsealed_at, unsealed.last_activity))
         });
         inventory
+    }
+
+    /// What is wrong with the policy, and why it deletes nothing.
+    #[must_use]
+    pub fn complaints(&self) -> Vec<String> {
+        let suspended = self.policy.suspended.iter().map(|why| {
+            format!(
+                "no policy names a period and the client's own settings give none, so nothing is deleted: {why}"
+            )
+        });
+        self.policy.complaints.iter().cloned().chain(suspended).collect()
     }
 
     /// Reads again what is remembered, once the locks are taken.

@@ -30,6 +30,8 @@ pub struct Enforce {
     stores: Vec<Store>,
     summary: Tally,
     items: Vec<Item>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped: Option<&'static str>,
     refusals: Vec<String>,
     errors: Vec<Error>,
 }
@@ -128,6 +130,7 @@ impl Run<'_> {
             stores: self.json_stores(),
             summary: self.tally(),
             items: self.items(with_kept),
+            stopped: self.stopped(),
             refusals: self.refusals.to_vec(),
             errors: self.errors().into_iter().map(|(path, error)| Error { path, error }).collect(),
         }

@@ -10,6 +10,7 @@ mod belongs;
 mod facts;
 mod files;
 mod machine;
+mod schema;
 mod sign;
 mod verdict;
 
@@ -30,6 +31,7 @@ pub use facts::{
     StoreEntry, Tool, Verification, Witness,
 };
 pub use files::{FileError, Files, Format, Imprint, Written, digest};
+pub use schema::{SCHEMA_ID, schema};
 pub use sign::{SignError, Signing};
 pub use verdict::{NOT_CLAIMED, Verdict, judge};
 
@@ -82,6 +84,7 @@ pub struct Parts {
 #[serde(rename_all = "camelCase")]
 pub struct Certificate {
     /// The form: `ccretain.certificate/1`.
+    #[schemars(extend("const" = "ccretain.certificate/1"))]
     schema: String,
     /// The id of this certificate, a UUID.
     pub id: String,

@@ -20,7 +20,7 @@ pub fn parts() -> Parts {
         id: "6e0c1a52-6f6e-4f0e-9f83-0a4d7c1f2b11".to_owned(),
         tool: Tool {
             name: "ccretain".to_owned(),
-            version: "0.1.0".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             built: "2026-11-22".to_owned(),
         },
         policy: PolicyRef {

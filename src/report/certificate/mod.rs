@@ -1,7 +1,6 @@
 //! The certificate of a purge in words: as text, and as one page for a browser or a printer.
 //!
-//! Both say the same, from the functions here; what is listed without end in the JSON is cut in
-//! them, and says so.
+//! Both say the same, from the functions here; the page cuts long lists, and says so.
 
 mod html;
 mod text;
@@ -16,9 +15,6 @@ use crate::purge::certificate::{
 };
 
 pub use html::{Embedded, embedded};
-
-/// As many lines of one list are shown to people; the JSON has all.
-const MOST: usize = 12;
 
 /// A printing of a certificate; JSON is the certificate itself.
 #[must_use]
@@ -89,7 +85,7 @@ fn asked(scope: &Scope) -> String {
         parts.push(format!("only what was last active before {}", super::json::time(before)));
     }
     if parts.is_empty() {
-        parts.push("all session content of the roots listed, at any date, sealed or not".to_owned());
+        parts.push("session content of the roots listed, at any date, sealed or not".to_owned());
     }
     if !scope.left_out.is_empty() {
         parts.push(format!("known stores left out: {}", scope.left_out.join(", ")));
@@ -205,6 +201,15 @@ fn risks(certificate: &Certificate) -> (Vec<&ResidualRisk>, Vec<&str>) {
     let of = |seen: SeenWord| certificate.residual_risks.iter().filter(move |risk| risk.seen == seen);
     let shown = of(SeenWord::Yes).chain(of(SeenWord::Unknown)).collect();
     (shown, of(SeenWord::No).map(|risk| risk.id.as_str()).collect())
+}
+
+/// How the certificate is compared with the ledger; `own` names the file that says so, where that
+/// one can be compared itself.
+fn comparing(imprint: &Imprint<'_>, own: Option<&str>) -> String {
+    match imprint.json_name.or(own) {
+        Some(name) => format!("ccretain ledger verify --certificate {name}"),
+        None => "this text holds no document to compare; the ledger records its hash".to_owned(),
+    }
 }
 
 /// How the signature is verified, a line each; nothing where there is none.

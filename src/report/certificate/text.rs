@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use super::super::human::{counted, grouped, lines, size, table};
 use super::super::json::time;
-use super::MOST;
 use crate::purge::certificate::{Certificate, Imprint, SeenWord};
 
 /// Longer lines are broken, where blanks let them be.
@@ -58,8 +57,7 @@ pub(super) fn page(certificate: &Certificate, imprint: &Imprint<'_>) -> String {
         &format!("head when this was issued: record {}, sha256 {}", ledger.head.seq, ledger.head.sha256),
     );
     item(&mut out, &format!("sha256 of the certificate as JSON: {}", imprint.sha256));
-    let json = imprint.json_name.unwrap_or("CERTIFICATE.json");
-    item(&mut out, &format!("compare: ccretain ledger verify --certificate {json}"));
+    item(&mut out, &format!("compare: {}", super::comparing(imprint, None)));
     if let Some([by, signers, command]) = super::signature(certificate, imprint) {
         section(&mut out, "Signature");
         item(&mut out, &by);
@@ -160,17 +158,10 @@ fn exceptions(certificate: &Certificate, out: &mut String) {
     if certificate.exceptions.is_empty() {
         item(out, "none");
     }
-    for exception in certificate.exceptions.iter().take(MOST) {
+    for exception in &certificate.exceptions {
         let path = if exception.path.is_empty() { String::new() } else { format!("'{}': ", exception.path) };
         let bytes = exception.bytes.map_or_else(String::new, |bytes| format!(" ({})", size(bytes)));
         item(out, &format!("{}: {path}{}{bytes}", exception.reason.word(), exception.detail));
-    }
-    more(out, certificate.exceptions.len());
-}
-
-fn more(out: &mut String, count: usize) {
-    if count > MOST {
-        item(out, &format!("and {} more, in the JSON", count - MOST));
     }
 }
 
@@ -179,12 +170,11 @@ fn remaining(certificate: &Certificate, out: &mut String) {
     if certificate.remaining.is_empty() {
         item(out, "nothing that is known");
     }
-    for remaining in certificate.remaining.iter().take(MOST) {
+    for remaining in &certificate.remaining {
         let what = remaining.what.words();
         let much = format!("{}, {}", counted(remaining.files, "file"), size(remaining.bytes));
         item(out, &format!("{what}: '{}' ({much})", remaining.path));
     }
-    more(out, certificate.remaining.len());
 }
 
 fn risks(certificate: &Certificate, out: &mut String) {
@@ -201,12 +191,9 @@ fn risks(certificate: &Certificate, out: &mut String) {
         if let Some(reason) = &risk.reason {
             below(&format!("why: {reason}"));
         }
-        for sighting in risk.evidence.iter().take(MOST) {
+        for sighting in &risk.evidence {
             let path = sighting.path.as_ref().map_or_else(String::new, |path| format!("'{path}': "));
             below(&format!("{path}{}", sighting.note));
-        }
-        if risk.evidence.len() > MOST {
-            below(&format!("and {} more, in the JSON", risk.evidence.len() - MOST));
         }
         below(&format!("do: {}", risk.remedy));
     }
