@@ -15,7 +15,6 @@ mod evidence;
 mod explain;
 mod failure;
 mod guards;
-mod handover;
 mod hold;
 mod key;
 mod ledger;
