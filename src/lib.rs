@@ -18,11 +18,13 @@
 //! | [`dir`] | folder handles, read only; nothing below a store is reached by a path |
 //! | [`locate`] | the stores, by marks of the client, and what is refused as one |
 //! | [`inventory`] | what is there at one moment, with its evidence |
-//! | [`mod@plan`] | a decision and its reason for every artifact; pure, and the file to read first |
+//! | [`mod@plan`] | a decision and its reason for every artifact, by rules or for a purge; pure, and the file to read first |
 //! | [`guard`] | what stops an unattended run; pure |
 //! | [`enforce`] | the only room that changes a store |
 //! | [`seal`] | compression and encryption as streams; the only user of the age crate |
 //! | [`ledger`], [`state`] | the hash-chained record of what was done; what later runs must know |
+//! | [`exposure`] | what makes content readable or recoverable elsewhere than in a store |
+//! | [`purge`] | handing in a machine: the certificate of what was removed and what nobody can say |
 //! | [`report`] | printings of plans, outcomes and findings |
 //! | [`schedule`] | units and tables of schedulers |
 //! | [`kit`] | files for device management, from a policy and the table of its keys |
@@ -47,6 +49,7 @@ pub mod enforce;
 pub mod environment;
 pub mod error;
 pub mod escape;
+pub mod exposure;
 pub mod guard;
 pub mod hold;
 pub mod inventory;
@@ -58,6 +61,7 @@ pub mod period;
 pub mod plan;
 pub mod platform;
 pub mod policy;
+pub mod purge;
 pub mod report;
 pub mod schedule;
 pub mod seal;

@@ -7,6 +7,7 @@
 //! Where a policy has two mandates, each is judged by itself and the stronger verdict is taken;
 //! so nothing that may delay the one can delay the other.
 
+pub mod purge;
 mod why;
 
 use std::collections::HashSet;
@@ -125,6 +126,8 @@ pub struct Plan {
     pub lines: Vec<Vec<Decision>>,
     /// One for each session of the inventory, in its order.
     pub sessions: Vec<Verdict>,
+    /// What a purge does besides; `None` where rules decided.
+    pub purge: Option<purge::Extent>,
 }
 
 /// What becomes of a session as a whole.
@@ -184,7 +187,7 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>) -> Plan 
             }
         }
     }
-    Plan { now, decisions, lines, sessions }
+    Plan { now, decisions, lines, sessions, purge: None }
 }
 
 /// One judge a mandate.
@@ -580,7 +583,7 @@ impl<'a> Judge<'a> {
         }
         match decision {
             // What is not sealed waits for its deletion, whatever delays that.
-            Decision::Seal(_) if !kind.row().sealable || artifact.sealed || artifact.hard_linked => {
+            Decision::Seal(_) if !artifact.can_be_sealed() => {
                 verdict.date.map_or(Decision::Keep(Keep::NoRule), |date| self.timely(date, deletion))
             }
             other => other,

@@ -21,6 +21,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("environment", &[]),
     // Handles on folders: how a store is read and changed without following a link.
     ("dir", &[]),
+    // What makes content readable elsewhere; looks at the machine and knows no store's content.
+    ("exposure", &[]),
     ("seal", &[]),
     ("policy", &["seal"]),
     ("locate", &["dir", "policy"]),
@@ -28,7 +30,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("plan", &["inventory", "policy"]),
     ("guard", &["inventory", "plan", "policy"]),
     ("ledger", &["policy"]),
-    ("state", &["guard", "ledger"]),
+    ("state", &["dir", "guard", "inventory", "ledger"]),
     // It keeps the journal as it goes, so that no deed is without its intent.
     ("enforce", &["dir", "inventory", "ledger", "locate", "plan", "policy", "seal"]),
     // What a hold covers, and what of it has vanished.
@@ -39,13 +41,26 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("kit", &["policy"]),
     (
         "purge",
-        &["dir", "enforce", "guard", "inventory", "ledger", "locate", "plan", "policy", "seal", "state"],
+        &[
+            "dir",
+            "enforce",
+            "exposure",
+            "guard",
+            "inventory",
+            "ledger",
+            "locate",
+            "plan",
+            "policy",
+            "seal",
+            "state",
+        ],
     ),
     (
         "check",
         &[
             "dir",
             "enforce",
+            "exposure",
             "guard",
             "inventory",
             "ledger",
@@ -62,6 +77,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "check",
             "enforce",
+            "exposure",
             "guard",
             "hold",
             "inventory",

@@ -247,6 +247,7 @@ catalogue! {
         Config "daemon.log",
         Config "daemon.log.<n>",
         Config "child-logs/<*>",
+        Config "debug/latest",
     ];
     /// What MCP servers wrote, with session and folder.
     McpLog "mcp-log": Loose File Content plain AGE => [
@@ -317,6 +318,10 @@ catalogue! {
     Daemon "daemon": Loose File Content plain PURGE => [
         Config "daemon/<**>",
         Config "daemon.<*>",
+    ];
+    /// What the client's own plugins keep about sessions, by their ids.
+    PluginUsage "plugin-usage": Loose File Metadata plain PURGE => [
+        Config "plugins/store/cc-plugin-<*>.json",
     ];
     /// What the user wrote or installed.
     Settings "settings": Loose File Secret plain SETTINGS => [

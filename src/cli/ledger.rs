@@ -1,13 +1,15 @@
 //! `ccretain ledger`: what was recorded, and whether the records hold together.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::args::{LedgerCommand, LedgerShow, Since};
+use super::args::{LedgerCommand, LedgerShow, LedgerVerify, Since};
 use super::{Context, Exit, Failure};
 use crate::error::chain;
-use crate::escape::shown;
+use crate::escape::{shown, text};
 use crate::ledger::{self, Filter, Item, Names};
-use crate::report::ledger::{Shown, Verified};
+use crate::purge::certificate::{Certificate, digest};
+use crate::report::certificate;
+use crate::report::ledger::{Checked, Shown, Verified};
 use crate::report::style::Paint;
 use crate::state::StateFile;
 
@@ -18,7 +20,7 @@ use crate::state::StateFile;
 pub fn run(command: &LedgerCommand, ctx: &Context) -> Result<Exit, Failure> {
     match command {
         LedgerCommand::Show(args) => show(args, ctx),
-        LedgerCommand::Verify { head } => verify(head.as_deref(), ctx),
+        LedgerCommand::Verify(args) => verify(args, ctx),
     }
 }
 
@@ -94,7 +96,9 @@ fn sessions_named(named: &str, ctx: &Context) -> Result<Vec<String>, Failure> {
     }
 }
 
-fn verify(head: Option<&str>, ctx: &Context) -> Result<Exit, Failure> {
+fn verify(args: &LedgerVerify, ctx: &Context) -> Result<Exit, Failure> {
+    let given = args.certificate.as_deref().map(|file| given(&ctx.env.absolute(file))).transpose()?;
+    let head = args.head.as_deref();
     // What the last run remembered is no proof, for who can cut the ledger can write the state
     // too; but where it is missing from the chain, that is worth a warning.
     let remembered = || {
@@ -105,10 +109,17 @@ fn verify(head: Option<&str>, ctx: &Context) -> Result<Exit, Failure> {
         let state = StateFile::load(&ctx.env.state_dir()).ok()?;
         Some(state.state.last_run?.head?.sha256)
     };
+    let failed = |error: ledger::LedgerError| Failure::because(Exit::Failed, &error);
     let compared = head.map(str::to_owned).or_else(remembered);
-    let found = ledger::verify(&dir(ctx), compared.as_deref())
-        .map_err(|error| Failure::because(Exit::Failed, &error))?;
-    let verified = Verified { found: &found, was_given: head.is_some() };
+    let found = ledger::verify(&dir(ctx), compared.as_deref()).map_err(failed)?;
+    let checked = match given {
+        Some(given) => {
+            let records = ledger::records(&dir(ctx), &Filter::default()).map_err(failed)?;
+            Some(given.check(records)?)
+        }
+        None => None,
+    };
+    let verified = Verified { found: &found, was_given: head.is_some(), certificate: checked.as_ref() };
     if ctx.global.json {
         ctx.console.json(&verified.json())?;
     } else {
@@ -122,9 +133,68 @@ fn verify(head: Option<&str>, ctx: &Context) -> Result<Exit, Failure> {
     if verified.is_sound() {
         return Ok(Exit::Done);
     }
-    ctx.console.error(match &found.broken {
-        Some(_) => "the ledger does not hold together",
-        None => "the head given is not in the ledger",
-    });
+    for wrong in verified.wrong() {
+        ctx.console.error(wrong);
+    }
     Ok(Exit::Failed)
+}
+
+/// A certificate as it was given.
+struct Given {
+    file: PathBuf,
+    certificate: Certificate,
+    json: String,
+    /// What is wrong with the page around it; `None` for a JSON file.
+    page: Option<Result<(), String>>,
+}
+
+/// No certificate is longer.
+const LONGEST: u64 = 64 << 20;
+
+/// Reads a certificate, from its JSON or from the page that holds it.
+fn given(file: &Path) -> Result<Given, Failure> {
+    let usage = |why: String| {
+        Failure::new(Exit::Usage, format!("'{}' is no certificate: {}", shown(file), text(&why)))
+            .hint("give the certificate as .json or .html; the text has no room for the document")
+    };
+    let content = read(file).map_err(|error| {
+        Failure::new(Exit::Usage, format!("cannot read '{}': {}", shown(file), error.kind()))
+    })?;
+    let content = String::from_utf8(content).map_err(|_| usage("it is not UTF-8".to_owned()))?;
+    let page = certificate::embedded(&content);
+    let json = page.as_ref().map_or(content.as_str(), |page| page.json);
+    let parsed = Certificate::parse(json).map_err(|error| usage(chain(&error)))?;
+    let page = page.as_ref().map(|page| certificate::compare_page(&parsed, page, &content));
+    Ok(Given { file: file.to_path_buf(), json: json.to_owned(), certificate: parsed, page })
+}
+
+fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let mut content = Vec::new();
+    // A pipe would be waited for.
+    if !file.metadata()?.is_file() {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    }
+    std::fs::File::open(file)?.take(LONGEST).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+impl Given {
+    fn check(
+        self,
+        records: impl Iterator<Item = Result<Item, crate::error::PathError>>,
+    ) -> Result<Checked, Failure> {
+        let mut comparison = self.certificate.compare(&digest(self.json.as_bytes()), records)?;
+        if let Some(Err(wrong)) = self.page {
+            comparison.differs.push(wrong);
+        }
+        let signer = self.certificate.operator.signer.as_ref();
+        Ok(Checked {
+            file: self.file,
+            id: self.certificate.id.clone(),
+            head: self.certificate.ledger.head.seq,
+            signed_by: signer.map(|signer| signer.fingerprint.clone()),
+            comparison,
+        })
+    }
 }

@@ -16,6 +16,7 @@ mod evidence;
 mod explain;
 mod failure;
 mod guards;
+mod handover;
 mod hold;
 mod key;
 mod ledger;
@@ -23,6 +24,7 @@ mod link;
 mod man;
 mod mdm;
 mod policy;
+mod purge;
 mod rekey;
 mod resume;
 mod schedule;
@@ -120,6 +122,7 @@ fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
         Command::Unseal(args) => unseal::run(&args, ctx),
         Command::Cat(args) => cat::run(&args, ctx),
         Command::Key(what) => key::run(what, ctx),
+        Command::Purge(args) => purge::run(&args, ctx),
         Command::Completions { shell } => completions::run(shell, ctx),
         Command::Man { dir } => man::run(&dir, ctx),
         Command::Mdm { dir } => mdm::run(&dir, ctx),

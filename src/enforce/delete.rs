@@ -14,6 +14,8 @@ pub(super) struct Deletion<'a> {
     pub inventory: &'a Inventory,
     pub folders: &'a OwnFolders,
     pub watch: &'a Watch<'a>,
+    /// Whether a client that opens a session does not matter.
+    pub even_live: bool,
 }
 
 /// What became of a unit.
@@ -31,9 +33,11 @@ impl Deletion<'_> {
             emptied: Vec::new(),
         };
         let became_live = match unit.owner {
+            _ if self.even_live => false,
             Owner::Session(index) => self.watch.is_live(self.inventory.session(index)),
             Owner::Loose(store, kind) => {
-                kind.row().protection == Protection::UnlessLive && self.watch.has_clients(store)
+                kind.is_some_and(|kind| kind.row().protection == Protection::UnlessLive)
+                    && self.watch.has_clients(store)
             }
         };
         if became_live {

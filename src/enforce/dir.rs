@@ -5,6 +5,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
 use crate::dir::{Dir, FileStamp, Stat};
 
@@ -202,6 +203,18 @@ pub fn folder(dir: &Dir, name: &OsStr) -> io::Result<Dir> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => dir.child(name),
     }
+}
+
+/// Opens what lies below a folder on a path of plain names; each folder is made if it is not there,
+/// for the owner alone.
+///
+/// # Errors
+/// As [`folder`].
+pub fn folders(above: &Dir, path: &Path) -> io::Result<Dir> {
+    if let Ok(dir) = above.below(path) {
+        return Ok(dir);
+    }
+    path.iter().try_fold(above.again()?, |at, name| folder(&at, name))
 }
 
 /// Makes a folder that was not there, for the owner alone.

@@ -77,7 +77,8 @@ struct Unit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Owner {
     Session(SessionIndex),
-    Loose(StoreIndex, Kind),
+    /// Of no kind where the catalogue does not know them.
+    Loose(StoreIndex, Option<Kind>),
 }
 
 /// Carries out a plan.
@@ -86,10 +87,16 @@ enum Owner {
 /// first: when that fails, the rest is left alone and the outcomes say so.
 pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut Tools<'_>) -> Outcomes {
     let mut outcomes = Outcomes::new(inventory.artifacts.len());
-    let units = units(inventory, plan, |decision| matches!(decision, Decision::Delete(_)));
+    let mut units = units(inventory, plan, |decision| matches!(decision, Decision::Delete(_)));
+    if plan.purge.is_some() {
+        // Conversations last: by them a store is known, should the run be killed before its end.
+        units.sort_by_key(|unit| matches!(unit.owner, Owner::Session(_)));
+    }
     let folders = OwnFolders::new(inventory);
     let watch = Watch::new(inventory, tools.processes, tools.now);
-    let deletion = Deletion { inventory, folders: &folders, watch: &watch };
+    let purge = plan.purge.as_ref();
+    let even_live = purge.is_some_and(|extent| extent.even_live);
+    let deletion = Deletion { inventory, folders: &folders, watch: &watch, even_live };
     let pool = {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
         rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok()
@@ -142,6 +149,9 @@ pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut 
         let (sealing, threads) =
             (Sealed { inventory, plan, policy, watch: &watch, records: &records }, pool.as_ref());
         sealing.run(threads, tools, &mut outcomes, &mut emptied);
+    }
+    if outcomes.stopped.is_none() {
+        emptied.extend(purge.into_iter().flat_map(|extent| &extent.folders).map(|folder| (*folder, ())));
     }
     remove_emptied(inventory, emptied, &mut outcomes);
     if outcomes.stopped.is_none() {
@@ -239,9 +249,9 @@ fn units(inventory: &Inventory, plan: &Plan, wanted: impl Fn(Decision) -> bool) 
         }
         let owner = match (artifact.belongs, artifact.kind) {
             (Belongs::Session(session), _) => Owner::Session(session),
-            (Belongs::Loose, Some(kind)) => Owner::Loose(inventory.store_of(artifact), kind),
-            // Nothing unrecognised is ever decided to be deleted; if it were, it would stay.
-            (Belongs::Loose, None) => continue,
+            // What the catalogue does not know goes only in a purge, at a person's word.
+            (Belongs::Loose, None) if plan.purge.is_none() => continue,
+            (Belongs::Loose, kind) => Owner::Loose(inventory.store_of(artifact), kind),
         };
         grouped.entry(owner).or_default().push(ArtifactIndex::of(at));
     }

@@ -59,7 +59,7 @@ pub fn session(
     if !all && !in_between && session.record.recipients.as_ref() == Some(&to) {
         return Ok(Rekeyed::Already);
     }
-    let root = session.store.root.join(naming::session_folder(session.id));
+    let root = session.root();
     let mut parts = Vec::new();
     let written = write_all(session, identities, recipients, &mut parts);
     let mut record = session.record.clone();

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::Dates;
 use super::intern::Interner;
 use super::lenient::{Lenient, object};
 use super::lines::{self, Lines};
 use super::liveness::PidRecord;
 use super::transcript::{self, Facts};
 use crate::catalogue::{Kind, SessionId};
-use crate::dir::Dir;
+use crate::dir::{Dir, FileStamp};
 use crate::seal::manifest::Manifest;
 
 /// A record of a sealed session above this size is none.
@@ -37,6 +38,14 @@ pub(super) enum Said {
     Unreadable,
 }
 
+/// What reading needs beside the file.
+#[derive(Clone, Copy)]
+pub(super) struct Reading<'a> {
+    pub now: DateTime<Utc>,
+    pub interner: &'a Interner,
+    pub dates: &'a dyn Dates,
+}
+
 /// What is known of a file by its name, and after reading it by its content.
 #[derive(Debug)]
 pub(super) struct Known {
@@ -57,7 +66,13 @@ impl Known {
             }
     }
 
-    /// Reads what a regular file of `size` bytes says, where its kind says that anything matters.
+    /// Whether a transcript may be dated by what it said before: one whose session is in its path.
+    /// Of the others the content decides what they are.
+    pub fn is_datable(kind: Option<Kind>, session: Option<SessionId>) -> bool {
+        matches!(kind, Some(Kind::Transcript | Kind::Subagent)) && session.is_some()
+    }
+
+    /// Reads what a regular file in a state says, where its kind says that anything matters.
     ///
     /// # Errors
     /// As `open(2)` and `read(2)`; what was known stays.
@@ -65,14 +80,18 @@ impl Known {
         &mut self,
         dir: &Dir,
         name: &OsStr,
-        size: u64,
-        now: DateTime<Utc>,
-        interner: &Interner,
+        stamp: &FileStamp,
+        reading: &Reading<'_>,
     ) -> io::Result<()> {
         let Some(kind) = self.kind else { return Ok(()) };
+        let Reading { now, interner, dates } = *reading;
         self.said = match kind {
             Kind::Transcript | Kind::Subagent | Kind::StrayTranscript => {
-                Said::Facts(Box::new(transcript::read(&dir.read(name)?, size, now, interner)?))
+                let known = if Self::is_datable(self.kind, self.session) { dates.find(stamp) } else { None };
+                Said::Facts(Box::new(match known {
+                    Some(facts) => facts,
+                    None => transcript::read(&dir.read(name)?, stamp.size, now, interner)?,
+                }))
             }
             Kind::PidFile | Kind::IdeLock => {
                 PidRecord::read(dir.read(name)?).map_or(Said::Nothing, |record| Said::Pid(Box::new(record)))

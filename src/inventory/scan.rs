@@ -1,9 +1,8 @@
 //! Walking the trees: every name is seen once, through a handle, and recognised on the way.
 //!
 //! Folders are independent jobs of a small thread pool; a job is a folder's handle, never a
-//! recursion, so depth costs no stack. A large folder is several jobs. What each thread finds it
-//! keeps to itself until all are done. Content is read only of the few kinds whose dates, owner
-//! or lines are in the file, and only its head and tail.
+//! recursion, so depth costs no stack. A large folder is several jobs. Content is read only of the
+//! few kinds whose dates, owner or lines are in the file, and only its head and tail.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -15,10 +14,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use rayon::Scope;
 
-use super::content::{Known, Said};
+use super::content::{Known, Reading, Said};
 use super::intern::Interner;
 use super::liveness::Processes;
-use super::{Artifact, Belongs, Folder, FolderIndex, Inventory, Oddity, Problem, StoreIndex, session};
+use super::transcript::Facts;
+use super::{Artifact, Belongs, Dates, Folder, FolderIndex, Inventory, Oddity, Problem, StoreIndex, session};
 use crate::catalogue::{Cursor, Kind, Match, Root, SessionId};
 use crate::dir::{Dir, FileStamp, FileType, Stat};
 use crate::locate::Store;
@@ -38,8 +38,8 @@ const FILES_AT_ONCE: usize = 512;
 /// So many folders in one folder are one job; of more than these, half are another's.
 const FOLDERS_AT_ONCE: usize = 16;
 
-/// What one thread found. Artifacts belong to nobody yet: whose they are is known once every
-/// transcript was seen.
+/// What was found. Artifacts belong to nobody yet: whose they are is known once every transcript was
+/// seen.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub artifacts: Vec<Artifact>,
@@ -58,32 +58,37 @@ impl Batch {
         self.owners.push(owner);
     }
 
-    /// Takes in what another thread found.
-    fn append(&mut self, mut other: Self) {
-        let offset = self.artifacts.len();
-        self.artifacts.append(&mut other.artifacts);
-        self.owners.append(&mut other.owners);
-        self.said.extend(other.said.into_iter().map(|(at, said)| (at + offset, said)));
+    /// What was said by transcripts that stand for themselves, with the state they were in.
+    fn facts(&self) -> impl Iterator<Item = (&FileStamp, &Facts)> {
+        self.said.iter().filter_map(|(at, said)| match said {
+            Said::Facts(facts) if Known::is_datable(self.artifacts[*at].kind, self.owners[*at]) => {
+                Some((&self.artifacts[*at].stamp, &**facts))
+            }
+            _ => None,
+        })
     }
 }
 
 /// Takes the inventory of stores.
 ///
-/// `all_reached` says whether every known config folder is among them. Problems with single folders and files are in the inventory; there is no failure as a whole.
+/// `all_reached` says whether every known config folder is among them. Problems with single folders
+/// and files are in the inventory; there is no failure as a whole.
 #[must_use]
 pub fn take(
     stores: Vec<Store>,
     all_reached: bool,
     now: DateTime<Utc>,
     processes: &dyn Processes,
+    dates: &dyn Dates,
 ) -> Inventory {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
     let walk = Walk {
         now,
         interner: Interner::default(),
+        dates,
         stores: &stores,
         folders: Mutex::default(),
-        batches: std::iter::repeat_with(Mutex::default).take(threads).collect(),
+        found: Mutex::default(),
         problems: Mutex::default(),
         anchors: Mutex::new(stores.iter().map(|store| store.identity).collect()),
         is_complete: AtomicBool::new(all_reached),
@@ -95,11 +100,9 @@ pub fn take(
         // Without a pool of our own, the global one serves as well.
         Err(_) => rayon::scope(|scope| walk.start(scope, roots)),
     }
-    let Walk { interner, folders, batches, problems, is_complete, .. } = walk;
-    let inner = PoisonError::into_inner;
-    let mut batches = batches.into_iter().map(|batch| batch.into_inner().unwrap_or_else(inner));
-    let mut found = batches.next().unwrap_or_default();
-    batches.for_each(|batch| found.append(batch));
+    let Walk { interner, folders, found, problems, is_complete, .. } = walk;
+    let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    dates.keep(&mut found.facts());
     session::group(session::Raw {
         stores,
         folders: folders.into_inner().unwrap_or_else(PoisonError::into_inner),
@@ -115,10 +118,10 @@ pub fn take(
 struct Walk<'a> {
     now: DateTime<Utc>,
     interner: Interner,
+    dates: &'a dyn Dates,
     stores: &'a [Store],
     folders: Mutex<Vec<Folder>>,
-    /// One for each thread, which alone uses it.
-    batches: Vec<Mutex<Batch>>,
+    found: Mutex<Batch>,
     problems: Mutex<Vec<Problem>>,
     /// Roots and followed links by identity, so that no tree is walked twice.
     anchors: Mutex<HashSet<(u64, u64)>>,
@@ -157,8 +160,7 @@ impl<'a> Walk<'a> {
     }
 
     fn add(&self, artifact: Artifact, owner: Option<SessionId>, said: Said) {
-        let thread = rayon::current_thread_index().unwrap_or(0) % self.batches.len();
-        locked(&self.batches[thread]).add(artifact, owner, said);
+        locked(&self.found).add(artifact, owner, said);
     }
 
     fn root(&self, index: StoreIndex, store: &Store) -> Option<Place> {
@@ -190,6 +192,10 @@ impl<'a> Walk<'a> {
         for place in roots {
             scope.spawn(move |scope| self.look(scope, place, || ()));
         }
+    }
+
+    fn reading(&self) -> Reading<'_> {
+        Reading { now: self.now, interner: &self.interner, dates: self.dates }
     }
 
     fn store(&self, index: StoreIndex) -> &'a Store {
@@ -443,7 +449,7 @@ impl<'a> Walk<'a> {
         if let Some(recognised) = recognised {
             if stat.file_type == FileType::File
                 && oddity == Oddity::None
-                && let Err(error) = known.read(&place.dir, &name, stat.stamp.size, self.now, &self.interner)
+                && let Err(error) = known.read(&place.dir, &name, &stat.stamp, &self.reading())
             {
                 self.problem(place.store, place.index, Some(&name), "read", error);
                 known.said = Said::Unreadable;
@@ -457,6 +463,7 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// An artifact of which no more is known than its name and state.
 fn artifact(
     folder: FolderIndex,
     name: Box<OsStr>,

@@ -213,8 +213,7 @@ impl Grouping<'_> {
             self.tell(owner, index, kind, artifact.stamp.modified.date(), said, artifact.oddity);
             let session = &mut self.sessions[owner.at()];
             session.sealed += u32::from(artifact.sealed && !is_record);
-            let is_plain = !artifact.sealed && kind.row().sealable && artifact.oddity == Oddity::None;
-            session.plain += u32::from(is_plain && artifact.is_regular && !artifact.hard_linked);
+            session.plain += u32::from(artifact.can_be_sealed());
         }
         artifact.project = match said {
             Said::Project(project) => Some(Arc::clone(project)),

@@ -51,6 +51,8 @@ pub struct Facts {
     pub is_of_client: bool,
     /// Whether the desktop application wrote it, by its `entrypoint`.
     pub is_desktop: bool,
+    /// Whether a date later than the look was seen, which a later look would not pass over.
+    pub has_later: bool,
 }
 
 #[derive(Deserialize)]
@@ -234,11 +236,9 @@ impl Reading<'_> {
     /// own and not part of what the record tells of; else the next.
     fn newest(&mut self, bytes: &[u8], parsed: &mut Option<usize>) {
         let (now, known) = (self.now, self.facts.newest);
-        let written = || {
-            values(&TIMESTAMP, bytes)
-                .filter_map(|at| Some((date_at(bytes, at)?, at)))
-                .filter(move |(date, _)| *date <= now && Some(*date) > known)
-        };
+        let dates = || values(&TIMESTAMP, bytes).filter_map(|at| Some((date_at(bytes, at)?, at)));
+        let written = || dates().filter(move |(date, _)| *date <= now && Some(*date) > known);
+        self.facts.has_later |= dates().any(|(date, _)| date > now);
         let Some((newest, at)) = written().max() else { return };
         self.parse_line(bytes, at, parsed);
         // As a rule that was it.

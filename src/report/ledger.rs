@@ -11,6 +11,7 @@ use super::json::time;
 use super::style::{Hue, Paint};
 use crate::escape::text;
 use crate::ledger::{BadLine, Given, Head, Item, LIMITS, Record, Verification};
+use crate::purge::certificate::Comparison;
 
 /// What `ledger show` found.
 #[derive(Debug)]
@@ -168,6 +169,8 @@ pub struct VerifyJson {
     broken: Option<BrokenJson>,
     closed: Vec<PlaceJson>,
     given: Option<GivenJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<CertificateJson>,
     /// Whether the head that the last run left in the state is in the chain.
     remembered_head_found: Option<bool>,
     limits: &'static str,
@@ -198,6 +201,79 @@ pub struct GivenJson {
     after: Option<u64>,
 }
 
+/// A certificate that was compared with the ledger.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateJson {
+    file: String,
+    id: String,
+    belongs: bool,
+    /// The record that holds its hash.
+    recorded: Option<u64>,
+    /// The number of the head that it names.
+    head: u64,
+    signed_by: Option<String>,
+    differs: Vec<String>,
+}
+
+/// A certificate and what comparing it with the ledger has shown.
+#[derive(Debug)]
+pub struct Checked {
+    /// The file it was read from.
+    pub file: std::path::PathBuf,
+    /// Its id.
+    pub id: String,
+    /// The number of the head of the ledger that it names.
+    pub head: u64,
+    /// The fingerprint of the key that it says it is signed by.
+    pub signed_by: Option<String>,
+    /// What was found.
+    pub comparison: Comparison,
+}
+
+impl Checked {
+    fn json(&self) -> CertificateJson {
+        CertificateJson {
+            file: text(&self.file),
+            id: text(&self.id),
+            belongs: self.comparison.fits(),
+            recorded: self.comparison.recorded,
+            head: self.head,
+            signed_by: self.signed_by.as_ref().map(text),
+            differs: self.comparison.differs.clone(),
+        }
+    }
+
+    fn text(&self, paint: Paint, out: &mut String) {
+        let (file, id) = (text(&self.file), text(&self.id));
+        if self.comparison.fits() {
+            let recorded = self.comparison.recorded.unwrap_or_default();
+            let _ = writeln!(
+                out,
+                "certificate: {} to this ledger: '{file}', id {id}; it names record {}, and record {recorded} holds its hash",
+                paint.good("belongs"),
+                self.head
+            );
+        } else {
+            let _ = writeln!(
+                out,
+                "certificate: {} to this ledger: '{file}', id {id}",
+                paint.bad("does not belong")
+            );
+            for difference in &self.comparison.differs {
+                let _ = writeln!(out, "  {}", text(difference));
+            }
+        }
+        if let Some(key) = &self.signed_by {
+            let _ = writeln!(
+                out,
+                "note:  it says that {} signs it, which is for `ssh-keygen -Y verify` to verify",
+                text(key)
+            );
+        }
+    }
+}
+
 /// A verification with what it was asked.
 #[derive(Debug)]
 pub struct Verified<'a> {
@@ -205,13 +281,31 @@ pub struct Verified<'a> {
     pub found: &'a Verification,
     /// Whether the head was given by the user, and not only remembered by the last run.
     pub was_given: bool,
+    /// The certificate that was to belong to it.
+    pub certificate: Option<&'a Checked>,
 }
 
 impl Verified<'_> {
-    /// Whether the ledger is sound, and the head the user gave, if any, is in it.
+    /// Whether the ledger is sound, the head the user gave, if any, is in it, and so is the
+    /// certificate.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        self.found.broken.is_none() && (!self.was_given || self.found.is_sound())
+        self.wrong().is_empty()
+    }
+
+    /// What is wrong, a line each.
+    #[must_use]
+    pub fn wrong(&self) -> Vec<&'static str> {
+        let mut wrong = Vec::new();
+        if self.found.broken.is_some() {
+            wrong.push("the ledger does not hold together");
+        } else if self.was_given && !self.found.is_sound() {
+            wrong.push("the head given is not in the ledger");
+        }
+        if self.certificate.is_some_and(|checked| !checked.comparison.fits()) {
+            wrong.push("the certificate does not belong to the ledger");
+        }
+        wrong
     }
 
     /// Whether the head that the last run remembered is missing from a chain that holds together.
@@ -246,6 +340,7 @@ impl Verified<'_> {
             }),
             closed: found.closed.iter().map(|closed| place(&closed.segment, closed.line)).collect(),
             given: given.filter(|_| self.was_given),
+            certificate: self.certificate.map(Checked::json),
             remembered_head_found: remembered,
             limits: LIMITS,
         }
@@ -309,6 +404,9 @@ impl Verified<'_> {
                 ),
                 None => Ok(()),
             };
+        }
+        if let Some(checked) = self.certificate {
+            checked.text(paint, &mut out);
         }
         if !matches!((self.was_given, &found.given), (true, Some(Given::Newest))) {
             let _ = writeln!(out, "note:  {LIMITS}");

@@ -1,0 +1,173 @@
+//! The little of the machine that has to be looked at.
+
+use std::ffi::OsString;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+/// No file that tells of a risk is longer; more of one is not read.
+const LARGEST: u64 = 16 << 20;
+
+/// The machine as the detection sees it; tests pass a made-up one. Nothing is changed through it.
+pub trait Host {
+    /// The content of a file, or its beginning; `None` where there is none.
+    ///
+    /// # Errors
+    /// It exists and cannot be read.
+    fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>>;
+
+    /// The names in a folder, sorted; `None` where there is no such folder.
+    ///
+    /// # Errors
+    /// It exists and cannot be listed.
+    fn list(&self, path: &Path) -> io::Result<Option<Vec<OsString>>>;
+
+    /// Whether something is there; a link counts by itself, whatever it points to.
+    ///
+    /// # Errors
+    /// It cannot be told, because a folder above may not be entered.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
+
+    /// What a link says; `None` where there is none.
+    ///
+    /// # Errors
+    /// It exists and cannot be read.
+    fn link(&self, path: &Path) -> io::Result<Option<PathBuf>>;
+
+    /// The path with every link resolved; the path itself where there is nothing.
+    fn resolve(&self, path: &Path) -> PathBuf;
+
+    /// The owner's id of what is there, links followed; `None` where it cannot be told.
+    fn owner(&self, path: &Path) -> Option<u32>;
+
+    /// Whether the file an open descriptor leads to has no name any more; `None` where it cannot
+    /// be told.
+    fn is_unlinked(&self, path: &Path) -> Option<bool>;
+
+    /// Whether the file system encrypts this very file or folder (fscrypt); `None` where it does
+    /// not say.
+    fn encrypts(&self, path: &Path) -> Option<bool>;
+
+    /// Our own process id.
+    fn own_pid(&self) -> u32;
+
+    /// What a program prints; only for platforms that have no files to read instead.
+    ///
+    /// # Errors
+    /// It cannot be run, or ended with an error.
+    fn run(&self, program: &str, arguments: &[&str]) -> io::Result<String>;
+}
+
+/// The machine this program runs on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct System;
+
+impl Host for System {
+    fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        let Some(file) = found(open(path))? else { return Ok(None) };
+        let mut content = Vec::new();
+        file.take(LARGEST).read_to_end(&mut content)?;
+        Ok(Some(content))
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Option<Vec<OsString>>> {
+        let Some(entries) = found(fs_err::read_dir(path))? else { return Ok(None) };
+        let mut names = entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
+        names.sort();
+        Ok(Some(names))
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        Ok(found(fs_err::symlink_metadata(path))?.is_some())
+    }
+
+    fn link(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        found(fs_err::read_link(path))
+    }
+
+    fn resolve(&self, path: &Path) -> PathBuf {
+        fs_err::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
+    }
+
+    #[cfg(unix)]
+    fn owner(&self, path: &Path) -> Option<u32> {
+        use std::os::unix::fs::MetadataExt as _;
+        fs_err::metadata(path).ok().map(|found| found.uid())
+    }
+
+    #[cfg(not(unix))]
+    fn owner(&self, _: &Path) -> Option<u32> {
+        None
+    }
+
+    #[cfg(unix)]
+    fn is_unlinked(&self, path: &Path) -> Option<bool> {
+        use std::os::unix::fs::MetadataExt as _;
+        fs_err::metadata(path).ok().map(|found| found.nlink() == 0)
+    }
+
+    #[cfg(not(unix))]
+    fn is_unlinked(&self, _: &Path) -> Option<bool> {
+        None
+    }
+
+    #[cfg(target_os = "linux")]
+    fn encrypts(&self, path: &Path) -> Option<bool> {
+        use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+        let found = statx(CWD, path, AtFlags::empty(), StatxFlags::TYPE).ok()?;
+        let says = found.stx_attributes_mask.contains(StatxAttributes::ENCRYPTED);
+        says.then(|| found.stx_attributes.contains(StatxAttributes::ENCRYPTED))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn encrypts(&self, _: &Path) -> Option<bool> {
+        None
+    }
+
+    fn own_pid(&self) -> u32 {
+        std::process::id()
+    }
+
+    #[cfg(target_os = "macos")]
+    fn run(&self, program: &str, arguments: &[&str]) -> io::Result<String> {
+        let output = std::process::Command::new(program)
+            .args(arguments)
+            .env("LC_ALL", "C")
+            .stdin(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .output()?;
+        // Some of these say something and end with 1; what they say is judged by its parser.
+        if output.status.success() || !output.stdout.is_empty() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        Err(io::Error::other(format!("it ended with {}", output.status)))
+    }
+
+    #[cfg(not(target_os = "macos"))]
+    fn run(&self, _: &str, _: &[&str]) -> io::Result<String> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Opens a file without ever waiting for a FIFO's other end.
+#[cfg(unix)]
+fn open(path: &Path) -> io::Result<std::fs::File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    Ok(std::fs::File::from(rustix::fs::open(path, flags, Mode::empty())?))
+}
+
+#[cfg(not(unix))]
+fn open(path: &Path) -> io::Result<std::fs::File> {
+    fs_err::File::open(path).map(|file| file.into_parts().0)
+}
+
+/// Nothing there is no error.
+fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}

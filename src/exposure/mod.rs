@@ -1,0 +1,167 @@
+//! What makes content readable or recoverable elsewhere than in a store: what a purge cannot undo.
+//!
+//! One table of kinds ([`RISKS`]), and for each a look at the machine through a small [`Host`], so
+//! that every platform's detection is tested anywhere. What cannot be seen is said to be unknown,
+//! with the reason, and never guessed. Nothing is changed, and no file is read beyond what tells
+//! whether a risk is there.
+
+mod copies;
+#[cfg(test)]
+mod fake;
+mod folders;
+pub mod host;
+mod memory;
+mod mounts;
+mod processes;
+mod risks;
+mod sight;
+mod snapshots;
+mod volume;
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+pub use host::{Host, System};
+pub use risks::{RISKS, Risk, Row};
+pub use volume::volume;
+
+use crate::environment::Environment;
+use crate::platform::{self, Platform};
+
+/// Whose stores are looked at; root may ask for others.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// Which row of every platform table applies.
+    pub platform: Platform,
+    /// The home folder.
+    pub home: &'a Path,
+    /// The numeric id of the account.
+    pub uid: u32,
+    /// The account's environment variables, as far as they are known; they move places.
+    pub variables: &'a BTreeMap<OsString, OsString>,
+    /// The real paths of the stores, and of folders that links at their top lead to.
+    pub roots: &'a [PathBuf],
+    /// The folders that sessions were about, as far as they are known; some tools leave copies there.
+    pub projects: &'a [PathBuf],
+}
+
+impl<'a> Subject<'a> {
+    /// The user of an environment, with these stores.
+    #[must_use]
+    pub fn of(env: &'a Environment, roots: &'a [PathBuf]) -> Self {
+        Self {
+            platform: env.platform,
+            home: &env.user.home,
+            uid: env.user.uid,
+            variables: &env.variables,
+            roots,
+            projects: &[],
+        }
+    }
+
+    /// The same, with the folders that sessions were about.
+    #[must_use]
+    pub fn about(self, projects: &'a [PathBuf]) -> Self {
+        Self { projects, ..self }
+    }
+
+    /// The path a place template stands for, see [`platform::expand`].
+    fn expand(&self, template: &str) -> Option<PathBuf> {
+        let variable =
+            |name: &str| self.variables.get(OsStr::new(name)).filter(|value| !value.is_empty()).cloned();
+        platform::expand(template, self.home, &variable)
+    }
+}
+
+/// Whether a risk is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// It is; the evidence says where.
+    Yes,
+    /// It was looked for and is not there.
+    No,
+    /// It cannot be told, for this reason.
+    Unknown(String),
+}
+
+impl Seen {
+    /// The word reports use: `yes`, `no`, `unknown`.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+}
+
+/// What a finding rests on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// Where it was seen.
+    pub path: Option<PathBuf>,
+    /// What was seen there; never content of a file.
+    pub note: String,
+}
+
+/// What was found out about one risk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Which.
+    pub risk: Risk,
+    /// Whether it is there.
+    pub seen: Seen,
+    /// What that rests on.
+    pub evidence: Vec<Evidence>,
+}
+
+/// Looks for every risk of the subject's platform; findings come in the order of [`RISKS`].
+#[must_use]
+pub fn look(subject: &Subject<'_>, host: &dyn Host) -> Vec<Finding> {
+    let rows = RISKS.iter().filter(|row| row.platforms.contains(&subject.platform));
+    rows.map(|row| look_for(row.risk, subject, host)).collect()
+}
+
+/// Looks for one risk.
+#[must_use]
+pub fn look_for(risk: Risk, subject: &Subject<'_>, host: &dyn Host) -> Finding {
+    let unseen =
+        |reason: &str| Finding { risk, seen: Seen::Unknown(reason.to_owned()), evidence: Vec::new() };
+    match risk {
+        Risk::BtrfsSnapshots => snapshots::btrfs(subject, host),
+        Risk::ZfsSnapshots => snapshots::zfs(subject, host),
+        Risk::LvmSnapshots => snapshots::lvm(subject, host),
+        Risk::Timeshift => snapshots::timeshift(host),
+        Risk::ApfsSnapshots => snapshots::apfs(subject, host),
+        Risk::TimeMachine => snapshots::time_machine(subject, host),
+        Risk::ShadowCopies => unseen("it is not looked for"),
+        Risk::Backups => copies::backups(subject, host),
+        Risk::VersionControl => folders::version_control(subject, host),
+        Risk::CloudSync => folders::cloud(subject, host),
+        Risk::NetworkFileSystem => volume::network(subject, host),
+        Risk::OtherTools => copies::other_tools(subject, host),
+        Risk::Trash => copies::trash(subject, host),
+        Risk::OpenDeletedFiles => processes::open_deleted(subject, host),
+        Risk::CoreDumps => copies::core_dumps(subject, host),
+        Risk::Swap => memory::swap(subject, host),
+        Risk::Hibernation => memory::hibernation(subject, host),
+        Risk::UnencryptedVolume => volume::unencrypted(subject, host),
+        Risk::FreedBlocks => unseen("a file system does not show what is left in its free blocks"),
+        Risk::ServerSide => unseen("it lies with the service and cannot be seen from this machine"),
+    }
+}
+
+/// On what a store lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// Where its file system is mounted; `None` where that cannot be told.
+    pub mounted_at: Option<PathBuf>,
+    /// What is mounted there, e.g. `/dev/mapper/vg-home`; `None` where that cannot be told.
+    pub source: Option<String>,
+    /// The kind of file system, e.g. `ext4`; `None` where that cannot be told.
+    pub file_system: Option<String>,
+    /// Whether what is stored there is encrypted below the file system or by it.
+    pub encrypted: Seen,
+}

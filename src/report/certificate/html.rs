@@ -1,0 +1,268 @@
+//! The certificate as one page: nothing is fetched, nothing runs, and it prints on a sheet of A4.
+//!
+//! The page holds the JSON document byte for byte, so that `ledger verify` can be given the page.
+
+use std::fmt::Write as _;
+
+use super::super::human::{counted, grouped, size};
+use super::super::json::time;
+use crate::purge::certificate::{Certificate, Imprint, ResidualRisk, SeenWord, Verdict};
+
+const STYLE: &str = include_str!("style.css");
+
+/// What stands before the JSON document in a page, and after it; between them the name of the JSON file
+/// may stand, which the page's commands speak of.
+const OPEN: &str = "<script type=\"application/json\" id=\"certificate\" data-file=\"";
+const INNER: &str = "\">";
+const CLOSE: &str = "</script>";
+
+/// A certificate that a page holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Embedded<'p> {
+    /// The JSON document, byte for byte.
+    pub json: &'p str,
+    /// The name of the JSON file that was written with the page; `None` where none was.
+    pub name: Option<String>,
+}
+
+/// The certificate that a page holds; `None` where it holds none.
+#[must_use]
+pub fn embedded(page: &str) -> Option<Embedded<'_>> {
+    // Neither the name nor the document has a `<` or a quote of its own there, so the first end is theirs.
+    let (name, rest) = page.split_once(OPEN)?.1.split_once(INNER)?;
+    let (json, _) = rest.split_once(CLOSE)?;
+    Some(Embedded { json, name: (!name.is_empty()).then(|| unesc(name)) })
+}
+
+/// The reverse of [`esc`].
+fn unesc(text: &str) -> String {
+    let plain = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'");
+    plain.replace("&amp;", "&")
+}
+
+/// As many lines of one list are shown, so that the page stays one; the document in it has all.
+const MOST: usize = 12;
+
+/// A text as it stands in a page.
+fn esc(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+pub(super) fn page(certificate: &Certificate, imprint: &Imprint<'_>) -> String {
+    let mut out = String::new();
+    let heading = certificate.heading();
+    let _ = write!(
+        out,
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+         <title>{heading}: {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
+         <h1>{heading}</h1>\n",
+        esc(&certificate.id)
+    );
+    let class = match certificate.verdict {
+        Verdict::Complete => "good",
+        Verdict::Partial => "note",
+        Verdict::Incomplete => "bad",
+    };
+    let _ = writeln!(
+        out,
+        "<p class=\"verdict {class}\"><strong>{}</strong> {}</p>",
+        esc(&certificate.verdict.to_string().to_uppercase()),
+        esc(&super::statement(certificate))
+    );
+    facts(certificate, &mut out);
+    roots(certificate, &mut out);
+    removed(certificate, &mut out);
+    list(&mut out, "Looked at again", &[super::verification(certificate)]);
+    exceptions(certificate, &mut out);
+    remaining(certificate, &mut out);
+    risks(certificate, &mut out);
+    ledger(certificate, imprint, &mut out);
+    list(&mut out, "Not claimed", &certificate.not_claimed);
+    let name = esc(imprint.json_name.unwrap_or_default());
+    let _ = write!(out, "</main>\n{OPEN}{name}{INNER}{}{CLOSE}\n</body>\n</html>\n", imprint.json);
+    out
+}
+
+fn facts(certificate: &Certificate, out: &mut String) {
+    out.push_str("<dl>\n");
+    let tool = &certificate.tool;
+    for (name, value) in [
+        ("Id", certificate.id.clone()),
+        ("Tool", format!("{} {} (built {})", tool.name, tool.version, tool.built)),
+        ("Operator", super::operator(certificate)),
+        ("Machine", super::machine(&certificate.host)),
+        ("Time", format!("{} to {}", time(certificate.started), time(certificate.ended))),
+        ("Asked for", super::asked(&certificate.method.scope)),
+        (
+            "Method",
+            "files unlinked, lines left out by writing their files anew; nothing overwritten".to_owned(),
+        ),
+        ("Policy", format!("sha256 {}", certificate.policy.sha256)),
+    ] {
+        let _ = writeln!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", esc(&value));
+    }
+    out.push_str("</dl>\n");
+}
+
+fn list(out: &mut String, heading: &str, items: &[String]) {
+    let _ = writeln!(out, "<section><h2>{heading}</h2>\n<ul>");
+    for item in items {
+        let _ = writeln!(out, "<li>{}</li>", esc(item));
+    }
+    out.push_str("</ul></section>\n");
+}
+
+fn head(out: &mut String, heading: &str, columns: &[(&str, bool)]) {
+    let _ = write!(out, "<section><h2>{heading}</h2>\n<table>\n<thead><tr>");
+    for (column, is_number) in columns {
+        let class = if *is_number { " class=\"number\"" } else { "" };
+        let _ = write!(out, "<th scope=\"col\"{class}>{column}</th>");
+    }
+    out.push_str("</tr></thead>\n<tbody>\n");
+}
+
+fn roots(certificate: &Certificate, out: &mut String) {
+    if certificate.stores.is_empty() {
+        return list(out, "Roots this speaks of", &["none was found".to_owned()]);
+    }
+    let columns = ["Root", "Tree", "Owner", "Device", "File system", "Volume", "Encrypted"];
+    head(out, "Roots this speaks of", &columns.map(|column| (column, column == "Device")));
+    for store in &certificate.stores {
+        let or = |value: &Option<String>| value.as_deref().map_or_else(|| "not known".to_owned(), esc);
+        let _ = writeln!(
+            out,
+            "<tr><th scope=\"row\"><code>{}</code></th><td>{}</td><td>{}</td><td class=\"number\">{}</td><td>{}</td>\
+             <td><code>{}</code></td><td>{}</td></tr>",
+            esc(&store.root),
+            esc(&store.kind),
+            esc(&store.owner),
+            store.device,
+            or(&store.file_system),
+            or(&store.volume),
+            store.encrypted.word()
+        );
+    }
+    out.push_str("</tbody></table></section>\n");
+}
+
+fn removed(certificate: &Certificate, out: &mut String) {
+    let counts = &certificate.counts;
+    let columns = ["Kind", "Files", "Lines", "Size"];
+    head(out, "Removed", &columns.map(|column| (column, column != "Kind")));
+    let mut row = |kind: &str, files: u64, lines: u64, bytes: u64| {
+        let _ = writeln!(
+            out,
+            "<tr><th scope=\"row\">{}</th><td class=\"number\">{}</td><td class=\"number\">{}</td>\
+             <td class=\"number\">{}</td></tr>",
+            esc(kind),
+            grouped(files),
+            grouped(lines),
+            size(bytes)
+        );
+    };
+    for (kind, amount) in &counts.kinds {
+        row(kind, amount.files, amount.lines, amount.bytes);
+    }
+    row("total", counts.files, counts.lines, counts.bytes);
+    let _ = writeln!(
+        out,
+        "</tbody></table>\n<ul>\n<li>of {} in {}; {} became empty and went</li>",
+        counted(counts.sessions, "session"),
+        counted(counts.projects, "project"),
+        counted(counts.folders, "folder")
+    );
+    for form in super::forms(certificate) {
+        let _ = writeln!(out, "<li>{}</li>", esc(&form));
+    }
+    out.push_str("</ul></section>\n");
+}
+
+fn exceptions(certificate: &Certificate, out: &mut String) {
+    let shown = certificate.exceptions.iter().take(MOST).map(|exception| {
+        let path = if exception.path.is_empty() { String::new() } else { format!("'{}': ", exception.path) };
+        format!("{}: {path}{}", exception.reason.word(), exception.detail)
+    });
+    list(out, "Exceptions", &cut(shown.collect(), certificate.exceptions.len(), "none"));
+}
+
+fn remaining(certificate: &Certificate, out: &mut String) {
+    let shown = certificate.remaining.iter().take(MOST).map(|remaining| {
+        let much = format!("{}, {}", counted(remaining.files, "file"), size(remaining.bytes));
+        format!("{}: '{}' ({much})", remaining.what.words(), remaining.path)
+    });
+    list(out, "What stays", &cut(shown.collect(), certificate.remaining.len(), "nothing that is known"));
+}
+
+/// A list that was cut says so; an empty one says what that means.
+fn cut(mut items: Vec<String>, count: usize, nothing: &str) -> Vec<String> {
+    if count == 0 {
+        items.push(nothing.to_owned());
+    } else if count > items.len() {
+        items.push(format!("and {} more, in the document that this page holds", count - items.len()));
+    }
+    items
+}
+
+fn risks(certificate: &Certificate, out: &mut String) {
+    let (shown, absent) = super::risks(certificate);
+    out.push_str("<section><h2>Residual risks: what can make content recoverable elsewhere</h2>\n");
+    out.push_str("<ul class=\"risks\">\n");
+    for risk in shown {
+        one_risk(risk, out);
+    }
+    if !absent.is_empty() {
+        let _ = writeln!(out, "<li>Looked for and not seen: {}</li>", esc(&absent.join(", ")));
+    }
+    out.push_str("</ul></section>\n");
+}
+
+fn one_risk(risk: &ResidualRisk, out: &mut String) {
+    let (class, word) = if risk.seen == SeenWord::Yes { ("bad", "Seen") } else { ("note", "Not known") };
+    let _ = write!(out, "<li><strong class=\"{class}\">{word}</strong> {}", esc(&risk.title));
+    let mut said: Vec<String> = risk.reason.iter().map(|reason| esc(reason)).collect();
+    for sighting in risk.evidence.iter().take(MOST) {
+        let path =
+            sighting.path.as_ref().map_or_else(String::new, |path| format!("<code>{}</code>: ", esc(path)));
+        said.push(format!("{path}{}", esc(&sighting.note)));
+    }
+    if risk.evidence.len() > MOST {
+        said.push(format!("and {} more, in the document that this page holds", risk.evidence.len() - MOST));
+    }
+    if !said.is_empty() {
+        let _ = write!(out, " <span class=\"why\">({})</span>", said.join("; "));
+    }
+    // On paper the remedy of what was not seen is left out, so that the page stays one.
+    let class = if risk.seen == SeenWord::Yes { "remedy" } else { "remedy screen" };
+    let _ = writeln!(out, " <span class=\"{class}\">To do: {}.</span></li>", esc(&risk.remedy));
+}
+
+fn ledger(certificate: &Certificate, imprint: &Imprint<'_>, out: &mut String) {
+    let ledger = &certificate.ledger;
+    out.push_str("<section><h2>Ledger and proof</h2>\n<dl>\n");
+    let mut fact = |name: &str, value: &str| {
+        let _ = writeln!(out, "<div><dt>{name}</dt><dd><code>{}</code></dd></div>", esc(value));
+    };
+    fact("Ledger", &format!("{} (run {})", ledger.path, ledger.run));
+    fact("Its head", &format!("record {}, sha256 {}", ledger.head.seq, ledger.head.sha256));
+    fact("This as JSON", &format!("sha256 {}", imprint.sha256));
+    fact("Compare", &super::comparing(imprint, Some("THIS-PAGE.html")));
+    if let Some([by, signers, command]) = super::signature(certificate, imprint) {
+        fact("Signature", &by);
+        fact("allowed_signers", &signers);
+        fact("Verify", &command);
+    }
+    out.push_str("</dl></section>\n");
+}
