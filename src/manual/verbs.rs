@@ -124,7 +124,7 @@ pub fn verb(definition: &Command, verb: &Command) -> Page {
                 out.paragraph(&paragraph);
             }
             own(each).for_each(|arg| option(&mut out, arg));
-            after(&mut out, each);
+            after(&mut out, each, true);
         }
     } else if own(verb).next().is_some() {
         out.section("options");
@@ -136,7 +136,7 @@ pub fn verb(definition: &Command, verb: &Command) -> Page {
         .filter_map(|arg| Some(format!("`--{}`", arg.get_long()?)))
         .collect();
     out.paragraph(&format!("The options of all verbs are in `ccretain`(1): {}.", global.join(", ")));
-    after(&mut out, verb);
+    after(&mut out, verb, false);
     out.section("exit status")
         .paragraph("0 when all is done; the others are the same for every verb: see `ccretain`(1).");
     out.section("see also").paragraph("`ccretain`(1), `ccretain-policy`(5), `ccretain-ledger`(5)");
@@ -145,7 +145,7 @@ pub fn verb(definition: &Command, verb: &Command) -> Page {
 
 /// What the help says after the options. A line that ends with a colon heads what follows; an indented
 /// one is a command with its meaning behind two blanks or more, or in deeper lines below it.
-fn after(out: &mut Roff, command: &Command) {
+fn after(out: &mut Roff, command: &Command, is_inner: bool) {
     let Some(text) = command.get_after_long_help().or_else(|| command.get_after_help()) else { return };
     let text = text.to_string();
     let mut example: Option<(String, String)> = None;
@@ -165,7 +165,10 @@ fn after(out: &mut Roff, command: &Command) {
             out.paragraph(&std::mem::take(&mut paragraph));
         }
         if let Some(heading) = heading {
-            out.section(heading);
+            // Among several commands a section would end the list of them.
+            if !is_inner {
+                out.section(heading);
+            }
         } else if depth > 0 && !words.is_empty() {
             let (command, meaning) = words.split_once("  ").unwrap_or((words, ""));
             example = Some((command.to_owned(), meaning.trim().to_owned()));
