@@ -7,6 +7,7 @@ mod all_users;
 mod args;
 mod ask;
 mod cat;
+mod check;
 #[cfg(unix)]
 mod child;
 mod completions;
@@ -17,6 +18,7 @@ mod explain;
 mod failure;
 mod guards;
 mod handover;
+mod harden;
 mod hold;
 mod key;
 mod ledger;
@@ -24,8 +26,10 @@ mod link;
 mod man;
 mod mdm;
 mod policy;
+mod posture;
 mod purge;
 mod rekey;
+mod report;
 mod resume;
 mod schedule;
 mod seal;
@@ -102,7 +106,10 @@ fn start(cli: Cli, console: Console) -> Result<Exit, Failure> {
         return run(cli.command, &ctx);
     }
     #[cfg(unix)]
-    return all_users::run(&cli.command, &ctx);
+    return match &cli.command {
+        Command::Check(args) => check::ended(args, all_users::run(&cli.command, &ctx), &ctx),
+        command => all_users::run(command, &ctx),
+    };
     #[cfg(not(unix))]
     Err(Failure::new(Exit::Usage, "--all-users is not there on this platform"))
 }
@@ -110,6 +117,9 @@ fn start(cli: Cli, console: Console) -> Result<Exit, Failure> {
 fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
     match command {
         Command::Status(args) => status::run(&args, ctx),
+        Command::Check(args) => check::run(&args, ctx),
+        Command::Harden(args) => harden::run(&args, ctx),
+        Command::Report(args) => report::run(&args, ctx),
         Command::Explain(args) => explain::run(&args, ctx),
         Command::Ledger(what) => ledger::run(&what, ctx),
         Command::Policy { command } => policy::run(&command, ctx),

@@ -70,7 +70,7 @@ pub use entry::{Ciphertext, Clock, Entry, Event, Failure, GENESIS, Head, RunId};
 pub use fields::{EVENTS, FIELDS};
 use file::{Lost, Reserve};
 pub use names::{KEY_FILE, Names};
-pub use read::{BadLine, Filter, Item, Record, last_run, last_time, records};
+pub use read::{BadLine, Filter, Item, Record, last_run, last_time, records, summaries};
 pub use segments::ACTIVE;
 pub use verify::{Break, Closed, Fault, Given, LIMITS, Verification, verify};
 
