@@ -21,6 +21,7 @@ export STORE_MAKER FILES ROUNDS WORK PYTHONPATH=benches PYTHONDONTWRITEBYTECODE=
 exec 3>&1
 python3 - <<'PYTHON'
 import os
+import shlex
 import shutil
 import subprocess
 import time
@@ -67,6 +68,11 @@ def find_delete(root):
     limit = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(now - 30 * 86400))
     return ["find", str(store(root)), "-type", "f", "!", "-newermt", f"{limit} UTC", "-delete"]
 
+def find_delete_folders(root):
+    # What a run does besides: the folders of what went, which find leaves empty.
+    folders = ["find", str(store(root)), "-mindepth", "2", "-type", "d", "-empty", "-delete"]
+    return ["sh", "-c", f"{shlex.join(find_delete(root))} && {shlex.join(folders)}"]
+
 def dry_run(root):
     return [program, "--no-progress", "enforce", "--dry-run"]
 
@@ -79,7 +85,15 @@ print(f"{'':<44} {'own':>9}   {'other':>9}    {'ratio':>6}")
 # 1. The plan over everything against a find that prints as much of each file.
 big = home("big")
 make(big, files)
-medians, memory = in_turn({"own": dry_run, "find": find}, lambda name: big)
+# A look remembers what transcripts said, so the first and the next ones differ.
+def forgetful(name):
+    if name == "first":
+        (big / "state/dates.json").unlink(missing_ok=True)
+    return big
+
+time.sleep(4)  # What changed moments ago is not remembered.
+medians, memory = in_turn({"first": dry_run, "own": dry_run, "find": find}, forgetful)
+row("plan (dry run), nothing remembered", medians["first"], medians["find"], "find -printf")
 row("plan (dry run)", medians["own"], medians["find"], "find -printf")
 plan, plan_memory = medians["own"], memory["own"]
 
@@ -94,8 +108,10 @@ def fresh(count, source):
     return prepare
 
 before = len(subprocess.run(find(big), capture_output=True, check=True).stdout.splitlines())
-medians, memory = in_turn({"own": enforce, "find": find_delete}, fresh(files, big))
+deleting = {"own": enforce, "find": find_delete, "both": find_delete_folders}
+medians, memory = in_turn(deleting, fresh(files, big))
 row("delete what has expired", medians["own"], medians["find"], "find -delete")
+row("the same", medians["own"], medians["both"], "find -delete, and the emptied folders")
 delete, delete_memory = medians["own"], memory["own"]
 left = {name: len(subprocess.run(find(work / f"copy-{name}"), capture_output=True, check=True).stdout.splitlines())
         for name in ("own", "find")}
@@ -105,7 +121,8 @@ print(f"  of {before} files find left {left['find']}, ccretain {left['own']} (it
 rest = work / "copy-own"
 medians, memory = in_turn({"own": enforce, "dry": dry_run}, lambda name: rest)
 row("nothing due", medians["own"], medians["dry"], "its own dry run")
-shutil.rmtree(work / "copy-find", ignore_errors=True)
+for name in ("find", "both"):
+    shutil.rmtree(work / f"copy-{name}", ignore_errors=True)
 shutil.rmtree(rest, ignore_errors=True)
 
 # 4. Growth: ten times the files.

@@ -68,7 +68,6 @@ fn names_the_client_does_not_write_are_unrecognised() {
         "file-history/loose@v1",
         "uploads/loose.pdf",
         "todos/x.txt",
-        "debug/latest",
         "debug/x.log",
         "ide/x.lock",
         "session-env/loose.sh",

@@ -166,14 +166,17 @@ impl Dates for DateFile {
     }
 
     fn keep(&self, all: &mut dyn Iterator<Item = (&FileStamp, &Facts)>) {
-        let (mut projects, mut files) = (Vec::new(), Vec::new());
-        let mut lists: HashMap<&[Arc<str>], u32> = HashMap::new();
         let settled = self.now - SETTLED;
+        let is_settled = |stamp: &FileStamp| stamp.changed.date().is_some_and(|changed| changed < settled);
+        let all: Vec<_> = all.filter(|(stamp, facts)| is_settled(stamp) && !facts.has_later).collect();
+        let before = self.known().files.len();
+        // Nothing to add, and nothing to forget.
+        if all.len() == before && self.found.load(Ordering::Relaxed) == before {
+            return;
+        }
+        let (mut projects, mut files) = (Vec::new(), Vec::with_capacity(all.len()));
+        let mut lists: HashMap<&[Arc<str>], u32> = HashMap::new();
         for (stamp, facts) in all {
-            let is_settled = stamp.changed.date().is_some_and(|changed| changed < settled);
-            if !is_settled || facts.has_later {
-                continue;
-            }
             let list = *lists.entry(&facts.projects).or_insert_with(|| {
                 projects.push(facts.projects.iter().map(|project| (**project).to_owned()).collect());
                 u32::try_from(projects.len() - 1).unwrap_or(u32::MAX)
@@ -188,11 +191,6 @@ impl Dates for DateFile {
                 is_of_client: facts.is_of_client,
                 is_desktop: facts.is_desktop,
             });
-        }
-        let before = self.known().files.len();
-        // Nothing to add, and nothing to forget.
-        if files.len() == before && self.found.load(Ordering::Relaxed) == before {
-            return;
         }
         files.sort_unstable_by_key(|row| row.identity);
         files.dedup_by_key(|row| row.identity);
