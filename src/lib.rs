@@ -25,8 +25,11 @@
 //! | [`ledger`], [`state`] | the hash-chained record of what was done; what later runs must know |
 //! | [`exposure`] | what makes content readable or recoverable elsewhere than in a store |
 //! | [`purge`] | handing in a machine: the certificate of what was removed and what nobody can say |
+//! | [`check`] | the posture of an account: facts in, findings and one verdict out |
 //! | [`report`] | printings of plans, outcomes and findings |
 //! | [`schedule`] | units and tables of schedulers |
+//! | [`kit`] | files for device management, from a policy and the table of its keys |
+//! | [`manual`] | the man pages, from the command line's definition and the tables of policies and the ledger |
 //! | [`cli`] | what may be typed; the only room that reads the environment and the clock, and that prints |
 //!
 //! What a reader may rely on everywhere:
@@ -41,6 +44,7 @@
 //! - No content of a transcript reaches a message, a log, the ledger or a report.
 
 pub mod catalogue;
+pub mod check;
 pub mod cli;
 pub mod dir;
 pub mod enforce;
@@ -51,8 +55,10 @@ pub mod exposure;
 pub mod guard;
 pub mod hold;
 pub mod inventory;
+pub mod kit;
 pub mod ledger;
 pub mod locate;
+pub mod manual;
 pub mod period;
 pub mod plan;
 pub mod platform;

@@ -36,6 +36,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     // What a hold covers, and what of it has vanished.
     ("hold", &["enforce", "inventory", "plan", "policy", "state"]),
     ("schedule", &["policy"]),
+    // The pages of the manual are printings of tables.
+    ("manual", &["ledger", "policy"]),
+    ("kit", &["policy"]),
     (
         "purge",
         &[

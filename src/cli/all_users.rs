@@ -41,8 +41,12 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
         Command::Enforce(args) => ("enforce", !args.dry_run, args.max_runtime.as_ref()),
         Command::Purge(args) => ("purge", !args.dry_run, None),
         Command::Status(_) => ("status", false, None),
+        Command::Check(args) => ("check", args.fix, None),
         _ => {
-            return Err(Failure::new(Exit::Usage, "--all-users is for enforce, purge, status and ledger"));
+            return Err(Failure::new(
+                Exit::Usage,
+                "--all-users is for enforce, purge, status, check and ledger",
+            ));
         }
     };
     if !ctx.global.stores.is_empty() {
@@ -56,8 +60,10 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Usage, "--all-users is for root alone")
             .hint("without it, the stores of the account that runs it are handled"));
     }
-    let mut arguments: Vec<OsString> =
-        std::env::args_os().skip(1).filter(|argument| argument != "--all-users").collect();
+    let mut arguments: Vec<OsString> = match command {
+        Command::Check(args) => super::check::for_child(args, ctx),
+        _ => std::env::args_os().skip(1).filter(|argument| argument != "--all-users").collect(),
+    };
     let policy = of_machine(ctx)?;
     let (accounts, refused) = users::with_homes(accounts(ctx)?);
     let stop = Stop::new(max_runtime.map(crate::period::Period::length));
@@ -70,7 +76,7 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
         Command::Purge(args) if changes => Some(AllHandover::prepare(args, ctx, &accounts)?),
         _ => None,
     };
-    let asked = changes && !yes;
+    let asked = changes && !yes && !matches!(command, Command::Check(_));
     if asked {
         if !ctx.console.can_ask() {
             return Err(Failure::new(Exit::Refused, "there is no terminal to ask, so nothing was touched")
@@ -96,6 +102,9 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
         handover.begin(ctx, &policy, &run)?;
     }
     let mut ended = all(&accounts, &arguments, keeper, &stop, ctx);
+    if let Command::Check(args) = command {
+        return super::check::all(args, &document(verb, &run, &policy, &ended, &refused, ctx), ctx);
+    }
     let mut exit = report(verb, &run, &policy, &ended, &refused, ctx)?;
     if let (Some(handover), Command::Purge(args)) = (handover, command) {
         let parts = ended.iter_mut().map(|ended| (text(&ended.account.home), ended.parts.take())).collect();
@@ -271,15 +280,16 @@ fn variables(account: &Account, ctx: &Context) -> Vec<(&'static str, OsString)> 
     variables
 }
 
-fn report(
+/// What the accounts reported, and which were left out.
+fn document<'a>(
     verb: &'static str,
-    run: &RunId,
-    policy: &Policy,
+    run: &'a RunId,
+    policy: &'a Policy,
     ended: &[Ended],
     refused: &[(Account, HomeRefusal)],
     ctx: &Context,
-) -> Result<Exit, Failure> {
-    let document = AllUsers {
+) -> AllUsers<'a> {
+    AllUsers {
         verb,
         run: &run.0,
         now: ctx.env.now,
@@ -294,7 +304,18 @@ fn report(
                 why: chain(why),
             })
             .collect(),
-    };
+    }
+}
+
+fn report(
+    verb: &'static str,
+    run: &RunId,
+    policy: &Policy,
+    ended: &[Ended],
+    refused: &[(Account, HomeRefusal)],
+    ctx: &Context,
+) -> Result<Exit, Failure> {
+    let document = document(verb, run, policy, ended, refused, ctx);
     if ctx.global.json {
         ctx.console.json(&document.json())?;
     } else {

@@ -30,7 +30,7 @@ pub struct Global {
     #[arg(long = "store", value_name = "DIR", global = true, help_heading = "Global options")]
     pub stores: Vec<PathBuf>,
     /// Do it for every account of this machine, each with its own rights (root only; for enforce,
-    /// purge, status, and the ledger of all).
+    /// purge, status, check, and the ledger of all).
     #[arg(long, global = true, help_heading = "Global options")]
     pub all_users: bool,
     /// Use this file instead of the user's policy.
@@ -90,6 +90,37 @@ pub enum Command {
     /// Look first with --dry-run. Asks before the first change where there is a terminal;
     /// without one it needs --yes.
     Enforce(EnforceArgs),
+    /// Check this account, or with --all-users the machine, against the policy: one verdict.
+    ///
+    /// Overdue data, missing runs and schedules, a broken ledger, access of others, and what Claude
+    /// Code itself keeps and sends. Exits with 0 where it is compliant and 3 where it is not. Reads
+    /// only, but for --fix.
+    #[command(after_help = "Examples:\n  \
+        ccretain check                                   the findings, and what to do about each\n  \
+        ccretain check --fix                             take the access of others away\n  \
+        ccretain check --json > check.json               for `ccretain report --html`\n  \
+        ccretain check --format jamf                     an extension attribute\n  \
+        ccretain check --exit-style intune               a detection script\n  \
+        ccretain check --format prometheus --output /var/lib/node_exporter/ccretain_check.prom")]
+    Check(super::check::CheckArgs),
+    /// Print managed settings of Claude Code that keep it to the policy and stop what it sends.
+    ///
+    /// Its period is the longest of the policy's, so that it never removes first and still removes
+    /// where ccretain does not run; metrics, error reports, feedback and surveys are off. Prints only.
+    #[command(after_help = "Examples:\n  \
+        ccretain harden --emit > /etc/claude-code/managed-settings.d/50-ccretain.json\n  \
+        ccretain harden --emit --format plist            for the domain com.anthropic.claudecode\n  \
+        ccretain harden --emit --keep-updates            without the switch that also stops updates")]
+    Harden(super::harden::HardenArgs),
+    /// Write one page that holds everything: plots, what falls due, runs, findings.
+    ///
+    /// It fetches nothing, so it can be opened from a file, printed and passed on; it names projects,
+    /// and no word of a conversation. With the documents of checks it is about those machines.
+    #[command(after_help = "Examples:\n  \
+        ccretain report --html report.html\n  \
+        ccretain report --html fleet.html checks/        every *.json in the folder\n  \
+        ccretain report --html - a.json b.json > fleet.html")]
+    Report(super::report::ReportArgs),
     /// Exceptions: what a hold covers is neither changed nor removed.
     Hold {
         /// What of them.
@@ -134,6 +165,7 @@ pub enum Command {
     #[command(after_help = PURGE_EXAMPLES)]
     Purge(PurgeArgs),
     /// Print completions for a shell.
+    #[command(hide = true)]
     Completions {
         /// The shell.
         #[arg(value_enum)]
@@ -142,6 +174,12 @@ pub enum Command {
     /// Write the man pages into a folder.
     #[command(hide = true)]
     Man {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// Write the kit for device management into a folder, for the policy that --policy names.
+    #[command(hide = true)]
+    Mdm {
         /// The folder.
         dir: PathBuf,
     },

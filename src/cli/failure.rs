@@ -22,6 +22,8 @@ pub enum Exit {
     Locked,
     /// What the client ended with, after `resume`.
     Client(u8),
+    /// What `check` ends with in the convention of a device manager.
+    Style(u8),
 }
 
 impl Exit {
@@ -36,7 +38,7 @@ impl Exit {
             Self::Refused => 4,
             // EX_TEMPFAIL of sysexits.h: try again later.
             Self::Locked => 75,
-            Self::Client(code) => code,
+            Self::Client(code) | Self::Style(code) => code,
         }
     }
 }

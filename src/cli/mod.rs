@@ -7,21 +7,28 @@ mod all_users;
 mod args;
 mod ask;
 mod cat;
+mod check;
 #[cfg(unix)]
 mod child;
+mod completions;
 mod console;
 mod enforce;
 mod evidence;
 mod explain;
 mod failure;
 mod guards;
+mod harden;
 mod hold;
 mod key;
 mod ledger;
 mod link;
+mod man;
+mod mdm;
 mod policy;
+mod posture;
 mod purge;
 mod rekey;
+mod report;
 mod resume;
 mod schedule;
 mod seal;
@@ -98,7 +105,10 @@ fn start(cli: Cli, console: Console) -> Result<Exit, Failure> {
         return run(cli.command, &ctx);
     }
     #[cfg(unix)]
-    return all_users::run(&cli.command, &ctx);
+    return match &cli.command {
+        Command::Check(args) => check::ended(args, all_users::run(&cli.command, &ctx), &ctx),
+        command => all_users::run(command, &ctx),
+    };
     #[cfg(not(unix))]
     Err(Failure::new(Exit::Usage, "--all-users is not there on this platform"))
 }
@@ -106,6 +116,9 @@ fn start(cli: Cli, console: Console) -> Result<Exit, Failure> {
 fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
     match command {
         Command::Status(args) => status::run(&args, ctx),
+        Command::Check(args) => check::run(&args, ctx),
+        Command::Harden(args) => harden::run(&args, ctx),
+        Command::Report(args) => report::run(&args, ctx),
         Command::Explain(args) => explain::run(&args, ctx),
         Command::Ledger(what) => ledger::run(&what, ctx),
         Command::Policy { command } => policy::run(&command, ctx),
@@ -119,16 +132,8 @@ fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
         Command::Cat(args) => cat::run(&args, ctx),
         Command::Key(what) => key::run(what, ctx),
         Command::Purge(args) => purge::run(&args, ctx),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut args::command(), "ccretain", &mut script);
-            ctx.console.raw(&script)?;
-            Ok(Exit::Done)
-        }
-        Command::Man { dir } => {
-            clap_mangen::generate_to(args::command(), &dir)
-                .map_err(|error| Failure::new(Exit::Failed, format!("cannot write man pages: {error}")))?;
-            Ok(Exit::Done)
-        }
+        Command::Completions { shell } => completions::run(shell, ctx),
+        Command::Man { dir } => man::run(&dir, ctx),
+        Command::Mdm { dir } => mdm::run(&dir, ctx),
     }
 }

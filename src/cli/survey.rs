@@ -41,11 +41,33 @@ pub fn ground(ctx: &Context) -> Result<Ground, Failure> {
 /// # Errors
 /// As [`ground`].
 pub fn ground_with(ctx: &Context, found: Vec<(PathBuf, Root)>) -> Result<Ground, Failure> {
+    let policy = in_force(ctx)?;
+    let state = remembered(ctx)?;
+    Ok(locate(ctx, policy, state, found))
+}
+
+/// The policy in force.
+///
+/// # Errors
+/// An invalid one is exit 2.
+pub fn in_force(ctx: &Context) -> Result<Policy, Failure> {
+    let named = ctx.global.policy.as_ref().map(|path| ctx.env.absolute(path));
+    policy::of(&ctx.env, &Places::new(&ctx.env), named.as_deref())
+        .map_err(|error| Failure::because(Exit::Usage, &error))
+}
+
+/// What earlier runs remembered.
+///
+/// # Errors
+/// State that cannot be read is exit 4.
+pub fn remembered(ctx: &Context) -> Result<StateFile, Failure> {
+    StateFile::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Refused, &error))
+}
+
+/// Finds the stores by a policy, what earlier runs remembered, and what a search has found.
+#[must_use]
+pub fn locate(ctx: &Context, policy: Policy, state: StateFile, found: Vec<(PathBuf, Root)>) -> Ground {
     let env = &ctx.env;
-    let named = ctx.global.policy.as_ref().map(|path| env.absolute(path));
-    let policy = policy::of(env, &Places::new(env), named.as_deref())
-        .map_err(|error| Failure::because(Exit::Usage, &error))?;
-    let state = StateFile::load(&env.state_dir()).map_err(|error| Failure::because(Exit::Refused, &error))?;
     let client = claude::read(&claude::ClientPlaces::new(env), &[]);
     let request = Request {
         only: ctx.global.stores.iter().map(|path| env.absolute(path)).collect(),
@@ -61,7 +83,7 @@ pub fn ground_with(ctx: &Context, found: Vec<(PathBuf, Root)>) -> Result<Ground,
         found,
     };
     let Located { stores, refused } = locate::locate(env, &request);
-    Ok(Ground { policy, state, client, stores, refused })
+    Ground { policy, state, client, stores, refused }
 }
 
 /// The same for a verb that only looks.
@@ -125,8 +147,7 @@ impl Ground {
     /// # Errors
     /// Exit 4: it cannot be read.
     pub fn reload_state(&mut self, ctx: &Context) -> Result<(), Failure> {
-        self.state =
-            StateFile::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Refused, &error))?;
+        self.state = remembered(ctx)?;
         Ok(())
     }
 

@@ -24,6 +24,10 @@ mod calls {
     use super::{Dir, File, OsStr, io};
     use rustix::fs::{AtFlags, Mode, OFlags};
 
+    pub(super) fn close(open: impl std::os::fd::AsFd, mode: u32) -> io::Result<()> {
+        Ok(rustix::fs::fchmod(open, mode_of(mode))?)
+    }
+
     pub(super) fn unlink(dir: &Dir, name: &OsStr) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(dir, name, AtFlags::empty())?)
     }
@@ -164,6 +168,10 @@ mod calls {
 
     pub(super) fn sync(_: &Dir) -> io::Result<()> {
         Ok(())
+    }
+
+    pub(super) fn close<T>(_: &T, _: u32) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     pub(super) fn keep_owner(file: &File, like: &File) -> io::Result<()> {
@@ -334,4 +342,20 @@ pub fn sync_unless_whole(file: &File) -> io::Result<()> {
 /// As `fchown(2)` and `fchmod(2)`.
 pub fn keep_owner(file: &File, like: &File) -> io::Result<()> {
     calls::keep_owner(file, like)
+}
+
+/// Gives an open folder these permissions, which give nothing to group and others.
+///
+/// # Errors
+/// As `fchmod(2)`.
+pub fn close_folder(dir: &Dir, mode: u32) -> io::Result<()> {
+    calls::close(dir, mode)
+}
+
+/// Gives an open file these permissions, which give nothing to group and others.
+///
+/// # Errors
+/// As `fchmod(2)`.
+pub fn close_file(file: &File, mode: u32) -> io::Result<()> {
+    calls::close(file, mode)
 }

@@ -10,6 +10,7 @@ pub mod dir;
 mod handles;
 mod leftovers;
 pub mod lock;
+pub mod modes;
 mod outcome;
 pub mod preserve;
 mod prune;

@@ -197,3 +197,26 @@ pub fn last_time(dir: &Path) -> Result<Option<DateTime<Utc>>, LedgerError> {
 pub fn last_run(dir: &Path) -> Result<Option<Record>, LedgerError> {
     newest(dir, |record| record.event == "summary")
 }
+
+/// The summaries of the newest runs, at most `most`, the newest first. Lines that are none are
+/// passed over without being understood.
+///
+/// # Errors
+/// When a segment cannot be read.
+pub fn summaries(dir: &Path, most: usize) -> Result<Vec<Record>, LedgerError> {
+    const MARK: &[u8] = b"\"event\":\"summary\"";
+    let mut found = Vec::new();
+    for segment in segments::open_all(dir)?.iter().rev() {
+        for line in Backwards::new(&segment.file).at("read", &segment.path)? {
+            if found.len() >= most {
+                return Ok(found);
+            }
+            let line = line.at("read", &segment.path)?;
+            if !line.bytes.windows(MARK.len()).any(|part| part == MARK) {
+                continue;
+            }
+            found.extend(Record::parse(&line.bytes).filter(|record| record.event == "summary"));
+        }
+    }
+    Ok(found)
+}

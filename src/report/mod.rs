@@ -2,8 +2,10 @@
 
 pub mod all_users;
 pub mod certificate;
+pub mod check;
 pub mod explain;
 pub mod hold;
+pub mod html;
 pub mod human;
 pub mod json;
 pub mod ledger;

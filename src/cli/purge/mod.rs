@@ -100,7 +100,7 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
     };
     let mut aftermath = looked.sum_up(&was_plain);
     aftermath.exceptions.extend(identity.1);
-    let scope = handover::scope(args, ctx, &ground, &wanted);
+    let scope = handover::scope(&work);
     let verdict = judge(&scope, &aftermath.exceptions, &aftermath.verification);
     let mut exit = if verdict == Verdict::Incomplete { Exit::Failed } else { Exit::Done };
     if !ground.policy.complaints.is_empty() {

@@ -2,9 +2,11 @@
 //!
 //! Facts: clients 1.0.128 to 2.1.330 as run with settings of every kind; the order of sources and
 //! the meaning of `desktopSessionCleanupPeriodDays` from the client's public documentation. Of a
-//! settings file only the two periods and two folder variables are kept, never anything else.
+//! settings file only the two periods, two folder variables and the meaning of a few switches
+//! ([`switches`]) are kept, never anything else.
 
 mod source;
+pub mod switches;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

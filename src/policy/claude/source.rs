@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::ClientPlaces;
+use super::switches::{self, Meaning, Switch};
 use crate::escape::shown;
 use crate::policy::trusted::read_own;
 
@@ -100,6 +101,10 @@ pub enum FileState {
         desktop: Number,
         /// Folder variables from `env`.
         variables: BTreeMap<&'static str, String>,
+        /// Switches from `env`: what they mean, not their values.
+        switches: BTreeMap<Switch, Meaning>,
+        /// Whether `feedbackSurveyRate` is 0, which asks nobody.
+        no_surveys: bool,
     },
 }
 
@@ -125,6 +130,17 @@ impl SettingsFile {
             },
         };
         Self { kind, path: path.to_path_buf(), state }
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_object(kind: SourceKind, path: &Path, value: &Value) -> Self {
+        Self { kind, path: path.to_path_buf(), state: keep(value) }
+    }
+
+    /// Whether the file says that nobody is to be asked how a session went.
+    #[must_use]
+    pub fn has_no_surveys(&self) -> bool {
+        matches!(self.state, FileState::Read { no_surveys: true, .. })
     }
 
     /// `cleanupPeriodDays` of the file.
@@ -185,6 +201,8 @@ fn keep(value: &Value) -> FileState {
         cleanup: Number::of(value.get("cleanupPeriodDays")),
         desktop: Number::of(value.get("desktopSessionCleanupPeriodDays")),
         variables,
+        switches: switches::keep(env),
+        no_surveys: value.get("feedbackSurveyRate").and_then(Value::as_f64) == Some(0.0),
     }
 }
 

@@ -1,0 +1,163 @@
+//! The posture of one account on one machine: facts in, findings and one verdict out.
+//!
+//! [`facts`] says what is looked at, [`retention`], [`exposure`] and [`client`] make findings of it,
+//! and [`table`] names every finding there can be. All of them are pure; only [`look`] and [`modes`]
+//! look at an inventory or a disk. A machine is compliant when no finding is as severe as the
+//! threshold it is asked for ([`Severity::Medium`] unless told otherwise).
+
+pub mod client;
+pub mod exposure;
+pub mod facts;
+pub mod look;
+pub mod modes;
+pub mod retention;
+pub mod table;
+
+#[cfg(test)]
+mod tests;
+
+use serde::Serialize;
+
+pub use facts::Facts;
+pub use table::{Area, Known, TABLE};
+
+/// How much a finding matters.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize, clap::ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Worth knowing; nothing is wrong.
+    Info,
+    /// It could be better.
+    Low,
+    /// Something is not as the policy, or good practice, wants it.
+    Medium,
+    /// Data is kept or exposed against the policy, or the evidence cannot be relied on.
+    High,
+}
+
+impl Severity {
+    /// Every severity, the least first.
+    pub const ALL: [Self; 4] = [Self::Info, Self::Low, Self::Medium, Self::High];
+
+    /// The word reports use.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
+/// Something that was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// What it is: a row of [`TABLE`].
+    pub id: &'static str,
+    /// Which part of the posture it is about.
+    pub area: Area,
+    /// How much it matters here.
+    pub severity: Severity,
+    /// What it is, in words that do not change.
+    pub title: &'static str,
+    /// What was seen, a sentence each.
+    pub evidence: Vec<String>,
+    /// What to do about it.
+    pub remedy: String,
+    /// How many things it is about, where they can be counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// How many bytes they have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Whether `check --fix` repairs it, or some of it.
+    pub fixable: bool,
+}
+
+impl Finding {
+    /// A finding of the table, as severe as the table says.
+    ///
+    /// The id is one of the table's; a test walks all of them.
+    #[must_use]
+    pub fn new(id: &'static str, evidence: Vec<String>) -> Self {
+        let known = table::known(id);
+        Self {
+            id,
+            area: known.area,
+            severity: known.severity,
+            title: known.title,
+            evidence,
+            remedy: known.remedy.to_owned(),
+            count: None,
+            bytes: None,
+            fixable: false,
+        }
+    }
+
+    /// The same with another severity than the usual one.
+    #[must_use]
+    pub fn severity(self, severity: Severity) -> Self {
+        Self { severity, ..self }
+    }
+
+    /// The same with a remedy for this very case.
+    #[must_use]
+    pub fn remedy(self, remedy: impl Into<String>) -> Self {
+        Self { remedy: remedy.into(), ..self }
+    }
+
+    /// The same with a number of things.
+    #[must_use]
+    pub fn count(self, count: u64) -> Self {
+        Self { count: Some(count), ..self }
+    }
+
+    /// The same with a number of bytes.
+    #[must_use]
+    pub fn bytes(self, bytes: u64) -> Self {
+        Self { bytes: Some(bytes), ..self }
+    }
+
+    /// The same as something that `check --fix` repairs.
+    #[must_use]
+    pub fn fixable(self, fixable: bool) -> Self {
+        Self { fixable, ..self }
+    }
+}
+
+/// Everything that is to be found in the facts, the most severe first.
+#[must_use]
+pub fn evaluate(facts: &Facts) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    retention::evaluate(facts, &mut findings);
+    exposure::evaluate(facts, &mut findings);
+    client::evaluate(facts, &mut findings);
+    // A stable order, so that two reports of one state are the same.
+    findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| (a.area, a.id).cmp(&(b.area, b.id))));
+    findings
+}
+
+/// Whether nothing is as severe as the threshold.
+#[must_use]
+pub fn is_compliant(findings: &[Finding], threshold: Severity) -> bool {
+    findings.iter().all(|finding| finding.severity < threshold)
+}
+
+/// At most this many lines of evidence are written out; the rest is counted.
+const NAMED: usize = 8;
+
+/// Lines of evidence, of which only so many are named.
+fn some(lines: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut lines: Vec<String> = lines.into_iter().collect();
+    if lines.len() > NAMED {
+        let more = lines.len() - NAMED;
+        lines.truncate(NAMED);
+        lines.push(format!("and {more} more"));
+    }
+    lines
+}

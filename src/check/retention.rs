@@ -1,0 +1,238 @@
+//! Whether data is kept as the policy says, and whether that can be shown.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::facts::{Amount, Facts, LedgerFact, RunFacts, StoreFacts};
+use super::{Finding, some};
+use crate::escape::shown;
+
+/// A run that ended well this long ago is too long ago, unless the schedule has longer steps.
+const LATE: TimeDelta = TimeDelta::days(3);
+/// So many more unrecognised files than before are worth telling.
+const GROWTH: u64 = 10;
+
+/// Adds what is found.
+pub(super) fn evaluate(facts: &Facts, findings: &mut Vec<Finding>) {
+    policy(facts, findings);
+    due(facts, findings);
+    runs(facts, findings);
+    ledger(&facts.runs, findings);
+    sealed(facts, findings);
+    unruled(facts, findings);
+    roots(facts, findings);
+}
+
+fn policy(facts: &Facts, findings: &mut Vec<Finding>) {
+    let policy = &facts.policy;
+    if let Some(why) = &policy.invalid {
+        findings.push(Finding::new("policy-invalid", vec![why.clone()]));
+    }
+    if !policy.complaints.is_empty() {
+        findings.push(Finding::new("policy-complaint", some(policy.complaints.iter().cloned())));
+    }
+    if let Some(why) = &policy.suspended {
+        findings.push(Finding::new("policy-suspended", vec![why.clone()]));
+    }
+    if policy.audits {
+        findings.push(Finding::new("audit-mode", Vec::new()));
+    }
+}
+
+/// The amounts of all stores of which there are any: together, and a sentence each.
+fn of_stores(facts: &Facts, of: impl Fn(&StoreFacts) -> Amount, word: &str) -> Option<(Amount, Vec<String>)> {
+    let found: Vec<(&StoreFacts, Amount)> =
+        facts.stores.iter().map(|store| (store, of(store))).filter(|(_, amount)| !amount.is_none()).collect();
+    let all = found.iter().fold(Amount::default(), |all, (_, amount)| all.plus(amount));
+    let lines = found.iter().map(|(store, amount)| {
+        let mut words = Vec::new();
+        for (count, noun) in [(amount.sessions, "session"), (amount.files, "file"), (amount.lines, "line")] {
+            if count > 0 {
+                words.push(format!("{count} {noun}{}", if count == 1 { "" } else { "s" }));
+            }
+        }
+        let since = amount.oldest.map_or_else(String::new, |at| {
+            let days = facts.now.signed_duration_since(at).num_days();
+            format!(", {word} {} ({days} days)", day(at))
+        });
+        format!("'{}': {}, {} bytes{since}", store.root, words.join(", "), amount.bytes)
+    });
+    (!all.is_none()).then(|| (all, some(lines)))
+}
+
+fn day(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d").to_string()
+}
+
+fn due(facts: &Facts, findings: &mut Vec<Finding>) {
+    let amount = |id, found: Option<(Amount, Vec<String>)>, findings: &mut Vec<Finding>| {
+        if let Some((all, lines)) = found {
+            findings.push(Finding::new(id, lines).count(all.files + all.lines).bytes(all.bytes));
+        }
+    };
+    amount("overdue", of_stores(facts, |store| store.overdue, "the first due since"), findings);
+    amount("unsealed", of_stores(facts, |store| store.unsealed, "the first due since"), findings);
+    amount("leftovers", of_stores(facts, |store| store.leftovers, "the oldest of"), findings);
+}
+
+fn runs(facts: &Facts, findings: &mut Vec<Finding>) {
+    let runs = &facts.runs;
+    let days = |at: DateTime<Utc>| facts.now.signed_duration_since(at).num_days();
+    let is_late = |at: DateTime<Utc>| {
+        let answered = runs.schedules.iter().any(|schedule| schedule.missed == Some(0));
+        facts.now.signed_duration_since(at) > LATE.max(facts.grace) && !answered
+    };
+    match (runs.last, runs.last_well) {
+        (_, Some(at)) if is_late(at) => {
+            let line = format!("the last run that ended well was on {}, {} days ago", day(at), days(at));
+            findings.push(Finding::new("run-late", vec![line]));
+        }
+        (_, Some(_)) => {}
+        (None, None) => {
+            findings.push(Finding::new("run-missing", vec!["no run has come to its end yet".to_owned()]));
+        }
+        (Some((at, exit)), None) => {
+            let line = format!("only a run that ended with exit {exit} is recorded, of {}", day(at));
+            findings.push(Finding::new("run-missing", vec![line]));
+        }
+    }
+    if let Some((at, exit)) = runs.last.filter(|(_, exit)| *exit != 0) {
+        let line = format!("the run of {} ended with exit {exit}", day(at));
+        findings.push(Finding::new("run-failed", vec![line]));
+    }
+    if !runs.refusals.is_empty() {
+        findings.push(Finding::new("guard-refusal", some(runs.refusals.iter().cloned())));
+    }
+    if let Some(why) = &runs.state {
+        findings.push(Finding::new("state-unreadable", vec![why.clone()]));
+    }
+    schedules(runs, findings);
+}
+
+fn schedules(runs: &RunFacts, findings: &mut Vec<Finding>) {
+    let named = |schedule: &super::facts::ScheduleFact| {
+        let whose = if schedule.is_system { "the machine's" } else { "the user's" };
+        format!("{whose} {} in '{}'", schedule.backend, schedule.place)
+    };
+    if let Some(why) = &runs.schedules_unknown {
+        findings.push(Finding::new("schedule-unknown", vec![why.clone()]));
+    } else if runs.schedules.is_empty() {
+        findings.push(Finding::new("schedule-missing", Vec::new()));
+    }
+    let broken: Vec<String> = runs
+        .schedules
+        .iter()
+        .filter_map(|schedule| {
+            let why = if !schedule.starts {
+                "its program is not there or does not start"
+            } else if schedule.active == Some(false) {
+                "the scheduler does not have it running"
+            } else {
+                return None;
+            };
+            Some(format!("{}: {why}", named(schedule)))
+        })
+        .collect();
+    if !broken.is_empty() {
+        findings.push(Finding::new("schedule-broken", broken));
+    }
+    let others: Vec<String> = runs
+        .schedules
+        .iter()
+        .filter_map(|schedule| Some(format!("{}: '{}'", named(schedule), schedule.other_version.as_ref()?)))
+        .collect();
+    if !others.is_empty() {
+        findings.push(Finding::new("schedule-version", others));
+    }
+    if runs.schedules.len() > 1 {
+        findings.push(Finding::new("schedule-twice", runs.schedules.iter().map(named).collect()));
+    }
+}
+
+/// What is found in a ledger alone.
+#[must_use]
+pub fn of_ledger(runs: &RunFacts) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    ledger(runs, &mut findings);
+    findings
+}
+
+fn ledger(runs: &RunFacts, findings: &mut Vec<Finding>) {
+    match &runs.ledger {
+        LedgerFact::Sound | LedgerFact::Elsewhere => {}
+        LedgerFact::Broken(why) => findings.push(Finding::new("ledger-broken", vec![why.clone()])),
+        LedgerFact::Cut => findings.push(Finding::new("ledger-cut", Vec::new())),
+        LedgerFact::Unreadable(why) => findings.push(Finding::new("ledger-unreadable", vec![why.clone()])),
+    }
+    if let Some(why) = &runs.unwritable {
+        findings.push(Finding::new("ledger-unwritable", vec![why.clone()]));
+    }
+}
+
+fn sealed(facts: &Facts, findings: &mut Vec<Finding>) {
+    let sealed = &facts.sealed;
+    if sealed.to_others > 0 {
+        let line = format!(
+            "{} of {} sealed sessions are recorded as sealed to other recipients than the policy names; \
+             to whom exactly an age file is sealed cannot be read from it",
+            sealed.to_others, sealed.sessions
+        );
+        findings.push(Finding::new("sealed-to-others", vec![line]).count(sealed.to_others));
+    }
+    if sealed.to_unknown > 0 && sealed.has_recipients {
+        let line = format!("{} of {} sealed sessions", sealed.to_unknown, sealed.sessions);
+        findings.push(Finding::new("sealed-to-unknown", vec![line]).count(sealed.to_unknown));
+    }
+    if !sealed.unreadable.is_empty() {
+        let lines = sealed.unreadable.iter().map(|(session, why)| format!("session {session}: {why}"));
+        findings.push(Finding::new("sealed-unreadable", some(lines)).count(sealed.unreadable.len() as u64));
+    }
+}
+
+fn unruled(facts: &Facts, findings: &mut Vec<Finding>) {
+    let unruled = &facts.unruled;
+    for (id, count, noun) in [
+        ("no-delete-rule", unruled.no_delete_rule, "session"),
+        ("future-dated", unruled.future_dated, "session"),
+        ("undated", unruled.undated, "session"),
+        ("owner-unknown", unruled.owner_unknown, "session"),
+    ] {
+        if count > 0 {
+            let line = format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+            findings.push(Finding::new(id, vec![line]).count(count));
+        }
+    }
+    if unruled.unrecognised > 0 {
+        let bytes = unruled.unrecognised_bytes;
+        let line = format!("{} files, {bytes} bytes", unruled.unrecognised);
+        findings.push(Finding::new("unrecognised", vec![line]).count(unruled.unrecognised).bytes(bytes));
+    }
+    if let Some(before) = unruled.unrecognised_before
+        && unruled.unrecognised >= before.saturating_add(GROWTH)
+    {
+        let line = format!("{} files, where there were {before} a month ago or less", unruled.unrecognised);
+        findings.push(Finding::new("unrecognised-growing", vec![line]).count(unruled.unrecognised - before));
+    }
+    if !facts.vanished.is_empty() {
+        let count = facts.vanished.len() as u64;
+        findings.push(Finding::new("held-vanished", some(facts.vanished.iter().cloned())).count(count));
+    }
+}
+
+fn roots(facts: &Facts, findings: &mut Vec<Finding>) {
+    for (id, is_missing) in [("root-missing", true), ("root-refused", false)] {
+        let lines: Vec<String> = facts
+            .refused
+            .iter()
+            .filter(|refused| refused.is_missing == is_missing)
+            .map(|refused| format!("'{}': {}", shown(&refused.path), refused.why))
+            .collect();
+        if !lines.is_empty() {
+            let count = lines.len() as u64;
+            findings.push(Finding::new(id, some(lines)).count(count));
+        }
+    }
+    if !facts.unread.is_empty() {
+        let lines = facts.unread.iter().map(|(path, why)| format!("'{path}': {why}"));
+        findings.push(Finding::new("unreadable", some(lines)).count(facts.unread.len() as u64));
+    }
+}

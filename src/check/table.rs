@@ -1,0 +1,190 @@
+//! Every finding there can be: ONE table, a row a finding. Ids and titles are relied on by others.
+
+use serde::Serialize;
+
+use super::Severity::{self, High, Info, Low, Medium};
+
+/// Which part of the posture a finding is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Area {
+    /// Whether data is kept as the policy says, and whether that can be shown.
+    Retention,
+    /// Who else could read the data.
+    Exposure,
+    /// What the client itself keeps, sends and writes.
+    Client,
+}
+
+impl Area {
+    /// The word reports use.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Retention => "retention",
+            Self::Exposure => "exposure",
+            Self::Client => "client",
+        }
+    }
+}
+
+/// A row: a finding there can be.
+#[derive(Debug)]
+pub struct Known {
+    /// Its id, which never changes its meaning.
+    pub id: &'static str,
+    /// Which part of the posture it is about.
+    pub area: Area,
+    /// How much it matters, where the case says nothing else.
+    pub severity: Severity,
+    /// What it is.
+    pub title: &'static str,
+    /// What to do about it, where the case says nothing else.
+    pub remedy: &'static str,
+}
+
+macro_rules! table {
+    ($( $area:ident { $( $id:literal $severity:ident $title:literal => $remedy:literal; )* } )*) => {
+        /// Every finding there can be.
+        pub static TABLE: &[Known] = &[$($( Known {
+            id: $id,
+            area: Area::$area,
+            severity: $severity,
+            title: $title,
+            remedy: $remedy,
+        } ),*),*];
+    };
+}
+
+table! {
+    Retention {
+        "overdue" High "data is older than the policy allows"
+            => "look with 'ccretain enforce --dry-run', then run 'ccretain enforce'";
+        "unsealed" Medium "sessions are in plaintext longer than the policy allows"
+            => "run 'ccretain enforce'";
+        "run-missing" Medium "no run has ended well"
+            => "run 'ccretain enforce', and 'ccretain schedule install' for the next ones";
+        "run-late" Medium "the last run that ended well is too long ago"
+            => "'ccretain schedule status' shows what should have started it";
+        "run-failed" Medium "the last run did not end well"
+            => "run 'ccretain enforce' by hand: it says what is wrong";
+        "schedule-missing" Medium "nothing starts runs"
+            => "'ccretain schedule install', or as root 'ccretain schedule install --system'";
+        "schedule-broken" Medium "the schedule starts nothing that works"
+            => "'ccretain schedule install' renews it";
+        "schedule-version" Low "the schedule starts another version of this program"
+            => "'ccretain schedule install' renews it";
+        "schedule-twice" Low "more than one schedule starts runs"
+            => "keep one: 'ccretain schedule remove --backend NAME' takes one away";
+        "schedule-unknown" Low "what is scheduled cannot be found out"
+            => "'ccretain schedule status' says why";
+        "ledger-broken" High "the ledger does not hold together"
+            => "'ccretain ledger verify' names the first line that does not fit; keep the files, and look for who changed them";
+        "ledger-cut" High "the newest records of the ledger are gone"
+            => "the head of the last run is not in it: compare with a copy kept elsewhere ('ccretain ledger verify --head')";
+        "ledger-unreadable" High "the ledger cannot be read"
+            => "without it there is no evidence, and no run will start";
+        "ledger-unwritable" High "the ledger cannot be written"
+            => "without it there is no evidence, and no run will start: give the account its folder back";
+        "state-unreadable" High "what earlier runs remembered cannot be read"
+            => "repair it or move it away; roots in unusual places must be named again then";
+        "guard-refusal" Medium "a guard refuses to delete"
+            => "look at the plan and confirm it at a terminal: 'ccretain enforce'";
+        "sealed-to-others" Medium "sealed sessions are not sealed to today's recipients"
+            => "'ccretain rekey --identity FILE' seals them anew";
+        "sealed-to-unknown" Info "of some sealed sessions it is not recorded to whom they are sealed"
+            => "'ccretain rekey --all --identity FILE' seals them anew and records it";
+        "sealed-unreadable" Medium "the record of a sealed session cannot be read"
+            => "such a session is kept for ever: restore its session.json from a copy, or purge it";
+        "leftovers" Medium "an interrupted run left unfinished files"
+            => "they may hold plaintext; the next 'ccretain enforce' removes them";
+        "unrecognised-growing" Low "files that are not in the catalogue become more"
+            => "a newer version of ccretain may know them; 'ccretain status -v' and 'ccretain explain PATH' tell more";
+        "unrecognised" Info "there are files that are not in the catalogue"
+            => "they are never touched; 'ccretain enforce --dry-run -v' names them";
+        "no-delete-rule" Low "no rule ever deletes some sessions"
+            => "give the policy a rule without a selector; 'ccretain policy show' shows what is in force";
+        "future-dated" Low "sessions are dated in the future, and so kept"
+            => "look whether the clock was wrong when they were written";
+        "undated" Low "sessions have no date that can be read, and so are kept"
+            => "'ccretain explain SESSION' says what is missing";
+        "owner-unknown" Low "files belong to sessions that cannot be found, and so are kept"
+            => "make every store readable: then it can be known whether the session is gone";
+        "held-vanished" Medium "what was held is gone, and ccretain did not remove it"
+            => "restore it from a copy; 'ccretain hold add --preserve' keeps copies that the client's sweep does not reach";
+        "root-missing" Medium "a store that was seen before is missing"
+            => "mount it, or name it in 'stores.exclude' if it is gone for good";
+        "root-refused" Medium "a folder was refused as a store, so nothing in it is kept to the policy"
+            => "do what is said, or name it in 'stores.exclude' or 'stores.extra'";
+        "unreadable" Medium "something could not be read, so nothing is known of it"
+            => "give the account access to it";
+        "account-unchecked" Medium "an account could not be checked"
+            => "what is said there must be mended first";
+        "policy-invalid" High "the policy cannot be used, so no run will start"
+            => "'ccretain policy check FILE' says what is wrong with it";
+        "policy-complaint" Medium "something is wrong with the policy"
+            => "'ccretain policy show' shows what is in force";
+        "policy-suspended" High "no period is in force, so nothing is deleted"
+            => "mend the client's settings, or give 'deleteAfter' in a policy";
+        "audit-mode" Low "the policy only reports and deletes nothing"
+            => "set \"mode\": \"enforce\" once the reports are as they should be";
+    }
+    Exposure {
+        "store-readable" High "others can look into a store"
+            => "'ccretain check --fix' takes the access away";
+        "store-group-writable" Medium "a group can write to a store"
+            => "'ccretain check --fix' takes the access away";
+        "files-readable" Medium "others can read files of a store"
+            => "'ccretain check --fix' takes the access away";
+        "credentials-loose" High "files with keys or tokens are open to others"
+            => "'ccretain check --fix' takes the access away; think of new credentials if others use this machine";
+        "heap-snapshot" Medium "there are memory snapshots of the client"
+            => "they hold the conversation and credentials: delete them once they were looked at";
+        "identity-loose" High "others can read the key that opens sealed files"
+            => "chmod 600 it, make a new one with 'ccretain key new', and seal anew with 'ccretain rekey'";
+        "own-files-loose" Medium "others can read ccretain's own records"
+            => "chmod 700 the folder: ledger and state name projects and sessions";
+    }
+    Client {
+        "client-period-shorter" Medium "the client removes sessions before the policy lets them go"
+            => "deploy what 'ccretain harden --emit' prints as managed settings";
+        "client-removes-held" Medium "the client will remove what is held"
+            => "'ccretain hold add --preserve' keeps copies; or deploy what 'ccretain harden --emit' prints";
+        "client-period-longer" Low "the client keeps sessions longer than the policy"
+            => "ccretain deletes them in time; deploy what 'ccretain harden --emit' prints so that the client does too";
+        "client-sweep-paused" Low "the client's own sweep is paused"
+            => "mend the settings file that is named, or deploy what 'ccretain harden --emit' prints";
+        "client-period-overridden" Low "a repository sets the client's period"
+            => "only a managed period cannot be overridden: deploy what 'ccretain harden --emit' prints";
+        "client-desktop-kept" Info "the client never removes sessions of the desktop application"
+            => "ccretain does; a managed 'cleanupPeriodDays' makes the client do it too";
+        "client-zero-period" Low "a period of 0 makes older clients delete everything"
+            => "take the period away, or write the number of days that is meant";
+        "client-metrics" Low "the client sends metrics"
+            => "set DISABLE_TELEMETRY=1 in managed settings ('ccretain harden --emit'); it also ends Remote Control";
+        "client-error-reports" Low "the client may send error reports"
+            => "set DISABLE_ERROR_REPORTING=1 in managed settings ('ccretain harden --emit')";
+        "client-feedback" Low "/feedback, /bug and /share send transcripts, which the vendor keeps for 5 years"
+            => "set DISABLE_FEEDBACK_COMMAND=1 (older clients: DISABLE_BUG_COMMAND=1) in managed settings ('ccretain harden --emit')";
+        "client-survey" Low "the session quality survey is on, and may ask for the transcript"
+            => "set CLAUDE_CODE_DISABLE_FEEDBACK_SURVEY=1 in managed settings ('ccretain harden --emit')";
+        "client-switch-overridden" Low "a repository turns on what other settings turn off"
+            => "only managed settings cannot be overridden: deploy what 'ccretain harden --emit' prints";
+        "client-switch-odd" Low "a switch has a value that does not mean what it seems to"
+            => "write 1 for on, and take the variable away for off";
+        "client-provider" Info "a third-party provider changes what the client sends by default"
+            => "nothing to do";
+        "client-writes-nothing" Info "the client is told to write no transcripts"
+            => "nothing to do; sessions cannot be resumed then";
+        "server-side-retention" Info "what was sent to a server is kept there, which cannot be seen from here"
+            => "consumer accounts: claude.ai/settings/data-privacy-controls, and delete the sessions there; commercial accounts: 30 days, or zero data retention by contract";
+    }
+}
+
+/// The row of an id.
+#[must_use]
+pub fn known(id: &str) -> &'static Known {
+    static NONE: Known =
+        Known { id: "unknown", area: Area::Retention, severity: High, title: "unknown", remedy: "" };
+    TABLE.iter().find(|known| known.id == id).unwrap_or(&NONE)
+}

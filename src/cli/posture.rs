@@ -1,0 +1,365 @@
+//! Gathering what a verdict is made from: for `check`, and for the findings in a report.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use chrono::TimeDelta;
+
+use super::key::identity_path;
+use super::survey::{self, Ground};
+use super::{Context, Failure, guards, schedule, status};
+use crate::check::client::{self, ClientFacts, PolicyPeriods, Seen};
+use crate::check::facts::{LedgerFact, PolicyFacts, RefusedFact, RunFacts, ScheduleFact};
+use crate::check::modes::{OwnMode, Repair};
+use crate::check::{Facts, look, modes};
+use crate::error::chain;
+use crate::escape::{shown, text};
+use crate::exposure;
+use crate::hold;
+use crate::inventory::Inventory;
+use crate::ledger::{self, Given, Record};
+use crate::locate::Refusal;
+use crate::plan::{self, Plan};
+use crate::policy::claude::{ClientSettings, switches};
+use crate::policy::load::Places;
+use crate::policy::{self, Mode, Policy};
+use crate::schedule::{Program, Scope};
+use crate::state::StateFile;
+
+/// As many runs are looked back on.
+const RUNS: usize = 400;
+/// As far back the number of unrecognised files is compared.
+const MONTH: TimeDelta = TimeDelta::days(30);
+
+/// Everything that was gathered.
+pub(super) struct Posture {
+    /// What the verdict is made from.
+    pub facts: Facts,
+    /// Policy, state and stores; an invalid policy is replaced by one that judges nothing.
+    pub ground: Ground,
+    /// What was found.
+    pub inventory: Inventory,
+    /// What is decided; `None` where the policy cannot be used.
+    pub plan: Option<Plan>,
+    /// What `--fix` would repair.
+    pub repair: Repair,
+    /// The summaries of the last runs, the newest first.
+    pub runs: Vec<Record>,
+}
+
+impl Posture {
+    /// The policy, where it can be used.
+    pub fn policy(&self) -> Option<&Policy> {
+        self.plan.as_ref().map(|_| &self.ground.policy)
+    }
+}
+
+/// Looks at everything.
+///
+/// # Errors
+/// A policy that was named and cannot be used, as everywhere; any other is a finding.
+pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<Posture, Failure> {
+    let (policy, invalid) = match survey::in_force(ctx) {
+        Ok(policy) => (policy, None),
+        // Who names a file wants that one.
+        Err(failure) if ctx.global.policy.is_some() => return Err(failure),
+        Err(failure) => (nothing(ctx)?, Some(failure.message)),
+    };
+    let (state, state_error) = match survey::remembered(ctx) {
+        Ok(state) => (state, None),
+        Err(failure) => (forgotten(ctx)?, Some(failure.message)),
+    };
+    let ground = survey::locate(ctx, policy, state, Vec::new());
+    let inventory = ground.inventory(ctx);
+    let now = ctx.env.now;
+    let plan = invalid.is_none().then(|| plan::plan(&inventory, &ground.policy, now));
+    let mut facts = Facts { now, grace, ..Facts::default() };
+    facts.policy = of_policy(&ground.policy, invalid);
+    facts.stores = look::stores(&inventory, plan.as_ref(), now, grace);
+    let mut summaries = Vec::new();
+    facts.runs = runs(&ground, &mut summaries, ctx);
+    facts.runs.state = state_error;
+    if let Some(plan) = &plan {
+        facts.unruled = look::unruled(&inventory, plan, &ground.policy);
+        facts.unruled.unrecognised_before = unrecognised_before(&summaries, ctx);
+        match guards::judge(&ground, &inventory, plan, &ground.policy, ctx) {
+            Ok(judged) => {
+                let new = judged.refusals.into_iter();
+                facts.runs.refusals.extend(new.filter(|refusal| !is_known(&ground, refusal)));
+            }
+            // What it needs of the ledger is a finding already.
+            Err(_) if facts.runs.ledger != LedgerFact::Sound => {}
+            Err(failure) => facts.runs.ledger = LedgerFact::Unreadable(failure.message),
+        }
+        facts.vanished = hold::vanished(&ground.state.state.held, &inventory, &ground.policy, now)
+            .iter()
+            .map(|gone| {
+                format!(
+                    "session {}, held by '{}', in '{}'",
+                    gone.session,
+                    text(&gone.hold),
+                    shown(&gone.store)
+                )
+            })
+            .collect();
+    }
+    let recipients = survey::recipients(&ground.policy);
+    if let Err(failure) = &recipients {
+        facts.policy.complaints.push(failure.message.clone());
+    }
+    facts.sealed = look::sealed(&inventory, recipients.ok().flatten().as_ref());
+    facts.refused = ground
+        .refused
+        .iter()
+        .map(|refused| RefusedFact {
+            path: refused.path.clone(),
+            why: refused.why.to_string(),
+            is_missing: matches!(refused.why, Refusal::Missing),
+        })
+        .collect();
+    facts.unread = inventory
+        .problems
+        .iter()
+        .map(|problem| (text(&problem.path), format!("cannot {} it: {}", problem.doing, problem.error)))
+        .collect();
+    let (seen, repair) = modes::look(&inventory, repairs);
+    facts.modes = seen;
+    facts.modes.own = own(ctx);
+    let roots: Vec<_> = inventory.stores.iter().map(|view| view.store.root.clone()).collect();
+    facts.exposure = exposed(&roots, ctx);
+    facts.clients = clients(&ground, &inventory, plan.as_ref(), ctx);
+    Ok(Posture { facts, ground, inventory, plan, repair, runs: summaries })
+}
+
+/// A policy that nobody wrote: what stands in for one that cannot be used.
+fn nothing(ctx: &Context) -> Result<Policy, Failure> {
+    let places = Places::new(&ctx.env);
+    let none = ctx.env.state_dir().join(".no-policy");
+    let places = Places { system_dir: none.clone(), user_dir: none, managed_prefs: None, ..places };
+    policy::of(&ctx.env, &places, None).map_err(|error| Failure::because(super::Exit::Usage, &error))
+}
+
+/// State that remembers nothing: what stands in for one that cannot be read. Never saved.
+fn forgotten(ctx: &Context) -> Result<StateFile, Failure> {
+    StateFile::load(&ctx.env.state_dir().join(".no-state"))
+        .map_err(|error| Failure::because(super::Exit::Failed, &error))
+}
+
+fn of_policy(policy: &Policy, invalid: Option<String>) -> PolicyFacts {
+    if invalid.is_some() {
+        return PolicyFacts { invalid, ..PolicyFacts::default() };
+    }
+    PolicyFacts {
+        invalid: None,
+        complaints: policy.complaints.clone(),
+        suspended: policy.suspended.clone(),
+        audits: policy.mode() == Mode::Audit,
+    }
+}
+
+fn is_known(ground: &Ground, refusal: &str) -> bool {
+    let last = ground.state.state.last_run.as_ref();
+    last.is_some_and(|last| last.refusals.iter().any(|known| known == refusal))
+}
+
+/// Runs, schedules and the ledger.
+fn runs(ground: &Ground, summaries: &mut Vec<Record>, ctx: &Context) -> RunFacts {
+    let mut facts = RunFacts::default();
+    let last = ground.state.state.last_run.as_ref();
+    facts.last = last.map(|last| (last.time, u64::from(last.exit)));
+    facts.last_well = last.filter(|last| last.exit == 0).map(|last| last.time);
+    facts.refusals = last.map(|last| last.refusals.clone()).unwrap_or_default();
+    schedules(&mut facts, ctx);
+    // Of a run over all users the parent keeps the ledger, and looks at it.
+    if ctx.parent.is_some() || last.is_some_and(|last| last.head.is_none()) {
+        facts.ledger = LedgerFact::Elsewhere;
+        return facts;
+    }
+    let dir = ctx.env.ledger_dir();
+    facts.ledger =
+        ledger_fact(&dir, last.and_then(|last| last.head.as_ref()).map(|head| head.sha256.as_str()));
+    facts.unwritable = unwritable(&dir);
+    match ledger::summaries(&dir, RUNS) {
+        Ok(found) => {
+            let of_a_run = |record: &&Record| is_a_run(record) && exit_of(record) == Some(0);
+            facts.last_well =
+                facts.last_well.or_else(|| found.iter().find(of_a_run).map(|record| record.time));
+            if facts.last.is_none() {
+                let newest = found.iter().find(|record| is_a_run(record));
+                facts.last = newest.map(|record| (record.time, exit_of(record).unwrap_or_default()));
+            }
+            *summaries = found;
+        }
+        Err(error) if facts.ledger == LedgerFact::Sound => {
+            facts.ledger = LedgerFact::Unreadable(chain(&error));
+        }
+        Err(_) => {}
+    }
+    facts
+}
+
+/// Whether a summary is that of `enforce`, and not of another verb.
+pub(super) fn is_a_run(record: &Record) -> bool {
+    matches!(record.text("decision"), Some("enforce" | "audit"))
+}
+
+/// What a run exited with.
+pub(super) fn exit_of(record: &Record) -> Option<u64> {
+    record.fields.get("counts")?.get("exit")?.as_u64()
+}
+
+/// How a ledger is; `head` is what the last run left as its head.
+pub(super) fn ledger_fact(dir: &Path, head: Option<&str>) -> LedgerFact {
+    match ledger::verify(dir, head) {
+        Err(error) => LedgerFact::Unreadable(chain(&error)),
+        Ok(found) => match &found.broken {
+            // A run is writing, or was cut off; the next one closes the line and says so.
+            Some(broken) if broken.fault != ledger::Fault::Unfinished => LedgerFact::Broken(format!(
+                "'{}', line {}: {}",
+                shown(&broken.segment),
+                broken.line,
+                broken.fault
+            )),
+            None if found.given == Some(Given::Absent) => LedgerFact::Cut,
+            _ => LedgerFact::Sound,
+        },
+    }
+}
+
+/// Why a ledger cannot be written, where that can be told without writing.
+pub(super) fn unwritable(dir: &Path) -> Option<String> {
+    #[cfg(unix)]
+    {
+        use rustix::fs::{Access, access};
+        // What is not there is made in the nearest folder that is.
+        let there = dir.ancestors().find(|folder| folder.symlink_metadata().is_ok())?;
+        if let Err(error) = access(there, Access::WRITE_OK | Access::EXEC_OK) {
+            return Some(format!("'{}': {}", shown(there), std::io::Error::from(error)));
+        }
+        let file = dir.join(ledger::ACTIVE);
+        if file.symlink_metadata().is_ok()
+            && let Err(error) = access(&file, Access::WRITE_OK)
+        {
+            return Some(format!("'{}': {}", shown(&file), std::io::Error::from(error)));
+        }
+    }
+    None
+}
+
+fn schedules(facts: &mut RunFacts, ctx: &Context) {
+    match schedule::installed(ctx) {
+        Ok(found) => facts.schedules.extend(found.into_iter().map(|installed| ScheduleFact {
+            backend: installed.backend.name().to_owned(),
+            is_system: installed.scope == Scope::System,
+            place: installed.place,
+            starts: installed.program != Program::Missing,
+            other_version: match installed.program {
+                Program::Other(version) => Some(version),
+                Program::Current | Program::Missing => None,
+            },
+            active: installed.active,
+            next: installed.next,
+            missed: installed.missed,
+        })),
+        Err(failure) => facts.schedules_unknown = Some(failure.message),
+    }
+    // A package puts its units elsewhere; what is enabled shows in the link.
+    let link = Path::new("/etc/systemd/system/timers.target.wants/ccretain.timer");
+    if facts.schedules.iter().all(|schedule| !schedule.is_system) && link.symlink_metadata().is_ok() {
+        facts.schedules.push(ScheduleFact {
+            backend: "systemd".to_owned(),
+            is_system: true,
+            place: text(link),
+            starts: true,
+            ..ScheduleFact::default()
+        });
+    }
+    if !facts.schedules.is_empty() {
+        facts.schedules_unknown = None;
+    }
+}
+
+/// How many unrecognised files the oldest run of the last month saw.
+fn unrecognised_before(summaries: &[Record], ctx: &Context) -> Option<u64> {
+    let is_recent = |record: &Record| ctx.env.now.signed_duration_since(record.time) <= MONTH;
+    let oldest = summaries.iter().rfind(|record| is_recent(record) && is_a_run(record))?;
+    oldest.fields.get("counts")?.get("unrecognised")?.as_u64()
+}
+
+/// What of ccretain's own lies outside the stores and is open to others.
+fn own(ctx: &Context) -> Vec<OwnMode> {
+    let identity = identity_path(&ctx.env);
+    let mut folders = vec![ctx.env.state_dir()];
+    if ctx.parent.is_none() && ctx.env.ledger_dir() != folders[0] {
+        folders.push(ctx.env.ledger_dir());
+    }
+    let all = folders.into_iter().map(|path| (path, false)).chain([(identity, true)]);
+    all.filter_map(|(path, is_identity)| {
+        let mode = mode_of(&path)?;
+        (mode & 0o077 != 0).then_some(OwnMode { path, mode, is_identity })
+    })
+    .collect()
+}
+
+#[cfg(unix)]
+fn mode_of(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt as _;
+    Some(fs_err::metadata(path).ok()?.permissions().mode() & 0o7777)
+}
+
+#[cfg(not(unix))]
+fn mode_of(_: &Path) -> Option<u32> {
+    None
+}
+
+/// What makes content readable elsewhere. What matters only for what was deleted, and takes a look
+/// at every process, is left to certificates.
+fn exposed(roots: &[std::path::PathBuf], ctx: &Context) -> Vec<exposure::Finding> {
+    use exposure::Risk;
+    let subject = exposure::Subject::of(&ctx.env, roots);
+    let is_for_certificates =
+        |risk: Risk| matches!(risk, Risk::OpenDeletedFiles | Risk::FreedBlocks | Risk::ServerSide);
+    let rows = exposure::RISKS.iter().filter(|row| row.platforms.contains(&subject.platform));
+    rows.filter(|row| !is_for_certificates(row.risk))
+        .map(|row| exposure::look_for(row.risk, &subject, &exposure::System))
+        .collect()
+}
+
+/// What the clients of each config folder do.
+fn clients(ground: &Ground, inventory: &Inventory, plan: Option<&Plan>, ctx: &Context) -> Vec<ClientFacts> {
+    let environment = switches::of_environment(|name| ctx.env.variable(name));
+    let periods = match plan {
+        Some(_) => PolicyPeriods::of(&ground.policy),
+        None => PolicyPeriods::default(),
+    };
+    let of = |client: &ClientSettings, root: &str| {
+        client::look(root, &Seen { client, environment: &environment }, &periods)
+    };
+    let mut found: BTreeMap<String, ClientFacts> = BTreeMap::new();
+    for (at, client) in status::clients(inventory, ctx) {
+        let Some(view) = inventory.stores.get(at) else { continue };
+        let root = text(&view.store.root);
+        let mut facts = of(&client, &root);
+        if let Some(plan) = plan {
+            facts.count(&client, at, inventory, plan, &ground.policy);
+        }
+        found.insert(root, facts);
+    }
+    if found.is_empty() && ground.client.files().any(|file| file.state != policy::claude::FileState::Missing)
+    {
+        found.insert(String::new(), of(&ground.client, ""));
+    }
+    found.into_values().collect()
+}
+
+/// The name of this machine.
+pub(super) fn host(ctx: &Context) -> String {
+    let of_kernel = || fs_err::read_to_string("/proc/sys/kernel/hostname").ok();
+    let of_variable = || ctx.env.variable("COMPUTERNAME").map(|name| name.to_string_lossy().into_owned());
+    let of_program = || {
+        let output = std::process::Command::new("/bin/hostname").output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let name = of_kernel().or_else(of_variable).or_else(of_program).unwrap_or_default();
+    text(name.trim())
+}

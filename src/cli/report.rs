@@ -1,0 +1,142 @@
+//! `ccretain report --html`: one page about this account, or about many machines.
+
+use std::path::{Path, PathBuf};
+
+use chrono::TimeDelta;
+use clap::Args;
+use serde_json::json;
+
+use super::posture::{self, Posture};
+use super::{Context, Exit, Failure};
+use crate::check::{Severity, evaluate};
+use crate::escape::{shown, text};
+use crate::report::check::{Document, SCHEMA, Subject};
+use crate::report::html::{Fleet, Machine, Run, Unreadable};
+use crate::report::metrics;
+
+/// No document of a check is longer, in bytes.
+const LARGEST: u64 = 64 << 20;
+
+/// What `report` takes.
+#[derive(Debug, Clone, Args)]
+pub struct ReportArgs {
+    /// Write the page to this file, in one step; `-` is stdout.
+    #[arg(long, value_name = "FILE", required = true)]
+    pub html: PathBuf,
+    /// What `check --json` printed on other machines, or folders of such files: a page about all of
+    /// them, and nothing of this one.
+    #[arg(value_name = "CHECK.json")]
+    pub checks: Vec<PathBuf>,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// A policy that was named and cannot be used (2); no file that can be read, or a page that cannot
+/// be written (1): the one that was there is whole then.
+pub fn run(args: &ReportArgs, ctx: &Context) -> Result<Exit, Failure> {
+    if args.checks.is_empty() { machine(args, ctx) } else { fleet(args, ctx) }
+}
+
+fn machine(args: &ReportArgs, ctx: &Context) -> Result<Exit, Failure> {
+    let Posture { facts, ground, inventory, plan, runs, .. } =
+        posture::gather(TimeDelta::days(1), false, ctx)?;
+    let findings = evaluate(&facts);
+    let host = posture::host(ctx);
+    let subject = Subject { host: &host, user: Some(&ctx.env.user.name), fail_on: Severity::Medium };
+    let policy = plan.as_ref().map(|_| &ground.policy);
+    let check = Document::new(subject, &facts, policy, findings, None);
+    let compliant = check.compliant;
+    let runs = runs.iter().filter(|record| posture::is_a_run(record)).map(Run::of).collect();
+    let page = Machine::new(check, &inventory, plan.as_ref(), runs).html();
+    write(args, &page, ctx)?;
+    said(args, &json!({"machines": 1, "compliant": u8::from(compliant), "unreadable": []}), ctx)?;
+    Ok(Exit::Done)
+}
+
+fn fleet(args: &ReportArgs, ctx: &Context) -> Result<Exit, Failure> {
+    let mut documents = Vec::new();
+    let mut unreadable = Vec::new();
+    for path in args.checks.iter().flat_map(|path| files(&ctx.env.absolute(path))) {
+        match document(&path) {
+            Ok(document) => documents.push(document),
+            Err(why) => unreadable.push(Unreadable { path: text(&path), why }),
+        }
+    }
+    for bad in &unreadable {
+        ctx.console.error(&format!("'{}' is no document of `ccretain check --json`: {}", bad.path, bad.why));
+    }
+    if documents.is_empty() {
+        return Err(Failure::new(
+            Exit::Failed,
+            "there is no document of a check to report, so nothing was written",
+        ));
+    }
+    let exit = if unreadable.is_empty() { Exit::Done } else { Exit::Failed };
+    let names: Vec<String> = unreadable.iter().map(|bad| bad.path.clone()).collect();
+    let fleet = Fleet::new(documents, unreadable, ctx.env.now);
+    write(args, &fleet.html(), ctx)?;
+    said(args, &json!({"machines": fleet.len(), "compliant": fleet.compliant(), "unreadable": names}), ctx)?;
+    Ok(exit)
+}
+
+/// The files that an argument stands for: itself, or every `.json` in a folder.
+fn files(path: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs_err::read_dir(path) else { return vec![path.to_path_buf()] };
+    let mut files: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "json"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Reads a document; the message repeats nothing of the file.
+fn document(path: &Path) -> Result<Document, String> {
+    let size = fs_err::metadata(path).map_err(|error| crate::error::chain(&error))?.len();
+    if size > LARGEST {
+        return Err(format!("it has {size} bytes"));
+    }
+    let bytes = fs_err::read(path).map_err(|error| crate::error::chain(&error))?;
+    let place = |error: serde_json::Error| match error.classify() {
+        serde_json::error::Category::Data => {
+            format!(
+                "a key is missing or not as it should be, at line {}, column {}",
+                error.line(),
+                error.column()
+            )
+        }
+        _ => format!("it is no JSON at line {}, column {}", error.line(), error.column()),
+    };
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    let document: Document = serde_json::from_slice(bytes).map_err(place)?;
+    if document.schema != SCHEMA {
+        return Err(format!("its schema is '{}', not '{SCHEMA}'", shown(&document.schema)));
+    }
+    Ok(document)
+}
+
+fn write(args: &ReportArgs, page: &str, ctx: &Context) -> Result<(), Failure> {
+    if args.html == Path::new("-") {
+        return ctx.console.raw(page.as_bytes());
+    }
+    // It names projects, so it is the owner's alone.
+    metrics::write_bytes(&ctx.env.absolute(&args.html), page.as_bytes(), 0o600)
+        .map_err(|error| Failure::because(Exit::Failed, &error))
+}
+
+fn said(args: &ReportArgs, counts: &serde_json::Value, ctx: &Context) -> Result<(), Failure> {
+    if args.html == Path::new("-") {
+        return Ok(());
+    }
+    let path = text(&ctx.env.absolute(&args.html));
+    if ctx.global.json {
+        let mut document = json!({"schema": "ccretain.report/1", "html": path});
+        for (key, value) in counts.as_object().into_iter().flatten() {
+            document[key] = value.clone();
+        }
+        return ctx.console.json(&document);
+    }
+    ctx.console.data(&format!("wrote '{path}'\n"))
+}

@@ -1,0 +1,126 @@
+//! One document of those of all accounts of a machine.
+
+use serde_json::{Value, json};
+
+use super::{Document, Found};
+use crate::check::table::{self, Known};
+use crate::report::all_users::AllUsers;
+
+impl Document {
+    /// The document of the machine: every account's stores and findings, each finding with the
+    /// account it is of. What an account reports may be anything, as its user could change it, so
+    /// only what reads as a document of ours counts; one that gives none is a finding itself.
+    #[must_use]
+    pub fn with_users(mut self, all: &AllUsers<'_>) -> Self {
+        let mut rows: Vec<Value> = Vec::new();
+        for user in &all.users {
+            let report = user.report.clone().and_then(|value| serde_json::from_value::<Self>(value).ok());
+            let report = report.filter(|report| report.schema == super::SCHEMA && user.error.is_none());
+            let row = |compliant: Option<bool>| {
+                json!({
+                    "user": user.user, "uid": user.uid, "home": user.home, "exit": user.exit,
+                    "compliant": compliant, "error": user.error,
+                })
+            };
+            let Some(report) = report else {
+                let why = user.error.clone().unwrap_or_else(|| user.messages.join("; "));
+                self.findings.push(unchecked(&user.user, why));
+                rows.push(row(None));
+                continue;
+            };
+            // Its own words are not taken for the verdict: it follows from the findings.
+            let report = report.printable().counted();
+            rows.push(row(Some(report.compliant)));
+            let name = Some(user.user.clone());
+            self.findings
+                .extend(report.findings.into_iter().map(|found| Found { user: name.clone(), ..found }));
+            self.stores.extend(report.stores);
+            self.client.extend(report.client.into_iter().map(|mut client| {
+                if let Some(keys) = client.as_object_mut() {
+                    keys.insert("user".to_owned(), json!(user.user));
+                }
+                client
+            }));
+            for schedule in report.schedules {
+                if !self.schedules.iter().any(|known| known.place == schedule.place) {
+                    self.schedules.push(schedule);
+                }
+            }
+            // The worst of all: the account that was left longest.
+            let older = |one: &Option<String>, other: &Option<String>| one.is_none() || other < one;
+            if let Some(last) = report.last_run
+                && self.last_run.as_ref().is_none_or(|known| last.time < known.time)
+            {
+                self.last_run = Some(last);
+            }
+            if report.last_good_run.is_some() && older(&self.last_good_run, &report.last_good_run) {
+                self.last_good_run = report.last_good_run;
+            }
+            if report.next_run.is_some() && older(&self.next_run, &report.next_run) {
+                self.next_run = report.next_run;
+            }
+            if let Some(fixed) = report.fixed {
+                let sum = self.fixed.get_or_insert_default();
+                sum.files += fixed.files;
+                sum.folders += fixed.folders;
+                sum.left.extend(fixed.left);
+            }
+        }
+        for refused in &all.refused {
+            self.findings.push(unchecked(&refused.user, format!("'{}': {}", refused.home, refused.why)));
+            rows.push(json!({
+                "user": refused.user, "uid": refused.uid, "home": refused.home, "exit": null,
+                "compliant": null, "error": refused.why,
+            }));
+        }
+        self.users = Some(rows);
+        self.counted()
+    }
+}
+
+fn unchecked(user: &str, why: String) -> Found {
+    let known: &Known = table::known("account-unchecked");
+    Found {
+        id: known.id.to_owned(),
+        area: known.area.word().to_owned(),
+        severity: known.severity,
+        title: known.title.to_owned(),
+        evidence: vec![why],
+        remedy: known.remedy.to_owned(),
+        count: None,
+        bytes: None,
+        fixable: false,
+        user: Some(user.to_owned()),
+    }
+}
+
+impl Document {
+    /// The same with every text as it may be shown: it may have been anybody's.
+    #[must_use]
+    pub fn printable(mut self) -> Self {
+        use crate::escape::text;
+        for finding in &mut self.findings {
+            let words = [&mut finding.id, &mut finding.area, &mut finding.title, &mut finding.remedy];
+            words.into_iter().chain(&mut finding.evidence).for_each(|word| *word = text(word.as_str()));
+            finding.user = finding.user.as_ref().map(|user| text(user.as_str()));
+        }
+        for store in &mut self.stores {
+            for word in [&mut store.root, &mut store.kind, &mut store.owner] {
+                *word = text(word.as_str());
+            }
+        }
+        for schedule in &mut self.schedules {
+            schedule.backend = text(schedule.backend.as_str());
+            schedule.place = text(schedule.place.as_str());
+        }
+        for word in [&mut self.host, &mut self.version, &mut self.now] {
+            *word = text(word.as_str());
+        }
+        for left in self.fixed.iter_mut().flat_map(|fixed| &mut fixed.left) {
+            left.path = text(left.path.as_str());
+            left.why = text(left.why.as_str());
+        }
+        self.user = self.user.map(|user| text(user.as_str()));
+        self
+    }
+}

@@ -1,0 +1,113 @@
+//! The frame of a page, and pieces that both kinds of page have.
+
+use std::fmt::Write as _;
+
+use super::style::CSS;
+use crate::check::Severity;
+use crate::report::check::Found;
+
+/// Text as it may stand in an element or in an attribute in double quotes.
+pub(super) fn esc(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            // What no HTML document may hold, and what turns the direction of what follows.
+            c if c.is_control() && c != '\n' && c != '\t' => out.push('\u{fffd}'),
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// A whole page.
+pub(super) fn page(title: &str, body: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"referrer\" content=\"no-referrer\">\n<meta name=\"generator\" content=\"ccretain {}\">\n\
+         <title>{}</title>\n<style>{CSS}</style>\n</head>\n<body>\n{body}</body>\n</html>\n",
+        env!("CARGO_PKG_VERSION"),
+        esc(title)
+    )
+}
+
+/// A figure that stands for itself.
+pub(super) fn card(out: &mut String, what: &str, value: &str, class: &str) {
+    let _ = writeln!(
+        out,
+        "<div class=\"card\"><span class=\"muted\">{}</span><b class=\"{class}\">{}</b></div>",
+        esc(what),
+        esc(value)
+    );
+}
+
+/// The class of a severity.
+pub(super) fn class(severity: Severity) -> &'static str {
+    severity.word()
+}
+
+/// A finding with its evidence and its remedy.
+pub(super) fn finding(out: &mut String, found: &Found) {
+    let class = class(found.severity);
+    let user = found.user.as_ref().map_or_else(String::new, |user| format!("{}: ", esc(user)));
+    let _ = writeln!(
+        out,
+        "<article class=\"{class}\"><h3><span class=\"tag {class}\">{class}</span> {user}{} <code>{}</code></h3>",
+        esc(&found.title),
+        esc(&found.id)
+    );
+    if !found.evidence.is_empty() {
+        out.push_str("<ul>");
+        for line in &found.evidence {
+            let _ = write!(out, "<li>{}</li>", esc(line));
+        }
+        out.push_str("</ul>\n");
+    }
+    if !found.remedy.is_empty() {
+        let _ = writeln!(out, "<p class=\"muted\">{}</p>", esc(&found.remedy));
+    }
+    out.push_str("</article>\n");
+}
+
+/// A table; the columns named in `numbers` are aligned to the right.
+pub(super) fn table(
+    out: &mut String,
+    caption: &str,
+    header: &[&str],
+    numbers: &[usize],
+    rows: &[Vec<String>],
+) {
+    let class = |at: usize| if numbers.contains(&at) { " class=\"n\"" } else { "" };
+    let _ = write!(out, "<div class=\"wide\"><table><caption>{}</caption><thead><tr>", esc(caption));
+    for (at, cell) in header.iter().enumerate() {
+        let _ = write!(out, "<th scope=\"col\"{}>{}</th>", class(at), esc(cell));
+    }
+    out.push_str("</tr></thead><tbody>\n");
+    for row in rows {
+        out.push_str("<tr>");
+        for (at, cell) in row.iter().enumerate() {
+            let _ = write!(out, "<td{}>{}</td>", class(at), esc(cell));
+        }
+        out.push_str("</tr>\n");
+    }
+    out.push_str("</tbody></table></div>\n");
+}
+
+/// A plot with its numbers in a table.
+pub(super) fn figure(out: &mut String, plot: &super::svg::Plot, header: [&str; 2], rows: &[Vec<String>]) {
+    let _ = writeln!(out, "<figure><h3>{}</h3><p class=\"muted\">{}</p>", esc(&plot.title), esc(&plot.about));
+    out.push_str(&plot.svg);
+    if !rows.is_empty() {
+        out.push_str("<details><summary>numbers</summary>\n");
+        table(out, "", &header, &[1], rows);
+        out.push_str("</details>");
+    }
+    out.push_str("</figure>\n");
+}

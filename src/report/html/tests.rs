@@ -1,0 +1,95 @@
+use super::page::{esc, page};
+use super::svg::{self, Mark};
+use super::*;
+use crate::report::check::Document;
+
+fn document(json: &serde_json::Value) -> Document {
+    let mut all = serde_json::json!({
+        "schema": "ccretain.check/1", "now": "2026-11-23T12:00:00Z", "version": "1.0.0", "host": "h",
+        "user": "u", "compliant": true, "findings": [],
+    });
+    for (key, value) in json.as_object().unwrap() {
+        all[key] = value.clone();
+    }
+    serde_json::from_value(all).unwrap()
+}
+
+fn fleet(documents: &[serde_json::Value]) -> Fleet {
+    let now = "2026-11-23T13:00:00Z".parse().unwrap();
+    Fleet::new(documents.iter().map(document).collect(), Vec::new(), now)
+}
+
+#[test]
+fn what_could_be_read_as_markup_is_escaped_wherever_it_stands() {
+    assert_eq!(esc("<a href=\"x\" b='y'>&amp;"), "&lt;a href=&quot;x&quot; b=&#39;y&#39;&gt;&amp;amp;");
+    assert_eq!(esc("\u{1b}[31m\u{202e}x"), "\u{fffd}[31m\u{fffd}x");
+    let evil = "</title><script>alert(1)</script>\"'&";
+    let finding = serde_json::json!({
+        "id": evil, "severity": "high", "title": evil, "area": evil, "remedy": evil, "evidence": [evil], "user": evil,
+    });
+    let store = serde_json::json!({"root": evil, "kind": evil, "owner": evil, "oldest": evil});
+    let html = fleet(&[serde_json::json!({
+        "host": evil, "user": evil, "version": evil, "now": evil, "lastGoodRun": evil, "findings": [finding],
+        "stores": [store], "policy": {"sha256": evil},
+    })])
+    .html();
+    assert!(!html.contains("<script") && !html.contains("alert(1)</"), "{html}");
+    assert!(html.contains("&lt;script&gt;"));
+    assert_eq!(html.matches("</title>").count(), html.matches("<title").count());
+}
+
+#[test]
+fn a_plot_of_anything_holds_its_marks_and_no_number_is_none() {
+    let values = [0.0, 1.0, 0.5, 1e18, 3.0, f64::MAX / 4.0];
+    for many in [0, 1, 2, 400] {
+        for value in values {
+            let marks: Vec<Mark> = (0..many).map(|at| Mark::new(format!("n{at}"), value, "<v>")).collect();
+            let points: Vec<_> = marks.iter().map(|mark| (0.5, mark.clone())).collect();
+            let whole = |value: f64| format!("{value}");
+            let plots = [
+                svg::columns("a", ("t", "d"), &marks, (whole, false), 3),
+                svg::columns("b", ("t", "d"), &marks, (whole, true), 3),
+                svg::bars("c", ("t", "d"), &marks),
+                svg::parts("e", ("t", "d"), &marks),
+                svg::curve("f", ("t", "d"), &points, (whole, false), ["a", "b"]),
+            ];
+            for plot in plots {
+                assert!(
+                    !plot.svg.contains("NaN") && !plot.svg.contains("inf"),
+                    "{many} {value}: {}",
+                    plot.svg
+                );
+                assert!(plot.svg.contains("<title") && plot.svg.contains("<desc"), "{}", plot.svg);
+                assert!(!plot.svg.contains("<v>"), "it is escaped");
+                assert_eq!(plot.svg.matches("<g>").count(), plot.svg.matches("</g>").count());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_page_asks_for_nothing_from_elsewhere() {
+    let html = page("t", "<p>x</p>");
+    for word in ["http://", "https://", "src=", "@import", "url(", "<script", "<iframe", "<img"] {
+        assert!(!html.contains(word), "{word}");
+    }
+    assert!(html.contains("default-src 'none'"));
+}
+
+#[test]
+fn the_worst_machine_comes_first_and_the_newest_document_counts() {
+    let bad = |id: &str, severity: &str| serde_json::json!({"id": id, "severity": severity, "title": id});
+    let fleet = fleet(&[
+        serde_json::json!({"host": "fine"}),
+        serde_json::json!({"host": "two", "findings": [bad("a", "medium"), bad("b", "medium")]}),
+        serde_json::json!({"host": "worst", "findings": [bad("overdue", "high")]}),
+        serde_json::json!({"host": "two", "now": "2026-11-22T12:00:00Z", "findings": [bad("overdue", "high")]}),
+        // Its word for the verdict is not taken.
+        serde_json::json!({"host": "liar", "compliant": true, "findings": [bad("overdue", "high"), bad("x", "high")]}),
+    ]);
+    assert_eq!((fleet.len(), fleet.compliant(), fleet.is_empty()), (4, 1, false));
+    let html = fleet.html();
+    let place = |host: &str| html.find(&format!("scope=\"row\">{host} ")).unwrap();
+    assert!(place("liar") < place("worst") && place("worst") < place("two") && place("two") < place("fine"));
+    assert!(html.contains("1 of 4 (25 %)") && html.contains("1 document left out"), "{html}");
+}
