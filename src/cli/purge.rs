@@ -30,6 +30,7 @@ use crate::purge::aftermath::{Aftermath, Looked};
 use crate::purge::certificate::{Identity, Verdict, Witness, judge};
 use crate::purge::{acting, before};
 use crate::report::Run;
+use crate::report::certificate::handed_over;
 use crate::report::purge::{Purge, obstacle};
 
 /// What has to be typed at a terminal.
@@ -322,7 +323,7 @@ impl Work<'_> {
             }
             console.data(&report.verdict())?;
             for file in report.certificate {
-                console.data(&format!("certificate: {}\n", text(file)))?;
+                console.data(&handed_over(file))?;
             }
         }
         let mut exit = Exit::Done;
