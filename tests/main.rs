@@ -33,6 +33,7 @@ mod lines;
 mod managed;
 mod protects;
 mod purge;
+mod purge_hard;
 mod races;
 mod readme;
 mod real_client;

@@ -1,5 +1,3 @@
-#![expect(clippy::disallowed_methods, reason = "tests write scratch files")]
-
 use super::super::Seen;
 use super::super::fake::{Fake, with};
 use super::*;
@@ -71,6 +69,7 @@ fn lsof_lists_what_has_no_name() {
 /// On this machine: a child that holds a file whose name goes.
 #[cfg(target_os = "linux")]
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a file of the test's own loses its name")]
 fn a_real_process_is_seen() {
     use super::super::System;
     let scratch = tempfile::tempdir().unwrap();
