@@ -548,6 +548,51 @@ fn only_root_may() {
 }
 
 #[test]
+fn one_check_for_all_accounts() {
+    let Some(mut machine) = machine("one_check_for_all_accounts") else { return };
+    let (ann, _) = (machine.person("ann", ANN), machine.person("bob", BOB));
+    ann.session(1).aged(days(40)).write();
+    give(&machine.home("ann"), ANN);
+    machine.policy("ann", ANN, WEEK);
+    machine.policy("bob", BOB, "{ broken");
+    machine.account("gone", EVE);
+    let output = machine.run(&["check", "--json"]);
+    output.exits(3).quietly();
+    let json = output.json();
+    assert_eq!((&json["schema"], &json["user"]), (&"ccretain.check/1".into(), &Value::Null));
+    let of = |user: &str| -> Vec<&str> {
+        let findings = json["findings"].as_array().unwrap().iter();
+        findings.filter(|found| found["user"] == user).map(|found| found["id"].as_str().unwrap()).collect()
+    };
+    assert!(of("ann").contains(&"overdue") && !of("ann").contains(&"policy-invalid"), "{json:#}");
+    assert!(of("bob").contains(&"policy-invalid") && !of("bob").contains(&"overdue"), "{json:#}");
+    assert_eq!(of("gone"), ["account-unchecked"]);
+    assert_eq!(
+        (&user(&json, "ann")["compliant"], &user(&json, "gone")["compliant"]),
+        (&false.into(), &Value::Null)
+    );
+    // Every format is the parent's to print, and so is the style.
+    let output = machine.run(&["check", "--exit-style", "intune"]);
+    output.exits(1).quietly().says("overdue");
+    machine.run(&["check", "--exit-style", "munki"]).exits(0).quietly();
+    machine.run(&["check", "--format", "jamf"]).exits(3).says("<result>not-compliant: ");
+    // With a repair, each account's own child does it and root records it.
+    fs::set_permissions(&ann.root, fs::Permissions::from_mode(0o755)).unwrap();
+    let json = machine.run(&["check", "--fix", "--json"]).json();
+    assert_eq!(ann.root.metadata().unwrap().mode() & 0o777, 0o700, "{json:#}");
+    let lines = machine.sandbox.ledger_lines();
+    assert!(lines.iter().any(|line| line["decision"] == "close" && line["user"] == "ann"), "{lines:?}");
+    assert!(!machine.home("ann").join(".local/state/ccretain/ledger.jsonl").exists());
+    // Root's own ledger is looked at by root.
+    let ledger = machine.sandbox.ledger();
+    let text = fs::read_to_string(&ledger).unwrap();
+    fs::write(&ledger, text.replacen("\"event\":\"started\"", "\"event\":\"intent\"", 1)).unwrap();
+    let json = machine.run(&["check", "--json"]).json();
+    let broken = json["findings"].as_array().unwrap().iter().find(|found| found["id"] == "ledger-broken");
+    assert_eq!(broken.unwrap().get("user"), None);
+}
+
+#[test]
 fn everything_of_everybody_is_purged_and_certified_once() {
     let Some(mut machine) = machine("everything_of_everybody_is_purged_and_certified_once") else { return };
     let (ann, bob) = (machine.person("ann", ANN), machine.person("bob", BOB));
@@ -591,49 +636,4 @@ fn everything_of_everybody_is_purged_and_certified_once() {
         second["stores"].as_array().unwrap().iter().map(|store| store["owner"].as_str().unwrap()).collect();
     assert!(owners.contains(&"ann") && owners.contains(&"bob"), "{owners:?}");
     machine.run(&["ledger", "verify", "--certificate", file]).exits(0);
-}
-
-#[test]
-fn one_check_for_all_accounts() {
-    let Some(mut machine) = machine("one_check_for_all_accounts") else { return };
-    let (ann, _) = (machine.person("ann", ANN), machine.person("bob", BOB));
-    ann.session(1).aged(days(40)).write();
-    give(&machine.home("ann"), ANN);
-    machine.policy("ann", ANN, WEEK);
-    machine.policy("bob", BOB, "{ broken");
-    machine.account("gone", EVE);
-    let output = machine.run(&["check", "--json"]);
-    output.exits(3).quietly();
-    let json = output.json();
-    assert_eq!((&json["schema"], &json["user"]), (&"ccretain.check/1".into(), &Value::Null));
-    let of = |user: &str| -> Vec<&str> {
-        let findings = json["findings"].as_array().unwrap().iter();
-        findings.filter(|found| found["user"] == user).map(|found| found["id"].as_str().unwrap()).collect()
-    };
-    assert!(of("ann").contains(&"overdue") && !of("ann").contains(&"policy-invalid"), "{json:#}");
-    assert!(of("bob").contains(&"policy-invalid") && !of("bob").contains(&"overdue"), "{json:#}");
-    assert_eq!(of("gone"), ["account-unchecked"]);
-    assert_eq!(
-        (&user(&json, "ann")["compliant"], &user(&json, "gone")["compliant"]),
-        (&false.into(), &Value::Null)
-    );
-    // Every format is the parent's to print, and so is the style.
-    let output = machine.run(&["check", "--exit-style", "intune"]);
-    output.exits(1).quietly().says("overdue");
-    machine.run(&["check", "--exit-style", "munki"]).exits(0).quietly();
-    machine.run(&["check", "--format", "jamf"]).exits(3).says("<result>not-compliant: ");
-    // With a repair, each account's own child does it and root records it.
-    fs::set_permissions(&ann.root, fs::Permissions::from_mode(0o755)).unwrap();
-    let json = machine.run(&["check", "--fix", "--json"]).json();
-    assert_eq!(ann.root.metadata().unwrap().mode() & 0o777, 0o700, "{json:#}");
-    let lines = machine.sandbox.ledger_lines();
-    assert!(lines.iter().any(|line| line["decision"] == "close" && line["user"] == "ann"), "{lines:?}");
-    assert!(!machine.home("ann").join(".local/state/ccretain/ledger.jsonl").exists());
-    // Root's own ledger is looked at by root.
-    let ledger = machine.sandbox.ledger();
-    let text = fs::read_to_string(&ledger).unwrap();
-    fs::write(&ledger, text.replacen("\"event\":\"started\"", "\"event\":\"intent\"", 1)).unwrap();
-    let json = machine.run(&["check", "--json"]).json();
-    let broken = json["findings"].as_array().unwrap().iter().find(|found| found["id"] == "ledger-broken");
-    assert_eq!(broken.unwrap().get("user"), None);
 }

@@ -130,6 +130,34 @@ fn every_key_of_a_policy_is_in_the_manual_and_in_the_schema() {
     }
 }
 
+/// What the front pages link to is there, and every picture and page is linked to by a name that is right.
+#[test]
+fn links_lead_somewhere() {
+    let mut seen = 0;
+    for name in ["README.md", "packaging/mdm/README.md"] {
+        let page = root().join(name);
+        let text = fs::read_to_string(&page).unwrap();
+        for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            if link.starts_with("https://") {
+                continue;
+            }
+            let (file, part) = link.split_once('#').unwrap_or((link, ""));
+            if file.is_empty() {
+                let heading =
+                    |line: &str| line.trim_start_matches(['#', ' ']).to_lowercase().replace(' ', "-");
+                assert!(
+                    text.lines().any(|line| line.starts_with('#') && heading(line) == part),
+                    "{name}: {link}"
+                );
+            } else {
+                assert!(page.parent().unwrap().join(file).exists(), "{name}: {link}");
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 5, "{seen}");
+}
+
 /// All the policies that are shipped, or printed in a document, are policies.
 #[test]
 fn every_example_policy_is_valid() {
@@ -321,6 +349,9 @@ fn shipped_scripts_are_sound() {
                     let output = Command::new("shellcheck").args(["-s", shell]).arg(&path).output().unwrap();
                     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
                 }
+            }
+            if !path.starts_with(root().join("packaging/mdm")) {
+                continue;
             }
             // What follows the program's name up to the first thing that is not an argument.
             for rest in text.split("\"$program\" ").skip(1) {

@@ -124,7 +124,7 @@ pub fn verb(definition: &Command, verb: &Command) -> Page {
                 out.paragraph(&paragraph);
             }
             own(each).for_each(|arg| option(&mut out, arg));
-            after(&mut out, each);
+            after(&mut out, each, true);
         }
     } else if own(verb).next().is_some() {
         out.section("options");
@@ -136,42 +136,70 @@ pub fn verb(definition: &Command, verb: &Command) -> Page {
         .filter_map(|arg| Some(format!("`--{}`", arg.get_long()?)))
         .collect();
     out.paragraph(&format!("The options of all verbs are in `ccretain`(1): {}.", global.join(", ")));
-    after(&mut out, verb);
+    after(&mut out, verb, false);
     out.section("exit status")
         .paragraph("0 when all is done; the others are the same for every verb: see `ccretain`(1).");
     out.section("see also").paragraph("`ccretain`(1), `ccretain-policy`(5), `ccretain-ledger`(5)");
     Page { name: format!("{name}.1"), text: out.finish() }
 }
 
-/// What the help says after the options: lines that end with a colon head what follows, and
-/// indented ones stand as they are.
-fn after(out: &mut Roff, command: &Command) {
+/// What the help says after the options. A line that ends with a colon heads what follows; an indented
+/// one is a command with its meaning behind two blanks or more, or in deeper lines below it.
+fn after(out: &mut Roff, command: &Command, is_inner: bool) {
     let Some(text) = command.get_after_long_help().or_else(|| command.get_after_help()) else { return };
     let text = text.to_string();
-    let mut example = String::new();
+    let mut example: Option<(String, String)> = None;
     let mut paragraph = String::new();
     for line in text.lines().chain([""]) {
-        let is_example = line.starts_with("  ");
-        if !is_example && !example.is_empty() {
-            out.verbatim(&std::mem::take(&mut example));
+        let words = line.trim_start();
+        let depth = line.len() - words.len();
+        let heading = (depth == 0).then(|| line.strip_suffix(':')).flatten().filter(|text| text.len() < 40);
+        if let Some((_, meaning)) = example.as_mut().filter(|_| depth > 6 && !words.is_empty()) {
+            *meaning = format!("{meaning} {words}").trim().to_owned();
+            continue;
         }
-        let heading = (!is_example).then(|| line.strip_suffix(':')).flatten().filter(|text| text.len() < 40);
-        if (line.trim().is_empty() || is_example || heading.is_some()) && !paragraph.is_empty() {
+        if let Some((command, meaning)) = example.take() {
+            shown(out, &command, &meaning);
+        }
+        if (words.is_empty() || depth > 0 || heading.is_some()) && !paragraph.is_empty() {
             out.paragraph(&std::mem::take(&mut paragraph));
         }
-        if is_example {
-            example.push_str(line.get(2..).unwrap_or_default());
-            example.push('\n');
-        } else if let Some(heading) = heading {
-            out.section(heading);
-        } else {
-            paragraph.push_str(line);
+        if let Some(heading) = heading {
+            // Among several commands a section would end the list of them.
+            if !is_inner {
+                out.section(heading);
+            }
+        } else if depth > 0 && !words.is_empty() {
+            let (command, meaning) = words.split_once("  ").unwrap_or((words, ""));
+            example = Some((command.to_owned(), meaning.trim().to_owned()));
+        } else if !words.is_empty() {
+            paragraph.push_str(words);
             paragraph.push(' ');
         }
-        if paragraph.trim().is_empty() {
-            paragraph.clear();
+    }
+}
+
+/// An example: what it does, and the command, in lines that fit.
+fn shown(out: &mut Roff, command: &str, meaning: &str) {
+    if !meaning.is_empty() {
+        let mut letters = meaning.chars();
+        let first = letters.next().into_iter().flat_map(char::to_uppercase);
+        out.paragraph(&format!("{}:", first.chain(letters).collect::<String>().trim_end_matches('.')));
+    }
+    let mut lines = vec![String::new()];
+    for word in command.split(' ') {
+        let Some(line) = lines.last_mut() else { continue };
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.len() + word.len() < 62 {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            line.push_str(" \\");
+            lines.push(format!("    {word}"));
         }
     }
+    out.verbatim(&lines.join("\n"));
 }
 
 /// The first paragraph of what a command is for, and the others; with full stops.

@@ -22,7 +22,6 @@ use crate::catalogue::{Kind, Root, SessionId};
 use crate::dir::Dir;
 use crate::enforce::{self, Outcomes, Stop, Tools};
 use crate::error::PathError;
-use crate::escape::text;
 use crate::inventory::liveness::System;
 use crate::inventory::{Inventory, Problem};
 use crate::ledger::{self, Entry, Event, Journal as _, RunId};
@@ -33,6 +32,7 @@ use crate::purge::aftermath::{Aftermath, Looked};
 use crate::purge::certificate::{Identity, Scope, Verdict, Witness, judge};
 use crate::purge::{acting, before};
 use crate::report::Run;
+use crate::report::certificate::handed_over;
 use crate::report::purge::Purge;
 use asked::ClockSays;
 use handover::Handover;
@@ -230,7 +230,7 @@ impl Work<'_> {
             }
             console.data(&report.verdict())?;
             for file in report.certificate {
-                console.data(&format!("certificate: {}\n", text(file)))?;
+                console.data(&handed_over(file))?;
             }
         }
         let mut exit = Exit::Done;
@@ -355,6 +355,8 @@ impl Work<'_> {
         }
         self.ground.remember_roots_in(&mut file.state, self.ctx);
         file.state.clock = clock.doubt;
+        crate::state::dates::forget(&self.ctx.env.state_dir())
+            .map_err(|error| Failure::because(Exit::Failed, &error))?;
         file.save().map_err(|error| Failure::because(Exit::Failed, &error))?;
         Ok(())
     }
