@@ -11,6 +11,7 @@ use ccretain::platform::Platform;
 use ccretain::policy::LedgerPolicy;
 use ccretain::purge::certificate::{
     Certificate, FileError, Files, Form, Format, Machine, Parts, ResidualRisk, Signing, digest, schema,
+    verify_command,
 };
 use ccretain::report::certificate::print;
 use serde_json::{Value, json};
@@ -214,8 +215,7 @@ fn path_variable() -> Option<std::ffi::OsString> {
 fn ssh_verifies(sandbox: &Sandbox, certificate: &Certificate, json: &str) -> bool {
     let signer = certificate.operator.signer.as_ref().unwrap();
     fs::write(sandbox.root().join("allowed_signers"), format!("{}\n", signer.allowed_signer())).unwrap();
-    let ran =
-        Command::new("sh").arg("-c").arg(signer.verify_command(json)).current_dir(sandbox.root()).output();
+    let ran = Command::new("sh").arg("-c").arg(verify_command(json)).current_dir(sandbox.root()).output();
     ran.unwrap().status.success()
 }
 
@@ -317,4 +317,82 @@ fn the_published_schema_is_that_of_the_certificate() {
         Ok(ran) => assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stdout)),
         Err(_) => eprintln!("SKIPPED: there is no python3"),
     }
+}
+
+/// A sandbox with two sessions, one of them sealed by its name alone, and a key that signs.
+fn to_purge() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    store.session(0xAAAA_0001).aged(days(40)).write();
+    store.session(0xBBBB_0002).aged(days(2)).write();
+    sandbox
+}
+
+#[test]
+fn a_purge_hands_over_what_stock_tools_verify() {
+    let sandbox = to_purge();
+    let Some(key) = key(&sandbox, "ed25519") else { return };
+    let page = sandbox.root().join("hand-in.html");
+    let purge = |page: &Path| {
+        let asked = sandbox.command(["purge", "--yes", "--certificate"]).arg(page);
+        asked.arg("--sign").arg(&key).run()
+    };
+    let output = purge(&page);
+    output.exits(0).says("[ROOT]/hand-in.html").says("[ROOT]/hand-in.json").says("[ROOT]/hand-in.json.sig");
+    // The command is printed, and does what it says.
+    output.says("ssh-keygen -Y verify -f allowed_signers -I purge -n ccretain-certificate -s ");
+    let json = fs::read_to_string(sandbox.root().join("hand-in.json")).unwrap();
+    let certificate = Certificate::parse(&json).unwrap();
+    assert!(ssh_verifies(&sandbox, &certificate, "hand-in.json"));
+    assert_eq!(certificate.verdict.to_string(), "complete", "{:?}", certificate.exceptions);
+    for file in ["hand-in.json", "hand-in.html"] {
+        verify(&sandbox, file).exits(0).quietly().says("belongs to this ledger");
+    }
+    change(&sandbox, "hand-in.json", "\"uid\": ", "\"uid\": 1");
+    assert!(!ssh_verifies(&sandbox, &certificate, "hand-in.json"));
+    verify(&sandbox, "hand-in.json").exits(1).says("changed after it was issued");
+    // A second purge does not write over it, and says so before it touches anything.
+    let store = sandbox.store();
+    let session = store.session(0xCCCC_0003).aged(days(1)).write();
+    purge(&page).exits(2).says("never written over anything");
+    assert!(session.is_there());
+    // A key that is none stops it likewise.
+    let none = sandbox.root().join("no key");
+    fs::write(&none, "x").unwrap();
+    let second = sandbox.root().join("second.json");
+    let asked = sandbox.command(["purge", "--yes", "--certificate"]).arg(&second).arg("--sign").arg(&none);
+    assert_eq!(asked.run().code, Some(2));
+    assert!(session.is_there() && !second.exists());
+}
+
+#[test]
+fn a_purge_of_a_home_in_git_and_syncthing_says_so() {
+    let sandbox = to_purge();
+    fs::create_dir(sandbox.home().join(".stfolder")).unwrap();
+    sandbox.write(".git/HEAD", "ref: refs/heads/main\n");
+    sandbox.write(".claude-mem/claude-mem.db", "x");
+    sandbox.write(".local/share/Trash/info/a.trashinfo", "[Trash Info]\nPath=/x/.claude/projects/a.jsonl\n");
+    let held = sandbox.home().join(".claude/projects/held-open");
+    fs::write(&held, "x").unwrap();
+    let mut child =
+        Command::new("sleep").arg("60").stdin(fs::File::open(&held).unwrap()).spawn().expect("a process");
+    fs::remove_file(&held).unwrap();
+    let file = sandbox.root().join("a.json");
+    let output = sandbox.command(["purge", "--yes", "--certificate"]).arg(&file).run();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    output.exits(0);
+    let found: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    let risk = |id: &str| {
+        let all = found["residualRisks"].as_array().unwrap();
+        all.iter().find(|risk| risk["id"] == id).unwrap_or_else(|| panic!("{id} is missing")).clone()
+    };
+    for id in ["cloud-sync", "version-control", "other-tools", "trash", "open-deleted-files"] {
+        let risk = risk(id);
+        assert_eq!(risk["seen"], "yes", "{risk}");
+        assert!(!risk["evidence"].as_array().unwrap().is_empty() && risk["remedy"].is_string(), "{risk}");
+    }
+    assert!(risk("open-deleted-files")["evidence"][0]["note"].as_str().unwrap().contains("(sleep)"));
+    assert_eq!(risk("server-side-retention")["seen"], "unknown");
+    assert!(risk("server-side-retention")["reason"].is_string());
 }

@@ -450,6 +450,7 @@ fn only_the_named_store_is_changed() {
     let kept = sandbox.store().session(1).aged(days(50)).write();
     let other = StoreBuilder::new(sandbox.home().join("other"), sandbox.client_tmp());
     let gone = other.session(2).aged(days(50)).write();
+    sandbox.write(".claude.json", global());
     let root = other.root.to_str().unwrap().to_owned();
     let output = sandbox.run(["purge", "--yes", "--json", "--store", &root, "--certificate", "c.json"]);
     output.exits(0).quietly();

@@ -323,6 +323,48 @@ fn only_what_is_older_than_the_day_goes() {
 }
 
 #[test]
+fn a_session_that_moved_between_projects_is_told_once() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    let line = format!("{{\"type\":\"user\",\"cwd\":\"/work/beta\",\"sessionId\":\"{}\"}}", id(1));
+    let session = store.session(1).cwd("/work/acme").aged(days(9)).head(&line).write();
+    session.satellites();
+    let output = sandbox.run(["purge", "--yes", "--json", "--project", "/work/acme"]);
+    output.exits(1).says("other projects too");
+    assert_eq!(output.json()["exceptions"].as_array().unwrap().len(), 1, "{output}");
+    assert!(session.is_there());
+    let worktree = store.session(2).cwd("/work/acme/.claude/worktrees/w1").aged(days(9)).write();
+    sandbox.run(["purge", "--yes", "--project", "/work/acme"]).exits(1);
+    assert!(!worktree.is_there() && session.is_there());
+    sandbox.run(["purge", "--yes", "--project", "/work/beta"]).exits(0);
+    assert!(!session.is_there());
+}
+
+#[test]
+fn a_file_of_lines_with_another_name_is_told() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    store.history(None, "/work/acme", days(3));
+    fs::hard_link(store.path("history.jsonl"), sandbox.root().join("other name")).unwrap();
+    sandbox.run(["purge", "-n"]).exits(0).says("hard link");
+    let output = sandbox.run(["purge", "--yes", "--json"]);
+    output.exits(1);
+    assert_eq!(reasons(&output), ["hard-linked"]);
+}
+
+#[test]
+fn neither_audit_nor_the_share_nor_a_floor_of_ones_own_stops_a_person() {
+    let sandbox = Sandbox::new();
+    sandbox.policy(
+        r#"{"version": 1, "mode": "audit", "keepAtLeast": "90d", "guard": {"maxShare": 0.1, "minSessions": 1},
+            "rules": [{"name": "all", "deleteAfter": "never"}]}"#,
+    );
+    let session = sandbox.store().session(1).aged(days(9)).write();
+    sandbox.run(["purge", "--yes"]).exits(0).quietly();
+    assert!(!session.is_there());
+}
+
+#[test]
 fn preservation_copies_go_with_the_hold_that_is_broken() {
     let sandbox = Sandbox::new();
     let key = sandbox.run(["key", "new"]);

@@ -29,6 +29,7 @@ use crate::platform::Platform;
 use crate::policy::load::Places;
 use crate::policy::{self, Policy};
 use crate::report::all_users::{self, AllUsers, Refusal, User};
+use crate::report::certificate::handed_over;
 use crate::report::metrics;
 use crate::state::{LastRun, StateError, StateFile};
 
@@ -112,9 +113,7 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
         let refused = refused.iter().map(|(account, why)| (text(&account.home), chain(why))).collect();
         let issued = handover.issue(All { args, ctx, policy: &policy, run: &run, asked, parts, refused });
         match issued {
-            Ok(files) => {
-                files.iter().for_each(|file| ctx.console.notice(&format!("certificate: {}", text(file))))
-            }
+            Ok(files) => files.iter().for_each(|file| ctx.console.notice(handed_over(file).trim_end())),
             Err(failure) => {
                 ctx.console.failure(&failure);
                 exit = if exit == Exit::Done { Exit::Failed } else { exit };

@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Decision, Due, Judge, Keep, Plan, References, Verdict, judges};
 use crate::catalogue::{Class, Cursor, Kind, SessionId};
-use crate::inventory::{ArtifactIndex, FolderIndex, Inventory, StoreIndex};
+use crate::inventory::{ArtifactIndex, Belongs, FolderIndex, Inventory, StoreIndex};
 use crate::policy::selector::{ProjectGlob, repository_of_worktree};
 use crate::policy::{Policy, RuleRef};
 
@@ -310,7 +310,9 @@ impl Taking<'_> {
         let mut doubts = Vec::new();
         for (at, fate) in fates.iter().enumerate() {
             let artifact = ArtifactIndex::of(at);
-            if let Fate::Doubtful(why) = *fate {
+            if let Fate::Doubtful(why) = *fate
+                && self.stands_for_all(artifact, *fate)
+            {
                 doubts.push(Doubtful { artifact, why, lines: 0 });
             }
             let Some((_, whole)) = self.lines.get(&artifact).filter(|_| *fate != Fate::Goes) else {
@@ -325,6 +327,18 @@ impl Taking<'_> {
             doubts.extend(of_lines.into_iter().map(|(why, lines)| Doubtful { artifact, why, lines }));
         }
         doubts
+    }
+
+    /// Whether a doubt is told by this file: one about a whole session is told once.
+    fn stands_for_all(&self, index: ArtifactIndex, fate: Fate) -> bool {
+        let Belongs::Session(at) = self.inventory.artifact(index).belongs else { return true };
+        if self.sessions.get(at.at()) != Some(&fate) {
+            return true;
+        }
+        let files = &self.inventory.session(at).artifacts;
+        let is_transcript =
+            |index: &&ArtifactIndex| self.inventory.artifact(**index).kind == Some(Kind::Transcript);
+        files.iter().find(is_transcript).or(files.first()) == Some(&index)
     }
 
     /// What the catalogue knows of a folder.

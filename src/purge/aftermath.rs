@@ -144,15 +144,18 @@ impl Looked<'_> {
         exceptions.extend(self.after.problems.iter().filter(in_scope).map(unreadable));
         let mut before: HashMap<PathBuf, (&Artifact, Option<&Outcome>)> = HashMap::new();
         for (artifact, outcome) in self.before.artifacts.iter().zip(&self.outcomes.of_artifacts) {
-            if matches!(outcome, Some(Outcome::Done(Effect::DataRemains))) {
-                let detail = "it is gone by this name, and its data remain under another";
-                exceptions.push(exception(
-                    ExceptionReason::HardLinked,
-                    self.before,
-                    artifact,
-                    detail.to_owned(),
-                ));
-            }
+            let detail = match outcome {
+                Some(Outcome::Done(Effect::DataRemains)) => {
+                    "it is gone by this name, and its data remain under another"
+                }
+                // The file was written anew; its other name leads to the old one.
+                Some(Outcome::Done(Effect::Pruned { .. })) if artifact.hard_linked => {
+                    "what was taken out of it remains under another name"
+                }
+                _ => continue,
+            };
+            let detail = detail.to_owned();
+            exceptions.push(exception(ExceptionReason::HardLinked, self.before, artifact, detail));
         }
         let due: Vec<_> = self.due_again().collect();
         if !due.is_empty() {

@@ -241,6 +241,18 @@ impl Purge<'_> {
         if by_count.len() > MOST_NAMED {
             let _ = writeln!(text, "  and {} more projects", by_count.len() - MOST_NAMED);
         }
+        if self.run.outcomes.is_none() {
+            let goes = |at: &usize| self.run.plan.decisions[*at].due().is_some();
+            let artifacts = &self.run.inventory.artifacts;
+            let linked = (0..artifacts.len()).filter(|at| artifacts[*at].hard_linked).filter(goes).count();
+            if linked > 0 {
+                let _ = writeln!(
+                    text,
+                    "data remain under another name (hard link): {}",
+                    counted(linked as u64, "file")
+                );
+            }
+        }
         if self.purging.quiet > 0 && self.run.outcomes.is_none() {
             let _ = writeln!(
                 text,

@@ -16,7 +16,6 @@ use crate::escape::text;
 use crate::exposure::{self, Subject};
 use crate::inventory::{FolderIndex, StoreIndex};
 use crate::ledger::{Clock, Entry, Event, Head, Journal as _};
-use crate::plan::purge::Wanted;
 use crate::policy::{Policy, holds, load::Places};
 use crate::purge::certificate::{
     Certificate, Exception, ExceptionReason, Files, Format, Identity, Imprint, Layer, LedgerRef, Machine,
@@ -35,11 +34,15 @@ pub(super) fn with(args: &PurgeArgs) -> Vec<String> {
 }
 
 /// What was asked for, as the certificate states it.
-pub(super) fn scope(args: &PurgeArgs, ctx: &Context, ground: &Ground, wanted: &Wanted) -> Scope {
-    let mut left_out: Vec<String> = ground
-        .stores
-        .iter()
-        .filter(|store| !store.in_scope && !store.kind.is_shared())
+pub(super) fn scope(work: &Work<'_>) -> Scope {
+    let (args, ctx, ground, wanted) = (work.args, work.ctx, work.ground, work.wanted);
+    let inventory = work.inventory;
+    let has_any: BTreeSet<StoreIndex> =
+        inventory.artifacts.iter().map(|artifact| inventory.store_of(artifact)).collect();
+    let mut left_out: Vec<String> = has_any
+        .into_iter()
+        .map(|index| &inventory.store(index).store)
+        .filter(|store| !store.in_scope)
         .map(|store| text(&store.root))
         .collect();
     // What the policy leaves out is known, too, where there is anything.
@@ -308,8 +311,11 @@ fn own_remains(ctx: &Context, policy: &Policy, identity: Identity) -> Vec<Remain
         |path: &PathBuf| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"ledger"));
     let segments: Vec<PathBuf> = listed.filter(is_ledger).collect();
     add(RemainingKind::Ledger, dir, &segments);
-    let state = ctx.env.state_dir().join(crate::state::FILE);
-    add(RemainingKind::State, state.clone(), &[state]);
+    let own = ctx.env.state_dir();
+    let listed =
+        fs_err::read_dir(&own).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
+    let state: Vec<PathBuf> = listed.filter(|path| path.is_file() && !is_ledger(path)).collect();
+    add(RemainingKind::State, own, &state);
     for path in policy.sources.iter().filter_map(|source| source.path.clone()) {
         add(RemainingKind::Policy, path.clone(), &[path]);
     }

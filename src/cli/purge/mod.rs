@@ -22,7 +22,6 @@ use crate::catalogue::{Kind, Root, SessionId};
 use crate::dir::Dir;
 use crate::enforce::{self, Outcomes, Stop, Tools};
 use crate::error::PathError;
-use crate::escape::text;
 use crate::inventory::liveness::System;
 use crate::inventory::{Inventory, Problem};
 use crate::ledger::{self, Entry, Event, Journal as _, RunId};
@@ -33,6 +32,7 @@ use crate::purge::aftermath::{Aftermath, Looked};
 use crate::purge::certificate::{Identity, Scope, Verdict, Witness, judge};
 use crate::purge::{acting, before};
 use crate::report::Run;
+use crate::report::certificate::handed_over;
 use crate::report::purge::Purge;
 use asked::ClockSays;
 use handover::Handover;
@@ -100,7 +100,7 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
     };
     let mut aftermath = looked.sum_up(&was_plain);
     aftermath.exceptions.extend(identity.1);
-    let scope = handover::scope(args, ctx, &ground, &wanted);
+    let scope = handover::scope(&work);
     let verdict = judge(&scope, &aftermath.exceptions, &aftermath.verification);
     let mut exit = if verdict == Verdict::Incomplete { Exit::Failed } else { Exit::Done };
     if !ground.policy.complaints.is_empty() {
@@ -230,7 +230,7 @@ impl Work<'_> {
             }
             console.data(&report.verdict())?;
             for file in report.certificate {
-                console.data(&format!("certificate: {}\n", text(file)))?;
+                console.data(&handed_over(file))?;
             }
         }
         let mut exit = Exit::Done;

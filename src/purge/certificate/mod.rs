@@ -32,7 +32,7 @@ pub use facts::{
 };
 pub use files::{FileError, Files, Format, Imprint, Written, digest};
 pub use schema::{SCHEMA_ID, schema};
-pub use sign::{SignError, Signing};
+pub use sign::{SignError, Signing, verify_command};
 pub use verdict::{NOT_CLAIMED, Verdict, judge};
 
 /// The name of this form of certificate.

@@ -175,17 +175,14 @@ impl Signer {
     pub fn allowed_signer(&self) -> String {
         format!("purge namespaces=\"{}\" {}", self.namespace, self.public_key)
     }
+}
 
-    /// The command that verifies the signature of a file, for a POSIX shell; the allowed signers
-    /// file is the organisation's own.
-    #[must_use]
-    pub fn verify_command(&self, json: &str) -> String {
-        let (file, signature) = (quoted(json), quoted(&format!("{json}.sig")));
-        format!(
-            "ssh-keygen -Y verify -f allowed_signers -I purge -n {} -s {signature} < {file}",
-            self.namespace
-        )
-    }
+/// The command that verifies the signature of a JSON document, for a POSIX shell; the allowed
+/// signers file is the organisation's own.
+#[must_use]
+pub fn verify_command(json: &str) -> String {
+    let (file, signature) = (quoted(json), quoted(&format!("{json}.sig")));
+    format!("ssh-keygen -Y verify -f allowed_signers -I purge -n {NAMESPACE} -s {signature} < {file}")
 }
 
 /// A word for a POSIX shell.
@@ -217,7 +214,7 @@ NAZvzestN/W0hZNL9EOleIuQc07UjnpWhNNVoHp5mMDQ==
         assert_eq!(signer.fingerprint, "SHA256:J4scpN0s46hheN+nzWXXhRogcBEKrM2eApDitQlFxN8");
         assert!(signer.public_key.starts_with("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILtLzkR178CE"));
         assert_eq!(
-            signer.verify_command("/tmp/it's.json"),
+            verify_command("/tmp/it's.json"),
             "ssh-keygen -Y verify -f allowed_signers -I purge -n ccretain-certificate \
              -s '/tmp/it'\\''s.json.sig' < '/tmp/it'\\''s.json'"
         );

@@ -11,7 +11,7 @@ mod tests;
 use super::human::{counted, size};
 use crate::purge::certificate::{
     Amount, Certificate, Format, Identity, Imprint, Machine, Proof, ResidualRisk, Scope, SeenWord, Verdict,
-    Witness,
+    Witness, verify_command,
 };
 
 pub use html::{Embedded, embedded};
@@ -23,6 +23,21 @@ pub fn print(certificate: &Certificate, format: Format, imprint: &Imprint<'_>) -
         Format::Json => imprint.json.to_owned(),
         Format::Html => html::page(certificate, imprint),
         Format::Text => text::page(certificate, imprint),
+    }
+}
+
+/// A file of a certificate that was written, on a line; a signature with the command that verifies it.
+#[must_use]
+pub fn handed_over(file: &std::path::Path) -> String {
+    let json = file.extension().is_some_and(|extension| extension == "sig").then(|| file.with_extension(""));
+    match json.as_deref().and_then(std::path::Path::to_str) {
+        // The command is to be run as it stands, so names are quoted for a shell and not escaped.
+        Some(json) if crate::escape::text(json) == json => format!(
+            "signature: {json}.sig\nverify it: {}\n           (`allowed_signers` is the organisation's own; the line \
+             for this key is in the certificate)\n",
+            verify_command(json)
+        ),
+        _ => format!("certificate: {}\n", crate::escape::text(file)),
     }
 }
 
@@ -219,6 +234,6 @@ fn signature(certificate: &Certificate, imprint: &Imprint<'_>) -> Option<[String
     Some([
         format!("{json} is signed by the key {}", signer.fingerprint),
         signer.allowed_signer(),
-        signer.verify_command(json),
+        verify_command(json),
     ])
 }
