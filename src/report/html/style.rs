@@ -34,6 +34,7 @@ svg .bad { fill: var(--high); } svg .good { fill: var(--ok); } svg .soft { fill:
 svg .curve { fill: none; stroke: var(--mark); stroke-width: 2; stroke-linejoin: round; } svg .limit { stroke: var(--high); stroke-width: 1.5; stroke-dasharray: 5 4; }
 @media print { :root { --bg: #fff; --card: #fff; --text: #000; --muted: #444; --line: #bbb; --mark: #345; --high: #8c1d18;
   --medium: #6b3a00; --low: #444; --ok: #0f4d22; } body { max-width: none; padding: 0; font-size: 11px; }
-  figure, article, .card, tr { break-inside: avoid; } details > *:not(summary) { display: block; } summary { display: none; }
+  figure, article, .card, tr { break-inside: avoid; } details::details-content { content-visibility: visible; height: auto; } details > *:not(summary) { display: block; }
+  summary, .numbers { display: none; }
   .plots { display: block; } }
 "#;
