@@ -13,47 +13,30 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 : "${FILES:=100000}" "${ROUNDS:=5}" "${STORE_MAKER:=benches/make_store.py}"
-if [ -z "${CCRETAIN:-}" ]; then
-  cargo build --release --locked
-  CCRETAIN=$PWD/target/release/ccretain
-fi
 shm=/dev/shm
 [ -w "$shm" ] || shm=${TMPDIR:-/tmp}
 WORK=${WORK:-$(mktemp -d "$shm/ccretain-compare.XXXXXX")}
 trap 'rm -rf "$WORK"' EXIT
-export CCRETAIN STORE_MAKER FILES ROUNDS WORK
+export STORE_MAKER FILES ROUNDS WORK PYTHONPATH=benches PYTHONDONTWRITEBYTECODE=1
 exec 3>&1
 python3 - <<'PYTHON'
 import os
-import resource
 import shutil
-import statistics
 import subprocess
 import time
 from pathlib import Path
 
-work, program, maker = Path(os.environ["WORK"]), os.environ["CCRETAIN"], os.environ["STORE_MAKER"]
+import common
+from common import median, run
+
+work, program, maker = Path(os.environ["WORK"]), common.program(), os.environ["STORE_MAKER"]
 files, rounds = int(os.environ["FILES"]), max(5, int(os.environ["ROUNDS"]))
 now = int(time.time())
 null = subprocess.DEVNULL
 
 def home(name):
-    """A home of its own: store, state, policy, temp folder."""
-    root = work / name
-    for folder in ("home", "state", "config", "tmp"):
-        (root / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
     # The guards against mistakes of a real machine are not what is measured.
-    (root / "config/policy.json").write_text(
-        '{"version":1,"guard":{"maxShare":1.0,"minSessions":1000000},"rules":[{"name":"all","deleteAfter":"30d"}]}')
-    return root
-
-def environment(root):
-    return {
-        "HOME": str(root / "home"), "PATH": os.environ["PATH"], "TZ": "UTC", "TMPDIR": str(root / "tmp"),
-        "CLAUDE_CODE_TMPDIR": str(root / "tmp"), "CCRETAIN_STATE_DIR": str(root / "state"),
-        "CCRETAIN_CONFIG_DIR": str(root / "config"), "XDG_CONFIG_HOME": str(root / "home/.config"),
-        "XDG_CACHE_HOME": str(root / "home/.cache"), "XDG_STATE_HOME": str(root / "home/.local/state"),
-    }
+    return common.home(work / name, '{"version":1,"guard":"off","rules":[{"name":"all","deleteAfter":"30d"}]}')
 
 def store(root):
     return root / "home/.claude"
@@ -62,29 +45,17 @@ def make(root, count):
     store(root).mkdir(mode=0o700, exist_ok=True)
     subprocess.run([maker, str(store(root)), "--files", str(count), "--now", str(now)], check=True, stdout=null)
 
-def run(command, root):
-    """Seconds of one run, and the most memory it had, in bytes."""
-    start = time.perf_counter()
-    process = subprocess.Popen(command, env=environment(root), stdout=null, stderr=subprocess.PIPE)
-    said = process.stderr.read()
-    _, status, used = os.wait4(process.pid, 0)
-    took = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise SystemExit(f"{command} ended with {process.returncode}: {said.decode(errors='replace')[:2000]}")
-    return took, used.ru_maxrss * 1024
-
 def in_turn(commands, prepare=lambda name: None, count=rounds):
     """Runs each command once a round; the medians of their seconds and the most memory of each."""
     seconds, memory = {name: [] for name in commands}, {name: 0 for name in commands}
     for number in range(count + 1):
         for name, make_command in commands.items():
             root = prepare(name)
-            took, most = run(make_command(root), root)
+            took, most, _ = run(make_command(root), root)
             if number > 0:  # The first round warms the caches.
                 seconds[name].append(took)
             memory[name] = max(memory[name], most)
-    return {name: statistics.median(values) for name, values in seconds.items()}, memory
+    return {name: median(values) for name, values in seconds.items()}, memory
 
 def row(what, own, other, yardstick):
     print(f"{what:<44} {own:9.3f} s {other:9.3f} s  {own / other:6.2f} x  {yardstick}", flush=True)

@@ -15,59 +15,37 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 : "${ROUNDS:=3}" "${SAMPLE:=400}"
 : "${STORE_MAKER:=benches/make_store.py "\$1" --files 40000 --size 8500 --expired 0}"
-if [ -z "${CCRETAIN:-}" ]; then
-  cargo build --release --locked
-  CCRETAIN=$PWD/target/release/ccretain
-fi
 WORK=${WORK:-$(mktemp -d "${TMPDIR:-/tmp}/ccretain-seal.XXXXXX")}
 trap 'rm -rf "$WORK"' EXIT
-export CCRETAIN STORE_MAKER ROUNDS SAMPLE WORK
+export STORE_MAKER ROUNDS SAMPLE WORK PYTHONPATH=benches PYTHONDONTWRITEBYTECODE=1
 python3 - <<'PYTHON'
 import os
 import random
 import shutil
-import statistics
 import subprocess
-import time
 from pathlib import Path
 
-work, program = Path(os.environ["WORK"]), os.environ["CCRETAIN"]
+import common
+from common import environment, median, run
+
+work, program = Path(os.environ["WORK"]), common.program()
 rounds, sample = int(os.environ["ROUNDS"]), int(os.environ["SAMPLE"])
 null = subprocess.DEVNULL
 master = work / "master"
 master.mkdir(parents=True)
 subprocess.run(["sh", "-ec", os.environ["STORE_MAKER"], "sh", str(master)], check=True, stdout=null)
 
-def environment(root):
-    return {
-        "HOME": str(root / "home"), "PATH": os.environ["PATH"], "TZ": "UTC", "TMPDIR": str(root / "tmp"),
-        "CLAUDE_CODE_TMPDIR": str(root / "tmp"), "CCRETAIN_STATE_DIR": str(root / "state"),
-        "CCRETAIN_CONFIG_DIR": str(root / "config"), "XDG_CONFIG_HOME": str(root / "home/.config"),
-        "XDG_CACHE_HOME": str(root / "home/.cache"), "XDG_STATE_HOME": str(root / "home/.local/state"),
-    }
+POLICY = '{"version":1,"recipients":["%s"],"rules":[{"name":"all","sealAfter":"1h","deleteAfter":"never"}]}'
 
 def home(name):
     root = work / name
     shutil.rmtree(root, ignore_errors=True)
-    for folder in ("home", "state", "config", "tmp"):
-        (root / folder).mkdir(parents=True, mode=0o700)
+    common.home(root, '{"version":1}')
     shutil.copytree(master, root / "home/.claude", symlinks=True)
     key = subprocess.run([program, "key", "new"], env=environment(root), check=True, capture_output=True, text=True)
-    (root / "config/policy.json").write_text(
-        '{"version":1,"recipients":["%s"],"rules":[{"name":"all","sealAfter":"1h","deleteAfter":"never"}]}' % key.stdout.strip())
+    common.home(root, POLICY % key.stdout.strip())
     os.sync()
     return root, key.stdout.strip()
-
-def run(command, root):
-    start = time.perf_counter()
-    process = subprocess.Popen(command, env=environment(root), stdout=null, stderr=subprocess.PIPE)
-    said = process.stderr.read()
-    _, status, used = os.wait4(process.pid, 0)
-    took = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise SystemExit(f"{command} ended with {process.returncode}: {said.decode(errors='replace')[:2000]}")
-    return took, used.ru_maxrss * 1024, used.ru_utime + used.ru_stime
 
 def plain(root):
     """Every file that is sealed, and its bytes."""
@@ -128,10 +106,10 @@ for number in range(rounds):
             results[name].append(took)
             shutil.rmtree(root)
 
-middle = {name: statistics.median(times) for name, times in results.items() if times}
+middle = {name: median(times) for name, times in results.items() if times}
 print(f"{files} files, {bytes_ / 1e6:.0f} MB, {rounds} rounds")
 print(f"shell loop / sealing        {middle['loop'] / middle['seal']:8.1f}   (sample {share:.1%} of the bytes)")
-print(f"cores busy while sealing    {statistics.median(busy):8.2f}")
+print(f"cores busy while sealing    {median(busy):8.2f}")
 print(f"durable / not durable       {middle['on'] / middle['off']:8.2f}" if has_strace else "no strace: durability not compared")
 print(f"sealed / zstd -3            {sizes[0]:8.3f}   (without the age headers {sizes[1]:.3f})")
 print(f"peak memory, MB             {memory / 1e6:8.1f}")

@@ -106,7 +106,7 @@ pub fn vanished(
     policy: &Policy,
     now: DateTime<Utc>,
 ) -> Vec<Vanished> {
-    if !inventory.is_complete {
+    if !inventory.is_complete || remembered.is_empty() {
         return Vec::new();
     }
     missing(remembered, inventory, policy, now)

@@ -18,7 +18,7 @@
 //! | [`dir`] | folder handles, read only; nothing below a store is reached by a path |
 //! | [`locate`] | the stores, by marks of the client, and what is refused as one |
 //! | [`inventory`] | what is there at one moment, with its evidence |
-//! | [`mod@plan`] | a decision and its reason for every artifact; pure, and the file to read first |
+//! | [`mod@plan`] | a decision and its reason for every artifact, by rules or for a purge; pure, and the file to read first |
 //! | [`guard`] | what stops an unattended run; pure |
 //! | [`enforce`] | the only room that changes a store |
 //! | [`seal`] | compression and encryption as streams; the only user of the age crate |
@@ -28,6 +28,8 @@
 //! | [`check`] | the posture of an account: facts in, findings and one verdict out |
 //! | [`report`] | printings of plans, outcomes and findings |
 //! | [`schedule`] | units and tables of schedulers |
+//! | [`kit`] | files for device management, from a policy and the table of its keys |
+//! | [`manual`] | the man pages, from the command line's definition and the tables of policies and the ledger |
 //! | [`cli`] | what may be typed; the only room that reads the environment and the clock, and that prints |
 //!
 //! What a reader may rely on everywhere:
@@ -53,8 +55,10 @@ pub mod exposure;
 pub mod guard;
 pub mod hold;
 pub mod inventory;
+pub mod kit;
 pub mod ledger;
 pub mod locate;
+pub mod manual;
 pub mod period;
 pub mod plan;
 pub mod platform;

@@ -7,11 +7,13 @@
 //! Where a policy has two mandates, each is judged by itself and the stronger verdict is taken;
 //! so nothing that may delay the one can delay the other.
 
+pub mod purge;
 mod why;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
+use rustc_hash::FxHashMap;
 
 use crate::catalogue::{Disposal, Kind, Owner, Protection, SessionId};
 use crate::inventory::lines::{Format, Line, LineFile};
@@ -124,6 +126,8 @@ pub struct Plan {
     pub lines: Vec<Vec<Decision>>,
     /// One for each session of the inventory, in its order.
     pub sessions: Vec<Verdict>,
+    /// What a purge does besides; `None` where rules decided.
+    pub purge: Option<purge::Extent>,
 }
 
 /// What becomes of a session as a whole.
@@ -183,7 +187,7 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>) -> Plan 
             }
         }
     }
-    Plan { now, decisions, lines, sessions }
+    Plan { now, decisions, lines, sessions, purge: None }
 }
 
 /// One judge a mandate.
@@ -308,16 +312,16 @@ impl Verdict {
 
 /// Who refers to what across the inventory.
 struct References<'a> {
-    pastes: HashMap<(StoreIndex, &'a str), Vec<&'a Line>>,
+    pastes: FxHashMap<(StoreIndex, &'a str), Vec<&'a Line>>,
     /// Stores with a file of references that could not be read.
     unknown: HashSet<StoreIndex>,
-    sessions: HashMap<SessionId, Vec<usize>>,
+    sessions: FxHashMap<SessionId, Vec<usize>>,
 }
 
 impl<'a> References<'a> {
     fn new(inventory: &'a Inventory) -> Self {
-        let mut pastes: HashMap<_, Vec<&Line>> = HashMap::new();
-        let mut sessions: HashMap<_, Vec<usize>> = HashMap::new();
+        let mut pastes: FxHashMap<_, Vec<&Line>> = FxHashMap::default();
+        let mut sessions: FxHashMap<_, Vec<usize>> = FxHashMap::default();
         let mut read = HashSet::new();
         for file in &inventory.line_files {
             let store = inventory.store_of(inventory.artifact(file.artifact));
@@ -579,7 +583,7 @@ impl<'a> Judge<'a> {
         }
         match decision {
             // What is not sealed waits for its deletion, whatever delays that.
-            Decision::Seal(_) if !kind.row().sealable || artifact.sealed || artifact.hard_linked => {
+            Decision::Seal(_) if !artifact.can_be_sealed() => {
                 verdict.date.map_or(Decision::Keep(Keep::NoRule), |date| self.timely(date, deletion))
             }
             other => other,

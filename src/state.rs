@@ -8,6 +8,8 @@
 //!
 //! Two runs do not write it at once: it is loaded and saved under the lock of the ledger.
 
+pub mod dates;
+
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -152,6 +154,9 @@ pub struct State {
     /// The last run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_run: Option<LastRun>,
+    /// The last run over all users that this account, which is root, has started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_run_of_all: Option<LastRun>,
     /// Sessions whose modification time is not their own, by store and id.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unsealed: Vec<Unsealed>,

@@ -24,12 +24,13 @@ const WATCHED: u32 = 58_004;
 const KILLED: u32 = 58_005;
 
 /// A sandbox with accounts of its own.
-struct Machine {
-    sandbox: Sandbox,
+pub struct Machine {
+    pub sandbox: Sandbox,
     passwd: String,
 }
 
-fn machine(test: &str) -> Option<Machine> {
+/// A new one; `None`, loudly, where none can be made.
+pub fn machine(test: &str) -> Option<Machine> {
     if !has_namespaces() {
         skip(test, "needs root and mount namespaces");
         return None;
@@ -43,7 +44,7 @@ fn machine(test: &str) -> Option<Machine> {
 }
 
 /// Gives a tree to an account, links themselves and not what they lead to.
-fn give(path: &Path, uid: u32) {
+pub fn give(path: &Path, uid: u32) {
     lchown(path, Some(uid), Some(uid)).unwrap();
     if path.symlink_metadata().unwrap().is_dir() {
         for entry in fs::read_dir(path).unwrap().flatten() {
@@ -53,7 +54,7 @@ fn give(path: &Path, uid: u32) {
 }
 
 impl Machine {
-    fn home(&self, name: &str) -> PathBuf {
+    pub fn home(&self, name: &str) -> PathBuf {
         self.sandbox.root().join("homes").join(name)
     }
 
@@ -65,7 +66,7 @@ impl Machine {
     }
 
     /// An account with a home of its own, and its store.
-    fn person(&mut self, name: &str, uid: u32) -> StoreBuilder {
+    pub fn person(&mut self, name: &str, uid: u32) -> StoreBuilder {
         let home = self.account(name, uid);
         fs::create_dir(&home).unwrap();
         fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
@@ -88,11 +89,16 @@ impl Machine {
     }
 
     /// Writes a file of the system folder.
-    fn system(&self, name: &str, text: &str) {
+    pub fn system(&self, name: &str, text: &str) {
         fs::write(self.sandbox.root().join("etc/ccretain").join(name), text).unwrap();
     }
 
     fn command(&self, arguments: &[&str]) -> Run<'_> {
+        self.alone(&[&["--all-users"], arguments].concat())
+    }
+
+    /// A run on the machine of any verb.
+    pub fn alone(&self, arguments: &[&str]) -> Run<'_> {
         let etc = self.sandbox.root().join("etc");
         fs::write(
             etc.join("passwd"),
@@ -108,9 +114,7 @@ impl Machine {
             [ ! -f "$root/before" ] || . "$root/before"
             exec "$@""#;
         let root = self.sandbox.root().to_str().unwrap().to_owned();
-        self.sandbox
-            .command(["--all-users"].iter().chain(arguments))
-            .through(["unshare", "--mount", "sh", "-c", script, "sh", &root])
+        self.sandbox.command(arguments).through(["unshare", "--mount", "sh", "-c", script, "sh", &root])
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
@@ -143,7 +147,8 @@ impl Machine {
     }
 }
 
-const WEEK: &str = r#"{"version": 1, "rules": [{"name": "week", "deleteAfter": "7d"}]}"#;
+/// A policy of a week.
+pub const WEEK: &str = r#"{"version": 1, "rules": [{"name": "week", "deleteAfter": "7d"}]}"#;
 
 fn user<'v>(document: &'v Value, name: &str) -> &'v Value {
     let users = document["users"].as_array().expect("users");

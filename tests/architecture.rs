@@ -30,12 +30,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("plan", &["inventory", "policy"]),
     ("guard", &["inventory", "plan", "policy"]),
     ("ledger", &["policy"]),
-    ("state", &["guard", "ledger"]),
+    ("state", &["dir", "guard", "inventory", "ledger"]),
     // It keeps the journal as it goes, so that no deed is without its intent.
     ("enforce", &["dir", "inventory", "ledger", "locate", "plan", "policy", "seal"]),
     // What a hold covers, and what of it has vanished.
     ("hold", &["enforce", "inventory", "plan", "policy", "state"]),
     ("schedule", &["policy"]),
+    // The pages of the manual are printings of tables.
+    ("manual", &["ledger", "policy"]),
+    ("kit", &["policy"]),
     (
         "purge",
         &[

@@ -291,6 +291,68 @@ fn a_preservation_copy_outlives_the_client_and_goes_with_the_hold() {
 }
 
 #[test]
+fn rekey_reaches_preservation_copies() {
+    let (sandbox, session) = with_recipient();
+    let plain = fs::read(&session.transcript).unwrap();
+    for name in ["case-1", "case-2"] {
+        let add = ["hold", "add", "--project", "/work/acme", "--reason", "x", "--name", name, "--preserve"];
+        sandbox.run(add).exits(0).quietly();
+    }
+    let held = sandbox.store().path("ccretain/held");
+    let sealed = |hold: &str| {
+        held.join(hold).join(session.id()).join(format!("projects/-work-acme/{}.jsonl.zst.age", session.id()))
+    };
+    // What has not the name of a copy is no business of this program.
+    fs::create_dir_all(held.join("case-1/notes")).unwrap();
+    std::os::unix::fs::symlink(sandbox.home(), held.join("elsewhere")).unwrap();
+    let before = fs::read(sealed("case-2")).unwrap();
+    let date = |path: &std::path::Path| fs::metadata(path).unwrap().modified().unwrap();
+    let dated = date(&sealed("case-2"));
+
+    let old = sandbox.root().join("old.age");
+    fs::rename(sandbox.config().join("identity.age"), &old).unwrap();
+    let recipient = crate::seal::identity(&sandbox);
+    crate::seal::seals(&sandbox, &recipient, "");
+    sandbox.run(["rekey"]).exits(1).says("preserved for hold 'case-1'").says("none of the identities");
+    assert!(fs::read(sealed("case-2")).unwrap() == before, "a copy that did not open was changed");
+    let output = sandbox.command(["rekey", "--json", "--identity"]).arg(&old).run();
+    output.exits(0).quietly();
+    let json = output.json();
+    let items = json["sessions"].as_array().unwrap();
+    let holds: Vec<_> = items.iter().map(|item| item["hold"].as_str().unwrap()).collect();
+    assert_eq!(holds, ["case-1", "case-2"]);
+    assert!(items.iter().all(|item| item["outcome"] == "rekeyed" && item["session"] == session.id()));
+    assert_eq!(date(&sealed("case-2")), dated);
+    let lines = sandbox.ledger_lines();
+    let told = lines.iter().rfind(|line| line["decision"] == "rekey" && line["event"] == "outcome").unwrap();
+    assert_eq!(told["hold"], "case-2");
+    assert!(told["sealed"].as_array().unwrap().len() > 5);
+    sandbox.run(["rekey"]).exits(0).says("0 sessions sealed anew").says("2 recorded as sealed to the same");
+    sandbox.run(["rekey", "--all"]).exits(0).says("0 sessions and 2 preservation copies sealed anew");
+    assert_eq!(fs::read(&session.transcript).unwrap(), plain);
+
+    let opens = |key: &std::path::Path, file: &std::path::Path| {
+        let script = r#"age -d -i "$1" "$2" | zstd -d -q"#;
+        let opened = std::process::Command::new("sh").args(["-c", script, "sh"]).args([key, file]).output();
+        opened.unwrap().stdout == plain
+    };
+    if crate::common::sandbox::has("age") && crate::common::sandbox::has("zstd") {
+        for hold in ["case-1", "case-2"] {
+            assert!(opens(&sandbox.config().join("identity.age"), &sealed(hold)), "{hold}");
+            assert!(!opens(&old, &sealed(hold)), "{hold} still opens with the old identity");
+        }
+    } else {
+        skip("rekey_reaches_preservation_copies", "opening them by hand needs age and zstd");
+    }
+    // Nothing of it is in the way of the release.
+    fs::remove_file(held.join("elsewhere")).unwrap();
+    for name in ["case-1", "case-2"] {
+        sandbox.run(["hold", "release", name, "--reason", "settled"]).exits(0).quietly();
+    }
+    assert!(!held.exists());
+}
+
+#[test]
 fn a_copy_needs_a_recipient_a_plain_name_and_the_lock() {
     let sandbox = Sandbox::new();
     sandbox.store().session(1).cwd("/work/acme").aged(days(20)).write();

@@ -13,7 +13,7 @@ use serde_json::json;
 use ccretain::enforce::{Effect, Outcome, Outcomes, Skip, Tools, enforce};
 use ccretain::environment::{Environment, User};
 use ccretain::inventory::liveness::System;
-use ccretain::inventory::{self, Inventory};
+use ccretain::inventory::{self, Inventory, Unremembered};
 use ccretain::ledger::{Clock, Ledger, Place, RunId};
 use ccretain::locate::{self, Request};
 use ccretain::plan::{Plan, plan};
@@ -54,7 +54,7 @@ impl<'a> Bench<'a> {
 
     fn look(&self) -> (Inventory, Plan) {
         let located = locate::locate(&self.env, &Request::default());
-        let inventory = inventory::take(located.stores, true, now(), &System);
+        let inventory = inventory::take(located.stores, true, now(), &System, &Unremembered);
         let plan = plan(&inventory, &self.policy, now());
         (inventory, plan)
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::common::{Sandbox, days, hours};
+use crate::common::{Sandbox, hours};
 
 fn readme() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
@@ -27,26 +27,29 @@ fn its_policies_are_policies() {
     let text = readme();
     let sandbox = Sandbox::new();
     sandbox.store().session(1).aged(hours(3)).write();
-    let mut policies = blocks(&text, "json");
-    // And the one that is written by a command.
-    policies.extend(
-        text.lines().filter_map(|line| Some(line.split_once("echo '")?.1.split_once("' >")?.0.to_owned())),
-    );
-    assert_eq!(policies.len(), 2);
+    let policies = blocks(&text, "json");
+    assert_eq!(policies.len(), 1);
     for policy in policies {
         let file = sandbox.write("example.json", &policy);
         sandbox.command(["enforce", "--dry-run", "--policy"]).arg(&file).run().exits(0).quietly();
     }
 }
 
+/// The commands of the section run as they stand, without a terminal only with --yes.
 #[test]
-fn handing_in_a_laptop_takes_all_that_is_not_in_use() {
+fn handing_in_a_laptop_takes_everything_and_certifies_it() {
     let sandbox = Sandbox::new();
     let session = sandbox.store().session(1).aged(hours(3)).write();
-    let working = sandbox.store().session(2).aged(days(0)).write();
-    let policy = readme().split("echo '").nth(1).unwrap().split("' >").next().unwrap().to_owned();
-    let file = sandbox.write("all.json", policy);
-    sandbox.command(["enforce", "--yes", "--policy"]).arg(&file).run().exits(0);
+    let text = readme();
+    let section = text.split("**Handing in a laptop.**").nth(1).unwrap();
+    let block = blocks(section, "sh").remove(0);
+    for line in block.lines() {
+        let mut words: Vec<&str> = line.split('#').next().unwrap().split_whitespace().skip(1).collect();
+        if words[0] == "purge" && !words.contains(&"--dry-run") {
+            words.push("--yes");
+        }
+        sandbox.run(words).exits(0).quietly();
+    }
     assert!(!session.is_there());
-    assert!(working.is_there());
+    assert!(sandbox.home().join("purge.html").exists());
 }

@@ -422,8 +422,9 @@ fn a_real_systemd_user_manager_fires_the_timer() {
         eprintln!("SKIPPED: no systemd on this machine");
         return;
     };
-    // A cgroup tree and a runtime folder of its own: what a login session would give it.
-    for path in ["/run", "/sys/fs/cgroup"] {
+    // A cgroup tree and a runtime folder of its own: what a login session would give it. The real
+    // temp tree of the account is a store, too, wherever it points to.
+    for path in ["/run", "/sys/fs/cgroup", "/tmp/claude-0"] {
         cover(path, &scratch);
     }
     fs::create_dir_all("/run/systemd/system").unwrap();

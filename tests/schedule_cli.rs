@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::common::sandbox::shield;
+
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ccretain");
 
 struct Sandbox {
@@ -71,7 +73,7 @@ impl Sandbox {
     }
 
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+        let mut command = shielded(program);
         command
             .env_clear()
             .env("HOME", self.path("home"))
@@ -112,6 +114,15 @@ impl Sandbox {
         let text = fs::read(self.path("state/state.json")).unwrap();
         serde_json::from_slice(&text).unwrap()
     }
+}
+
+/// A program kept from the account's real temp tree, which a run visits wherever `TMPDIR` points.
+fn shielded(program: &str) -> Command {
+    let mut words = shield();
+    words.push(program.into());
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
+    command
 }
 
 /// Waits for something that happens in the background.
@@ -199,7 +210,7 @@ fn the_line_really_enforces_with_nothing_but_its_own_variables() {
     assert!(roots.contains("moved 100%"), "{roots}");
 
     let line = of_cron(&sandbox.table().unwrap());
-    let run = Command::new("/bin/sh")
+    let run = shielded("/bin/sh")
         .args(["-c", &line])
         .env_clear()
         .env("HOME", "/nonexistent")
@@ -379,16 +390,48 @@ fn an_invalid_policy_is_not_put_on_a_schedule() {
 #[test]
 fn every_command_that_is_written_is_understood() {
     let sandbox = Sandbox::new();
-    let arguments = ["print", "--backend", "launchd", "--store", "s", "--max-runtime", "10min", "--json"];
-    let value = sandbox.schedule(&arguments).json();
-    let plist = value["units"][0]["content"].as_str().unwrap();
-    let words = words_of_plist(plist);
-    assert_eq!(words.get(1).map(String::as_str), Some("enforce"));
-    let mut command: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
-    command.push("--help");
-    let ended = sandbox.run(&command).with(0);
-    assert!(ended.stdout.contains("Usage"), "{ended:?}");
-    assert!(words.iter().any(|word| Path::new(word) == sandbox.path("tmp/s")), "{words:?}");
+    let all = [
+        "--store",
+        "s",
+        "--policy",
+        "p 1.json",
+        "--max-runtime",
+        "10min",
+        "--log-format",
+        "json",
+        "--metrics",
+        "m.prom",
+    ];
+    fs::write(sandbox.path("tmp/p 1.json"), "{\"version\": 1}").unwrap();
+    for (options, expected) in [
+        (vec![], vec!["enforce", "--yes"]),
+        (
+            all.to_vec(),
+            vec!["--store", "--policy", "--max-runtime", "10min", "--log-format", "json", "--metrics"],
+        ),
+        (vec!["--log-format", "text"], vec!["--log-format", "text"]),
+        ([&all[2..], &["--system"]].concat(), vec!["--all-users", "--metrics", "--log-format", "--policy"]),
+    ] {
+        let arguments = [&["print", "--backend", "launchd", "--json"][..], &options].concat();
+        let value = sandbox.schedule(&arguments).json();
+        let words = words_of_plist(value["units"][0]["content"].as_str().unwrap());
+        assert_eq!(words.get(1).map(String::as_str), Some("enforce"));
+        for word in expected {
+            assert!(words.iter().any(|one| one == word), "{word} is missing in {words:?}");
+        }
+        // It is taken apart as it would be at a start, and not merely looked through for `--help`.
+        let mut command: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
+        let ended = sandbox.run(&[&command[..], &["--no-such-option"]].concat()).with(2);
+        assert!(ended.stderr.contains("--no-such-option"), "{ended:?}");
+        command.push("--help");
+        let ended = sandbox.run(&command).with(0);
+        assert!(ended.stdout.contains("Usage"), "{ended:?}");
+        for (option, file) in [("--store", "s"), ("--policy", "p 1.json"), ("--metrics", "m.prom")] {
+            let at = words.iter().position(|word| word == option);
+            let path = at.map(|at| Path::new(&words[at + 1]).to_owned());
+            assert!(path.is_none_or(|path| path == sandbox.path("tmp").join(file)), "{option} in {words:?}");
+        }
+    }
 }
 
 fn words_of_plist(text: &str) -> Vec<String> {

@@ -415,6 +415,35 @@ fn a_session_is_named_by_a_prefix_and_its_store() {
 }
 
 #[test]
+fn a_name_without_room_for_an_ending_keeps_its_session_plain_and_says_what_to_do() {
+    let sandbox = Sandbox::new();
+    let recipient = identity(&sandbox);
+    seals(&sandbox, &recipient, "");
+    let session = sandbox.store().session(1).aged(days(5)).write();
+    let long = session.side_file(&format!("tool-results/{}.txt", "n".repeat(240)), CONTENT);
+    let fits = session.side_file(&format!("tool-results/{}.txt", "m".repeat(237)), CONTENT);
+    let other = sandbox.store().session(2).aged(days(5)).write();
+    for _ in 0..2 {
+        let output = sandbox.enforce();
+        output
+            .exits(1)
+            .says("tool-results/nnn")
+            .says("cannot seal its session: its name is 3 bytes too long for the ending of a sealed file")
+            .says("rename or remove this file");
+        assert_eq!((output.summary("failed"), output.json()["errors"].as_array().unwrap().len()), (1, 1));
+    }
+    assert!(session.is_there() && long.exists() && fits.exists() && !other.is_there());
+    assert!(sealed_files(&sandbox, &session).is_empty());
+    assert!(!sealed(&sandbox, &session).exists(), "nothing was begun");
+    sandbox.run(["seal", session.id()]).exits(1).says("rename or remove this file");
+    fs::remove_file(&long).unwrap();
+    assert_eq!(sandbox.enforce().exits(0).quietly().summary("sessionsSealed"), 1);
+    assert!(!session.is_there() && !fits.exists());
+    sandbox.run(["unseal", session.id()]).exits(0).quietly();
+    assert!(session.is_there() && fits.exists());
+}
+
+#[test]
 fn links_and_second_names_stay_plain_and_are_said() {
     let sandbox = Sandbox::new();
     let recipient = identity(&sandbox);
@@ -426,11 +455,26 @@ fn links_and_second_names_stay_plain_and_are_said() {
     let link = session.side().join("tool-results/link.txt");
     std::os::unix::fs::symlink(&second, &link).unwrap();
     crate::common::store::age_link(&link, days(5));
+    let promised = sandbox.dry_run();
+    promised.exits(0).quietly();
     let output = sandbox.enforce_verbosely();
     assert_eq!(output.exits(0).summary("sessionsSealed"), 1, "{output}");
     assert!(linked.exists() && fs::symlink_metadata(&link).is_ok() && second.exists());
-    assert_eq!(output.item("linked.txt")["decision"], "keep");
-    assert_eq!(output.item("link.txt")["outcome"], "kept");
+    // What is promised is what is done, to the last file; a run keeps its own lock besides.
+    for what in ["sealed", "skipped", "failed", "sessionsSealed", "sessionsKept"] {
+        assert_eq!(promised.summary(what), output.summary(what), "{what}: {promised}{output}");
+    }
+    assert_eq!(promised.summary("kept") + 1, output.summary("kept"), "{promised}{output}");
+    for (name, path) in [("linked.txt", &linked), ("link.txt", &link)] {
+        let item = output.item(name);
+        assert_eq!(
+            (&item["decision"], &item["outcome"]),
+            (&"keep".into(), &"kept".into()),
+            "{}",
+            path.display()
+        );
+        assert_eq!(promised.item(name)["decision"], "keep");
+    }
     let again = sandbox.enforce();
     assert_eq!(again.exits(0).quietly().summary("sessionsSealed"), 0, "nothing is left to do: {again}");
     sandbox.run(["unseal", session.id()]).exits(0).quietly();

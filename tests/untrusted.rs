@@ -164,9 +164,10 @@ fn a_recipient_of_the_users_that_cannot_be_mixed_stops_no_managed_rule() {
         return;
     }
     let sandbox = Sandbox::new();
-    sandbox.policy(
-        r#"{"version": 1, "recipients": ["age1tagpq1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq29dc27"]}"#,
-    );
+    let mixed: serde_json::Value =
+        serde_json::from_str(include_str!("policies/invalid/mixed-recipients.json")).unwrap();
+    let quantum = mixed["recipients"][1].as_str().unwrap();
+    sandbox.policy(&format!(r#"{{"version": 1, "recipients": ["{quantum}"]}}"#));
     sandbox.store().session(2).aged(hours(3)).write();
     let session = sandbox.store().session(1).aged(days(20)).write();
     let managed = r#"{"version": 1, "rules": [{"name": "corp", "deleteAfter": "14d"}],

@@ -171,6 +171,11 @@ impl Cursor {
         self.active.iter().find_map(|active| active.session)
     }
 
+    /// The kinds of what may lie in this folder or below it.
+    pub fn kinds(&self) -> impl Iterator<Item = Kind> + '_ {
+        self.active.iter().map(|active| active.pattern().kind)
+    }
+
     /// Whether every name below this folder is recognised, as one kind.
     #[must_use]
     pub fn takes_all(&self) -> Option<Match> {

@@ -12,6 +12,8 @@ pub struct Row {
     pub kind: Kind,
     /// Its name in policies, reports and the ledger.
     pub name: &'static str,
+    /// What it is, in a sentence for the manual.
+    pub about: &'static str,
     /// What it belongs to.
     pub owner: Owner,
     /// How it is removed.
@@ -27,17 +29,18 @@ pub struct Row {
 }
 
 macro_rules! catalogue {
-    ($( $(#[$doc:meta])* $kind:ident $name:literal: $owner:ident $disposal:ident $sensitivity:ident
+    ($( $(#[doc = $doc:literal])* $kind:ident $name:literal: $owner:ident $disposal:ident $sensitivity:ident
         $seal:ident $protection:expr => [$($root:ident $pattern:literal),* $(,)?]; )*) => {
         /// A kind of artifact: a row of the catalogue.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
-        pub enum Kind { $( $(#[$doc])* $kind, )* }
+        pub enum Kind { $( $(#[doc = $doc])* $kind, )* }
 
         /// Every row, in the order in which patterns are tried.
         pub static KINDS: &[Row] = &[ $( Row {
             kind: Kind::$kind,
             name: $name,
+            about: concat!($($doc),*),
             owner: Owner::$owner,
             disposal: Disposal::$disposal,
             sensitivity: Sensitivity::$sensitivity,
@@ -244,6 +247,7 @@ catalogue! {
         Config "daemon.log",
         Config "daemon.log.<n>",
         Config "child-logs/<*>",
+        Config "debug/latest",
     ];
     /// What MCP servers wrote, with session and folder.
     McpLog "mcp-log": Loose File Content plain AGE => [
@@ -314,6 +318,10 @@ catalogue! {
     Daemon "daemon": Loose File Content plain PURGE => [
         Config "daemon/<**>",
         Config "daemon.<*>",
+    ];
+    /// What the client's own plugins keep about sessions, by their ids.
+    PluginUsage "plugin-usage": Loose File Metadata plain PURGE => [
+        Config "plugins/store/cc-plugin-<*>.json",
     ];
     /// What the user wrote or installed.
     Settings "settings": Loose File Secret plain SETTINGS => [

@@ -17,7 +17,7 @@ use chrono::{DateTime, Utc};
 
 use super::args::Command;
 use super::child::{Child, Ended, Keeper};
-use super::{Context, Exit, Failure};
+use super::{Context, Exit, Failure, surroundings};
 use crate::error::chain;
 use crate::escape::text;
 use crate::guard::{self, ClockSight};
@@ -29,7 +29,7 @@ use crate::policy::load::Places;
 use crate::policy::{self, Policy};
 use crate::report::all_users::{self, AllUsers, Refusal, User};
 use crate::report::metrics;
-use crate::state::StateFile;
+use crate::state::{LastRun, StateError, StateFile};
 
 /// Runs a verb for all accounts.
 ///
@@ -101,15 +101,37 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
         return super::check::all(args, &document, invalid, ctx);
     }
     let mut exit = report(verb, &run, &policy, &ended, &refused, ctx)?;
+    let is_done = matches!(command, Command::Enforce(args) if !args.dry_run);
     if let Command::Enforce(super::args::EnforceArgs { metrics: Some(file), dry_run: false, .. }) = command {
         let of_users: Vec<&str> = ended.iter().map(|ended| ended.figures.as_str()).collect();
-        let figures = all_users::figures(&of_users, ctx.env.now, exit.code());
+        let figures = all_users::figures(&of_users, surroundings::now(), exit.code());
         if let Err(error) = metrics::write(&ctx.env.absolute(file), &figures) {
             ctx.console.failure(&Failure::because(Exit::Failed, &error));
             exit = if exit == Exit::Done { Exit::Failed } else { exit };
         }
     }
+    if is_done {
+        remember(&run, exit, ctx).unwrap_or_else(|error| {
+            ctx.console.failure(&Failure::because(Exit::Failed, &error));
+            exit = if exit == Exit::Done { Exit::Failed } else { exit };
+        });
+    }
     Ok(exit)
+}
+
+/// Remembers how a run over all users ended, for `schedule status --system`.
+fn remember(run: &RunId, exit: Exit, ctx: &Context) -> Result<(), StateError> {
+    // Root's own child, which is through, has written the same state.
+    let mut file = StateFile::load(&ctx.env.state_dir())?;
+    file.state.last_run_of_all = Some(LastRun {
+        run: run.0.clone(),
+        time: surroundings::now(),
+        exit: exit.code(),
+        head: None,
+        refusals: Vec::new(),
+        unknown: serde_json::Map::default(),
+    });
+    file.save().map(drop)
 }
 
 /// The policy of the machine, without any user's: what the ledger of all is kept by.

@@ -150,12 +150,22 @@ pub enum Command {
     Resume(ResumeArgs),
     /// Encrypt what is sealed anew, to today's recipients.
     ///
-    /// Needs an identity that opens the sealed files. Held sessions are included.
+    /// Needs an identity that opens the sealed files. Held sessions are included, and so are the
+    /// copies that holds preserve.
     Rekey(RekeyArgs),
     /// Make the identity that opens sealed files, or print its recipient.
     #[command(subcommand)]
     Key(Key),
+    /// Remove everything, look again, and certify: for handing in a machine.
+    ///
+    /// All session content of every store that is known or found by its marks below the home, at
+    /// any date, sealed or not; lists of prompts are emptied. Settings, credentials, memory and
+    /// what ccretain does not know stay unless --with names them. Look first with --dry-run. Holds,
+    /// floors of the organisation and running clients stop it before anything is touched.
+    #[command(after_help = PURGE_EXAMPLES)]
+    Purge(PurgeArgs),
     /// Print completions for a shell.
+    #[command(hide = true)]
     Completions {
         /// The shell.
         #[arg(value_enum)]
@@ -167,6 +177,79 @@ pub enum Command {
         /// The folder.
         dir: PathBuf,
     },
+    /// Write the kit for device management into a folder, for the policy that --policy names.
+    #[command(hide = true)]
+    Mdm {
+        /// The folder.
+        dir: PathBuf,
+    },
+}
+
+/// Shown below the help of `purge`.
+const PURGE_EXAMPLES: &str = "\
+Examples:
+  ccretain purge --dry-run                          what would go, from where, and what stays
+  ccretain purge --certificate purge.html --certificate purge.json
+                                                    remove it, look again, write the certificate
+  ccretain purge --yes --with credentials,settings,memory,unrecognised,identity --certificate purge.json
+                                                    leave nothing of the client's, unattended
+  ccretain purge --project '/work/acme/**' --before 2026-07-01
+                                                    a part of it; the certificate is headed so
+
+Exits with 0 where nothing is left, 1 where anything is (each is named), 4 where it was refused.";
+
+/// What `purge` takes.
+#[derive(Debug, Clone, Args)]
+pub struct PurgeArgs {
+    /// Only say what would go.
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Do not ask.
+    #[arg(short, long, conflicts_with = "dry_run")]
+    pub yes: bool,
+    /// Only sessions of projects that match this glob (repeatable).
+    #[arg(long = "project", value_name = "GLOB")]
+    pub projects: Vec<String>,
+    /// Only what was last active before this time (2026-01-31 or 2026-01-31T12:00:00Z).
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub before: Option<DateTime<Utc>>,
+    /// Remove these too (separated by commas).
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "CLASS")]
+    pub with: Vec<With>,
+    /// Do not stop for a client that is running; its locks and keys stay.
+    #[arg(long)]
+    pub even_live: bool,
+    /// Break the user's own holds, for this reason; root breaks all, and the organisation's floors.
+    #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub break_holds: Option<String>,
+    /// Write the certificate: FILE.json, FILE.html or FILE.txt (repeatable).
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Vec<PathBuf>,
+    /// Sign the certificate with this SSH key (`ssh-keygen -Y sign`).
+    #[arg(long, value_name = "KEY", requires = "certificate")]
+    pub sign: Option<PathBuf>,
+}
+
+/// What a purge takes only when told so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum)]
+pub enum With {
+    /// Tokens of the client's account.
+    Credentials,
+    /// What the user wrote or installed, and the client's own state.
+    Settings,
+    /// Notes the client keeps about the user and the projects.
+    Memory,
+    /// Files that the catalogue does not know.
+    Unrecognised,
+    /// The key that opens sealed files, once nothing sealed is left.
+    Identity,
+}
+
+fn moment(text: &str) -> Result<DateTime<Utc>, String> {
+    match since(text) {
+        Ok(Since::Time(time)) => Ok(time),
+        _ => Err("write a time (2026-01-31 or 2026-01-31T12:00:00Z)".to_owned()),
+    }
 }
 
 /// What `enforce` takes.
@@ -178,7 +261,7 @@ pub struct EnforceArgs {
     /// Do not ask; the guards against a wrong clock and mass deletion stay.
     #[arg(short, long, conflicts_with = "dry_run")]
     pub yes: bool,
-    /// Stop after this period; the rest waits for the next run.
+    /// Stop after this period, as at SIGTERM: between two items and with exit 0; the rest waits for the next run.
     #[arg(long, value_name = "PERIOD")]
     pub max_runtime: Option<Period>,
     /// Leave figures for a Prometheus textfile collector.

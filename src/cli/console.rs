@@ -184,12 +184,18 @@ impl Console {
     /// Asks a question that only the word `yes` answers in the affirmative.
     #[must_use]
     pub fn confirm(&self, question: &str) -> bool {
+        self.confirm_by(question, "yes")
+    }
+
+    /// Asks a question that only one word answers in the affirmative.
+    #[must_use]
+    pub fn confirm_by(&self, question: &str, word: &str) -> bool {
         let mut out = io::stderr().lock();
-        let asked = write!(out, "{question} Type 'yes' to go on: ").and_then(|()| out.flush());
+        let asked = write!(out, "{question} Type '{word}' to go on: ").and_then(|()| out.flush());
         let mut answer = String::new();
         asked.is_ok()
             && io::stdin().read_line(&mut answer).is_ok()
-            && answer.trim().eq_ignore_ascii_case("yes")
+            && answer.trim().eq_ignore_ascii_case(word)
     }
 
     fn say(&self, word: &str, colour: anstyle::AnsiColor, message: &str) {

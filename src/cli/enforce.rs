@@ -1,5 +1,6 @@
 //! `ccretain enforce`: the main job.
 
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,7 +9,7 @@ use super::evidence::{self, Evidence};
 use super::guards::{self, Judged};
 use super::schedule::LogFormatArg;
 use super::survey::{self, Ground};
-use super::{Context, Exit, Failure};
+use super::{Context, Exit, Failure, surroundings};
 use crate::catalogue::Root;
 use crate::enforce::{self, Outcomes, Stop, Tools, lock};
 use crate::escape::text;
@@ -34,7 +35,9 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     let _locks = if args.dry_run || audits { None } else { Some(take_locks(&ground)?) };
     // What another run remembered until the locks were ours must not be lost.
     ground.reload_state(ctx)?;
-    let mut inventory = ground.inventory(ctx);
+    // Never dropped: the program ends with this verb, and freeing a hundred thousand names one by
+    // one would be the last thing it does.
+    let mut inventory = ManuallyDrop::new(ground.inventory(ctx));
     let vanished = hold::vanished(&ground.state.state.held, &inventory, &ground.policy, ctx.env.now);
     inventory.problems.extend(vanished.iter().map(problem));
     let id = evidence::run_id(ctx);
@@ -69,7 +72,7 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     let head = ledger.close(summary(&report, exit), ctx.env.now);
     let remembered = LastRun {
         run: id.0.clone(),
-        time: ctx.env.now,
+        time: surroundings::now(),
         exit: exit.code(),
         // Of a ledger that somebody else keeps nothing is remembered here.
         head: match &head {
@@ -138,8 +141,7 @@ fn consent(
         return Err(Failure::new(Exit::Refused, "there is no terminal to ask, so nothing was touched")
             .hint("look with `ccretain enforce --dry-run`, then run `ccretain enforce --yes`"));
     }
-    let would =
-        Run { id: "", inventory, plan, policy, outcomes: None, refused: &[], refusals: &judged.refusals };
+    let would = Run::planned(inventory, plan, policy, &[], &judged.refusals);
     ctx.console.notice(&would.text());
     let files = plan.decisions.iter().filter(|decision| decision.due().is_some()).count() as u64;
     if !ctx
@@ -292,14 +294,15 @@ impl<'a> Work<'a> {
 
     /// What the run leaves for others to read: a line of log, and figures for a collector.
     fn leave_traces(&self, report: &Run<'_>, exit: Exit) -> Result<(), Failure> {
+        let ended = surroundings::now();
         if let Some(format) = self.args.log_format {
             self.ctx.console.log(&match format {
                 LogFormatArg::Text => report.log_text(exit.code()),
-                LogFormatArg::Json => report.log_json(exit.code()),
+                LogFormatArg::Json => report.log_json(exit.code(), ended),
             });
         }
         if let Some(file) = &self.args.metrics {
-            let figures = report.metrics(exit.code());
+            let figures = report.metrics(exit.code(), ended);
             if let Some(parent) = &self.ctx.parent {
                 return parent.figures(figures).map_err(|error| {
                     Failure::new(Exit::Failed, format!("cannot reach the parent: {error}"))
@@ -313,13 +316,13 @@ impl<'a> Work<'a> {
 }
 
 /// Whether the run was asked to stop.
-struct Stopper {
+pub(super) struct Stopper {
     signalled: Arc<AtomicBool>,
     deadline: Option<std::time::Instant>,
 }
 
 impl Stopper {
-    fn new(max_runtime: Option<&Period>) -> Self {
+    pub(super) fn new(max_runtime: Option<&Period>) -> Self {
         let signalled = Arc::new(AtomicBool::new(false));
         #[cfg(unix)]
         for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
@@ -336,7 +339,7 @@ impl Stopper {
         Self { signalled, deadline }
     }
 
-    fn asked(&self) -> Option<Stop> {
+    pub(super) fn asked(&self) -> Option<Stop> {
         if self.signalled.load(Ordering::Relaxed) {
             return Some(Stop::Signal);
         }
@@ -353,6 +356,7 @@ fn summary(report: &Run<'_>, exit: Exit) -> Entry<'static> {
     entry.policy = Some(report.policy.digest.clone().into());
     let audits = report.policy.mode() == Mode::Audit;
     entry.decision = Some(if audits { "audit" } else { "enforce" }.into());
+    entry.reason = report.stopped().map(|word| format!("stopped: {word}").into());
     entry.counts = [
         ("kept", tally.kept),
         ("deleted", tally.deleted),

@@ -10,6 +10,8 @@ use super::{Context, Exit, Failure};
 use crate::ledger::{self, Clock, Entry, Head, Journal, Ledger, Place, RunId};
 use crate::policy::LedgerPolicy;
 
+const NO_LEDGER: &str = "without a ledger there is no evidence, so nothing was touched";
+
 /// An open ledger, one's own or the parent's.
 #[derive(Debug)]
 pub enum Evidence {
@@ -23,6 +25,23 @@ pub enum Evidence {
 #[must_use]
 pub fn run_id(ctx: &Context) -> RunId {
     ctx.parent.as_ref().map_or_else(RunId::random, |parent| RunId(parent.hello().run.clone()))
+}
+
+/// Opens the user's own ledger; its lock is also that of the state and of the user's holds.
+///
+/// # Errors
+/// Exit 4 where there can be no evidence, 75 where another run writes; nothing was touched.
+pub fn own_ledger(
+    ctx: &Context,
+    policy: &LedgerPolicy,
+    run: &RunId,
+    clock: Clock,
+) -> Result<Ledger, Failure> {
+    let place = Place { dir: ctx.env.ledger_dir(), state_dir: ctx.env.state_dir() };
+    Ledger::open(&place, policy, run, clock, ctx.env.now).map_err(|error| {
+        let exit = if error.is_locked() { Exit::Locked } else { Exit::Refused };
+        Failure::because(exit, &error).hint(NO_LEDGER)
+    })
 }
 
 /// The newest time in the ledger whose clock was proven.
@@ -42,7 +61,6 @@ impl Evidence {
     /// # Errors
     /// Exit 4 where there can be no evidence, 75 where another run writes; nothing was touched.
     pub fn open(ctx: &Context, policy: &LedgerPolicy, run: &RunId, clock: Clock) -> Result<Self, Failure> {
-        let hint = "without a ledger there is no evidence, so nothing was touched";
         if let Some(parent) = &ctx.parent {
             let asked = parent.ask(&FromChild::Open { proven: clock == Clock::Proven });
             return match asked {
@@ -50,16 +68,11 @@ impl Evidence {
                 Err(error) => {
                     let locked = error.kind() == io::ErrorKind::WouldBlock;
                     let exit = if locked { Exit::Locked } else { Exit::Refused };
-                    Err(Failure::new(exit, error.to_string()).hint(hint))
+                    Err(Failure::new(exit, error.to_string()).hint(NO_LEDGER))
                 }
             };
         }
-        let place = Place { dir: ctx.env.ledger_dir(), state_dir: ctx.env.state_dir() };
-        let opened = Ledger::open(&place, policy, run, clock, ctx.env.now);
-        opened.map(|ledger| Self::Own(Box::new(ledger))).map_err(|error| {
-            let exit = if error.is_locked() { Exit::Locked } else { Exit::Refused };
-            Failure::because(exit, &error).hint(hint)
-        })
+        own_ledger(ctx, policy, run, clock).map(|ledger| Self::Own(Box::new(ledger)))
     }
 
     /// Closes the run with its summary; gives the head of the ledger where it is one's own.

@@ -16,10 +16,7 @@ use crate::report::style::Paint;
 /// # Errors
 /// An invalid policy, and a session or file that is not there or not one alone, are exit 2.
 pub fn run(args: &ExplainArgs, ctx: &Context) -> Result<Exit, Failure> {
-    let ground = survey::ground(ctx).map_err(|failure| match failure.exit {
-        Exit::Refused => Failure { exit: Exit::Failed, ..failure },
-        _ => failure,
-    })?;
+    let ground = survey::ground_to_look(ctx)?;
     let inventory = ground.inventory(ctx);
     let asked = asked(&inventory, &args.what, ctx)?;
     let plan = plan::plan(&inventory, &ground.policy, ctx.env.now);
@@ -31,15 +28,7 @@ pub fn run(args: &ExplainArgs, ctx: &Context) -> Result<Exit, Failure> {
     let opinions =
         what.map(|what| plan::opinions(&inventory, &ground.policy, ctx.env.now, what)).unwrap_or_default();
     let explained = Explained {
-        run: Run {
-            id: "",
-            inventory: &inventory,
-            plan: &plan,
-            policy: &ground.policy,
-            outcomes: None,
-            refused: &ground.refused,
-            refusals: &[],
-        },
+        run: Run::planned(&inventory, &plan, &ground.policy, &ground.refused, &[]),
         clients: status::clients(&inventory, ctx),
         opinions,
         asked,
@@ -51,12 +40,7 @@ pub fn run(args: &ExplainArgs, ctx: &Context) -> Result<Exit, Failure> {
         ctx.console.data(&document.text(Paint::new(ctx.console.colours_data())))?;
     }
     let mut exit = Exit::Done;
-    let suspended = ground.policy.suspended.iter().map(|why| {
-        format!(
-            "no policy names a period and the client's own settings give none, so nothing is deleted: {why}"
-        )
-    });
-    for complaint in ground.policy.complaints.iter().cloned().chain(suspended) {
+    for complaint in ground.complaints() {
         ctx.console.error(&complaint);
         exit = Exit::Failed;
     }

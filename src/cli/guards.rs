@@ -7,6 +7,7 @@ use crate::guard::{self, ClockSight, ClockVerdict, Load, MassGrace};
 use crate::inventory::Inventory;
 use crate::plan::{Decision, Plan};
 use crate::policy::Policy;
+use crate::state::State;
 
 /// What the guards say, and what they want remembered.
 #[derive(Debug)]
@@ -36,6 +37,21 @@ impl Judged {
     }
 }
 
+/// Whether the clock is believed, by the ledger and by what lies in the stores; and the doubt about
+/// it to remember.
+///
+/// # Errors
+/// Exit 4: the ledger cannot be read.
+pub(super) fn clock(
+    state: &State,
+    inventory: &Inventory,
+    ctx: &Context,
+) -> Result<(ClockVerdict, Option<guard::ClockDoubt>), Failure> {
+    let ledger = evidence::last_time(ctx)?;
+    let sight = ClockSight { now: ctx.env.now, built: ctx.env.built, ledger, stores: inventory.newest_date };
+    Ok(guard::clock(&sight, state.clock.as_ref()))
+}
+
 /// Asks the guards of an unattended run.
 pub(super) fn judge(
     ground: &Ground,
@@ -45,9 +61,7 @@ pub(super) fn judge(
     ctx: &Context,
 ) -> Result<Judged, Failure> {
     let state = &ground.state.state;
-    let ledger = evidence::last_time(ctx)?;
-    let sight = ClockSight { now: ctx.env.now, built: ctx.env.built, ledger, stores: inventory.newest_date };
-    let (verdict, doubt) = guard::clock(&sight, state.clock.as_ref());
+    let (verdict, doubt) = clock(state, inventory, ctx)?;
     let mut judged = Judged {
         clock_allowed: verdict.is_allowed(),
         refused_mandates: Vec::new(),

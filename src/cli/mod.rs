@@ -10,19 +10,24 @@ mod cat;
 mod check;
 #[cfg(unix)]
 mod child;
+mod completions;
 mod console;
 mod enforce;
 mod evidence;
 mod explain;
 mod failure;
 mod guards;
+mod handover;
 mod harden;
 mod hold;
 mod key;
 mod ledger;
 mod link;
+mod man;
+mod mdm;
 mod policy;
 mod posture;
+mod purge;
 mod rekey;
 mod report;
 mod resume;
@@ -127,16 +132,9 @@ fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
         Command::Unseal(args) => unseal::run(&args, ctx),
         Command::Cat(args) => cat::run(&args, ctx),
         Command::Key(what) => key::run(what, ctx),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut args::command(), "ccretain", &mut script);
-            ctx.console.raw(&script)?;
-            Ok(Exit::Done)
-        }
-        Command::Man { dir } => {
-            clap_mangen::generate_to(args::command(), &dir)
-                .map_err(|error| Failure::new(Exit::Failed, format!("cannot write man pages: {error}")))?;
-            Ok(Exit::Done)
-        }
+        Command::Purge(args) => purge::run(&args, ctx),
+        Command::Completions { shell } => completions::run(shell, ctx),
+        Command::Man { dir } => man::run(&dir, ctx),
+        Command::Mdm { dir } => mdm::run(&dir, ctx),
     }
 }

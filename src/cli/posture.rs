@@ -69,7 +69,7 @@ pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<P
         Ok(state) => (state, None),
         Err(failure) => (forgotten(ctx)?, Some(failure.message)),
     };
-    let ground = survey::found(ctx, policy, state);
+    let ground = survey::locate(ctx, policy, state, Vec::new());
     let inventory = ground.inventory(ctx);
     let now = ctx.env.now;
     let plan = invalid.is_none().then(|| plan::plan(&inventory, &ground.policy, now));
@@ -250,23 +250,21 @@ pub(super) fn unwritable(dir: &Path) -> Option<String> {
 }
 
 fn schedules(facts: &mut RunFacts, ctx: &Context) {
-    for scope in [Scope::User, Scope::System] {
-        match schedule::installed_for(scope, ctx) {
-            Ok(found) => facts.schedules.extend(found.into_iter().map(|installed| ScheduleFact {
-                backend: installed.backend.name().to_owned(),
-                is_system: scope == Scope::System,
-                place: installed.place,
-                starts: installed.program != Program::Missing,
-                other_version: match installed.program {
-                    Program::Other(version) => Some(version),
-                    Program::Current | Program::Missing => None,
-                },
-                active: installed.active,
-                next: installed.next,
-                missed: installed.missed,
-            })),
-            Err(failure) => facts.schedules_unknown = Some(failure.message),
-        }
+    match schedule::installed(ctx) {
+        Ok(found) => facts.schedules.extend(found.into_iter().map(|installed| ScheduleFact {
+            backend: installed.backend.name().to_owned(),
+            is_system: installed.scope == Scope::System,
+            place: installed.place,
+            starts: installed.program != Program::Missing,
+            other_version: match installed.program {
+                Program::Other(version) => Some(version),
+                Program::Current | Program::Missing => None,
+            },
+            active: installed.active,
+            next: installed.next,
+            missed: installed.missed,
+        })),
+        Err(failure) => facts.schedules_unknown = Some(failure.message),
     }
     // A package puts its units elsewhere; what is enabled shows in the link.
     let link = Path::new("/etc/systemd/system/timers.target.wants/ccretain.timer");

@@ -1,25 +1,33 @@
 //! `ccretain rekey`: what is sealed is sealed anew, to today's recipients.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
 use super::args::RekeyArgs;
 use super::enforce::take_locks;
-use super::vault::{self, Deed};
+use super::vault::{self, Deed, Head, Of};
 use super::{Context, Exit, Failure, seal, survey};
+use crate::catalogue::{Root, SessionId};
+use crate::enforce::preserve;
 use crate::enforce::rekey::{self, Rekeyed};
 use crate::enforce::sealed::SealedSession;
 use crate::error::chain;
-use crate::escape::text;
-use crate::ledger::{Ciphertext, Event, Failure as Failed};
+use crate::escape::{shown, text};
+use crate::inventory::Inventory;
+use crate::ledger::{Ciphertext, Entry, Event, Failure as Failed};
+use crate::locate::Store;
 use crate::report::human::counted;
 use crate::seal::naming;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Item {
-    store: String,
-    session: String,
-    project: Option<String>,
+    #[serde(flatten)]
+    of: Of,
+    /// The hold that a preservation copy was made for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<String>,
     files: u64,
     outcome: &'static str,
     error: Option<String>,
@@ -27,11 +35,18 @@ struct Item {
 
 #[derive(Serialize)]
 struct Document<'a> {
-    schema: &'static str,
-    run: &'a str,
-    now: String,
+    #[serde(flatten)]
+    head: Head,
     recipients: Vec<String>,
     sessions: &'a [Item],
+}
+
+/// Sealed files that are handled as one: those of a session, or a preservation copy of it.
+struct Target<'a> {
+    store: &'a Store,
+    id: SessionId,
+    below: PathBuf,
+    item: Item,
 }
 
 /// Runs the verb.
@@ -44,66 +59,54 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
     let keys = vault::identities(ctx, &args.identity)?;
     let locks = take_locks(&ground)?;
     let inventory = ground.inventory(ctx);
-    let sessions: Vec<_> = inventory
-        .sessions
-        .iter()
-        .filter(|session| session.sealed > 0 && inventory.store(session.store).store.in_scope)
-        .collect();
+    let mut unlisted = Vec::new();
+    let targets = targets(&inventory, &mut unlisted);
     let mut deed = Deed::begin("rekey", ctx, &ground, locks)?;
-    let bar = ctx.console.progress(sessions.len() as u64, "sealing anew");
+    let bar = ctx.console.progress(targets.len() as u64, "sealing anew");
     let mut items = Vec::new();
-    for session in sessions {
-        let store = &inventory.store(session.store).store;
-        let mut intent = vault::entry(Event::Intent, &inventory, session, "rekey");
-        intent.files = Some(u64::from(session.sealed));
-        deed.record(&[intent], ctx)?;
-        let done = SealedSession::open(store, session.id)
+    for Target { store, id, below, mut item } in targets {
+        let mut entry = Entry::new(Event::Intent);
+        entry.store = Some(item.of.store.clone().into());
+        entry.session = Some(item.of.session.clone().into());
+        entry.project = item.of.project.clone().map(Into::into);
+        entry.hold = item.hold.clone().map(Into::into);
+        entry.decision = Some("rekey".into());
+        deed.record(std::slice::from_ref(&entry), ctx)?;
+        let done = SealedSession::open_in(store, id, below.clone())
             .map_err(Into::into)
             .and_then(|sealed| rekey::session(&sealed, &keys, &recipients, args.all));
-        let mut outcome = vault::entry(Event::Outcome, &inventory, session, "rekey");
-        let mut item = Item {
-            store: text(&store.root),
-            session: session.id.to_string(),
-            project: session.project.as_deref().map(text),
-            files: 0,
-            outcome: "rekeyed",
-            error: None,
-        };
         match done {
             Ok(Rekeyed::Already) => item.outcome = "already",
             Ok(Rekeyed::Done(files)) => {
                 item.files = files.len() as u64;
-                let folder = naming::session_folder(session.id);
-                outcome.sealed = files
+                entry.sealed = files
                     .iter()
                     .map(|file| Ciphertext {
-                        path: text(&folder.join(&file.sealed)).into(),
+                        path: text(&below.join(&file.sealed)).into(),
                         sha256: hex::encode(file.sha256),
                     })
                     .collect();
             }
             Err(error) => {
                 item.outcome = "failed";
-                outcome.failed =
-                    vec![Failed { path: item.store.clone().into(), error: chain(&error).into() }];
+                entry.failed = vec![Failed { path: text(&below).into(), error: chain(&error).into() }];
                 item.error = Some(chain(&error));
             }
         }
-        outcome.outcome = Some(item.outcome.into());
-        outcome.files = Some(item.files);
-        deed.record(&[outcome], ctx)?;
+        entry.event = Event::Outcome;
+        entry.outcome = Some(item.outcome.into());
+        entry.files = Some(item.files);
+        deed.record(&[entry], ctx)?;
         items.push(item);
         bar.inc(1);
     }
     bar.finish_and_clear();
     let count = |outcome: &str| items.iter().filter(|item| item.outcome == outcome).count() as u64;
     let (done, already, failed) = (count("rekeyed"), count("already"), count("failed"));
-    let exit = if failed == 0 { Exit::Done } else { Exit::Failed };
+    let exit = if failed == 0 && unlisted.is_empty() { Exit::Done } else { Exit::Failed };
     if ctx.global.json {
         ctx.console.json(&Document {
-            schema: "ccretain.rekey/1",
-            run: deed.run(),
-            now: ctx.env.now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+            head: deed.head("ccretain.rekey/1", ctx),
             recipients: recipients.iter().map(ToString::to_string).collect(),
             sessions: &items,
         })?;
@@ -113,13 +116,51 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
     } else {
         format!(", {already} recorded as sealed to the same recipients (--all does those too)")
     };
+    let copies = items.iter().filter(|item| item.outcome == "rekeyed" && item.hold.is_some()).count() as u64;
+    let sessions = counted(done - copies, "session");
+    let anew = match copies {
+        0 => sessions,
+        1 => format!("{sessions} and 1 preservation copy"),
+        some => format!("{sessions} and {some} preservation copies"),
+    };
     let to = counted(recipients.iter().count() as u64, "recipient");
-    ctx.console.data(&format!("{} sealed anew to {to}{recorded}\n", counted(done, "session")))?;
+    ctx.console.data(&format!("{anew} sealed anew to {to}{recorded}\n"))?;
     for item in &items {
         if let Some(error) = &item.error {
-            ctx.console.error(&format!("session {}: {error}", item.session));
+            let copy = item.hold.as_ref().map(|hold| format!(", preserved for hold '{hold}'"));
+            ctx.console.error(&format!("session {}{}: {error}", item.of.session, copy.unwrap_or_default()));
         }
+    }
+    for why in &unlisted {
+        ctx.console.error(why);
     }
     deed.end(&[("rekeyed", done), ("already", already), ("failed", failed)], exit, ctx)?;
     Ok(exit)
+}
+
+/// What is sealed in the stores in scope, and what cannot be listed.
+fn targets<'a>(inventory: &'a Inventory, unlisted: &mut Vec<String>) -> Vec<Target<'a>> {
+    let item = |of: Of, hold: Option<String>| Item { of, hold, files: 0, outcome: "rekeyed", error: None };
+    let mut targets = Vec::new();
+    for session in inventory.sessions.iter().filter(|session| session.sealed > 0) {
+        let store = &inventory.store(session.store).store;
+        if store.in_scope {
+            let (id, below) = (session.id, naming::session_folder(session.id));
+            targets.push(Target { store, id, below, item: item(Of::new(inventory, session), None) });
+        }
+    }
+    let stores = inventory.stores.iter().map(|view| &view.store);
+    for store in stores.filter(|store| store.kind == Root::Config && store.in_scope) {
+        let copies = preserve::all(store).unwrap_or_else(|error| {
+            unlisted
+                .push(format!("cannot look for preservation copies in '{}': {error}", shown(&store.root)));
+            Vec::new()
+        });
+        for copy in copies {
+            let of = Of { store: text(&store.root), session: copy.session.to_string(), project: None };
+            let item = item(of, Some(text(&copy.hold)));
+            targets.push(Target { store, id: copy.session, below: copy.below, item });
+        }
+    }
+    targets
 }

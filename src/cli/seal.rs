@@ -10,10 +10,10 @@ use super::ask::Terminal;
 use super::enforce::take_locks;
 use super::key::identity_path;
 use super::survey::{self, Ground};
-use super::vault::{self, Deed};
+use super::vault::{self, Deed, Head, Of};
 use super::{Context, Exit, Failure, session};
 use crate::enforce::{self, Outcome, Tools};
-use crate::escape::{shown, text};
+use crate::escape::shown;
 use crate::inventory::liveness::System;
 use crate::inventory::{Inventory, Session, SessionIndex};
 use crate::period::Period;
@@ -30,9 +30,8 @@ const RULE: &str = "command line";
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Item {
-    store: String,
-    session: String,
-    project: Option<String>,
+    #[serde(flatten)]
+    of: Of,
     files: u64,
     bytes: u64,
     outcome: &'static str,
@@ -47,9 +46,8 @@ struct Wrong {
 
 #[derive(Serialize)]
 struct Document<'a> {
-    schema: &'static str,
-    run: &'a str,
-    now: String,
+    #[serde(flatten)]
+    head: Head,
     sessions: &'a [Item],
     errors: Vec<Wrong>,
 }
@@ -206,9 +204,7 @@ fn report(ctx: &Context, report: &Run<'_>, deed: Deed, named: bool) -> Result<Ex
     if ctx.global.json {
         let errors = errors.iter().map(|(path, error)| Wrong { path: path.clone(), error: error.clone() });
         ctx.console.json(&Document {
-            schema: "ccretain.seal/1",
-            run: report.id,
-            now: ctx.env.now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+            head: deed.head("ccretain.seal/1", ctx),
             sessions: &items,
             errors: errors.collect(),
         })?;
@@ -216,9 +212,9 @@ fn report(ctx: &Context, report: &Run<'_>, deed: Deed, named: bool) -> Result<Ex
     for one in items.iter().filter(|one| named || one.outcome != "kept") {
         let line = match one.outcome {
             "sealed" => {
-                format!("sealed {}: {}, {}", one.session, counted(one.files, "file"), size(one.bytes))
+                format!("sealed {}: {}, {}", one.of.session, counted(one.files, "file"), size(one.bytes))
             }
-            other => format!("{other} {}", one.session),
+            other => format!("{other} {}", one.of.session),
         };
         ctx.console.data(&format!("{line}\n"))?;
     }
@@ -268,9 +264,7 @@ fn item(report: &Run<'_>, session: &Session, decision: Decision, named: bool) ->
         return None;
     }
     Some(Item {
-        store: text(&inventory.store(session.store).store.root),
-        session: session.id.to_string(),
-        project: session.project.as_deref().map(text),
+        of: Of::new(inventory, session),
         files: done.len() as u64,
         bytes: done.iter().sum(),
         outcome,

@@ -1,6 +1,7 @@
 //! Which session is meant: a full id, or a beginning of 8 or more characters that fits one alone.
 
 use super::{Context, Exit, Failure};
+use crate::catalogue::SessionId;
 use crate::escape::{shown, text};
 use crate::inventory::{Evidence, Inventory, SessionIndex};
 
@@ -24,55 +25,96 @@ pub(super) fn looks_like_one(named: &str) -> bool {
 /// # Errors
 /// Exit 2: too short, none, several of one beginning, or one in several stores; those are listed.
 pub(super) fn find(inventory: &Inventory, named: &str, ctx: &Context) -> Result<SessionIndex, Failure> {
+    let fitting = fitting(inventory, named)?;
+    let id = one_id(inventory, named, &fitting, || {
+        if ctx.global.stores.is_empty() {
+            "`ccretain status` lists the stores that were looked into"
+        } else {
+            "only the stores named with --store were looked into"
+        }
+    })?;
+    match fitting.as_slice() {
+        [one] => Ok(*one),
+        several => {
+            let root = |at: &SessionIndex| text(&inventory.store(inventory.session(*at).store).store.root);
+            let roots = several.iter().map(|at| format!("'{}'", root(at))).collect();
+            Err(Failure::new(Exit::Usage, format!("session {id} is in several stores: {}", listed(roots)))
+                .hint("name the one that is meant with --store DIR"))
+        }
+    }
+}
+
+/// Finds the id that is meant, whichever stores it is in; a full one need not be in any.
+///
+/// # Errors
+/// Exit 2: too short, none, or several of one beginning, which are listed.
+pub(super) fn find_id(inventory: &Inventory, named: &str) -> Result<SessionId, Failure> {
+    if let Ok(id) = named.parse() {
+        return Ok(id);
+    }
+    one_id(
+        inventory,
+        named,
+        &fitting(inventory, named)?,
+        || "a session that is not here yet is named by its whole id",
+    )
+}
+
+/// The sessions in scope that an argument may mean, by id and store.
+fn fitting(inventory: &Inventory, named: &str) -> Result<Vec<SessionIndex>, Failure> {
     let wanted: String = named.chars().filter(|c| *c != '-').collect::<String>().to_ascii_lowercase();
     if wanted.len() < FEWEST {
         return Err(Failure::new(Exit::Usage, format!("'{}' is too short for a session", shown(named)))
             .hint("give the whole id, or 8 or more of its first characters"));
     }
-    let in_scope = |at: usize| inventory.store(inventory.sessions[at].store).store.in_scope;
-    let mut fitting: Vec<usize> = (0..inventory.sessions.len())
-        .filter(|at| in_scope(*at))
+    let session = |at: &SessionIndex| inventory.session(*at);
+    let mut fitting: Vec<SessionIndex> = (0..inventory.sessions.len())
+        .map(SessionIndex::of)
+        .filter(|at| inventory.store(session(at).store).store.in_scope)
         .filter(|at| {
-            let id = inventory.sessions[*at].id.to_string();
+            let id = session(at).id.to_string();
             id.bytes().filter(|byte| *byte != b'-').take(wanted.len()).eq(wanted.bytes())
         })
         .collect();
     // What is left of a session elsewhere does not make it another one.
     let is_whole =
-        |at: &usize| matches!(inventory.sessions[*at].evidence, Evidence::Transcript | Evidence::Sealed);
+        |at: &SessionIndex| matches!(session(at).evidence, Evidence::Transcript | Evidence::Sealed);
     if fitting.iter().any(is_whole) {
         fitting.retain(is_whole);
     }
-    fitting.sort_by_key(|at| (inventory.sessions[*at].id, inventory.sessions[*at].store));
-    let session = |at: usize| &inventory.sessions[at];
-    let root = |at: usize| text(&inventory.store(session(at).store).store.root);
-    let listed = |lines: Vec<String>| {
-        let rest = lines.len().saturating_sub(LISTED);
-        let mut list = lines.into_iter().take(LISTED).collect::<Vec<_>>().join(", ");
-        if rest > 0 {
-            list.push_str(&format!(" and {rest} more"));
+    fitting.sort_by_key(|at| (session(at).id, session(at).store));
+    Ok(fitting)
+}
+
+/// The one id of the sessions that an argument may mean.
+fn one_id(
+    inventory: &Inventory,
+    named: &str,
+    fitting: &[SessionIndex],
+    where_else: impl FnOnce() -> &'static str,
+) -> Result<SessionId, Failure> {
+    let mut ids: Vec<SessionId> = fitting.iter().map(|at| inventory.session(*at).id).collect();
+    ids.dedup();
+    match ids.as_slice() {
+        [] => {
+            let message = format!("no session '{}' was found", shown(named));
+            Err(Failure::new(Exit::Usage, message).hint(where_else()))
         }
-        list
-    };
-    match fitting.as_slice() {
-        [] => Err(Failure::new(Exit::Usage, format!("no session '{}' was found", shown(named))).hint(
-            if ctx.global.stores.is_empty() {
-                "`ccretain status` lists the stores that were looked into"
-            } else {
-                "only the stores named with --store were looked into"
-            },
-        )),
-        [one] => Ok(SessionIndex::of(*one)),
-        [first, rest @ ..] if rest.iter().all(|at| session(*at).id == session(*first).id) => {
-            let roots = fitting.iter().map(|at| format!("'{}'", root(*at))).collect();
-            let message = format!("session {} is in several stores: {}", session(*first).id, listed(roots));
-            Err(Failure::new(Exit::Usage, message).hint("name the one that is meant with --store DIR"))
-        }
+        [one] => Ok(*one),
         several => {
-            let mut ids: Vec<String> = several.iter().map(|at| session(*at).id.to_string()).collect();
-            ids.dedup();
-            let message = format!("'{}' fits several sessions: {}", shown(named), listed(ids));
+            let several = listed(several.iter().map(ToString::to_string).collect());
+            let message = format!("'{}' fits several sessions: {several}", shown(named));
             Err(Failure::new(Exit::Usage, message).hint("give more of the id"))
         }
     }
+}
+
+/// Some of several, and how many more there are.
+fn listed(lines: Vec<String>) -> String {
+    let rest = lines.len().saturating_sub(LISTED);
+    let mut list = lines.into_iter().take(LISTED).collect::<Vec<_>>().join(", ");
+    if rest > 0 {
+        list.push_str(&format!(" and {rest} more"));
+    }
+    list
 }

@@ -22,11 +22,7 @@ use crate::report::style::Paint;
 /// # Errors
 /// An invalid policy is exit 2; what could not be read is in the report and makes exit 1.
 pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
-    let ground = survey::ground(ctx).map_err(|failure| match failure.exit {
-        // Nothing was to be touched: what cannot be read is a failure here and no refusal.
-        Exit::Refused => Failure { exit: Exit::Failed, ..failure },
-        _ => failure,
-    })?;
+    let ground = survey::ground_to_look(ctx)?;
     let inventory = ground.inventory(ctx);
     let plan = plan::plan(&inventory, &ground.policy, ctx.env.now);
     let mut errors: Vec<(String, String)> = Vec::new();
@@ -43,12 +39,6 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
         }
         None
     });
-    let mut complaints: Vec<String> = ground.policy.complaints.clone();
-    complaints.extend(ground.policy.suspended.as_ref().map(|why| {
-        format!(
-            "no policy names a period and the client's own settings give none, so nothing is deleted: {why}"
-        )
-    }));
     let search = match &args.search {
         None => None,
         Some(dir) => {
@@ -64,26 +54,22 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
         }
     };
     let sight = Sight {
-        run: Run {
-            id: "",
-            inventory: &inventory,
-            plan: &plan,
-            policy: &ground.policy,
-            outcomes: None,
-            refused: &ground.refused,
-            refusals: &refusals,
-        },
+        run: Run::planned(&inventory, &plan, &ground.policy, &ground.refused, &refusals),
         sweep: ground.client.sweep(None),
         clients: clients(&inventory, ctx),
         last_run,
         schedules: schedule::installed(ctx).ok().map(|found| {
             let of = |installed: crate::schedule::Installed| Schedule {
+                complaints: installed.complaints(),
                 backend: installed.backend.name().to_owned(),
                 next: installed.next.map(time),
+                program: installed.program.name().to_owned(),
+                missed: installed.missed,
+                place: installed.place,
             };
             found.into_iter().map(of).collect()
         }),
-        complaints,
+        complaints: ground.complaints(),
         errors,
         search,
     };

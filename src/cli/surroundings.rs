@@ -41,6 +41,12 @@ pub(super) fn read(_: &Global) -> Result<Environment, Failure> {
     })
 }
 
+/// What the clock says now, for what is said of a run at its end; decisions go by the time it began.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment and the clock")]
+pub(super) fn now() -> DateTime<Utc> {
+    Utc::now()
+}
+
 /// Whether this is a child of a run over all users.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment and the clock")]
 pub(super) fn has_parent() -> bool {

@@ -10,6 +10,7 @@ use crate::locate::{self, FoundBy, Located, Refused, Request, Store};
 use crate::policy::{self, Layer, Policy, claude, load::Places};
 use crate::report::root_word;
 use crate::seal::{Plugins, Recipient, Recipients};
+use crate::state::dates::DateFile;
 use crate::state::{State, StateFile};
 
 /// What a verb knows before it looks into the stores.
@@ -32,9 +33,17 @@ pub struct Ground {
 /// # Errors
 /// An invalid policy is exit 2; state that cannot be read is exit 4. Nothing was touched.
 pub fn ground(ctx: &Context) -> Result<Ground, Failure> {
+    ground_with(ctx, Vec::new())
+}
+
+/// The same with the roots that a search has found.
+///
+/// # Errors
+/// As [`ground`].
+pub fn ground_with(ctx: &Context, found: Vec<(PathBuf, Root)>) -> Result<Ground, Failure> {
     let policy = in_force(ctx)?;
     let state = remembered(ctx)?;
-    Ok(found(ctx, policy, state))
+    Ok(locate(ctx, policy, state, found))
 }
 
 /// The policy in force.
@@ -55,9 +64,9 @@ pub fn remembered(ctx: &Context) -> Result<StateFile, Failure> {
     StateFile::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Refused, &error))
 }
 
-/// Finds the stores by a policy and what earlier runs remembered.
+/// Finds the stores by a policy, what earlier runs remembered, and what a search has found.
 #[must_use]
-pub fn found(ctx: &Context, policy: Policy, state: StateFile) -> Ground {
+pub fn locate(ctx: &Context, policy: Policy, state: StateFile, found: Vec<(PathBuf, Root)>) -> Ground {
     let env = &ctx.env;
     let client = claude::read(&claude::ClientPlaces::new(env), &[]);
     let request = Request {
@@ -71,9 +80,22 @@ pub fn found(ctx: &Context, policy: Policy, state: StateFile) -> Ground {
             .filter_map(|root| Some((root.path.clone(), root_of_word(&root.kind)?)))
             .collect(),
         settings: named_in_settings(ctx, &client),
+        found,
     };
     let Located { stores, refused } = locate::locate(env, &request);
     Ground { policy, state, client, stores, refused }
+}
+
+/// The same for a verb that only looks.
+///
+/// # Errors
+/// An invalid policy is exit 2. Nothing was to be touched, so that what cannot be read is a failure
+/// (1) and no refusal.
+pub fn ground_to_look(ctx: &Context) -> Result<Ground, Failure> {
+    ground(ctx).map_err(|failure| match failure.exit {
+        Exit::Refused => Failure { exit: Exit::Failed, ..failure },
+        _ => failure,
+    })
 }
 
 /// Folders that the `env` of the client's own settings names.
@@ -100,12 +122,24 @@ impl Ground {
     pub fn inventory(&self, ctx: &Context) -> Inventory {
         // A config folder that could not be looked into may hold the transcript of any session.
         let all_reached = !self.refused.iter().any(|refused| refused.kind == Root::Config);
-        let mut inventory = inventory::take(self.stores.clone(), all_reached, ctx.env.now, &System);
+        let dates = DateFile::new(&ctx.env.state_dir(), ctx.env.now);
+        let mut inventory = inventory::take(self.stores.clone(), all_reached, ctx.env.now, &System, &dates);
         inventory.remember_unsealed(|store, id| {
             let unsealed = self.state.state.unsealed(&store.store.root, &id.to_string())?;
             Some((unsealed.unsealed_at, unsealed.last_activity))
         });
         inventory
+    }
+
+    /// What is wrong with the policy, and why it deletes nothing.
+    #[must_use]
+    pub fn complaints(&self) -> Vec<String> {
+        let suspended = self.policy.suspended.iter().map(|why| {
+            format!(
+                "no policy names a period and the client's own settings give none, so nothing is deleted: {why}"
+            )
+        });
+        self.policy.complaints.iter().cloned().chain(suspended).collect()
     }
 
     /// Reads again what is remembered, once the locks are taken.
@@ -146,8 +180,8 @@ impl Ground {
 
 fn remember(stores: &[Store], state: &mut State, ctx: &Context) {
     for store in stores {
-        let derived =
-            matches!(store.kind, Root::Home | Root::HeapDumps) || store.found_by == FoundBy::Desktop;
+        let derived = matches!(store.kind, Root::Home | Root::HeapDumps)
+            || matches!(store.found_by, FoundBy::Desktop | FoundBy::Search);
         if !derived {
             state.saw_root(&store.root, root_word(store.kind), ctx.env.now);
         }

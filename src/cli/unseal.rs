@@ -5,13 +5,13 @@ use serde::Serialize;
 use super::args::UnsealArgs;
 use super::enforce::take_locks;
 use super::survey::{self, Ground};
-use super::vault::{self, Deed};
+use super::vault::{self, Deed, Head, Of};
 use super::{Context, Exit, Failure, session};
 use crate::catalogue::Kind;
 use crate::enforce::sealed::{SealedError, SealedSession};
 use crate::enforce::unseal::{Dates, Restored, Restoring};
 use crate::error::chain;
-use crate::escape::{shown, text};
+use crate::escape::shown;
 use crate::inventory::{Inventory, SessionIndex};
 use crate::ledger::{Event, Failure as Failed};
 use crate::policy::claude::{self, ClientPlaces};
@@ -23,9 +23,8 @@ use crate::state::Unsealed;
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Item {
-    store: String,
-    session: String,
-    project: Option<String>,
+    #[serde(flatten)]
+    of: Of,
     files: u64,
     bytes: u64,
     outcome: &'static str,
@@ -49,7 +48,7 @@ impl Item {
             ctx.console.warning(warning);
         }
         if let Some(error) = &self.error {
-            ctx.console.error(&format!("session {}: {error}", self.session));
+            ctx.console.error(&format!("session {}: {error}", self.of.session));
             ctx.console.hint("nothing of it was removed");
         }
     }
@@ -57,9 +56,8 @@ impl Item {
 
 #[derive(Serialize)]
 struct Document<'a> {
-    schema: &'static str,
-    run: &'a str,
-    now: String,
+    #[serde(flatten)]
+    head: Head,
     touched: bool,
     sessions: &'a [Item],
 }
@@ -112,15 +110,14 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
         _ => Exit::Done,
     };
     if ctx.global.json {
-        let now = ctx.env.now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-        let (run, sessions) = (deed.run(), items.as_slice());
-        ctx.console.json(&Document { schema: "ccretain.unseal/1", run, now, touched: touch, sessions })?;
+        let head = deed.head("ccretain.unseal/1", ctx);
+        ctx.console.json(&Document { head, touched: touch, sessions: &items })?;
     }
     for item in &items {
         item.say_problems(ctx);
         if item.error.is_none() {
             let files = counted(item.files, "file");
-            ctx.console.data(&format!("unsealed {}: {files}, {}\n", item.session, size(item.bytes)))?;
+            ctx.console.data(&format!("unsealed {}: {files}, {}\n", item.of.session, size(item.bytes)))?;
         }
     }
     deed.end(&[("sessionsUnsealed", items.len() as u64 - failed), ("failed", failed)], exit, ctx)?;
@@ -224,9 +221,7 @@ pub(super) fn one(
     };
     let done = attempt();
     let mut item = Item {
-        store: text(&store.root),
-        session: session.id.to_string(),
-        project: session.project.as_deref().map(text),
+        of: Of::new(inventory, session),
         files: 0,
         bytes: 0,
         outcome: "unsealed",
@@ -253,7 +248,7 @@ pub(super) fn one(
             deed.state.state = before;
             item.outcome = if matches!(error, SealedError::InTheWay(_)) { "refused" } else { "failed" };
             item.error = Some(chain(&error));
-            outcome.failed = vec![Failed { path: item.store.clone().into(), error: chain(&error).into() }];
+            outcome.failed = vec![Failed { path: item.of.store.clone().into(), error: chain(&error).into() }];
             None
         }
     };

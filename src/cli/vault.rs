@@ -4,18 +4,21 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::ask::Terminal;
 use super::key::identity_path;
 use super::survey::Ground;
-use super::{Context, Exit, Failure};
+use super::{Context, Exit, Failure, evidence};
 use crate::catalogue::{Root, SessionId};
 use crate::enforce::lock;
 use crate::error::chain;
 use crate::escape::{shown, text};
 use crate::inventory::{Inventory, Session};
-use crate::ledger::{self, Clock, Entry, Event, Filter, Item, Ledger, Place, RunId};
+use crate::ledger::{self, Clock, Entry, Event, Filter, Item, Ledger, RunId};
 use crate::plan::Plan;
 use crate::policy::{Hold, Policy};
+use crate::report::json::time;
 use crate::report::root_word;
 use crate::seal::{Ask, Identities, identities};
 use crate::state::StateFile;
@@ -72,6 +75,37 @@ pub fn held(session: SessionId, hold: &Hold) -> Failure {
     .hint("nothing was touched; `ccretain cat` reads it, `ccretain hold list` shows the holds")
 }
 
+/// The head of what a verb about sealed sessions prints as JSON.
+#[derive(Debug, Serialize)]
+pub struct Head {
+    schema: &'static str,
+    run: String,
+    now: String,
+}
+
+/// Which session an item of such a document is about.
+#[derive(Debug, Serialize)]
+pub struct Of {
+    /// The root of its store.
+    pub store: String,
+    /// Its id.
+    pub session: String,
+    /// Its project.
+    pub project: Option<String>,
+}
+
+impl Of {
+    /// A session, in words fit to be shown.
+    #[must_use]
+    pub fn new(inventory: &Inventory, session: &Session) -> Self {
+        Self {
+            store: text(&inventory.store(session.store).store.root),
+            session: session.id.to_string(),
+            project: session.project.as_deref().map(text),
+        }
+    }
+}
+
 /// A verb with the store locked and the ledger open.
 pub struct Deed {
     /// The ledger.
@@ -96,17 +130,9 @@ impl Deed {
         ground: &Ground,
         locks: lock::Locks,
     ) -> Result<Self, Failure> {
-        let place = Place { dir: ctx.env.ledger_dir(), state_dir: ctx.env.state_dir() };
         let run = RunId::random();
         let policy = ground.policy.digest.clone();
-        let mut ledger =
-            Ledger::open(&place, &ground.policy.ledger.value, &run, Clock::Unproven, ctx.env.now).map_err(
-                |error| {
-                    let exit = if error.is_locked() { Exit::Locked } else { Exit::Refused };
-                    Failure::because(exit, &error)
-                        .hint("without a ledger there is no evidence, so nothing was touched")
-                },
-            )?;
+        let mut ledger = evidence::own_ledger(ctx, &ground.policy.ledger.value, &run, Clock::Unproven)?;
         let mut state =
             StateFile::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Refused, &error))?;
         let mut first = Entry::new(Event::Started);
@@ -116,6 +142,12 @@ impl Deed {
         // Sealed files of a temp tree come back to a root that may be gone by then.
         ground.remember_roots_in(&mut state.state, ctx);
         Ok(Self { ledger, state, run, verb, policy, _locks: locks })
+    }
+
+    /// The head of its document.
+    #[must_use]
+    pub fn head(&self, schema: &'static str, ctx: &Context) -> Head {
+        Head { schema, run: self.run.0.clone(), now: time(ctx.env.now) }
     }
 
     /// Its id.

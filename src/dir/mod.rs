@@ -43,17 +43,43 @@ pub struct Entry {
 /// A moment as the file system gives it: seconds since 1970 and nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FileTime {
-    /// Whole seconds, negative before 1970.
-    pub seconds: i64,
-    /// The nanoseconds after that second.
-    pub nanoseconds: u32,
+    /// The seconds in halves, so that three words are enough: an inventory holds two of these for
+    /// every file.
+    seconds: [u32; 2],
+    nanoseconds: u32,
 }
 
 impl FileTime {
+    /// A moment: whole seconds, negative before 1970, and the nanoseconds after that second.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "the halves of a word")]
+    pub const fn new(seconds: i64, nanoseconds: u32) -> Self {
+        let bits = seconds.cast_unsigned();
+        Self { seconds: [bits as u32, (bits >> 32) as u32], nanoseconds }
+    }
+
+    /// A date as the file system writes it.
+    #[must_use]
+    pub fn of(date: DateTime<Utc>) -> Self {
+        Self::new(date.timestamp(), date.timestamp_subsec_nanos())
+    }
+
+    /// Whole seconds, negative before 1970.
+    #[must_use]
+    pub fn seconds(self) -> i64 {
+        (u64::from(self.seconds[0]) | u64::from(self.seconds[1]) << 32).cast_signed()
+    }
+
+    /// The nanoseconds after that second.
+    #[must_use]
+    pub fn nanoseconds(self) -> u32 {
+        self.nanoseconds
+    }
+
     /// The same moment as a date; `None` beyond what dates can hold.
     #[must_use]
     pub fn date(self) -> Option<DateTime<Utc>> {
-        DateTime::from_timestamp(self.seconds, self.nanoseconds)
+        DateTime::from_timestamp(self.seconds(), self.nanoseconds)
     }
 }
 

@@ -70,12 +70,21 @@ impl Dir {
     /// # Errors
     /// As the platform's calls.
     pub fn entries(&self) -> io::Result<Vec<Entry>> {
-        std::fs::read_dir(&self.0)?
-            .map(|entry| {
-                let entry = entry?;
-                Ok(Entry { name: entry.file_name(), file_type: entry.file_type().ok().map(type_of) })
-            })
-            .collect()
+        let mut found = Vec::new();
+        self.each(|name, file_type| found.push(Entry { name: name.to_os_string(), file_type }))?;
+        Ok(found)
+    }
+
+    /// Shows every name of [`Dir::entries`].
+    ///
+    /// # Errors
+    /// As the platform's calls.
+    pub fn each(&self, mut show: impl FnMut(&OsStr, Option<FileType>)) -> io::Result<()> {
+        for entry in std::fs::read_dir(&self.0)? {
+            let entry = entry?;
+            show(&entry.file_name(), entry.file_type().ok().map(type_of));
+        }
+        Ok(())
     }
 
     /// What a name in the folder is; a link itself, not its target.
@@ -129,9 +138,8 @@ fn type_of(raw: RawType) -> FileType {
 }
 
 fn time(at: io::Result<SystemTime>) -> FileTime {
-    at.ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok()).map_or(FileTime::default(), |since| FileTime {
-        seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
-        nanoseconds: since.subsec_nanos(),
+    at.ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok()).map_or(FileTime::default(), |since| {
+        FileTime::new(i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos())
     })
 }
 

@@ -1,6 +1,6 @@
 //! The handle on Unix: a descriptor and the `*at` calls.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,6 +16,15 @@ use super::{Entry, FileStamp, FileTime, FileType, Stat};
 pub struct Dir(OwnedFd);
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// How much of a listing the kernel is asked for at once.
+#[cfg(target_os = "linux")]
+const LISTED_AT_ONCE: usize = 32 << 10;
+
+#[cfg(target_os = "linux")]
+thread_local! {
+    static LISTING: std::cell::Cell<Vec<u8>> = const { std::cell::Cell::new(Vec::new()) };
+}
 
 /// The most bytes of a relative path handed to the kernel at once (its own limit is 4096).
 const PATH_CHUNK: usize = 3_000;
@@ -112,29 +121,39 @@ impl Dir {
     /// As `getdents(2)`.
     pub fn entries(&self) -> io::Result<Vec<Entry>> {
         let mut found = Vec::new();
-        let mut add = |name: &[u8], file_type: rustix::fs::FileType| {
+        self.each(|name, file_type| found.push(Entry { name: name.to_os_string(), file_type }))?;
+        Ok(found)
+    }
+
+    /// Shows every name of [`Dir::entries`] without keeping any: its type is `None` where only a
+    /// `stat` can tell.
+    ///
+    /// # Errors
+    /// As `getdents(2)`.
+    pub fn each(&self, mut show: impl FnMut(&OsStr, Option<FileType>)) -> io::Result<()> {
+        let mut show = |name: &[u8], file_type: rustix::fs::FileType| {
             if name != b"." && name != b".." {
-                found.push(Entry {
-                    name: OsString::from(OsStr::from_bytes(name)),
-                    file_type: type_of(file_type),
-                });
+                show(OsStr::from_bytes(name), type_of(file_type));
             }
         };
         #[cfg(target_os = "linux")]
         {
-            let mut buffer = Vec::with_capacity(32 << 10);
+            // One buffer a thread: a walk lists tens of thousands of folders.
+            let mut buffer = LISTING.take();
+            buffer.reserve(LISTED_AT_ONCE);
             let mut raw = rustix::fs::RawDir::new(&self.0, buffer.spare_capacity_mut());
             while let Some(entry) = raw.next() {
                 let entry = entry?;
-                add(entry.file_name().to_bytes(), entry.file_type());
+                show(entry.file_name().to_bytes(), entry.file_type());
             }
+            LISTING.set(buffer);
         }
         #[cfg(not(target_os = "linux"))]
         for entry in rustix::fs::Dir::read_from(&self.0)? {
             let entry = entry?;
-            add(entry.file_name().to_bytes(), entry.file_type());
+            show(entry.file_name().to_bytes(), entry.file_type());
         }
-        Ok(found)
+        Ok(())
     }
 
     /// What a name in the folder is; a link itself, not its target.
@@ -227,7 +246,7 @@ fn from_raw(raw: &rustix::fs::Stat) -> Stat {
         value.try_into().unwrap_or(u64::MAX)
     }
     fn time<N: TryInto<u32>>(seconds: i64, nanoseconds: N) -> FileTime {
-        FileTime { seconds, nanoseconds: nanoseconds.try_into().unwrap_or(0) }
+        FileTime::new(seconds, nanoseconds.try_into().unwrap_or(0))
     }
     #[allow(clippy::unnecessary_cast, clippy::useless_conversion, reason = "differs by platform")]
     Stat {

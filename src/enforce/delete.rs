@@ -1,21 +1,21 @@
 //! Deleting a unit: first every file is compared with what was seen, then every file goes,
 //! transcripts last, so that after a crash what is left is still a session and still dated.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::io;
 
+use super::handles::Handles;
 use super::watch::Watch;
-use super::{Effect, Outcome, Owner, Skip, Unit, dir};
+use super::{Effect, Outcome, OwnFolders, Owner, Skip, Unit, dir};
 use crate::catalogue::{Kind, Protection, SessionId};
-use crate::dir::Dir;
 use crate::inventory::{ArtifactIndex, FolderIndex, Inventory};
 
 /// What deleting needs.
 pub(super) struct Deletion<'a> {
     pub inventory: &'a Inventory,
-    pub folders: &'a HashMap<SessionId, Vec<FolderIndex>>,
+    pub folders: &'a OwnFolders,
     pub watch: &'a Watch<'a>,
+    /// Whether a client that opens a session does not matter.
+    pub even_live: bool,
 }
 
 /// What became of a unit.
@@ -26,27 +26,6 @@ pub(super) struct Done {
     pub emptied: Vec<FolderIndex>,
 }
 
-/// The folders a unit has open; each is opened once.
-struct Handles<'a> {
-    inventory: &'a Inventory,
-    open: HashMap<FolderIndex, Dir>,
-}
-
-impl Handles<'_> {
-    /// The most folders held open at once.
-    const MOST: usize = 32;
-
-    fn get(&mut self, folder: FolderIndex) -> io::Result<&Dir> {
-        if self.open.len() >= Self::MOST && !self.open.contains_key(&folder) {
-            self.open.clear();
-        }
-        match self.open.entry(folder) {
-            Entry::Occupied(entry) => Ok(entry.into_mut()),
-            Entry::Vacant(entry) => Ok(entry.insert(self.inventory.open(folder)?)),
-        }
-    }
-}
-
 impl Deletion<'_> {
     pub(super) fn unit(&self, unit: &Unit) -> Done {
         let all = |outcome: Outcome| Done {
@@ -54,15 +33,17 @@ impl Deletion<'_> {
             emptied: Vec::new(),
         };
         let became_live = match unit.owner {
+            _ if self.even_live => false,
             Owner::Session(index) => self.watch.is_live(self.inventory.session(index)),
             Owner::Loose(store, kind) => {
-                kind.row().protection == Protection::UnlessLive && self.watch.has_clients(store)
+                kind.is_some_and(|kind| kind.row().protection == Protection::UnlessLive)
+                    && self.watch.has_clients(store)
             }
         };
         if became_live {
             return all(Outcome::Skipped(Skip::BecameLive));
         }
-        let mut handles = Handles { inventory: self.inventory, open: HashMap::new() };
+        let mut handles = Handles::new(self.inventory);
         let mut done = Done::default();
         let mut ready = Vec::with_capacity(unit.artifacts.len());
         for index in &unit.artifacts {
@@ -93,7 +74,7 @@ impl Deletion<'_> {
         }
         done.emptied.dedup();
         if let (Owner::Session(session), true) = (unit.owner, unit.whole) {
-            self.remove_own_folders(self.inventory.session(session).id, &mut done);
+            self.remove_own_folders(&mut handles, self.inventory.session(session).id, &mut done);
         }
         done
     }
@@ -130,11 +111,9 @@ impl Deletion<'_> {
 
     /// The session's own folders go with it where they are empty now, also those that the client
     /// left empty; what lies above them is left to the end of the run.
-    fn remove_own_folders(&self, id: SessionId, done: &mut Done) {
-        let Some(own) = self.folders.get(&id) else { return };
-        // A folder has a higher index than the one it lies in.
-        for index in own.iter().rev() {
-            if super::remove_folder(self.inventory, *index).is_ok_and(|removed| removed) {
+    fn remove_own_folders(&self, handles: &mut Handles<'_>, id: SessionId, done: &mut Done) {
+        for (_, index) in self.folders.of(id).iter().rev() {
+            if super::remove_folder(handles, *index).is_ok_and(|removed| removed) {
                 done.emptied.retain(|folder| folder != index);
                 done.emptied.extend(self.inventory.folder(*index).parent);
             }

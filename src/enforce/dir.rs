@@ -5,6 +5,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
 use crate::dir::{Dir, FileStamp, Stat};
 
@@ -92,7 +93,7 @@ mod calls {
 
     pub(super) fn mark(dir: &Dir, name: &OsStr) -> io::Result<()> {
         use rustix::fs::{Timespec, Timestamps, UTIME_OMIT};
-        let made = dir.stat(name)?.stamp.modified.seconds;
+        let made = dir.stat(name)?.stamp.modified.seconds();
         let times = Timestamps {
             last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
             last_modification: Timespec { tv_sec: made, tv_nsec: i64::from(super::MARK) },
@@ -212,6 +213,18 @@ pub fn folder(dir: &Dir, name: &OsStr) -> io::Result<Dir> {
     }
 }
 
+/// Opens what lies below a folder on a path of plain names; each folder is made if it is not there,
+/// for the owner alone.
+///
+/// # Errors
+/// As [`folder`].
+pub fn folders(above: &Dir, path: &Path) -> io::Result<Dir> {
+    if let Ok(dir) = above.below(path) {
+        return Ok(dir);
+    }
+    path.iter().try_fold(above.again()?, |at, name| folder(&at, name))
+}
+
 /// Makes a folder that was not there, for the owner alone.
 ///
 /// # Errors
@@ -287,7 +300,7 @@ pub fn mark(dir: &Dir, name: &OsStr) -> io::Result<()> {
 #[must_use]
 pub fn is_marked(dir: &Dir, name: &OsStr) -> bool {
     dir.stat(name).is_ok_and(|stat| {
-        stat.file_type == crate::dir::FileType::Folder && stat.stamp.modified.nanoseconds == MARK
+        stat.file_type == crate::dir::FileType::Folder && stat.stamp.modified.nanoseconds() == MARK
     })
 }
 

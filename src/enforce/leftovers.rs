@@ -23,7 +23,9 @@ pub(super) fn remove(
     let mut found: BTreeMap<StoreIndex, Vec<ArtifactIndex>> = BTreeMap::new();
     for (at, (artifact, decision)) in inventory.artifacts.iter().zip(&plan.decisions).enumerate() {
         let is_ours = artifact.kind == Some(Kind::OwnLeftover) && naming::is_part(&artifact.name);
-        let is_out = matches!(decision, Decision::Keep(Keep::OutOfScope));
+        // Those that a purge takes are among its units.
+        let is_out = matches!(decision, Decision::Keep(Keep::OutOfScope))
+            || plan.purge.is_some() && matches!(decision, Decision::Delete(_));
         if is_ours && !is_out && artifact.oddity == Oddity::None {
             found.entry(inventory.store_of(artifact)).or_default().push(ArtifactIndex::of(at));
         }

@@ -7,6 +7,7 @@
 
 mod delete;
 pub mod dir;
+mod handles;
 mod leftovers;
 pub mod lock;
 pub mod modes;
@@ -20,7 +21,7 @@ pub mod sealed;
 pub mod unseal;
 mod watch;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 use std::sync::Mutex;
@@ -38,6 +39,7 @@ use crate::plan::{Decision, Plan};
 use crate::policy::{Detail, Policy};
 use crate::seal::Recipients;
 use delete::Deletion;
+use handles::Handles;
 use watch::Watch;
 
 /// How many sessions share one flush of the ledger.
@@ -76,7 +78,8 @@ struct Unit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Owner {
     Session(SessionIndex),
-    Loose(StoreIndex, Kind),
+    /// Of no kind where the catalogue does not know them.
+    Loose(StoreIndex, Option<Kind>),
 }
 
 /// Carries out a plan.
@@ -85,10 +88,16 @@ enum Owner {
 /// first: when that fails, the rest is left alone and the outcomes say so.
 pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut Tools<'_>) -> Outcomes {
     let mut outcomes = Outcomes::new(inventory.artifacts.len());
-    let units = units(inventory, plan, |decision| matches!(decision, Decision::Delete(_)));
-    let folders = session_folders(inventory);
+    let mut units = units(inventory, plan, |decision| matches!(decision, Decision::Delete(_)));
+    if plan.purge.is_some() {
+        // Conversations last: by them a store is known, should the run be killed before its end.
+        units.sort_by_key(|unit| matches!(unit.owner, Owner::Session(_)));
+    }
+    let folders = OwnFolders::new(inventory);
     let watch = Watch::new(inventory, tools.processes, tools.now);
-    let deletion = Deletion { inventory, folders: &folders, watch: &watch };
+    let purge = plan.purge.as_ref();
+    let even_live = purge.is_some_and(|extent| extent.even_live);
+    let deletion = Deletion { inventory, folders: &folders, watch: &watch, even_live };
     let pool = {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
         rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok()
@@ -141,6 +150,9 @@ pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut 
         let (sealing, threads) =
             (Sealed { inventory, plan, policy, watch: &watch, records: &records }, pool.as_ref());
         sealing.run(threads, tools, &mut outcomes, &mut emptied);
+    }
+    if outcomes.stopped.is_none() {
+        emptied.extend(purge.into_iter().flat_map(|extent| &extent.folders).map(|folder| (*folder, ())));
     }
     remove_emptied(inventory, emptied, &mut outcomes);
     if outcomes.stopped.is_none() {
@@ -238,9 +250,9 @@ fn units(inventory: &Inventory, plan: &Plan, wanted: impl Fn(Decision) -> bool) 
         }
         let owner = match (artifact.belongs, artifact.kind) {
             (Belongs::Session(session), _) => Owner::Session(session),
-            (Belongs::Loose, Some(kind)) => Owner::Loose(inventory.store_of(artifact), kind),
-            // Nothing unrecognised is ever decided to be deleted; if it were, it would stay.
-            (Belongs::Loose, None) => continue,
+            // What the catalogue does not know goes only in a purge, at a person's word.
+            (Belongs::Loose, None) if plan.purge.is_none() => continue,
+            (Belongs::Loose, kind) => Owner::Loose(inventory.store_of(artifact), kind),
         };
         grouped.entry(owner).or_default().push(ArtifactIndex::of(at));
     }
@@ -256,21 +268,31 @@ fn units(inventory: &Inventory, plan: &Plan, wanted: impl Fn(Decision) -> bool) 
 }
 
 /// The folders that are a session's own, by session.
-fn session_folders(inventory: &Inventory) -> HashMap<SessionId, Vec<FolderIndex>> {
-    let mut of: HashMap<SessionId, Vec<FolderIndex>> = HashMap::new();
-    for (at, folder) in inventory.folders.iter().enumerate() {
-        if let Some(id) = folder.session {
-            of.entry(id).or_default().push(FolderIndex::of(at));
-        }
+struct OwnFolders(Vec<(SessionId, FolderIndex)>);
+
+impl OwnFolders {
+    fn new(inventory: &Inventory) -> Self {
+        let folders = inventory.folders.iter().enumerate();
+        let mut own: Vec<_> =
+            folders.filter_map(|(at, folder)| Some((folder.session?, FolderIndex::of(at)))).collect();
+        own.sort_unstable();
+        Self(own)
     }
-    of
+
+    /// Those of a session, each after the one it lies in.
+    fn of(&self, id: SessionId) -> &[(SessionId, FolderIndex)] {
+        let from = self.0.partition_point(|(of, _)| *of < id);
+        let length = self.0[from..].partition_point(|(of, _)| *of == id);
+        &self.0[from..from + length]
+    }
 }
 
 /// Removes the folders that became empty by this run, from the bottom up; roots and links stay.
 fn remove_emptied(inventory: &Inventory, mut emptied: BTreeMap<FolderIndex, ()>, outcomes: &mut Outcomes) {
+    let mut handles = Handles::new(inventory);
     // A folder has a higher index than the one it lies in, so the last is always a deepest.
     while let Some((index, ())) = emptied.pop_last() {
-        match remove_folder(inventory, index) {
+        match remove_folder(&mut handles, index) {
             Ok(true) => {
                 outcomes.folders_removed += 1;
                 emptied.extend(inventory.folder(index).parent.map(|parent| (parent, ())));
@@ -282,11 +304,12 @@ fn remove_emptied(inventory: &Inventory, mut emptied: BTreeMap<FolderIndex, ()>,
 }
 
 /// Removes a folder if it is empty; says whether it did.
-fn remove_folder(inventory: &Inventory, index: FolderIndex) -> io::Result<bool> {
-    let folder = inventory.folder(index);
+fn remove_folder(handles: &mut Handles<'_>, index: FolderIndex) -> io::Result<bool> {
+    let folder = handles.inventory.folder(index);
     let (Some(parent), None) = (folder.parent, &folder.anchor) else { return Ok(false) };
-    match inventory.open(parent) {
-        Ok(above) => dir::remove_if_empty(&above, OsStr::new(&folder.name)),
+    handles.close(index);
+    match handles.get(parent) {
+        Ok(above) => dir::remove_if_empty(above, OsStr::new(&folder.name)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }

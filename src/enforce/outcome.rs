@@ -54,6 +54,18 @@ pub enum Stop {
     MaxRuntime,
 }
 
+impl Stop {
+    /// The word reports use.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Ledger(_) => "ledger",
+            Self::Signal => "signal",
+            Self::MaxRuntime => "max-runtime",
+        }
+    }
+}
+
 impl Outcome {
     /// The word reports use.
     #[must_use]

@@ -11,17 +11,17 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use super::dir;
 use super::seal::system_time;
-use crate::catalogue::{Kind, Root};
+use super::{dir, sealed};
+use crate::catalogue::{Kind, SessionId};
 use crate::dir::{Dir, FileType};
 use crate::error::chain;
 use crate::escape::text;
-use crate::inventory::{ArtifactIndex, Evidence, Inventory, Oddity, Session, SessionIndex};
+use crate::inventory::{ArtifactIndex, Inventory, Oddity, Session, SessionIndex};
 use crate::ledger::Ciphertext;
 use crate::locate::Store;
 use crate::policy::Compression;
-use crate::seal::manifest::{DatedBy, Manifest, SealedFile, VERSION};
+use crate::seal::manifest::SealedFile;
 use crate::seal::naming::{self, Tree};
 use crate::seal::{Recipients, SealError, Sealer};
 
@@ -115,11 +115,7 @@ impl Preserving<'_> {
     fn folder(&self, session: &Session, below: Option<&Path>) -> io::Result<Dir> {
         let mut path = self.path(session);
         path.extend(below);
-        let mut at = self.inventory.store(session.store).store.dir.again()?;
-        for part in &path {
-            at = dir::folder(&at, part)?;
-        }
-        Ok(at)
+        dir::folders(&self.inventory.store(session.store).store.dir, &path)
     }
 
     /// Copies one file; `None` for what has no plain content of the session.
@@ -134,17 +130,7 @@ impl Preserving<'_> {
         if artifact.sealed || artifact.oddity != Oddity::None {
             return Ok(None);
         }
-        let store = &self.inventory.store(self.inventory.store_of(artifact)).store;
-        let path = self.inventory.path(artifact);
-        let (tree, path, temp) = if store.kind == Root::Temp {
-            // `<P>/<S>/…`: what lies below the session's own folder.
-            let own: PathBuf = path.components().take(2).collect();
-            (Tree::Temp, path.components().skip(2).collect(), Some(store.root.join(own)))
-        } else if self.inventory.store_of(artifact) == session.store {
-            (Tree::Store, path, None)
-        } else {
-            return Ok(None);
-        };
+        let Some((tree, path, temp)) = sealed::place(self.inventory, index, session) else { return Ok(None) };
         let mut tries = 0;
         loop {
             tries += 1;
@@ -224,24 +210,7 @@ impl Preserving<'_> {
 
     /// Writes the record of a copy, once its files are there.
     fn record(&self, session: &Session, files: Vec<SealedFile>, folder: &Dir) -> io::Result<()> {
-        let (last_activity, last_activity_from) = match (session.newest_record, session.modified) {
-            (Some(record), _) if session.evidence != Evidence::Orphaned => {
-                (Some(record), Some(DatedBy::Record))
-            }
-            (_, modified) => (modified, modified.map(|_| DatedBy::Mtime)),
-        };
-        let manifest = Manifest {
-            version: VERSION,
-            session: session.id,
-            project: session.project.as_deref().map(str::to_owned),
-            cwds: session.projects.iter().map(|project| project.to_string()).collect(),
-            last_activity,
-            last_activity_from,
-            desktop: session.is_desktop,
-            sealed_at: Some(self.now),
-            recipients: Some(self.recipients.digest()),
-            files,
-        };
+        let manifest = sealed::describe(session, files, Some(self.recipients.digest()), self.now);
         let name = OsStr::new(naming::RECORD);
         let part_name = naming::part_name(name);
         let _ = dir::unlink(folder, &part_name);
@@ -285,6 +254,44 @@ pub fn count(store: &Store, hold: &str) -> io::Result<usize> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
         Err(error) => Err(error),
     }
+}
+
+/// A preservation copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// The hold it was made for.
+    pub hold: String,
+    /// The session it is of.
+    pub session: SessionId,
+    /// Its folder, relative to the store.
+    pub below: PathBuf,
+}
+
+/// The copies in a store, of all holds; what has not the name of one is passed over.
+///
+/// # Errors
+/// A folder cannot be listed.
+pub fn all(store: &Store) -> io::Result<Vec<Copied>> {
+    let names = |path: &Path| -> io::Result<Vec<String>> {
+        let names = match store.dir.below(path) {
+            Ok(folder) => folder.entries()?,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let folders =
+            names.into_iter().filter(|entry| matches!(entry.file_type, None | Some(FileType::Folder)));
+        Ok(folders.filter_map(|entry| entry.name.into_string().ok()).collect())
+    };
+    let mut copies = Vec::new();
+    for hold in names(Path::new(FOLDER))?.into_iter().filter(|hold| can_be_folder(hold)) {
+        let folder = Path::new(FOLDER).join(&hold);
+        for name in names(&folder)? {
+            let Ok(session) = name.parse() else { continue };
+            copies.push(Copied { hold: hold.clone(), session, below: folder.join(name) });
+        }
+    }
+    copies.sort_by(|a, b| a.below.cmp(&b.below));
+    Ok(copies)
 }
 
 /// Removes the copies of a hold that was released; gives how many files. A link is removed itself,

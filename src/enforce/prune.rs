@@ -29,7 +29,7 @@ pub(super) fn all(
     tools: &mut Tools<'_>,
     outcomes: &mut Outcomes,
 ) {
-    for (file, decisions) in inventory.line_files.iter().zip(&plan.lines) {
+    for (at, (file, decisions)) in inventory.line_files.iter().zip(&plan.lines).enumerate() {
         if !matches!(plan.decisions[file.artifact.at()], Decision::Prune(_)) {
             continue;
         }
@@ -37,22 +37,13 @@ pub(super) fn all(
             outcomes.stopped = Some(stop);
             return;
         }
-        // A session that was left alone, or that a client has opened meanwhile, keeps its lines.
-        let mut spared = left_alone(inventory, outcomes);
-        spared.extend(watch.open_sessions());
-        let goes: Vec<bool> = file
-            .content
-            .lines
-            .iter()
-            .zip(decisions)
-            .map(|(line, decision)| {
-                decision.due().is_some() && !line.session.is_some_and(|id| spared.contains(&id))
-            })
-            .collect();
-        let cuts = file.content.cuts(|at| goes.get(at).copied().unwrap_or(false));
-        let lines = goes.iter().filter(|goes| **goes).count() as u64;
+        let (cuts, lines) = match plan.purge.as_ref().and_then(|extent| extent.cuts.get(&at)) {
+            // Whatever becomes of the session, its prompts go.
+            Some(cut) => (cut.ranges.clone(), cut.count),
+            None => unless_spared(inventory, file, decisions, watch, outcomes),
+        };
         let bytes = cuts.iter().map(|cut| cut.end - cut.start).sum();
-        if lines == 0 {
+        if cuts.is_empty() {
             outcomes.of_artifacts[file.artifact.at()] = Some(Outcome::Skipped(Skip::BecameLive));
             continue;
         }
@@ -75,6 +66,30 @@ pub(super) fn all(
         }
         (tools.progress)(1);
     }
+}
+
+/// What is to be cut out of a file, and how many lines that is: a session that was left alone, or
+/// that a client has opened meanwhile, keeps its lines.
+fn unless_spared(
+    inventory: &Inventory,
+    file: &LineFile,
+    decisions: &[Decision],
+    watch: &Watch<'_>,
+    outcomes: &Outcomes,
+) -> (Vec<Range<u64>>, u64) {
+    let mut spared = left_alone(inventory, outcomes);
+    spared.extend(watch.open_sessions());
+    let goes: Vec<bool> = file
+        .content
+        .lines
+        .iter()
+        .zip(decisions)
+        .map(|(line, decision)| {
+            decision.due().is_some() && !line.session.is_some_and(|id| spared.contains(&id))
+        })
+        .collect();
+    let cuts = file.content.cuts(|at| goes.get(at).copied().unwrap_or(false));
+    (cuts, goes.iter().filter(|goes| **goes).count() as u64)
 }
 
 /// The sessions that the plan let go and that were left alone, or could not be removed whole.

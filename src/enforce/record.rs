@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Effect, Outcome, Outcomes, Owner, Unit};
+use crate::catalogue::Kind;
 use crate::escape::text;
 use crate::inventory::{ArtifactIndex, Inventory};
 use crate::ledger::{Ciphertext, Entry, Event, Failure};
@@ -37,7 +38,7 @@ impl<'a> Recorder<'a> {
                 session.store
             }
             Owner::Loose(store, kind) => {
-                entry.kind = Some(kind.name().into());
+                entry.kind = Some(kind.map_or("unrecognised", Kind::name).into());
                 store
             }
         };

@@ -59,7 +59,7 @@ pub fn session(
     if !all && !in_between && session.record.recipients.as_ref() == Some(&to) {
         return Ok(Rekeyed::Already);
     }
-    let root = session.store.root.join(naming::session_folder(session.id));
+    let root = session.root();
     let mut parts = Vec::new();
     let written = write_all(session, identities, recipients, &mut parts);
     let mut record = session.record.clone();
@@ -171,11 +171,7 @@ fn write(
     // failed, the opening side could not write: that reason is the other's.
     match (opened, sealed) {
         (Ok(found), Ok(sealed)) => {
-            let modified = FileTime {
-                seconds: entry.mtime.timestamp(),
-                nanoseconds: entry.mtime.timestamp_subsec_nanos(),
-            };
-            let times = FileTimes::new().set_modified(seal::system_time(modified));
+            let times = FileTimes::new().set_modified(seal::system_time(FileTime::of(entry.mtime)));
             at("date", part.set_times(times))?;
             at("flush", dir::sync_unless_whole(&part))?;
             Ok((found, sealed))

@@ -15,14 +15,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rayon::prelude::*;
 
 use super::watch::Watch;
-use super::{Effect, Outcome, Owner, Skip, Unit, dir};
-use crate::catalogue::{Kind, Root};
+use super::{Effect, Outcome, Owner, Skip, Unit, dir, sealed};
+use crate::catalogue::Kind;
 use crate::dir::{Dir, FileTime, FileType};
 use crate::escape::text;
-use crate::inventory::{ArtifactIndex, Evidence, FolderIndex, Inventory, Session, StoreIndex};
+use crate::inventory::{ArtifactIndex, FolderIndex, Inventory, Session, StoreIndex};
 use crate::ledger::Ciphertext;
 use crate::policy::Compression;
-use crate::seal::manifest::{DatedBy, Manifest, SealedFile, VERSION};
+use crate::seal::manifest::{Manifest, SealedFile};
 use crate::seal::naming::{self, Tree};
 use crate::seal::{Recipients, SealError, Sealer};
 
@@ -145,7 +145,22 @@ impl Sealing<'_> {
         }
     }
 
+    /// Whether every file of a session can have a sealed name: it is sealed whole or not at all, so
+    /// this is found out before the first is written.
+    fn can_be_named(&self, unit: &Unit, session: &Session) -> Result<(), Failed> {
+        for index in &unit.artifacts {
+            let Some((tree, path, _)) = sealed::place(self.inventory, *index, session) else { continue };
+            naming::sealed_name(tree, &path, self.compression, 0).map_err(|error| {
+                let why = crate::error::chain(&error);
+                let told = format!("cannot seal its session: {why}; rename or remove this file");
+                Failed(*index, Outcome::Failed(told))
+            })?;
+        }
+        Ok(())
+    }
+
     fn write_all(&self, unit: &Unit, session: &Session, prepared: &mut Prepared) -> Result<(), Failed> {
+        self.can_be_named(unit, session)?;
         let mut sealer = self.sealer().map_err(|error| {
             let first = unit.artifacts.first().copied().unwrap_or(ArtifactIndex(0));
             Failed(
@@ -185,20 +200,6 @@ impl Sealing<'_> {
         )
     }
 
-    /// Where an artifact goes: the tree, its path there, and the folder of the temp tree.
-    fn place(&self, index: ArtifactIndex, session: &Session) -> Option<(Tree, PathBuf, Option<PathBuf>)> {
-        let artifact = self.inventory.artifact(index);
-        let store = self.inventory.store_of(artifact);
-        let path = self.inventory.path(artifact);
-        if self.inventory.store(store).store.kind == Root::Temp {
-            // `<P>/<S>/…`: what lies below the session's own folder.
-            let below: PathBuf = path.components().skip(2).collect();
-            let own: PathBuf = path.components().take(2).collect();
-            return Some((Tree::Temp, below, Some(self.inventory.store(store).store.root.join(own))));
-        }
-        (store == session.store).then_some((Tree::Store, path, None))
-    }
-
     /// Seals one file into an unfinished one; `None` for what stays plain.
     fn write(
         &self,
@@ -213,7 +214,7 @@ impl Sealing<'_> {
             let doing = doing.to_owned();
             move |error: io::Error| super::delete::gone_or_failed(&doing, &error)
         };
-        let Some((tree, path, temp)) = self.place(index, session) else { return Ok(None) };
+        let Some((tree, path, temp)) = sealed::place(self.inventory, index, session) else { return Ok(None) };
         let source_folder = self.inventory.open(artifact.folder).map_err(failed("open its folder"))?;
         // Links in a session's own folders go when it is deleted; there is nothing in them to seal.
         if source_folder.stat(&artifact.name).map_err(failed("look at it again"))?.file_type != FileType::File
@@ -330,24 +331,7 @@ impl Sealing<'_> {
             files.retain(|file| file.sealed != part.entry.sealed);
             files.push(part.entry.clone());
         }
-        let (last_activity, last_activity_from) = match (session.newest_record, session.modified) {
-            (Some(record), _) if session.evidence != Evidence::Orphaned => {
-                (Some(record), Some(DatedBy::Record))
-            }
-            (_, modified) => (modified, modified.map(|_| DatedBy::Mtime)),
-        };
-        let manifest = Manifest {
-            version: VERSION,
-            session: session.id,
-            project: session.project.as_deref().map(str::to_owned),
-            cwds: session.projects.iter().map(|project| project.to_string()).collect(),
-            last_activity,
-            last_activity_from,
-            desktop: session.is_desktop,
-            sealed_at: Some(self.now),
-            recipients,
-            files,
-        };
+        let manifest = sealed::describe(session, files, recipients, self.now);
         prepared.record = manifest.to_json()?;
         let folder = self.sealed_folder(session, None)?;
         let name = part_of(Path::new(naming::RECORD));
@@ -362,14 +346,7 @@ impl Sealing<'_> {
         let store = &self.inventory.store(session.store).store;
         let mut path = naming::session_folder(session.id);
         path.extend(below);
-        if let Ok(dir) = store.dir.below(&path) {
-            return Ok(dir);
-        }
-        let mut at = store.dir.again()?;
-        for part in &path {
-            at = dir::folder(&at, part)?;
-        }
-        Ok(at)
+        dir::folders(&store.dir, &path)
     }
 
     /// Gives the files of a session their names, once its sources are known to be unchanged.
@@ -536,9 +513,9 @@ pub(super) fn digest(mut file: File) -> io::Result<[u8; 32]> {
 
 /// A file time as the standard library takes it.
 pub(super) fn system_time(at: FileTime) -> SystemTime {
-    let whole = Duration::from_secs(at.seconds.unsigned_abs());
-    let base = if at.seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
-    let fraction = Duration::from_nanos(u64::from(at.nanoseconds));
+    let whole = Duration::from_secs(at.seconds().unsigned_abs());
+    let base = if at.seconds() < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
+    let fraction = Duration::from_nanos(u64::from(at.nanoseconds()));
     base.and_then(|base| base.checked_add(fraction)).unwrap_or(UNIX_EPOCH)
 }
 

@@ -5,14 +5,18 @@ use std::fs::File;
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
+
 use super::dir;
-use crate::catalogue::SessionId;
+use crate::catalogue::{Root, SessionId};
 use crate::dir::Dir;
 use crate::error::{At as _, PathError};
 use crate::escape::shown;
+use crate::inventory::{ArtifactIndex, Evidence, Inventory, Session};
 use crate::locate::Store;
-use crate::seal::manifest::{Manifest, ManifestError, SealedFile};
-use crate::seal::{Identities, PlainSize, UnsealError, naming};
+use crate::seal::manifest::{DatedBy, Manifest, ManifestError, SealedFile, VERSION};
+use crate::seal::naming::{self, Tree};
+use crate::seal::{Identities, PlainSize, UnsealError};
 
 /// A record above this size is none.
 const LARGEST_RECORD: u64 = 64 << 20;
@@ -68,6 +72,8 @@ pub struct SealedSession<'a> {
     pub id: SessionId,
     /// Its record.
     pub record: Manifest,
+    /// Its folder, relative to the store.
+    pub below: PathBuf,
     pub(super) folder: Dir,
 }
 
@@ -77,7 +83,14 @@ impl<'a> SealedSession<'a> {
     /// # Errors
     /// There is none, or it cannot be read or understood.
     pub fn open(store: &'a Store, id: SessionId) -> Result<Self, SealedError> {
-        let below = naming::session_folder(id);
+        Self::open_in(store, id, naming::session_folder(id))
+    }
+
+    /// The same of one that lies in another folder of its store, such as a preservation copy.
+    ///
+    /// # Errors
+    /// As [`SealedSession::open`].
+    pub fn open_in(store: &'a Store, id: SessionId, below: PathBuf) -> Result<Self, SealedError> {
         let at = store.root.join(&below);
         let folder = store.dir.below(&below).at("open", &at)?;
         let path = at.join(naming::RECORD);
@@ -85,13 +98,19 @@ impl<'a> SealedSession<'a> {
         let mut json = Vec::new();
         file.take(LARGEST_RECORD).read_to_end(&mut json).at("read", &path)?;
         let record = Manifest::parse(&json, id).map_err(|source| SealedError::Record { path, source })?;
-        Ok(Self { store, id, record, folder })
+        Ok(Self { store, id, record, below, folder })
+    }
+
+    /// Where it lies.
+    #[must_use]
+    pub fn root(&self) -> PathBuf {
+        self.store.root.join(&self.below)
     }
 
     /// Where a sealed file lies.
     #[must_use]
     pub fn path(&self, entry: &SealedFile) -> PathBuf {
-        self.store.root.join(naming::session_folder(self.id)).join(&entry.sealed)
+        self.root().join(&entry.sealed)
     }
 
     /// The folder of a sealed file.
@@ -162,8 +181,8 @@ impl<'a> SealedSession<'a> {
     /// # Errors
     /// A sealed file or a folder cannot be removed; what is left is still described by the record.
     pub fn remove(&self, files: &[SealedFile]) -> Result<(), SealedError> {
-        let now = Self::open(self.store, self.id)?;
-        let root = self.store.root.join(naming::session_folder(self.id));
+        let now = Self::open_in(self.store, self.id, self.below.clone())?;
+        let root = self.root();
         let mut rest = now.record.clone();
         let mut folders = std::collections::BTreeSet::new();
         for entry in files.iter().filter(|entry| now.record.files.contains(entry)) {
@@ -190,9 +209,55 @@ impl<'a> SealedSession<'a> {
             return now.write_record(&rest).at("write", root.join(naming::RECORD)).map_err(SealedError::File);
         }
         dir::unlink(&now.folder, OsStr::new(naming::RECORD)).at("remove", root.join(naming::RECORD))?;
-        let above = self.store.dir.below(Path::new(naming::FOLDER)).at("open", &root)?;
+        let above = self.below.parent().unwrap_or(Path::new(naming::FOLDER));
+        let above = self.store.dir.below(above).at("open", &root)?;
         dir::remove_if_empty(&above, OsStr::new(&self.id.to_string())).at("remove", &root)?;
         dir::sync(&above).at("flush", &root)?;
         Ok(())
+    }
+}
+
+/// Where the sealed form of an artifact belongs: the tree, its path there, and the folder of the
+/// temp tree that it comes from. `None` for what lies in another store than its session.
+pub(super) fn place(
+    inventory: &Inventory,
+    index: ArtifactIndex,
+    session: &Session,
+) -> Option<(Tree, PathBuf, Option<PathBuf>)> {
+    let artifact = inventory.artifact(index);
+    let at = inventory.store_of(artifact);
+    let (store, path) = (&inventory.store(at).store, inventory.path(artifact));
+    if store.kind == Root::Temp {
+        // `<P>/<S>/…`: what lies below the session's own folder.
+        let below: PathBuf = path.components().skip(2).collect();
+        let own: PathBuf = path.components().take(2).collect();
+        return Some((Tree::Temp, below, Some(store.root.join(own))));
+    }
+    (at == session.store).then_some((Tree::Store, path, None))
+}
+
+/// The record of a session as it is now, with these files; `recipients` is the digest of those that
+/// all of them are sealed to.
+pub(super) fn describe(
+    session: &Session,
+    files: Vec<SealedFile>,
+    recipients: Option<String>,
+    now: DateTime<Utc>,
+) -> Manifest {
+    let (last_activity, last_activity_from) = match (session.newest_record, session.modified) {
+        (Some(record), _) if session.evidence != Evidence::Orphaned => (Some(record), Some(DatedBy::Record)),
+        (_, modified) => (modified, modified.map(|_| DatedBy::Mtime)),
+    };
+    Manifest {
+        version: VERSION,
+        session: session.id,
+        project: session.project.as_deref().map(str::to_owned),
+        cwds: session.projects.iter().map(|project| project.to_string()).collect(),
+        last_activity,
+        last_activity_from,
+        desktop: session.is_desktop,
+        sealed_at: Some(now),
+        recipients,
+        files,
     }
 }

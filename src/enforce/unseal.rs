@@ -197,9 +197,7 @@ impl Restoring<'_> {
             Dates::Original => entry.mtime,
             Dates::Touch(now) => now,
         };
-        let modified =
-            FileTime { seconds: modified.timestamp(), nanoseconds: modified.timestamp_subsec_nanos() };
-        let times = FileTimes::new().set_modified(seal::system_time(modified));
+        let times = FileTimes::new().set_modified(seal::system_time(FileTime::of(modified)));
         file.set_times(times).at("date", &path)?;
         dir::sync_unless_whole(&file).at("flush", &path)?;
         Ok(digest)

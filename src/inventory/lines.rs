@@ -18,6 +18,7 @@ use serde_json::value::RawValue;
 use super::ArtifactIndex;
 use super::intern::Interner;
 use super::lenient::{Lenient, object};
+use super::members::{self, Object};
 use crate::catalogue::SessionId;
 
 /// A JSON file above this size is not taken apart.
@@ -43,6 +44,8 @@ pub struct Lines {
     pub lines: Vec<Line>,
     /// Which line refers to which paste: the hash, and the line's position.
     pub references: Vec<(Box<str>, u32)>,
+    /// The members of a global file, of which a purge takes some.
+    pub objects: Vec<Object>,
 }
 
 /// How a line file is written.
@@ -155,6 +158,7 @@ pub fn read_project_lists(file: &File, interner: &Interner) -> io::Result<Lines>
     }
     let text = read_text(file)?;
     let mut found = Lines { format: Format::ProjectLists, ..Lines::default() };
+    found.objects = members::read(&text, interner);
     let Some(global) = object::<Global<'_>>(text.as_bytes()) else { return Ok(found) };
     found.is_well_formed = true;
     // In the order of the file, which a map does not keep.

@@ -4,10 +4,12 @@
 //! `transcript`, `lines` and `liveness` read what the files say about themselves; `session`
 //! groups everything into units.
 
+mod content;
 mod intern;
 pub mod lenient;
 pub mod lines;
 pub mod liveness;
+pub mod members;
 mod scan;
 mod session;
 pub mod transcript;
@@ -24,6 +26,7 @@ use crate::dir::{Dir, FileStamp};
 use crate::locate::Store;
 use lines::LineFile;
 use liveness::Liveness;
+use transcript::Facts;
 
 pub use scan::take;
 
@@ -65,6 +68,27 @@ index!(
     /// A session, by its place in [`Inventory::sessions`].
     SessionIndex
 );
+
+/// What transcripts said at an earlier look; of one that has not changed since, nothing is read.
+pub trait Dates: Sync {
+    /// What a file in exactly this state said: same device, inode, size and times.
+    fn find(&self, stamp: &FileStamp) -> Option<Facts>;
+
+    /// Keeps what the transcripts of this look said, for later ones.
+    fn keep(&self, all: &mut dyn Iterator<Item = (&FileStamp, &Facts)>);
+}
+
+/// Nothing is remembered: every transcript is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Unremembered;
+
+impl Dates for Unremembered {
+    fn find(&self, _: &FileStamp) -> Option<Facts> {
+        None
+    }
+
+    fn keep(&self, _: &mut dyn Iterator<Item = (&FileStamp, &Facts)>) {}
+}
 
 /// Everything that was found in the stores of one user at one moment.
 #[derive(Debug)]
@@ -160,6 +184,8 @@ pub struct Artifact {
     pub stamp: FileStamp,
     /// The permission bits.
     pub mode: u16,
+    /// Whether it is a regular file; in a session's own folder it may be a link, FIFO or socket.
+    pub is_regular: bool,
     /// Whether it has more than one hard link.
     pub hard_linked: bool,
     /// What is unusual about it.
@@ -172,6 +198,19 @@ pub struct Artifact {
     pub sealed: bool,
     /// The project it names, for loose artifacts that name one.
     pub project: Option<Arc<str>>,
+}
+
+impl Artifact {
+    /// Whether it can be sealed: a plain file of a kind that holds a session's content. A link, and
+    /// a file of which another name would keep the plaintext, stay until they are deleted.
+    #[must_use]
+    pub fn can_be_sealed(&self) -> bool {
+        self.kind.is_some_and(|kind| kind.row().sealable)
+            && self.oddity == Oddity::None
+            && self.is_regular
+            && !self.hard_linked
+            && !self.sealed
+    }
 }
 
 /// How it is known that something is a session.

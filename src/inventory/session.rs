@@ -1,23 +1,24 @@
 //! Grouping what was found into sessions, and telling which of them are live.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
+use super::content::Said;
 use super::intern::Interner;
 use super::lines::LineFile;
 use super::liveness::{self, Liveness, PidRecord, Processes};
-use super::scan::{Found, Said};
+use super::scan::Batch;
 use super::transcript::Facts;
 use super::{
     Artifact, ArtifactIndex, Belongs, Evidence, Folder, FolderIndex, Inventory, LiveClient, Oddity, Problem,
     Session, SessionIndex, StoreIndex, StoreView,
 };
 use crate::catalogue::{Kind, SessionId};
-use crate::dir::FileType;
 use crate::locate::Store;
 use crate::seal::manifest::{DatedBy, Manifest};
 use crate::seal::naming;
@@ -26,7 +27,7 @@ use crate::seal::naming;
 pub(super) struct Raw<'a> {
     pub stores: Vec<Store>,
     pub folders: Vec<Folder>,
-    pub found: Vec<Vec<Found>>,
+    pub found: Batch,
     pub problems: Vec<Problem>,
     pub is_complete: bool,
     pub now: DateTime<Utc>,
@@ -42,27 +43,29 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
     let mut grouping = Grouping {
         folders: &folders,
         sessions: Vec::new(),
-        of_store: HashMap::new(),
-        newest: HashMap::new(),
+        of_store: FxHashMap::default(),
+        newest: FxHashMap::default(),
         is_complete,
     };
     grouping.found_sessions(&found);
-    let mut artifacts = Vec::with_capacity(found.iter().map(Vec::len).sum());
+    let Batch { mut artifacts, owners, said } = found;
     let mut line_files = Vec::new();
     let mut pids: Vec<(StoreIndex, PidRecord)> = Vec::new();
     let mut locks: Vec<(ArtifactIndex, PidRecord)> = Vec::new();
-    for file in found.into_iter().flatten() {
-        let index = ArtifactIndex::of(artifacts.len());
-        let (artifact, said) = grouping.place(index, file);
+    let mut said = said.into_iter().peekable();
+    for ((at, artifact), owner) in artifacts.iter_mut().enumerate().zip(owners) {
+        let said = said.next_if(|(of, _)| *of == at).map_or(Said::Nothing, |(_, said)| said);
+        grouping.place(ArtifactIndex::of(at), artifact, owner, &said);
         match said {
-            Said::Lines(content) => line_files.push(LineFile { artifact: index, content: *content }),
+            Said::Lines(content) => {
+                line_files.push(LineFile { artifact: ArtifactIndex::of(at), content: *content });
+            }
             Said::Pid(record) if artifact.kind == Some(Kind::PidFile) => {
                 pids.push((folders[artifact.folder.at()].store, *record));
             }
-            Said::Pid(record) => locks.push((index, *record)),
+            Said::Pid(record) => locks.push((ArtifactIndex::of(at), *record)),
             _ => {}
         }
-        artifacts.push(artifact);
     }
     let mut sessions = grouping.sessions;
     projects_from_lines(&mut sessions, &line_files, &artifacts, &folders);
@@ -105,29 +108,31 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
 struct Grouping<'a> {
     folders: &'a [Folder],
     sessions: Vec<Session>,
-    of_store: HashMap<(StoreIndex, SessionId), SessionIndex>,
-    newest: HashMap<SessionId, SessionIndex>,
+    of_store: FxHashMap<(StoreIndex, SessionId), SessionIndex>,
+    newest: FxHashMap<SessionId, SessionIndex>,
     is_complete: bool,
 }
 
 impl Grouping<'_> {
     /// A first pass: every session that a transcript shows, dated, so that satellites in other
     /// trees know the newest of their id.
-    fn found_sessions(&mut self, found: &[Vec<Found>]) {
-        for file in found.iter().flatten() {
-            let (Some(kind), Some(id)) = (file.kind, file.session) else { continue };
+    fn found_sessions(&mut self, found: &Batch) {
+        let mut said = found.said.iter().peekable();
+        for ((at, artifact), owner) in found.artifacts.iter().enumerate().zip(&found.owners) {
+            let said = said.next_if(|(of, _)| *of == at).map_or(&Said::Nothing, |(_, said)| said);
+            let (Some(kind), Some(id)) = (artifact.kind, *owner) else { continue };
             let evidence = match kind {
                 Kind::Transcript => Evidence::Transcript,
                 Kind::SealedRecord | Kind::SealedFile => Evidence::Sealed,
                 _ => continue,
             };
-            let store = self.folders[file.folder.at()].store;
+            let store = self.folders[artifact.folder.at()].store;
             let index = self.session(store, id, evidence);
             let session = &mut self.sessions[index.at()];
-            match (&file.said, kind) {
+            match (said, kind) {
                 (said, Kind::Transcript) => {
                     session.evidence = Evidence::Transcript;
-                    session.modified = session.modified.max(file.stat.stamp.modified.date());
+                    session.modified = session.modified.max(artifact.stamp.modified.date());
                     if let Said::Facts(facts) = said {
                         session.newest_record = session.newest_record.max(facts.newest);
                     }
@@ -184,15 +189,14 @@ impl Grouping<'_> {
         index
     }
 
-    /// Turns a found file into an artifact, and its session into one that knows it.
-    fn place(&mut self, index: ArtifactIndex, file: Found) -> (Artifact, Said) {
-        let store = self.folders[file.folder.at()].store;
-        let Found { folder, name, stat, mut kind, session: id, oddity, said } = file;
-        let sealed = matches!(kind, Some(Kind::SealedFile | Kind::SealedRecord));
-        if kind == Some(Kind::SealedFile) {
-            kind = Some(self.kind_of_sealed(folder, &name));
+    /// Finds the session an artifact belongs to, and lets that session know of it.
+    fn place(&mut self, index: ArtifactIndex, artifact: &mut Artifact, id: Option<SessionId>, said: &Said) {
+        let store = self.folders[artifact.folder.at()].store;
+        let is_record = artifact.kind == Some(Kind::SealedRecord);
+        if artifact.kind == Some(Kind::SealedFile) {
+            artifact.kind = Some(self.kind_of_sealed(artifact.folder, &artifact.name));
         }
-        let owner = match (kind, id) {
+        let owner = match (artifact.kind, id) {
             (Some(kind), Some(id)) if kind.is_of_session() => Some(self.owner(store, id)),
             // An unknown name in a session's own folder is not the session's, but is counted.
             (None, Some(id)) => {
@@ -204,34 +208,22 @@ impl Grouping<'_> {
             }
             _ => None,
         };
-        if let (Some(owner), Some(kind)) = (owner, kind) {
-            self.tell(owner, index, kind, stat.stamp.modified.date(), &said, oddity);
+        artifact.belongs = owner.map_or(Belongs::Loose, Belongs::Session);
+        if let (Some(owner), Some(kind)) = (owner, artifact.kind) {
+            self.tell(owner, index, kind, artifact.stamp.modified.date(), said, artifact.oddity);
             let session = &mut self.sessions[owner.at()];
-            session.sealed += u32::from(sealed && kind != Kind::SealedRecord);
-            let is_plain = !sealed && kind.row().sealable && oddity == Oddity::None && stat.links <= 1;
-            session.plain += u32::from(is_plain && stat.file_type == FileType::File);
+            session.sealed += u32::from(artifact.sealed && !is_record);
+            session.plain += u32::from(artifact.can_be_sealed());
         }
-        let project = match &said {
+        artifact.project = match said {
             Said::Project(project) => Some(Arc::clone(project)),
             Said::Facts(facts) if owner.is_none() => facts.projects.first().cloned(),
             _ => None,
         };
         // A background session that is not known to be over is in use.
-        let oddity =
-            if kind == Some(Kind::Job) && !matches!(said, Said::Over) { Oddity::InUse } else { oddity };
-        let artifact = Artifact {
-            folder,
-            name,
-            stamp: stat.stamp,
-            mode: u16::try_from(stat.mode).unwrap_or(0o600),
-            hard_linked: stat.links > 1,
-            oddity,
-            kind,
-            belongs: owner.map_or(Belongs::Loose, Belongs::Session),
-            sealed,
-            project,
-        };
-        (artifact, said)
+        if artifact.kind == Some(Kind::Job) && !matches!(said, Said::Over) {
+            artifact.oddity = Oddity::InUse;
+        }
     }
 
     /// What a sealed file was, by its path in the session's sealed folder.
@@ -325,11 +317,12 @@ impl Session {
 }
 
 /// The files of a background session share what its `state.json` says.
-fn give_jobs_their_session(folders: &[Folder], found: &mut [Vec<Found>]) {
+fn give_jobs_their_session(folders: &[Folder], found: &mut Batch) {
     let mut over: BTreeMap<FolderIndex, Option<SessionId>> = BTreeMap::new();
-    for file in found.iter().flatten() {
-        if file.kind == Some(Kind::Job) && matches!(file.said, Said::Over) {
-            over.insert(file.folder, file.session);
+    for (at, said) in &found.said {
+        let artifact = &found.artifacts[*at];
+        if artifact.kind == Some(Kind::Job) && matches!(said, Said::Over) {
+            over.insert(artifact.folder, found.owners[*at]);
         }
     }
     if over.is_empty() {
@@ -346,12 +339,16 @@ fn give_jobs_their_session(folders: &[Folder], found: &mut [Vec<Found>]) {
         }
         None
     };
-    for file in found.iter_mut().flatten().filter(|file| file.kind == Some(Kind::Job)) {
-        if let Some(job) = job_of(file.folder) {
-            file.session = over.get(&job).copied().flatten();
-            file.said = Said::Over;
-        }
+    let jobs = found.artifacts.iter().enumerate().filter(|(_, artifact)| artifact.kind == Some(Kind::Job));
+    let of_jobs: Vec<(usize, FolderIndex)> =
+        jobs.filter_map(|(at, artifact)| Some((at, job_of(artifact.folder)?))).collect();
+    // What its files said beside that is nothing, or that they could not be read.
+    found.said.retain(|(at, _)| of_jobs.binary_search_by_key(at, |(of, _)| *of).is_err());
+    for (at, job) in of_jobs {
+        found.owners[at] = over.get(&job).copied().flatten();
+        found.said.push((at, Said::Over));
     }
+    found.said.sort_by_key(|(at, _)| *at);
 }
 
 /// Adds the projects that history lines and index entries name, which is all that is known of
@@ -362,7 +359,8 @@ fn projects_from_lines(
     artifacts: &[Artifact],
     folders: &[Folder],
 ) {
-    let mut of_id: HashMap<SessionId, Vec<usize>> = HashMap::with_capacity(sessions.len());
+    let mut of_id: FxHashMap<SessionId, Vec<usize>> =
+        FxHashMap::with_capacity_and_hasher(sessions.len(), FxBuildHasher);
     for (at, session) in sessions.iter().enumerate() {
         of_id.entry(session.id).or_default().push(at);
     }
@@ -413,7 +411,7 @@ fn look_for_clients(
 /// The newest backup of the global file that can still be parsed is what a client would be
 /// restored from: it stays.
 fn keep_newest_backup(artifacts: &mut [Artifact], files: &[LineFile], folders: &[Folder]) {
-    let mut newest: HashMap<StoreIndex, ArtifactIndex> = HashMap::new();
+    let mut newest: FxHashMap<StoreIndex, ArtifactIndex> = FxHashMap::default();
     for file in files.iter().filter(|file| file.content.is_well_formed) {
         let artifact = &artifacts[file.artifact.at()];
         // What the client set aside as damaged is no backup, even where it parses.

@@ -5,6 +5,7 @@
 //! line until one is. Memory does not grow with the file or its lines.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::sync::{Arc, LazyLock};
@@ -29,6 +30,8 @@ const DESKTOP_HOSTS: [&str; 4] = ["claude-desktop", "claude-desktop-3p", "local-
 const MARK: &[u8] = b"\xef\xbb\xbf";
 /// A line above this is parsed as a stream.
 const LONG_LINE: u64 = 4 << 20;
+/// A buffer above this is not kept for the next transcript.
+const KEPT: usize = 256 << 10;
 
 static CWD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"cwd\""));
 static SESSION: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"sessionId\""));
@@ -48,6 +51,8 @@ pub struct Facts {
     pub is_of_client: bool,
     /// Whether the desktop application wrote it, by its `entrypoint`.
     pub is_desktop: bool,
+    /// Whether a date later than the look was seen, which a later look would not pass over.
+    pub has_later: bool,
 }
 
 #[derive(Deserialize)]
@@ -64,27 +69,45 @@ struct Record<'a> {
     kind: Lenient<'a>,
 }
 
+thread_local! {
+    /// One buffer a thread: a walk reads tens of thousands of transcripts.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// Reads the facts of an open transcript of `size` bytes.
 ///
 /// # Errors
 /// As `read(2)`. Lines that cannot be parsed are no error.
 pub fn read(file: &File, size: u64, now: DateTime<Utc>, interner: &Interner) -> io::Result<Facts> {
+    let mut buffer = BUFFER.take();
+    let facts = read_with(&mut buffer, file, size, now, interner);
+    if buffer.capacity() <= KEPT {
+        BUFFER.set(buffer);
+    }
+    facts
+}
+
+fn read_with(
+    buffer: &mut Vec<u8>,
+    mut file: &File,
+    size: u64,
+    now: DateTime<Utc>,
+    interner: &Interner,
+) -> io::Result<Facts> {
     let mut reading = Reading { facts: Facts::default(), now, interner };
-    let mut file = file;
-    let mut buffer = Vec::new();
     if size <= TAIL {
-        fill(file, size, &mut buffer)?;
-        reading.lines(&buffer);
+        fill(file, size, buffer)?;
+        reading.lines(buffer);
         return Ok(reading.facts);
     }
     let tail_start = size - TAIL;
     // The head first, so that its project comes first.
-    let head_end = reading.head(file, tail_start, &mut buffer)?;
+    let head_end = reading.head(file, tail_start, buffer)?;
     // One byte more, which tells whether the window begins with a line or in the middle of one.
     let before = tail_start - 1;
     file.seek(SeekFrom::Start(before))?;
-    fill(file, TAIL + 1, &mut buffer)?;
-    let whole = memchr::memchr(b'\n', &buffer).map(|at| at + 1).filter(|at| *at < buffer.len());
+    fill(file, TAIL + 1, buffer)?;
+    let whole = memchr::memchr(b'\n', buffer).map(|at| at + 1).filter(|at| *at < buffer.len());
     let boundary = before + whole.unwrap_or(buffer.len()) as u64;
     // Whether a dated record is in the window decides how far back the look goes; the head's do
     // not count for that, but they count.
@@ -93,7 +116,7 @@ pub fn read(file: &File, size: u64, now: DateTime<Utc>, interner: &Interner) -> 
         reading.lines(&buffer[at..]);
     }
     if reading.facts.newest.is_none() {
-        reading.backwards(file, boundary, head_end, &mut buffer)?;
+        reading.backwards(file, boundary, head_end, buffer)?;
     }
     reading.facts.newest = reading.facts.newest.max(head_newest);
     Ok(reading.facts)
@@ -110,10 +133,9 @@ impl Reading<'_> {
     fn head(&mut self, mut file: &File, tail_start: u64, buffer: &mut Vec<u8>) -> io::Result<u64> {
         let limit = tail_start.min(HEAD_LIMIT);
         let mut at = 0;
-        let mut step = HEAD;
         while at < limit && self.facts.projects.is_empty() {
             file.seek(SeekFrom::Start(at))?;
-            fill(file, step.min(limit - at), buffer)?;
+            fill(file, HEAD.min(limit - at), buffer)?;
             if buffer.is_empty() {
                 break;
             }
@@ -122,12 +144,10 @@ impl Reading<'_> {
                     self.lines(&buffer[..end]);
                     at += end as u64 + 1;
                 }
-                // One line fills the window: a larger window, or past it as a stream.
-                None if step < LONG_LINE => step *= 4,
+                // One line fills the window.
                 None => {
-                    file.seek(SeekFrom::Start(at))?;
-                    let end = line_end(file, at)?;
-                    self.stream(file, at, end)?;
+                    let end = line_end(file, at, buffer)?;
+                    self.long_line(file, at, end, buffer)?;
                     at = end + 1;
                 }
             }
@@ -156,20 +176,21 @@ impl Reading<'_> {
             }
             // A line longer than the window.
             let start = line_start(file, end - 1, buffer)?;
-            if end - start > LONG_LINE {
-                self.stream(file, start, end)?;
-            } else {
-                file.seek(SeekFrom::Start(start))?;
-                fill(file, end - start, buffer)?;
-                self.lines(buffer);
-            }
+            self.long_line(file, start, end, buffer)?;
             end = start;
         }
         Ok(())
     }
 
-    fn stream(&mut self, mut file: &File, start: u64, end: u64) -> io::Result<()> {
+    /// Takes what one line longer than a window says, as a stream where it is longer than memory
+    /// is to be spent on.
+    fn long_line(&mut self, mut file: &File, start: u64, end: u64, buffer: &mut Vec<u8>) -> io::Result<()> {
         file.seek(SeekFrom::Start(start))?;
+        if end - start <= LONG_LINE {
+            fill(file, end - start, buffer)?;
+            self.lines(buffer);
+            return Ok(());
+        }
         let mut reader = BufReader::with_capacity(TAIL as usize, file.take(end - start));
         if reader.fill_buf()?.starts_with(MARK) {
             reader.consume(MARK.len());
@@ -214,10 +235,17 @@ impl Reading<'_> {
     /// Finds the newest record: the newest timestamp that is written anywhere, if it is a record's
     /// own and not part of what the record tells of; else the next.
     fn newest(&mut self, bytes: &[u8], parsed: &mut Option<usize>) {
-        let mut written: Vec<(DateTime<Utc>, usize)> = values(&TIMESTAMP, bytes)
-            .filter_map(|at| Some((date_at(bytes, at)?, at)))
-            .filter(|(date, _)| *date <= self.now && Some(*date) > self.facts.newest)
-            .collect();
+        let (now, known) = (self.now, self.facts.newest);
+        let dates = || values(&TIMESTAMP, bytes).filter_map(|at| Some((date_at(bytes, at)?, at)));
+        let written = || dates().filter(move |(date, _)| *date <= now && Some(*date) > known);
+        self.facts.has_later |= dates().any(|(date, _)| date > now);
+        let Some((newest, at)) = written().max() else { return };
+        self.parse_line(bytes, at, parsed);
+        // As a rule that was it.
+        if self.facts.newest >= Some(newest) {
+            return;
+        }
+        let mut written: Vec<(DateTime<Utc>, usize)> = written().collect();
         written.sort_unstable();
         for (date, at) in written.into_iter().rev() {
             if self.facts.newest >= Some(date) {
@@ -322,7 +350,6 @@ fn date_at(bytes: &[u8], at: usize) -> Option<DateTime<Utc>> {
 /// Reads so many bytes, or up to the end of the file: one call where the file gives them at once,
 /// where `read_to_end` would ask again and again whether there is more.
 fn fill(mut file: &File, length: u64, buffer: &mut Vec<u8>) -> io::Result<()> {
-    buffer.clear();
     buffer.resize(usize::try_from(length).map_err(io::Error::other)?, 0);
     let mut filled = 0;
     while filled < buffer.len() {
@@ -353,19 +380,18 @@ fn line_start(mut file: &File, end: u64, buffer: &mut Vec<u8>) -> io::Result<u64
 }
 
 /// Where the line that holds `start` ends: at its newline, or at the end of the file.
-fn line_end(mut file: &File, start: u64) -> io::Result<u64> {
+fn line_end(mut file: &File, start: u64, buffer: &mut Vec<u8>) -> io::Result<u64> {
     file.seek(SeekFrom::Start(start))?;
-    let mut buffer = vec![0; TAIL as usize];
     let mut at = start;
     loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
+        fill(file, TAIL, buffer)?;
+        if buffer.is_empty() {
             return Ok(at);
         }
-        if let Some(end) = memchr::memchr(b'\n', &buffer[..read]) {
+        if let Some(end) = memchr::memchr(b'\n', buffer) {
             return Ok(at + end as u64);
         }
-        at += read as u64;
+        at += buffer.len() as u64;
     }
 }
 

@@ -17,28 +17,7 @@
 //! A segment is UTF-8 text; each line is one JSON object and ends with one newline. Keys come in a
 //! fixed order, absent values are left out, and a reader ignores keys that it does not know.
 //!
-//! | key | meaning |
-//! | --- | --- |
-//! | `seq` | the number of the record; the first ever is 1, each next one more, across segments |
-//! | `time` | when it was written: RFC 3339, UTC, milliseconds, by the clock of the run |
-//! | `run` | id of the run that wrote it |
-//! | `event` | `started` `intent` `outcome` `refused` `hold-added` `hold-released` `held-vanished` `certificate` `summary` `segment` `torn` `expired` |
-//! | `prev` | SHA-256, in lower-case hex, of exactly the bytes of the line before, without its newline; 64 zeros in the first record ever |
-//! | `clock` | `unproven` where the clock guard did not vouch for `time`; else absent |
-//! | `user` | the account, in the ledger of a run over all users |
-//! | `store` `session` `project` | root of the store, id of the session, real path of the project |
-//! | `kind` | kind of artifact, for single files and for loose artifacts (one record a kind) |
-//! | `rule` `hold` | name of the rule that decided, of the hold concerned |
-//! | `decision` `outcome` | what was decided, what did happen |
-//! | `files` `bytes` `lines` | how many |
-//! | `sha256` | of the one file concerned, e.g. a ciphertext or a certificate; in `torn`, of the torn bytes |
-//! | `policy` | digest of the policy in force |
-//! | `reason` `error` | why refused, held or released; the error with its causes |
-//! | `path` | the one path concerned |
-//! | `failed` | list of `{"path", "error"}`: every path that failed |
-//! | `sealed` | list of `{"path", "sha256"}`: every file that was sealed, and its ciphertext's hash |
-//! | `counts` | object of counts, in a summary |
-//! | `head` | `{"seq", "sha256"}`: the record before this one, in `summary`, `segment` and `torn`; the last record dropped, in `expired` |
+//! The keys are in [`FIELDS`], the events in [`EVENTS`].
 //!
 //! Paths are printed as everywhere ([`crate::escape`]). With `"names": "keyed"` `user`, `store`, `session`,
 //! `project` and all paths are keyed hashes ([`Names`]) and paths are cut out of error messages.
@@ -65,6 +44,7 @@
 //! carelessness to others: whoever may write the files can also compute hashes.
 
 mod entry;
+mod fields;
 pub(crate) mod file;
 mod names;
 mod read;
@@ -87,6 +67,7 @@ use crate::escape::shown;
 use crate::policy::{self, LedgerPolicy};
 use entry::Batch;
 pub use entry::{Ciphertext, Clock, Entry, Event, Failure, GENESIS, Head, RunId};
+pub use fields::{EVENTS, FIELDS};
 use file::{Lost, Reserve};
 pub use names::{KEY_FILE, Names};
 pub use read::{BadLine, Filter, Item, Record, last_run, last_time, records, summaries};

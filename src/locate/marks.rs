@@ -24,6 +24,9 @@ pub enum Mark {
     /// A well-formed `.claude.json`.
     #[serde(rename = ".claude.json")]
     Global,
+    /// Sessions that this program has sealed.
+    #[serde(rename = "sealed sessions")]
+    Sealed,
 }
 
 impl Mark {
@@ -34,15 +37,16 @@ impl Mark {
             Self::Transcript => "transcript",
             Self::History => "history.jsonl",
             Self::Global => ".claude.json",
+            Self::Sealed => "sealed sessions",
         }
     }
 }
 
-/// Whether a folder holds a transcript whose record names its own id, or a well-formed
-/// `history.jsonl` or `.claude.json`.
+/// Whether a folder holds a transcript whose record names its own id, a well-formed
+/// `history.jsonl` or `.claude.json`, or sessions that were sealed there.
 #[must_use]
 pub fn has_mark(dir: &Dir) -> bool {
-    has_history(dir) || has_global(dir) || has_transcript(dir)
+    has_history(dir) || has_global(dir) || has_sealed(dir) || has_transcript(dir)
 }
 
 /// Every mark a folder bears.
@@ -52,6 +56,7 @@ pub fn marks(dir: &Dir) -> Vec<Mark> {
         (has_transcript(dir), Mark::Transcript),
         (has_history(dir), Mark::History),
         (has_global(dir), Mark::Global),
+        (has_sealed(dir), Mark::Sealed),
     ]
     .into_iter()
     .filter_map(|(bears, mark)| bears.then_some(mark))
@@ -96,6 +101,13 @@ fn has_global(dir: &Dir) -> bool {
     }
     serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&bytes)
         .is_ok_and(|object| KEYS.iter().any(|key| object.contains_key(*key)))
+}
+
+/// A store of which every session is sealed, and which has no history, has no other mark.
+fn has_sealed(dir: &Dir) -> bool {
+    let sealed = dir.child(OsStr::new("ccretain")).and_then(|own| own.child(OsStr::new("sealed")));
+    let Ok(sessions) = sealed.and_then(|sealed| sealed.entries()) else { return false };
+    sessions.iter().any(|session| SessionId::from_bytes(session.name.as_encoded_bytes()).is_some())
 }
 
 fn has_transcript(dir: &Dir) -> bool {

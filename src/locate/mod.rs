@@ -29,7 +29,6 @@ pub struct Store {
     /// Which tree of the catalogue it is.
     pub kind: Root,
     /// The id of its owner.
-    /// The id of its owner.
     pub owner: u32,
     /// The name of its owner.
     pub owner_name: String,
@@ -63,6 +62,8 @@ pub enum FoundBy {
     Remembered,
     /// It lies in a folder of the desktop application.
     Desktop,
+    /// A search found it by its marks.
+    Search,
 }
 
 /// Where to look, and what may be changed.
@@ -78,6 +79,8 @@ pub struct Request {
     pub remembered: Vec<(PathBuf, Root)>,
     /// Roots that the client's settings name: config folders and temp folders.
     pub settings: Vec<(PathBuf, Root)>,
+    /// Roots that a search by marks has found.
+    pub found: Vec<(PathBuf, Root)>,
 }
 
 /// What was found.
@@ -221,6 +224,9 @@ fn candidates(env: &Environment, request: &Request) -> Vec<Candidate> {
     }
     for (path, kind) in &request.remembered {
         add(Some(path.clone()), *kind, FoundBy::Remembered);
+    }
+    for (path, kind) in &request.found {
+        add(Some(path.clone()), *kind, FoundBy::Search);
     }
     found
 }

@@ -3,6 +3,7 @@
 //! What must go is decided a second time here, in another way: a demand of any mandate whose
 //! time has come and against which nothing of that mandate speaks.
 
+mod purge;
 mod world;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -305,7 +306,7 @@ proptest! {
             let date = demand.date(session).unwrap();
             let (period, date) = match decision {
                 Decision::Seal(_) => {
-                    prop_assert!(kind.row().sealable && !artifact.sealed && !artifact.hard_linked);
+                    prop_assert!(kind.row().sealable && !artifact.sealed && !artifact.hard_linked && artifact.is_regular);
                     prop_assert!(rule.selector.selects(Kind::Transcript, session.project.as_deref(), Some(session.id)));
                     (rule.seal_after.as_ref(), session.unsealed.map_or(date, |unsealed| unsealed.max(date)))
                 }

@@ -9,7 +9,7 @@ use super::claude::{ClientSettings, Sweep};
 use super::compile::{Compiled, Globs, compile};
 use super::keys::SCHEMA_ID;
 use super::load::{LoadError, Loaded, RawLayer};
-use super::recipient::{self, Class};
+use super::recipient::{self, Family};
 use super::resolve::{BuiltIn, Context, resolve};
 use super::{Layer, Policy, Source, managed, parse, trusted};
 use crate::catalogue::{Kind, SessionId};
@@ -147,7 +147,7 @@ fn warnings(layer: &RawLayer, compiled: &Compiled, against: &Against<'_>) -> Vec
         warnings.push(format!("hold '{}' has ended", text(&hold.name)));
     }
     let written = layer.settings.recipients.iter().flatten();
-    let plugins = written.filter(|one| recipient::check(one.as_str()) == Ok(Class::Plugin)).count();
+    let plugins = written.filter(|one| recipient::check(one.as_str()) == Ok(Family::Plugin)).count();
     if plugins > 0 && layer.source.layer != Layer::Managed {
         warnings.push("recipients of plugins count only in system and managed policies".into());
     }

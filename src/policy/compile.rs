@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::load::RawLayer;
-use super::recipient::{self, Class};
+use super::recipient::{self, Family};
 use super::selector::{BadGlob, ProjectGlob, Selector};
 use super::settings::{Glob, HoldSettings, KindName, RuleSettings};
 use super::{Hold, Layer, Rule, RuleLayer, Source};
@@ -104,7 +104,7 @@ pub enum Problem {
         /// Its period.
         delete: Period,
     },
-    /// Recipients of two classes.
+    /// Recipients of two families.
     #[error("classic and post-quantum recipients cannot be mixed in one file")]
     Mixed,
     /// A plugin recipient in a user's file.
@@ -152,15 +152,15 @@ pub fn compile(layer: &RawLayer, globs: Globs<'_>) -> Result<Compiled, Vec<Probl
     if let Some(keep) = keep.filter(|keep| keep.length() == Length::Immediately) {
         problems.push(Problem::NoSpan("ledger.keep", keep.clone()));
     }
-    let mut classes = Vec::new();
+    let mut families = Vec::new();
     for written in settings.recipients.iter().flatten() {
-        let Ok(class) = recipient::check(written.as_str()) else { continue };
-        classes.push(class);
-        if class == Class::Plugin && layer.source.layer == Layer::User {
+        let Ok(family) = recipient::check(written.as_str()) else { continue };
+        families.push(family);
+        if family == Family::Plugin && layer.source.layer == Layer::User {
             problems.push(Problem::PluginOfUser(written.as_str().to_owned()));
         }
     }
-    if classes.contains(&Class::Classic) && classes.contains(&Class::PostQuantum) {
+    if families.contains(&Family::Classic) && families.contains(&Family::PostQuantum) {
         problems.push(Problem::Mixed);
     }
     if problems.is_empty() {

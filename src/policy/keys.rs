@@ -51,56 +51,122 @@ pub struct Key {
     pub default: &'static str,
     /// The version of the program that knew it first.
     pub since: &'static str,
+    /// What becomes of it where several layers give it.
+    pub across: Across,
     /// What it does, in a sentence or two.
     pub description: &'static str,
 }
 
+/// What becomes of a key where several layers give it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Across {
+    /// It concerns the file it stands in.
+    OfFile,
+    /// It is a part of what it stands in, which is taken as a whole.
+    Part,
+    /// Each part of it for itself.
+    PartByPart,
+    /// Rules of all layers; the earliest due date.
+    Earliest,
+    /// Holds of all layers; a user's do not always bind.
+    Holds,
+    /// The longest.
+    Longest,
+    /// The highest layer's, except that a user's delays no managed rule.
+    Delaying,
+    /// The highest layer's.
+    Preference,
+    /// Recipients of all layers.
+    Recipients,
+    /// What all layers name.
+    United,
+    /// What all layers name, except that a user's is not taken from managed rules.
+    Excluding,
+    /// The highest layer's, but no user's.
+    Organisation,
+}
+
+impl Across {
+    /// The same in words for the manual.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::OfFile => "Concerns the file it stands in.",
+            Self::Part => "Belongs to what it stands in, which is taken as a whole.",
+            Self::PartByPart => "Each part of it is resolved for itself.",
+            Self::Earliest => {
+                "The rules of all layers count. Within a layer the first rule that matches decides, action by \
+                 action; across the layers the earliest due date wins."
+            }
+            Self::Holds => {
+                "The holds of all layers count. A user's bind the rules of system and managed layers only where \
+                 userHolds is true."
+            }
+            Self::Longest => "The longest of all layers counts. A user's delays no rule of a managed layer.",
+            Self::Delaying => {
+                "Managed, else user, else system, else the default. A user's delays no rule of a managed layer."
+            }
+            Self::Preference => "Managed, else user, else system, else the default.",
+            Self::Recipients => {
+                "The recipients of all layers together. A user's that cannot be mixed with managed ones are left \
+                 out and named."
+            }
+            Self::United => "Those of all layers together.",
+            Self::Excluding => {
+                "Those of all layers together. A user's excludes nothing from the rules of a managed layer."
+            }
+            Self::Organisation => "Managed, else system, else the default. A user's does not count.",
+        }
+    }
+}
+
 macro_rules! keys {
-    ($($path:literal $kind:ident $default:literal $since:literal $description:literal;)*) => {
+    ($($path:literal $kind:ident $default:literal $since:literal $across:ident $description:literal;)*) => {
         /// Every key, in the order of the manual.
         pub const KEYS: &[Key] = &[$(Key {
-            path: $path, kind: KeyType::$kind, default: $default, since: $since, description: $description,
+            path: $path, kind: KeyType::$kind, default: $default, since: $since, across: Across::$across,
+            description: $description,
         }),*];
     };
 }
 
 keys! {
-    "$schema" Text "" "0.1.0" "The address of the JSON Schema of policies, for editors.";
-    "$comment" Text "" "0.1.0" "A remark; it has no effect.";
-    "version" Integer "1" "0.1.0" "The version of the grammar of policies.";
-    "mode" Word "\"enforce\"" "0.1.0" "'enforce' does what is due; 'audit' plans, reports, and changes nothing.";
-    "rules" Objects "[]" "0.1.0" "The rules. The first that matches decides, action by action; across the layers the earliest due date wins.";
-    "rules[].$comment" Text "" "0.1.0" "A remark; it has no effect.";
-    "rules[].name" Text "" "0.1.0" "The name that reports and the ledger give; 'rule-N' where it is left out.";
-    "rules[].projects" Texts "" "0.1.0" "Globs over the whole path of a project: '*' stops at '/', 'X/**' also matches X, '~/' is the home of the store's owner. Left out: every project.";
-    "rules[].kinds" Texts "" "0.1.0" "Kinds of artifact. Such a rule can make other kinds of a session go earlier than the session, never later, and cannot seal. Left out: every kind.";
-    "rules[].sessions" Texts "" "0.1.0" "Ids of sessions. Left out: every session.";
-    "rules[].sealAfter" Period "" "0.1.0" "Encrypt a session after this period without activity.";
-    "rules[].deleteAfter" Period "" "0.1.0" "Delete after this period without activity: 1h or more, 'never' or 'immediately'.";
-    "holds" Objects "[]" "0.1.0" "Named exceptions: nothing they cover is changed or removed by this program.";
-    "holds[].$comment" Text "" "0.1.0" "A remark; it has no effect.";
-    "holds[].name" Text "" "0.1.0" "The name of the hold.";
-    "holds[].projects" Texts "" "0.1.0" "Globs over project paths; a worktree is covered with its repository. Left out: every project.";
-    "holds[].kinds" Texts "" "0.1.0" "Kinds of artifact. Left out: every kind.";
-    "holds[].sessions" Texts "" "0.1.0" "Ids of sessions. Left out: every session.";
-    "holds[].reason" Text "" "0.1.0" "Why the hold was placed; it is written to the ledger.";
-    "holds[].until" Time "" "0.1.0" "When the hold ends (RFC 3339). Left out: when it is released.";
-    "keepAtLeast" Period "" "0.1.0" "Nothing younger is deleted, whatever the rules say; sealing goes on. The longest of all layers counts.";
-    "quiet" Period "\"1h\"" "0.1.0" "A session with a file touched within this period counts as live.";
-    "ageBy" Word "\"record\"" "0.1.0" "What dates a session: the newest timestamp in its 'record's, the 'mtime' of its files, or the 'newest' of both.";
-    "recipients" Texts "[]" "0.1.0" "age recipients that sealed files are encrypted to ('age1…', 'ssh-ed25519 …', 'ssh-rsa …'); those of all layers together.";
-    "compression" Word "\"zstd\"" "0.1.0" "What sealed files are compressed with: 'zstd' or 'none'.";
-    "stores" Object "{}" "0.1.0" "Which folders are stores beside the known places.";
-    "stores.extra" Texts "[]" "0.1.0" "Folders that are stores though nothing marks them as such.";
-    "stores.exclude" Texts "[]" "0.1.0" "Folders that are not looked at.";
-    "guard" WordOrObject "{\"maxShare\":0.5,\"minSessions\":20}" "0.1.0" "When an unattended run that would delete much at once refuses; 'off' never refuses.";
-    "guard.maxShare" Number "0.5" "0.1.0" "The share of a store's sessions, above 0 and at most 1.";
-    "guard.minSessions" Integer "20" "0.1.0" "The number of sessions below which the share does not matter.";
-    "ledger" Object "{}" "0.1.0" "How the ledger is kept.";
-    "ledger.keep" Period "\"400d\"" "0.1.0" "How long segments of the ledger are kept; 'never' lets none expire.";
-    "ledger.detail" Word "\"sessions\"" "0.1.0" "A line for each of the 'sessions', or also for each of the 'files'.";
-    "ledger.names" Word "\"plain\"" "0.1.0" "Paths and ids 'plain', or as 'keyed' hashes.";
-    "userHolds" Boolean "true" "0.1.0" "Whether users' own holds bind the rules of the organisation; false by default where a managed layer has rules.";
+    "$schema" Text "" "0.1.0" OfFile "The address of the JSON Schema of policies, for editors.";
+    "$comment" Text "" "0.1.0" OfFile "A remark; it has no effect.";
+    "version" Integer "1" "0.1.0" OfFile "The version of the grammar of policies.";
+    "mode" Word "\"enforce\"" "0.1.0" Delaying "'enforce' does what is due; 'audit' plans, reports, and changes nothing.";
+    "rules" Objects "[]" "0.1.0" Earliest "The rules. The first that matches decides, action by action; across the layers the earliest due date wins.";
+    "rules[].$comment" Text "" "0.1.0" Part "A remark; it has no effect.";
+    "rules[].name" Text "" "0.1.0" Part "The name that reports and the ledger give; 'rule-N' where it is left out.";
+    "rules[].projects" Texts "" "0.1.0" Part "Globs over the whole path of a project: '*' stops at '/', 'X/**' also matches X, '~/' is the home of the store's owner. Left out: every project.";
+    "rules[].kinds" Texts "" "0.1.0" Part "Kinds of artifact. Such a rule can make other kinds of a session go earlier than the session, never later, and cannot seal. Left out: every kind.";
+    "rules[].sessions" Texts "" "0.1.0" Part "Ids of sessions. Left out: every session.";
+    "rules[].sealAfter" Period "" "0.1.0" Part "Encrypt a session after this period without activity.";
+    "rules[].deleteAfter" Period "" "0.1.0" Part "Delete after this period without activity: 1h or more, 'never' or 'immediately'.";
+    "holds" Objects "[]" "0.1.0" Holds "Named exceptions: nothing they cover is changed or removed by this program.";
+    "holds[].$comment" Text "" "0.1.0" Part "A remark; it has no effect.";
+    "holds[].name" Text "" "0.1.0" Part "The name of the hold.";
+    "holds[].projects" Texts "" "0.1.0" Part "Globs over project paths; a worktree is covered with its repository. Left out: every project.";
+    "holds[].kinds" Texts "" "0.1.0" Part "Kinds of artifact. Left out: every kind.";
+    "holds[].sessions" Texts "" "0.1.0" Part "Ids of sessions. Left out: every session.";
+    "holds[].reason" Text "" "0.1.0" Part "Why the hold was placed; it is written to the ledger.";
+    "holds[].until" Time "" "0.1.0" Part "When the hold ends (RFC 3339). Left out: when it is released.";
+    "keepAtLeast" Period "" "0.1.0" Longest "Nothing younger is deleted, whatever the rules say; sealing goes on. The longest of all layers counts.";
+    "quiet" Period "\"1h\"" "0.1.0" Delaying "A session with a file touched within this period counts as live.";
+    "ageBy" Word "\"record\"" "0.1.0" Delaying "What dates a session: the newest timestamp in its 'record's, the 'mtime' of its files, or the 'newest' of both.";
+    "recipients" Texts "[]" "0.1.0" Recipients "age recipients that sealed files are encrypted to ('age1…', 'ssh-ed25519 …', 'ssh-rsa …'); those of all layers together.";
+    "compression" Word "\"zstd\"" "0.1.0" Preference "What sealed files are compressed with: 'zstd' or 'none'.";
+    "stores" Object "{}" "0.1.0" PartByPart "Which folders are stores beside the known places.";
+    "stores.extra" Texts "[]" "0.1.0" United "Folders that are stores though nothing marks them as such.";
+    "stores.exclude" Texts "[]" "0.1.0" Excluding "Folders that are not looked at.";
+    "guard" WordOrObject "{\"maxShare\":0.5,\"minSessions\":20}" "0.1.0" Delaying "When an unattended run that would delete much at once refuses; 'off' never refuses.";
+    "guard.maxShare" Number "0.5" "0.1.0" Part "The share of a store's sessions, above 0 and at most 1.";
+    "guard.minSessions" Integer "20" "0.1.0" Part "The number of sessions below which the share does not matter.";
+    "ledger" Object "{}" "0.1.0" PartByPart "How the ledger is kept.";
+    "ledger.keep" Period "\"400d\"" "0.1.0" Preference "How long segments of the ledger are kept; 'never' lets none expire.";
+    "ledger.detail" Word "\"sessions\"" "0.1.0" Preference "A line for each of the 'sessions', or also for each of the 'files'.";
+    "ledger.names" Word "\"plain\"" "0.1.0" Preference "Paths and ids 'plain', or as 'keyed' hashes.";
+    "userHolds" Boolean "true" "0.1.0" Organisation "Whether users' own holds bind the rules of the organisation; false by default where a managed layer has rules.";
 }
 
 /// The JSON Schema of a policy (draft 2020-12), with the words of [`KEYS`].
@@ -168,7 +234,13 @@ fn without_null(schema: &mut Value) {
     }
 }
 
-/// The part of the schema that describes a key.
+/// The part of the schema that describes a key; `None` for a path that no key has.
+#[must_use]
+pub fn schema_of(path: &str) -> Option<Value> {
+    find(&mut schema(), path).cloned()
+}
+
+/// The same, to be changed.
 fn find<'a>(schema: &'a mut Value, path: &str) -> Option<&'a mut Value> {
     let mut place = schema;
     for step in path.split('.') {

@@ -45,7 +45,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, SyntaxError> {
 ///
 /// # Errors
 /// As [`parse`].
-pub(super) fn policy(bytes: &[u8]) -> Result<Settings, SyntaxError> {
+pub fn policy(bytes: &[u8]) -> Result<Settings, SyntaxError> {
     let settings = parse(bytes)?;
     let whole: serde_json::Value = parse(bytes)?;
     let list = |what: &str| {

@@ -144,7 +144,7 @@ impl AllUsers<'_> {
 /// The figures of all accounts: added up, but for the time and the exit code, which are those of
 /// the whole run. What does not look like a figure of ours is left out: a user could change it.
 #[must_use]
-pub fn figures(of_users: &[&str], now: DateTime<Utc>, exit: u8) -> String {
+pub fn figures(of_users: &[&str], ended: DateTime<Utc>, exit: u8) -> String {
     let mut sums: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     for line in of_users.iter().flat_map(|figures| figures.lines()) {
         let Some((series, value)) = line.rsplit_once(' ') else { continue };
@@ -161,9 +161,12 @@ pub fn figures(of_users: &[&str], now: DateTime<Utc>, exit: u8) -> String {
     }
     sums.insert(
         ("ccretain_last_run_timestamp_seconds", ""),
-        u64::try_from(now.timestamp()).unwrap_or_default(),
+        u64::try_from(ended.timestamp()).unwrap_or_default(),
     );
     sums.insert(("ccretain_last_run_exit_code", ""), exit.into());
+    if let Some(stopped) = sums.get_mut(&("ccretain_last_run_stopped", "")) {
+        *stopped = (*stopped).min(1);
+    }
     let (mut out, mut last) = (String::new(), "");
     for ((name, labels), value) in sums {
         if name != last {

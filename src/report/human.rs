@@ -12,6 +12,7 @@ use super::tally::{Fate, Tally};
 use crate::escape::text;
 use crate::inventory::{Belongs, StoreIndex};
 use crate::plan::Decision;
+use crate::policy::RuleRef;
 
 /// A count with its noun.
 #[must_use]
@@ -68,7 +69,7 @@ struct Group {
     lines: u64,
     bytes: u64,
     oldest: Option<DateTime<Utc>>,
-    rules: Vec<String>,
+    rules: Vec<RuleRef>,
 }
 
 impl Run<'_> {
@@ -101,7 +102,7 @@ impl Run<'_> {
                     number(group.lines),
                     size(group.bytes),
                     group.oldest.map_or_else(|| "-".to_owned(), day),
-                    group.rules.join(", "),
+                    self.rule_names(&group.rules).join(", "),
                 ]);
             }
             text.push_str(&lines(&table));
@@ -137,14 +138,24 @@ impl Run<'_> {
             };
             group.sessions += u64::from(is_first);
             group.oldest = [group.oldest, date].into_iter().flatten().min();
-            if let Some(due) = decision.due() {
-                let rule = self.policy.rule_name(due.rule());
-                if !group.rules.contains(&rule) {
-                    group.rules.push(rule);
-                }
+            if let Some(due) = decision.due()
+                && !group.rules.contains(&due.rule())
+            {
+                group.rules.push(due.rule());
             }
         }
         groups
+    }
+
+    /// The names of rules, each once: layers may have rules of one name.
+    fn rule_names(&self, rules: &[RuleRef]) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for name in rules.iter().map(|rule| self.policy.rule_name(*rule)) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 
     fn totals(&self, tally: &Tally) -> String {

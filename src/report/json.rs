@@ -30,6 +30,8 @@ pub struct Enforce {
     stores: Vec<Store>,
     summary: Tally,
     items: Vec<Item>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped: Option<&'static str>,
     refusals: Vec<String>,
     errors: Vec<Error>,
 }
@@ -75,7 +77,7 @@ pub struct Store {
 /// One artifact and what became of it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Item {
+pub struct Item {
     store: usize,
     path: String,
     kind: Option<&'static str>,
@@ -128,6 +130,7 @@ impl Run<'_> {
             stores: self.json_stores(),
             summary: self.tally(),
             items: self.items(with_kept),
+            stopped: self.stopped(),
             refusals: self.refusals.to_vec(),
             errors: self.errors().into_iter().map(|(path, error)| Error { path, error }).collect(),
         }
@@ -167,7 +170,9 @@ impl Run<'_> {
         stores
     }
 
-    fn items(&self, with_kept: bool) -> Vec<Item> {
+    /// Every artifact that was acted on or was to be; kept ones only when asked for.
+    #[must_use]
+    pub fn items(&self, with_kept: bool) -> Vec<Item> {
         let mut listed: Vec<usize> = (0..self.inventory.artifacts.len())
             .filter(|at| {
                 let planned = self.plan.decisions[*at].due().is_some();

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
+use chrono::{DateTime, Utc};
+
 use super::Run;
 use super::tally::Fate;
 use crate::error::{At, PathError};
@@ -40,9 +42,9 @@ pub fn write_bytes(path: &Path, bytes: &[u8], mode: u32) -> Result<(), PathError
 }
 
 impl Run<'_> {
-    /// The figures of the run; the last line ends with a newline, as collectors ask.
+    /// The figures of a run that ended at a time; the last line ends with a newline, as collectors ask.
     #[must_use]
-    pub fn metrics(&self, exit: u8) -> String {
+    pub fn metrics(&self, exit: u8, ended: DateTime<Utc>) -> String {
         let tally = self.tally();
         let mut out = String::new();
         let mut figure = |name: &str, help: &str, value: String| {
@@ -51,8 +53,12 @@ impl Run<'_> {
                 "# HELP ccretain_{name} {help}\n# TYPE ccretain_{name} gauge\nccretain_{name} {value}\n"
             );
         };
-        figure("last_run_timestamp_seconds", "When the last run was.", self.plan.now.timestamp().to_string());
+        figure("last_run_timestamp_seconds", "When the last run ended.", ended.timestamp().to_string());
+        let took = ended.signed_duration_since(self.plan.now).num_seconds().max(0);
+        figure("last_run_duration_seconds", "How long it took.", took.to_string());
         figure("last_run_exit_code", "How the last run ended; 0 is well.", exit.to_string());
+        let stopped = u8::from(self.stopped().is_some()).to_string();
+        figure("last_run_stopped", "Whether it was stopped before all was done.", stopped);
         figure("sessions_kept", "Sessions that the last run kept.", tally.sessions_kept.to_string());
         figure("sessions_deleted", "Sessions that the last run deleted.", tally.sessions_deleted.to_string());
         figure("sessions_sealed", "Sessions that the last run sealed.", tally.sessions_sealed.to_string());
@@ -92,8 +98,9 @@ impl Run<'_> {
     #[must_use]
     pub fn log_text(&self, exit: u8) -> String {
         let tally = self.tally();
+        let stopped = self.stopped().map(|word| format!(" stopped={word}")).unwrap_or_default();
         format!(
-            "run={} exit={exit} sessions_deleted={} sessions_sealed={} files_deleted={} lines_pruned={} bytes_freed={} kept={} failed={}",
+            "run={} exit={exit}{stopped} sessions_deleted={} sessions_sealed={} files_deleted={} lines_pruned={} bytes_freed={} kept={} failed={}",
             self.id,
             tally.sessions_deleted,
             tally.sessions_sealed,
@@ -107,13 +114,14 @@ impl Run<'_> {
 
     /// The same as one JSON object.
     #[must_use]
-    pub fn log_json(&self, exit: u8) -> String {
+    pub fn log_json(&self, exit: u8, ended: DateTime<Utc>) -> String {
         serde_json::json!({
-            "time": super::json::time(self.plan.now),
+            "time": super::json::time(ended),
             "level": "info",
             "message": "run ended",
             "run": self.id,
             "exit": exit,
+            "stopped": self.stopped(),
             "summary": self.tally(),
         })
         .to_string()

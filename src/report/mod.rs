@@ -10,6 +10,7 @@ pub mod human;
 pub mod json;
 pub mod ledger;
 pub mod metrics;
+pub mod purge;
 pub mod status;
 pub mod style;
 pub mod tally;
@@ -53,7 +54,25 @@ pub fn root_word(root: Root) -> &'static str {
     }
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    /// What would be done, by a verb that only looks or has yet to ask.
+    #[must_use]
+    pub fn planned(
+        inventory: &'a Inventory,
+        plan: &'a Plan,
+        policy: &'a Policy,
+        refused: &'a [Refused],
+        refusals: &'a [String],
+    ) -> Self {
+        Self { id: "", inventory, plan, policy, outcomes: None, refused, refusals }
+    }
+
+    /// Why not everything was tried, in a word; `None` where it was.
+    #[must_use]
+    pub fn stopped(&self) -> Option<&'static str> {
+        self.outcomes?.stopped.as_ref().map(crate::enforce::Stop::word)
+    }
+
     /// What could not be read or done, each with its path: what makes the exit code 1.
     #[must_use]
     pub fn errors(&self) -> Vec<(String, String)> {

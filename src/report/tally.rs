@@ -106,6 +106,13 @@ impl Run<'_> {
                 _ => (0, 0),
             };
         }
+        if let Some(extent) = &self.plan.purge {
+            let file = self.inventory.line_files.iter().position(|file| file.artifact.at() == at);
+            let cut = file.and_then(|file| extent.cuts.get(&file));
+            return cut.map_or((0, 0), |cut| {
+                (cut.count, cut.ranges.iter().map(|range| range.end - range.start).sum())
+            });
+        }
         let files = self.inventory.line_files.iter().zip(&self.plan.lines);
         files.filter(|(file, _)| file.artifact.at() == at).fold((0, 0), |_, (file, decisions)| {
             let goes = |line: usize| decisions.get(line).is_some_and(|decision| decision.due().is_some());

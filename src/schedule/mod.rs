@@ -192,6 +192,12 @@ impl ScheduleError {
             Self::NoManager { scope: Scope::System, .. } => {
                 "systemd is not running this machine: use --backend cron"
             }
+            Self::Refused { complaint, .. } if complaint.contains("not allowed") => {
+                "an administrator says in /etc/cron.allow or /etc/cron.deny who may use cron: have this account let in, or choose another --backend"
+            }
+            Self::Refused { complaint, .. } if complaint.contains("masked") => {
+                "the unit is masked: 'systemctl unmask ccretain.timer' (with --user for your own) lets it be enabled again"
+            }
             Self::HooksOff { .. } => "choose another --backend: a timer does not depend on the client",
             Self::Settings { .. } => {
                 "repair the file, or add what 'ccretain schedule print --backend claude-hook' shows by hand"

@@ -72,6 +72,17 @@ impl Places {
         }
     }
 
+    /// The folders of units that packages ship, which an administrator switches on (systemd.unit(5)).
+    #[must_use]
+    pub fn systemd_shipped(&self, scope: Scope) -> &'static [&'static str] {
+        match scope {
+            Scope::User => &["/etc/systemd/user", "/usr/local/lib/systemd/user", "/usr/lib/systemd/user"],
+            Scope::System => {
+                &["/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"]
+            }
+        }
+    }
+
     /// The time stamp systemd keeps of our timer because it is persistent (systemd.timer(5)).
     #[must_use]
     pub fn systemd_stamp(&self, scope: Scope) -> PathBuf {

@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, TimeZone, Utc};
 use serde_json::{Value, json};
 
 use super::when::Calendar;
-use super::{Backend, ScheduleError, Scheduler, claude_hook, cron, launchd, systemd};
+use super::{Backend, ScheduleError, Scheduler, Scope, claude_hook, cron, launchd, systemd};
 use crate::escape;
 
 /// What a backend says of its unit.
@@ -36,8 +36,38 @@ pub enum Program {
     Missing,
 }
 
+impl Installed {
+    /// What keeps it from starting this program, a sentence each.
+    #[must_use]
+    pub fn complaints(&self) -> Vec<String> {
+        let renewed = match self.scope {
+            Scope::User => "'ccretain schedule install'",
+            Scope::System => "'ccretain schedule install --system'",
+        };
+        let program = match &self.program {
+            Program::Current => None,
+            Program::Other(version) => {
+                Some(format!("the program there is '{version}', not this one; {renewed} renews it"))
+            }
+            Program::Missing => {
+                Some(format!("the program is not there or does not start; {renewed} renews it"))
+            }
+        };
+        let idle = match (self.active, self.backend) {
+            (Some(false), Backend::Cron) => {
+                Some("no cron daemon was seen running: until one is started, nothing will run".to_owned())
+            }
+            (Some(false), _) => Some(format!("the scheduler does not have it running; {renewed} starts it")),
+            (Some(true) | None, _) => None,
+        };
+        program.into_iter().chain(idle).collect()
+    }
+}
+
 impl Program {
-    fn name(&self) -> &'static str {
+    /// The word for it in JSON.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Current => "current",
             Self::Other(_) => "other-version",
@@ -51,6 +81,8 @@ impl Program {
 pub struct Installed {
     /// The backend.
     pub backend: Backend,
+    /// Whose it is.
+    pub scope: Scope,
     /// The file or table it is in, printable.
     pub place: String,
     /// The command as it is written there, printable.
@@ -89,6 +121,7 @@ impl Scheduler<'_> {
             let calendar = found.calendar.as_ref();
             installed.push(Installed {
                 backend,
+                scope: self.scope,
                 place: escape::text(&found.place),
                 command: escape::text(&PathBuf::from(&found.command)),
                 program: self.program(found.words.first().map_or("", String::as_str), version),
@@ -153,6 +186,7 @@ pub fn document(installed: &[Installed], last_run: Value) -> Value {
     let one = |item: &Installed| {
         json!({
             "backend": item.backend.name(),
+            "scope": super::scope_word(item.scope),
             "where": item.place,
             "command": item.command,
             "next": item.next.map(time),

@@ -7,7 +7,7 @@
 //! where such namespaces are forbidden the service would not start at all. In neither scope is
 //! `/tmp` private or the home hidden: that is where the stores are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
@@ -114,7 +114,10 @@ fn timer(job: &Job) -> String {
 
 /// The files of the service and the timer.
 fn paths(with: &Scheduler<'_>) -> [PathBuf; 2] {
-    let folder = with.places.systemd(with.scope);
+    files_in(with.places.systemd(with.scope))
+}
+
+fn files_in(folder: &Path) -> [PathBuf; 2] {
     ["service", "timer"].map(|ending| folder.join(format!("{NAME}.{ending}")))
 }
 
@@ -234,27 +237,48 @@ pub(super) fn remove(with: &Scheduler<'_>) -> Result<Report, ScheduleError> {
 
 /// Where the timer lies, its command and its calendar; `None` where none is installed.
 pub(super) fn found(with: &Scheduler<'_>) -> Result<Option<super::status::Found>, ScheduleError> {
-    let [service, timer] = paths(with);
-    let Some(timer_text) = read(with.host, &timer)? else { return Ok(None) };
-    let service_text = read(with.host, &service)?.unwrap_or_default();
+    let own = paths(with);
+    let shipped = with.places.systemd_shipped(with.scope).iter().map(|folder| files_in(folder.as_ref()));
+    for (at, files) in std::iter::once(own).chain(shipped).enumerate() {
+        let [service, timer] = files;
+        let Some(timer_text) = read(with.host, &timer)? else { continue };
+        let active = is_active(with);
+        // What a package ships is installed where somebody has switched it on.
+        if at > 0 && active != Some(true) {
+            continue;
+        }
+        let service_text = read(with.host, &service)?.unwrap_or_default();
+        return Ok(Some(described(with, timer, &timer_text, &service_text, active)));
+    }
+    Ok(None)
+}
+
+/// What two unit files say.
+fn described(
+    with: &Scheduler<'_>,
+    timer: PathBuf,
+    timer_text: &[u8],
+    service_text: &[u8],
+    active: Option<bool>,
+) -> super::status::Found {
     let value = |content: &[u8], key: &str| {
         String::from_utf8_lossy(content)
             .lines()
             .find_map(|line| line.strip_prefix(key).map(|value| value.trim().to_owned()))
     };
-    let command = value(&service_text, "ExecStart=").unwrap_or_default();
+    let command = value(service_text, "ExecStart=").unwrap_or_default();
     let words = quote::split(command.trim_start_matches(':'))
         .into_iter()
         .map(|word| word.replace("%%", "%"))
         .collect();
-    Ok(Some(super::status::Found {
+    super::status::Found {
         place: timer,
         words,
         command,
-        calendar: value(&timer_text, "OnCalendar=").and_then(|text| Calendar::from_systemd(&text)),
+        calendar: value(timer_text, "OnCalendar=").and_then(|text| Calendar::from_systemd(&text)),
         next: next(with),
-        active: is_active(with),
-    }))
+        active,
+    }
 }
 
 /// When the manager will start the service next, as it says itself.

@@ -166,6 +166,19 @@ fn a_missing_scheduler_says_what_to_do() {
 }
 
 #[test]
+fn a_scheduler_that_is_switched_off_for_the_account_says_what_to_do() {
+    for (complaint, says) in [
+        ("You (ann) are not allowed to use this program (crontab)", "/etc/cron.allow"),
+        ("Failed to enable unit: Unit file ccretain.timer is masked.", "systemctl unmask"),
+    ] {
+        let error = ScheduleError::Refused { command: "x".into(), complaint: complaint.into() };
+        assert!(error.hint().unwrap().contains(says) && error.to_string().contains(complaint));
+    }
+    let error = ScheduleError::Refused { command: "x".into(), complaint: "it is Monday".into() };
+    assert_eq!(error.hint(), None);
+}
+
+#[test]
 fn systemd_units_go_even_without_a_manager() {
     let host = FakeHost::with(&["systemctl", "loginctl"]);
     let places = places(Platform::Linux);
@@ -179,6 +192,22 @@ fn systemd_units_go_even_without_a_manager() {
     assert!(report.notes.iter().any(|note| note.contains("not reachable")));
     let after = snapshot(&host);
     assert_eq!((after.files, after.folders), (before.files, before.folders));
+}
+
+#[test]
+fn units_of_a_package_count_once_they_are_switched_on() {
+    let host = FakeHost::with(&["systemctl"]);
+    let places = places(Platform::Linux);
+    let with = scheduler(&host, &places, Scope::System);
+    for unit in render(Backend::Systemd, &job(Scope::System)).unwrap() {
+        let path = std::path::Path::new("/usr/lib/systemd/system").join(unit.name);
+        host.machine.borrow_mut().files.insert(path, unit.content.into_bytes());
+    }
+    assert!(with.installed().unwrap().is_empty());
+    host.machine.borrow_mut().loaded.insert("ccretain.timer".to_owned());
+    let [found] = with.status(&now(), "ccretain 1.0.0", None).unwrap().try_into().unwrap();
+    assert_eq!((found.place.as_str(), found.active), ("/usr/lib/systemd/system/ccretain.timer", Some(true)));
+    assert_eq!((found.scope, found.complaints().len()), (Scope::System, 1), "{:?}", found.complaints());
 }
 
 #[test]

@@ -30,4 +30,4 @@ pub use age::secrecy::ExposeSecret;
 pub use age::secrecy::SecretString;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -19,7 +19,8 @@ pub const TEMP: &str = "temp";
 /// The record of a sealed session, in the session's sealed folder.
 pub const RECORD: &str = "session.json";
 
-/// The longest name that the usual file systems take, in bytes; with room for `.` and `.part`.
+/// The longest name of a sealed file, in bytes: that of the usual file systems (255), with room for
+/// `.` and `.part`. An original's own name can have 241 of them.
 const NAME_MAX: usize = 255 - ".".len() - ".part".len();
 
 /// Which tree an original lay in.
@@ -42,8 +43,12 @@ pub enum NameError {
     #[error("the path has the name of the temp tree")]
     Reserved,
     /// The file system could not hold the name.
-    #[error("the name is too long to add an ending to")]
-    TooLong,
+    #[error("its name is {} too long for the ending of a sealed file", bytes(*.0))]
+    TooLong(usize),
+}
+
+fn bytes(count: usize) -> String {
+    if count == 1 { "1 byte".to_owned() } else { format!("{count} bytes") }
 }
 
 /// Where an original goes to.
@@ -107,7 +112,7 @@ pub fn sealed_name(
         Compression::None => ".age",
     });
     if sealed.len() > NAME_MAX {
-        return Err(NameError::TooLong);
+        return Err(NameError::TooLong(sealed.len() - NAME_MAX));
     }
     let path = original.with_file_name(sealed);
     Ok(SealedName { path: if tree == Tree::Temp { Path::new(TEMP).join(path) } else { path }, compression })

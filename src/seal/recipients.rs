@@ -36,13 +36,18 @@ pub enum Family {
 pub enum RecipientError {
     /// The text has no form of a public key.
     #[error(
-        "not a recipient (age1…, ssh-ed25519 … or ssh-rsa …); a passphrase seals no file, \
-         because every run would have to know it: it can protect an identity file instead"
+        "this is no age recipient ('age1…', 'ssh-ed25519 …', 'ssh-rsa …'); a passphrase protects an identity \
+         file, never a sealed file"
     )]
     NotARecipient,
     /// The text is the private half of a key.
-    #[error("this is a secret key, not a recipient; `ccretain key show` prints the recipient of an identity")]
+    #[error(
+        "this is an identity, which is secret: put its recipient here ('age1…' or the .pub line) and make a new key"
+    )]
     SecretKey,
+    /// The text is a file name.
+    #[error("this is a path: put the recipient itself here, not the file that holds it")]
+    Path,
     /// The text looks like an age recipient and is none.
     #[error("malformed age recipient, check that it was copied whole")]
     Malformed,
@@ -113,7 +118,7 @@ impl Recipient {
         if text.starts_with("ssh-") || text.starts_with("ecdsa-") || text.starts_with("sk-") {
             return Self::parse_ssh(text);
         }
-        Err(RecipientError::NotARecipient)
+        Err(if text.contains(['/', '\\']) { RecipientError::Path } else { RecipientError::NotARecipient })
     }
 
     fn parse_age(text: &str, plugins: Plugins) -> Result<Self, RecipientError> {

@@ -369,7 +369,8 @@ impl Run<'_> {
 ///
 /// `/tmp/claude-<uid>` is a store wherever `TMPDIR` points. Where there is one, an empty folder is laid over it in a
 /// namespace of the run's own; where that cannot be done, nothing is run at all.
-fn shield() -> Vec<OsString> {
+#[must_use]
+pub fn shield() -> Vec<OsString> {
     let real = PathBuf::from(format!("/tmp/claude-{}", rustix::process::getuid().as_raw()));
     if !real.exists() {
         return Vec::new();

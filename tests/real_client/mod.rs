@@ -3,6 +3,10 @@
 //! The clients are fetched by `tests/real_client/fetch` into `target/clients/` and talk to `api.py` on the loopback
 //! address, in a network namespace without any other. Where one is missing the test says so and is skipped.
 
+mod hook;
+mod purge;
+
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
-use crate::common::sandbox::{has, has_namespaces};
+use crate::common::sandbox::{has, has_namespaces, shield};
 use crate::common::store::{age, age_link, encode, stamp};
 use crate::common::{Sandbox, Tree, days, skip};
 
@@ -66,6 +70,16 @@ impl<'a> Desk<'a> {
 
     /// Runs the client with arguments; what it said, and whether it ended well.
     fn run(&self, arguments: &[&str]) -> (String, bool) {
+        self.run_through(&[], arguments)
+    }
+
+    /// Runs the client on a terminal and types at it.
+    fn run_typing(&self, script: &str) -> (String, bool) {
+        let typing = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real_client/type.py");
+        self.run_through(&["python3", typing, script, "--"], &[])
+    }
+
+    fn run_through(&self, wrapper: &[&str], arguments: &[&str]) -> (String, bool) {
         let script = r#"
             ip link set lo up 2>/dev/null || python3 -c '
 import fcntl, socket, struct
@@ -85,8 +99,12 @@ fcntl.ioctl(s, 0x8914, struct.pack("16sh14x", b"lo", flags | 1))'
         let api = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real_client/api.py");
         let log = self.sandbox.root().join("said");
         let file = fs::File::create(&log).unwrap();
-        let mut command = Command::new("unshare");
-        command.args(["--net", "sh", "-c", script, "sh"]).arg(self.sandbox.root().join("port")).arg(api);
+        // A hook of the client's starts the program, which looks at the account's own temp tree.
+        let mut words = shield();
+        words.extend(["unshare", "--net", "sh", "-c", script, "sh"].map(OsString::from));
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).arg(self.sandbox.root().join("port")).arg(api);
+        command.args(wrapper);
         if self.client.node {
             command.arg("node");
         }

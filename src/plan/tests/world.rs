@@ -51,6 +51,7 @@ pub struct FileSpec {
     project: Option<&'static str>,
     sealed: bool,
     hard_linked: bool,
+    is_regular: bool,
     /// The lines, for a line file that could be read.
     lines: Option<(Format, Vec<LineSpec>)>,
 }
@@ -143,10 +144,14 @@ fn file(future: bool) -> impl Strategy<Value = FileSpec> {
     (
         prop_oneof![5 => of_session, 2 => loose, 1 => paste],
         (0..STORES, oddity(), some(age(future)), prop::option::of(select(&PROJECTS[..]))),
-        (prop::bool::weighted(0.1), prop::bool::weighted(0.1), 0u8..3),
+        (prop::bool::weighted(0.1), prop::bool::weighted(0.1), prop::bool::weighted(0.9), 0u8..3),
     )
         .prop_map(
-            |((session, kind), (store, oddity, modified, project), (sealed, hard_linked, hash))| {
+            |(
+                (session, kind),
+                (store, oddity, modified, project),
+                (sealed, hard_linked, is_regular, hash),
+            )| {
                 let name = match kind {
                     Some(Kind::Paste) => format!("{hash:016x}.txt"),
                     _ => "file".to_owned(),
@@ -161,6 +166,7 @@ fn file(future: bool) -> impl Strategy<Value = FileSpec> {
                     project,
                     sealed,
                     hard_linked,
+                    is_regular,
                     lines: None,
                 }
             },
@@ -188,6 +194,7 @@ fn line_file(future: bool) -> impl Strategy<Value = FileSpec> {
             project: None,
             sealed: false,
             hard_linked: false,
+            is_regular: true,
             lines: lines.map(|lines| (format, lines)),
         },
     )
@@ -302,6 +309,7 @@ impl World {
             file.oddity == Oddity::None
                 && !file.sealed
                 && !file.hard_linked
+                && file.is_regular
                 && file.kind.is_some_and(|kind| kind.row().sealable)
         });
         Session {
@@ -354,15 +362,16 @@ impl World {
 
 fn artifact(spec: &FileSpec) -> Artifact {
     let modified = match spec.modified {
-        Some(hours) => FileTime { seconds: before(hours).timestamp(), nanoseconds: 0 },
+        Some(hours) => FileTime::of(before(hours)),
         // A moment that dates cannot hold.
-        None => FileTime { seconds: i64::MAX, nanoseconds: 0 },
+        None => FileTime::new(i64::MAX, 0),
     };
     Artifact {
         folder: FolderIndex::of(spec.store),
         name: Box::from(std::ffi::OsStr::new(&spec.name)),
         stamp: FileStamp { modified, ..FileStamp::default() },
         mode: 0o600,
+        is_regular: spec.is_regular,
         hard_linked: spec.hard_linked,
         oddity: spec.oddity,
         kind: spec.kind,

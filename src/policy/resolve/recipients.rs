@@ -5,14 +5,14 @@ use crate::error::chain;
 use crate::escape::shown;
 use crate::period::Length;
 use crate::policy::compile::Problem;
-use crate::policy::recipient::{self, Class};
+use crate::policy::recipient::{self, Family};
 use crate::policy::{Layer, Rule, Sourced};
 
 impl Draft<'_> {
     /// Unites the layers' recipients, each once.
     pub(super) fn unite_recipients(&mut self) -> Result<(), PolicyError> {
-        let mut of_organisation: Option<Class> = None;
-        let mut user_class: Option<Class> = None;
+        let mut of_organisation: Option<Family> = None;
+        let mut user_family: Option<Family> = None;
         // The organisation's come first, so that a recipient both name counts as its.
         let order = [Layer::Managed, Layer::System, Layer::User];
         for wanted in order {
@@ -25,11 +25,11 @@ impl Draft<'_> {
                     if self.recipients.iter().any(known) {
                         continue;
                     }
-                    let class = recipient::check(text).ok().filter(|class| *class != Class::Plugin);
+                    let family = recipient::check(text).ok().filter(|family| *family != Family::Plugin);
                     let standing =
-                        if wanted == Layer::User { of_organisation.or(user_class) } else { of_organisation };
-                    if let (Some(class), Some(standing)) = (class, standing)
-                        && class != standing
+                        if wanted == Layer::User { of_organisation.or(user_family) } else { of_organisation };
+                    if let (Some(family), Some(standing)) = (family, standing)
+                        && family != standing
                     {
                         if wanted != Layer::User || !self.is_managed_for_recipients() {
                             return Err(contradiction(&layer.source, Problem::Mixed));
@@ -42,8 +42,8 @@ impl Draft<'_> {
                         continue;
                     }
                     match wanted {
-                        Layer::User => user_class = user_class.or(class),
-                        _ => of_organisation = of_organisation.or(class),
+                        Layer::User => user_family = user_family.or(family),
+                        _ => of_organisation = of_organisation.or(family),
                     }
                     let source = layer.source.clone();
                     self.recipients.push(Sourced { value: text.to_owned(), source });

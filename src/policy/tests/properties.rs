@@ -89,8 +89,8 @@ fn user() -> impl Strategy<Value = Value> {
         ]),
         may(vec![
             json!([crate::policy::recipient::tests::X25519]),
-            json!([crate::policy::recipient::tests::made("age1tagpq", 40)]),
-            json!([crate::policy::recipient::tests::made("age1plug", 40)]),
+            json!([crate::policy::recipient::tests::tagged_post_quantum()]),
+            json!([crate::policy::recipient::tests::of_plugin("plug")]),
         ]),
         may(vec![json!(true), json!(false)]),
     )

@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::policy::load::LoadError;
-use crate::policy::recipient::tests::{SSH, X25519, made};
+use crate::policy::recipient::tests::{SSH, X25519, of_plugin, tagged_post_quantum};
 use crate::policy::{AgeBy, MassGuard, Mode};
 
 const M: Layer = Layer::Managed;
@@ -59,7 +59,7 @@ fn nothing_of_a_user_reaches_the_managed_mandate() {
         json!({"holds": [{"name": "mine", "reason": "no"}]}),
         json!({"userHolds": true, "holds": [{"name": "mine", "reason": "no"}]}),
         json!({"rules": [{"deleteAfter": "never"}]}),
-        json!({"recipients": [made("age1tagpq", 64)]}),
+        json!({"recipients": [tagged_post_quantum()]}),
         json!({"rules": [{"name": "x"}]}),
         json!({"rules": [{"sealAfter": "1d"}]}),
     ] {
@@ -186,7 +186,7 @@ fn recipients_are_united_and_duplicates_merged() {
 
 #[test]
 fn recipients_that_cannot_be_mixed() {
-    let quantum = made("age1tagpq", 64);
+    let quantum = tagged_post_quantum();
     let of = |layer_, list: &[&str]| layer(layer_, "x", &json!({"recipients": list}));
     let policy = resolved(vec![of(U, &[&quantum]), of(M, &[X25519])]).unwrap();
     assert_eq!(policy.recipients.len(), 1);
@@ -194,7 +194,7 @@ fn recipients_that_cannot_be_mixed() {
     assert!(resolved(vec![of(U, &[&quantum, X25519])]).is_err());
     assert!(resolved(vec![of(S, &[&quantum]), of(U, &[X25519])]).is_err());
     assert!(resolved(vec![of(S, &[&quantum]), of(M, &[X25519])]).is_err());
-    let plugin = made("age1yubikey", 33);
+    let plugin = of_plugin("yubikey");
     assert!(told(&resolved(vec![of(U, &[&plugin])]).unwrap_err()).contains("plugin"));
     assert!(resolved(vec![of(S, &[&plugin])]).is_ok());
     assert!(resolved(vec![of(M, &[&plugin, &quantum])]).is_ok());

@@ -394,6 +394,8 @@ pub enum ExceptionReason {
     Unrecognised,
     /// It belongs to somebody else.
     Foreign,
+    /// It cannot be told whether it is of what was asked for.
+    Unattributed,
     /// It was written after the purge.
     WrittenSince,
     /// The second scan found it.
@@ -420,6 +422,7 @@ impl ExceptionReason {
             Self::HardLinked => "hard-linked",
             Self::Unrecognised => "unrecognised",
             Self::Foreign => "foreign",
+            Self::Unattributed => "unattributed",
             Self::WrittenSince => "written-since",
             Self::Left => "left",
             Self::Stopped => "stopped",

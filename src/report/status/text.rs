@@ -1,8 +1,11 @@
 //! The state of affairs in words.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{Client, Expected, Item, Kept, Status, by_project};
+use super::Status;
+use super::client::{Client, Expected};
+use super::sessions::{Item, Kept};
 use crate::guard::LIFTED_BY;
 use crate::policy::claude::Sweep;
 use crate::report::human::{counted, grouped, size, table};
@@ -280,8 +283,19 @@ impl Status {
             }
             Some(schedules) => {
                 for schedule in schedules {
-                    let next = schedule.next.as_deref().unwrap_or("at a time that cannot be told");
-                    let _ = writeln!(out, "  next: {next} ({})", schedule.backend);
+                    let next = match (&schedule.next, schedule.backend.as_str()) {
+                        (Some(next), _) => next,
+                        (None, "claude-hook") => "when a session ends",
+                        (None, _) => "at a time that cannot be told",
+                    };
+                    let _ = writeln!(out, "  next: {next} ({}, {})", schedule.backend, schedule.place);
+                    if let Some(missed) = schedule.missed.filter(|missed| *missed > 0) {
+                        let since = counted(u64::from(missed), "start");
+                        let _ = writeln!(out, "  {}: {since} since the last run", paint.warn("missed"));
+                    }
+                    for complaint in &schedule.complaints {
+                        let _ = writeln!(out, "  {}: {complaint}", paint.warn("attention"));
+                    }
                 }
             }
         }
@@ -384,4 +398,13 @@ fn client_sessions(out: &mut String, paint: Paint, client: &Client) {
 /// The day of a moment as JSON writes it.
 fn day(time: &str) -> String {
     time.split('T').next().unwrap_or_default().to_owned()
+}
+
+/// Items by day and project, for people.
+fn by_project(items: &[Item]) -> BTreeMap<(&str, Option<&str>, &str), Vec<&Item>> {
+    let mut groups: BTreeMap<(&str, Option<&str>, &str), Vec<&Item>> = BTreeMap::new();
+    for item in items {
+        groups.entry((item.decision, item.project.as_deref(), &item.rule)).or_default().push(item);
+    }
+    groups
 }

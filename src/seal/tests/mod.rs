@@ -4,7 +4,7 @@ mod naming;
 mod outsiders;
 #[cfg(unix)]
 mod plugins;
-mod recipients;
+pub(crate) mod recipients;
 mod streams;
 
 use std::path::Path;

@@ -1,8 +1,9 @@
 use super::super::recipients::{Family, Plugins, Recipient, RecipientError, Recipients};
 use super::*;
 
-const X25519: &str = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
-const ED25519: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsKLqeplhpW+uObz5dvMgjz1OxfM/XXUB+VHtZ6isGN";
+pub(crate) const X25519: &str = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
+pub(crate) const ED25519: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsKLqeplhpW+uObz5dvMgjz1OxfM/XXUB+VHtZ6isGN";
 const RSA: &str = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQDE7nIXTGNuaRBN9toI/wNALuQec8mvlt0iJ7o3OaD2UvoKHJ7S8rmIn4FiQDUed/Vac3OhUibei1k+TBmm16u2Rj3klgWZOIDgi8d4vXKI5N3YBhxr3jsQ+kz1c+iZ4z/tTtz306+4K46XViVMWwyyg9j82Jn41mOAy9vdeDIfQ5fLeaGqn5KwlT61GNkZ+ozWK/ZNlQIlNCcoXxhJULIs9XrtczWyVBAea1nlDo0WHODePxoJjmsNHrpQXn5mf9O83xs10qfTUjnRUt48jRmedFy4tcra3QGmSTQ3KZne+wXXSb0cIpXLGvZjQSPHgG1hc4r3uBpiSzvesGLv79XL alice@rust";
 const TAG: &str = "age1tag1qt8lw0ual6avlwmwatk888yqnmdamm7xfd0wak53ut6elz5c4swx2yqdj4e";
 
@@ -11,7 +12,7 @@ fn refused(text: &str) -> RecipientError {
 }
 
 /// A valid Bech32 text (BIP 173) with this human-readable part.
-pub(super) fn bech32(hrp: &str, data: &[u8]) -> String {
+pub(crate) fn bech32(hrp: &str, data: &[u8]) -> String {
     const CHARSET: &[u8] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
     fn polymod(values: impl IntoIterator<Item = u8>) -> u32 {
         values.into_iter().fold(1u32, |sum, value| {
@@ -38,7 +39,7 @@ pub(super) fn bech32(hrp: &str, data: &[u8]) -> String {
 
 /// A recipient nobody has the key of: an ML-KEM-768 key whose coefficients are all zero (1184 bytes),
 /// then the base point of P-256, uncompressed (FIPS 203, SEC 2).
-fn tagged_post_quantum() -> String {
+pub(crate) fn tagged_post_quantum() -> String {
     const BASE: &str = "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\
                         4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
     let bytes = [&[0; 1184][..], &hex::decode(BASE).unwrap()].concat();
@@ -67,6 +68,7 @@ fn every_supported_form_is_read_and_can_be_sealed_to() {
 fn refusals_have_reasons() {
     assert_eq!(refused("correct horse battery staple"), RecipientError::NotARecipient);
     assert_eq!(refused(""), RecipientError::NotARecipient);
+    assert_eq!(refused("~/.ssh/id_ed25519.pub"), RecipientError::Path);
     assert!(refused("secret").to_string().contains("passphrase"));
     assert_eq!(
         refused("AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33"),

@@ -1,0 +1,50 @@
+"""What the comparisons share: the program, a home of its own for each run, runs as whole processes, and medians."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+from statistics import median
+
+__all__ = ["environment", "home", "median", "program", "run"]
+
+NULL = subprocess.DEVNULL
+
+
+def program():
+    """The program: that of CCRETAIN, else the release build, made when it is missing."""
+    if named := os.environ.get("CCRETAIN"):
+        return named
+    subprocess.run(["cargo", "build", "--release", "--locked"], check=True)
+    return str(Path("target/release/ccretain").resolve())
+
+
+def home(root, policy):
+    """A home of its own: folders for store, state, policy and temp tree, and a policy."""
+    for folder in ("home", "state", "config", "tmp"):
+        (root / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+    (root / "config/policy.json").write_text(policy)
+    return root
+
+
+def environment(root):
+    """The whole environment of a run: nothing of the account that measures."""
+    return {
+        "HOME": str(root / "home"), "PATH": os.environ["PATH"], "TZ": "UTC", "TMPDIR": str(root / "tmp"),
+        "CLAUDE_CODE_TMPDIR": str(root / "tmp"), "CCRETAIN_STATE_DIR": str(root / "state"),
+        "CCRETAIN_CONFIG_DIR": str(root / "config"), "XDG_CONFIG_HOME": str(root / "home/.config"),
+        "XDG_CACHE_HOME": str(root / "home/.cache"), "XDG_STATE_HOME": str(root / "home/.local/state"),
+    }
+
+
+def run(command, root):
+    """Seconds of one run, the most memory it had in bytes, and its processor seconds; it must end well."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, env=environment(root), stdout=NULL, stderr=subprocess.PIPE)
+    said = process.stderr.read()
+    _, status, used = os.wait4(process.pid, 0)
+    took = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise SystemExit(f"{command} ended with {process.returncode}: {said.decode(errors='replace')[:2000]}")
+    return took, used.ru_maxrss * 1024, used.ru_utime + used.ru_stime

@@ -1,0 +1,35 @@
+# The formula for a tap. Not run on a Mac yet; packaging/release prints the address and the sum to put in.
+class Ccretain < Formula
+  desc "Enforces retention on the session data that Claude Code leaves on a disk"
+  homepage "https://ccretain.github.io"
+  url "https://github.com/ccretain/ccretain/releases/download/v0.1.0/ccretain-0.1.0.tar.gz"
+  sha256 "0000000000000000000000000000000000000000000000000000000000000000"
+  license any_of: ["MIT", "Apache-2.0"]
+
+  depends_on "rust" => :build
+
+  def install
+    system "cargo", "install", *std_cargo_args
+    man1.install Dir["man/*.1"]
+    man5.install Dir["man/*.5"]
+    generate_completions_from_executable(bin/"ccretain", "completions")
+    pkgshare.install "packaging/policies"
+  end
+
+  # For one user: "brew services start ccretain". Nothing runs before somebody says so.
+  service do
+    run [opt_bin/"ccretain", "enforce", "--yes"]
+    run_type :cron
+    cron "30 12 * * *"
+    process_type :background
+    environment_variables PATH: std_service_path_env
+    log_path var/"log/ccretain.log"
+    error_log_path var/"log/ccretain.log"
+  end
+
+  test do
+    assert_equal "ccretain #{version}", shell_output("#{bin}/ccretain --version").strip
+    (testpath/"policy.json").write '{"version": 1, "rules": [{"deleteAfter": "30d"}]}'
+    system bin/"ccretain", "policy", "check", testpath/"policy.json"
+  end
+end

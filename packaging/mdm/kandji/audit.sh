@@ -1,0 +1,13 @@
+#!/bin/sh
+# Kandji (Iru) custom script, the audit of a pair, run as root: 0 passes, anything else starts remediate.sh.
+# Reads only. What it prints is kept by the service: a verdict and counts, no names of projects.
+program=/usr/local/bin/ccretain
+if [ ! -x "$program" ]; then
+  echo "ccretain is not installed"
+  exit 1
+fi
+if ! launchctl print system/io.github.ccretain >/dev/null 2>&1; then
+  echo "ccretain is not scheduled"
+  exit 1
+fi
+"$program" --all-users check --exit-style intune

@@ -1,0 +1,319 @@
+//! The last part of a purge: the identity, and the certificate.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum as _;
+
+use super::args::{PurgeArgs, With};
+use super::evidence::Evidence;
+use super::key::identity_path;
+use super::purge::{After, Done, Work, anything_sealed};
+use super::survey::Ground;
+use super::{Context, Exit, Failure};
+use crate::enforce::Outcomes;
+use crate::escape::text;
+use crate::exposure::{self, Subject};
+use crate::inventory::{FolderIndex, StoreIndex};
+use crate::ledger::{Clock, Entry, Event, Head, Journal as _};
+use crate::plan::purge::Wanted;
+use crate::policy::{Policy, holds, load::Places};
+use crate::purge::certificate::{
+    Certificate, Exception, ExceptionReason, Files, Format, Identity, Imprint, Layer, LedgerRef, Machine,
+    Method, Operator, Origin, Parts, PolicyRef, Remaining, RemainingKind, ResidualRisk, Scope, Signing,
+    StoreEntry, Tool, Witness,
+};
+use crate::report::{certificate, root_word};
+
+/// The words of the classes that go too.
+pub(super) fn with(args: &PurgeArgs) -> Vec<String> {
+    let mut classes = args.with.clone();
+    classes.sort();
+    classes.dedup();
+    let words = classes.iter().filter_map(With::to_possible_value);
+    words.map(|value| value.get_name().to_owned()).collect()
+}
+
+/// What was asked for, as the certificate states it.
+pub(super) fn scope(args: &PurgeArgs, ctx: &Context, ground: &Ground, wanted: &Wanted) -> Scope {
+    let mut left_out: Vec<String> = ground
+        .stores
+        .iter()
+        .filter(|store| !store.in_scope && !store.kind.is_shared())
+        .map(|store| text(&store.root))
+        .collect();
+    // What the policy leaves out is known, too, where there is anything.
+    let excluded = ground.policy.excluded_stores.iter().map(|excluded| ctx.env.absolute(&excluded.value));
+    left_out.extend(excluded.filter(|path| path.is_dir()).map(|path| text(&path)));
+    Scope {
+        projects: wanted.projects.iter().map(|glob| text(glob.written())).collect(),
+        before: wanted.before,
+        left_out,
+        with: with(args),
+        even_live: args.even_live,
+        break_holds: args.break_holds.as_ref().map(text),
+    }
+}
+
+/// Destroys the identity, if that was asked for and nothing sealed is left that it opens.
+pub(super) fn destroy_identity(
+    work: &Work<'_>,
+    outcomes: &Outcomes,
+    after: &After,
+    ledger: &mut Evidence,
+) -> (Identity, Option<Exception>) {
+    let path = identity_path(&work.ctx.env);
+    if path.symlink_metadata().is_err() {
+        return (Identity::None, None);
+    }
+    if !work.args.with.contains(&With::Identity) {
+        return (Identity::Kept, None);
+    }
+    let stays = |reason: ExceptionReason, detail: String| {
+        (Identity::Kept, Some(Exception { reason, path: text(&path), detail, bytes: None }))
+    };
+    if outcomes.stopped.is_some() {
+        return stays(ExceptionReason::Stopped, "the run was stopped before it got there".to_owned());
+    }
+    if anything_sealed(&after.inventory) {
+        let why = "sealed files are left, and it opens them";
+        return stays(ExceptionReason::Left, why.to_owned());
+    }
+    if !after.inventory.is_complete || !after.refused.is_empty() {
+        let why = "not every store could be looked into, and it may open what is sealed there";
+        return stays(ExceptionReason::Unreadable, why.to_owned());
+    }
+    let mut entry = Entry::new(Event::Intent);
+    entry.decision = Some("delete".into());
+    entry.rule = Some(crate::purge::RULE.into());
+    entry.kind = Some("identity".into());
+    entry.path = Some(text(&path).into());
+    entry.files = Some(1);
+    let now = work.ctx.env.now;
+    if let Err(error) = ledger.append(&[entry.clone()], now) {
+        return stays(ExceptionReason::Ledger, format!("the ledger cannot record it: {error}"));
+    }
+    let removed = remove(&path);
+    entry.event = Event::Outcome;
+    entry.outcome = Some(if removed.is_ok() { "deleted" } else { "failed" }.into());
+    entry.error = removed.as_ref().err().map(|error| error.to_string().into());
+    let recorded = ledger.append(&[entry], now);
+    match (removed, recorded) {
+        (Err(error), _) => stays(ExceptionReason::Failed, format!("cannot delete it: {error}")),
+        (Ok(()), Err(error)) => {
+            let detail = format!("the ledger cannot record that it is gone: {error}");
+            (
+                Identity::Removed,
+                Some(Exception { reason: ExceptionReason::Ledger, path: text(&path), detail, bytes: None }),
+            )
+        }
+        (Ok(()), Ok(())) => (Identity::Removed, None),
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the identity lies in no store, and this is the one place that removes it"
+)]
+fn remove(path: &Path) -> std::io::Result<()> {
+    std::fs::remove_file(path)
+}
+
+/// Where the certificate goes, proven to be writable before anything is touched.
+#[derive(Debug)]
+pub(super) struct Handover {
+    files: Option<Files>,
+}
+
+impl Handover {
+    /// Looks whether the certificate can be written and signed.
+    ///
+    /// # Errors
+    /// Exit 2 for what is wrong in itself, 4 where the system says no; nothing was touched.
+    pub(super) fn prepare(args: &PurgeArgs, ctx: &Context, ground: &Ground) -> Result<Self, Failure> {
+        // The parent of a run over all users writes the one certificate.
+        if args.dry_run || args.certificate.is_empty() || ctx.parent.is_some() {
+            return Ok(Self { files: None });
+        }
+        let paths: Vec<PathBuf> = args.certificate.iter().map(|path| ctx.env.absolute(path)).collect();
+        let signing = args
+            .sign
+            .as_ref()
+            .map(|key| Signing::prepare(&ctx.env.absolute(key), ctx.env.variable("PATH")))
+            .transpose()
+            .map_err(|error| Failure::because(Exit::Usage, &error))?;
+        let whole = ground.stores.iter().filter(|store| !store.kind.is_shared());
+        let roots: Vec<PathBuf> = whole.map(|store| store.root.clone()).collect();
+        let files = Files::prepare(&paths, signing, &roots).map_err(|error| {
+            let exit = if error.is_usage() { Exit::Usage } else { Exit::Refused };
+            Failure::because(exit, &error).hint("nothing was touched")
+        })?;
+        Ok(Self { files: Some(files) })
+    }
+
+    /// Issues the certificate, writes its files and records it in the ledger.
+    ///
+    /// # Errors
+    /// Exit 1: a file could not be written, or it could not be recorded.
+    #[expect(clippy::too_many_arguments, reason = "each is one fact of the certificate")]
+    pub(super) fn issue(
+        self,
+        work: &Work<'_>,
+        after: &After,
+        done: &Done<'_>,
+        scope: Scope,
+        identity: Identity,
+        witness: Witness,
+        head: Option<Head>,
+    ) -> Result<Vec<PathBuf>, Failure> {
+        let (Some(files), Some(head)) = (self.files, head) else { return Ok(Vec::new()) };
+        let ctx = work.ctx;
+        let parts = parts(work, after, done, scope, identity, witness, head, files.signer().cloned());
+        let document = Certificate::issue(parts);
+        let print = |format: Format, imprint: &Imprint<'_>| certificate::print(&document, format, imprint);
+        let written =
+            files.write(&document, &print).map_err(|error| Failure::because(Exit::Failed, &error))?;
+        let entry = document.entry(&written.sha256, written.files.first().map(PathBuf::as_path));
+        let mut ledger = Evidence::open(ctx, &work.ground.policy.ledger.value, work.id, Clock::Unproven)?;
+        ledger.append(&[entry], work.now()).map_err(|error| {
+            Failure::new(Exit::Failed, format!("cannot record the certificate in the ledger: {error}"))
+        })?;
+        let mut all = written.files;
+        all.extend(written.signature);
+        Ok(all)
+    }
+}
+
+/// The facts of a certificate.
+#[expect(clippy::too_many_arguments, reason = "each is one fact of the certificate")]
+fn parts(
+    work: &Work<'_>,
+    after: &After,
+    done: &Done<'_>,
+    scope: Scope,
+    identity: Identity,
+    witness: Witness,
+    head: Head,
+    signer: Option<crate::purge::certificate::Signer>,
+) -> Parts {
+    let (ctx, policy) = (work.ctx, &work.ground.policy);
+    let mut roots: Vec<PathBuf> = work.ground.stores.iter().map(|store| store.root.clone()).collect();
+    // Folders at the top of a store may be links.
+    let folders = work.inventory.folders.iter().enumerate();
+    let linked = folders.filter(|(_, folder)| folder.parent.is_some() && folder.anchor.is_some());
+    roots.extend(linked.filter_map(|(at, _)| {
+        fs_err::canonicalize(work.inventory.full_folder_path(FolderIndex::of(at))).ok()
+    }));
+    let projects: BTreeSet<PathBuf> = work
+        .inventory
+        .sessions
+        .iter()
+        .flat_map(|session| &session.projects)
+        .map(|project| PathBuf::from(&**project))
+        .collect();
+    let projects: Vec<PathBuf> = projects.into_iter().collect();
+    let subject = Subject::of(&ctx.env, &roots).about(&projects);
+    let risks = exposure::look(&subject, &exposure::System);
+    let mut remaining = done.aftermath.remaining.clone();
+    remaining.extend(own_remains(ctx, policy, identity));
+    let _ = after;
+    Parts {
+        id: work.id.0.clone(),
+        tool: Tool {
+            name: "ccretain".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            built: ctx.env.built.format("%Y-%m-%d").to_string(),
+        },
+        policy: PolicyRef {
+            sha256: policy.digest.clone(),
+            layers: policy
+                .sources
+                .iter()
+                .map(|source| Layer {
+                    source: source.layer.to_string(),
+                    path: source.path.as_ref().map(text),
+                })
+                .collect(),
+        },
+        operator: Operator {
+            name: text(&ctx.env.user.name),
+            uid: ctx.env.user.uid,
+            sudo_user: ctx.env.variable("SUDO_USER").map(text),
+            consent: witness,
+            all_users: ctx.parent.is_some(),
+            signer,
+        },
+        host: Machine::look(ctx.env.platform, &exposure::System),
+        started: ctx.env.now,
+        ended: done.aftermath.verification.time.unwrap_or_else(|| work.now()),
+        stores: stores(work),
+        method: Method::new(scope, identity),
+        counts: done.aftermath.counts.clone(),
+        verification: done.aftermath.verification.clone(),
+        exceptions: done.aftermath.exceptions.clone(),
+        remaining,
+        residual_risks: risks.iter().map(ResidualRisk::from).collect(),
+        ledger: LedgerRef { path: text(&ctx.env.ledger_dir()), run: work.id.0.clone(), head: head.into() },
+    }
+}
+
+/// The roots, as they were found.
+fn stores(work: &Work<'_>) -> Vec<StoreEntry> {
+    let inventory = work.inventory;
+    let mut artifacts = vec![0_u64; inventory.stores.len()];
+    for artifact in &inventory.artifacts {
+        artifacts[inventory.store_of(artifact).at()] += 1;
+    }
+    let mut sessions = vec![0_u64; inventory.stores.len()];
+    for session in &inventory.sessions {
+        sessions[session.store.at()] += 1;
+    }
+    let in_scope = inventory.stores.iter().enumerate().filter(|(_, view)| view.store.in_scope);
+    in_scope
+        .map(|(at, view)| {
+            let store = &view.store;
+            let volume = exposure::volume(&store.root, work.ctx.env.platform, &exposure::System);
+            let found_by = serde_json::to_value(store.found_by).unwrap_or_default();
+            let origin = Origin {
+                root: &store.root,
+                kind: root_word(store.kind),
+                owner: &store.owner_name,
+                found_by: found_by.as_str().unwrap_or_default(),
+                device: store.identity.0,
+            };
+            let at = StoreIndex::of(at).at();
+            StoreEntry::new(origin, &volume, artifacts[at], sessions[at])
+        })
+        .collect()
+}
+
+/// What this program itself leaves: its ledger, its state, policies, holds, the identity.
+fn own_remains(ctx: &Context, policy: &Policy, identity: Identity) -> Vec<Remaining> {
+    let mut remains = Vec::new();
+    let mut add = |what, path: PathBuf, files: &[PathBuf]| {
+        let sizes = files.iter().filter_map(|file| fs_err::symlink_metadata(file).ok());
+        let (files, bytes) = sizes.fold((0, 0), |(files, bytes), meta| (files + 1, bytes + meta.len()));
+        if files > 0 {
+            remains.push(Remaining { what, path: text(&path), files, bytes });
+        }
+    };
+    let dir = ctx.env.ledger_dir();
+    let listed =
+        fs_err::read_dir(&dir).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
+    let is_ledger =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"ledger"));
+    let segments: Vec<PathBuf> = listed.filter(is_ledger).collect();
+    add(RemainingKind::Ledger, dir, &segments);
+    let state = ctx.env.state_dir().join(crate::state::FILE);
+    add(RemainingKind::State, state.clone(), &[state]);
+    for path in policy.sources.iter().filter_map(|source| source.path.clone()) {
+        add(RemainingKind::Policy, path.clone(), &[path]);
+    }
+    let own = holds::path(&Places::new(&ctx.env).user_dir);
+    add(RemainingKind::Holds, own.clone(), &[own]);
+    if identity == Identity::Kept {
+        let path = identity_path(&ctx.env);
+        add(RemainingKind::Identity, path.clone(), &[path]);
+    }
+    remains
+}

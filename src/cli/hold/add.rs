@@ -1,0 +1,229 @@
+//! `ccretain hold add`: a hold is placed, and copies are kept where that is asked.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::record::{close, open_ledger, record, undone};
+use super::{Context, Exit, Failure, Ground, Sight, copies, given};
+use crate::catalogue::{Root, SessionId};
+use crate::cli::{session, survey};
+use crate::enforce::preserve::{self, Preserved, Preserving};
+use crate::escape::{shown, text};
+use crate::hold;
+use crate::ledger::{self, Entry, Event, Ledger};
+use crate::policy::compile::{self, Globs};
+use crate::policy::settings::{Glob, HoldSettings};
+use crate::policy::{Hold, Layer, Source, holds};
+use crate::report::hold::HoldDone;
+use crate::seal::Recipients;
+
+/// A hold as it was typed.
+pub(super) struct New {
+    pub projects: Vec<String>,
+    pub sessions: Vec<String>,
+    pub reason: String,
+    pub until: Option<String>,
+    pub name: Option<String>,
+    pub preserve: bool,
+}
+
+pub(super) fn add(new: New, ground: &Ground, sight: &Sight, ctx: &Context) -> Result<Exit, Failure> {
+    given("reason", &new.reason)?;
+    let until = new.until.as_deref().map(|until| time(until, ctx.env.now)).transpose()?;
+    let globs: Result<Vec<Glob>, String> = new.projects.iter().map(Glob::new).collect();
+    let globs = globs.map_err(|error| Failure::new(Exit::Usage, error))?;
+    let mut ids: Vec<SessionId> = Vec::new();
+    for named in &new.sessions {
+        let id = session::find_id(&sight.inventory, named)?;
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    let recipients = if new.preserve { survey::recipients(&ground.policy)? } else { None };
+    if new.preserve && recipients.is_none() {
+        return Err(Failure::new(Exit::Usage, "there is no recipient to seal the copies to")
+            .hint("`ccretain key new` makes an identity; put its recipient into the policy"));
+    }
+    let (mut ledger, run) = open_ledger(ground, sight, ctx)?;
+    // Read again now that nobody else writes: the lock of the ledger is that of the holds, too.
+    let path = holds::path(&ctx.env.config_dir());
+    let mut own =
+        holds::read(&path).map_err(|error| Failure::because(Exit::Usage, &error))?.unwrap_or_default();
+    let taken: BTreeSet<&str> = ground
+        .policy
+        .holds()
+        .map(|(hold, _)| hold.name.as_str())
+        .chain(own.iter().map(|hold| hold.name.as_str()))
+        .collect();
+    let name = match new.name {
+        Some(name) => {
+            given("name", &name)?;
+            if taken.contains(name.as_str()) {
+                let message = format!("there is a hold named '{}' already", text(&name));
+                return Err(Failure::new(Exit::Usage, message).hint("`ccretain hold list` shows it"));
+            }
+            name
+        }
+        None => free_name(&taken, ctx.env.now),
+    };
+    if new.preserve && !preserve::can_be_folder(&name) {
+        let message = format!("'{}' cannot be the name of a folder of copies", text(&name));
+        return Err(Failure::new(Exit::Usage, message).hint("use letters, digits, '.', '_' and '-'"));
+    }
+    let written = HoldSettings {
+        comment: None,
+        name: name.clone(),
+        projects: (!globs.is_empty()).then_some(globs),
+        kinds: None,
+        sessions: (!ids.is_empty()).then_some(ids),
+        reason: new.reason,
+        until,
+    };
+    let source = Source { layer: Layer::User, path: Some(path.clone()) };
+    let mut problems = Vec::new();
+    let compiled = compile::holds(&source, std::iter::once(&written), Globs::new(&ctx.env), &mut problems);
+    if let Some(problem) = problems.first() {
+        return Err(Failure::because(Exit::Usage, problem));
+    }
+    let Some(hold) = compiled.into_iter().next() else {
+        return Err(Failure::new(Exit::Usage, "the hold says nothing"));
+    };
+    own.push(written);
+    let mut entry = Entry::new(Event::HoldAdded);
+    entry.hold = Some(text(&name).into());
+    entry.reason = Some(text(&hold.reason).into());
+    entry.path = Some(text(&path).into());
+    record(&mut ledger, Event::Intent, &entry, "hold-add", ctx)?;
+    if let Err(error) = holds::write(&path, &own) {
+        return Err(undone(ledger, entry, "hold-add", &error, ctx));
+    }
+    record(&mut ledger, Event::HoldAdded, &entry, "hold-add", ctx)?;
+    let failed = match &recipients {
+        Some(recipients) => keep_copies(&hold, ground, sight, recipients, &mut ledger, ctx)?,
+        None => Vec::new(),
+    };
+    let exit = if failed.is_empty() { Exit::Done } else { Exit::Failed };
+    let held = hold::covered_by(&sight.inventory, &hold);
+    close(ledger, &run, "hold-add", exit, ground, ctx, |state| state.held.extend(held))?;
+    let binds_all = ground.policy.user_holds.value;
+    let mut report = sight.report(&hold, binds_all, ctx.global.verbose > 0);
+    report.preserved = copies(ground, &name).0;
+    if ctx.global.json {
+        ctx.console.json(&HoldDone { schema: "ccretain.hold-add/1", hold: report, because: None })?;
+    } else {
+        let mut out = format!("hold '{}' added\n", text(&name));
+        for line in report.coverage() {
+            out.push_str(&format!("  {line}\n"));
+        }
+        ctx.console.data(&out)?;
+    }
+    for (path, why) in &failed {
+        ctx.console.error(&format!("'{}' has no copy: {why}", shown(path)));
+    }
+    Ok(exit)
+}
+
+/// Copies what a hold covers now, each session recorded before and after; gives what failed.
+fn keep_copies(
+    hold: &Hold,
+    ground: &Ground,
+    sight: &Sight,
+    recipients: &Recipients,
+    ledger: &mut Ledger,
+    ctx: &Context,
+) -> Result<Vec<(PathBuf, String)>, Failure> {
+    let preserving = Preserving {
+        inventory: &sight.inventory,
+        hold: &hold.name,
+        recipients,
+        compression: ground.policy.compression.value,
+        now: ctx.env.now,
+    };
+    let mut all_failed = Vec::new();
+    for index in hold::coverage(&sight.inventory, hold).sessions {
+        let session = sight.inventory.session(index);
+        let store = &sight.inventory.store(session.store).store;
+        // What is sealed already is out of the client's reach.
+        if session.plain == 0 || !store.in_scope || store.kind != Root::Config {
+            continue;
+        }
+        let mut entry = Entry::new(Event::Intent);
+        entry.hold = Some(text(&hold.name).into());
+        entry.session = Some(session.id.to_string().into());
+        entry.store = Some(text(&store.root).into());
+        record(ledger, Event::Intent, &entry, "preserve", ctx)?;
+        let Preserved { bytes, sealed, failed } = preserving.session(index);
+        entry.files = Some(sealed.len() as u64);
+        entry.bytes = Some(bytes);
+        entry.sealed = sealed;
+        entry.outcome = Some(if failed.is_empty() { "preserved" } else { "failed" }.into());
+        entry.failed = failed
+            .iter()
+            .map(|(path, why)| ledger::Failure { path: text(path).into(), error: why.clone().into() })
+            .collect();
+        record(ledger, Event::Outcome, &entry, "preserve", ctx)?;
+        all_failed.extend(failed);
+    }
+    Ok(all_failed)
+}
+
+/// A moment as it is typed: RFC 3339, or a day, which begins at midnight UTC.
+fn time(typed: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Failure> {
+    let of_day = || {
+        let day = NaiveDate::parse_from_str(typed, "%Y-%m-%d").ok()?;
+        Some(day.and_hms_opt(0, 0, 0)?.and_utc())
+    };
+    let time = DateTime::parse_from_rfc3339(typed).ok().map(|time| time.to_utc()).or_else(of_day);
+    let Some(time) = time else {
+        return Err(Failure::new(Exit::Usage, format!("'{}' is no time", text(typed)))
+            .hint("write it like 2027-03-01 or 2027-03-01T00:00:00Z"));
+    };
+    if time <= now {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("'{}' is over: such a hold holds nothing", text(typed)),
+        ));
+    }
+    Ok(time)
+}
+
+/// A name nobody has: `hold-` and the day.
+fn free_name(taken: &BTreeSet<&str>, now: DateTime<Utc>) -> String {
+    let day = now.format("hold-%Y-%m-%d").to_string();
+    if !taken.contains(day.as_str()) {
+        return day;
+    }
+    let mut number = 2_u32;
+    loop {
+        let name = format!("{day}-{number}");
+        if !taken.contains(name.as_str()) {
+            return name;
+        }
+        number = number.saturating_add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_moments_or_days_to_come() {
+        let now = DateTime::parse_from_rfc3339("2026-11-22T10:00:00Z").unwrap().to_utc();
+        assert_eq!(time("2026-11-23", now).unwrap().to_rfc3339(), "2026-11-23T00:00:00+00:00");
+        assert_eq!(time("2027-03-01T12:00:00+02:00", now).unwrap().to_rfc3339(), "2027-03-01T10:00:00+00:00");
+        for wrong in ["2026-11-22", "tomorrow", "30d", "", "2026-13-01", "2026-11-22T10:00:00Z"] {
+            assert_eq!(time(wrong, now).unwrap_err().exit, Exit::Usage, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn made_names_are_free() {
+        let now = DateTime::parse_from_rfc3339("2026-11-22T10:00:00Z").unwrap().to_utc();
+        assert_eq!(free_name(&BTreeSet::new(), now), "hold-2026-11-22");
+        let taken = BTreeSet::from(["hold-2026-11-22", "hold-2026-11-22-2"]);
+        assert_eq!(free_name(&taken, now), "hold-2026-11-22-3");
+    }
+}

@@ -1,0 +1,128 @@
+//! `ccretain hold`: exceptions, placed and released with a reason, and recorded.
+
+mod add;
+mod list;
+mod record;
+mod release;
+
+use std::collections::HashMap;
+
+use clap::Subcommand;
+
+use super::survey::{self, Ground};
+use super::{Context, Exit, Failure, enforce, status};
+use crate::catalogue::Root;
+use crate::enforce::preserve;
+use crate::escape::shown;
+use crate::hold::{self, Coverage};
+use crate::inventory::Inventory;
+use crate::policy::Hold;
+use crate::policy::claude::ClientSettings;
+use crate::report::hold::HoldReport;
+
+/// What to do with holds.
+#[derive(Debug, Subcommand)]
+pub enum HoldCommand {
+    /// Place a hold: nothing it covers is changed or removed by ccretain.
+    ///
+    /// It does not bind Claude Code's own sweep; the answer says when that would remove what is
+    /// held.
+    #[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
+    Add {
+        /// Hold the sessions of these projects (repeatable).
+        #[arg(long = "project", value_name = "GLOB", group = "what")]
+        projects: Vec<String>,
+        /// Hold this session (repeatable).
+        #[arg(long = "session", value_name = "ID", group = "what")]
+        sessions: Vec<String>,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// When it ends, such as 2027-03-01 or 2027-03-01T12:00:00Z; without it, when it is released.
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
+        /// Its name; one is made where none is given.
+        #[arg(long)]
+        name: Option<String>,
+        /// Also keep sealed copies of what it covers now, which the client's own sweep cannot reach;
+        /// they go when the hold is released.
+        #[arg(long)]
+        preserve: bool,
+    },
+    /// List the holds of all layers: which are in force, what they cover.
+    List,
+    /// Release a hold of one's own.
+    Release {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// Runs `ccretain hold`.
+///
+/// # Errors
+/// What is invalid (2), a hold that is not the user's to release (4), no ledger (4).
+pub fn run(command: HoldCommand, ctx: &Context) -> Result<Exit, Failure> {
+    let ground = survey::ground(ctx)?;
+    // Before the look into the stores that the deed goes by.
+    let _locks = match &command {
+        HoldCommand::Add { preserve: true, .. } => Some(enforce::take_locks(&ground)?),
+        HoldCommand::Release { name, .. } if copies(&ground, name).0 > 0 => {
+            Some(enforce::take_locks(&ground)?)
+        }
+        _ => None,
+    };
+    let sight = Sight::new(&ground, ctx);
+    match command {
+        HoldCommand::Add { projects, sessions, reason, until, name, preserve } => {
+            let new = add::New { projects, sessions, reason, until, name, preserve };
+            add::add(new, &ground, &sight, ctx)
+        }
+        HoldCommand::List => list::list(&ground, &sight, ctx),
+        HoldCommand::Release { name, reason } => release::release(&name, &reason, &ground, &sight, ctx),
+    }
+}
+
+/// What lies in the stores, and what the client is set to do with it.
+struct Sight {
+    inventory: Inventory,
+    clients: HashMap<usize, ClientSettings>,
+}
+
+impl Sight {
+    fn new(ground: &Ground, ctx: &Context) -> Self {
+        let inventory = ground.inventory(ctx);
+        let clients = status::clients(&inventory, ctx).into_iter().collect();
+        Self { inventory, clients }
+    }
+
+    fn report(&self, hold: &Hold, binds_all: bool, with_items: bool) -> HoldReport {
+        let coverage: Coverage = hold::coverage(&self.inventory, hold);
+        let sweeping = hold::sweeping(&self.inventory, hold, &coverage, &self.clients);
+        HoldReport::new(hold, binds_all, &self.inventory, &coverage, &sweeping, with_items)
+    }
+}
+
+/// How many sessions of a hold have a copy, and the stores that could not be asked.
+fn copies(ground: &Ground, name: &str) -> (usize, Vec<String>) {
+    let (mut found, mut unknown) = (0, Vec::new());
+    for store in ground.stores.iter().filter(|store| store.kind == Root::Config) {
+        match preserve::count(store, name) {
+            Ok(count) => found += count,
+            Err(error) => {
+                unknown.push(format!("cannot look for copies in '{}': {error}", shown(&store.root)))
+            }
+        }
+    }
+    (found, unknown)
+}
+
+fn given(what: &str, said: &str) -> Result<(), Failure> {
+    if said.trim().is_empty() {
+        return Err(Failure::new(Exit::Usage, format!("the {what} is empty")));
+    }
+    Ok(())
+}

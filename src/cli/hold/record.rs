@@ -1,0 +1,76 @@
+//! What changes holds is in the ledger first; its lock is that of the holds, too.
+
+use super::{Context, Exit, Failure, Ground, Sight};
+use crate::cli::{evidence, guards};
+use crate::ledger::{Clock, Entry, Event, Ledger, RunId};
+use crate::state::{State, StateFile};
+
+/// Opens the ledger, whose lock is that of the holds too, and records the beginning.
+pub(super) fn open_ledger(ground: &Ground, sight: &Sight, ctx: &Context) -> Result<(Ledger, RunId), Failure> {
+    let (verdict, _) = guards::clock(&ground.state.state, &sight.inventory, ctx)?;
+    let clock = if verdict.is_allowed() { Clock::Proven } else { Clock::Unproven };
+    let run = RunId::random();
+    let ledger = evidence::own_ledger(ctx, &ground.policy.ledger.value, &run, clock)
+        .map_err(|failure| failure.hint("a hold that is not recorded is not changed"))?;
+    Ok((ledger, run))
+}
+
+/// Records one step of the deed.
+pub(super) fn record(
+    ledger: &mut Ledger,
+    event: Event,
+    about: &Entry<'_>,
+    verb: &'static str,
+    ctx: &Context,
+) -> Result<(), Failure> {
+    let mut entry = about.clone();
+    entry.event = event;
+    entry.decision = Some(verb.into());
+    ledger
+        .append(&[entry], ctx.env.now)
+        .map_err(|error| Failure::new(Exit::Refused, format!("cannot write the ledger: {error}")))
+}
+
+/// The holds could not be written: the ledger says so too.
+pub(super) fn undone(
+    mut ledger: Ledger,
+    mut entry: Entry<'static>,
+    verb: &'static str,
+    error: &crate::error::PathError,
+    ctx: &Context,
+) -> Failure {
+    entry.error = Some(crate::error::chain(error).into());
+    entry.outcome = Some("failed".into());
+    // The file is what it was; a ledger that cannot be written either changes nothing about that.
+    let _ = record(&mut ledger, Event::Outcome, &entry, verb, ctx);
+    Failure::because(Exit::Failed, error)
+}
+
+/// Closes the ledger, and remembers what is held and the ledger's head, by which one finds out that
+/// it was cut.
+pub(super) fn close(
+    ledger: Ledger,
+    run: &RunId,
+    verb: &'static str,
+    exit: Exit,
+    ground: &Ground,
+    ctx: &Context,
+    remember: impl FnOnce(&mut State),
+) -> Result<(), Failure> {
+    let mut summary = Entry::new(Event::Summary);
+    summary.policy = Some(ground.policy.digest.clone().into());
+    summary.decision = Some(verb.into());
+    summary.counts = vec![("exit".into(), u64::from(exit.code()))];
+    tracing::debug!(run = run.0, verb, "recorded");
+    let mut file =
+        StateFile::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Failed, &error))?;
+    let head = ledger
+        .close(summary, ctx.env.now)
+        .map_err(|error| Failure::new(Exit::Failed, format!("cannot close the ledger: {error}")))?;
+    if let Some(last) = &mut file.state.last_run {
+        last.head = Some(head);
+    }
+    remember(&mut file.state);
+    file.save().map_err(|error| Failure::because(Exit::Failed, &error))?;
+    Ok(())
+}

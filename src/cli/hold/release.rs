@@ -1,0 +1,103 @@
+//! `ccretain hold release`: a hold of one's own ends, and its copies go.
+
+use super::record::{close, open_ledger, record, undone};
+use super::{Context, Exit, Failure, Ground, Sight, given};
+use crate::catalogue::Root;
+use crate::enforce::preserve;
+use crate::escape::{shown, text};
+use crate::ledger::{Entry, Event};
+use crate::policy::{Hold, Layer, holds};
+use crate::report::hold::HoldDone;
+
+pub(super) fn release(
+    name: &str,
+    reason: &str,
+    ground: &Ground,
+    sight: &Sight,
+    ctx: &Context,
+) -> Result<Exit, Failure> {
+    given("reason", reason)?;
+    let path = holds::path(&ctx.env.config_dir());
+    let (mut ledger, run) = open_ledger(ground, sight, ctx)?;
+    let mut own =
+        holds::read(&path).map_err(|error| Failure::because(Exit::Usage, &error))?.unwrap_or_default();
+    let Some(at) = own.iter().position(|hold| hold.name == name) else {
+        return Err(not_own(name, ground));
+    };
+    let is_this = |hold: &Hold| hold.name == name && hold.source.path.as_ref() == Some(&path);
+    let report = ground
+        .policy
+        .holds()
+        .find(|(hold, _)| is_this(hold))
+        .map(|(hold, binds_all)| sight.report(hold, binds_all, ctx.global.verbose > 0));
+    own.remove(at);
+    let mut entry = Entry::new(Event::HoldReleased);
+    entry.hold = Some(text(name).into());
+    entry.reason = Some(text(reason).into());
+    entry.path = Some(text(&path).into());
+    record(&mut ledger, Event::Intent, &entry, "hold-release", ctx)?;
+    if let Err(error) = holds::write(&path, &own) {
+        return Err(undone(ledger, entry, "hold-release", &error, ctx));
+    }
+    record(&mut ledger, Event::HoldReleased, &entry, "hold-release", ctx)?;
+    let mut failed = Vec::new();
+    for store in ground.stores.iter().filter(|store| store.kind == Root::Config) {
+        if preserve::count(store, name).is_ok_and(|count| count == 0) {
+            continue;
+        }
+        let mut entry = Entry::new(Event::Intent);
+        entry.hold = Some(text(name).into());
+        entry.store = Some(text(&store.root).into());
+        record(&mut ledger, Event::Intent, &entry, "remove-copies", ctx)?;
+        match preserve::remove(store, name) {
+            Ok(files) => {
+                entry.files = Some(files);
+                entry.outcome = Some("deleted".into());
+            }
+            Err(error) => {
+                entry.outcome = Some("failed".into());
+                entry.error = Some(error.to_string().into());
+                failed.push(format!("cannot remove the copies in '{}': {error}", shown(&store.root)));
+            }
+        }
+        record(&mut ledger, Event::Outcome, &entry, "remove-copies", ctx)?;
+    }
+    let exit = if failed.is_empty() { Exit::Done } else { Exit::Failed };
+    close(ledger, &run, "hold-release", exit, ground, ctx, |state| {
+        state.held.retain(|held| held.hold != name);
+    })?;
+    match report {
+        Some(hold) if ctx.global.json => {
+            let because = Some(text(reason));
+            ctx.console.json(&HoldDone { schema: "ccretain.hold-release/1", hold, because })?;
+        }
+        None if ctx.global.json => ctx.console.json(&serde_json::json!({
+            "schema": "ccretain.hold-release/1", "hold": {"name": text(name)}, "because": text(reason),
+        }))?,
+        _ => ctx.console.data(&format!("hold '{}' released\n", text(name)))?,
+    }
+    for why in &failed {
+        ctx.console.error(why);
+    }
+    Ok(exit)
+}
+
+/// Why a hold that is not in the user's own file is not released.
+fn not_own(name: &str, ground: &Ground) -> Failure {
+    let found = ground.policy.holds().map(|(hold, _)| hold).find(|hold| hold.name == name);
+    let Some(hold) = found else {
+        return Failure::new(Exit::Usage, format!("there is no hold named '{}'", text(name)))
+            .hint("`ccretain hold list` shows the holds");
+    };
+    let place = hold.source.path.as_ref().map(|path| format!(" '{}'", shown(path))).unwrap_or_default();
+    let message = format!(
+        "hold '{}' is not released: it stands in the {} policy{place}",
+        text(name),
+        hold.source.layer
+    );
+    let hint = match hold.source.layer {
+        Layer::User => "take it out of that file",
+        Layer::BuiltIn | Layer::System | Layer::Managed => "only whoever keeps that policy can release it",
+    };
+    Failure::new(Exit::Refused, message).hint(hint)
+}

@@ -1,0 +1,604 @@
+//! `ccretain purge`: removes everything, looks again, and certifies.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+
+use super::args::{PurgeArgs, With};
+use super::enforce::{Stopper, take_locks};
+use super::evidence::{self, Evidence};
+use super::handover::{self, Handover};
+use super::survey::{self, Ground};
+use super::{Context, Exit, Failure};
+use crate::catalogue::{Class, Kind, Root, SessionId};
+use crate::dir::Dir;
+use crate::enforce::{self, Outcomes, Stop, Tools};
+use crate::error::PathError;
+use crate::escape::{shown, text};
+use crate::guard::{self, ClockSight, ClockVerdict};
+use crate::inventory::liveness::System;
+use crate::inventory::{Inventory, Problem};
+use crate::ledger::{self, Clock, Entry, Event, Journal as _, RunId};
+use crate::locate::{Refusal, Refused, Store, search};
+use crate::plan::purge::{self as taking, Breaks, Obstacle, Purging, Wanted};
+use crate::policy::selector::ProjectGlob;
+use crate::policy::{Layer, Policy};
+use crate::purge::aftermath::{Aftermath, Looked};
+use crate::purge::certificate::{Identity, Verdict, Witness, judge};
+use crate::purge::{acting, before};
+use crate::report::Run;
+use crate::report::purge::{Purge, obstacle};
+
+/// What has to be typed at a terminal.
+const WORD: &str = "purge";
+
+/// Runs the verb.
+///
+/// # Errors
+/// What kept it from starting: nothing was touched then. What could not be removed is in the
+/// report and makes exit 1.
+pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
+    let began = Instant::now();
+    let mut wanted = wanted(args, ctx)?;
+    let searched = search_home(ctx);
+    let found: Vec<(PathBuf, Root)> = searched.found.iter().map(|one| (one.root.clone(), one.kind)).collect();
+    let mut ground = survey::ground_with(ctx, found.clone())?;
+    let handover = Handover::prepare(args, ctx, &ground)?;
+    let _locks = if args.dry_run { None } else { Some(take_locks(&ground)?) };
+    // What another run remembered until the locks were ours must not be lost.
+    ground.reload_state(ctx)?;
+    let mut inventory = ground.inventory(ctx);
+    inventory.problems.extend(searched.unreadable.into_iter().map(unsearched));
+    wanted.inner_links = before::inner_links(&inventory);
+    wanted.copies = before::copies(&inventory);
+    let purging = taking::purge(&inventory, &ground.policy, &wanted, ctx.env.now);
+    let acting = acting(&ground.policy);
+    let clock = clock(ctx, &ground, &inventory, &wanted, args)?;
+    let id = evidence::run_id(ctx);
+    let work = Work {
+        args,
+        ctx,
+        id: &id,
+        ground: &ground,
+        inventory: &inventory,
+        purging: &purging,
+        policy: &acting,
+        wanted: &wanted,
+        refusals: refusals(ctx, &ground, &inventory, &purging, &wanted, &clock),
+        began,
+    };
+    if args.dry_run {
+        return work.tell(&work.report(None));
+    }
+    if !work.refusals.is_empty() {
+        return work.refuse(&clock);
+    }
+    let witness = work.consent(&clock)?;
+    let mut ledger = Evidence::open(ctx, &ground.policy.ledger.value, &id, clock.kind(witness))?;
+    let outcomes = work.carry_out(&mut ledger);
+    let after = work.look_again(found)?;
+    let identity = work.identity(&outcomes, &after, &mut ledger);
+    let sealed_here = sealed_here(ctx)?;
+    let looked = Looked {
+        before: &inventory,
+        purging: &purging,
+        outcomes: &outcomes,
+        after: &after.inventory,
+        again: &after.purging,
+        refused: &after.refused,
+        time: work.now(),
+    };
+    let mut aftermath = looked.sum_up(&|session| sealed_here.contains(&session));
+    aftermath.exceptions.extend(identity.1);
+    let scope = handover::scope(args, ctx, &ground, &wanted);
+    let verdict = judge(&scope, &aftermath.exceptions, &aftermath.verification);
+    let mut exit = if verdict == Verdict::Incomplete { Exit::Failed } else { Exit::Done };
+    if !ground.policy.complaints.is_empty() {
+        exit = Exit::Failed;
+    }
+    let head = ledger.close(summary(&work, &aftermath, exit), ctx.env.now);
+    let mut done = Done { outcomes: &outcomes, aftermath: &aftermath, verdict, certificate: Vec::new() };
+    match head {
+        Ok(head) => {
+            let issued = handover.issue(&work, &after, &done, scope, identity.0, witness, head);
+            match issued {
+                Ok(files) => done.certificate = files,
+                Err(failure) => {
+                    ctx.console.failure(&failure);
+                    exit = Exit::Failed;
+                }
+            }
+        }
+        Err(error) => {
+            ctx.console.error(&format!("cannot close the ledger, so there is no certificate: {error}"));
+            exit = Exit::Failed;
+        }
+    }
+    let told = work.tell(&work.report(Some(&done)))?;
+    let remembered = work.remember(&after.inventory, exit, &clock);
+    if let Err(failure) = remembered {
+        ctx.console.failure(&failure);
+        exit = Exit::Failed;
+    }
+    Ok(if exit == Exit::Done { told } else { exit })
+}
+
+/// What was typed, as what is wanted.
+fn wanted(args: &PurgeArgs, ctx: &Context) -> Result<Wanted, Failure> {
+    let ignore_case = ctx.env.platform != crate::platform::Platform::Linux;
+    let globs = args.projects.iter().map(|glob| ProjectGlob::new(glob, &ctx.env.user.home, ignore_case));
+    let projects = globs.collect::<Result<Vec<_>, _>>().map_err(|error| {
+        Failure::because(Exit::Usage, &error).hint("give the whole path, with ** for all below")
+    })?;
+    let class = |with: &With| match with {
+        With::Credentials => Some(Class::Credentials),
+        With::Settings => Some(Class::Settings),
+        With::Memory => Some(Class::Memory),
+        With::Unrecognised | With::Identity => None,
+    };
+    // The parent of a run over all users is root, and said so.
+    let is_root = ctx.env.user.uid == 0 || ctx.parent.is_some();
+    Ok(Wanted {
+        projects,
+        before: args.before,
+        with: args.with.iter().filter_map(class).collect(),
+        unrecognised: args.with.contains(&With::Unrecognised),
+        even_live: args.even_live,
+        breaks: match args.break_holds {
+            None => Breaks::Nothing,
+            Some(_) if is_root => Breaks::All,
+            Some(_) => Breaks::Own,
+        },
+        inner_links: HashSet::new(),
+        copies: std::collections::HashMap::new(),
+    })
+}
+
+/// Looks for stores below the home; not where the stores are named.
+fn search_home(ctx: &Context) -> search::Search {
+    if !ctx.global.stores.is_empty() {
+        return search::Search::default();
+    }
+    let bar = ctx.console.progress(1, "looking for stores below the home");
+    let found = search::search(&ctx.env.user.home);
+    bar.finish_and_clear();
+    found
+}
+
+/// A folder below the home that could not be looked into, so that a store may be there.
+fn unsearched(error: PathError) -> Problem {
+    Problem { store: None, path: error.path, doing: "look for stores in", error: error.source }
+}
+
+/// What the clock guard says, where dates matter.
+pub(super) struct ClockSays {
+    verdict: ClockVerdict,
+    doubt: Option<guard::ClockDoubt>,
+    /// Whether a date decides about anything.
+    matters: bool,
+}
+
+impl ClockSays {
+    /// What the ledger says of its times.
+    fn kind(&self, witness: Witness) -> Clock {
+        if self.verdict.is_allowed() || self.matters && witness == Witness::Terminal {
+            Clock::Proven
+        } else {
+            Clock::Unproven
+        }
+    }
+
+    fn refusal(&self) -> Option<String> {
+        match self.verdict {
+            ClockVerdict::Refused(refusal) if self.matters => {
+                Some(format!("{refusal}; `--before`, holds that end and `keepAtLeast` go by dates"))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Asks the clock guard: a purge of everything goes by no date, but a part of it does, and so do
+/// holds that end and floors.
+fn clock(
+    ctx: &Context,
+    ground: &Ground,
+    inventory: &Inventory,
+    wanted: &Wanted,
+    args: &PurgeArgs,
+) -> Result<ClockSays, Failure> {
+    let ledger = evidence::last_time(ctx)?;
+    let sight = ClockSight { now: ctx.env.now, built: ctx.env.built, ledger, stores: inventory.newest_date };
+    let (verdict, doubt) = guard::clock(&sight, ground.state.state.clock.as_ref());
+    let ends = ground.policy.holds().any(|(hold, _)| hold.until.is_some());
+    let floors = ground.policy.mandates.iter().filter_map(|mandate| mandate.keep_at_least.as_ref());
+    let mut floors = floors.filter(|floor| matches!(floor.source.layer, Layer::System | Layer::Managed));
+    let is_bound = (ends || floors.next().is_some()) && wanted.breaks != Breaks::All;
+    Ok(ClockSays { verdict, doubt, matters: args.before.is_some() || is_bound })
+}
+
+/// Everything that forbids it, in words.
+fn refusals(
+    ctx: &Context,
+    ground: &Ground,
+    inventory: &Inventory,
+    purging: &Purging,
+    wanted: &Wanted,
+    clock: &ClockSays,
+) -> Vec<String> {
+    let only: Vec<PathBuf> = ctx.global.stores.iter().map(|path| ctx.env.absolute(path)).collect();
+    let is_meant = |refused: &&Refused| only.is_empty() || only.contains(&refused.path);
+    let is_refused = |refused: &&Refused| !matches!(refused.why, Refusal::Missing | Refusal::Unreachable(_));
+    let mut refusals: Vec<String> =
+        ground.refused.iter().filter(is_meant).filter(is_refused).map(Refused::message).collect();
+    if !wanted.even_live {
+        let mut by_store: std::collections::BTreeMap<_, BTreeSet<u32>> = std::collections::BTreeMap::new();
+        for (store, client) in taking::clients(inventory) {
+            by_store.entry(store).or_default().insert(client.pid);
+        }
+        for (store, pids) in by_store {
+            let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
+            let root = shown(&inventory.store(store).store.root).to_string();
+            let noun = if pids.len() == 1 { "pid" } else { "pids" };
+            refusals.push(format!("a client is running in '{root}' ({noun} {})", pids.join(", ")));
+        }
+    }
+    refusals.extend(purging.stops.iter().map(|stop| obstacle(stop, &ground.policy)));
+    // A person at a terminal is shown the doubt and decides.
+    refusals.extend(clock.refusal().filter(|_| !ctx.console.can_ask()));
+    refusals
+}
+
+/// A second look.
+pub(super) struct After {
+    pub inventory: Inventory,
+    pub purging: Purging,
+    pub refused: Vec<Refused>,
+}
+
+/// What was done.
+pub(super) struct Done<'a> {
+    pub outcomes: &'a Outcomes,
+    pub aftermath: &'a Aftermath,
+    pub verdict: Verdict,
+    pub certificate: Vec<PathBuf>,
+}
+
+/// A purge that has been decided on.
+pub(super) struct Work<'a> {
+    pub args: &'a PurgeArgs,
+    pub ctx: &'a Context,
+    pub id: &'a RunId,
+    pub ground: &'a Ground,
+    pub inventory: &'a Inventory,
+    pub purging: &'a Purging,
+    pub policy: &'a Policy,
+    pub wanted: &'a Wanted,
+    pub refusals: Vec<String>,
+    began: Instant,
+}
+
+impl Work<'_> {
+    /// The time now: that of the start and what has passed since.
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        let passed = chrono::TimeDelta::from_std(self.began.elapsed()).unwrap_or_default();
+        self.ctx.env.now.checked_add_signed(passed).unwrap_or(self.ctx.env.now)
+    }
+
+    fn report<'r>(&'r self, done: Option<&'r Done<'_>>) -> Purge<'r> {
+        Purge {
+            run: Run {
+                id: &self.id.0,
+                inventory: self.inventory,
+                plan: &self.purging.plan,
+                policy: self.policy,
+                outcomes: done.map(|done| done.outcomes),
+                refused: &self.ground.refused,
+                refusals: &self.refusals,
+            },
+            purging: self.purging,
+            wanted: self.wanted,
+            with: handover::with(self.args),
+            policy: &self.ground.policy,
+            aftermath: done.map(|done| done.aftermath),
+            verdict: done.map(|done| done.verdict),
+            certificate: done.map(|done| done.certificate.as_slice()).unwrap_or_default(),
+            dry_run: self.args.dry_run,
+        }
+    }
+
+    /// Prints the report and everything that went wrong.
+    fn tell(&self, report: &Purge<'_>) -> Result<Exit, Failure> {
+        let console = &self.ctx.console;
+        if self.ctx.global.json {
+            console.json(&report.json(self.ctx.global.verbose > 0))?;
+        } else {
+            console.data(&report.text())?;
+            if self.ctx.global.verbose > 0 {
+                console.data(&report.run.kept())?;
+            }
+            console.data(&report.verdict())?;
+            for file in report.certificate {
+                console.data(&format!("certificate: {}\n", text(file)))?;
+            }
+        }
+        let mut exit = Exit::Done;
+        for complaint in &self.ground.policy.complaints {
+            console.error(complaint);
+            exit = Exit::Failed;
+        }
+        match report.aftermath {
+            Some(aftermath) => {
+                for one in &aftermath.exceptions {
+                    let place = if one.path.is_empty() { String::new() } else { format!("'{}': ", one.path) };
+                    console.error(&format!("{place}{}", one.detail));
+                    exit = Exit::Failed;
+                }
+            }
+            None => {
+                for (path, error) in report.run.errors() {
+                    console.error(&format!("'{path}': {error}"));
+                    exit = Exit::Failed;
+                }
+            }
+        }
+        if let Some(Stop::Signal) = report.run.outcomes.and_then(|outcomes| outcomes.stopped.as_ref()) {
+            console.warning("asked to stop; run it again to go on");
+        }
+        Ok(exit)
+    }
+
+    /// Ends without touching anything, and leaves a record of why.
+    fn refuse(&self, clock: &ClockSays) -> Result<Exit, Failure> {
+        let (ctx, policy) = (self.ctx, &self.ground.policy);
+        let clock = if clock.verdict.is_allowed() { Clock::Proven } else { Clock::Unproven };
+        let mut ledger = Evidence::open(ctx, &policy.ledger.value, self.id, clock)?;
+        let mut entries = vec![self.started()];
+        entries.extend(self.refusals.iter().map(|refusal| {
+            let mut entry = Entry::new(Event::Refused);
+            entry.decision = Some("purge".into());
+            entry.reason = Some(refusal.clone().into());
+            entry
+        }));
+        let mut summary = Entry::new(Event::Summary);
+        summary.policy = Some(policy.digest.clone().into());
+        summary.decision = Some("purge".into());
+        summary.counts = vec![("exit".into(), u64::from(Exit::Refused.code()))];
+        let recorded = ledger.append(&entries, ctx.env.now).and_then(|()| ledger.close(summary, ctx.env.now));
+        if ctx.global.json {
+            ctx.console.json(&self.report(None).json(ctx.global.verbose > 0))?;
+        }
+        for refusal in &self.refusals {
+            ctx.console.error(&format!("nothing was touched: {refusal}"));
+        }
+        ctx.console.hint(&self.way_out());
+        if let Err(error) = recorded {
+            ctx.console.error(&format!("cannot record the refusal: {error}"));
+        }
+        Ok(Exit::Refused)
+    }
+
+    fn way_out(&self) -> String {
+        let mut ways = Vec::new();
+        if !self.wanted.even_live && taking::clients(self.inventory).next().is_some() {
+            ways.push("end the clients, or give --even-live".to_owned());
+        }
+        let held = |stop: &taking::Stop| match stop.by {
+            Obstacle::Hold(hold) => {
+                self.ground.policy.hold(hold).is_some_and(|hold| hold.source.layer == Layer::User)
+            }
+            Obstacle::Floor(..) => false,
+        };
+        if self.purging.stops.iter().any(held) {
+            ways.push(
+                "release your holds (`ccretain hold release`), or give --break-holds REASON".to_owned(),
+            );
+        }
+        if self.purging.stops.iter().any(|stop| !held(stop)) {
+            ways.push("only root breaks what the organisation holds".to_owned());
+        }
+        if ways.is_empty() {
+            ways.push(
+                "`ccretain purge --dry-run` shows what it would do; --store names the stores".to_owned(),
+            );
+        }
+        ways.join("; ")
+    }
+
+    /// Asks, unless that was answered on the command line.
+    fn consent(&self, clock: &ClockSays) -> Result<Witness, Failure> {
+        let console = &self.ctx.console;
+        let doubted = clock.refusal();
+        if self.args.yes && (doubted.is_none() || !console.can_ask()) {
+            return Ok(Witness::CommandLine);
+        }
+        if !console.can_ask() {
+            return Err(Failure::new(Exit::Refused, "there is no terminal to ask, so nothing was touched")
+                .hint("look with `ccretain purge --dry-run`, then run `ccretain purge --yes`"));
+        }
+        console.notice(&self.report(None).text());
+        if let Some(doubt) = doubted {
+            console.warning(&doubt);
+        }
+        if !console.confirm_by("Remove this now? It cannot be brought back: there is no trash.", WORD) {
+            return Err(Failure::new(Exit::Refused, "not confirmed, so nothing was touched"));
+        }
+        Ok(Witness::Terminal)
+    }
+
+    fn started(&self) -> Entry<'static> {
+        let mut entry = Entry::new(Event::Started);
+        entry.policy = Some(self.ground.policy.digest.clone().into());
+        entry.decision = Some("purge".into());
+        entry
+    }
+
+    /// The record of a hold or floor that is broken.
+    fn broken(&self, stop: &taking::Stop) -> Entry<'static> {
+        let mut entry = Entry::new(Event::HoldReleased);
+        entry.decision = Some("break".into());
+        entry.reason = self.args.break_holds.clone().map(Into::into);
+        entry.hold = Some(match stop.by {
+            Obstacle::Hold(hold) => {
+                self.ground.policy.hold(hold).map_or_else(String::new, |hold| text(&hold.name)).into()
+            }
+            Obstacle::Floor(..) => "keepAtLeast".into(),
+        });
+        entry.files = Some(stop.files);
+        entry
+    }
+
+    fn carry_out(&self, ledger: &mut Evidence) -> Outcomes {
+        let now = self.ctx.env.now;
+        let mut opening = vec![self.started()];
+        opening.extend(self.purging.broken.iter().map(|stop| self.broken(stop)));
+        let stop = Stopper::new(None);
+        let decisions = &self.purging.plan.decisions;
+        let total = decisions.iter().filter(|decision| decision.due().is_some()).count() as u64;
+        let bar = self.ctx.console.progress(total, "purging");
+        let mut outcomes = match ledger.append(&opening, now) {
+            Ok(()) => {
+                let mut tools = Tools {
+                    ledger,
+                    processes: &System,
+                    progress: &|done| bar.inc(done as u64),
+                    stop: &|| stop.asked(),
+                    recipients: None,
+                    now,
+                };
+                enforce::enforce(self.inventory, &self.purging.plan, self.policy, &mut tools)
+            }
+            Err(error) => Outcomes::stopped_by(self.inventory.artifacts.len(), Stop::Ledger(error)),
+        };
+        bar.finish_and_clear();
+        outcomes.problems.sort_by(|a, b| a.0.cmp(&b.0));
+        outcomes
+    }
+
+    /// Locates and looks anew. A root whose marks went with its content is looked at all the same.
+    fn look_again(&self, found: Vec<(PathBuf, Root)>) -> Result<After, Failure> {
+        let ctx = Context {
+            env: crate::environment::Environment { now: self.now(), ..self.ctx.env.clone() },
+            console: self.ctx.console.clone(),
+            global: self.ctx.global.clone(),
+            parent: self.ctx.parent.clone(),
+        };
+        let mut ground = survey::ground_with(&ctx, found)?;
+        let known: HashSet<_> = ground.stores.iter().map(|store| (store.identity, store.kind)).collect();
+        for store in self.ground.stores.iter().filter(|store| !known.contains(&(store.identity, store.kind)))
+        {
+            let again = Dir::open(&store.root).and_then(|dir| dir.stat_self().map(|stat| (dir, stat.stamp)));
+            if let Ok((dir, stamp)) = again
+                && (stamp.device, stamp.inode) == store.identity
+            {
+                ground.stores.push(Store { dir: Arc::new(dir), ..store.clone() });
+            }
+        }
+        let mut inventory = ground.inventory(&ctx);
+        let unsearched = self.inventory.problems.iter().filter(|problem| problem.store.is_none());
+        inventory.problems.extend(unsearched.map(|problem| Problem {
+            store: None,
+            path: problem.path.clone(),
+            doing: problem.doing,
+            error: std::io::Error::other(problem.error.to_string()),
+        }));
+        let mut wanted = self.wanted.clone();
+        wanted.inner_links = before::inner_links(&inventory);
+        wanted.copies = before::copies(&inventory);
+        let purging = taking::purge(&inventory, &self.ground.policy, &wanted, ctx.env.now);
+        // What was a store before needs no mark to be one now.
+        let roots: Vec<&PathBuf> = inventory.stores.iter().map(|view| &view.store.root).collect();
+        let was_taken = |refused: &Refused| {
+            matches!(refused.why, Refusal::NoMark)
+                && fs_err::canonicalize(&refused.path).is_ok_and(|path| roots.contains(&&path))
+        };
+        ground.refused.retain(|refused| !was_taken(refused));
+        Ok(After { inventory, purging, refused: ground.refused })
+    }
+
+    /// Destroys the identity, if that was asked for and nothing sealed needs it any more.
+    fn identity(
+        &self,
+        outcomes: &Outcomes,
+        after: &After,
+        ledger: &mut Evidence,
+    ) -> (Identity, Option<crate::purge::certificate::Exception>) {
+        handover::destroy_identity(self, outcomes, after, ledger)
+    }
+
+    /// Remembers what later runs must know, and forgets what is gone.
+    fn remember(&self, after: &Inventory, exit: Exit, clock: &ClockSays) -> Result<(), Failure> {
+        let mut file = crate::state::StateFile::load(&self.ctx.env.state_dir())
+            .map_err(|error| Failure::because(Exit::Failed, &error))?;
+        let there: HashSet<(&PathBuf, SessionId)> = after
+            .sessions
+            .iter()
+            .map(|session| (&after.store(session.store).store.root, session.id))
+            .collect();
+        for session in &self.inventory.sessions {
+            let root = &self.inventory.store(session.store).store.root;
+            if !there.contains(&(root, session.id)) {
+                file.state.forget_unsealed(root, &session.id.to_string());
+                file.state.forget_held(&session.id.to_string());
+            }
+        }
+        self.ground.remember_roots_in(&mut file.state, self.ctx);
+        file.state.clock = clock.doubt;
+        let _ = exit;
+        file.save().map_err(|error| Failure::because(Exit::Failed, &error))?;
+        Ok(())
+    }
+}
+
+/// The record that closes the run in the ledger.
+fn summary(work: &Work<'_>, aftermath: &Aftermath, exit: Exit) -> Entry<'static> {
+    let mut entry = Entry::new(Event::Summary);
+    entry.policy = Some(work.ground.policy.digest.clone().into());
+    entry.decision = Some("purge".into());
+    let counts = &aftermath.counts;
+    entry.counts = [
+        ("sessionsDeleted", counts.sessions),
+        ("deleted", counts.files),
+        ("prunedLines", counts.lines),
+        ("bytesFreed", counts.bytes),
+        ("exceptions", aftermath.exceptions.len() as u64),
+        ("left", aftermath.verification.left.amount.files),
+        ("exit", u64::from(exit.code())),
+    ]
+    .into_iter()
+    .map(|(name, count)| (name.into(), count))
+    .collect();
+    entry
+}
+
+/// The sessions of which the ledger says that they were sealed on this machine.
+fn sealed_here(ctx: &Context) -> Result<HashSet<SessionId>, Failure> {
+    let mut sealed = HashSet::new();
+    if ctx.parent.is_some() {
+        // The parent's ledger is not the user's to read.
+        return Ok(sealed);
+    }
+    let unread = |error: &dyn std::error::Error| Failure::because(Exit::Failed, error);
+    for item in ledger::records(&ctx.env.ledger_dir(), &ledger::Filter::default()).map_err(|e| unread(&e))? {
+        let ledger::Item::Record(record) = item.map_err(|error| unread(&error))? else { continue };
+        let has_sealed = record.fields.get("sealed").and_then(serde_json::Value::as_array);
+        if has_sealed.is_none_or(Vec::is_empty) {
+            continue;
+        }
+        let session = record.fields.get("session").and_then(serde_json::Value::as_str);
+        sealed.extend(session.and_then(|id| id.parse::<SessionId>().ok()));
+    }
+    Ok(sealed)
+}
+
+/// Whether anything sealed is in a store.
+pub(super) fn anything_sealed(inventory: &Inventory) -> bool {
+    inventory.artifacts.iter().any(|artifact| {
+        artifact.sealed
+            || artifact.kind == Some(Kind::Own)
+                && std::path::Path::new(&*artifact.name).extension().is_some_and(|end| end == "age")
+    })
+}

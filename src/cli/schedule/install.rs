@@ -1,0 +1,123 @@
+//! Putting a schedule in place, and taking it away.
+
+use serde_json::{Value, json};
+
+use super::job::job;
+use super::{Context, Exit, Failure, JobArgs, WhereArgs, failure, local, needs_root, print};
+use crate::cli::{evidence, guards, survey};
+use crate::ledger::{Clock, RunId};
+use crate::schedule::{Backend, Installed, Report, Scheduler, render};
+
+pub(super) fn install(args: &JobArgs, with: Scheduler<'_>, ctx: &Context) -> Result<Exit, Failure> {
+    needs_root(with, ctx)?;
+    let backend = match args.place.backend.named() {
+        Some(backend) => backend,
+        None => with.detect().map_err(failure)?,
+    };
+    let job = job(args, backend, with, ctx)?;
+    if backend == Backend::ClaudeHook && !args.place.write {
+        ctx.console
+            .notice("Nothing is changed: with --write this is merged into the settings of Claude Code.");
+        return print(backend, &job, ctx);
+    }
+    render(backend, &job).map_err(failure)?;
+    // A timer sees neither CLAUDE_CONFIG_DIR nor TMPDIR: what is seen now is remembered for it.
+    let roots = look(ctx)?;
+    let mut report = with.install(backend, &job).map_err(failure)?;
+    for other in with.installed().map_err(failure)?.into_iter().filter(|other| *other != backend) {
+        report.notes.push(format!(
+            "{other} calls it too: 'ccretain schedule remove --backend {other}' takes that away"
+        ));
+    }
+    if ctx.global.json {
+        ctx.console.json(&said("install", &[(backend, report)]))?;
+        return Ok(Exit::Done);
+    }
+    let did = if report.changed { "installed" } else { "already installed" };
+    let when = match backend {
+        Backend::ClaudeHook => "when a session ends".to_owned(),
+        _ => format!("{} at {}", job.every, job.at),
+    };
+    let mut text = format!("{did}: {backend}, {when}\n");
+    for place in &report.places {
+        text.push_str(&format!("  {place}\n"));
+    }
+    text.push_str(&format!("  {roots} store folders are remembered for the runs\n"));
+    text.push_str(&notes(&report));
+    ctx.console.data(&text)?;
+    Ok(Exit::Done)
+}
+
+/// Looks at the stores once, changing nothing in them: remembers their roots, and lets the clock
+/// guard see the clock for the first time. Says how many roots are remembered now.
+fn look(ctx: &Context) -> Result<usize, Failure> {
+    let mut ground = survey::ground(ctx)?;
+    let inventory = ground.inventory(ctx);
+    let ledger = &ground.policy.ledger.value;
+    let _lock = evidence::own_ledger(ctx, ledger, &RunId::random(), Clock::Unproven)?;
+    // What another run remembered until the lock was ours must not be lost.
+    ground.reload_state(ctx)?;
+    let (_, doubt) = guards::clock(&ground.state.state, &inventory, ctx)?;
+    ground.state.state.clock = doubt;
+    ground.remember_roots(ctx);
+    ground.state.save().map_err(|error| Failure::because(Exit::Failed, &error))?;
+    Ok(ground.state.state.roots.len())
+}
+
+pub(super) fn remove(args: &WhereArgs, with: Scheduler<'_>, ctx: &Context) -> Result<Exit, Failure> {
+    needs_root(with, ctx)?;
+    let backends = match args.backend.named() {
+        Some(backend) => vec![backend],
+        None => with.installed().map_err(failure)?,
+    };
+    let mut reports = Vec::new();
+    for backend in backends {
+        let report = if backend == Backend::ClaudeHook && !args.write {
+            let hook = with.status(&local(ctx), "", None).map_err(failure)?;
+            let hook = hook.into_iter().find(|installed| installed.backend == backend);
+            let note = |hook: Installed| {
+                format!("with --write the SessionEnd hook goes from '{}': {}", hook.place, hook.command)
+            };
+            Report { notes: hook.map(note).into_iter().collect(), ..Report::default() }
+        } else {
+            with.remove(backend).map_err(failure)?
+        };
+        reports.push((backend, report));
+    }
+    if ctx.global.json {
+        ctx.console.json(&said("remove", &reports))?;
+        return Ok(Exit::Done);
+    }
+    let mut text = String::new();
+    for (backend, report) in &reports {
+        if report.changed {
+            text.push_str(&format!("removed: {backend}\n"));
+        }
+        for place in &report.places {
+            text.push_str(&format!("  {place}\n"));
+        }
+        text.push_str(&notes(report));
+    }
+    if text.is_empty() {
+        text.push_str("nothing was installed\n");
+    }
+    ctx.console.data(&text)?;
+    Ok(Exit::Done)
+}
+
+fn notes(report: &Report) -> String {
+    report.notes.iter().map(|note| format!("  note: {note}\n")).collect()
+}
+
+fn said(verb: &str, reports: &[(Backend, Report)]) -> Value {
+    let one = |(backend, report): &(Backend, Report)| {
+        json!({
+            "backend": backend.name(),
+            "changed": report.changed,
+            "where": report.places,
+            "notes": report.notes,
+        })
+    };
+    let reports: Vec<_> = reports.iter().map(one).collect();
+    json!({ "schema": format!("ccretain.schedule-{verb}/1"), "schedules": reports })
+}

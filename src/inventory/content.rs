@@ -1,0 +1,177 @@
+//! What a file says about itself, for the few kinds where that matters.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::Dates;
+use super::intern::Interner;
+use super::lenient::{Lenient, object};
+use super::lines::{self, Lines};
+use super::liveness::PidRecord;
+use super::transcript::{self, Facts};
+use crate::catalogue::{Kind, SessionId};
+use crate::dir::{Dir, FileStamp};
+use crate::seal::manifest::Manifest;
+
+/// A record of a sealed session above this size is none.
+const LARGEST_RECORD: u64 = 64 << 20;
+/// A small file of the client's own, such as an index of one conversation, above this size is none.
+const LARGEST_NOTE: u64 = 16 << 20;
+
+/// What a file's content said.
+#[derive(Debug, Default)]
+pub(super) enum Said {
+    #[default]
+    Nothing,
+    Facts(Box<Facts>),
+    Pid(Box<PidRecord>),
+    Project(Arc<str>),
+    Lines(Box<Lines>),
+    /// The record of a sealed session.
+    Manifest(Box<Manifest>),
+    /// A background session that is over.
+    Over,
+    Unreadable,
+}
+
+/// What reading needs beside the file.
+#[derive(Clone, Copy)]
+pub(super) struct Reading<'a> {
+    pub now: DateTime<Utc>,
+    pub interner: &'a Interner,
+    pub dates: &'a dyn Dates,
+}
+
+/// What is known of a file by its name, and after reading it by its content.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub kind: Option<Kind>,
+    pub session: Option<SessionId>,
+    pub said: Said,
+}
+
+impl Known {
+    /// Whether the content itself shows that the client wrote it, or the kind is kept anyway.
+    pub fn is_certain(&self) -> bool {
+        self.kind.is_some_and(Kind::is_protected)
+            || match &self.said {
+                Said::Facts(facts) => facts.is_of_client,
+                Said::Pid(_) => true,
+                Said::Lines(lines) => lines.is_well_formed,
+                _ => false,
+            }
+    }
+
+    /// Whether a transcript may be dated by what it said before: one whose session is in its path.
+    /// Of the others the content decides what they are.
+    pub fn is_datable(kind: Option<Kind>, session: Option<SessionId>) -> bool {
+        matches!(kind, Some(Kind::Transcript | Kind::Subagent)) && session.is_some()
+    }
+
+    /// Reads what a regular file in a state says, where its kind says that anything matters.
+    ///
+    /// # Errors
+    /// As `open(2)` and `read(2)`; what was known stays.
+    pub fn read(
+        &mut self,
+        dir: &Dir,
+        name: &OsStr,
+        stamp: &FileStamp,
+        reading: &Reading<'_>,
+    ) -> io::Result<()> {
+        let Some(kind) = self.kind else { return Ok(()) };
+        let Reading { now, interner, dates } = *reading;
+        self.said = match kind {
+            Kind::Transcript | Kind::Subagent | Kind::StrayTranscript => {
+                let known = if Self::is_datable(self.kind, self.session) { dates.find(stamp) } else { None };
+                Said::Facts(Box::new(match known {
+                    Some(facts) => facts,
+                    None => transcript::read(&dir.read(name)?, stamp.size, now, interner)?,
+                }))
+            }
+            Kind::PidFile | Kind::IdeLock => {
+                PidRecord::read(dir.read(name)?).map_or(Said::Nothing, |record| Said::Pid(Box::new(record)))
+            }
+            Kind::McpLog | Kind::ErrorLog => {
+                transcript::project_of_log(&dir.read(name)?, interner)?.map_or(Said::Nothing, Said::Project)
+            }
+            Kind::DesktopIndex => {
+                self.session = session_of_index(&note(&dir.read(name)?)?);
+                Said::Nothing
+            }
+            Kind::Job if name == "state.json" => {
+                let (session, is_over) = job_state(&note(&dir.read(name)?)?);
+                self.session = session;
+                if is_over { Said::Over } else { Said::Nothing }
+            }
+            Kind::History => Said::Lines(Box::new(lines::read_history(&dir.read(name)?, interner)?)),
+            Kind::GlobalConfig | Kind::ConfigBackup => {
+                Said::Lines(Box::new(lines::read_project_lists(&dir.read(name)?, interner)?))
+            }
+            Kind::SealedRecord => {
+                let id = self.session.ok_or(io::ErrorKind::InvalidData)?;
+                let text = up_to(LARGEST_RECORD, &dir.read(name)?)?;
+                Said::Manifest(Box::new(Manifest::parse(&text, id).map_err(io::Error::other)?))
+            }
+            Kind::SessionsIndex => Said::Lines(Box::new(lines::read_entries(&dir.read(name)?, interner)?)),
+            _ => return Ok(()),
+        };
+        match (&self.said, kind) {
+            // Known by its records or not at all.
+            (Said::Facts(facts), Kind::StrayTranscript) if !facts.is_of_client => self.kind = None,
+            (Said::Facts(facts), Kind::StrayTranscript | Kind::Subagent) if self.session.is_none() => {
+                self.session = facts.session;
+            }
+            (Said::Pid(record), Kind::PidFile) => self.session = record.session,
+            // A file of digits in `sessions/` that is no pid file is the user's own.
+            (Said::Nothing, Kind::PidFile) => self.kind = None,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn up_to(most: u64, file: &File) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    io::Read::read_to_end(&mut io::Read::take(file, most), &mut text)?;
+    Ok(text)
+}
+
+fn note(file: &File) -> io::Result<Vec<u8>> {
+    up_to(LARGEST_NOTE, file)
+}
+
+/// The session a conversation of the desktop application refers to.
+fn session_of_index(text: &[u8]) -> Option<SessionId> {
+    #[derive(serde::Deserialize)]
+    struct Index {
+        #[serde(rename = "cliSessionId")]
+        session: SessionId,
+    }
+    object::<Index>(text).map(|index| index.session)
+}
+
+/// The session of a background job, and whether the job is known to be over: its `state` is
+/// final and its `tempo` not active (read in client 2.1.330).
+fn job_state(text: &[u8]) -> (Option<SessionId>, bool) {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct State<'a> {
+        #[serde(borrow, default)]
+        state: Lenient<'a>,
+        #[serde(borrow, default)]
+        tempo: Lenient<'a>,
+        #[serde(borrow, default)]
+        session_id: Lenient<'a>,
+    }
+    let Some(state) = object::<State<'_>>(text) else { return (None, false) };
+    let is_final =
+        state.state.text().is_some_and(|state| ["done", "failed", "stopped"].contains(&state.as_ref()));
+    let is_active = state.tempo.text().is_some_and(|tempo| tempo == "active");
+    let session = state.session_id.text().and_then(|id| SessionId::from_bytes(id.as_bytes()));
+    (session, is_final && !is_active)
+}

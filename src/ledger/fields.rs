@@ -1,0 +1,132 @@
+//! The keys of a line and the events, in one table each; the manual prints them.
+
+use super::Event;
+
+/// A key of a line: its name, and what it means.
+pub const FIELDS: &[(&str, &str)] = &[
+    ("seq", "The number of the record; the first ever is 1, each next one more, across segments."),
+    ("time", "When it was written: RFC 3339, UTC, milliseconds, by the clock of the run."),
+    ("run", "The id of the run that wrote it."),
+    ("event", "What the record is about; see EVENTS."),
+    (
+        "prev",
+        "SHA-256, in lower-case hex, of exactly the bytes of the line before, without its newline; 64 zeros in the \
+         first record ever.",
+    ),
+    ("clock", "`unproven` where the clock guard did not vouch for `time`; else absent."),
+    ("user", "The account, in the ledger of a run over all users."),
+    ("store", "The root of the store."),
+    ("session", "The id of the session."),
+    ("project", "The real path of the project."),
+    ("kind", "The kind of artifact, for single files and for loose artifacts (one record a kind)."),
+    ("rule", "The name of the rule that decided."),
+    ("hold", "The name of the hold that is concerned."),
+    ("decision", "What was decided: `delete`, `seal`, `prune`, or the verb of another command."),
+    (
+        "outcome",
+        "What did happen: `deleted`, `sealed`, `pruned`, `kept`, `changed-since-plan`, `became-live`, `vanished`, \
+         `failed`. That of a whole session is that of its worst part.",
+    ),
+    ("files", "How many files."),
+    ("bytes", "How many bytes. In `torn`, those of the torn line."),
+    ("lines", "How many lines of a line file."),
+    (
+        "sha256",
+        "SHA-256 (hex) of the one file that is concerned, a ciphertext or a certificate. In `torn`, of the torn \
+         bytes.",
+    ),
+    ("policy", "The digest of the policy in force."),
+    ("reason", "Why something was refused, held or released."),
+    ("error", "The error with its causes."),
+    ("path", "The one path that is concerned."),
+    ("failed", "Every path that failed, as a list of objects with `path` and `error`."),
+    ("sealed", "Every file that was sealed, as a list of objects with `path` and the ciphertext's `sha256`."),
+    ("counts", "The counts of a summary, as an object."),
+    (
+        "head",
+        "A place in the chain, as an object with `seq` and `sha256`: the record before this one in `summary`, \
+         `segment` and `torn`; the last record dropped in `expired`.",
+    ),
+];
+
+/// Every event with what it means.
+pub const EVENTS: &[(Event, &str)] = &[
+    (Event::Started, "A run begins."),
+    (Event::Intent, "Something will be done. The record is on disk before the deed begins."),
+    (Event::Outcome, "What did happen, with counts and every failed path."),
+    (Event::Refused, "A guard refused, or a hold or a lock stopped the run."),
+    (Event::HoldAdded, "A hold was added."),
+    (Event::HoldReleased, "A hold was released or broken."),
+    (Event::HeldVanished, "Something held is no longer there, and it was not ccretain that removed it."),
+    (Event::Certificate, "A certificate was issued; `sha256` is that of the certificate."),
+    (Event::Summary, "The last record of a run: its counts, and the head of the chain before it."),
+    (Event::Segment, "The first record of a segment."),
+    (Event::Torn, "A line that a crash had cut off was closed; it stays as it is."),
+    (Event::Expired, "Old segments were dropped."),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::ledger::entry::{Batch, Ciphertext, Clock, Entry, Failure, Head};
+
+    #[test]
+    fn every_key_that_a_line_can_have_is_in_the_table_in_its_order() {
+        let text = || Some("x".into());
+        let entry = Entry {
+            event: Event::Summary,
+            user: text(),
+            store: text(),
+            session: text(),
+            project: text(),
+            kind: text(),
+            rule: text(),
+            hold: text(),
+            decision: text(),
+            outcome: text(),
+            files: Some(1),
+            bytes: Some(1),
+            lines: Some(1),
+            sha256: text(),
+            policy: text(),
+            reason: text(),
+            error: text(),
+            path: text(),
+            failed: vec![Failure { path: "x".into(), error: "x".into() }],
+            sealed: vec![Ciphertext { path: "x".into(), sha256: "x".into() }],
+            counts: vec![("x".into(), 1)],
+            head: Some(Head::genesis()),
+        };
+        let batch = Batch { time: "x".into(), run: "x", clock: Clock::Unproven, names: None };
+        let mut line = Vec::new();
+        batch.encode(&entry, &mut Head::genesis(), &mut line).unwrap();
+        let line: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&line).unwrap();
+        let mut found: Vec<&str> = line.keys().map(String::as_str).collect();
+        let mut table: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
+        found.sort_unstable();
+        table.sort_unstable();
+        assert_eq!(found, table);
+    }
+
+    #[test]
+    fn every_event_is_in_the_table() {
+        // A new event does not compile here until it is in both places.
+        let place = |event: Event| match event {
+            Event::Started => 0,
+            Event::Intent => 1,
+            Event::Outcome => 2,
+            Event::Refused => 3,
+            Event::HoldAdded => 4,
+            Event::HoldReleased => 5,
+            Event::HeldVanished => 6,
+            Event::Certificate => 7,
+            Event::Summary => 8,
+            Event::Segment => 9,
+            Event::Torn => 10,
+            Event::Expired => 11,
+        };
+        let places: Vec<usize> = EVENTS.iter().map(|(event, _)| place(*event)).collect();
+        assert_eq!(places, (0..12).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,292 @@
+//! The properties of a purge's decisions, on random inventories and random policies.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+use super::world::{NOW, policy, world};
+use super::*;
+use crate::catalogue::Class;
+use crate::inventory::ArtifactIndex;
+use crate::plan::purge::{Breaks, Obstacle, Purging, Wanted, purge};
+use crate::policy::Layer;
+use crate::policy::selector::{ProjectGlob, repository_of_worktree};
+
+fn glob(text: &str) -> ProjectGlob {
+    ProjectGlob::new(text, std::path::Path::new("/home/x"), false).unwrap()
+}
+
+fn wanted() -> impl Strategy<Value = Wanted> {
+    let globs = select(vec!["/work/acme/**", "/work/*", "/work/beta", "~/**", "/home/x"]);
+    let classes = subsequence(vec![Class::Credentials, Class::Settings, Class::Memory], 0..=3);
+    (
+        prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(globs, 1..3)],
+        prop::option::weighted(0.3, -100i64..4000),
+        classes,
+        (any::<bool>(), any::<bool>()),
+        select(vec![Breaks::Nothing, Breaks::Own, Breaks::All]),
+    )
+        .prop_map(|(globs, before, with, (unrecognised, even_live), breaks)| Wanted {
+            projects: globs.into_iter().map(glob).collect(),
+            before: before.map(|hours| NOW() - TimeDelta::hours(hours)),
+            with: with.into_iter().collect(),
+            unrecognised,
+            even_live,
+            breaks,
+            ..Wanted::default()
+        })
+}
+
+fn everything(wanted: &Wanted) -> Wanted {
+    Wanted { projects: Vec::new(), before: None, ..wanted.clone() }
+}
+
+/// The classes and the protected own files that stay whatever is selected.
+fn stays_by_class(artifact: &Artifact, wanted: &Wanted) -> bool {
+    match artifact.kind {
+        None => !wanted.unrecognised,
+        // Lines of it may go; the file goes only with both of what it is.
+        Some(Kind::GlobalConfig) => {
+            !wanted.with.contains(&Class::Settings) || !wanted.with.contains(&Class::Credentials)
+        }
+        Some(kind) => match kind.row().protection {
+            Protection::With(class) => !wanted.with.contains(&class),
+            _ => false,
+        },
+    }
+}
+
+fn goes(decision: &Decision) -> bool {
+    decision.due().is_some()
+}
+
+fn selected(wanted: &Wanted, project: Option<&str>) -> bool {
+    let fits = |project: &str| wanted.projects.iter().any(|glob| glob.matches(project));
+    wanted.projects.is_empty()
+        || project.is_some_and(|project| fits(project) || repository_of_worktree(project).is_some_and(fits))
+}
+
+fn decide(inventory: &Inventory, policy: &Policy, wanted: &Wanted) -> Purging {
+    purge(inventory, policy, wanted, NOW())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    /// A decision for every artifact, line and session; doubts are told and are what stays.
+    #[test]
+    fn total(world in world(true), policy in policy(), wanted in wanted()) {
+        let inventory = world.inventory();
+        let purging = decide(&inventory, &policy, &wanted);
+        prop_assert_eq!(purging.plan.decisions.len(), inventory.artifacts.len());
+        prop_assert_eq!(purging.plan.sessions.len(), inventory.sessions.len());
+        prop_assert_eq!(purging.plan.lines.len(), inventory.line_files.len());
+        for (file, lines) in inventory.line_files.iter().zip(&purging.plan.lines) {
+            prop_assert_eq!(file.content.lines.len(), lines.len());
+        }
+        for doubt in purging.doubts.iter().filter(|doubt| doubt.lines == 0) {
+            prop_assert!(!matches!(purging.plan.decisions[doubt.artifact.at()], Decision::Delete(_)));
+        }
+    }
+
+    /// What stays by its class, another owner's and what is out of scope is never touched.
+    #[test]
+    fn what_stays_stays(world in world(true), policy in policy(), wanted in wanted()) {
+        let inventory = world.inventory();
+        let purging = decide(&inventory, &policy, &wanted);
+        for (artifact, decision) in inventory.artifacts.iter().zip(&purging.plan.decisions) {
+            let store = &inventory.store(inventory.store_of(artifact)).store;
+            let never = stays_by_class(artifact, &wanted)
+                || artifact.oddity == Oddity::Foreign
+                || artifact.kind.is_some() && artifact.oddity == Oddity::Link;
+            if never {
+                prop_assert!(!matches!(decision, Decision::Delete(_)), "{:?}", artifact);
+            }
+            if !store.in_scope {
+                prop_assert_eq!(*decision, Decision::Keep(Keep::OutOfScope));
+            }
+        }
+    }
+
+    /// A full purge leaves nothing of any kind that is content, whatever its date and owner.
+    #[test]
+    fn a_full_purge_is_complete(world in world(true), policy in policy(), wanted in wanted()) {
+        let wanted = everything(&wanted);
+        let inventory = world.inventory();
+        let purging = decide(&inventory, &policy, &wanted);
+        let doubted: HashSet<ArtifactIndex> = purging.doubts.iter().map(|doubt| doubt.artifact).collect();
+        for (at, (artifact, decision)) in inventory.artifacts.iter().zip(&purging.plan.decisions).enumerate() {
+            let view = inventory.store(inventory.store_of(artifact));
+            let Some(kind) = artifact.kind.filter(|_| view.store.in_scope) else { continue };
+            let is_line_file = kind.row().disposal == Disposal::Lines;
+            if stays_by_class(artifact, &wanted) || is_line_file || kind == Kind::Own {
+                continue;
+            }
+            let live = kind.row().protection == Protection::UnlessLive;
+            if artifact.oddity == Oddity::None && !live {
+                prop_assert!(matches!(decision, Decision::Delete(_)), "{:?}: {:?}", artifact, decision);
+            } else {
+                // What else stays is told.
+                prop_assert!(goes(decision) || doubted.contains(&ArtifactIndex::of(at)), "{:?}", artifact);
+            }
+        }
+        for (file, lines) in inventory.line_files.iter().zip(&purging.plan.lines) {
+            let in_scope = inventory.store(inventory.store_of(inventory.artifact(file.artifact))).store.in_scope;
+            let is_damaged = doubted.contains(&file.artifact);
+            prop_assert!(lines.iter().all(|line| goes(line) == in_scope || is_damaged));
+        }
+        for (session, verdict) in inventory.sessions.iter().zip(&purging.plan.sessions) {
+            prop_assert_eq!(goes(&verdict.decision), inventory.store(session.store).store.in_scope);
+        }
+    }
+
+    /// A partial purge takes less than a full one, and nothing outside its selector.
+    #[test]
+    fn a_part_stays_within_its_selector(world in world(true), policy in policy(), wanted in wanted()) {
+        let inventory = world.inventory();
+        let part = decide(&inventory, &policy, &wanted);
+        let whole = decide(&inventory, &policy, &everything(&wanted));
+        for (at, decision) in part.plan.decisions.iter().enumerate() {
+            let artifact = &inventory.artifacts[at];
+            if goes(decision) {
+                prop_assert!(goes(&whole.plan.decisions[at]), "{:?}", artifact);
+            }
+            if !matches!(decision, Decision::Delete(_)) {
+                continue;
+            }
+            if let Some(session) = inventory.session_of(artifact) {
+                prop_assert!(selected(&wanted, session.project.as_deref()), "{:?}", session);
+                if let (Some(before), false) = (wanted.before, session.newest_record.is_none() && session.modified.is_none()) {
+                    let newest = [session.newest_record, session.modified].into_iter().flatten().min();
+                    prop_assert!(newest.is_some_and(|newest| newest < before));
+                }
+            } else if let Some(project) = &artifact.project {
+                prop_assert!(artifact.kind == Some(Kind::Paste) || selected(&wanted, Some(project)));
+            }
+        }
+        for (file, lines) in inventory.line_files.iter().zip(&part.plan.lines) {
+            for (line, decision) in file.content.lines.iter().zip(lines) {
+                let with_session = inventory.sessions.iter().zip(&part.plan.sessions).any(|(session, verdict)| {
+                    Some(session.id) == line.session && goes(&verdict.decision)
+                        || Some(session.id) == line.session && selected(&wanted, session.project.as_deref())
+                });
+                if goes(decision) && !with_session {
+                    prop_assert!(selected(&wanted, line.project.as_deref()), "{:?}", line);
+                    prop_assert!(wanted.before.is_none_or(|before| line.date.is_some_and(|date| date < before)));
+                }
+            }
+        }
+    }
+
+    /// Holds that cover what would go stop it and others do not; what is broken stops nothing.
+    #[test]
+    fn holds_stop_what_they_touch(world in world(true), policy in policy(), wanted in wanted()) {
+        let inventory = world.inventory();
+        let purging = decide(&inventory, &policy, &wanted);
+        let told: HashSet<u16> = purging
+            .stops
+            .iter()
+            .chain(&purging.broken)
+            .filter_map(|stop| match stop.by {
+                Obstacle::Hold(hold) => Some(hold.hold),
+                Obstacle::Floor(..) => None,
+            })
+            .collect();
+        let holds = &policy.mandates.last().unwrap().holds;
+        for (at, hold) in holds.iter().enumerate() {
+            let is_told = told.contains(&u16::try_from(at).unwrap());
+            // By sessions alone, decided a second time.
+            let touches = inventory.artifacts.iter().zip(&purging.plan.decisions).any(|(artifact, decision)| {
+                let Some(session) = inventory.session_of(artifact) else { return false };
+                let projects: Vec<&str> = session.projects.iter().map(|project| &**project).collect();
+                let unknown = projects.is_empty() || session.is_unreadable;
+                matches!(decision, Decision::Delete(_))
+                    && artifact.kind.is_some_and(|kind| {
+                        hold.selector.covers(kind, projects.iter().copied(), unknown, Some(session.id))
+                    })
+            });
+            if !hold.is_active(NOW()) {
+                prop_assert!(!is_told);
+            } else if touches {
+                prop_assert!(is_told, "{:?}", hold);
+            }
+            let nothing = !purging.plan.decisions.iter().any(goes);
+            prop_assert!(!(nothing && is_told));
+        }
+        // Every hold of these policies is the user's.
+        if wanted.breaks != Breaks::Nothing {
+            prop_assert!(purging.stops.iter().all(|stop| !matches!(stop.by, Obstacle::Hold(_))));
+        } else {
+            prop_assert!(purging.broken.is_empty());
+        }
+    }
+
+    /// A hold on a project of which nothing is there, and nothing that might be, stops nothing.
+    #[test]
+    fn other_holds_do_not_stop(world in world(false), policy in policy(), wanted in wanted()) {
+        let inventory = world.inventory();
+        let mut policy = policy;
+        let selector = crate::policy::selector::Selector {
+            sessions: Some([world::id(200)].into_iter().collect()), ..Default::default()
+        };
+        for mandate in &mut policy.mandates {
+            mandate.holds = vec![crate::policy::Hold {
+                name: "other".into(), selector: selector.clone(), reason: "r".into(), until: None,
+                source: crate::policy::Source { layer: Layer::Managed, path: None },
+            }];
+            mandate.keep_at_least = None;
+        }
+        let purging = decide(&inventory, &policy, &Wanted { breaks: Breaks::Nothing, ..wanted });
+        prop_assert!(purging.stops.is_empty());
+    }
+
+    /// A floor of the organisation stops exactly what it covers, and only root breaks it.
+    #[test]
+    fn floors_of_the_organisation_stop(world in world(true), policy in policy(), wanted in wanted(), layer in select(vec![Layer::User, Layer::System, Layer::Managed])) {
+        let inventory = world.inventory();
+        let mut policy = policy;
+        let wanted = Wanted { breaks: if wanted.breaks == Breaks::All { Breaks::Own } else { wanted.breaks }, ..wanted };
+        for mandate in &mut policy.mandates {
+            mandate.holds.clear();
+            if let Some(floor) = &mut mandate.keep_at_least {
+                floor.source.layer = layer;
+            }
+        }
+        let purging = decide(&inventory, &policy, &wanted);
+        let sessions = |goes_only: bool| inventory.sessions.iter().zip(&purging.plan.sessions).filter(move |(_, verdict)| goes(&verdict.decision) || !goes_only);
+        let young = sessions(true).any(|(session, _)| {
+            let has_files = session.artifacts.iter().any(|index| matches!(purging.plan.decisions[index.at()], Decision::Delete(_)));
+            has_files && policy.mandates.iter().any(|mandate| {
+                let date = session.newest_record.max(session.modified).max(session.touched);
+                let oldest = [session.newest_record, session.modified].into_iter().flatten().min();
+                mandate.keep_at_least.as_ref().is_some_and(|floor| {
+                    let until = oldest.or(date).map(|date| floor.value.after(date).unwrap_or(DateTime::<Utc>::MAX_UTC));
+                    until.is_none_or(|until| until > NOW())
+                })
+            })
+        });
+        if layer == Layer::User {
+            prop_assert!(purging.stops.is_empty());
+        } else if young {
+            prop_assert!(!purging.stops.is_empty());
+        }
+        let broken = decide(&inventory, &policy, &Wanted { breaks: Breaks::All, ..wanted.clone() });
+        prop_assert!(broken.stops.is_empty());
+        prop_assert_eq!(broken.broken.len(), purging.stops.len());
+    }
+
+    /// Cuts are in order, apart, and of the files that lose lines.
+    #[test]
+    fn cuts_are_in_order(world in world(true), policy in policy(), wanted in wanted()) {
+        let inventory = world.inventory();
+        let purging = decide(&inventory, &policy, &wanted);
+        for (at, cut) in &purging.plan.purge.as_ref().unwrap().cuts {
+            let file = &inventory.line_files[*at];
+            prop_assert!(matches!(purging.plan.decisions[file.artifact.at()], Decision::Prune(_)));
+            let apart = |pair: &[Range<u64>]| pair[0].end < pair[1].start;
+            prop_assert!(cut.ranges.windows(2).all(apart));
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! What a purge came to: what went, what the second look found, what stays and why. Pure.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+
+use super::certificate::{
+    Amount, Counts, Exception, ExceptionReason, Form, Left, Remaining, RemainingKind, Verification,
+};
+use crate::catalogue::{Class, Kind, Protection, SessionId};
+use crate::enforce::{Effect, Outcome, Outcomes, Skip, Stop};
+use crate::escape::text;
+use crate::inventory::{Artifact, Inventory, Problem};
+use crate::locate::{Refusal, Refused};
+use crate::plan::purge::{Doubt, Doubtful, Purging};
+use crate::plan::{Decision, Keep};
+
+/// What was done and what was found by looking again.
+#[derive(Debug, Clone, Copy)]
+pub struct Looked<'a> {
+    /// What was there before.
+    pub before: &'a Inventory,
+    /// What was to be done with it.
+    pub purging: &'a Purging,
+    /// What did happen.
+    pub outcomes: &'a Outcomes,
+    /// What is there after.
+    pub after: &'a Inventory,
+    /// What the same purge would do with that.
+    pub again: &'a Purging,
+    /// Roots that were not taken, at the second look.
+    pub refused: &'a [Refused],
+    /// When the second look had ended.
+    pub time: DateTime<Utc>,
+}
+
+/// What a purge came to.
+#[derive(Debug, Clone)]
+pub struct Aftermath {
+    /// What was removed.
+    pub counts: Counts,
+    /// What was not removed although it should have been, or is not wholly gone.
+    pub exceptions: Vec<Exception>,
+    /// What the second look found.
+    pub verification: Verification,
+    /// What stays because it was not asked for.
+    pub remaining: Vec<Remaining>,
+}
+
+impl Looked<'_> {
+    /// Sums it up; `sealed_here` says whether a record shows that a session's sealed files were
+    /// plaintext on this machine before.
+    #[must_use]
+    pub fn sum_up(&self, sealed_here: &dyn Fn(SessionId) -> bool) -> Aftermath {
+        let left = self.left();
+        let roots = self.after.stores.iter().filter(|view| view.store.in_scope).count();
+        let exceptions = self.exceptions();
+        let readable = !exceptions.iter().any(|one| one.reason == ExceptionReason::Unreadable);
+        let files = self.after.artifacts.len() as u64;
+        Aftermath {
+            counts: self.counts(sealed_here),
+            verification: Verification::scanned(self.time, roots as u64, files, left, readable),
+            exceptions,
+            remaining: self.remaining(),
+        }
+    }
+
+    fn counts(&self, sealed_here: &dyn Fn(SessionId) -> bool) -> Counts {
+        let mut counts = Counts { folders: self.outcomes.folders_removed, ..Counts::default() };
+        let (mut sessions, mut projects) = (BTreeSet::new(), BTreeSet::new());
+        for (artifact, outcome) in self.before.artifacts.iter().zip(&self.outcomes.of_artifacts) {
+            match outcome {
+                Some(Outcome::Done(Effect::Deleted | Effect::DataRemains)) => {
+                    let session = self.before.session_of(artifact);
+                    counts.file(artifact.kind, self.form(artifact, sealed_here), artifact.stamp.size);
+                    if let Some(session) = session {
+                        sessions.insert((session.store, session.id));
+                        projects.extend(session.project.clone());
+                    }
+                }
+                Some(Outcome::Done(Effect::Pruned { lines, bytes })) => {
+                    counts.lines(artifact.kind.unwrap_or(Kind::History), *lines, *bytes);
+                }
+                _ => {}
+            }
+        }
+        counts.sessions = sessions.len() as u64;
+        counts.projects = projects.len() as u64;
+        counts
+    }
+
+    fn form(&self, artifact: &Artifact, sealed_here: &dyn Fn(SessionId) -> bool) -> Form {
+        let path = || self.before.path(artifact);
+        let session = match artifact.kind {
+            _ if artifact.sealed => self.before.session_of(artifact).map(|session| session.id),
+            // A preservation copy: of a session of this machine.
+            Some(Kind::Own) => path().iter().nth(3).and_then(|id| id.to_str()?.parse().ok()),
+            _ => return Form::Plaintext,
+        };
+        match session {
+            Some(session) if sealed_here(session) => Form::SealedAfterPlaintext,
+            Some(_) => Form::OnlySealed,
+            None => Form::Plaintext,
+        }
+    }
+
+    /// What the second look found that was to be removed.
+    fn left(&self) -> Left {
+        let mut left = Left::default();
+        for (at, artifact, decision) in self.due_again() {
+            let amount = &mut left.amount;
+            match decision {
+                Decision::Prune(_) => {
+                    let (lines, bytes) = cut_of(self.after, self.again, at);
+                    *amount = Amount { lines: amount.lines + lines, bytes: amount.bytes + bytes, ..*amount };
+                }
+                _ => {
+                    *amount = Amount {
+                        files: amount.files + 1,
+                        bytes: amount.bytes + artifact.stamp.size,
+                        ..*amount
+                    };
+                }
+            }
+        }
+        let sessions = self.due_again().filter_map(|(_, artifact, _)| self.after.session_of(artifact));
+        left.sessions =
+            sessions.map(|session| (session.store, session.id)).collect::<BTreeSet<_>>().len() as u64;
+        left
+    }
+
+    fn due_again(&self) -> impl Iterator<Item = (usize, &Artifact, Decision)> {
+        let decided = self.after.artifacts.iter().zip(&self.again.plan.decisions).enumerate();
+        decided
+            .filter(|(_, (_, decision))| decision.due().is_some())
+            .map(|(at, (artifact, decision))| (at, artifact, *decision))
+    }
+
+    fn exceptions(&self) -> Vec<Exception> {
+        let mut exceptions: Vec<Exception> = self.refused.iter().map(refused).collect();
+        let in_scope =
+            |problem: &&Problem| problem.store.is_none_or(|store| self.after.store(store).store.in_scope);
+        exceptions.extend(self.after.problems.iter().filter(in_scope).map(unreadable));
+        let mut before: HashMap<PathBuf, (&Artifact, Option<&Outcome>)> = HashMap::new();
+        for (artifact, outcome) in self.before.artifacts.iter().zip(&self.outcomes.of_artifacts) {
+            if matches!(outcome, Some(Outcome::Done(Effect::DataRemains))) {
+                let detail = "it is gone by this name, and its data remain under another";
+                exceptions.push(exception(
+                    ExceptionReason::HardLinked,
+                    self.before,
+                    artifact,
+                    detail.to_owned(),
+                ));
+            }
+        }
+        let due: Vec<_> = self.due_again().collect();
+        if !due.is_empty() {
+            for (artifact, outcome) in self.before.artifacts.iter().zip(&self.outcomes.of_artifacts) {
+                before.insert(self.before.full_path(artifact), (artifact, outcome.as_ref()));
+            }
+        }
+        for (_, artifact, _) in due {
+            let was = before.get(&self.after.full_path(artifact)).copied();
+            let (reason, detail) = self.why_left(artifact, was);
+            exceptions.push(exception(reason, self.after, artifact, detail));
+        }
+        exceptions.extend(self.again.doubts.iter().map(|doubtful| doubt(self.after, doubtful)));
+        exceptions.extend(self.outcomes.problems.iter().map(|(path, error)| Exception {
+            reason: ExceptionReason::Failed,
+            path: text(path),
+            detail: format!("cannot remove the empty folder: {error}"),
+            bytes: None,
+        }));
+        if let Some(Stop::Ledger(error)) = &self.outcomes.stopped {
+            exceptions.push(Exception {
+                reason: ExceptionReason::Ledger,
+                path: String::new(),
+                detail: format!("the ledger could not be written, so the rest was left alone: {error}"),
+                bytes: None,
+            });
+        }
+        exceptions
+    }
+
+    /// Why something that was to go is there.
+    fn why_left(
+        &self,
+        artifact: &Artifact,
+        was: Option<(&Artifact, Option<&Outcome>)>,
+    ) -> (ExceptionReason, String) {
+        let is_same = |was: &Artifact| was.stamp.inode == artifact.stamp.inode;
+        match was {
+            Some((_, Some(Outcome::Failed(error)))) => (ExceptionReason::Failed, error.clone()),
+            Some((_, Some(Outcome::Skipped(Skip::BecameLive)))) => {
+                (ExceptionReason::Live, "a client opened it meanwhile".to_owned())
+            }
+            Some((_, Some(Outcome::Skipped(Skip::ChangedSincePlan)))) => {
+                (ExceptionReason::Changed, "it changed between the plan and the deed".to_owned())
+            }
+            Some((was, None)) if is_same(was) && self.outcomes.stopped.is_some() => {
+                (ExceptionReason::Stopped, "the run was stopped before it got there".to_owned())
+            }
+            Some((was, None)) if is_same(was) => {
+                (ExceptionReason::Left, "the second look found it".to_owned())
+            }
+            _ => (ExceptionReason::WrittenSince, "it was written after the first look".to_owned()),
+        }
+    }
+
+    fn remaining(&self) -> Vec<Remaining> {
+        let mut found: BTreeMap<(RemainingKind, PathBuf), (u64, u64)> = BTreeMap::new();
+        let decided = self.after.artifacts.iter().zip(&self.again.plan.decisions);
+        for (artifact, decision) in decided {
+            let Decision::Keep(keep) = decision else { continue };
+            let protection = artifact.kind.map(|kind| kind.row().protection);
+            let what = match (keep, protection) {
+                (Keep::Unrecognised, _) => RemainingKind::Unrecognised,
+                (Keep::OutOfScope, _) if self.after.session_of(artifact).is_some() => {
+                    RemainingKind::OutsideScope
+                }
+                (_, Some(Protection::With(Class::Credentials))) => RemainingKind::Credentials,
+                (_, Some(Protection::With(Class::Settings))) => RemainingKind::Settings,
+                (_, Some(Protection::With(Class::Memory))) => RemainingKind::Memory,
+                _ => continue,
+            };
+            let root = self.after.store(self.after.store_of(artifact)).store.root.clone();
+            let (files, bytes) = found.entry((what, root)).or_default();
+            *files += 1;
+            *bytes += artifact.stamp.size;
+        }
+        found
+            .into_iter()
+            .map(|((what, root), (files, bytes))| Remaining { what, path: text(&root), files, bytes })
+            .collect()
+    }
+}
+
+/// How many lines and bytes a purge leaves out of a file.
+#[must_use]
+pub fn cut_of(inventory: &Inventory, purging: &Purging, artifact: usize) -> (u64, u64) {
+    let file = inventory.line_files.iter().position(|file| file.artifact.at() == artifact);
+    let cut = file.and_then(|file| purging.plan.purge.as_ref()?.cuts.get(&file));
+    cut.map_or((0, 0), |cut| (cut.count, cut.ranges.iter().map(|range| range.end - range.start).sum()))
+}
+
+fn exception(reason: ExceptionReason, of: &Inventory, artifact: &Artifact, detail: String) -> Exception {
+    Exception { reason, path: text(&of.full_path(artifact)), detail, bytes: Some(artifact.stamp.size) }
+}
+
+/// A root that was not taken.
+fn refused(refused: &Refused) -> Exception {
+    let reason = match refused.why {
+        Refusal::Missing | Refusal::Unreachable(_) => ExceptionReason::Unreadable,
+        _ => ExceptionReason::Refused,
+    };
+    Exception { reason, path: text(&refused.path), detail: refused.why.to_string(), bytes: None }
+}
+
+/// Something that could not be read.
+#[must_use]
+pub fn unreadable(problem: &Problem) -> Exception {
+    Exception {
+        reason: ExceptionReason::Unreadable,
+        path: text(&problem.path),
+        detail: format!("cannot {} it: {}", problem.doing, problem.error),
+        bytes: None,
+    }
+}
+
+/// Something that may be meant and stays.
+#[must_use]
+pub fn doubt(inventory: &Inventory, doubtful: &Doubtful) -> Exception {
+    let reason = match doubtful.why {
+        Doubt::Link => ExceptionReason::Linked,
+        Doubt::Foreign => ExceptionReason::Foreign,
+        Doubt::Live => ExceptionReason::Live,
+        Doubt::Damaged => ExceptionReason::Unreadable,
+        Doubt::Unrecognised => ExceptionReason::Unrecognised,
+        Doubt::NoProject | Doubt::Mixed | Doubt::Undated | Doubt::FutureDated => {
+            ExceptionReason::Unattributed
+        }
+    };
+    let words = doubtful.why.words();
+    let detail = match doubtful.lines {
+        0 => words.to_owned(),
+        1 => format!("one line of it: {words}"),
+        lines => format!("{lines} lines of it: {words}"),
+    };
+    let artifact = inventory.artifact(doubtful.artifact);
+    Exception {
+        bytes: (doubtful.lines == 0).then_some(artifact.stamp.size),
+        ..exception(reason, inventory, artifact, detail)
+    }
+}

@@ -1,0 +1,94 @@
+//! What a purge has to know that no inventory tells: where links lead, and what preservation
+//! copies are of. Read-only.
+
+use std::collections::{HashMap, HashSet};
+use std::io::Read as _;
+use std::path::{Component, Path, PathBuf};
+
+use crate::catalogue::{Kind, SessionId};
+use crate::inventory::{ArtifactIndex, Inventory, Oddity, StoreIndex};
+use crate::plan::purge::Copied;
+use crate::seal::manifest::Manifest;
+use crate::seal::naming;
+
+/// A record of a copy above this size is none.
+const LARGEST_RECORD: u64 = 64 << 20;
+
+/// The links of the inventory that lead to a place in a store, whether or not anything is there:
+/// that place is decided on for itself, so that nothing is lost sight of with the link.
+#[must_use]
+pub fn inner_links(inventory: &Inventory) -> HashSet<ArtifactIndex> {
+    let roots: Vec<&Path> = inventory
+        .stores
+        .iter()
+        .filter(|view| !view.store.kind.is_shared())
+        .map(|view| view.store.root.as_path())
+        .collect();
+    let leads_inside = |path: &Path| {
+        let Ok(target) = fs_err::read_link(path) else { return false };
+        let whole = path.parent().unwrap_or(path).join(target);
+        // Where a folder on the way is a link too, only the resolved path tells.
+        let resolved = fs_err::canonicalize(&whole).unwrap_or_else(|_| plain(&whole));
+        roots.iter().any(|root| resolved.starts_with(root))
+    };
+    let links = inventory.artifacts.iter().enumerate();
+    links
+        .filter(|(_, artifact)| artifact.oddity == Oddity::Link && artifact.kind.is_some())
+        .filter(|(_, artifact)| leads_inside(&inventory.full_path(artifact)))
+        .map(|(at, _)| ArtifactIndex::of(at))
+        .collect()
+}
+
+/// A path without `.` and `..`, by its words alone.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    plain
+}
+
+/// What the records of preservation copies say, by store, hold and session; what cannot be read is
+/// not among them.
+#[must_use]
+pub fn copies(inventory: &Inventory) -> HashMap<(StoreIndex, String, SessionId), Copied> {
+    let mut known = HashMap::new();
+    for artifact in &inventory.artifacts {
+        if artifact.kind != Some(Kind::Own) || *artifact.name != *naming::RECORD {
+            continue;
+        }
+        let path = inventory.folder_path(artifact.folder);
+        let names: Vec<&str> = path.iter().map(|name| name.to_str().unwrap_or_default()).collect();
+        let ["ccretain", "held", hold, id] = names.as_slice() else { continue };
+        let Ok(id) = id.parse::<SessionId>() else { continue };
+        let read = inventory.open(artifact.folder).and_then(|folder| {
+            let mut text = Vec::new();
+            folder.read(&artifact.name)?.take(LARGEST_RECORD).read_to_end(&mut text)?;
+            Ok(text)
+        });
+        let Some(record) = read.ok().and_then(|text| Manifest::parse(&text, id).ok()) else { continue };
+        let copied = Copied {
+            project: record.project.or_else(|| record.cwds.first().cloned()),
+            last_activity: record.last_activity,
+        };
+        known.insert((inventory.store_of(artifact), (*hold).to_owned(), id), copied);
+    }
+    known
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_made_plain_by_its_words() {
+        assert_eq!(plain(Path::new("/a/./b/../c")), Path::new("/a/c"));
+        assert_eq!(plain(Path::new("/../x")), Path::new("/x"));
+    }
+}

@@ -1,0 +1,321 @@
+//! The report of a purge: what goes, from where, and what stays; then what it came to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::Run;
+use super::human::{counted, grouped, lines, size, table};
+use super::json::{Item, Policy, Store, time};
+use super::tally::{Fate, Tally};
+use crate::escape::text;
+use crate::inventory::StoreIndex;
+use crate::plan::Decision;
+use crate::plan::Keep;
+use crate::plan::purge::{Doubtful, Obstacle, Purging, Stop, Wanted};
+use crate::purge::aftermath::{Aftermath, doubt};
+use crate::purge::certificate::{Counts, Exception, Remaining, Verdict, Verification};
+
+/// How many projects and how many doubts are named before the rest is counted.
+const MOST_NAMED: usize = 12;
+
+/// Everything a report of a purge is made from.
+#[derive(Debug)]
+pub struct Purge<'a> {
+    /// The run, with the plan of the purge.
+    pub run: Run<'a>,
+    /// What was decided.
+    pub purging: &'a Purging,
+    /// What was wanted.
+    pub wanted: &'a Wanted,
+    /// The classes that go too, as they were typed.
+    pub with: Vec<String>,
+    /// The policy in force, whose holds stand in the way.
+    pub policy: &'a crate::policy::Policy,
+    /// What it came to; `None` before it was done.
+    pub aftermath: Option<&'a Aftermath>,
+    /// What all of it comes to.
+    pub verdict: Option<Verdict>,
+    /// The files of the certificate.
+    pub certificate: &'a [PathBuf],
+    /// Whether it is a dry run.
+    pub dry_run: bool,
+}
+
+/// The report of `purge` (`ccretain.purge/1`).
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Document {
+    schema: &'static str,
+    run: String,
+    now: String,
+    dry_run: bool,
+    partial: bool,
+    policy: Policy,
+    stores: Vec<Store>,
+    summary: Tally,
+    items: Vec<Item>,
+    refusals: Vec<String>,
+    broken: Vec<String>,
+    exceptions: Vec<Exception>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counts: Option<Counts>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verification: Option<Verification>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining: Option<Vec<Remaining>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<Verdict>,
+    certificate: Vec<String>,
+    errors: Vec<super::json::Error>,
+}
+
+#[derive(Default)]
+struct Group {
+    sessions: BTreeSet<u32>,
+    projects: BTreeSet<String>,
+    files: u64,
+    lines: u64,
+    bytes: u64,
+}
+
+/// What stands in the way, in words.
+#[must_use]
+pub fn obstacle(stop: &Stop, policy: &crate::policy::Policy) -> String {
+    let covers = format!("{} and {}", counted(stop.sessions, "session"), counted(stop.files, "file"));
+    match stop.by {
+        Obstacle::Hold(hold) => policy.hold(hold).map_or_else(String::new, |hold| {
+            let (name, reason, layer) = (text(&hold.name), text(&hold.reason), hold.source.layer);
+            format!("hold '{name}' ({layer}: {reason}) covers {covers} of what would go")
+        }),
+        Obstacle::Floor(mandate, until) => {
+            let layer = policy
+                .mandates
+                .get(usize::from(mandate))
+                .and_then(|mandate| mandate.keep_at_least.as_ref())
+                .map_or_else(String::new, |floor| {
+                    format!("{} of the {} layer", floor.value, floor.source.layer)
+                });
+            let until = until.map_or_else(String::new, |until| format!(", the last until {}", time(until)));
+            format!("keepAtLeast {layer} covers {covers} of what would go{until}")
+        }
+    }
+}
+
+impl Purge<'_> {
+    /// The whole report; kept items are listed only when asked for.
+    #[must_use]
+    pub fn json(&self, with_kept: bool) -> Document {
+        let run = &self.run;
+        let doubts = || self.purging.doubts.iter().map(|doubtful| doubt(run.inventory, doubtful)).collect();
+        Document {
+            schema: "ccretain.purge/1",
+            run: run.id.to_owned(),
+            now: time(run.plan.now),
+            dry_run: self.dry_run,
+            partial: self.wanted.is_partial(),
+            policy: Policy::of(run.policy),
+            stores: run.json_stores(),
+            summary: run.tally(),
+            items: run.items(with_kept),
+            refusals: run.refusals.to_vec(),
+            broken: self.purging.broken.iter().map(|stop| obstacle(stop, self.policy)).collect(),
+            exceptions: self.aftermath.map_or_else(doubts, |aftermath| aftermath.exceptions.clone()),
+            counts: self.aftermath.map(|aftermath| aftermath.counts.clone()),
+            verification: self.aftermath.map(|aftermath| aftermath.verification.clone()),
+            remaining: self.aftermath.map(|aftermath| aftermath.remaining.clone()),
+            verdict: self.verdict,
+            certificate: self.certificate.iter().map(text).collect(),
+            errors: run
+                .errors()
+                .into_iter()
+                .map(|(path, error)| super::json::Error::new(path, error))
+                .collect(),
+        }
+    }
+
+    /// What goes, from where, and what stays, for a person to judge.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let _ = writeln!(text, "{}", self.scope());
+        let groups = self.groups();
+        if groups.is_empty() {
+            let _ = writeln!(text, "nothing is there that would go");
+        } else {
+            text.push_str(&self.stores(&groups));
+        }
+        text.push_str(&self.stays());
+        for stop in &self.purging.broken {
+            let _ = writeln!(text, "broken: {}", obstacle(stop, self.policy));
+        }
+        for refusal in self.run.refusals {
+            let _ = writeln!(text, "refused: {refusal}");
+        }
+        text
+    }
+
+    /// What was asked for, in a sentence.
+    fn scope(&self) -> String {
+        let mut scope = if self.wanted.is_partial() {
+            "a part: sessions".to_owned()
+        } else {
+            "everything: every session at any date, sealed or not".to_owned()
+        };
+        if !self.wanted.projects.is_empty() {
+            let globs: Vec<String> = self.wanted.projects.iter().map(|glob| text(glob.written())).collect();
+            let _ = write!(scope, " of {}", globs.join(", "));
+        }
+        if let Some(before) = self.wanted.before {
+            let _ = write!(scope, " last active before {}", time(before));
+        }
+        if !self.with.is_empty() {
+            let _ = write!(scope, ", with {}", self.with.join(", "));
+        }
+        scope
+    }
+
+    fn groups(&self) -> BTreeMap<StoreIndex, Group> {
+        let run = &self.run;
+        let mut groups: BTreeMap<StoreIndex, Group> = BTreeMap::new();
+        for (at, artifact) in run.inventory.artifacts.iter().enumerate() {
+            let Some(Fate::Deleted | Fate::Pruned) = run.fate(at) else { continue };
+            let group = groups.entry(run.inventory.store_of(artifact)).or_default();
+            group.files += 1;
+            match run.plan.decisions[at] {
+                Decision::Prune(_) => {
+                    let (lines, bytes) = run.pruned(at);
+                    group.lines += lines;
+                    group.bytes += bytes;
+                }
+                _ => group.bytes += artifact.stamp.size,
+            }
+            if let crate::inventory::Belongs::Session(index) = artifact.belongs {
+                group.sessions.insert(index.0);
+                let session = run.inventory.session(index);
+                group.projects.extend(session.project.as_deref().map(text));
+            }
+        }
+        groups
+    }
+
+    fn stores(&self, groups: &BTreeMap<StoreIndex, Group>) -> String {
+        let mut rows = table(&["store", "sessions", "projects", "files", "lines", "size"], &[1, 2, 3, 4, 5]);
+        let number = |count: usize| if count == 0 { "-".to_owned() } else { grouped(count as u64) };
+        let (mut sessions, mut projects) = (BTreeSet::<u32>::new(), BTreeMap::<&str, u64>::new());
+        let (mut files, mut cut, mut bytes) = (0, 0, 0);
+        for (store, group) in groups {
+            rows.add_row([
+                text(&self.run.inventory.store(*store).store.root),
+                number(group.sessions.len()),
+                number(group.projects.len()),
+                grouped(group.files),
+                number(usize::try_from(group.lines).unwrap_or(usize::MAX)),
+                size(group.bytes),
+            ]);
+            sessions.extend(&group.sessions);
+            (files, cut, bytes) = (files + group.files, cut + group.lines, bytes + group.bytes);
+        }
+        for index in &sessions {
+            let session = &self.run.inventory.sessions[*index as usize];
+            *projects.entry(session.project.as_deref().unwrap_or("(unknown)")).or_default() += 1;
+        }
+        let mut text = lines(&rows);
+        let word = if self.run.outcomes.is_some() { "gone" } else { "goes" };
+        let _ = writeln!(
+            text,
+            "\n{word}: {} of {}, {}, {}, {}",
+            counted(sessions.len() as u64, "session"),
+            counted(projects.len() as u64, "project"),
+            counted(files, "file"),
+            counted(cut, "line"),
+            size(bytes)
+        );
+        let mut by_count: Vec<(&str, u64)> = projects.into_iter().collect();
+        by_count.sort_by_key(|(project, count)| (std::cmp::Reverse(*count), *project));
+        for (project, count) in by_count.iter().take(MOST_NAMED) {
+            let _ = writeln!(text, "  {}: {}", crate::escape::text(project), counted(*count, "session"));
+        }
+        if by_count.len() > MOST_NAMED {
+            let _ = writeln!(text, "  and {} more projects", by_count.len() - MOST_NAMED);
+        }
+        if self.purging.quiet > 0 && self.run.outcomes.is_none() {
+            let _ = writeln!(
+                text,
+                "in use a moment ago, perhaps still: {}",
+                counted(self.purging.quiet as u64, "session")
+            );
+        }
+        text
+    }
+
+    /// What stays, and why.
+    fn stays(&self) -> String {
+        let mut text = String::new();
+        let mut kept: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+        for (at, artifact) in self.run.inventory.artifacts.iter().enumerate() {
+            let Decision::Keep(keep) = self.run.plan.decisions[at] else { continue };
+            let Some(word) = stays_as(artifact.kind, keep) else { continue };
+            let (files, bytes) = kept.entry(word).or_default();
+            *files += 1;
+            *bytes += artifact.stamp.size;
+        }
+        for (word, (files, bytes)) in kept {
+            let _ = writeln!(text, "stays: {word} ({}, {})", counted(files, "file"), size(bytes));
+        }
+        if self.aftermath.is_none() {
+            let doubts: Vec<Exception> =
+                self.purging.doubts.iter().map(|one: &Doubtful| doubt(self.run.inventory, one)).collect();
+            text.push_str(&named("stays, though it may be meant", &doubts));
+        }
+        text
+    }
+
+    /// What it came to.
+    #[must_use]
+    pub fn verdict(&self) -> String {
+        let (Some(aftermath), Some(verdict)) = (self.aftermath, self.verdict) else { return String::new() };
+        let mut text = String::new();
+        let _ = writeln!(
+            text,
+            "looked again: {} in {}, {}",
+            counted(aftermath.verification.files, "file"),
+            counted(aftermath.verification.roots, "root"),
+            aftermath.verification.result.words()
+        );
+        let _ = writeln!(text, "verdict: {verdict}, in the roots listed");
+        text
+    }
+}
+
+/// The class something stays as; `None` for what has to be told otherwise.
+fn stays_as(kind: Option<crate::catalogue::Kind>, keep: Keep) -> Option<&'static str> {
+    use crate::catalogue::{Class, Protection};
+    match (keep, kind.map(|kind| kind.row().protection)) {
+        (Keep::Unrecognised, _) => Some("what the catalogue does not know (--with unrecognised)"),
+        (Keep::Protected, Some(Protection::With(class))) => Some(match class {
+            Class::Credentials => "credentials (--with credentials)",
+            Class::Settings => "settings and the client's own state (--with settings)",
+            Class::Memory => "memory (--with memory)",
+        }),
+        _ => None,
+    }
+}
+
+/// A list of exceptions, the first by name and the rest counted.
+fn named(heading: &str, exceptions: &[Exception]) -> String {
+    let mut text = String::new();
+    if exceptions.is_empty() {
+        return text;
+    }
+    let _ = writeln!(text, "{heading}: {}", grouped(exceptions.len() as u64));
+    for exception in exceptions.iter().take(MOST_NAMED) {
+        let _ = writeln!(text, "  {}: {}", exception.path, exception.detail);
+    }
+    if exceptions.len() > MOST_NAMED {
+        let _ = writeln!(text, "  and {} more (--json lists them)", exceptions.len() - MOST_NAMED);
+    }
+    text
+}

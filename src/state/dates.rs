@@ -1,0 +1,208 @@
+//! What transcripts said at the last look: of a file that has not changed since, nothing is read
+//! again.
+//!
+//! One file, `dates.json`, mode 0600, beside the state. It is only a saving: one that is missing,
+//! damaged or of another version is as none, and one that cannot be written is no failure. It
+//! holds dates and project paths, no content.
+
+use std::collections::HashMap;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::dir::{FileStamp, FileTime};
+use crate::error::{At as _, PathError};
+use crate::inventory::Dates;
+use crate::inventory::transcript::Facts;
+use crate::ledger::file;
+
+/// The name of the file.
+pub const FILE: &str = "dates.json";
+/// The version of its form.
+const VERSION: u32 = 1;
+/// The program that wrote it.
+const PROGRAM: &str = env!("CARGO_PKG_VERSION");
+/// More than this many bytes is no file of ours.
+const LARGEST: u64 = 256 << 20;
+/// A file that changed this shortly before it was read may change again in the same tick of the
+/// file system's clock, and look the same.
+const SETTLED: TimeDelta = TimeDelta::seconds(3);
+
+/// The content of the file.
+#[derive(Debug, Serialize, Deserialize)]
+struct Written {
+    version: u32,
+    /// Another version of the program may read transcripts in another way.
+    program: String,
+    /// Lists of projects, to which files refer by position: many share one.
+    projects: Vec<Vec<String>>,
+    /// By device and inode.
+    files: Vec<Row>,
+}
+
+/// What was said, by file.
+#[derive(Debug, Default)]
+struct Known {
+    projects: Vec<Vec<Arc<str>>>,
+    files: Vec<Row>,
+}
+
+/// One transcript; written as a list of its values.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(into = "Values")]
+struct Row {
+    /// Device and inode.
+    identity: (u64, u64),
+    size: u64,
+    modified: Time,
+    changed: Time,
+    /// The newest record.
+    newest: Option<Time>,
+    /// Which of the lists of projects is its own.
+    projects: u32,
+    is_of_client: bool,
+    is_desktop: bool,
+}
+
+type Values = ((u64, u64), u64, Time, Time, Option<Time>, u32, bool, bool);
+
+impl From<Row> for Values {
+    fn from(row: Row) -> Self {
+        let Row { identity, size, modified, changed, newest, projects, is_of_client, is_desktop } = row;
+        (identity, size, modified, changed, newest, projects, is_of_client, is_desktop)
+    }
+}
+
+/// Seconds since 1970, and nanoseconds.
+type Time = (i64, u32);
+
+fn pair(time: FileTime) -> Time {
+    (time.seconds(), time.nanoseconds())
+}
+
+impl Row {
+    fn is_of(&self, stamp: &FileStamp) -> bool {
+        self.size == stamp.size
+            && self.modified == pair(stamp.modified)
+            && self.changed == pair(stamp.changed)
+    }
+}
+
+/// The file of dates, read when the first is asked for.
+#[derive(Debug)]
+pub struct DateFile {
+    path: PathBuf,
+    now: DateTime<Utc>,
+    known: OnceLock<Known>,
+    found: AtomicUsize,
+}
+
+impl DateFile {
+    /// The file in a folder of state.
+    #[must_use]
+    pub fn new(state_dir: &Path, now: DateTime<Utc>) -> Self {
+        Self { path: state_dir.join(FILE), now, known: OnceLock::new(), found: AtomicUsize::new(0) }
+    }
+
+    fn known(&self) -> &Known {
+        self.known.get_or_init(|| self.load().unwrap_or_default())
+    }
+
+    fn load(&self) -> Option<Known> {
+        let mut bytes = Vec::new();
+        file::open_existing(&self.path).ok()??.take(LARGEST).read_to_end(&mut bytes).ok()?;
+        let Written { version, program, projects, files } = serde_json::from_slice(&bytes).ok()?;
+        if version != VERSION || program != PROGRAM || !files.is_sorted_by_key(|row| row.identity) {
+            return None;
+        }
+        let list = |list: Vec<String>| list.into_iter().map(Arc::from).collect();
+        Some(Known { projects: projects.into_iter().map(list).collect(), files })
+    }
+
+    fn save(&self, known: &Written) -> Result<(), Box<dyn std::error::Error>> {
+        let dir = self.path.parent().unwrap_or(Path::new("."));
+        file::create_private_dir(dir)?;
+        let mut temp = tempfile::NamedTempFile::new_in(dir)?;
+        let mut writer = std::io::BufWriter::with_capacity(64 << 10, temp.as_file_mut());
+        serde_json::to_writer(&mut writer, known)?;
+        writer.flush()?;
+        drop(writer);
+        // Not flushed to disk: what a crash leaves of it is no JSON, and so as none.
+        temp.persist(&self.path)?;
+        Ok(())
+    }
+}
+
+/// Forgets what every transcript said: where a purge has passed, not even their projects' paths stay.
+///
+/// # Errors
+/// When the file is there and cannot be removed.
+pub fn forget(state_dir: &Path) -> Result<(), PathError> {
+    let path = state_dir.join(FILE);
+    file::remove_own(&path).at("remove", &path)
+}
+
+impl Dates for DateFile {
+    fn find(&self, stamp: &FileStamp) -> Option<Facts> {
+        let known = self.known();
+        let at = known.files.binary_search_by_key(&(stamp.device, stamp.inode), |row| row.identity).ok()?;
+        let row = known.files.get(at).filter(|row| row.is_of(stamp))?;
+        let newest = match row.newest {
+            Some((seconds, nanoseconds)) => Some(DateTime::from_timestamp(seconds, nanoseconds)?),
+            None => None,
+        };
+        // The clock was set back since: what is not later than now has to be found anew.
+        if newest > Some(self.now) {
+            return None;
+        }
+        let projects = known.projects.get(row.projects as usize)?.clone();
+        self.found.fetch_add(1, Ordering::Relaxed);
+        let Row { is_of_client, is_desktop, .. } = *row;
+        Some(Facts { newest, projects, is_of_client, is_desktop, ..Facts::default() })
+    }
+
+    fn keep(&self, all: &mut dyn Iterator<Item = (&FileStamp, &Facts)>) {
+        let (mut projects, mut files) = (Vec::new(), Vec::new());
+        let mut lists: HashMap<&[Arc<str>], u32> = HashMap::new();
+        let settled = self.now - SETTLED;
+        for (stamp, facts) in all {
+            let is_settled = stamp.changed.date().is_some_and(|changed| changed < settled);
+            if !is_settled || facts.has_later {
+                continue;
+            }
+            let list = *lists.entry(&facts.projects).or_insert_with(|| {
+                projects.push(facts.projects.iter().map(|project| (**project).to_owned()).collect());
+                u32::try_from(projects.len() - 1).unwrap_or(u32::MAX)
+            });
+            files.push(Row {
+                identity: (stamp.device, stamp.inode),
+                size: stamp.size,
+                modified: pair(stamp.modified),
+                changed: pair(stamp.changed),
+                newest: facts.newest.map(|date| (date.timestamp(), date.timestamp_subsec_nanos())),
+                projects: list,
+                is_of_client: facts.is_of_client,
+                is_desktop: facts.is_desktop,
+            });
+        }
+        let before = self.known().files.len();
+        // Nothing to add, and nothing to forget.
+        if files.len() == before && self.found.load(Ordering::Relaxed) == before {
+            return;
+        }
+        files.sort_unstable_by_key(|row| row.identity);
+        files.dedup_by_key(|row| row.identity);
+        let written = Written { version: VERSION, program: PROGRAM.to_owned(), projects, files };
+        if let Err(error) = self.save(&written) {
+            tracing::debug!(error = %error, "the dates of transcripts are not kept for the next run");
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "dates_tests.rs"]
+mod tests;

@@ -1,0 +1,193 @@
+//! Runs that are asked to stop: they end between two items, say so, and the next run does the rest.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::common::sandbox::has;
+use crate::common::{Sandbox, days, skip};
+use crate::seal::identity;
+
+/// So many sessions that a run handles them in several turns.
+const MANY: u32 = 2_600;
+
+fn filled(policy: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.policy(policy);
+    let store = sandbox.store();
+    for number in 1..=MANY {
+        let session = store.session(number).aged(days(40)).write();
+        session.side_file("tool-results/b1.txt", "x");
+    }
+    // One that stays, so that the clock is believed.
+    store.session(MANY + 1).aged(days(1)).write();
+    sandbox
+}
+
+fn events(sandbox: &Sandbox) -> Vec<Value> {
+    // The last line may be half written while a run goes on.
+    let text = fs::read_to_string(sandbox.ledger()).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// How many records of the ledger have an event.
+fn count(sandbox: &Sandbox, event: &str) -> usize {
+    events(sandbox).iter().filter(|line| line["event"] == event).count()
+}
+
+/// Starts a run, and sends it SIGTERM as soon as the ledger shows that it has begun. Its exit code and what it said on
+/// standard error; `None` where it was through before the signal came.
+fn stopped(sandbox: &Sandbox, arguments: &[&str]) -> Option<(Option<i32>, String)> {
+    let said = sandbox.root().join("said");
+    let mut run = sandbox.command(arguments).command();
+    let file = fs::File::create(&said).unwrap();
+    let mut child: Child = run.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn().unwrap();
+    let pid = Pid::from_child(&child);
+    let start = Instant::now();
+    let begun =
+        || fs::read_to_string(sandbox.ledger()).is_ok_and(|text| text.contains("\"event\":\"intent\""));
+    while !begun() && child.try_wait().unwrap().is_none() {
+        assert!(start.elapsed() < Duration::from_secs(60), "no intent in the ledger");
+        thread::sleep(Duration::from_micros(200));
+    }
+    // Frozen, it cannot come to its end between the look and the signal.
+    let frozen = child.try_wait().unwrap().is_none() && kill_process(pid, Signal::STOP).is_ok();
+    let is_through = count(sandbox, "summary") > 0;
+    if frozen {
+        kill_process(pid, Signal::TERM).unwrap();
+        kill_process(pid, Signal::CONT).unwrap();
+    }
+    let status = child.wait().unwrap();
+    let all_done = sandbox.ledger_lines().last().is_some_and(|line| line["reason"].is_null());
+    (!is_through && !all_done).then(|| (status.code(), fs::read_to_string(said).unwrap()))
+}
+
+/// The transcripts and side files that are there, by session number.
+fn left(sandbox: &Sandbox) -> Vec<(PathBuf, bool)> {
+    let projects = sandbox.home().join(".claude/projects");
+    let transcripts = walkdir::WalkDir::new(projects).min_depth(2).max_depth(2).into_iter().flatten();
+    let transcripts = transcripts.filter(|entry| entry.path().extension().is_some_and(|end| end == "jsonl"));
+    transcripts
+        .map(|entry| {
+            let side = entry.path().with_extension("").join("tool-results/b1.txt");
+            (entry.path().to_owned(), side.exists())
+        })
+        .collect()
+}
+
+/// What must hold after a run that was stopped: whole sessions, a ledger that holds together and says what was done.
+fn half_done_is_nothing(sandbox: &Sandbox) -> usize {
+    let left = left(sandbox);
+    let without: Vec<_> = left.iter().filter(|(_, has_side)| !has_side).collect();
+    // The young one never had any.
+    assert_eq!(without.len(), 1, "half deleted: {without:?}");
+    let sides = walkdir::WalkDir::new(sandbox.home().join(".claude/projects")).into_iter().flatten();
+    let sides = sides.filter(|entry| entry.file_name() == "b1.txt").count();
+    assert_eq!(sides, left.len() - 1, "half deleted: results without their transcript");
+    sandbox.run(["ledger", "verify"]).exits(0);
+    left.len() - 1
+}
+
+#[test]
+fn a_run_that_is_asked_to_stop_ends_between_two_sessions() {
+    // Where a run is through before the signal reaches it, another one is tried.
+    for arguments in
+        [&["enforce", "--yes"][..], &["enforce", "--yes", "--max-runtime", "1h", "--log-format", "json"]]
+    {
+        let caught = (0..6).find_map(|_| {
+            let sandbox =
+                filled(r#"{"version": 1, "guard": "off", "rules": [{"name": "all", "deleteAfter": "30d"}]}"#);
+            stopped(&sandbox, arguments).map(|ended| (sandbox, ended))
+        });
+        let (sandbox, (code, said)) = caught.expect("a run that is caught in the act");
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("asked to stop; the rest waits for the next run"), "{said}");
+        let logged = arguments.contains(&"--log-format");
+        assert_eq!(said.contains(r#""stopped":"signal""#), logged, "{said}");
+        let rest = half_done_is_nothing(&sandbox);
+        assert!(0 < rest && rest < MANY as usize, "{rest} of {MANY} are left");
+        let lines = sandbox.ledger_lines();
+        let summary = lines.last().unwrap();
+        assert_eq!((&summary["event"], &summary["reason"]), (&"summary".into(), &"stopped: signal".into()));
+        assert_eq!(summary["counts"]["sessionsDeleted"], MANY as usize - rest);
+        // Nothing was left open: each intent has its outcome.
+        assert_eq!(count(&sandbox, "intent"), count(&sandbox, "outcome"));
+        let next = sandbox.enforce();
+        next.exits(0).quietly();
+        assert_eq!(next.summary("sessionsDeleted"), rest as u64, "{next}");
+        assert!(next.json().get("stopped").is_none());
+        assert_eq!(half_done_is_nothing(&sandbox), 0);
+    }
+}
+
+#[test]
+fn sealing_that_is_asked_to_stop_loses_nothing() {
+    if !has("age") {
+        return skip("sealing_that_is_asked_to_stop_loses_nothing", "needs age");
+    }
+    let caught = (0..6).find_map(|_| {
+        let sandbox = Sandbox::new();
+        let recipient = identity(&sandbox);
+        drop(sandbox.policy(&format!(
+            r#"{{"version": 1, "recipients": ["{recipient}"], "rules": [{{"name": "all", "sealAfter": "2d", "deleteAfter": "90d"}}]}}"#
+        )));
+        for number in 1..=1_200 {
+            sandbox.store().session(number).aged(days(40)).write();
+        }
+        sandbox.store().session(1_201).aged(days(1)).write();
+        stopped(&sandbox, &["enforce", "--yes"]).map(|ended| (sandbox, ended))
+    });
+    let (sandbox, (code, said)) = caught.expect("a run that is caught in the act");
+    assert_eq!(code, Some(0), "{said}");
+    let sealed = || {
+        let below =
+            walkdir::WalkDir::new(sandbox.home().join(".claude/ccretain/sealed")).into_iter().flatten();
+        below.filter(|entry| entry.path().extension().is_some_and(|end| end == "age")).count()
+    };
+    let plain = left(&sandbox).len();
+    assert!(0 < sealed() && sealed() < 1_200, "{} are sealed", sealed());
+    assert_eq!(plain - 1, 1_200 - sealed(), "each session is plain or sealed");
+    sandbox.run(["ledger", "verify"]).exits(0);
+    let next = sandbox.enforce();
+    next.exits(0).quietly();
+    assert_eq!((next.summary("sessionsSealed"), sealed()), (plain as u64 - 1, 1_200));
+}
+
+#[test]
+fn a_run_whose_time_is_up_says_so_and_the_next_one_goes_on() {
+    let sandbox =
+        filled(r#"{"version": 1, "guard": "off", "rules": [{"name": "all", "deleteAfter": "30d"}]}"#);
+    let figures = sandbox.root().join("figures.prom");
+    let output = sandbox
+        .command([
+            "enforce",
+            "--yes",
+            "--json",
+            "--max-runtime",
+            "immediately",
+            "--log-format",
+            "text",
+            "--metrics",
+        ])
+        .arg(&figures)
+        .run();
+    output.exits(0).says("the time is up; the rest waits for the next run").says("stopped=max-runtime");
+    assert_eq!(output.json()["stopped"], "max-runtime");
+    assert_eq!(output.summary("sessionsDeleted"), 0);
+    assert_eq!(half_done_is_nothing(&sandbox), MANY as usize);
+    let said = |name: &str| {
+        let text = fs::read_to_string(&figures).unwrap();
+        let line =
+            text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
+        line.unwrap_or_else(|| panic!("no {name} in {text}"))
+    };
+    assert_eq!(said("ccretain_last_run_stopped"), "1");
+    sandbox.command(["enforce", "--yes", "--metrics"]).arg(&figures).run().exits(0).quietly();
+    assert_eq!(said("ccretain_last_run_stopped"), "0");
+    assert_eq!(half_done_is_nothing(&sandbox), 0);
+}
