@@ -590,6 +590,16 @@ fn one_check_for_all_accounts() {
     let json = machine.run(&["check", "--json"]).json();
     let broken = json["findings"].as_array().unwrap().iter().find(|found| found["id"] == "ledger-broken");
     assert_eq!(broken.unwrap().get("user"), None);
+    // Neither a ledger nor a policy that cannot be read keeps it from telling.
+    fs::remove_file(&ledger).unwrap();
+    fs::create_dir(&ledger).unwrap();
+    machine.system("policy.json", "{ broken");
+    let output = machine.run(&["check", "--json"]);
+    let json = output.exits(3).json();
+    for id in ["ledger-unreadable", "policy-invalid"] {
+        let is_root = |found: &&Value| found["id"] == id && found.get("user").is_none();
+        assert!(json["findings"].as_array().unwrap().iter().any(|found| is_root(&found)), "{id} in {json:#}");
+    }
 }
 
 #[test]

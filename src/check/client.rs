@@ -494,7 +494,7 @@ pub(super) fn evaluate(facts: &Facts, findings: &mut Vec<Finding>) {
             subject.finding,
             of(&|client| {
                 let row = client.rows.iter().find(|row| row.subject == subject.subject)?;
-                (row.state == "on").then(|| format!("{} is not set", subject.setting))
+                (row.state == "on").then(|| format!("none of these is set: {}", subject.setting))
             }),
         );
     }

@@ -148,11 +148,12 @@ fn schedules(runs: &RunFacts, findings: &mut Vec<Finding>) {
     }
 }
 
-/// What is found in a ledger alone.
+/// What is found where only the policy and the ledger of the machine are looked at.
 #[must_use]
-pub fn of_ledger(runs: &RunFacts) -> Vec<Finding> {
+pub fn of_machine(facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
-    ledger(runs, &mut findings);
+    policy(facts, &mut findings);
+    ledger(&facts.runs, &mut findings);
     findings
 }
 

@@ -65,7 +65,13 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
         Command::Check(args) => super::check::for_child(args, ctx),
         _ => std::env::args_os().skip(1).filter(|argument| argument != "--all-users").collect(),
     };
-    let policy = of_machine(ctx)?;
+    let (policy, invalid) = match of_machine(ctx) {
+        // A check tells of it; only a file that was named must be one.
+        Err(failure) if matches!(command, Command::Check(_)) && ctx.global.policy.is_none() => {
+            (super::posture::nothing(ctx)?, Some(failure.message))
+        }
+        policy => (policy?, None),
+    };
     let (accounts, refused) = users::with_homes(accounts(ctx)?);
     let stop = Stop::new(max_runtime.map(crate::period::Period::length));
     let yes = match command {
@@ -98,14 +104,22 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
         }
         arguments.push("--yes".into());
     }
-    let keeper = keeper(ctx, &policy, changes)?;
+    let keeper = match keeper(ctx, &policy, changes) {
+        // A check that only looks tells of a ledger that cannot be read, too.
+        Err(failure) if verb == "check" && !changes => {
+            tracing::debug!(why = failure.message, "the ledger of all cannot be read");
+            reader(ctx, &policy, None)
+        }
+        keeper => keeper?,
+    };
     let run = keeper.run.clone();
     if let Some(handover) = &handover {
         handover.begin(ctx, &policy, &run)?;
     }
     let mut ended = all(&accounts, &arguments, keeper, &stop, ctx);
     if let Command::Check(args) = command {
-        return super::check::all(args, &document(verb, &run, &policy, &ended, &refused, ctx), ctx);
+        let document = document(verb, &run, &policy, &ended, &refused, ctx);
+        return super::check::all(args, &document, invalid, ctx);
     }
     let mut exit = report(verb, &run, &policy, &ended, &refused, ctx)?;
     if let (Some(handover), Command::Purge(args)) = (handover, command) {
@@ -204,15 +218,20 @@ fn keeper(ctx: &Context, policy: &Policy, opens: bool) -> Result<Keeper, Failure
         file.save().map_err(|error| Failure::because(Exit::Refused, &error))?;
         proven = verdict.is_allowed();
     }
-    Ok(Keeper {
-        place: Place { dir, state_dir: ctx.env.state_dir() },
+    Ok(Keeper { proven, ..reader(ctx, policy, last) })
+}
+
+/// What is needed where no ledger is written.
+fn reader(ctx: &Context, policy: &Policy, last: Option<DateTime<Utc>>) -> Keeper {
+    Keeper {
+        place: Place { dir: ctx.env.system_ledger_dir(), state_dir: ctx.env.state_dir() },
         policy: policy.ledger.value.clone(),
         run: RunId::random(),
-        proven,
+        proven: false,
         last,
         now: ctx.env.now,
         began: Instant::now(),
-    })
+    }
 }
 
 /// Whether the run is to end before all are done.

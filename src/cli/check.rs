@@ -256,13 +256,19 @@ pub(super) fn for_child(args: &CheckArgs, ctx: &Context) -> Vec<std::ffi::OsStri
     words
 }
 
-/// One document of those of all accounts, printed.
+/// One document of those of all accounts, printed; `invalid` is why the policy of the machine cannot
+/// be used.
 ///
 /// # Errors
 /// It cannot be printed.
 #[cfg(unix)]
-pub(super) fn all(args: &CheckArgs, all: &AllUsers<'_>, ctx: &Context) -> Result<Exit, Failure> {
-    use crate::check::Facts;
+pub(super) fn all(
+    args: &CheckArgs,
+    all: &AllUsers<'_>,
+    invalid: Option<String>,
+    ctx: &Context,
+) -> Result<Exit, Failure> {
+    use crate::check::{Facts, retention};
     let format = format(args, ctx)?;
     let host = posture::host(ctx);
     let subject = Subject { host: &host, user: None, fail_on: args.fail_on };
@@ -271,7 +277,9 @@ pub(super) fn all(args: &CheckArgs, all: &AllUsers<'_>, ctx: &Context) -> Result
     let mut facts = Facts { now: ctx.env.now, ..Facts::default() };
     facts.runs.ledger = posture::ledger_fact(&dir, None);
     facts.runs.unwritable = posture::unwritable(&dir);
-    let findings = crate::check::retention::of_ledger(&facts.runs);
-    let machine = Document::new(subject, &facts, Some(all.policy), findings, None);
+    let policy = if invalid.is_none() { Some(all.policy) } else { None };
+    facts.policy.invalid = invalid;
+    let findings = retention::of_machine(&facts);
+    let machine = Document::new(subject, &facts, policy, findings, None);
     print(args, format, &machine.with_users(all), ctx)
 }

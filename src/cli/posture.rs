@@ -132,7 +132,7 @@ pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<P
 }
 
 /// A policy that nobody wrote: what stands in for one that cannot be used.
-fn nothing(ctx: &Context) -> Result<Policy, Failure> {
+pub(super) fn nothing(ctx: &Context) -> Result<Policy, Failure> {
     let places = Places::new(&ctx.env);
     let none = ctx.env.state_dir().join(".no-policy");
     let places = Places { system_dir: none.clone(), user_dir: none, managed_prefs: None, ..places };
@@ -170,12 +170,13 @@ fn runs(ground: &Ground, summaries: &mut Vec<Record>, ctx: &Context) -> RunFacts
     facts.last_well = last.filter(|last| last.exit == 0).map(|last| last.time);
     facts.refusals = last.map(|last| last.refusals.clone()).unwrap_or_default();
     schedules(&mut facts, ctx);
+    let dir = ctx.env.ledger_dir();
     // Of a run over all users the parent keeps the ledger, and looks at it.
-    if ctx.parent.is_some() || last.is_some_and(|last| last.head.is_none()) {
+    let is_elsewhere = last.is_some_and(|last| last.head.is_none()) && !dir.join(ledger::ACTIVE).exists();
+    if ctx.parent.is_some() || is_elsewhere {
         facts.ledger = LedgerFact::Elsewhere;
         return facts;
     }
-    let dir = ctx.env.ledger_dir();
     facts.ledger =
         ledger_fact(&dir, last.and_then(|last| last.head.as_ref()).map(|head| head.sha256.as_str()));
     facts.unwritable = unwritable(&dir);
@@ -243,6 +244,8 @@ pub(super) fn unwritable(dir: &Path) -> Option<String> {
             return Some(format!("'{}': {}", shown(&file), std::io::Error::from(error)));
         }
     }
+    #[cfg(not(unix))]
+    let _ = dir;
     None
 }
 

@@ -11,7 +11,7 @@ use crate::plan::{Decision, Keep, Plan};
 use crate::report::check::Document;
 
 /// The ages, in days, at which sessions are put apart.
-const AGES: [i64; 11] = [1, 2, 4, 7, 14, 21, 30, 60, 90, 180, i64::MAX];
+const AGES: [i64; 10] = [1, 4, 7, 14, 21, 30, 60, 90, 180, i64::MAX];
 /// As many projects and kinds are named.
 const NAMED: usize = 12;
 /// As many days are looked ahead.

@@ -249,24 +249,18 @@ impl Fleet {
         let sum = |of: fn(&crate::report::check::Store) -> u64| machine.stores.iter().map(of).sum::<u64>();
         let oldest = machine.stores.iter().filter_map(|store| store.oldest_age_days).max();
         let (verdict, look) = if machine.compliant { ("compliant", "ok") } else { ("not compliant", "high") };
-        let _ = write!(out, "<tr><th scope=\"row\">{}", esc(&who));
-        let told: Vec<_> = machine.findings.iter().filter(|found| found.severity > Severity::Info).collect();
-        if !told.is_empty() {
-            let _ = write!(out, "<details><summary>{}</summary>", counted(told.len() as u64, "finding"));
-            told.iter().for_each(|found| finding(out, found));
-            out.push_str("</details>");
-        }
-        let _ = write!(out, "</th><td class=\"tag {look}\">{verdict}</td>");
+        let _ =
+            write!(out, "<tr><th scope=\"row\">{}</th><td class=\"tag {look}\">{verdict}</td>", esc(&who));
         for severity in [Severity::High, Severity::Medium, Severity::Low] {
             let count = count(severity);
             let look = if count > 0 { class(severity) } else { "" };
             let _ = write!(out, "<td class=\"n {look}\">{count}</td>");
         }
-        let stale = if self.is_stale(machine) { " class=\"medium\"" } else { "" };
+        let stale = if self.is_stale(machine) { " medium" } else { "" };
         let _ = writeln!(
             out,
             "<td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
-             <td>{}</td><td{stale}>{}</td><td>{}</td></tr>",
+             <td class=\"d\">{}</td><td class=\"d{stale}\">{}</td><td class=\"d\">{}</td></tr>",
             grouped(sum(|store| store.sessions)),
             esc(&size(sum(|store| store.bytes))),
             grouped(sum(|store| store.overdue)),
@@ -275,6 +269,13 @@ impl Fleet {
             esc(date(&machine.now)),
             esc(&machine.version)
         );
+        let told: Vec<_> = machine.findings.iter().filter(|found| found.severity > Severity::Info).collect();
+        if !told.is_empty() {
+            let count = counted(told.len() as u64, "finding");
+            let _ = write!(out, "<tr class=\"more\"><td colspan=\"12\"><details><summary>{count}</summary>");
+            told.iter().for_each(|found| finding(out, found));
+            out.push_str("</details></td></tr>\n");
+        }
     }
 
     fn versions(&self, out: &mut String) {

@@ -105,7 +105,7 @@ pub(super) fn figure(out: &mut String, plot: &super::svg::Plot, header: [&str; 2
     let _ = writeln!(out, "<figure><h3>{}</h3><p class=\"muted\">{}</p>", esc(&plot.title), esc(&plot.about));
     out.push_str(&plot.svg);
     if !rows.is_empty() {
-        out.push_str("<details><summary>numbers</summary>\n");
+        out.push_str("<details class=\"numbers\"><summary>numbers</summary>\n");
         table(out, "", &header, &[1], rows);
         out.push_str("</details>");
     }

@@ -15,13 +15,13 @@ h3 { font-size: 1rem; margin: 0 0 .25rem; } p { margin: .25rem 0; }
 .muted, caption, figcaption { color: var(--muted); } code { font: .9em ui-monospace, Menlo, Consolas, monospace; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .75rem; margin: 1rem 0; }
 .card, figure { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .75rem 1rem; }
-.card b { display: block; font-size: 1.15rem; line-height: 1.3; }
-figure { margin: 0 0 1rem; } figure > svg { display: block; width: 100%; height: auto; margin-top: .5rem; }
+.card b { display: block; font-size: 1.05rem; line-height: 1.4; white-space: nowrap; }
+figure { margin: 0 0 1rem; } figure > svg { display: block; width: 100%; max-width: 38rem; height: auto; margin-top: .5rem; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(30rem, 100%), 1fr)); gap: 1rem; align-items: start; }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0; font-size: .92em; }
 th, td { text-align: left; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
 th { color: var(--muted); font-weight: 600; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.wide { overflow-x: auto; } summary { cursor: pointer; color: var(--muted); } details { margin-top: .4rem; }
+.d { white-space: nowrap; } tr.more td { border-top: 0; padding-top: 0; } .wide { overflow-x: auto; } summary { cursor: pointer; color: var(--muted); } details { margin-top: .4rem; }
 .tag { font-weight: 700; white-space: nowrap; } .high { color: var(--high); } .medium { color: var(--medium); }
 .low, .info { color: var(--low); } .ok { color: var(--ok); }
 article { border-left: 4px solid var(--line); padding: .25rem 0 .25rem .9rem; margin: .9rem 0; }
@@ -34,6 +34,7 @@ svg .bad { fill: var(--high); } svg .good { fill: var(--ok); } svg .soft { fill:
 svg .curve { fill: none; stroke: var(--mark); stroke-width: 2; stroke-linejoin: round; } svg .limit { stroke: var(--high); stroke-width: 1.5; stroke-dasharray: 5 4; }
 @media print { :root { --bg: #fff; --card: #fff; --text: #000; --muted: #444; --line: #bbb; --mark: #345; --high: #8c1d18;
   --medium: #6b3a00; --low: #444; --ok: #0f4d22; } body { max-width: none; padding: 0; font-size: 11px; }
-  figure, article, .card, tr { break-inside: avoid; } details > *:not(summary) { display: block; } summary { display: none; }
+  figure, article, .card, tr { break-inside: avoid; } details::details-content { content-visibility: visible; height: auto; } details > *:not(summary) { display: block; }
+  summary, .numbers { display: none; }
   .plots { display: block; } }
 "#;
