@@ -591,3 +591,49 @@ fn one_check_for_all_accounts() {
     let broken = json["findings"].as_array().unwrap().iter().find(|found| found["id"] == "ledger-broken");
     assert_eq!(broken.unwrap().get("user"), None);
 }
+
+#[test]
+fn everything_of_everybody_is_purged_and_certified_once() {
+    let Some(mut machine) = machine("everything_of_everybody_is_purged_and_certified_once") else { return };
+    let (ann, bob) = (machine.person("ann", ANN), machine.person("bob", BOB));
+    let sessions: Vec<_> = [(&ann, "ann", ANN), (&bob, "bob", BOB)]
+        .map(|(store, name, uid)| {
+            let session = store.session(1).aged(days(20)).write();
+            store.history(Some(session.id()), "/work/acme", days(20));
+            give(&machine.home(name), uid);
+            session
+        })
+        .into();
+    machine.run(&["purge"]).exits(4).says("--dry-run");
+    let certificate = machine.sandbox.root().join("all.json");
+    let file = certificate.to_str().unwrap();
+    let looked = machine.run(&["purge", "--dry-run", "--json"]);
+    looked.exits(0);
+    assert!(sessions.iter().all(super::common::store::Session::is_there));
+    // A hold of one user's stops his purge and nobody else's.
+    machine.write(
+        "bob",
+        BOB,
+        ".config/ccretain/holds.json",
+        r#"{"version": 1, "holds": [{"name": "mine", "projects": ["/work/**"], "reason": "r"}]}"#,
+    );
+    let output = machine.run(&["purge", "--yes", "--json", "--certificate", file]);
+    output.exits(1).says("mine");
+    assert_eq!(user(&output.json(), "bob")["exit"], 4);
+    assert!(!sessions[0].is_there() && sessions[1].is_there());
+    let first: Value = serde_json::from_slice(&fs::read(&certificate).unwrap()).unwrap();
+    assert_eq!(first["verdict"], "incomplete");
+    assert!(first["exceptions"].to_string().contains("/bob"), "{first}");
+    // Root breaks it, for a reason.
+    let second = machine.sandbox.root().join("second.json");
+    let file = second.to_str().unwrap();
+    let output = machine.run(&["purge", "--yes", "--break-holds", "they left", "--certificate", file]);
+    output.exits(0);
+    assert!(!sessions[1].is_there());
+    let second: Value = serde_json::from_slice(&fs::read(&second).unwrap()).unwrap();
+    assert_eq!((&second["verdict"], &second["operator"]["allUsers"]), (&"complete".into(), &true.into()));
+    let owners: Vec<&str> =
+        second["stores"].as_array().unwrap().iter().map(|store| store["owner"].as_str().unwrap()).collect();
+    assert!(owners.contains(&"ann") && owners.contains(&"bob"), "{owners:?}");
+    machine.run(&["ledger", "verify", "--certificate", file]).exits(0);
+}

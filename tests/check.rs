@@ -750,10 +750,13 @@ fn osquery_gets_rows_and_a_table() {
     let read = read.as_array().unwrap();
     assert_eq!(read.len(), rows.len());
     for (one, other) in read.iter().zip(rows) {
-        assert_eq!(
-            (&one["id"], &one["evidence"], &one["title"]),
-            (&other["id"], &other["evidence"], &other["title"])
-        );
+        // Its paths are as they are, those on stdout as the sandbox shows them.
+        for column in ["id", "title", "severity", "count", "verdict", "checked"] {
+            if column != "checked" {
+                assert_eq!(one[column], other[column]);
+            }
+            assert_eq!(one[column].as_str().is_some(), other[column].as_str().is_some());
+        }
     }
 }
 
@@ -776,4 +779,31 @@ fn no_word_of_a_conversation_is_in_any_of_it() {
         let output: Output = sandbox.run(["check", "-v", "--format", format]);
         output.exits(3).quietly().never_says(CONTENT);
     }
+}
+
+#[test]
+fn what_the_machine_does_with_copies_is_found() {
+    let (sandbox, _) = sound();
+    let json = check(&sandbox);
+    for id in ["version-control", "cloud-sync", "network-file-system", "other-tools", "trash"] {
+        lacks(&json, id);
+    }
+    fs::create_dir_all(sandbox.home().join(".git/objects")).unwrap();
+    fs::create_dir_all(sandbox.home().join(".git/refs")).unwrap();
+    fs::write(sandbox.home().join(".git/HEAD"), "ref: refs/heads/main\n").unwrap();
+    let json = check(&sandbox);
+    let found = finding(&json, "version-control");
+    assert_eq!((&found["severity"], &found["area"]), (&"medium".into(), &"exposure".into()));
+    assert!(found["remedy"].as_str().unwrap().contains("ignore rule"));
+    assert_eq!(json["compliant"], false);
+    fs::remove_dir_all(sandbox.home().join(".git")).unwrap();
+    // A store in a synchronised folder, which this run is told of by the environment.
+    let synced = sandbox.home().join("shared/claude");
+    fs::create_dir_all(sandbox.home().join("shared/.stfolder")).unwrap();
+    StoreBuilder::new(synced.clone(), sandbox.client_tmp()).session(5).aged(days(1)).write();
+    let output = sandbox.command(["check", "--json"]).env("CLAUDE_CONFIG_DIR", &synced).run();
+    says(&finding(&output.json(), "cloud-sync"), "Syncthing");
+    // And an archive of another tool.
+    sandbox.write(".claude-vault/vault.db", "x");
+    finding(&check(&sandbox), "other-tools");
 }

@@ -10,7 +10,7 @@ use crate::common::store::{CONTENT, age, encode, put};
 use crate::common::{Output, Sandbox, StoreBuilder, Tree, days, hours, id};
 
 /// Every file below a folder that holds the words of a conversation.
-fn with_content(root: &Path) -> Vec<PathBuf> {
+pub fn with_content(root: &Path) -> Vec<PathBuf> {
     let holds = |path: &PathBuf| {
         fs::read(root.join(path))
             .is_ok_and(|bytes| bytes.windows(CONTENT.len()).any(|window| window == CONTENT.as_bytes()))
@@ -19,7 +19,7 @@ fn with_content(root: &Path) -> Vec<PathBuf> {
 }
 
 /// A store with something of everything; what must survive a purge, by path below the home.
-fn full(sandbox: &Sandbox) -> StoreBuilder {
+pub fn full(sandbox: &Sandbox) -> StoreBuilder {
     let store = sandbox.store();
     for (number, cwd, old) in [(1, "/work/acme", 50), (2, "/work/acme/app", 1), (3, "/work/beta", 400)] {
         let session = store.session(number).cwd(cwd).aged(days(old)).write();
@@ -124,7 +124,7 @@ fn left(sandbox: &Sandbox) -> Vec<String> {
 }
 
 #[track_caller]
-fn verdict(output: &Output, expected: &str) {
+pub fn verdict(output: &Output, expected: &str) {
     assert_eq!(output.json()["verdict"], expected, "{output}");
 }
 
@@ -247,6 +247,23 @@ fn it_asks_and_without_an_answer_it_touches_nothing() {
     let output = sandbox.run(["purge"]);
     output.exits(4).says("--dry-run").says("--yes");
     before.is_unchanged(&sandbox.tree().without(".claude/ccretain"));
+}
+
+#[test]
+fn at_a_terminal_a_word_is_typed() {
+    let sandbox = Sandbox::new();
+    let store = full(&sandbox);
+    let before = sandbox.tree();
+    for typed in ["yes\n", "\n", "\u{4}"] {
+        let output = sandbox.command(["purge"]).on_terminal(typed).run();
+        output.exits(4).says("not confirmed");
+    }
+    before.is_unchanged(&sandbox.tree().without(".claude/ccretain"));
+    let output = sandbox.command(["purge"]).on_terminal("purge\n").run();
+    output.exits(0).says("/work/acme: 1 session").says("memory (--with memory)").says("4 projects");
+    assert!(!store.has("plans/plan.md"));
+    let lines = sandbox.ledger_lines();
+    assert!(lines.iter().filter(|line| line["event"] == "summary").count() == 1);
 }
 
 #[test]

@@ -106,12 +106,50 @@ fn heap(facts: &Facts, findings: &mut Vec<Finding>) {
     findings.push(Finding::new("heap-snapshot", some(lines)).count(files).bytes(bytes));
 }
 
-/// How much a risk matters while the data is still in use; `None` for what matters only once it is
-/// deleted, or is told of elsewhere.
-fn severity_of(risk: Risk) -> Option<Severity> {
-    Some(match risk {
-        Risk::VersionControl | Risk::CloudSync | Risk::NetworkFileSystem => Severity::Medium,
-        Risk::OtherTools | Risk::UnencryptedVolume | Risk::Trash | Risk::CoreDumps => Severity::Low,
+/// How a risk is told of while the data is still in use: its severity, its title and its remedy.
+struct Told {
+    severity: Severity,
+    title: &'static str,
+    remedy: &'static str,
+}
+
+/// `None` for what matters only once the data is deleted, or is told of elsewhere. The words of
+/// [`crate::exposure::RISKS`] are those of a certificate; what concerns live stores has its own.
+fn told(risk: Risk) -> Option<Told> {
+    let told = |severity, title, remedy| Some(Told { severity, title, remedy });
+    let row = risk.row();
+    match risk {
+        Risk::VersionControl => told(
+            Severity::Medium,
+            "a store lies in the work tree of a version control system",
+            "keep it out with an ignore rule, and see whether files of it were committed (git log --all -- PATH)",
+        ),
+        Risk::CloudSync => told(
+            Severity::Medium,
+            "a store lies in a folder that is synchronised",
+            "exclude it there, or move it out (CLAUDE_CONFIG_DIR); what was synchronised is at the service",
+        ),
+        Risk::NetworkFileSystem => told(
+            Severity::Medium,
+            "a store lies on a network file system",
+            "move it to a disk of this machine (CLAUDE_CONFIG_DIR): the server has its own access rules and snapshots",
+        ),
+        Risk::UnencryptedVolume => told(
+            Severity::Low,
+            "a store lies on a volume that is not encrypted",
+            "encrypt the volume (LUKS, FileVault, BitLocker): transcripts are plaintext to whoever has the disk",
+        ),
+        Risk::OtherTools => {
+            told(Severity::Low, "other tools keep copies of transcripts of their own", row.remedy)
+        }
+        Risk::Trash => {
+            told(Severity::Low, "files of a store that other programs deleted lie in the trash", row.remedy)
+        }
+        Risk::CoreDumps => told(
+            Severity::Low,
+            "dumps of a crashed client hold its memory, and so the conversation",
+            row.remedy,
+        ),
         Risk::BtrfsSnapshots
         | Risk::ZfsSnapshots
         | Risk::LvmSnapshots
@@ -122,26 +160,35 @@ fn severity_of(risk: Risk) -> Option<Severity> {
         | Risk::Backups
         | Risk::OpenDeletedFiles
         | Risk::Swap
-        | Risk::Hibernation => Severity::Info,
-        Risk::FreedBlocks | Risk::ServerSide => return None,
-    })
+        | Risk::Hibernation => told(Severity::Info, row.title, row.remedy),
+        Risk::FreedBlocks | Risk::ServerSide => None,
+    }
 }
 
 fn machine(facts: &Facts, findings: &mut Vec<Finding>) {
-    for seen in facts.exposure.iter().filter(|finding| finding.seen == Seen::Yes) {
-        let Some(severity) = severity_of(seen.risk) else { continue };
-        let row = seen.risk.row();
+    for seen in &facts.exposure {
+        let Some(Told { severity, title, remedy }) = told(seen.risk) else { continue };
         let lines = seen.evidence.iter().map(|evidence| match &evidence.path {
             Some(path) => format!("'{}': {}", shown(path), evidence.note),
             None => evidence.note.clone(),
         });
+        let (severity, lines): (Severity, Vec<String>) = match &seen.seen {
+            Seen::Yes => (severity, lines.collect()),
+            // Something speaks for it and does not prove it: worth a look, and no verdict.
+            Seen::Unknown(why)
+                if severity > Severity::Info && seen.evidence.iter().any(|one| one.path.is_some()) =>
+            {
+                (Severity::Info, [format!("it cannot be told: {why}")].into_iter().chain(lines).collect())
+            }
+            Seen::No | Seen::Unknown(_) => continue,
+        };
         findings.push(Finding {
-            id: row.id,
+            id: seen.risk.row().id,
             area: Area::Exposure,
             severity,
-            title: row.title,
+            title,
             evidence: some(lines),
-            remedy: row.remedy.to_owned(),
+            remedy: remedy.to_owned(),
             count: None,
             bytes: None,
             fixable: false,

@@ -17,6 +17,7 @@ use chrono::{DateTime, Utc};
 
 use super::args::Command;
 use super::child::{Child, Ended, Keeper};
+use super::purge::handover_all::{All, AllHandover};
 use super::{Context, Exit, Failure, surroundings};
 use crate::error::chain;
 use crate::escape::text;
@@ -38,10 +39,14 @@ use crate::state::{LastRun, StateError, StateFile};
 pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
     let (verb, changes, max_runtime) = match command {
         Command::Enforce(args) => ("enforce", !args.dry_run, args.max_runtime.as_ref()),
+        Command::Purge(args) => ("purge", !args.dry_run, None),
         Command::Status(_) => ("status", false, None),
         Command::Check(args) => ("check", args.fix, None),
         _ => {
-            return Err(Failure::new(Exit::Usage, "--all-users is for enforce, status, check and ledger"));
+            return Err(Failure::new(
+                Exit::Usage,
+                "--all-users is for enforce, purge, status, check and ledger",
+            ));
         }
     };
     if !ctx.global.stores.is_empty() {
@@ -62,11 +67,21 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
     let policy = of_machine(ctx)?;
     let (accounts, refused) = users::with_homes(accounts(ctx)?);
     let stop = Stop::new(max_runtime.map(crate::period::Period::length));
-    let asked = matches!(command, Command::Enforce(args) if changes && !args.yes);
+    let yes = match command {
+        Command::Enforce(args) => args.yes,
+        Command::Purge(args) => args.yes,
+        // Nothing is lost by what the others change.
+        _ => true,
+    };
+    let handover = match command {
+        Command::Purge(args) if changes => Some(AllHandover::prepare(args, ctx, &accounts)?),
+        _ => None,
+    };
+    let asked = changes && !yes;
     if asked {
         if !ctx.console.can_ask() {
             return Err(Failure::new(Exit::Refused, "there is no terminal to ask, so nothing was touched")
-                .hint("look with `ccretain --all-users enforce --dry-run`, then add --yes"));
+                .hint(format!("look with `ccretain --all-users {verb} --dry-run`, then add --yes")));
         }
         let mut looking = arguments.clone();
         looking.push("--dry-run".into());
@@ -75,18 +90,37 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
         for ended in &would {
             ctx.console.notice(&format!("{}\n{}", heading(&ended.account), printable(&ended.output)));
         }
-        if !ctx.console.confirm("Change these files now? Deleted means gone: there is no trash.") {
+        let word = if verb == "purge" { "purge" } else { "yes" };
+        let question = "Change these files now? Deleted means gone: there is no trash.";
+        if !ctx.console.confirm_by(question, word) {
             return Err(Failure::new(Exit::Refused, "not confirmed, so nothing was touched"));
         }
         arguments.push("--yes".into());
     }
     let keeper = keeper(ctx, &policy, changes)?;
     let run = keeper.run.clone();
-    let ended = all(&accounts, &arguments, keeper, &stop, ctx);
+    if let Some(handover) = &handover {
+        handover.begin(ctx, &policy, &run)?;
+    }
+    let mut ended = all(&accounts, &arguments, keeper, &stop, ctx);
     if let Command::Check(args) = command {
         return super::check::all(args, &document(verb, &run, &policy, &ended, &refused, ctx), ctx);
     }
     let mut exit = report(verb, &run, &policy, &ended, &refused, ctx)?;
+    if let (Some(handover), Command::Purge(args)) = (handover, command) {
+        let parts = ended.iter_mut().map(|ended| (text(&ended.account.home), ended.parts.take())).collect();
+        let refused = refused.iter().map(|(account, why)| (text(&account.home), chain(why))).collect();
+        let issued = handover.issue(All { args, ctx, policy: &policy, run: &run, asked, parts, refused });
+        match issued {
+            Ok(files) => {
+                files.iter().for_each(|file| ctx.console.notice(&format!("certificate: {}", text(file))))
+            }
+            Err(failure) => {
+                ctx.console.failure(&failure);
+                exit = if exit == Exit::Done { Exit::Failed } else { exit };
+            }
+        }
+    }
     let is_done = matches!(command, Command::Enforce(args) if !args.dry_run);
     if let Command::Enforce(super::args::EnforceArgs { metrics: Some(file), dry_run: false, .. }) = command {
         let of_users: Vec<&str> = ended.iter().map(|ended| ended.figures.as_str()).collect();

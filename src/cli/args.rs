@@ -30,7 +30,7 @@ pub struct Global {
     #[arg(long = "store", value_name = "DIR", global = true, help_heading = "Global options")]
     pub stores: Vec<PathBuf>,
     /// Do it for every account of this machine, each with its own rights (root only; for enforce,
-    /// status, check, and the ledger of all).
+    /// purge, status, check, and the ledger of all).
     #[arg(long, global = true, help_heading = "Global options")]
     pub all_users: bool,
     /// Use this file instead of the user's policy.

@@ -17,6 +17,7 @@ use crate::error::chain;
 use crate::ledger::{Clock, Entry, Event, Ledger, Place, RunId};
 use crate::locate::users::Account;
 use crate::policy::LedgerPolicy;
+use crate::purge::certificate::Parts;
 
 /// The longest message, in bytes; a batch of records has about a tenth of a percent of it.
 const LONGEST: u64 = 256 << 20;
@@ -56,6 +57,8 @@ pub(super) struct Ended {
     pub output: String,
     /// The figures of its run, for a collector.
     pub figures: String,
+    /// The facts of its certificate, after a purge.
+    pub parts: Option<Box<Parts>>,
     /// What it said on standard error, line by line.
     pub messages: Vec<String>,
     /// What went wrong with the child itself.
@@ -79,6 +82,7 @@ impl Child<'_> {
             exit: None,
             output: String::new(),
             figures: String::new(),
+            parts: None,
             messages: Vec::new(),
             error: None,
         };
@@ -125,6 +129,7 @@ impl Child<'_> {
             recorded: 0,
             output: &mut ended.output,
             figures: &mut ended.figures,
+            parts: &mut ended.parts,
         }
         .serve(stdin, stdout);
         if let Err(error) = served {
@@ -166,6 +171,7 @@ struct Serving<'a, 'c> {
     recorded: u64,
     output: &'c mut String,
     figures: &'c mut String,
+    parts: &'c mut Option<Box<Parts>>,
 }
 
 impl Serving<'_, '_> {
@@ -256,6 +262,10 @@ impl Serving<'_, '_> {
                 *self.figures = text;
                 Ok(None)
             }
+            FromChild::Certificate { parts } => {
+                *self.parts = Some(parts);
+                Ok(None)
+            }
             FromChild::Open { proven } => {
                 if self.ledger.is_some() {
                     return Err(no_sense());
@@ -321,7 +331,16 @@ impl Serving<'_, '_> {
 
 /// Whether a record is one that a run makes of its own work; the others are the keeper's.
 fn is_a_runs_own(event: Event) -> bool {
-    matches!(event, Event::Started | Event::Intent | Event::Outcome | Event::Refused | Event::HeldVanished)
+    // A purge for root breaks holds in its child.
+    matches!(
+        event,
+        Event::Started
+            | Event::Intent
+            | Event::Outcome
+            | Event::Refused
+            | Event::HeldVanished
+            | Event::HoldReleased
+    )
 }
 
 /// The record with the account it is of, whatever the child said.

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Exit, Failure};
 use crate::ledger::Entry;
+use crate::purge::certificate::Parts;
 
 /// Set in the environment of a child, and nowhere else.
 pub const MARKER: &str = "CCRETAIN_CHILD_OF_ALL_USERS";
@@ -56,6 +57,12 @@ pub enum FromChild {
     Figures {
         /// The figures.
         text: String,
+    },
+    /// What the run of a purge came to, for the certificate, which is the parent's to issue; nobody
+    /// answers.
+    Certificate {
+        /// The facts.
+        parts: Box<Parts>,
     },
     /// What it would have printed; nobody answers.
     Output {
@@ -138,6 +145,15 @@ impl Link {
     pub fn figures(&self, text: String) -> io::Result<()> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         send(&FromChild::Figures { text })
+    }
+
+    /// Hands the facts of a certificate to the parent.
+    ///
+    /// # Errors
+    /// The parent is gone.
+    pub fn certificate(&self, parts: Parts) -> io::Result<()> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        send(&FromChild::Certificate { parts: Box::new(parts) })
     }
 
     /// Says something and waits for the answer.

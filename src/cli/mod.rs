@@ -17,7 +17,6 @@ mod evidence;
 mod explain;
 mod failure;
 mod guards;
-mod handover;
 mod harden;
 mod hold;
 mod key;

@@ -126,7 +126,7 @@ pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<P
     facts.modes = seen;
     facts.modes.own = own(ctx);
     let roots: Vec<_> = inventory.stores.iter().map(|view| view.store.root.clone()).collect();
-    facts.exposure = exposure::look(&exposure::Subject::of(&ctx.env, &roots), &exposure::System);
+    facts.exposure = exposed(&roots, ctx);
     facts.clients = clients(&ground, &inventory, plan.as_ref(), ctx);
     Ok(Posture { facts, ground, inventory, plan, repair, runs: summaries })
 }
@@ -310,6 +310,19 @@ fn mode_of(path: &Path) -> Option<u32> {
 #[cfg(not(unix))]
 fn mode_of(_: &Path) -> Option<u32> {
     None
+}
+
+/// What makes content readable elsewhere. What matters only for what was deleted, and takes a look
+/// at every process, is left to certificates.
+fn exposed(roots: &[std::path::PathBuf], ctx: &Context) -> Vec<exposure::Finding> {
+    use exposure::Risk;
+    let subject = exposure::Subject::of(&ctx.env, roots);
+    let is_for_certificates =
+        |risk: Risk| matches!(risk, Risk::OpenDeletedFiles | Risk::FreedBlocks | Risk::ServerSide);
+    let rows = exposure::RISKS.iter().filter(|row| row.platforms.contains(&subject.platform));
+    rows.filter(|row| !is_for_certificates(row.risk))
+        .map(|row| exposure::look_for(row.risk, &subject, &exposure::System))
+        .collect()
 }
 
 /// What the clients of each config folder do.

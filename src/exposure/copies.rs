@@ -47,8 +47,8 @@ const IN_PROJECTS: &[(&str, &str)] =
 pub(super) fn other_tools(subject: &Subject<'_>, host: &dyn Host) -> Finding {
     let mut sight = Sight::default();
     let homes = ARCHIVES.iter().filter_map(|(place, tool)| Some((subject.expand(place)?, *tool)));
-    let inside =
-        subject.roots.iter().flat_map(|root| INSIDE.iter().map(|(name, tool)| (root.join(name), *tool)));
+    let roots = subject.own_roots();
+    let inside = roots.iter().flat_map(|root| INSIDE.iter().map(|(name, tool)| (root.join(name), *tool)));
     let projects = subject
         .projects
         .iter()
@@ -139,13 +139,14 @@ pub(super) fn trash(subject: &Subject<'_>, host: &dyn Host) -> Finding {
         trash_of_macos(subject, host, &mut sight);
         return sight.finding(Risk::Trash);
     }
+    let roots = subject.own_roots();
     let mut places: Vec<(PathBuf, PathBuf)> = subject
         .expand("${XDG_DATA_HOME:-~/.local/share}/Trash")
         .map(|trash| (trash, PathBuf::from("/")))
         .into_iter()
         .collect();
     for mount in mounts::all(subject.platform, host).unwrap_or_default() {
-        if subject.roots.iter().any(|root| root.starts_with(&mount.at)) {
+        if roots.iter().any(|root| root.starts_with(&mount.at)) {
             for name in [format!(".Trash-{}", subject.uid), format!(".Trash/{}", subject.uid)] {
                 places.push((mount.at.join(name), mount.at.clone()));
             }
@@ -158,7 +159,7 @@ pub(super) fn trash(subject: &Subject<'_>, host: &dyn Host) -> Finding {
                 let notes = names.unwrap_or_default();
                 let of_store = notes.iter().filter(|name| {
                     let content = host.read(&info.join(name)).ok().flatten().unwrap_or_default();
-                    original(&content, &top).is_some_and(|path| is_of_store(&path, subject))
+                    original(&content, &top).is_some_and(|path| is_of_store(&path, &roots))
                 });
                 let count = of_store.count();
                 if count > 0 {
@@ -193,10 +194,10 @@ fn original(note: &[u8], top: &Path) -> Option<PathBuf> {
     Some(top.join(String::from_utf8_lossy(&bytes).as_ref()))
 }
 
-fn is_of_store(path: &Path, subject: &Subject<'_>) -> bool {
+fn is_of_store(path: &Path, roots: &[PathBuf]) -> bool {
     let named =
         |name: &std::ffi::OsStr| name == ".claude" || name == ".claude.json" || name == "claude-cli-nodejs";
-    subject.roots.iter().any(|root| path.starts_with(root)) || path.iter().any(named)
+    roots.iter().any(|root| path.starts_with(root)) || path.iter().any(named)
 }
 
 fn trash_of_macos(subject: &Subject<'_>, host: &dyn Host, sight: &mut Sight) {

@@ -34,6 +34,21 @@ fn archives_are_found_where_their_tools_keep_them() {
 }
 
 #[test]
+fn folders_that_others_use_are_no_stores() {
+    for place in ["/home/ann/vault.db", "/home/ann/claude-mem/src/main.ts"] {
+        assert_eq!(on_linux(&Fake::default().file(place, "x"), other_tools).seen, Seen::No, "{place}");
+    }
+    let desktop = PathBuf::from("/home/ann/.config/Claude");
+    let roots =
+        [desktop.clone(), "/home/ann/Desktop".into(), "/home/ann".into(), "/home".into(), ROOT.into()];
+    with(Platform::Linux, ROOT, |subject| {
+        let own = Subject { roots: &roots, ..*subject }.own_roots();
+        let sessions = ["claude-code-sessions", "local-agent-mode-sessions"].map(|name| desktop.join(name));
+        assert_eq!(own, [&sessions[..], &[ROOT.into()]].concat());
+    });
+}
+
+#[test]
 fn places_move_with_their_variables_and_projects_are_looked_at() {
     let host = Fake::default()
         .file("/data/coding-agent-search/a.db", "x")

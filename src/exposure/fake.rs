@@ -164,8 +164,10 @@ impl Host for Fake {
 }
 
 /// Looks at a made-up machine as `ann` (1000) with one store.
+///
+/// The home is among the roots, as callers give it.
 pub fn with<T>(platform: Platform, root: &str, look: impl FnOnce(&Subject<'_>) -> T) -> T {
-    let (roots, variables) = ([PathBuf::from(root)], BTreeMap::new());
     let home = Path::new(if platform == Platform::Macos { "/Users/ann" } else { "/home/ann" });
+    let (roots, variables) = ([PathBuf::from(root), home.to_path_buf()], BTreeMap::new());
     look(&Subject { platform, home, uid: 1000, variables: &variables, roots: &roots, projects: &[] })
 }

@@ -38,7 +38,8 @@ const COPIES: &[&str] = &[
 /// Whether a store lies in a work tree, or a repository of dotfiles may hold it.
 pub(super) fn version_control(subject: &Subject<'_>, host: &dyn Host) -> Finding {
     let mut sight = Sight::default();
-    for root in subject.roots {
+    let roots = subject.own_roots();
+    for root in &roots {
         for above in root.ancestors() {
             for (name, system) in WORK_TREES {
                 let mark = above.join(name);
@@ -64,7 +65,7 @@ pub(super) fn version_control(subject: &Subject<'_>, host: &dyn Host) -> Finding
             sight.saw(Some(&copy), "a copy of the store among the sources of chezmoi");
         }
     }
-    let in_home: Vec<&PathBuf> = subject.roots.iter().filter(|root| root.starts_with(subject.home)).collect();
+    let in_home: Vec<&PathBuf> = roots.iter().filter(|root| root.starts_with(subject.home)).collect();
     for repository in bare_repositories(subject, host) {
         for root in &in_home {
             match tracked(&repository.join("index"), subject.home, root, host) {

@@ -40,7 +40,8 @@ pub struct Subject<'a> {
     pub uid: u32,
     /// The account's environment variables, as far as they are known; they move places.
     pub variables: &'a BTreeMap<OsString, OsString>,
-    /// The real paths of the stores, and of folders that links at their top lead to.
+    /// The real paths of the stores, and of folders that links at their top lead to; folders that
+    /// are shared with others, such as the home, may be among them.
     pub roots: &'a [PathBuf],
     /// The folders that sessions were about, as far as they are known; some tools leave copies there.
     pub projects: &'a [PathBuf],
@@ -66,6 +67,23 @@ impl<'a> Subject<'a> {
         Self { projects, ..self }
     }
 
+    /// The roots that are the client's alone. Of a folder that others use too, such as the home or
+    /// that of the desktop application, only what is the client's there.
+    fn own_roots(&self) -> Vec<PathBuf> {
+        let layout = platform::layout(self.platform);
+        let dumps = self.expand(layout.heap_dumps);
+        let desktop: Vec<PathBuf> = layout.desktop.iter().filter_map(|place| self.expand(place)).collect();
+        let mut own = Vec::new();
+        for root in self.roots {
+            if desktop.contains(root) {
+                own.extend(DESKTOP_SESSIONS.iter().map(|name| root.join(name)));
+            } else if !self.home.starts_with(root) && dumps.as_ref() != Some(root) {
+                own.push(root.clone());
+            }
+        }
+        own
+    }
+
     /// The path a place template stands for, see [`platform::expand`].
     fn expand(&self, template: &str) -> Option<PathBuf> {
         let variable =
@@ -73,6 +91,9 @@ impl<'a> Subject<'a> {
         platform::expand(template, self.home, &variable)
     }
 }
+
+/// What the desktop application keeps of sessions in its folder.
+const DESKTOP_SESSIONS: [&str; 2] = ["claude-code-sessions", "local-agent-mode-sessions"];
 
 /// Whether a risk is there.
 #[derive(Debug, Clone, PartialEq, Eq)]

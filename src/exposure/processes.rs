@@ -30,6 +30,7 @@ fn on_linux(subject: &Subject<'_>, host: &dyn Host, sight: &mut Sight) {
         Ok(None) => return sight.doubt("/proc is not there"),
         Err(error) => return sight.barred(proc, &error),
     };
+    let roots = subject.own_roots();
     let mut closed = 0_u32;
     let mut seen_any = false;
     for pid in names.iter().filter_map(|name| name.to_str()?.parse::<u32>().ok()) {
@@ -54,7 +55,7 @@ fn on_linux(subject: &Subject<'_>, host: &dyn Host, sight: &mut Sight) {
             let target = host.link(&descriptor).ok().flatten();
             let Some(file) = target.as_deref().and_then(deleted) else { continue };
             // A name may really end so; then the file has a name.
-            if subject.roots.iter().any(|root| file.starts_with(root))
+            if roots.iter().any(|root| file.starts_with(root))
                 && host.is_unlinked(&descriptor) != Some(false)
                 && !files.contains(&file)
             {
@@ -96,8 +97,9 @@ fn on_macos(subject: &Subject<'_>, host: &dyn Host, sight: &mut Sight) {
     let uid = subject.uid.to_string();
     match host.run("/usr/sbin/lsof", &["-n", "-P", "-a", "+L1", "-u", &uid, "-F", "pcn"]) {
         Ok(said) => {
+            let roots = subject.own_roots();
             for (pid, name, file) in open_files(&said) {
-                if subject.roots.iter().any(|root| file.starts_with(root)) {
+                if roots.iter().any(|root| file.starts_with(root)) {
                     sight.saw(Some(&file), format!("process {pid} ({}) has it open", shown(&name)));
                 }
             }

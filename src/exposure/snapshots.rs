@@ -208,7 +208,7 @@ pub(super) fn time_machine(subject: &Subject<'_>, host: &dyn Host) -> Finding {
         Ok(said) => match destinations(&said) {
             Some(0) => sight.remark(None, "no destination is set up now; earlier ones cannot be seen"),
             Some(count) => {
-                for root in subject.roots {
+                for root in &subject.own_roots() {
                     let at = root.to_string_lossy().into_owned();
                     let asked = host.run("/usr/bin/tmutil", &["isexcluded", &at]);
                     match asked.as_deref().map(str::trim_start) {

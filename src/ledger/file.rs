@@ -106,7 +106,7 @@ pub(crate) fn sync_dir(dir: &Path) -> Result<(), PathError> {
 
 /// Removes a file of the ledger's own folder; one that is gone already is fine.
 #[expect(clippy::disallowed_methods, reason = "only files of the ledger's own folder")]
-pub(super) fn remove_own(path: &Path) -> io::Result<()> {
+pub(crate) fn remove_own(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

@@ -327,6 +327,13 @@ impl Taking<'_> {
         doubts
     }
 
+    /// What the catalogue knows of a folder.
+    fn cursor(&self, folder: FolderIndex) -> Cursor {
+        let store = &self.inventory.store(self.inventory.folder(folder).store).store;
+        let path = self.inventory.folder_path(folder);
+        path.iter().fold(Cursor::at(store.kind), |cursor, name| cursor.enter(name.as_encoded_bytes()))
+    }
+
     /// Folders without anything in them that are the client's for what goes.
     fn empty_folders(&self) -> Vec<FolderIndex> {
         let inventory = self.inventory;

@@ -33,7 +33,7 @@ pub fn inner_links(inventory: &Inventory) -> HashSet<ArtifactIndex> {
     };
     let links = inventory.artifacts.iter().enumerate();
     links
-        .filter(|(_, artifact)| artifact.oddity == Oddity::Link && artifact.kind.is_some())
+        .filter(|(_, artifact)| artifact.oddity == Oddity::Link)
         .filter(|(_, artifact)| leads_inside(&inventory.full_path(artifact)))
         .map(|(at, _)| ArtifactIndex::of(at))
         .collect()

@@ -6,6 +6,7 @@
 pub mod aftermath;
 pub mod before;
 pub mod certificate;
+pub mod merge;
 
 use crate::policy::{Layer, Mandate, MassGuard, Mode, Policy, Rule, RuleLayer, Source, Sourced};
 

@@ -138,10 +138,10 @@ impl Run<'_> {
             };
             group.sessions += u64::from(is_first);
             group.oldest = [group.oldest, date].into_iter().flatten().min();
-            if let Some(due) = decision.due() {
-                if !group.rules.contains(&due.rule()) {
-                    group.rules.push(due.rule());
-                }
+            if let Some(due) = decision.due()
+                && !group.rules.contains(&due.rule())
+            {
+                group.rules.push(due.rule());
             }
         }
         groups

@@ -15,6 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::dir::{FileStamp, FileTime};
+use crate::error::{At as _, PathError};
 use crate::inventory::Dates;
 use crate::inventory::transcript::Facts;
 use crate::ledger::file;
@@ -134,6 +135,15 @@ impl DateFile {
         temp.persist(&self.path)?;
         Ok(())
     }
+}
+
+/// Forgets what every transcript said: where a purge has passed, not even their projects' paths stay.
+///
+/// # Errors
+/// When the file is there and cannot be removed.
+pub fn forget(state_dir: &Path) -> Result<(), PathError> {
+    let path = state_dir.join(FILE);
+    file::remove_own(&path).at("remove", &path)
 }
 
 impl Dates for DateFile {

@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "the files are those of a scratch folder")]
+
 use super::*;
 
 fn at(seconds: i64) -> DateTime<Utc> {

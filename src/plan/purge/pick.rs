@@ -64,7 +64,7 @@ impl Taking<'_> {
         }
         let fate = match artifact.kind {
             Some(kind) => self.known(index, artifact, kind),
-            None => self.unknown(artifact),
+            None => self.unknown(index, artifact),
         };
         if fate != Fate::Goes {
             return fate;
@@ -239,9 +239,16 @@ impl Taking<'_> {
 
     /// What the catalogue does not know goes only at a person's word, and where nothing but the
     /// client's own lies; where content lies, that it stays is a doubt.
-    fn unknown(&self, artifact: &Artifact) -> Fate {
+    fn unknown(&self, index: ArtifactIndex, artifact: &Artifact) -> Fate {
         if artifact.oddity == Oddity::Foreign {
             return Fate::Doubtful(Doubt::Foreign);
+        }
+        if artifact.oddity == Oddity::Link && !self.wanted.inner_links.contains(&index) {
+            // It stands where a folder of content would.
+            let behind = self.cursor(artifact.folder).enter(artifact.name.as_encoded_bytes());
+            if behind.kinds().any(|kind| !self.is_protected(kind)) {
+                return Fate::Doubtful(Doubt::Link);
+            }
         }
         let (folder, store) = (self.inventory.folder(artifact.folder), self.inventory.store_of(artifact));
         let store = &self.inventory.store(store).store;

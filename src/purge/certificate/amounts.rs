@@ -106,11 +106,17 @@ impl Counts {
         self.forms.only_sealed.add(other.forms.only_sealed);
     }
 
+    /// Everything that was removed.
+    #[must_use]
+    pub fn total(&self) -> Amount {
+        Amount { files: self.files, lines: self.lines, bytes: self.bytes }
+    }
+
     /// Whether the sums are those of the kinds and of the forms; a certificate of which they are
     /// not was changed.
     #[must_use]
     pub fn add_up(&self) -> bool {
-        let total = Amount { files: self.files, lines: self.lines, bytes: self.bytes };
+        let total = self.total();
         let Forms { plaintext, sealed_after_plaintext, only_sealed } = &self.forms;
         sum(self.kinds.values()) == Some(total)
             && sum([plaintext, sealed_after_plaintext, only_sealed].into_iter()) == Some(total)

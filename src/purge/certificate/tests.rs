@@ -237,6 +237,7 @@ fn whatever_is_changed_is_told_apart() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "files of the test's own")]
 fn files_are_never_written_over_anything() {
     let scratch = tempfile::tempdir().unwrap();
     let path = |name: &str| scratch.path().join(name);

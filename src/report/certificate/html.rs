@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::human::{counted, grouped, size};
+use super::super::human::{counted, size};
 use super::super::json::time;
 use crate::purge::certificate::{Certificate, Imprint, ResidualRisk, SeenWord, Verdict};
 
@@ -42,6 +42,8 @@ fn unesc(text: &str) -> String {
 
 /// As many lines of one list are shown, so that the page stays one; the document in it has all.
 const MOST: usize = 12;
+/// As many places of one risk are.
+const SIGHTINGS: usize = 4;
 
 /// A text as it stands in a page.
 fn esc(text: &str) -> String {
@@ -160,30 +162,19 @@ fn roots(certificate: &Certificate, out: &mut String) {
 
 fn removed(certificate: &Certificate, out: &mut String) {
     let counts = &certificate.counts;
-    let columns = ["Kind", "Files", "Lines", "Size"];
-    head(out, "Removed", &columns.map(|column| (column, column != "Kind")));
-    let mut row = |kind: &str, files: u64, lines: u64, bytes: u64| {
-        let _ = writeln!(
-            out,
-            "<tr><th scope=\"row\">{}</th><td class=\"number\">{}</td><td class=\"number\">{}</td>\
-             <td class=\"number\">{}</td></tr>",
-            esc(kind),
-            grouped(files),
-            grouped(lines),
-            size(bytes)
-        );
-    };
-    for (kind, amount) in &counts.kinds {
-        row(kind, amount.files, amount.lines, amount.bytes);
-    }
-    row("total", counts.files, counts.lines, counts.bytes);
     let _ = writeln!(
         out,
-        "</tbody></table>\n<ul>\n<li>of {} in {}; {} became empty and went</li>",
+        "<section><h2>Removed</h2>\n<p><strong>{} of {} in {}</strong>; {} became empty and went. By kind:</p>",
+        esc(&super::amount(&counts.total())),
         counted(counts.sessions, "session"),
         counted(counts.projects, "project"),
         counted(counts.folders, "folder")
     );
+    out.push_str("<ul class=\"kinds\">\n");
+    for (kind, amount) in &counts.kinds {
+        let _ = writeln!(out, "<li><b>{}</b> {}</li>", esc(kind), esc(&super::amount(amount)));
+    }
+    out.push_str("</ul>\n<ul>\n");
     for form in super::forms(certificate) {
         let _ = writeln!(out, "<li>{}</li>", esc(&form));
     }
@@ -231,18 +222,23 @@ fn risks(certificate: &Certificate, out: &mut String) {
 
 fn one_risk(risk: &ResidualRisk, out: &mut String) {
     let (class, word) = if risk.seen == SeenWord::Yes { ("bad", "Seen") } else { ("note", "Not known") };
-    let _ = write!(out, "<li><strong class=\"{class}\">{word}</strong> {}", esc(&risk.title));
+    let _ = write!(out, "<li><strong class=\"{class}\">{word}:</strong> {}", esc(&risk.title));
     let mut said: Vec<String> = risk.reason.iter().map(|reason| esc(reason)).collect();
-    for sighting in risk.evidence.iter().take(MOST) {
+    for sighting in risk.evidence.iter().take(SIGHTINGS) {
         let path =
             sighting.path.as_ref().map_or_else(String::new, |path| format!("<code>{}</code>: ", esc(path)));
         said.push(format!("{path}{}", esc(&sighting.note)));
     }
-    if risk.evidence.len() > MOST {
-        said.push(format!("and {} more, in the document that this page holds", risk.evidence.len() - MOST));
+    if risk.evidence.len() > SIGHTINGS {
+        said.push(format!(
+            "and {} more, in the document that this page holds",
+            risk.evidence.len() - SIGHTINGS
+        ));
     }
-    if !said.is_empty() {
-        let _ = write!(out, " <span class=\"why\">({})</span>", said.join("; "));
+    if said.is_empty() {
+        out.push('.');
+    } else {
+        let _ = write!(out, " <span class=\"why\">({})</span>.", said.join("; "));
     }
     // On paper the remedy of what was not seen is left out, so that the page stays one.
     let class = if risk.seen == SeenWord::Yes { "remedy" } else { "remedy screen" };

@@ -1,36 +1,41 @@
 //! `ccretain purge`: removes everything, looks again, and certifies.
 
-use std::collections::{BTreeSet, HashSet};
+mod asked;
+mod consent;
+pub(super) mod handover;
+#[cfg(unix)]
+pub(super) mod handover_all;
+
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 
-use super::args::{PurgeArgs, With};
+use super::args::PurgeArgs;
 use super::enforce::{Stopper, take_locks};
 use super::evidence::{self, Evidence};
-use super::handover::{self, Handover};
 use super::survey::{self, Ground};
 use super::{Context, Exit, Failure};
-use crate::catalogue::{Class, Kind, Root, SessionId};
+use crate::catalogue::{Kind, Root, SessionId};
 use crate::dir::Dir;
 use crate::enforce::{self, Outcomes, Stop, Tools};
 use crate::error::PathError;
-use crate::escape::{shown, text};
-use crate::guard::{self, ClockSight, ClockVerdict};
+use crate::escape::text;
 use crate::inventory::liveness::System;
 use crate::inventory::{Inventory, Problem};
-use crate::ledger::{self, Clock, Entry, Event, Journal as _, RunId};
+use crate::ledger::{self, Entry, Event, Journal as _, RunId};
 use crate::locate::{Refusal, Refused, Store, search};
-use crate::plan::purge::{self as taking, Breaks, Obstacle, Purging, Wanted};
-use crate::policy::selector::ProjectGlob;
-use crate::policy::{Layer, Policy};
+use crate::plan::purge::{self as taking, Purging, Wanted};
+use crate::policy::Policy;
 use crate::purge::aftermath::{Aftermath, Looked};
-use crate::purge::certificate::{Identity, Verdict, Witness, judge};
+use crate::purge::certificate::{Identity, Scope, Verdict, Witness, judge};
 use crate::purge::{acting, before};
 use crate::report::Run;
-use crate::report::purge::{Purge, obstacle};
+use crate::report::purge::Purge;
+use asked::ClockSays;
+use handover::Handover;
 
 /// What has to be typed at a terminal.
 const WORD: &str = "purge";
@@ -42,7 +47,7 @@ const WORD: &str = "purge";
 /// report and makes exit 1.
 pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
     let began = Instant::now();
-    let mut wanted = wanted(args, ctx)?;
+    let mut wanted = asked::wanted(args, ctx)?;
     let searched = search_home(ctx);
     let found: Vec<(PathBuf, Root)> = searched.found.iter().map(|one| (one.root.clone(), one.kind)).collect();
     let mut ground = survey::ground_with(ctx, found.clone())?;
@@ -56,7 +61,7 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
     wanted.copies = before::copies(&inventory);
     let purging = taking::purge(&inventory, &ground.policy, &wanted, ctx.env.now);
     let acting = acting(&ground.policy);
-    let clock = clock(ctx, &ground, &inventory, &wanted, args)?;
+    let clock = asked::clock(ctx, &ground, &inventory, &wanted, args)?;
     let id = evidence::run_id(ctx);
     let work = Work {
         args,
@@ -67,7 +72,7 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
         purging: &purging,
         policy: &acting,
         wanted: &wanted,
-        refusals: refusals(ctx, &ground, &inventory, &purging, &wanted, &clock),
+        refusals: asked::refusals(ctx, &ground, &inventory, &purging, &wanted, &clock),
         began,
     };
     if args.dry_run {
@@ -82,6 +87,8 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
     let after = work.look_again(found)?;
     let identity = work.identity(&outcomes, &after, &mut ledger);
     let sealed_here = sealed_here(ctx)?;
+    // The parent's ledger is not the user's to read: what it may say is taken for said.
+    let was_plain = |session: SessionId| ctx.parent.is_some() || sealed_here.contains(&session);
     let looked = Looked {
         before: &inventory,
         purging: &purging,
@@ -91,7 +98,7 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
         refused: &after.refused,
         time: work.now(),
     };
-    let mut aftermath = looked.sum_up(&|session| sealed_here.contains(&session));
+    let mut aftermath = looked.sum_up(&was_plain);
     aftermath.exceptions.extend(identity.1);
     let scope = handover::scope(args, ctx, &ground, &wanted);
     let verdict = judge(&scope, &aftermath.exceptions, &aftermath.verification);
@@ -100,10 +107,18 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
         exit = Exit::Failed;
     }
     let head = ledger.close(summary(&work, &aftermath, exit), ctx.env.now);
-    let mut done = Done { outcomes: &outcomes, aftermath: &aftermath, verdict, certificate: Vec::new() };
+    let mut done = Done {
+        outcomes: &outcomes,
+        aftermath: &aftermath,
+        verdict,
+        scope,
+        identity: identity.0,
+        witness,
+        certificate: Vec::new(),
+    };
     match head {
         Ok(head) => {
-            let issued = handover.issue(&work, &after, &done, scope, identity.0, witness, head);
+            let issued = handover.issue(&work, &done, head);
             match issued {
                 Ok(files) => done.certificate = files,
                 Err(failure) => {
@@ -118,43 +133,12 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
         }
     }
     let told = work.tell(&work.report(Some(&done)))?;
-    let remembered = work.remember(&after.inventory, exit, &clock);
+    let remembered = work.remember(&after.inventory, &clock);
     if let Err(failure) = remembered {
         ctx.console.failure(&failure);
         exit = Exit::Failed;
     }
     Ok(if exit == Exit::Done { told } else { exit })
-}
-
-/// What was typed, as what is wanted.
-fn wanted(args: &PurgeArgs, ctx: &Context) -> Result<Wanted, Failure> {
-    let ignore_case = ctx.env.platform != crate::platform::Platform::Linux;
-    let globs = args.projects.iter().map(|glob| ProjectGlob::new(glob, &ctx.env.user.home, ignore_case));
-    let projects = globs.collect::<Result<Vec<_>, _>>().map_err(|error| {
-        Failure::because(Exit::Usage, &error).hint("give the whole path, with ** for all below")
-    })?;
-    let class = |with: &With| match with {
-        With::Credentials => Some(Class::Credentials),
-        With::Settings => Some(Class::Settings),
-        With::Memory => Some(Class::Memory),
-        With::Unrecognised | With::Identity => None,
-    };
-    // The parent of a run over all users is root, and said so.
-    let is_root = ctx.env.user.uid == 0 || ctx.parent.is_some();
-    Ok(Wanted {
-        projects,
-        before: args.before,
-        with: args.with.iter().filter_map(class).collect(),
-        unrecognised: args.with.contains(&With::Unrecognised),
-        even_live: args.even_live,
-        breaks: match args.break_holds {
-            None => Breaks::Nothing,
-            Some(_) if is_root => Breaks::All,
-            Some(_) => Breaks::Own,
-        },
-        inner_links: HashSet::new(),
-        copies: std::collections::HashMap::new(),
-    })
 }
 
 /// Looks for stores below the home; not where the stores are named.
@@ -173,85 +157,6 @@ fn unsearched(error: PathError) -> Problem {
     Problem { store: None, path: error.path, doing: "look for stores in", error: error.source }
 }
 
-/// What the clock guard says, where dates matter.
-pub(super) struct ClockSays {
-    verdict: ClockVerdict,
-    doubt: Option<guard::ClockDoubt>,
-    /// Whether a date decides about anything.
-    matters: bool,
-}
-
-impl ClockSays {
-    /// What the ledger says of its times.
-    fn kind(&self, witness: Witness) -> Clock {
-        if self.verdict.is_allowed() || self.matters && witness == Witness::Terminal {
-            Clock::Proven
-        } else {
-            Clock::Unproven
-        }
-    }
-
-    fn refusal(&self) -> Option<String> {
-        match self.verdict {
-            ClockVerdict::Refused(refusal) if self.matters => {
-                Some(format!("{refusal}; `--before`, holds that end and `keepAtLeast` go by dates"))
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Asks the clock guard: a purge of everything goes by no date, but a part of it does, and so do
-/// holds that end and floors.
-fn clock(
-    ctx: &Context,
-    ground: &Ground,
-    inventory: &Inventory,
-    wanted: &Wanted,
-    args: &PurgeArgs,
-) -> Result<ClockSays, Failure> {
-    let ledger = evidence::last_time(ctx)?;
-    let sight = ClockSight { now: ctx.env.now, built: ctx.env.built, ledger, stores: inventory.newest_date };
-    let (verdict, doubt) = guard::clock(&sight, ground.state.state.clock.as_ref());
-    let ends = ground.policy.holds().any(|(hold, _)| hold.until.is_some());
-    let floors = ground.policy.mandates.iter().filter_map(|mandate| mandate.keep_at_least.as_ref());
-    let mut floors = floors.filter(|floor| matches!(floor.source.layer, Layer::System | Layer::Managed));
-    let is_bound = (ends || floors.next().is_some()) && wanted.breaks != Breaks::All;
-    Ok(ClockSays { verdict, doubt, matters: args.before.is_some() || is_bound })
-}
-
-/// Everything that forbids it, in words.
-fn refusals(
-    ctx: &Context,
-    ground: &Ground,
-    inventory: &Inventory,
-    purging: &Purging,
-    wanted: &Wanted,
-    clock: &ClockSays,
-) -> Vec<String> {
-    let only: Vec<PathBuf> = ctx.global.stores.iter().map(|path| ctx.env.absolute(path)).collect();
-    let is_meant = |refused: &&Refused| only.is_empty() || only.contains(&refused.path);
-    let is_refused = |refused: &&Refused| !matches!(refused.why, Refusal::Missing | Refusal::Unreachable(_));
-    let mut refusals: Vec<String> =
-        ground.refused.iter().filter(is_meant).filter(is_refused).map(Refused::message).collect();
-    if !wanted.even_live {
-        let mut by_store: std::collections::BTreeMap<_, BTreeSet<u32>> = std::collections::BTreeMap::new();
-        for (store, client) in taking::clients(inventory) {
-            by_store.entry(store).or_default().insert(client.pid);
-        }
-        for (store, pids) in by_store {
-            let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
-            let root = shown(&inventory.store(store).store.root).to_string();
-            let noun = if pids.len() == 1 { "pid" } else { "pids" };
-            refusals.push(format!("a client is running in '{root}' ({noun} {})", pids.join(", ")));
-        }
-    }
-    refusals.extend(purging.stops.iter().map(|stop| obstacle(stop, &ground.policy)));
-    // A person at a terminal is shown the doubt and decides.
-    refusals.extend(clock.refusal().filter(|_| !ctx.console.can_ask()));
-    refusals
-}
-
 /// A second look.
 pub(super) struct After {
     pub inventory: Inventory,
@@ -260,11 +165,14 @@ pub(super) struct After {
 }
 
 /// What was done.
-pub(super) struct Done<'a> {
-    pub outcomes: &'a Outcomes,
-    pub aftermath: &'a Aftermath,
-    pub verdict: Verdict,
-    pub certificate: Vec<PathBuf>,
+struct Done<'a> {
+    outcomes: &'a Outcomes,
+    aftermath: &'a Aftermath,
+    verdict: Verdict,
+    scope: Scope,
+    identity: Identity,
+    witness: Witness,
+    certificate: Vec<PathBuf>,
 }
 
 /// A purge that has been decided on.
@@ -351,106 +259,6 @@ impl Work<'_> {
         Ok(exit)
     }
 
-    /// Ends without touching anything, and leaves a record of why.
-    fn refuse(&self, clock: &ClockSays) -> Result<Exit, Failure> {
-        let (ctx, policy) = (self.ctx, &self.ground.policy);
-        let clock = if clock.verdict.is_allowed() { Clock::Proven } else { Clock::Unproven };
-        let mut ledger = Evidence::open(ctx, &policy.ledger.value, self.id, clock)?;
-        let mut entries = vec![self.started()];
-        entries.extend(self.refusals.iter().map(|refusal| {
-            let mut entry = Entry::new(Event::Refused);
-            entry.decision = Some("purge".into());
-            entry.reason = Some(refusal.clone().into());
-            entry
-        }));
-        let mut summary = Entry::new(Event::Summary);
-        summary.policy = Some(policy.digest.clone().into());
-        summary.decision = Some("purge".into());
-        summary.counts = vec![("exit".into(), u64::from(Exit::Refused.code()))];
-        let recorded = ledger.append(&entries, ctx.env.now).and_then(|()| ledger.close(summary, ctx.env.now));
-        if ctx.global.json {
-            ctx.console.json(&self.report(None).json(ctx.global.verbose > 0))?;
-        }
-        for refusal in &self.refusals {
-            ctx.console.error(&format!("nothing was touched: {refusal}"));
-        }
-        ctx.console.hint(&self.way_out());
-        if let Err(error) = recorded {
-            ctx.console.error(&format!("cannot record the refusal: {error}"));
-        }
-        Ok(Exit::Refused)
-    }
-
-    fn way_out(&self) -> String {
-        let mut ways = Vec::new();
-        if !self.wanted.even_live && taking::clients(self.inventory).next().is_some() {
-            ways.push("end the clients, or give --even-live".to_owned());
-        }
-        let held = |stop: &taking::Stop| match stop.by {
-            Obstacle::Hold(hold) => {
-                self.ground.policy.hold(hold).is_some_and(|hold| hold.source.layer == Layer::User)
-            }
-            Obstacle::Floor(..) => false,
-        };
-        if self.purging.stops.iter().any(held) {
-            ways.push(
-                "release your holds (`ccretain hold release`), or give --break-holds REASON".to_owned(),
-            );
-        }
-        if self.purging.stops.iter().any(|stop| !held(stop)) {
-            ways.push("only root breaks what the organisation holds".to_owned());
-        }
-        if ways.is_empty() {
-            ways.push(
-                "`ccretain purge --dry-run` shows what it would do; --store names the stores".to_owned(),
-            );
-        }
-        ways.join("; ")
-    }
-
-    /// Asks, unless that was answered on the command line.
-    fn consent(&self, clock: &ClockSays) -> Result<Witness, Failure> {
-        let console = &self.ctx.console;
-        let doubted = clock.refusal();
-        if self.args.yes && (doubted.is_none() || !console.can_ask()) {
-            return Ok(Witness::CommandLine);
-        }
-        if !console.can_ask() {
-            return Err(Failure::new(Exit::Refused, "there is no terminal to ask, so nothing was touched")
-                .hint("look with `ccretain purge --dry-run`, then run `ccretain purge --yes`"));
-        }
-        console.notice(&self.report(None).text());
-        if let Some(doubt) = doubted {
-            console.warning(&doubt);
-        }
-        if !console.confirm_by("Remove this now? It cannot be brought back: there is no trash.", WORD) {
-            return Err(Failure::new(Exit::Refused, "not confirmed, so nothing was touched"));
-        }
-        Ok(Witness::Terminal)
-    }
-
-    fn started(&self) -> Entry<'static> {
-        let mut entry = Entry::new(Event::Started);
-        entry.policy = Some(self.ground.policy.digest.clone().into());
-        entry.decision = Some("purge".into());
-        entry
-    }
-
-    /// The record of a hold or floor that is broken.
-    fn broken(&self, stop: &taking::Stop) -> Entry<'static> {
-        let mut entry = Entry::new(Event::HoldReleased);
-        entry.decision = Some("break".into());
-        entry.reason = self.args.break_holds.clone().map(Into::into);
-        entry.hold = Some(match stop.by {
-            Obstacle::Hold(hold) => {
-                self.ground.policy.hold(hold).map_or_else(String::new, |hold| text(&hold.name)).into()
-            }
-            Obstacle::Floor(..) => "keepAtLeast".into(),
-        });
-        entry.files = Some(stop.files);
-        entry
-    }
-
     fn carry_out(&self, ledger: &mut Evidence) -> Outcomes {
         let now = self.ctx.env.now;
         let mut opening = vec![self.started()];
@@ -530,7 +338,7 @@ impl Work<'_> {
     }
 
     /// Remembers what later runs must know, and forgets what is gone.
-    fn remember(&self, after: &Inventory, exit: Exit, clock: &ClockSays) -> Result<(), Failure> {
+    fn remember(&self, after: &Inventory, clock: &ClockSays) -> Result<(), Failure> {
         let mut file = crate::state::StateFile::load(&self.ctx.env.state_dir())
             .map_err(|error| Failure::because(Exit::Failed, &error))?;
         let there: HashSet<(&PathBuf, SessionId)> = after
@@ -547,7 +355,8 @@ impl Work<'_> {
         }
         self.ground.remember_roots_in(&mut file.state, self.ctx);
         file.state.clock = clock.doubt;
-        let _ = exit;
+        crate::state::dates::forget(&self.ctx.env.state_dir())
+            .map_err(|error| Failure::because(Exit::Failed, &error))?;
         file.save().map_err(|error| Failure::because(Exit::Failed, &error))?;
         Ok(())
     }
@@ -577,10 +386,6 @@ fn summary(work: &Work<'_>, aftermath: &Aftermath, exit: Exit) -> Entry<'static>
 /// The sessions of which the ledger says that they were sealed on this machine.
 fn sealed_here(ctx: &Context) -> Result<HashSet<SessionId>, Failure> {
     let mut sealed = HashSet::new();
-    if ctx.parent.is_some() {
-        // The parent's ledger is not the user's to read.
-        return Ok(sealed);
-    }
     let unread = |error: &dyn std::error::Error| Failure::because(Exit::Failed, error);
     for item in ledger::records(&ctx.env.ledger_dir(), &ledger::Filter::default()).map_err(|e| unread(&e))? {
         let ledger::Item::Record(record) = item.map_err(|error| unread(&error))? else { continue };

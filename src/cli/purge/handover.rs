@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum as _;
 
-use super::args::{PurgeArgs, With};
-use super::evidence::Evidence;
-use super::key::identity_path;
-use super::purge::{After, Done, Work, anything_sealed};
-use super::survey::Ground;
-use super::{Context, Exit, Failure};
+use super::{After, Done, Work, anything_sealed};
+use crate::cli::args::{PurgeArgs, With};
+use crate::cli::evidence::Evidence;
+use crate::cli::key::identity_path;
+use crate::cli::survey::Ground;
+use crate::cli::{Context, Exit, Failure};
 use crate::enforce::Outcomes;
 use crate::escape::text;
 use crate::exposure::{self, Subject};
@@ -20,8 +20,8 @@ use crate::plan::purge::Wanted;
 use crate::policy::{Policy, holds, load::Places};
 use crate::purge::certificate::{
     Certificate, Exception, ExceptionReason, Files, Format, Identity, Imprint, Layer, LedgerRef, Machine,
-    Method, Operator, Origin, Parts, PolicyRef, Remaining, RemainingKind, ResidualRisk, Scope, Signing,
-    StoreEntry, Tool, Witness,
+    Method, Operator, Origin, Parts, PolicyRef, Remaining, RemainingKind, ResidualRisk, Scope, Signer,
+    Signing, StoreEntry, Tool,
 };
 use crate::report::{certificate, root_word};
 
@@ -135,40 +135,32 @@ impl Handover {
         if args.dry_run || args.certificate.is_empty() || ctx.parent.is_some() {
             return Ok(Self { files: None });
         }
-        let paths: Vec<PathBuf> = args.certificate.iter().map(|path| ctx.env.absolute(path)).collect();
-        let signing = args
-            .sign
-            .as_ref()
-            .map(|key| Signing::prepare(&ctx.env.absolute(key), ctx.env.variable("PATH")))
-            .transpose()
-            .map_err(|error| Failure::because(Exit::Usage, &error))?;
         let whole = ground.stores.iter().filter(|store| !store.kind.is_shared());
         let roots: Vec<PathBuf> = whole.map(|store| store.root.clone()).collect();
-        let files = Files::prepare(&paths, signing, &roots).map_err(|error| {
-            let exit = if error.is_usage() { Exit::Usage } else { Exit::Refused };
-            Failure::because(exit, &error).hint("nothing was touched")
-        })?;
-        Ok(Self { files: Some(files) })
+        Ok(Self { files: Some(prepare_files(args, ctx, &roots)?) })
     }
 
     /// Issues the certificate, writes its files and records it in the ledger.
     ///
     /// # Errors
     /// Exit 1: a file could not be written, or it could not be recorded.
-    #[expect(clippy::too_many_arguments, reason = "each is one fact of the certificate")]
     pub(super) fn issue(
         self,
         work: &Work<'_>,
-        after: &After,
         done: &Done<'_>,
-        scope: Scope,
-        identity: Identity,
-        witness: Witness,
         head: Option<Head>,
     ) -> Result<Vec<PathBuf>, Failure> {
-        let (Some(files), Some(head)) = (self.files, head) else { return Ok(Vec::new()) };
         let ctx = work.ctx;
-        let parts = parts(work, after, done, scope, identity, witness, head, files.signer().cloned());
+        if let (Some(parent), false) = (&ctx.parent, work.args.certificate.is_empty()) {
+            // The head is the parent's to state.
+            let parts = parts(work, done, Head::genesis(), None);
+            return parent
+                .certificate(parts)
+                .map(|()| Vec::new())
+                .map_err(|error| Failure::new(Exit::Failed, format!("cannot reach the parent: {error}")));
+        }
+        let (Some(files), Some(head)) = (self.files, head) else { return Ok(Vec::new()) };
+        let parts = parts(work, done, head, files.signer().cloned());
         let document = Certificate::issue(parts);
         let print = |format: Format, imprint: &Imprint<'_>| certificate::print(&document, format, imprint);
         let written =
@@ -184,18 +176,35 @@ impl Handover {
     }
 }
 
+/// Looks whether the files of a certificate can be written outside of these roots, and signed.
+///
+/// # Errors
+/// Exit 2 for what is wrong in itself, 4 where the system says no; nothing was touched.
+pub(super) fn prepare_files(args: &PurgeArgs, ctx: &Context, roots: &[PathBuf]) -> Result<Files, Failure> {
+    let paths: Vec<PathBuf> = args.certificate.iter().map(|path| ctx.env.absolute(path)).collect();
+    let signing = args
+        .sign
+        .as_ref()
+        .map(|key| Signing::prepare(&ctx.env.absolute(key), ctx.env.variable("PATH")))
+        .transpose()
+        .map_err(|error| Failure::because(Exit::Usage, &error))?;
+    Files::prepare(&paths, signing, roots).map_err(|error| {
+        let exit = if error.is_usage() { Exit::Usage } else { Exit::Refused };
+        Failure::because(exit, &error).hint("nothing was touched")
+    })
+}
+
+/// This program, as certificates name it.
+pub(super) fn tool(ctx: &Context) -> Tool {
+    Tool {
+        name: "ccretain".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        built: ctx.env.built.format("%Y-%m-%d").to_string(),
+    }
+}
+
 /// The facts of a certificate.
-#[expect(clippy::too_many_arguments, reason = "each is one fact of the certificate")]
-fn parts(
-    work: &Work<'_>,
-    after: &After,
-    done: &Done<'_>,
-    scope: Scope,
-    identity: Identity,
-    witness: Witness,
-    head: Head,
-    signer: Option<crate::purge::certificate::Signer>,
-) -> Parts {
+fn parts(work: &Work<'_>, done: &Done<'_>, head: Head, signer: Option<Signer>) -> Parts {
     let (ctx, policy) = (work.ctx, &work.ground.policy);
     let mut roots: Vec<PathBuf> = work.ground.stores.iter().map(|store| store.root.clone()).collect();
     // Folders at the top of a store may be links.
@@ -215,15 +224,10 @@ fn parts(
     let subject = Subject::of(&ctx.env, &roots).about(&projects);
     let risks = exposure::look(&subject, &exposure::System);
     let mut remaining = done.aftermath.remaining.clone();
-    remaining.extend(own_remains(ctx, policy, identity));
-    let _ = after;
+    remaining.extend(own_remains(ctx, policy, done.identity));
     Parts {
         id: work.id.0.clone(),
-        tool: Tool {
-            name: "ccretain".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            built: ctx.env.built.format("%Y-%m-%d").to_string(),
-        },
+        tool: tool(ctx),
         policy: PolicyRef {
             sha256: policy.digest.clone(),
             layers: policy
@@ -239,7 +243,7 @@ fn parts(
             name: text(&ctx.env.user.name),
             uid: ctx.env.user.uid,
             sudo_user: ctx.env.variable("SUDO_USER").map(text),
-            consent: witness,
+            consent: done.witness,
             all_users: ctx.parent.is_some(),
             signer,
         },
@@ -247,7 +251,7 @@ fn parts(
         started: ctx.env.now,
         ended: done.aftermath.verification.time.unwrap_or_else(|| work.now()),
         stores: stores(work),
-        method: Method::new(scope, identity),
+        method: Method::new(done.scope.clone(), done.identity),
         counts: done.aftermath.counts.clone(),
         verification: done.aftermath.verification.clone(),
         exceptions: done.aftermath.exceptions.clone(),

@@ -1,0 +1,129 @@
+//! What was typed as what is wanted, and what forbids it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
+
+use crate::catalogue::Class;
+use crate::cli::args::{PurgeArgs, With};
+use crate::cli::survey::Ground;
+use crate::cli::{Context, Exit, Failure, evidence};
+use crate::escape::shown;
+use crate::guard::{self, ClockSight, ClockVerdict};
+use crate::inventory::Inventory;
+use crate::ledger::Clock;
+use crate::locate::{Refusal, Refused};
+use crate::plan::purge::{self as taking, Breaks, Purging, Wanted};
+use crate::policy::Layer;
+use crate::policy::selector::ProjectGlob;
+use crate::purge::certificate::Witness;
+use crate::report::purge::obstacle;
+
+/// What was typed, as what is wanted.
+pub(super) fn wanted(args: &PurgeArgs, ctx: &Context) -> Result<Wanted, Failure> {
+    let ignore_case = ctx.env.platform != crate::platform::Platform::Linux;
+    let globs = args.projects.iter().map(|glob| ProjectGlob::new(glob, &ctx.env.user.home, ignore_case));
+    let projects = globs.collect::<Result<Vec<_>, _>>().map_err(|error| {
+        Failure::because(Exit::Usage, &error).hint("give the whole path, with ** for all below")
+    })?;
+    let class = |with: &With| match with {
+        With::Credentials => Some(Class::Credentials),
+        With::Settings => Some(Class::Settings),
+        With::Memory => Some(Class::Memory),
+        With::Unrecognised | With::Identity => None,
+    };
+    // The parent of a run over all users is root, and said so.
+    let is_root = ctx.env.user.uid == 0 || ctx.parent.is_some();
+    Ok(Wanted {
+        projects,
+        before: args.before,
+        with: args.with.iter().filter_map(class).collect(),
+        unrecognised: args.with.contains(&With::Unrecognised),
+        even_live: args.even_live,
+        breaks: match args.break_holds {
+            None => Breaks::Nothing,
+            Some(_) if is_root => Breaks::All,
+            Some(_) => Breaks::Own,
+        },
+        inner_links: HashSet::new(),
+        copies: HashMap::new(),
+    })
+}
+
+/// What the clock guard says, where dates matter.
+pub(super) struct ClockSays {
+    pub verdict: ClockVerdict,
+    pub doubt: Option<guard::ClockDoubt>,
+    /// Whether a date decides about anything.
+    matters: bool,
+}
+
+impl ClockSays {
+    /// What the ledger says of its times.
+    pub(super) fn kind(&self, witness: Witness) -> Clock {
+        if self.verdict.is_allowed() || self.matters && witness == Witness::Terminal {
+            Clock::Proven
+        } else {
+            Clock::Unproven
+        }
+    }
+
+    pub(super) fn refusal(&self) -> Option<String> {
+        match self.verdict {
+            ClockVerdict::Refused(refusal) if self.matters => {
+                Some(format!("{refusal}; `--before`, holds that end and `keepAtLeast` go by dates"))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Asks the clock guard: a purge of everything goes by no date, but a part of it does, and so do
+/// holds that end and floors.
+pub(super) fn clock(
+    ctx: &Context,
+    ground: &Ground,
+    inventory: &Inventory,
+    wanted: &Wanted,
+    args: &PurgeArgs,
+) -> Result<ClockSays, Failure> {
+    let ledger = evidence::last_time(ctx)?;
+    let sight = ClockSight { now: ctx.env.now, built: ctx.env.built, ledger, stores: inventory.newest_date };
+    let (verdict, doubt) = guard::clock(&sight, ground.state.state.clock.as_ref());
+    let ends = ground.policy.holds().any(|(hold, _)| hold.until.is_some());
+    let floors = ground.policy.mandates.iter().filter_map(|mandate| mandate.keep_at_least.as_ref());
+    let mut floors = floors.filter(|floor| matches!(floor.source.layer, Layer::System | Layer::Managed));
+    let is_bound = (ends || floors.next().is_some()) && wanted.breaks != Breaks::All;
+    Ok(ClockSays { verdict, doubt, matters: args.before.is_some() || is_bound })
+}
+
+/// Everything that forbids it, in words.
+pub(super) fn refusals(
+    ctx: &Context,
+    ground: &Ground,
+    inventory: &Inventory,
+    purging: &Purging,
+    wanted: &Wanted,
+    clock: &ClockSays,
+) -> Vec<String> {
+    let only: Vec<PathBuf> = ctx.global.stores.iter().map(|path| ctx.env.absolute(path)).collect();
+    let is_meant = |refused: &&Refused| only.is_empty() || only.contains(&refused.path);
+    let is_refused = |refused: &&Refused| !matches!(refused.why, Refusal::Missing | Refusal::Unreachable(_));
+    let mut refusals: Vec<String> =
+        ground.refused.iter().filter(is_meant).filter(is_refused).map(Refused::message).collect();
+    if !wanted.even_live {
+        let mut by_store: BTreeMap<_, BTreeSet<u32>> = BTreeMap::new();
+        for (store, client) in taking::clients(inventory) {
+            by_store.entry(store).or_default().insert(client.pid);
+        }
+        for (store, pids) in by_store {
+            let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
+            let root = shown(&inventory.store(store).store.root).to_string();
+            let noun = if pids.len() == 1 { "pid" } else { "pids" };
+            refusals.push(format!("a client is running in '{root}' ({noun} {})", pids.join(", ")));
+        }
+    }
+    refusals.extend(purging.stops.iter().map(|stop| obstacle(stop, &ground.policy)));
+    // A person at a terminal is shown the doubt and decides.
+    refusals.extend(clock.refusal().filter(|_| !ctx.console.can_ask()));
+    refusals
+}

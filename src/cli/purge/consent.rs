@@ -1,0 +1,113 @@
+//! Whether it may be done: refused with a record, or consented to.
+
+use super::asked::ClockSays;
+use super::{WORD, Work};
+use crate::cli::evidence::Evidence;
+use crate::cli::{Exit, Failure};
+use crate::escape::text;
+use crate::ledger::{Clock, Entry, Event, Journal as _};
+use crate::plan::purge::{self as taking, Obstacle};
+use crate::policy::Layer;
+use crate::purge::certificate::Witness;
+
+impl Work<'_> {
+    /// Ends without touching anything, and leaves a record of why.
+    pub(super) fn refuse(&self, clock: &ClockSays) -> Result<Exit, Failure> {
+        let (ctx, policy) = (self.ctx, &self.ground.policy);
+        let clock = if clock.verdict.is_allowed() { Clock::Proven } else { Clock::Unproven };
+        let mut ledger = Evidence::open(ctx, &policy.ledger.value, self.id, clock)?;
+        let mut entries = vec![self.started()];
+        entries.extend(self.refusals.iter().map(|refusal| {
+            let mut entry = Entry::new(Event::Refused);
+            entry.decision = Some("purge".into());
+            entry.reason = Some(refusal.clone().into());
+            entry
+        }));
+        let mut summary = Entry::new(Event::Summary);
+        summary.policy = Some(policy.digest.clone().into());
+        summary.decision = Some("purge".into());
+        summary.counts = vec![("exit".into(), u64::from(Exit::Refused.code()))];
+        let recorded = ledger.append(&entries, ctx.env.now).and_then(|()| ledger.close(summary, ctx.env.now));
+        if ctx.global.json {
+            ctx.console.json(&self.report(None).json(ctx.global.verbose > 0))?;
+        }
+        for refusal in &self.refusals {
+            ctx.console.error(&format!("nothing was touched: {refusal}"));
+        }
+        ctx.console.hint(&self.way_out());
+        if let Err(error) = recorded {
+            ctx.console.error(&format!("cannot record the refusal: {error}"));
+        }
+        Ok(Exit::Refused)
+    }
+
+    pub(super) fn way_out(&self) -> String {
+        let mut ways = Vec::new();
+        if !self.wanted.even_live && taking::clients(self.inventory).next().is_some() {
+            ways.push("end the clients, or give --even-live".to_owned());
+        }
+        let held = |stop: &taking::Stop| match stop.by {
+            Obstacle::Hold(hold) => {
+                self.ground.policy.hold(hold).is_some_and(|hold| hold.source.layer == Layer::User)
+            }
+            Obstacle::Floor(..) => false,
+        };
+        if self.purging.stops.iter().any(held) {
+            ways.push(
+                "release your holds (`ccretain hold release`), or give --break-holds REASON".to_owned(),
+            );
+        }
+        if self.purging.stops.iter().any(|stop| !held(stop)) {
+            ways.push("only root breaks what the organisation holds".to_owned());
+        }
+        if ways.is_empty() {
+            ways.push(
+                "`ccretain purge --dry-run` shows what it would do; --store names the stores".to_owned(),
+            );
+        }
+        ways.join("; ")
+    }
+
+    /// Asks, unless that was answered on the command line.
+    pub(super) fn consent(&self, clock: &ClockSays) -> Result<Witness, Failure> {
+        let console = &self.ctx.console;
+        let doubted = clock.refusal();
+        if self.args.yes && (doubted.is_none() || !console.can_ask()) {
+            return Ok(Witness::CommandLine);
+        }
+        if !console.can_ask() {
+            return Err(Failure::new(Exit::Refused, "there is no terminal to ask, so nothing was touched")
+                .hint("look with `ccretain purge --dry-run`, then run `ccretain purge --yes`"));
+        }
+        console.notice(&self.report(None).text());
+        if let Some(doubt) = doubted {
+            console.warning(&doubt);
+        }
+        if !console.confirm_by("Remove this now? It cannot be brought back: there is no trash.", WORD) {
+            return Err(Failure::new(Exit::Refused, "not confirmed, so nothing was touched"));
+        }
+        Ok(Witness::Terminal)
+    }
+
+    pub(super) fn started(&self) -> Entry<'static> {
+        let mut entry = Entry::new(Event::Started);
+        entry.policy = Some(self.ground.policy.digest.clone().into());
+        entry.decision = Some("purge".into());
+        entry
+    }
+
+    /// The record of a hold or floor that is broken.
+    pub(super) fn broken(&self, stop: &taking::Stop) -> Entry<'static> {
+        let mut entry = Entry::new(Event::HoldReleased);
+        entry.decision = Some("break".into());
+        entry.reason = self.args.break_holds.clone().map(Into::into);
+        entry.hold = Some(match stop.by {
+            Obstacle::Hold(hold) => {
+                self.ground.policy.hold(hold).map_or_else(String::new, |hold| text(&hold.name)).into()
+            }
+            Obstacle::Floor(..) => "keepAtLeast".into(),
+        });
+        entry.files = Some(stop.files);
+        entry
+    }
+}

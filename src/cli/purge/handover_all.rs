@@ -1,0 +1,162 @@
+//! The certificate of a purge for all accounts: one, issued by root from what each child came to.
+
+use std::path::PathBuf;
+
+use super::handover::{prepare_files, tool, with};
+use crate::cli::args::PurgeArgs;
+use crate::cli::{Context, Exit, Failure};
+use crate::escape::text;
+use crate::exposure;
+use crate::ledger::{Clock, Entry, Event, Head, Ledger, Place, RunId};
+use crate::locate::users::Account;
+use crate::policy::Policy;
+use crate::purge::certificate::{
+    Certificate, Counts, Files, Format, Identity, Imprint, Layer, LedgerRef, Machine, Method, Operator,
+    Parts, PolicyRef, Scope, Verification, Witness,
+};
+use crate::purge::merge::{left_out, merge};
+use crate::report::certificate;
+
+/// Where the certificate goes, proven to be writable before any child begins.
+pub(in crate::cli) struct AllHandover {
+    files: Option<Files>,
+}
+
+/// What the certificate is issued from.
+pub(in crate::cli) struct All<'a> {
+    pub args: &'a PurgeArgs,
+    pub ctx: &'a Context,
+    pub policy: &'a Policy,
+    pub run: &'a RunId,
+    /// Whether a person was asked.
+    pub asked: bool,
+    /// What each account's run came to, by its home; `None` where it came to nothing.
+    pub parts: Vec<(String, Option<Box<Parts>>)>,
+    /// Homes that were left out, and why.
+    pub refused: Vec<(String, String)>,
+}
+
+impl AllHandover {
+    /// Looks whether the certificate can be written and signed.
+    ///
+    /// # Errors
+    /// As for one account.
+    pub(in crate::cli) fn prepare(
+        args: &PurgeArgs,
+        ctx: &Context,
+        accounts: &[Account],
+    ) -> Result<Self, Failure> {
+        if args.certificate.is_empty() {
+            return Ok(Self { files: None });
+        }
+        let roots: Vec<PathBuf> = accounts.iter().map(|account| account.home.join(".claude")).collect();
+        Ok(Self { files: Some(prepare_files(args, ctx, &roots)?) })
+    }
+
+    /// Records that the run begins, by the policy of the machine, before any child does.
+    ///
+    /// # Errors
+    /// Exit 4 where there can be no evidence, 75 where another run writes.
+    pub(in crate::cli) fn begin(&self, ctx: &Context, policy: &Policy, run: &RunId) -> Result<(), Failure> {
+        let mut first = Entry::new(Event::Started);
+        first.policy = Some(policy.digest.clone().into());
+        first.decision = Some("purge".into());
+        let mut ledger = open(ctx, policy, run)?;
+        ledger.append(&[first], ctx.env.now).map_err(|error| {
+            Failure::new(Exit::Refused, format!("cannot write the ledger: {error}"))
+                .hint("without a ledger there is no evidence, so nothing was touched")
+        })
+    }
+
+    /// Issues the certificate, writes its files and records it in the ledger of all.
+    ///
+    /// # Errors
+    /// Exit 1: the ledger or a file could not be written.
+    pub(in crate::cli) fn issue(self, all: All<'_>) -> Result<Vec<PathBuf>, Failure> {
+        let Some(files) = self.files else { return Ok(Vec::new()) };
+        let (ctx, policy) = (all.ctx, all.policy);
+        let mut ledger = open(ctx, policy, all.run)?;
+        let whole = whole(&all, &files, ledger.head().clone());
+        let mut of_accounts = Vec::new();
+        let mut exceptions = Vec::new();
+        for (home, parts) in all.parts {
+            match parts {
+                Some(parts) => of_accounts.push(*parts),
+                None => exceptions.push(left_out(home, "its purge was refused or did not end".to_owned())),
+            }
+        }
+        exceptions.extend(all.refused.into_iter().map(|(home, why)| left_out(home, why)));
+        let mut parts = merge(whole, of_accounts);
+        parts.exceptions.extend(exceptions);
+        let document = Certificate::issue(parts);
+        let print = |format: Format, imprint: &Imprint<'_>| certificate::print(&document, format, imprint);
+        let written =
+            files.write(&document, &print).map_err(|error| Failure::because(Exit::Failed, &error))?;
+        let entry = document.entry(&written.sha256, written.files.first().map(PathBuf::as_path));
+        ledger.append(&[entry], ctx.env.now).map_err(|error| {
+            Failure::new(Exit::Failed, format!("cannot record the certificate in the ledger: {error}"))
+        })?;
+        let mut all = written.files;
+        all.extend(written.signature);
+        Ok(all)
+    }
+}
+
+fn open(ctx: &Context, policy: &Policy, run: &RunId) -> Result<Ledger, Failure> {
+    let place = Place { dir: ctx.env.system_ledger_dir(), state_dir: ctx.env.state_dir() };
+    Ledger::open(&place, &policy.ledger.value, run, Clock::Unproven, ctx.env.now).map_err(|error| {
+        let exit = if error.is_locked() { Exit::Locked } else { Exit::Refused };
+        Failure::because(exit, &error)
+    })
+}
+
+/// What only root's own process knows.
+fn whole(all: &All<'_>, files: &Files, head: Head) -> Parts {
+    let (args, ctx, policy) = (all.args, all.ctx, all.policy);
+    let scope = Scope {
+        projects: args.projects.iter().map(text).collect(),
+        before: args.before,
+        left_out: Vec::new(),
+        with: with(args),
+        even_live: args.even_live,
+        break_holds: args.break_holds.as_ref().map(text),
+    };
+    Parts {
+        id: all.run.0.clone(),
+        tool: tool(ctx),
+        policy: PolicyRef {
+            sha256: policy.digest.clone(),
+            layers: policy
+                .sources
+                .iter()
+                .map(|source| Layer {
+                    source: source.layer.to_string(),
+                    path: source.path.as_ref().map(text),
+                })
+                .collect(),
+        },
+        operator: Operator {
+            name: text(&ctx.env.user.name),
+            uid: ctx.env.user.uid,
+            sudo_user: ctx.env.variable("SUDO_USER").map(text),
+            consent: if all.asked { Witness::Terminal } else { Witness::CommandLine },
+            all_users: true,
+            signer: files.signer().cloned(),
+        },
+        host: Machine::look(ctx.env.platform, &exposure::System),
+        started: ctx.env.now,
+        ended: ctx.env.now,
+        stores: Vec::new(),
+        method: Method::new(scope, Identity::None),
+        counts: Counts::default(),
+        verification: Verification::not_made(),
+        exceptions: Vec::new(),
+        remaining: Vec::new(),
+        residual_risks: Vec::new(),
+        ledger: LedgerRef {
+            path: text(&ctx.env.system_ledger_dir()),
+            run: all.run.0.clone(),
+            head: head.into(),
+        },
+    }
+}
