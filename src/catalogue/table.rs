@@ -247,7 +247,6 @@ catalogue! {
         Config "daemon.log",
         Config "daemon.log.<n>",
         Config "child-logs/<*>",
-        Config "debug/latest",
     ];
     /// What MCP servers wrote, with session and folder.
     McpLog "mcp-log": Loose File Content plain AGE => [
@@ -319,9 +318,11 @@ catalogue! {
         Config "daemon/<**>",
         Config "daemon.<*>",
     ];
-    /// What the client's own plugins keep about sessions, by their ids.
-    PluginUsage "plugin-usage": Loose File Metadata plain PURGE => [
+    /// What the client keeps of sessions by their ids: a queue of its own plugins, and a link to the
+    /// newest debug log.
+    SessionTrace "session-trace": Loose File Metadata plain PURGE => [
         Config "plugins/store/cc-plugin-<*>.json",
+        Config "debug/latest",
     ];
     /// What the user wrote or installed.
     Settings "settings": Loose File Secret plain SETTINGS => [

@@ -77,6 +77,10 @@ fn names_the_client_does_not_write_are_unrecognised() {
     ] {
         assert_eq!(classify(Root::Config, path), None, "{path}");
     }
+    // Never removed by age, and gone with everything else.
+    for path in ["debug/latest", "plugins/store/cc-plugin-tips_builtin-0123456789ab.json"] {
+        assert_eq!(classify(Root::Config, path).map(|found| found.kind), Some(Kind::SessionTrace), "{path}");
+    }
     for path in ["-p/mcp-logs-s/notes.txt", "x.jsonl", "-p/other/2026-01-01.jsonl"] {
         assert_eq!(classify(Root::Cache, path), None, "{path}");
     }
