@@ -20,7 +20,7 @@ figure { margin: 0 0 1rem; } figure > svg { display: block; width: 100%; max-wid
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(30rem, 100%), 1fr)); gap: 1rem; align-items: start; }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0; font-size: .92em; }
 th, td { text-align: left; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
-th { color: var(--muted); font-weight: 600; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+th { color: var(--muted); font-weight: 600; overflow-wrap: break-word; } thead th { overflow-wrap: normal; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .d { white-space: nowrap; } tr.more td { border-top: 0; padding-top: 0; } .wide { overflow-x: auto; } summary { cursor: pointer; color: var(--muted); } details { margin-top: .4rem; }
 .tag { font-weight: 700; white-space: nowrap; } .high { color: var(--high); } .medium { color: var(--medium); }
 .low, .info { color: var(--low); } .ok { color: var(--ok); }
