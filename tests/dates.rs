@@ -1,11 +1,14 @@
 //! Which moment dates a session, row by row.
 
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::json;
 
+use crate::common::sandbox::has;
 use crate::common::store::{CONTENT, StoreBuilder, age, put, stamp};
-use crate::common::{Sandbox, days, hours, id, now};
+use crate::common::{Output, Sandbox, days, hours, id, now, skip};
 
 /// A sandbox whose policy deletes after 30 days, with a recent session so that the clock is beyond doubt.
 fn sandbox() -> (Sandbox, StoreBuilder) {
@@ -319,4 +322,40 @@ fn a_difference_of_more_than_a_day_is_counted() {
     let output = sandbox.enforce();
     output.exits(0);
     assert_eq!(output.summary("datesDiffer"), 1, "{output}");
+}
+
+/// A run in an hour: the files of a test are too fresh to be remembered at once.
+fn an_hour_later(sandbox: &Sandbox, arguments: &[&str]) -> Output {
+    sandbox.command(arguments).at(now() + hours(1)).run()
+}
+
+#[test]
+fn what_a_transcript_said_is_remembered_until_it_changes() {
+    if !has("faketime") {
+        return skip("what_a_transcript_said_is_remembered_until_it_changes", "needs faketime");
+    }
+    let (sandbox, store) = sandbox();
+    let dates = sandbox.state().join("dates.json");
+    let session = store.session(1).aged(days(40)).files_aged(days(40)).write();
+    sandbox.dry_run().exits(0);
+    assert!(!fs::read_to_string(&dates).unwrap_or_default().contains("/work/"), "it is too fresh");
+    an_hour_later(&sandbox, &["enforce", "--dry-run"]).exits(0).quietly();
+    let remembered = fs::read_to_string(&dates).unwrap();
+    assert!(remembered.contains("/work/anchor") && !remembered.contains(CONTENT));
+    assert_eq!(dates.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    // Somebody goes on with it, and a tool sets its modification time back.
+    let transcript = &session.transcript;
+    let old = transcript.metadata().unwrap().modified().unwrap();
+    let record = json!({"type": "user", "sessionId": session.id(), "timestamp": stamp(now() - hours(2))});
+    let mut file = fs::OpenOptions::new().append(true).open(transcript).unwrap();
+    writeln!(file, "{record}").unwrap();
+    file.set_modified(old).unwrap();
+    drop(file);
+    an_hour_later(&sandbox, &["enforce", "--yes"]).exits(0).quietly();
+    assert!(session.is_there(), "what was remembered is not what it says now");
+    // What is remembered decides as the file itself would.
+    let other = store.session(2).aged(days(40)).files_aged(days(2)).write();
+    an_hour_later(&sandbox, &["enforce", "--dry-run"]).exits(0);
+    an_hour_later(&sandbox, &["enforce", "--yes"]).exits(0).quietly();
+    assert!(!other.is_there() && session.is_there());
 }

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::common::sandbox::has_namespaces;
-use crate::common::{Output, Sandbox, days, hours, id, skip};
+use crate::common::sandbox::{has, has_namespaces};
+use crate::common::{Output, Sandbox, days, hours, id, now, skip};
 
 /// A sandbox and a system folder with files; `None` where no namespace can be made.
 fn with(test: &str, files: &[(&str, &str)]) -> Option<Sandbox> {
@@ -152,4 +152,18 @@ fn a_managed_guard_that_is_off_lets_a_mass_deletion_pass() {
     let output = enforce(&sandbox);
     output.exits(0);
     assert_eq!(output.summary("sessionsDeleted"), 30);
+}
+
+#[test]
+fn what_a_user_could_have_written_of_dates_is_not_asked() {
+    let test = "what_a_user_could_have_written_of_dates_is_not_asked";
+    let Some(sandbox) = with(test, &[MANAGED]) else { return };
+    if !has("faketime") {
+        return skip(test, "needs faketime");
+    }
+    let folder = sandbox.root().join("system");
+    let later =
+        || sandbox.command(["enforce", "--dry-run"]).with_system_folder(&folder).at(now() + hours(1)).run();
+    later().exits(0);
+    assert!(!sandbox.state().join("dates.json").exists());
 }

@@ -207,6 +207,11 @@ pub fn remove_if_empty(dir: &Dir, name: &OsStr) -> io::Result<bool> {
 /// # Errors
 /// As `mkdirat(2)` and [`Dir::child`]; a link is never followed.
 pub fn folder(dir: &Dir, name: &OsStr) -> io::Result<Dir> {
+    // Most are there, and to ask for a new one locks the folder above against everybody.
+    match dir.child(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        other => return other,
+    }
     match calls::make_folder(dir, name, 0o700) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => dir.child(name),

@@ -122,6 +122,7 @@ pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut 
         let work = || -> Vec<delete::Done> {
             batch
                 .par_iter()
+                .with_max_len(8)
                 .map(|unit| {
                     let done = deletion.unit(unit);
                     progress(unit.artifacts.len());

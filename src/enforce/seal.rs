@@ -68,8 +68,9 @@ struct Failed(ArtifactIndex, Outcome);
 impl Sealing<'_> {
     /// Seals a batch; gives what became of each unit, in order.
     pub(super) fn batch(&self, units: &[Unit]) -> Vec<Done> {
+        // One by one, since sessions differ a thousandfold in size.
         let mut prepared: Vec<Result<Prepared, Done>> =
-            units.par_iter().map(|unit| self.prepare(unit)).collect();
+            units.par_iter().with_max_len(1).map(|unit| self.prepare(unit)).collect();
         let stores: BTreeSet<StoreIndex> = prepared.iter().flatten().map(|prepared| prepared.store).collect();
         let flushed = self.flush(&stores);
         prepared.par_iter_mut().for_each(|slot| {

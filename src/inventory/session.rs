@@ -311,6 +311,8 @@ impl Session {
 
     fn learn(&mut self, project: &Arc<str>) {
         if !self.projects.contains(project) {
+            // Most sessions have one.
+            self.projects.reserve_exact(1);
             self.projects.push(Arc::clone(project));
         }
     }

@@ -77,6 +77,12 @@ const FILES: &[(Place, &str, &str)] = &[
         "What the machine suggests to its users, with `policy.d/*.json` beside it.",
     ),
     (|at| at.state, "state.json", "What later runs must know: stores seen, dates of sessions, refusals."),
+    (
+        |at| at.state,
+        "dates.json",
+        "What transcripts said at the last look: dates and project paths, no content. Of a file that has not changed \
+         since nothing is read again. It may be deleted at any time; a purge does.",
+    ),
     (|at| at.ledger, "ledger.jsonl", "The ledger of a user; see `ccretain-ledger`(5)."),
     (|at| at.system_ledger, "ledger.jsonl", "The ledger of runs over all users."),
 ];
