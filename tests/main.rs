@@ -25,6 +25,7 @@ mod dates;
 mod documents;
 mod enforce;
 mod exposure;
+mod fleet;
 mod guards;
 mod harden;
 mod harness;
