@@ -64,7 +64,8 @@ fn the_unit_for_prometheus_writes_what_a_collector_reads() {
     let text = fs::read_to_string(&file).unwrap();
     let alert = shipped("README.md");
     for name in ["ccretain_check_compliant", "ccretain_check_timestamp_seconds"] {
-        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {text}"));
+        let line =
+            text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {text}"));
         line.rsplit(' ').next().unwrap().parse::<f64>().unwrap();
         assert!(alert.contains(name));
     }

@@ -477,3 +477,23 @@ fn usage_is_told_before_anything_is_touched() {
     clash.root = sandbox.home();
     age(&session.transcript, days(50));
 }
+
+#[test]
+fn a_ledger_with_keyed_names_does_not_make_content_look_as_if_it_always_lay_sealed() {
+    let sandbox = Sandbox::new();
+    let key = sandbox.run(["key", "new"]);
+    key.exits(0);
+    sandbox.policy(&format!(
+        r#"{{"version": 1, "recipients": ["{}"], "ledger": {{"names": "keyed"}}, "rules": [{{"name": "all", "sealAfter": "1d"}}]}}"#,
+        key.stdout.trim()
+    ));
+    let store = sandbox.store();
+    store.session(1).aged(days(5)).write();
+    sandbox.enforce().exits(0);
+    assert!(store.has(format!("ccretain/sealed/{}/session.json", id(1))));
+    let output = sandbox.run(["purge", "--yes", "--json"]);
+    output.exits(0);
+    let forms = &output.json()["counts"]["forms"];
+    assert!(forms["sealedAfterPlaintext"]["files"].as_u64().unwrap() > 0, "{output}");
+    assert_eq!(forms["onlySealed"]["files"], 0);
+}

@@ -88,7 +88,9 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
     let identity = work.identity(&outcomes, &after, &mut ledger);
     let sealed_here = sealed_here(ctx)?;
     // The parent's ledger is not the user's to read: what it may say is taken for said.
-    let was_plain = |session: SessionId| ctx.parent.is_some() || sealed_here.contains(&session);
+    let was_plain = |session: SessionId| {
+        ctx.parent.is_some() || sealed_here.as_ref().is_none_or(|sealed| sealed.contains(&session))
+    };
     let looked = Looked {
         before: &inventory,
         purging: &purging,
@@ -384,7 +386,9 @@ fn summary(work: &Work<'_>, aftermath: &Aftermath, exit: Exit) -> Entry<'static>
 }
 
 /// The sessions of which the ledger says that they were sealed on this machine.
-fn sealed_here(ctx: &Context) -> Result<HashSet<SessionId>, Failure> {
+///
+/// `None` where it says so of sessions that it does not name, because its names are keyed.
+fn sealed_here(ctx: &Context) -> Result<Option<HashSet<SessionId>>, Failure> {
     let mut sealed = HashSet::new();
     let unread = |error: &dyn std::error::Error| Failure::because(Exit::Failed, error);
     for item in ledger::records(&ctx.env.ledger_dir(), &ledger::Filter::default()).map_err(|e| unread(&e))? {
@@ -394,9 +398,12 @@ fn sealed_here(ctx: &Context) -> Result<HashSet<SessionId>, Failure> {
             continue;
         }
         let session = record.fields.get("session").and_then(serde_json::Value::as_str);
-        sealed.extend(session.and_then(|id| id.parse::<SessionId>().ok()));
+        match session.and_then(|id| id.parse::<SessionId>().ok()) {
+            Some(session) => sealed.insert(session),
+            None => return Ok(None),
+        };
     }
-    Ok(sealed)
+    Ok(Some(sealed))
 }
 
 /// Whether anything sealed is in a store.
