@@ -3,6 +3,7 @@
 //! What must go is decided a second time here, in another way: a demand of any mandate whose
 //! time has come and against which nothing of that mandate speaks.
 
+mod policies;
 mod purge;
 mod world;
 
@@ -12,7 +13,9 @@ use proptest::sample::{Index, select};
 
 use super::*;
 use crate::catalogue::Sensitivity;
-use world::{NOW, World, mandate, policy, world};
+use crate::inventory::lines::{Format, LineFile};
+use policies::{mandate, policy};
+use world::{NOW, World, world};
 
 /// The oracle: one mandate and what it says of each thing.
 struct Demand<'a> {

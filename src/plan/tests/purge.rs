@@ -6,7 +6,8 @@ use std::ops::Range;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-use super::world::{NOW, policy, world};
+use super::policies::policy;
+use super::world::{NOW, world};
 use super::*;
 use crate::catalogue::Class;
 use crate::inventory::ArtifactIndex;
