@@ -188,11 +188,11 @@ impl Given {
         if let Some(Err(wrong)) = self.page {
             comparison.differs.push(wrong);
         }
-        let signer = self.certificate.operator.signer.as_ref();
+        let signer = self.certificate.parts.operator.signer.as_ref();
         Ok(Checked {
             file: self.file,
-            id: self.certificate.id.clone(),
-            head: self.certificate.ledger.head.seq,
+            id: self.certificate.parts.id.clone(),
+            head: self.certificate.parts.ledger.head.seq,
             signed_by: signer.map(|signer| signer.fingerprint.clone()),
             comparison,
         })
