@@ -12,6 +12,7 @@ mod check;
 mod child;
 mod completions;
 mod console;
+mod deeds;
 mod enforce;
 mod evidence;
 mod explain;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::args::RekeyArgs;
-use super::enforce::take_locks;
+use super::deeds::take_locks;
 use super::vault::{self, Deed, Head, Of};
 use super::{Context, Exit, Failure, seal, survey};
 use crate::catalogue::{Root, SessionId};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::args::ResumeArgs;
-use super::enforce::take_locks;
+use super::deeds::take_locks;
 use super::unseal::{After, How, failure, may_unseal, one};
 use super::vault::{self, Deed};
 use super::{Context, Exit, Failure, session, survey};

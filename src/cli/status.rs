@@ -86,8 +86,7 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
         exit = Exit::Failed;
     }
     for (path, error) in sight.unread() {
-        let place = if path.is_empty() { String::new() } else { format!("'{path}': ") };
-        ctx.console.error(&format!("{place}{error}"));
+        ctx.console.error_about(&path, &error);
         exit = Exit::Failed;
     }
     Ok(exit)

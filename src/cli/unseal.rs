@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::args::UnsealArgs;
-use super::enforce::take_locks;
+use super::deeds::take_locks;
 use super::survey::{self, Ground};
 use super::vault::{self, Deed, Head, Of};
 use super::{Context, Exit, Failure, session};

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use crate::catalogue::Class;
 use crate::cli::args::{PurgeArgs, With};
 use crate::cli::survey::Ground;
-use crate::cli::{Context, Exit, Failure, evidence};
+use crate::cli::{Context, Exit, Failure, guards};
 use crate::escape::shown;
-use crate::guard::{self, ClockSight, ClockVerdict};
+use crate::guard::{self, ClockVerdict};
 use crate::inventory::Inventory;
 use crate::ledger::Clock;
 use crate::locate::{Refusal, Refused};
@@ -86,9 +86,7 @@ pub(super) fn clock(
     wanted: &Wanted,
     args: &PurgeArgs,
 ) -> Result<ClockSays, Failure> {
-    let ledger = evidence::last_time(ctx)?;
-    let sight = ClockSight { now: ctx.env.now, built: ctx.env.built, ledger, stores: inventory.newest_date };
-    let (verdict, doubt) = guard::clock(&sight, ground.state.state.clock.as_ref());
+    let (verdict, doubt) = guards::clock(&ground.state.state, inventory, ctx)?;
     let ends = ground.policy.holds().any(|(hold, _)| hold.until.is_some());
     let floors = ground.policy.mandates.iter().filter_map(|mandate| mandate.keep_at_least.as_ref());
     let mut floors = floors.filter(|floor| matches!(floor.source.layer, Layer::System | Layer::Managed));

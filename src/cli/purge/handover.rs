@@ -23,7 +23,7 @@ use crate::purge::certificate::{
     Operator, Origin, Parts, PolicyRef, Remaining, RemainingKind, ResidualRisk, Scope, Signer, Signing,
     StoreEntry, Tool, Witness,
 };
-use crate::report::{certificate, root_word};
+use crate::report::certificate;
 
 /// The words of the classes that go too.
 pub(super) fn with(args: &PurgeArgs) -> Vec<String> {
@@ -312,7 +312,7 @@ fn stores(work: &Work<'_>) -> Vec<StoreEntry> {
             let found_by = serde_json::to_value(store.found_by).unwrap_or_default();
             let origin = Origin {
                 root: &store.root,
-                kind: root_word(store.kind),
+                kind: store.kind.word(),
                 owner: &store.owner_name,
                 found_by: found_by.as_str().unwrap_or_default(),
                 device: store.identity.0,

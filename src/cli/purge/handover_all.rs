@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use super::DEED;
 use super::handover::{Issued, asked_for, operator, prepare_files, tool};
 use crate::cli::args::PurgeArgs;
-use crate::cli::{Context, Exit, Failure};
+use crate::cli::{Context, Exit, Failure, evidence};
 use crate::escape::text;
 use crate::exposure;
-use crate::ledger::{Clock, Entry, Event, Head, Ledger, Place, RunId};
+use crate::ledger::{Clock, Head, Ledger, Place, RunId};
 use crate::locate::users::Account;
 use crate::policy::Policy;
 use crate::purge::certificate::{
@@ -56,9 +57,7 @@ impl AllHandover {
     /// # Errors
     /// Exit 4 where there can be no evidence, 75 where another run writes.
     pub(in crate::cli) fn begin(&self, ctx: &Context, policy: &Policy, run: &RunId) -> Result<(), Failure> {
-        let mut first = Entry::new(Event::Started);
-        first.policy = Some(policy.digest.clone().into());
-        first.decision = Some("purge".into());
+        let first = evidence::started(&policy.digest, Some(DEED));
         let mut ledger = open(ctx, policy, run)?;
         ledger.append(&[first], ctx.env.now).map_err(|error| {
             Failure::new(Exit::Refused, format!("cannot write the ledger: {error}"))
