@@ -1,8 +1,10 @@
 //! `ccretain enforce`: the main job.
 
 use std::mem::ManuallyDrop;
+use std::path::PathBuf;
 
-use super::args::EnforceArgs;
+use clap::Args;
+
 use super::deeds::{self, Deeds, Stopper};
 use super::evidence::{self, Evidence};
 use super::guards::{self, Judged};
@@ -14,12 +16,33 @@ use crate::escape::text;
 use crate::hold::{self, Vanished};
 use crate::inventory::{Inventory, Problem};
 use crate::ledger::{Clock, Entry, Event, RunId};
+use crate::period::Period;
 use crate::plan::{self, Plan};
 use crate::policy::{Mode, Policy};
 use crate::report::human::counted;
 use crate::report::{Run, metrics};
 use crate::seal::Recipients;
 use crate::state::LastRun;
+
+/// What `enforce` takes.
+#[derive(Debug, Clone, Args)]
+pub struct EnforceArgs {
+    /// Only say what would be done.
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Do not ask; the guards against a wrong clock and mass deletion stay.
+    #[arg(short, long, conflicts_with = "dry_run")]
+    pub yes: bool,
+    /// Stop after this period, as at SIGTERM: between two items and with exit 0; the rest waits for the next run.
+    #[arg(long, value_name = "PERIOD")]
+    pub max_runtime: Option<Period>,
+    /// Leave figures for a Prometheus textfile collector.
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
+    /// Write a line of log about the run to stderr, and errors in the same form.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub log_format: Option<LogFormatArg>,
+}
 
 /// Runs the verb.
 ///

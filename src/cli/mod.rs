@@ -25,6 +25,7 @@ mod ledger;
 mod link;
 mod man;
 mod mdm;
+mod moment;
 mod policy;
 mod posture;
 mod purge;

@@ -3,9 +3,9 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
+use clap::Args;
 use serde::Serialize;
 
-use super::args::SealArgs;
 use super::ask::Terminal;
 use super::deeds::{Deeds, Stopper, take_locks};
 use super::key::identity_path;
@@ -25,6 +25,20 @@ use crate::seal::{Ask, Plugins, Recipient, Recipients, key};
 
 /// What the rule of the command is called in the ledger.
 const RULE: &str = "command line";
+
+/// What `seal` takes.
+#[derive(Debug, Clone, Args)]
+pub struct SealArgs {
+    /// The sessions: full ids, or prefixes of 8 or more characters.
+    #[arg(value_name = "SESSION", required_unless_present = "idle", conflicts_with = "idle")]
+    pub sessions: Vec<String>,
+    /// Every session without activity for this period.
+    #[arg(long, value_name = "PERIOD")]
+    pub idle: Option<Period>,
+    /// Taken for the sake of scripts: sealing takes nothing away, so it never asks.
+    #[arg(short, long, hide = true)]
+    pub yes: bool,
+}
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use clap::ValueEnum as _;
 
+use super::asked::{PurgeArgs, With};
 use super::{After, Done, Work, anything_sealed};
-use crate::cli::args::{PurgeArgs, With};
 use crate::cli::evidence::Evidence;
 use crate::cli::key::identity_path;
 use crate::cli::survey::Ground;

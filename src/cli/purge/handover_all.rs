@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::DEED;
 use super::handover::{Issued, asked_for, operator, prepare_files, tool};
-use crate::cli::args::PurgeArgs;
+use super::{DEED, PurgeArgs};
 use crate::cli::{Context, Exit, Failure, evidence};
 use crate::escape::text;
 use crate::exposure;

@@ -13,7 +13,6 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 
-use super::args::PurgeArgs;
 use super::deeds::{self, Deeds, Stopper};
 use super::evidence::{self, Evidence};
 use super::survey::{self, Ground};
@@ -34,6 +33,7 @@ use crate::report::Run;
 use crate::report::certificate::handed_over;
 use crate::report::purge::Purge;
 use asked::ClockSays;
+pub(super) use asked::{EXAMPLES, PurgeArgs};
 use handover::Handover;
 
 /// What the ledger calls it.
