@@ -298,25 +298,6 @@ impl Run<'_> {
         self.stdin(typed).through(["python3", script])
     }
 
-    /// Runs it where a folder lies over `/etc/ccretain`; see [`has_namespaces`].
-    #[must_use]
-    pub fn with_system_folder(self, folder: &Path) -> Self {
-        let script = r#"set -e; folder=$1; shift
-            mkdir -p "$folder/etc/ccretain"; cp "$folder"/*.json "$folder/etc/ccretain/"
-            [ ! -d "$folder/policy.d" ] || cp -r "$folder/policy.d" "$folder/etc/ccretain/"
-            mount -t overlay overlay -o "lowerdir=$folder/etc:/etc" /etc
-            exec "$@""#;
-        self.through([
-            OsStr::new("unshare"),
-            OsStr::new("--mount"),
-            OsStr::new("sh"),
-            OsStr::new("-c"),
-            OsStr::new(script),
-            OsStr::new("sh"),
-            folder.as_os_str(),
-        ])
-    }
-
     /// The command to start, with the environment of the sandbox and nothing else.
     #[must_use]
     pub fn command(&self) -> Command {
@@ -331,6 +312,12 @@ impl Run<'_> {
         };
         command.args(&self.arguments).env_clear().envs(&self.variables).current_dir(self.sandbox.home());
         command
+    }
+
+    /// The folder that holds everything.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        self.sandbox.root()
     }
 
     /// Runs it to its end.
