@@ -27,6 +27,15 @@ impl Run<'_> {
         self.among_mounts(script, [folder])
     }
 
+    /// Runs it where a folder lies over another, which may be changed and stays as it was; see `has_namespaces`.
+    #[must_use]
+    pub fn with_over(self, folder: &Path, place: &str) -> Self {
+        let script = r#"set -e; folder=$1; place=$2; shift 2
+            mount -t overlay overlay -o "lowerdir=$folder:$place" "$place"
+            exec "$@""#;
+        self.among_mounts(script, [folder, Path::new(place)])
+    }
+
     /// Runs it where home and state lie on a disk of this size that is full (`12m`), and returns what was said and how
     /// many transcripts were left there; see `has_namespaces`.
     pub fn on_a_full_disk(self, size: &str) -> (Output, usize) {

@@ -260,6 +260,13 @@ impl Run<'_> {
         self
     }
 
+    /// Runs another program with the arguments, one that runs the program under test itself.
+    #[must_use]
+    pub fn by(mut self, program: impl Into<PathBuf>) -> Self {
+        self.program = program.into();
+        self
+    }
+
     /// Runs it with the clock at another time; see [`has`] for `faketime`.
     #[must_use]
     pub fn at(self, time: DateTime<Utc>) -> Self {
@@ -405,7 +412,8 @@ pub fn is_root() -> bool {
 }
 
 /// Where a program of this machine lies; its bare name where it is not found.
-fn found(name: &str) -> PathBuf {
+#[must_use]
+pub fn found(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut places = std::env::split_paths(&path).map(|folder| folder.join(name));
     places.find(|place| place.is_file()).unwrap_or_else(|| PathBuf::from(name))
