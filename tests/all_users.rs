@@ -113,8 +113,7 @@ impl Machine {
             mount --bind "$root/log" /var/log
             [ ! -f "$root/before" ] || . "$root/before"
             exec "$@""#;
-        let root = self.sandbox.root().to_str().unwrap().to_owned();
-        self.sandbox.command(arguments).through(["unshare", "--mount", "sh", "-c", script, "sh", &root])
+        self.sandbox.command(arguments).among_mounts(script, [self.sandbox.root()])
     }
 
     fn run(&self, arguments: &[&str]) -> Output {

@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use crate::common::sandbox::{has_namespaces, is_root};
 use crate::common::store::{CONTENT, age, age_link, put};
-use crate::common::{Output, Sandbox, days, id, skip};
+use crate::common::{Sandbox, days, id, skip};
 
 /// Runs `enforce` under a policy that must be refused, and returns what was said.
 #[track_caller]
@@ -235,27 +235,6 @@ fn a_transcript_that_cannot_be_read_is_kept() {
     assert!(secret.is_there(), "its date is not known, so it stays");
 }
 
-/// Fills a sandbox's disk (a small one of its own, in a private mount namespace), enforces there, and returns what was
-/// said and how many transcripts were left.
-fn on_a_full_disk(sandbox: &Sandbox) -> (Output, usize) {
-    let script = r#"set -e
-        root=$1; shift
-        mkdir "$root/disk"
-        mount -t tmpfs -o size=12m tmpfs "$root/disk"
-        cp -a "$root/home" "$root/state" "$root/disk/"
-        mount --bind "$root/disk/home" "$root/home"
-        mount --bind "$root/disk/state" "$root/state"
-        dd if=/dev/zero of="$root/disk/filler" bs=4k >/dev/null 2>&1 || true
-        code=0; "$@" || code=$?
-        find "$root/home/.claude/projects" -name '*.jsonl' | sed 's/^/LEFT /' >&2
-        exit $code"#;
-    let words = ["unshare", "--mount", "sh", "-c", script, "sh"].map(OsStr::new);
-    let words = words.into_iter().chain([sandbox.root().as_os_str()]);
-    let output = sandbox.command(["enforce", "--yes", "--json"]).through(words).run();
-    let left = output.stderr.lines().filter(|line| line.starts_with("LEFT")).count();
-    (output, left)
-}
-
 fn ten_due_of_thirty(sandbox: &Sandbox) {
     let store = sandbox.store();
     for number in 1..=10 {
@@ -276,7 +255,7 @@ fn a_full_disk_still_deletes() {
     // The first run makes the reserve.
     sandbox.enforce().exits(0);
     ten_due_of_thirty(&sandbox);
-    let (output, left) = on_a_full_disk(&sandbox);
+    let (output, left) = sandbox.command(["enforce", "--yes", "--json"]).on_a_full_disk("12m");
     assert!(matches!(output.code, Some(0 | 1)), "{output}");
     assert_eq!(left, 21, "{output}");
 }
@@ -291,7 +270,7 @@ fn a_disk_that_was_full_from_the_start_leaves_no_deed_without_its_evidence() {
     }
     let sandbox = Sandbox::new();
     ten_due_of_thirty(&sandbox);
-    let (output, left) = on_a_full_disk(&sandbox);
+    let (output, left) = sandbox.command(["enforce", "--yes", "--json"]).on_a_full_disk("12m");
     // There is no reserve yet: the ledger cannot be written, so nothing may be done.
     output.exits(4);
     // Thirty transcripts and those of ten subagents.

@@ -87,13 +87,13 @@ fn risks(sandbox: &Sandbox) -> Vec<ResidualRisk> {
 /// Writes a certificate as files and records it in the ledger, as a purge does.
 fn issue(sandbox: &Sandbox, names: &[&str], signing: Option<Signing>) -> Certificate {
     let mut certificate = certificate(sandbox);
-    certificate.operator.signer = signing.as_ref().map(|signing| signing.signer().clone());
+    certificate.parts.operator.signer = signing.as_ref().map(|signing| signing.signer().clone());
     let paths: Vec<PathBuf> = names.iter().map(|name| sandbox.root().join(name)).collect();
     let files = Files::prepare(&paths, signing, &[sandbox.home().join(".claude")]).unwrap();
     let written = files.write(&certificate, &|format, imprint| print(&certificate, format, imprint)).unwrap();
     let place = Place { dir: sandbox.state(), state_dir: sandbox.state() };
-    let run = RunId(certificate.ledger.run.clone());
-    let now = certificate.ended;
+    let run = RunId(certificate.parts.ledger.run.clone());
+    let now = certificate.parts.ended;
     let mut ledger = Ledger::open(&place, &LedgerPolicy::default(), &run, Clock::Proven, now).unwrap();
     ledger.append(&[certificate.entry(&written.sha256, written.json.as_deref())], now).unwrap();
     certificate
@@ -213,7 +213,7 @@ fn path_variable() -> Option<std::ffi::OsString> {
 
 /// Runs the very command that the certificate prints, in the sandbox.
 fn ssh_verifies(sandbox: &Sandbox, certificate: &Certificate, json: &str) -> bool {
-    let signer = certificate.operator.signer.as_ref().unwrap();
+    let signer = certificate.parts.operator.signer.as_ref().unwrap();
     fs::write(sandbox.root().join("allowed_signers"), format!("{}\n", signer.allowed_signer())).unwrap();
     let ran = Command::new("sh").arg("-c").arg(verify_command(json)).current_dir(sandbox.root()).output();
     ran.unwrap().status.success()
@@ -344,7 +344,7 @@ fn a_purge_hands_over_what_stock_tools_verify() {
     let json = fs::read_to_string(sandbox.root().join("hand-in.json")).unwrap();
     let certificate = Certificate::parse(&json).unwrap();
     assert!(ssh_verifies(&sandbox, &certificate, "hand-in.json"));
-    assert_eq!(certificate.verdict.to_string(), "complete", "{:?}", certificate.exceptions);
+    assert_eq!(certificate.verdict.to_string(), "complete", "{:?}", certificate.parts.exceptions);
     for file in ["hand-in.json", "hand-in.html"] {
         verify(&sandbox, file).exits(0).quietly().says("belongs to this ledger");
     }

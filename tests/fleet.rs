@@ -1,16 +1,22 @@
-//! What `packaging/fleet` ships, against what the program writes.
+//! What `packaging/fleet` and the kit in `packaging/mdm` ship, against what the program does.
 
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::common::sandbox::has;
-use crate::common::{Sandbox, days, skip};
+use crate::all_users::{Machine, give, machine};
+use crate::common::sandbox::{found, has, has_namespaces, program};
+use crate::common::{Output, Sandbox, days, skip};
+
+fn packaging() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging")
+}
 
 fn shipped(file: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/fleet").join(file)).unwrap()
+    fs::read_to_string(packaging().join("fleet").join(file)).unwrap()
 }
 
 /// A machine with something to say: a session long overdue.
@@ -69,4 +75,169 @@ fn the_unit_for_prometheus_writes_what_a_collector_reads() {
         line.rsplit(' ').next().unwrap().parse::<f64>().unwrap();
         assert!(alert.contains(name));
     }
+}
+
+const ANN: u32 = 58_006;
+
+/// A machine with which nothing is wrong: an account with a schedule, and a run that ended well.
+fn sound(test: &str) -> Option<Machine> {
+    let mut machine = machine(test)?;
+    machine.system("policy.json", r#"{"version": 1, "rules": [{"name": "corp", "deleteAfter": "30d"}]}"#);
+    let store = machine.person("ann", ANN);
+    let hook = ["schedule", "install", "--backend", "claude-hook", "--write"];
+    machine.sandbox.command(hook).env("HOME", machine.home("ann")).run().exits(0);
+    fs::set_permissions(store.path("settings.json"), fs::Permissions::from_mode(0o600)).unwrap();
+    give(&machine.home("ann"), ANN);
+    machine.alone(&["--all-users", "enforce", "--yes"]).run().exits(0);
+    Some(machine)
+}
+
+/// Leaves a session there that is long overdue.
+fn spoil(machine: &Machine) {
+    let home = machine.home("ann");
+    crate::common::StoreBuilder::new(home.join(".claude"), home.join("tmp"))
+        .session(1)
+        .aged(days(90))
+        .write();
+    give(&home, ANN);
+}
+
+/// Runs a script of the kit, as it is shipped, on a machine that has these programs in `/usr/local/bin`.
+fn script(machine: &Machine, script: &Path, programs: &Path) -> Output {
+    machine.alone(&[script.to_str().unwrap()]).by("/bin/sh").with_over(programs, "/usr/local/bin").run()
+}
+
+/// A folder with the program, and one without.
+fn programs(machine: &Machine) -> [PathBuf; 2] {
+    let [with, without] = ["with", "without"].map(|name| machine.sandbox.root().join(name));
+    for folder in [&with, &without] {
+        fs::create_dir(folder).unwrap();
+    }
+    symlink(program(), with.join("ccretain")).unwrap();
+    [with, without]
+}
+
+#[test]
+fn jamf_is_given_a_result_whatever_there_is() {
+    let Some(machine) = sound("jamf_is_given_a_result_whatever_there_is") else { return };
+    let [with, without] = programs(&machine);
+    let attribute = packaging().join("mdm/jamf/extension-attribute.sh");
+    let result = |programs: &Path| {
+        let output = script(&machine, &attribute, programs);
+        output.exits(0).quietly();
+        output.stdout
+    };
+    assert_eq!(result(&without), "<result>not installed</result>\n");
+    assert_eq!(result(&with), "<result>compliant</result>\n");
+    spoil(&machine);
+    assert_eq!(result(&with), "<result>not-compliant: overdue</result>\n");
+    // A program that ends without a verdict leaves no blank.
+    fs::remove_file(with.join("ccretain")).unwrap();
+    symlink("/bin/false", with.join("ccretain")).unwrap();
+    assert_eq!(result(&with), "<result>unknown</result>\n");
+}
+
+#[test]
+fn kandji_passes_what_is_scheduled_and_compliant() {
+    let Some(machine) = sound("kandji_passes_what_is_scheduled_and_compliant") else { return };
+    let [with, without] = programs(&machine);
+    let audit = |programs: &Path| script(&machine, &packaging().join("mdm/kandji/audit.sh"), programs);
+    audit(&without).exits(1).quietly().says("not installed");
+    audit(&with).exits(1).quietly().says("not scheduled");
+    // What asks launchd, on a machine that has none.
+    symlink("/bin/true", with.join("launchctl")).unwrap();
+    audit(&with).exits(0).quietly().says("compliant");
+    spoil(&machine);
+    audit(&with).exits(1).quietly().says("not compliant: ").says("overdue");
+    let remediate = script(&machine, &packaging().join("mdm/kandji/remediate.sh"), &without);
+    remediate.exits(1).quietly().says("not installed");
+    script(&machine, &packaging().join("mdm/kandji/remediate.sh"), &with)
+        .exits(1)
+        .says("no policy is there yet");
+}
+
+#[test]
+fn munki_installs_another_version_and_leaves_this_one() {
+    let Some(machine) = machine("munki_installs_another_version_and_leaves_this_one") else { return };
+    let [with, without] = programs(&machine);
+    let info: plist::Value = plist::from_file(packaging().join("mdm/munki/ccretain.pkginfo")).unwrap();
+    let text = info.as_dictionary().unwrap()["installcheck_script"].as_string().unwrap();
+    let file = machine.sandbox.root().join("installcheck");
+    fs::write(&file, text).unwrap();
+    let check = |programs: &Path| script(&machine, &file, programs);
+    check(&without).exits(0).quietly();
+    check(&with).exits(1).quietly();
+    fs::write(&file, text.replace(env!("CARGO_PKG_VERSION"), "99.0.0")).unwrap();
+    check(&with).exits(0).quietly();
+}
+
+/// There is no PowerShell to run them with, so what they run is run.
+#[test]
+fn intune_is_answered_by_what_its_scripts_run() {
+    let calls = |file: &str| -> Vec<Vec<String>> {
+        let text = fs::read_to_string(packaging().join("mdm/intune").join(file)).unwrap();
+        let lines =
+            text.lines().filter_map(|line| line.strip_prefix("& $program ")?.strip_suffix(" 2>$null"));
+        lines.map(|line| line.split(' ').map(str::to_owned).collect()).collect()
+    };
+    let sandbox = Sandbox::new();
+    sandbox.delete_after("30d");
+    let store = sandbox.store();
+    store.session(999).aged(days(1)).write();
+    sandbox.run(["schedule", "install", "--backend", "claude-hook", "--write"]).exits(0);
+    fs::set_permissions(store.path("settings.json"), fs::Permissions::from_mode(0o600)).unwrap();
+    let [detect] = calls("detect.ps1").try_into().unwrap();
+    let [remediate] = calls("remediate.ps1").try_into().unwrap();
+    // Not compliant, with what is wrong; then it is put right, and found so.
+    let found = sandbox.run(&detect);
+    found.exits(1).quietly().says("not compliant: ").says("run-missing");
+    sandbox.run(&remediate).exits(0).quietly();
+    let found = sandbox.run(&detect);
+    found.exits(0).quietly();
+    assert_eq!(found.stdout, "compliant\n");
+}
+
+#[test]
+fn the_role_puts_no_broken_policy_in_the_place_of_a_good_one() {
+    let test = "the_role_puts_no_broken_policy_in_the_place_of_a_good_one";
+    if !has("ansible-playbook") || !has_namespaces() {
+        return skip(test, "needs ansible-playbook, root and mount namespaces");
+    }
+    let sandbox = Sandbox::new();
+    let root = sandbox.root();
+    // Facts of a system of neither package manager, so that nothing is installed.
+    let play = root.join("play.yml");
+    let facts = "{os_family: Other, service_mgr: none, cacheable: true}";
+    fs::write(
+        &play,
+        format!(
+            "- hosts: localhost\n  gather_facts: false\n  pre_tasks:\n    - ansible.builtin.set_fact: {facts}\n  \
+             roles: [ccretain]\n"
+        ),
+    )
+    .unwrap();
+    fs::create_dir(root.join("bin")).unwrap();
+    symlink(program(), root.join("bin/ccretain")).unwrap();
+    // Each run of the role says how it ended, and what policy there is then.
+    let script = r#"root=$1; ansible=$2; shift 2
+        mkdir "$root/over"; mount -t tmpfs tmpfs "$root/over" && mkdir "$root/over/etc" "$root/over/work" &&
+        mount -t overlay overlay -o "lowerdir=/etc,upperdir=$root/over/etc,workdir=$root/over/work" /etc &&
+        mount -t overlay overlay -o "lowerdir=$root/bin:/usr/bin" /usr/bin || exit 99
+        for period in 30d soon 31d; do
+            policy="{\"ccretain_policy\": {\"version\": 1, \"rules\": [{\"name\": \"all\", \"deleteAfter\": \"$period\"}]}}"
+            code=0; "$ansible" -i localhost, -c local "$root/play.yml" -e "$policy" >"$root/$period.log" 2>&1 || code=$?
+            echo "$period $code $(grep -o '[0-9]*d"\|soon' /etc/ccretain/managed-policy.json)"
+        done"#;
+    let output = sandbox
+        .command([""; 0])
+        .env("LC_ALL", "C.UTF-8")
+        .env("ANSIBLE_HOME", root.join("ansible"))
+        .env("ANSIBLE_REMOTE_TEMP", root.join("ansible/tmp"))
+        .env("ANSIBLE_ROLES_PATH", packaging().join("mdm/ansible/roles"))
+        .among_mounts(script, [root, &found("ansible-playbook")])
+        .run();
+    let log = |period: &str| fs::read_to_string(root.join(format!("{period}.log"))).unwrap_or_default();
+    let expected = "30d 0 30d\"\nsoon 2 30d\"\n31d 0 31d\"\n";
+    assert_eq!(output.stdout, expected, "{output} {} {}", log("30d"), log("soon"));
+    assert!(log("soon").contains("is no period"), "{}", log("soon"));
 }

@@ -17,10 +17,7 @@ fn enforce(sandbox: &Sandbox, prepare: impl FnOnce(&Path)) -> Output {
     fs::set_permissions(sandbox.root(), fs::Permissions::from_mode(0o755)).unwrap();
     prepare(&folder);
     let script = r#"set -e; etc=$1; shift; mount -t overlay overlay -o "lowerdir=$etc:/etc" /etc; exec "$@""#;
-    sandbox
-        .command(["enforce", "--yes", "--json"])
-        .through(["unshare", "--mount", "sh", "-c", script, "sh", etc.to_str().unwrap()])
-        .run()
+    sandbox.command(["enforce", "--yes", "--json"]).among_mounts(script, [etc.as_path()]).run()
 }
 
 fn mode(path: &Path, mode: u32) {

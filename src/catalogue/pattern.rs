@@ -38,6 +38,23 @@ pub enum Root {
 }
 
 impl Root {
+    /// Every tree.
+    pub const ALL: [Self; 6] =
+        [Self::Config, Self::Home, Self::Cache, Self::Temp, Self::Desktop, Self::HeapDumps];
+
+    /// The word for it in reports and in what is remembered.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Home => "home",
+            Self::Cache => "cache",
+            Self::Temp => "temp",
+            Self::Desktop => "desktop",
+            Self::HeapDumps => "heap-dumps",
+        }
+    }
+
     /// Whether the folder is shared with others, so that names the catalogue does not hold are
     /// none of our business there and folders it does not name are not entered.
     #[must_use]

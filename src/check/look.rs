@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::facts::{Amount, SealedFacts, StoreFacts, Unruled};
-use crate::catalogue::{Kind, Root};
+use crate::catalogue::Kind;
 use crate::enforce::sealed::SealedSession;
 use crate::error::chain;
 use crate::escape::text;
@@ -17,17 +17,6 @@ use crate::seal::{Recipients, naming};
 
 /// An unfinished file younger than this is a run's that is working now.
 const AT_WORK: TimeDelta = TimeDelta::hours(1);
-
-fn word(root: Root) -> &'static str {
-    match root {
-        Root::Config => "config",
-        Root::Home => "home",
-        Root::Cache => "cache",
-        Root::Temp => "temp",
-        Root::Desktop => "desktop",
-        Root::HeapDumps => "heap-dumps",
-    }
-}
 
 /// The stores, with what is due in each for longer than `grace`; `plan` is `None` where there is no
 /// policy to judge by.
@@ -43,7 +32,7 @@ pub fn stores(
         .iter()
         .map(|view| StoreFacts {
             root: text(&view.store.root),
-            kind: word(view.store.kind),
+            kind: view.store.kind.word(),
             owner: text(&view.store.owner_name),
             ..StoreFacts::default()
         })

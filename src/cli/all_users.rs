@@ -135,7 +135,8 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
         }
     }
     let is_done = matches!(command, Command::Enforce(args) if !args.dry_run);
-    if let Command::Enforce(super::args::EnforceArgs { metrics: Some(file), dry_run: false, .. }) = command {
+    if let Command::Enforce(super::enforce::EnforceArgs { metrics: Some(file), dry_run: false, .. }) = command
+    {
         let of_users: Vec<&str> = ended.iter().map(|ended| ended.figures.as_str()).collect();
         let figures = all_users::figures(&of_users, surroundings::now(), exit.code());
         if let Err(error) = metrics::write(&ctx.env.absolute(file), &figures) {

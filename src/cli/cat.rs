@@ -2,8 +2,10 @@
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
+use std::path::PathBuf;
 
-use super::args::CatArgs;
+use clap::Args;
+
 use super::unseal::failure;
 use super::{Context, Exit, Failure, session, survey, vault};
 use crate::catalogue::Kind;
@@ -11,6 +13,17 @@ use crate::enforce::sealed::{SealedError, SealedSession};
 use crate::error::At as _;
 use crate::inventory::{Inventory, Session};
 use crate::seal::UnsealError;
+
+/// What `cat` takes.
+#[derive(Debug, Clone, Args)]
+pub struct CatArgs {
+    /// The session: a full id, or a prefix of 8 or more characters.
+    #[arg(value_name = "SESSION")]
+    pub session: String,
+    /// A file with the private key (repeatable); else identity.age beside the user's policy.
+    #[arg(short, long, value_name = "FILE")]
+    pub identity: Vec<PathBuf>,
+}
 
 /// Runs the verb.
 ///

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::evidence::{self, Evidence};
 use super::posture::{self, Posture};
-use super::{Context, Exit, Failure, enforce};
+use super::{Context, Exit, Failure, deeds};
 use crate::check::{Severity, evaluate};
 use crate::enforce::modes;
 use crate::escape::text;
@@ -210,17 +210,12 @@ fn fix(posture: &Posture, ctx: &Context) -> Result<Fixed, Failure> {
     if targets.is_empty() {
         return Ok(fixed);
     }
-    let _locks = enforce::take_locks(&posture.ground)?;
+    let _locks = deeds::take_locks(&posture.ground)?;
     let run = evidence::run_id(ctx);
     let policy = &posture.ground.policy;
     let mut ledger = Evidence::open(ctx, &policy.ledger.value, &run, Clock::Unproven)?;
-    let unrecorded = |error: std::io::Error| {
-        Failure::new(Exit::Refused, format!("cannot write the ledger: {error}"))
-            .hint("what is not in the ledger is not touched")
-    };
-    let mut first = Entry::new(Event::Started);
-    first.policy = Some(policy.digest.clone().into());
-    first.decision = Some("check-fix".into());
+    let unrecorded = |error: std::io::Error| evidence::unrecorded(&error);
+    let first = evidence::started(&policy.digest, Some("check-fix"));
     ledger.append(&[first], ctx.env.now).map_err(unrecorded)?;
     let done = modes::tighten(&posture.inventory, &targets, &mut ledger, ctx.env.now).map_err(unrecorded)?;
     let mut summary = Entry::new(Event::Summary);

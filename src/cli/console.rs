@@ -156,6 +156,15 @@ impl Console {
         self.say("error", anstyle::AnsiColor::Red, message);
     }
 
+    /// Says what went wrong with a file or folder, named as it is shown; empty where none is concerned.
+    pub fn error_about(&self, path: &str, message: &str) {
+        if path.is_empty() {
+            self.error(message);
+        } else {
+            self.error(&format!("'{path}': {message}"));
+        }
+    }
+
     /// Passes on what a child said, to stderr.
     pub fn passed_on(&self, line: &str) {
         let _ = writeln!(io::stderr().lock(), "ccretain: {line}");

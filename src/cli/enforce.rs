@@ -1,22 +1,21 @@
 //! `ccretain enforce`: the main job.
 
 use std::mem::ManuallyDrop;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::PathBuf;
 
-use super::args::EnforceArgs;
+use clap::Args;
+
+use super::deeds::{self, Deeds, Stopper};
 use super::evidence::{self, Evidence};
 use super::guards::{self, Judged};
 use super::schedule::LogFormatArg;
 use super::survey::{self, Ground};
 use super::{Context, Exit, Failure, surroundings};
-use crate::catalogue::Root;
-use crate::enforce::{self, Outcomes, Stop, Tools, lock};
+use crate::enforce::{Outcomes, Stop};
 use crate::escape::text;
 use crate::hold::{self, Vanished};
-use crate::inventory::liveness::System;
 use crate::inventory::{Inventory, Problem};
-use crate::ledger::{Clock, Entry, Event, Journal as _, RunId};
+use crate::ledger::{Clock, Entry, Event, RunId};
 use crate::period::Period;
 use crate::plan::{self, Plan};
 use crate::policy::{Mode, Policy};
@@ -25,6 +24,26 @@ use crate::report::{Run, metrics};
 use crate::seal::Recipients;
 use crate::state::LastRun;
 
+/// What `enforce` takes.
+#[derive(Debug, Clone, Args)]
+pub struct EnforceArgs {
+    /// Only say what would be done.
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Do not ask; the guards against a wrong clock and mass deletion stay.
+    #[arg(short, long, conflicts_with = "dry_run")]
+    pub yes: bool,
+    /// Stop after this period, as at SIGTERM: between two items and with exit 0; the rest waits for the next run.
+    #[arg(long, value_name = "PERIOD")]
+    pub max_runtime: Option<Period>,
+    /// Leave figures for a Prometheus textfile collector.
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
+    /// Write a line of log about the run to stderr, and errors in the same form.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub log_format: Option<LogFormatArg>,
+}
+
 /// Runs the verb.
 ///
 /// # Errors
@@ -32,9 +51,7 @@ use crate::state::LastRun;
 pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     let mut ground = survey::ground(ctx)?;
     let audits = ground.policy.mode() == Mode::Audit;
-    let _locks = if args.dry_run || audits { None } else { Some(take_locks(&ground)?) };
-    // What another run remembered until the locks were ours must not be lost.
-    ground.reload_state(ctx)?;
+    let _locks = if args.dry_run || audits { None } else { Some(deeds::lock(&mut ground, ctx)?) };
     // Never dropped: the program ends with this verb, and freeing a hundred thousand names one by
     // one would be the last thing it does.
     let mut inventory = ManuallyDrop::new(ground.inventory(ctx));
@@ -105,21 +122,6 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
         exit = worse(exit, Exit::Failed);
     }
     Ok(if audits || judged.refusals.is_empty() { exit } else { Exit::Refused })
-}
-
-/// Takes the locks of the stores that may be changed.
-///
-/// # Errors
-/// Exit 75 where another run works, exit 1 where a store cannot be locked; nothing was touched.
-pub(super) fn take_locks(ground: &Ground) -> Result<lock::Locks, Failure> {
-    let stores = ground.stores.iter().filter(|store| store.kind == Root::Config && store.in_scope);
-    lock::all(stores).map_err(|error| match error {
-        lock::LockError::Held(_) => {
-            Failure::because(Exit::Locked, &error).hint("it will be done when that run is")
-        }
-        // A store that cannot be written to is one that cannot be changed: nothing was touched.
-        _ => Failure::because(Exit::Failed, &error),
-    })
 }
 
 /// Asks before the first change, and lets a person at a terminal overrule the guards.
@@ -205,36 +207,23 @@ impl<'a> Work<'a> {
         recipients: Option<&Recipients>,
         ledger: &mut Evidence,
     ) -> Outcomes {
-        let mut first = Entry::new(Event::Started);
-        first.policy = Some(self.policy.digest.clone().into());
-        let mut opening = vec![first];
+        let mut opening = vec![evidence::started(&self.policy.digest, None)];
         for refusal in &judged.refusals {
             let mut entry = Entry::new(Event::Refused);
             entry.reason = Some(refusal.clone().into());
             opening.push(entry);
         }
         opening.extend(vanished.iter().map(gone));
-        let stop = Stopper::new(self.args.max_runtime.as_ref());
-        let total = self.plan.decisions.iter().filter(|decision| decision.due().is_some()).count() as u64;
-        let bar = self.ctx.console.progress(total, "enforcing");
-        let now = self.ctx.env.now;
-        let mut outcomes = match ledger.append(&opening, now) {
-            Ok(()) => {
-                let mut tools = Tools {
-                    ledger,
-                    processes: &System,
-                    progress: &|done| bar.inc(done as u64),
-                    stop: &|| stop.asked(),
-                    recipients,
-                    now,
-                };
-                enforce::enforce(self.inventory, self.plan, self.policy, &mut tools)
-            }
-            Err(error) => Outcomes::stopped_by(self.inventory.artifacts.len(), Stop::Ledger(error)),
+        let deeds = Deeds {
+            ctx: self.ctx,
+            inventory: self.inventory,
+            plan: self.plan,
+            policy: self.policy,
+            recipients,
+            stop: Stopper::new(self.args.max_runtime.as_ref()),
+            doing: "enforcing",
         };
-        bar.finish_and_clear();
-        outcomes.problems.sort_by(|a, b| a.0.cmp(&b.0));
-        outcomes
+        deeds.carry_out_after(&opening, ledger)
     }
 
     fn report<'r>(&'r self, outcomes: Option<&'r Outcomes>, ground: &'r Ground, judged: &'r Judged) -> Run<'r>
@@ -275,8 +264,7 @@ impl<'a> Work<'a> {
             exit = Exit::Failed;
         }
         for (path, error) in report.errors() {
-            let place = if path.is_empty() { String::new() } else { format!("'{path}': ") };
-            ctx.console.error(&format!("{place}{error}"));
+            ctx.console.error_about(&path, &error);
             exit = Exit::Failed;
         }
         if report.outcomes.is_some() {
@@ -315,49 +303,11 @@ impl<'a> Work<'a> {
     }
 }
 
-/// Whether the run was asked to stop.
-pub(super) struct Stopper {
-    signalled: Arc<AtomicBool>,
-    deadline: Option<std::time::Instant>,
-}
-
-impl Stopper {
-    pub(super) fn new(max_runtime: Option<&Period>) -> Self {
-        let signalled = Arc::new(AtomicBool::new(false));
-        #[cfg(unix)]
-        for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-            // Without the handler the signal ends the program at once, which loses nothing either.
-            let _ = signal_hook::flag::register(signal, Arc::clone(&signalled));
-        }
-        let deadline = max_runtime.and_then(|period| match period.length() {
-            crate::period::Length::Span(span) => {
-                std::time::Instant::now().checked_add(span.to_std().unwrap_or_default())
-            }
-            crate::period::Length::Immediately => Some(std::time::Instant::now()),
-            crate::period::Length::Never => None,
-        });
-        Self { signalled, deadline }
-    }
-
-    pub(super) fn asked(&self) -> Option<Stop> {
-        if self.signalled.load(Ordering::Relaxed) {
-            return Some(Stop::Signal);
-        }
-        self.deadline
-            .is_some_and(|deadline| std::time::Instant::now() >= deadline)
-            .then_some(Stop::MaxRuntime)
-    }
-}
-
 /// The record that closes the run in the ledger.
 fn summary(report: &Run<'_>, exit: Exit) -> Entry<'static> {
     let tally = report.tally();
-    let mut entry = Entry::new(Event::Summary);
-    entry.policy = Some(report.policy.digest.clone().into());
     let audits = report.policy.mode() == Mode::Audit;
-    entry.decision = Some(if audits { "audit" } else { "enforce" }.into());
-    entry.reason = report.stopped().map(|word| format!("stopped: {word}").into());
-    entry.counts = [
+    let counts = [
         ("kept", tally.kept),
         ("deleted", tally.deleted),
         ("sealed", tally.sealed),
@@ -372,11 +322,10 @@ fn summary(report: &Run<'_>, exit: Exit) -> Entry<'static> {
         ("held", tally.held),
         ("live", tally.live),
         ("unrecognised", tally.unrecognised),
-        ("exit", u64::from(exit.code())),
-    ]
-    .into_iter()
-    .map(|(name, count)| (name.into(), count))
-    .collect();
+    ];
+    let what = if audits { "audit" } else { "enforce" };
+    let mut entry = evidence::summary(&report.policy.digest, what, &counts, exit);
+    entry.reason = report.stopped().map(|word| format!("stopped: {word}").into());
     entry
 }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::link::{FromChild, Link};
 use super::{Context, Exit, Failure};
-use crate::ledger::{self, Clock, Entry, Head, Journal, Ledger, Place, RunId};
+use crate::ledger::{self, Clock, Entry, Event, Head, Journal, Ledger, Place, RunId};
 use crate::policy::LedgerPolicy;
 
 const NO_LEDGER: &str = "without a ledger there is no evidence, so nothing was touched";
@@ -42,6 +42,38 @@ pub fn own_ledger(
         let exit = if error.is_locked() { Exit::Locked } else { Exit::Refused };
         Failure::because(exit, &error).hint(NO_LEDGER)
     })
+}
+
+/// The record that opens a run: by which policy, and what for where it is not to enforce it.
+#[must_use]
+pub fn started(policy: &str, deed: Option<&'static str>) -> Entry<'static> {
+    let mut entry = Entry::new(Event::Started);
+    entry.policy = Some(policy.to_owned().into());
+    entry.decision = deed.map(Into::into);
+    entry
+}
+
+/// The record that closes a run: by which policy, what for, and what it came to.
+#[must_use]
+pub fn summary(
+    policy: &str,
+    deed: &'static str,
+    counts: &[(&'static str, u64)],
+    exit: Exit,
+) -> Entry<'static> {
+    let mut entry = Entry::new(Event::Summary);
+    entry.policy = Some(policy.to_owned().into());
+    entry.decision = Some(deed.into());
+    let counts = counts.iter().copied().chain([("exit", u64::from(exit.code()))]);
+    entry.counts = counts.map(|(name, count)| (name.into(), count)).collect();
+    entry
+}
+
+/// The failure of a verb whose next step cannot be recorded.
+#[must_use]
+pub fn unrecorded(error: &io::Error) -> Failure {
+    Failure::new(Exit::Refused, format!("cannot write the ledger: {error}"))
+        .hint("what is not in the ledger is not touched")
 }
 
 /// The newest time in the ledger whose clock was proven.

@@ -1,8 +1,9 @@
 //! `ccretain explain`: which rule, hold or guard decides about a session or a file, and when.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::args::ExplainArgs;
+use clap::Args;
+
 use super::{Context, Exit, Failure, session, status, survey};
 use crate::escape::shown;
 use crate::inventory::{ArtifactIndex, FolderIndex, Inventory, SessionIndex, StoreIndex};
@@ -10,6 +11,14 @@ use crate::plan::{self, What};
 use crate::report::Run;
 use crate::report::explain::{Asked, Explained};
 use crate::report::style::Paint;
+
+/// What `explain` takes.
+#[derive(Debug, Clone, Args)]
+pub struct ExplainArgs {
+    /// The id of a session or 8 or more of its first characters, or the path of a file.
+    #[arg(value_name = "SESSION|PATH")]
+    pub what: PathBuf,
+}
 
 /// Runs the verb. Takes no lock and writes nothing.
 ///

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use super::{Context, Exit, Failure, survey};
-use crate::check::client::session_periods;
+use crate::check::client::periods::session_periods;
 use crate::period::Period;
 use crate::policy::claude::switches::Switch;
 use crate::policy::{Layer, Policy, claude};

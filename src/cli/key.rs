@@ -4,15 +4,31 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap::Subcommand;
 use serde::Serialize;
 
-use super::args::Key;
 use super::ask::Terminal;
 use super::{Context, Exit, Failure};
 use crate::environment::Environment;
 use crate::error::{At as _, PathError};
 use crate::escape::{self, shown};
 use crate::seal::{Ask, SecretString, identities, key};
+
+/// What to do with the identity.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make an identity beside the user's policy and print its recipient.
+    ///
+    /// The file is identity.age, readable by its owner alone; an existing one is never overwritten.
+    /// Whoever loses it loses what is sealed: keep a copy in another place.
+    New {
+        /// Protect it by a passphrase, which is read from the terminal.
+        #[arg(long)]
+        passphrase: bool,
+    },
+    /// Print the recipient of the identity, one line a key.
+    Show,
+}
 
 /// The identity's name, beside the user's policy.
 const IDENTITY: &str = "identity.age";
@@ -31,10 +47,10 @@ struct Document {
 }
 
 /// Runs `key`.
-pub(super) fn run(what: Key, ctx: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(what: KeyCommand, ctx: &Context) -> Result<Exit, Failure> {
     let path = identity_path(&ctx.env);
     let (schema, recipients) = match what {
-        Key::New { passphrase } => {
+        KeyCommand::New { passphrase } => {
             refuse_existing(&path)?;
             let passphrase = passphrase.then(|| Terminal::new(&ctx.console).new_passphrase()).transpose()?;
             let recipient = create(&ctx.env, &path, passphrase)?;
@@ -44,7 +60,7 @@ pub(super) fn run(what: Key, ctx: &Context) -> Result<Exit, Failure> {
             ));
             ("ccretain.key-new/1", vec![recipient])
         }
-        Key::Show => {
+        KeyCommand::Show => {
             let recipients = show(&path, &(Arc::new(Terminal::new(&ctx.console)) as Arc<dyn Ask>))?;
             if identities::is_exposed(&path)? {
                 ctx.console.warning(&format!("'{}' can be read or changed by others", shown(&path)));

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{LedgerCommand, LedgerShow, LedgerVerify, Since};
+use clap::{Args, Subcommand};
+
+use super::moment::{Since, since};
 use super::{Context, Exit, Failure};
 use crate::error::chain;
 use crate::escape::{shown, text};
@@ -12,6 +14,58 @@ use crate::report::certificate;
 use crate::report::ledger::{Checked, Shown, Verified};
 use crate::report::style::Paint;
 use crate::state::StateFile;
+
+/// What to do with the ledger.
+#[derive(Debug, Clone, Subcommand)]
+pub enum LedgerCommand {
+    /// Show the records, oldest first.
+    Show(LedgerShow),
+    /// Read the chain from end to end and name the first line that does not fit.
+    ///
+    /// Exits with 0 where it holds together and 1 where it does not. The chain alone cannot show
+    /// that its newest records were removed; a head that was kept elsewhere can.
+    Verify(LedgerVerify),
+}
+
+/// What `ledger verify` takes.
+#[derive(Debug, Clone, Args)]
+pub struct LedgerVerify {
+    /// A head kept elsewhere (SHA-256, 64 hex digits), which must be in the chain.
+    #[arg(long, value_name = "HASH", value_parser = head)]
+    pub head: Option<String>,
+    /// A certificate of a purge (.json or .html), which must belong to this ledger.
+    ///
+    /// The ledger holds its hash, so one that was changed is told apart. Whether it is signed by
+    /// the right key is for `ssh-keygen -Y verify`, as the certificate says.
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
+}
+
+/// What `ledger show` takes.
+#[derive(Debug, Clone, Args)]
+pub struct LedgerShow {
+    /// Only what was written since this time, or within this period (such as 7d).
+    #[arg(long, value_name = "TIME|PERIOD", value_parser = since)]
+    pub since: Option<Since>,
+    /// Only this many records, the newest.
+    #[arg(short = 'n', value_name = "N")]
+    pub newest: Option<usize>,
+    /// Only what concerns this session (a whole id, or 8 or more of its first characters).
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+    /// Only what this run wrote.
+    #[arg(long, value_name = "ID")]
+    pub run: Option<String>,
+}
+
+fn head(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("a head is a SHA-256: 64 hex digits".to_owned())
+    }
+}
 
 /// Runs the verb. Takes no lock: a run may be writing meanwhile.
 ///
@@ -188,11 +242,11 @@ impl Given {
         if let Some(Err(wrong)) = self.page {
             comparison.differs.push(wrong);
         }
-        let signer = self.certificate.operator.signer.as_ref();
+        let signer = self.certificate.parts.operator.signer.as_ref();
         Ok(Checked {
             file: self.file,
-            id: self.certificate.id.clone(),
-            head: self.certificate.ledger.head.seq,
+            id: self.certificate.parts.id.clone(),
+            head: self.certificate.parts.ledger.head.seq,
             signed_by: signer.map(|signer| signer.fingerprint.clone()),
             comparison,
         })

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use clap::Args;
 use serde::Serialize;
 
-use super::args::RekeyArgs;
-use super::enforce::take_locks;
+use super::deeds::take_locks;
 use super::vault::{self, Deed, Head, Of};
 use super::{Context, Exit, Failure, seal, survey};
 use crate::catalogue::{Root, SessionId};
@@ -19,6 +19,21 @@ use crate::ledger::{Ciphertext, Entry, Event, Failure as Failed};
 use crate::locate::Store;
 use crate::report::human::counted;
 use crate::seal::naming;
+
+/// What `rekey` takes.
+#[derive(Debug, Clone, Args)]
+pub struct RekeyArgs {
+    /// A file with a private key that opens what is sealed (repeatable); else identity.age beside
+    /// the user's policy.
+    #[arg(short, long, value_name = "FILE")]
+    pub identity: Vec<PathBuf>,
+    /// Also what is recorded as sealed to exactly today's recipients.
+    #[arg(long)]
+    pub all: bool,
+    /// Taken for the sake of scripts: it never asks.
+    #[arg(short, long, hide = true)]
+    pub yes: bool,
+}
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -6,8 +6,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::args::ResumeArgs;
-use super::enforce::take_locks;
+use clap::Args;
+
+use super::deeds::take_locks;
 use super::unseal::{After, How, failure, may_unseal, one};
 use super::vault::{self, Deed};
 use super::{Context, Exit, Failure, session, survey};
@@ -20,6 +21,20 @@ use crate::seal::manifest::SealedFile;
 
 /// The client's program, looked for in `PATH`.
 const CLIENT: &str = "claude";
+
+/// What `resume` takes.
+#[derive(Debug, Clone, Args)]
+pub struct ResumeArgs {
+    /// The session: a full id, or a prefix of 8 or more characters.
+    #[arg(value_name = "SESSION")]
+    pub session: String,
+    /// A file with the private key (repeatable); else identity.age beside the user's policy.
+    #[arg(short, long, value_name = "FILE")]
+    pub identity: Vec<PathBuf>,
+    /// What the client gets besides `--resume SESSION`.
+    #[arg(last = true, value_name = "ARGS")]
+    pub client: Vec<std::ffi::OsString>,
+}
 
 /// Runs the verb.
 ///

@@ -3,29 +3,42 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
+use clap::Args;
 use serde::Serialize;
 
-use super::args::SealArgs;
 use super::ask::Terminal;
-use super::enforce::take_locks;
+use super::deeds::{Deeds, Stopper, take_locks};
 use super::key::identity_path;
 use super::survey::{self, Ground};
 use super::vault::{self, Deed, Head, Of};
 use super::{Context, Exit, Failure, session};
-use crate::enforce::{self, Outcome, Tools};
+use crate::enforce::Outcome;
 use crate::escape::shown;
-use crate::inventory::liveness::System;
 use crate::inventory::{Inventory, Session, SessionIndex};
 use crate::period::Period;
 use crate::plan::{self, Decision, Keep, Plan};
 use crate::policy::selector::Selector;
-use crate::policy::{Layer, Mandate, MassGuard, Mode, Policy, Rule, RuleLayer, Source, Sourced};
+use crate::policy::{Mandate, Policy, Rule};
 use crate::report::Run;
 use crate::report::human::{counted, size};
 use crate::seal::{Ask, Plugins, Recipient, Recipients, key};
 
 /// What the rule of the command is called in the ledger.
 const RULE: &str = "command line";
+
+/// What `seal` takes.
+#[derive(Debug, Clone, Args)]
+pub struct SealArgs {
+    /// The sessions: full ids, or prefixes of 8 or more characters.
+    #[arg(value_name = "SESSION", required_unless_present = "idle", conflicts_with = "idle")]
+    pub sessions: Vec<String>,
+    /// Every session without activity for this period.
+    #[arg(long, value_name = "PERIOD")]
+    pub idle: Option<Period>,
+    /// Taken for the sake of scripts: sealing takes nothing away, so it never asks.
+    #[arg(short, long, hide = true)]
+    pub yes: bool,
+}
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -76,22 +89,16 @@ pub fn run(args: &SealArgs, ctx: &Context) -> Result<Exit, Failure> {
         may_seal(&policy, &inventory, &plan, &wanted)?;
     }
     let mut deed = Deed::begin("seal", ctx, &ground, locks)?;
-    let total = plan.decisions.iter().filter(|decision| decision.due().is_some()).count() as u64;
-    let bar = ctx.console.progress(total, "sealing");
-    let outcomes = enforce::enforce(
-        &inventory,
-        &plan,
-        &policy,
-        &mut Tools {
-            ledger: &mut deed.ledger,
-            processes: &System,
-            progress: &|done| bar.inc(done as u64),
-            stop: &|| None,
-            recipients: Some(&recipients),
-            now: ctx.env.now,
-        },
-    );
-    bar.finish_and_clear();
+    let deeds = Deeds {
+        ctx,
+        inventory: &inventory,
+        plan: &plan,
+        policy: &policy,
+        recipients: Some(&recipients),
+        stop: Stopper::never(),
+        doing: "sealing",
+    };
+    let outcomes = deeds.carry_out(&mut deed.ledger);
     let id = deed.run().to_owned();
     let (outcomes, refused) = (Some(&outcomes), ground.refused.as_slice());
     let done = Run {
@@ -137,7 +144,6 @@ fn synthetic(
     wanted: &HashSet<SessionIndex>,
     idle: Option<Period>,
 ) -> Policy {
-    let source = Source { layer: Layer::User, path: None };
     let mut policy = ground.policy.clone();
     let longest = policy.mandates.iter().max_by_key(|mandate| mandate.quiet.value.length()).cloned();
     let immediately = "immediately".parse().unwrap_or_else(|_| Period::hours(0));
@@ -151,16 +157,7 @@ fn synthetic(
     let holds = policy.mandates.iter().flat_map(|mandate| mandate.holds.clone()).collect();
     let excluded = policy.mandates.iter().flat_map(|mandate| mandate.excluded_stores.clone()).collect();
     let Some(longest) = longest else { return policy };
-    policy.mandates = vec![Mandate {
-        mode: Sourced { value: Mode::Enforce, source: source.clone() },
-        layers: vec![RuleLayer { source: source.clone(), rules: vec![rule] }],
-        holds,
-        keep_at_least: None,
-        guard: Sourced { value: MassGuard::Off, source },
-        guard_has_grace: false,
-        excluded_stores: excluded,
-        ..longest
-    }];
+    policy.mandates = vec![Mandate { holds, excluded_stores: excluded, ..longest.with_only(rule) }];
     policy
 }
 
@@ -224,8 +221,7 @@ fn report(ctx: &Context, report: &Run<'_>, deed: Deed, named: bool) -> Result<Ex
         ctx.console.data(&format!("{} sealed, {}\n", counted(count, "session"), size(bytes)))?;
     }
     for (path, error) in &errors {
-        let place = if path.is_empty() { String::new() } else { format!("'{path}': ") };
-        ctx.console.error(&format!("{place}{error}"));
+        ctx.console.error_about(path, error);
     }
     let tally = report.tally();
     let counts = [

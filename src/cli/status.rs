@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::args::StatusArgs;
+use clap::Args;
+
 use super::survey::{self, Ground};
 use super::{Context, Exit, Failure, guards, schedule};
 use crate::catalogue::Root;
@@ -16,6 +17,14 @@ use crate::report::Run;
 use crate::report::json::time;
 use crate::report::status::{LastRun, Schedule, Sight};
 use crate::report::style::Paint;
+
+/// What `status` takes.
+#[derive(Debug, Clone, Args)]
+pub struct StatusArgs {
+    /// Also find stores anywhere below this folder by the marks the client leaves.
+    #[arg(long, value_name = "DIR")]
+    pub search: Option<PathBuf>,
+}
 
 /// Runs the verb.
 ///
@@ -86,8 +95,7 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
         exit = Exit::Failed;
     }
     for (path, error) in sight.unread() {
-        let place = if path.is_empty() { String::new() } else { format!("'{path}': ") };
-        ctx.console.error(&format!("{place}{error}"));
+        ctx.console.error_about(&path, &error);
         exit = Exit::Failed;
     }
     Ok(exit)

@@ -8,7 +8,6 @@ use crate::inventory::liveness::System;
 use crate::inventory::{self, Dates, Inventory, Unremembered};
 use crate::locate::{self, FoundBy, Located, Refused, Request, Store};
 use crate::policy::{self, Layer, Policy, claude, load::Places};
-use crate::report::root_word;
 use crate::seal::{Plugins, Recipient, Recipients};
 use crate::state::dates::DateFile;
 use crate::state::{State, StateFile};
@@ -111,9 +110,7 @@ fn named_in_settings(ctx: &Context, client: &claude::ClientSettings) -> Vec<(Pat
 }
 
 fn root_of_word(word: &str) -> Option<Root> {
-    [Root::Config, Root::Home, Root::Cache, Root::Temp, Root::Desktop, Root::HeapDumps]
-        .into_iter()
-        .find(|root| root_word(*root) == word)
+    Root::ALL.into_iter().find(|root| root.word() == word)
 }
 
 impl Ground {
@@ -189,7 +186,7 @@ fn remember(stores: &[Store], state: &mut State, ctx: &Context) {
         let derived = matches!(store.kind, Root::Home | Root::HeapDumps)
             || matches!(store.found_by, FoundBy::Desktop | FoundBy::Search);
         if !derived {
-            state.saw_root(&store.root, root_word(store.kind), ctx.env.now);
+            state.saw_root(&store.root, store.kind.word(), ctx.env.now);
         }
     }
 }

@@ -1,9 +1,11 @@
 //! `ccretain unseal`: sealed sessions become plain files again.
 
+use std::path::PathBuf;
+
+use clap::Args;
 use serde::Serialize;
 
-use super::args::UnsealArgs;
-use super::enforce::take_locks;
+use super::deeds::take_locks;
 use super::survey::{self, Ground};
 use super::vault::{self, Deed, Head, Of};
 use super::{Context, Exit, Failure, session};
@@ -18,6 +20,24 @@ use crate::policy::claude::{self, ClientPlaces};
 use crate::report::human::{counted, day, size};
 use crate::seal::Identities;
 use crate::state::Unsealed;
+
+/// What `unseal` takes.
+#[derive(Debug, Clone, Args)]
+pub struct UnsealArgs {
+    /// The sessions: full ids, or prefixes of 8 or more characters.
+    #[arg(value_name = "SESSION", required = true)]
+    pub sessions: Vec<String>,
+    /// A file with the private key (repeatable); else identity.age beside the user's policy.
+    #[arg(short, long, value_name = "FILE")]
+    pub identity: Vec<PathBuf>,
+    /// Give the files today's date, so that the client does not delete them; the true one is
+    /// remembered.
+    #[arg(long, conflicts_with = "keep_date")]
+    pub touch: bool,
+    /// Give the files their own date, even if the client will delete them at its next start.
+    #[arg(long)]
+    pub keep_date: bool,
+}
 
 /// What became of one session.
 #[derive(Debug, Serialize)]

@@ -19,7 +19,6 @@ use crate::ledger::{self, Clock, Entry, Event, Filter, Item, Ledger, RunId};
 use crate::plan::Plan;
 use crate::policy::{Hold, Policy};
 use crate::report::json::time;
-use crate::report::root_word;
 use crate::seal::{Ask, Identities, identities};
 use crate::state::StateFile;
 
@@ -120,7 +119,7 @@ pub struct Deed {
 
 impl Deed {
     /// Opens the ledger and records that the verb begins; the locks are taken before the look into
-    /// the stores ([`super::enforce::take_locks`]).
+    /// the stores ([`super::deeds::take_locks`]).
     ///
     /// # Errors
     /// Exit 4 where there can be no evidence, 75 where another run works.
@@ -135,10 +134,8 @@ impl Deed {
         let mut ledger = evidence::own_ledger(ctx, &ground.policy.ledger.value, &run, Clock::Unproven)?;
         let mut state =
             StateFile::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Refused, &error))?;
-        let mut first = Entry::new(Event::Started);
-        first.policy = Some(policy.clone().into());
-        first.decision = Some(verb.into());
-        ledger.append(&[first], ctx.env.now).map_err(|error| unrecorded(&error))?;
+        let first = evidence::started(&policy, Some(verb));
+        ledger.append(&[first], ctx.env.now).map_err(|error| evidence::unrecorded(&error))?;
         // Sealed files of a temp tree come back to a root that may be gone by then.
         ground.remember_roots_in(&mut state.state, ctx);
         Ok(Self { ledger, state, run, verb, policy, _locks: locks })
@@ -161,33 +158,20 @@ impl Deed {
     /// # Errors
     /// Exit 4: it is not in the ledger.
     pub fn record(&mut self, entries: &[Entry<'_>], ctx: &Context) -> Result<(), Failure> {
-        self.ledger.append(entries, ctx.env.now).map_err(|error| unrecorded(&error))
+        self.ledger.append(entries, ctx.env.now).map_err(|error| evidence::unrecorded(&error))
     }
 
     /// Closes the ledger and saves what is remembered.
     ///
     /// # Errors
     /// Exit 1: something of it could not be written.
-    pub fn end(mut self, counts: &[(&str, u64)], exit: Exit, ctx: &Context) -> Result<(), Failure> {
-        let mut summary = Entry::new(Event::Summary);
-        summary.policy = Some(self.policy.into());
-        summary.decision = Some(self.verb.into());
-        summary.counts = counts
-            .iter()
-            .copied()
-            .chain([("exit", u64::from(exit.code()))])
-            .map(|(name, count)| (name.to_owned().into(), count))
-            .collect();
+    pub fn end(mut self, counts: &[(&'static str, u64)], exit: Exit, ctx: &Context) -> Result<(), Failure> {
+        let summary = evidence::summary(&self.policy, self.verb, counts, exit);
         let fail = |error: &dyn std::error::Error| Failure::new(Exit::Failed, chain(error));
         self.state.save().map_err(|error| fail(&error))?;
         self.ledger.close(summary, ctx.env.now).map_err(|error| fail(&error))?;
         Ok(())
     }
-}
-
-fn unrecorded(error: &std::io::Error) -> Failure {
-    Failure::new(Exit::Refused, format!("cannot write the ledger: {error}"))
-        .hint("what is not in the ledger is not touched")
 }
 
 /// An entry about one sealed session.
@@ -247,7 +231,7 @@ pub fn warn_unknown(ctx: &Context, session: SessionId, digests: &[[u8; 32]]) -> 
 #[must_use]
 pub fn temps(ctx: &Context, ground: &Ground, inventory: &Inventory) -> Vec<PathBuf> {
     let found = inventory.stores.iter().filter(|view| view.store.kind == Root::Temp);
-    let word = root_word(Root::Temp);
+    let word = Root::Temp.word();
     let remembered = ground.state.state.roots.iter().filter(|root| root.kind == word);
     let folders = ["CLAUDE_CODE_TMPDIR", "TMPDIR"].into_iter().filter_map(|name| ctx.env.variable(name));
     let folders = folders.map(|folder| ctx.env.working_dir.join(folder)).chain([PathBuf::from("/tmp")]);

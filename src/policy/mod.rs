@@ -196,6 +196,24 @@ pub struct Mandate {
     pub digest: String,
 }
 
+impl Mandate {
+    /// The same with one rule alone, which somebody typed: carried out, without floor and guard.
+    ///
+    /// Holds, the quiet period, dates and excluded stores stay as they are.
+    #[must_use]
+    pub fn with_only(self, rule: Rule) -> Self {
+        let source = Source { layer: Layer::User, path: None };
+        Self {
+            mode: Sourced { value: Mode::Enforce, source: source.clone() },
+            layers: vec![RuleLayer { source: source.clone(), rules: vec![rule] }],
+            keep_at_least: None,
+            guard: Sourced { value: MassGuard::Off, source },
+            guard_has_grace: false,
+            ..self
+        }
+    }
+}
+
 /// How the ledger is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerPolicy {

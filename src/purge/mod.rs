@@ -8,7 +8,8 @@ pub mod before;
 pub mod certificate;
 pub mod merge;
 
-use crate::policy::{Layer, Mandate, MassGuard, Mode, Policy, Rule, RuleLayer, Source, Sourced};
+use crate::policy::selector::Selector;
+use crate::policy::{Mandate, Policy, Rule};
 
 /// What the one rule of a purge is called in reports and the ledger.
 pub const RULE: &str = "purge";
@@ -17,23 +18,10 @@ pub const RULE: &str = "purge";
 /// as its only rule ([`crate::plan::purge::RULE`]).
 #[must_use]
 pub fn acting(policy: &Policy) -> Policy {
-    let source = Source { layer: Layer::User, path: None };
     let mut acting = policy.clone();
     let Some(last) = acting.mandates.pop() else { return acting };
-    let rule = Rule {
-        name: RULE.to_owned(),
-        selector: crate::policy::selector::Selector::default(),
-        seal_after: None,
-        delete_after: None,
-    };
-    acting.mandates = vec![Mandate {
-        mode: Sourced { value: Mode::Enforce, source: source.clone() },
-        layers: vec![RuleLayer { source: source.clone(), rules: vec![rule] }],
-        holds: Vec::new(),
-        keep_at_least: None,
-        guard: Sourced { value: MassGuard::Off, source },
-        guard_has_grace: false,
-        ..last
-    }];
+    let rule =
+        Rule { name: RULE.to_owned(), selector: Selector::default(), seal_after: None, delete_after: None };
+    acting.mandates = vec![Mandate { holds: Vec::new(), ..last.with_only(rule) }];
     acting
 }

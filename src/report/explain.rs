@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::Run;
 use super::json::{Policy as PolicyJson, time};
-use super::{Run, root_word};
 use crate::catalogue::{Disposal, Kind};
 use crate::escape::text;
 use crate::inventory::{ArtifactIndex, Evidence, FolderIndex, Session, SessionIndex, StoreIndex};
@@ -287,7 +287,7 @@ impl Explained<'_> {
         };
         if let Some(view) = store.map(|store| inventory.store(store)) {
             subject.store = Some(text(&view.store.root));
-            subject.store_kind = Some(root_word(view.store.kind));
+            subject.store_kind = Some(view.store.kind.word());
         }
         if let Some((_, session)) = self.session() {
             subject.session = Some(session.id.to_string());

@@ -3,8 +3,8 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
+use super::Run;
 use super::tally::{Fate, Tally};
-use super::{Run, root_word};
 use crate::enforce::{Effect, Outcome};
 use crate::escape::text;
 use crate::inventory::Belongs;
@@ -146,7 +146,7 @@ impl Run<'_> {
             .map(|view| Store {
                 root: text(&view.store.root),
                 owner: view.store.owner_name.clone(),
-                kind: root_word(view.store.kind),
+                kind: view.store.kind.word(),
                 found_by: view.store.found_by,
                 sessions: 0,
                 artifacts: 0,

@@ -15,7 +15,6 @@ pub mod status;
 pub mod style;
 pub mod tally;
 
-use crate::catalogue::Root;
 use crate::enforce::Outcomes;
 use crate::inventory::{Inventory, Problem};
 use crate::locate::Refused;
@@ -39,19 +38,6 @@ pub struct Run<'a> {
     pub refused: &'a [Refused],
     /// What a guard refused, in words.
     pub refusals: &'a [String],
-}
-
-/// The word for a tree of the catalogue in reports.
-#[must_use]
-pub fn root_word(root: Root) -> &'static str {
-    match root {
-        Root::Config => "config",
-        Root::Home => "home",
-        Root::Cache => "cache",
-        Root::Temp => "temp",
-        Root::Desktop => "desktop",
-        Root::HeapDumps => "heap-dumps",
-    }
 }
 
 impl<'a> Run<'a> {

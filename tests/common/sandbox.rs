@@ -260,6 +260,13 @@ impl Run<'_> {
         self
     }
 
+    /// Runs another program with the arguments, one that runs the program under test itself.
+    #[must_use]
+    pub fn by(mut self, program: impl Into<PathBuf>) -> Self {
+        self.program = program.into();
+        self
+    }
+
     /// Runs it with the clock at another time; see [`has`] for `faketime`.
     #[must_use]
     pub fn at(self, time: DateTime<Utc>) -> Self {
@@ -298,25 +305,6 @@ impl Run<'_> {
         self.stdin(typed).through(["python3", script])
     }
 
-    /// Runs it where a folder lies over `/etc/ccretain`; see [`has_namespaces`].
-    #[must_use]
-    pub fn with_system_folder(self, folder: &Path) -> Self {
-        let script = r#"set -e; folder=$1; shift
-            mkdir -p "$folder/etc/ccretain"; cp "$folder"/*.json "$folder/etc/ccretain/"
-            [ ! -d "$folder/policy.d" ] || cp -r "$folder/policy.d" "$folder/etc/ccretain/"
-            mount -t overlay overlay -o "lowerdir=$folder/etc:/etc" /etc
-            exec "$@""#;
-        self.through([
-            OsStr::new("unshare"),
-            OsStr::new("--mount"),
-            OsStr::new("sh"),
-            OsStr::new("-c"),
-            OsStr::new(script),
-            OsStr::new("sh"),
-            folder.as_os_str(),
-        ])
-    }
-
     /// The command to start, with the environment of the sandbox and nothing else.
     #[must_use]
     pub fn command(&self) -> Command {
@@ -331,6 +319,12 @@ impl Run<'_> {
         };
         command.args(&self.arguments).env_clear().envs(&self.variables).current_dir(self.sandbox.home());
         command
+    }
+
+    /// The folder that holds everything.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        self.sandbox.root()
     }
 
     /// Runs it to its end.
@@ -418,7 +412,8 @@ pub fn is_root() -> bool {
 }
 
 /// Where a program of this machine lies; its bare name where it is not found.
-fn found(name: &str) -> PathBuf {
+#[must_use]
+pub fn found(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut places = std::env::split_paths(&path).map(|folder| folder.join(name));
     places.find(|place| place.is_file()).unwrap_or_else(|| PathBuf::from(name))

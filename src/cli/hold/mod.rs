@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use clap::Subcommand;
 
 use super::survey::{self, Ground};
-use super::{Context, Exit, Failure, enforce, status};
+use super::{Context, Exit, Failure, deeds, status};
 use crate::catalogue::Root;
 use crate::enforce::preserve;
 use crate::escape::shown;
@@ -69,10 +69,8 @@ pub fn run(command: HoldCommand, ctx: &Context) -> Result<Exit, Failure> {
     let ground = survey::ground(ctx)?;
     // Before the look into the stores that the deed goes by.
     let _locks = match &command {
-        HoldCommand::Add { preserve: true, .. } => Some(enforce::take_locks(&ground)?),
-        HoldCommand::Release { name, .. } if copies(&ground, name).0 > 0 => {
-            Some(enforce::take_locks(&ground)?)
-        }
+        HoldCommand::Add { preserve: true, .. } => Some(deeds::take_locks(&ground)?),
+        HoldCommand::Release { name, .. } if copies(&ground, name).0 > 0 => Some(deeds::take_locks(&ground)?),
         _ => None,
     };
     let sight = Sight::new(&ground, ctx);

@@ -57,10 +57,7 @@ pub(super) fn close(
     ctx: &Context,
     remember: impl FnOnce(&mut State),
 ) -> Result<(), Failure> {
-    let mut summary = Entry::new(Event::Summary);
-    summary.policy = Some(ground.policy.digest.clone().into());
-    summary.decision = Some(verb.into());
-    summary.counts = vec![("exit".into(), u64::from(exit.code()))];
+    let summary = evidence::summary(&ground.policy.digest, verb, &[], exit);
     tracing::debug!(run = run.0, verb, "recorded");
     let mut file =
         StateFile::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Failed, &error))?;

@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
+use clap::{Args, ValueEnum};
+
 use crate::catalogue::Class;
-use crate::cli::args::{PurgeArgs, With};
+use crate::cli::moment::moment;
 use crate::cli::survey::Ground;
-use crate::cli::{Context, Exit, Failure, evidence};
+use crate::cli::{Context, Exit, Failure, guards};
 use crate::escape::shown;
-use crate::guard::{self, ClockSight, ClockVerdict};
+use crate::guard::{self, ClockVerdict};
 use crate::inventory::Inventory;
 use crate::ledger::Clock;
 use crate::locate::{Refusal, Refused};
@@ -17,6 +20,66 @@ use crate::policy::Layer;
 use crate::policy::selector::ProjectGlob;
 use crate::purge::certificate::Witness;
 use crate::report::purge::obstacle;
+
+/// Shown below the help of `purge`.
+pub(in crate::cli) const EXAMPLES: &str = "\
+Examples:
+  ccretain purge --dry-run                          what would go, from where, and what stays
+  ccretain purge --certificate purge.html --certificate purge.json
+                                                    remove it, look again, write the certificate
+  ccretain purge --yes --with credentials,settings,memory,unrecognised,identity --certificate purge.json
+                                                    leave nothing of the client's, unattended
+  ccretain purge --project '/work/acme/**' --before 2026-07-01
+                                                    a part of it; the certificate is headed so
+
+Exits with 0 where nothing is left, 1 where anything is (each is named), 4 where it was refused.";
+
+/// What `purge` takes.
+#[derive(Debug, Clone, Args)]
+pub struct PurgeArgs {
+    /// Only say what would go.
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Do not ask.
+    #[arg(short, long, conflicts_with = "dry_run")]
+    pub yes: bool,
+    /// Only sessions of projects that match this glob (repeatable).
+    #[arg(long = "project", value_name = "GLOB")]
+    pub projects: Vec<String>,
+    /// Only what was last active before this time (2026-01-31 or 2026-01-31T12:00:00Z).
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub before: Option<DateTime<Utc>>,
+    /// Remove these too (separated by commas).
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "CLASS")]
+    pub with: Vec<With>,
+    /// Do not stop for a client that is running; its locks and keys stay.
+    #[arg(long)]
+    pub even_live: bool,
+    /// Break the user's own holds, for this reason; root breaks all, and the organisation's floors.
+    #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub break_holds: Option<String>,
+    /// Write the certificate: FILE.json, FILE.html or FILE.txt (repeatable).
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Vec<PathBuf>,
+    /// Sign the certificate with this SSH key (`ssh-keygen -Y sign`).
+    #[arg(long, value_name = "KEY", requires = "certificate")]
+    pub sign: Option<PathBuf>,
+}
+
+/// What a purge takes only when told so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum)]
+pub enum With {
+    /// Tokens of the client's account.
+    Credentials,
+    /// What the user wrote or installed, and the client's own state.
+    Settings,
+    /// Notes the client keeps about the user and the projects.
+    Memory,
+    /// Files that the catalogue does not know.
+    Unrecognised,
+    /// The key that opens sealed files, once nothing sealed is left.
+    Identity,
+}
 
 /// What was typed, as what is wanted.
 pub(super) fn wanted(args: &PurgeArgs, ctx: &Context) -> Result<Wanted, Failure> {
@@ -86,9 +149,7 @@ pub(super) fn clock(
     wanted: &Wanted,
     args: &PurgeArgs,
 ) -> Result<ClockSays, Failure> {
-    let ledger = evidence::last_time(ctx)?;
-    let sight = ClockSight { now: ctx.env.now, built: ctx.env.built, ledger, stores: inventory.newest_date };
-    let (verdict, doubt) = guard::clock(&sight, ground.state.state.clock.as_ref());
+    let (verdict, doubt) = guards::clock(&ground.state.state, inventory, ctx)?;
     let ends = ground.policy.holds().any(|(hold, _)| hold.until.is_some());
     let floors = ground.policy.mandates.iter().filter_map(|mandate| mandate.keep_at_least.as_ref());
     let mut floors = floors.filter(|floor| matches!(floor.source.layer, Layer::System | Layer::Managed));

@@ -1,8 +1,8 @@
 //! Whether it may be done: refused with a record, or consented to.
 
 use super::asked::ClockSays;
-use super::{WORD, Work};
-use crate::cli::evidence::Evidence;
+use super::{DEED, WORD, Work};
+use crate::cli::evidence::{self, Evidence};
 use crate::cli::{Exit, Failure};
 use crate::escape::text;
 use crate::ledger::{Clock, Entry, Event, Journal as _};
@@ -19,14 +19,11 @@ impl Work<'_> {
         let mut entries = vec![self.started()];
         entries.extend(self.refusals.iter().map(|refusal| {
             let mut entry = Entry::new(Event::Refused);
-            entry.decision = Some("purge".into());
+            entry.decision = Some(DEED.into());
             entry.reason = Some(refusal.clone().into());
             entry
         }));
-        let mut summary = Entry::new(Event::Summary);
-        summary.policy = Some(policy.digest.clone().into());
-        summary.decision = Some("purge".into());
-        summary.counts = vec![("exit".into(), u64::from(Exit::Refused.code()))];
+        let summary = evidence::summary(&policy.digest, DEED, &[], Exit::Refused);
         let recorded = ledger.append(&entries, ctx.env.now).and_then(|()| ledger.close(summary, ctx.env.now));
         if ctx.global.json {
             ctx.console.json(&self.report(None).json(ctx.global.verbose > 0))?;
@@ -90,10 +87,7 @@ impl Work<'_> {
     }
 
     pub(super) fn started(&self) -> Entry<'static> {
-        let mut entry = Entry::new(Event::Started);
-        entry.policy = Some(self.ground.policy.digest.clone().into());
-        entry.decision = Some("purge".into());
-        entry
+        evidence::started(&self.ground.policy.digest, Some(DEED))
     }
 
     /// The record of a hold or floor that is broken.

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
 use clap::ValueEnum as _;
 
+use super::asked::{PurgeArgs, With};
 use super::{After, Done, Work, anything_sealed};
-use crate::cli::args::{PurgeArgs, With};
 use crate::cli::evidence::Evidence;
 use crate::cli::key::identity_path;
 use crate::cli::survey::Ground;
@@ -15,14 +16,14 @@ use crate::enforce::Outcomes;
 use crate::escape::text;
 use crate::exposure::{self, Subject};
 use crate::inventory::{FolderIndex, StoreIndex};
-use crate::ledger::{Clock, Entry, Event, Head, Journal as _};
+use crate::ledger::{Clock, Entry, Event, Head, Journal};
 use crate::policy::{Policy, holds, load::Places};
 use crate::purge::certificate::{
-    Certificate, Exception, ExceptionReason, Files, Format, Identity, Imprint, Layer, LedgerRef, Machine,
-    Method, Operator, Origin, Parts, PolicyRef, Remaining, RemainingKind, ResidualRisk, Scope, Signer,
-    Signing, StoreEntry, Tool,
+    Certificate, Exception, ExceptionReason, Files, Format, Identity, Imprint, LedgerRef, Machine, Method,
+    Operator, Origin, Parts, PolicyRef, Remaining, RemainingKind, ResidualRisk, Scope, Signer, Signing,
+    StoreEntry, Tool, Witness,
 };
-use crate::report::{certificate, root_word};
+use crate::report::certificate;
 
 /// The words of the classes that go too.
 pub(super) fn with(args: &PurgeArgs) -> Vec<String> {
@@ -35,8 +36,7 @@ pub(super) fn with(args: &PurgeArgs) -> Vec<String> {
 
 /// What was asked for, as the certificate states it.
 pub(super) fn scope(work: &Work<'_>) -> Scope {
-    let (args, ctx, ground, wanted) = (work.args, work.ctx, work.ground, work.wanted);
-    let inventory = work.inventory;
+    let (ctx, ground, inventory) = (work.ctx, work.ground, work.inventory);
     let has_any: BTreeSet<StoreIndex> =
         inventory.artifacts.iter().map(|artifact| inventory.store_of(artifact)).collect();
     let mut left_out: Vec<String> = has_any
@@ -48,9 +48,14 @@ pub(super) fn scope(work: &Work<'_>) -> Scope {
     // What the policy leaves out is known, too, where there is anything.
     let excluded = ground.policy.excluded_stores.iter().map(|excluded| ctx.env.absolute(&excluded.value));
     left_out.extend(excluded.filter(|path| path.is_dir()).map(|path| text(&path)));
+    asked_for(work.args, left_out)
+}
+
+/// What was typed, as certificates state it.
+pub(super) fn asked_for(args: &PurgeArgs, left_out: Vec<String>) -> Scope {
     Scope {
-        projects: wanted.projects.iter().map(|glob| text(glob.written())).collect(),
-        before: wanted.before,
+        projects: args.projects.iter().map(text).collect(),
+        before: args.before,
         left_out,
         with: with(args),
         even_live: args.even_live,
@@ -164,18 +169,47 @@ impl Handover {
         }
         let (Some(files), Some(head)) = (self.files, head) else { return Ok(Vec::new()) };
         let parts = parts(work, done, head, files.signer().cloned());
+        let issued = Issued::write(files, parts)?;
+        let mut ledger = Evidence::open(ctx, &work.ground.policy.ledger.value, work.id, Clock::Unproven)?;
+        issued.record(&mut ledger, work.now())
+    }
+}
+
+/// A certificate whose files are written, and which the ledger has yet to record.
+pub(super) struct Issued {
+    entry: Entry<'static>,
+    files: Vec<PathBuf>,
+}
+
+impl Issued {
+    /// Issues a certificate and writes its files.
+    ///
+    /// # Errors
+    /// Exit 1: a file could not be written.
+    pub(super) fn write(files: Files, parts: Parts) -> Result<Self, Failure> {
         let document = Certificate::issue(parts);
         let print = |format: Format, imprint: &Imprint<'_>| certificate::print(&document, format, imprint);
         let written =
             files.write(&document, &print).map_err(|error| Failure::because(Exit::Failed, &error))?;
         let entry = document.entry(&written.sha256, written.files.first().map(PathBuf::as_path));
-        let mut ledger = Evidence::open(ctx, &work.ground.policy.ledger.value, work.id, Clock::Unproven)?;
-        ledger.append(&[entry], work.now()).map_err(|error| {
+        let mut files = written.files;
+        files.extend(written.signature);
+        Ok(Self { entry, files })
+    }
+
+    /// Records it, and gives its files, the signature among them.
+    ///
+    /// # Errors
+    /// Exit 1: the ledger could not be written.
+    pub(super) fn record(
+        self,
+        ledger: &mut dyn Journal,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<PathBuf>, Failure> {
+        ledger.append(&[self.entry], now).map_err(|error| {
             Failure::new(Exit::Failed, format!("cannot record the certificate in the ledger: {error}"))
         })?;
-        let mut all = written.files;
-        all.extend(written.signature);
-        Ok(all)
+        Ok(self.files)
     }
 }
 
@@ -206,6 +240,18 @@ pub(super) fn tool(ctx: &Context) -> Tool {
     }
 }
 
+/// Who has it done, as certificates name them.
+pub(super) fn operator(ctx: &Context, consent: Witness, all_users: bool, signer: Option<Signer>) -> Operator {
+    Operator {
+        name: text(&ctx.env.user.name),
+        uid: ctx.env.user.uid,
+        sudo_user: ctx.env.variable("SUDO_USER").map(text),
+        consent,
+        all_users,
+        signer,
+    }
+}
+
 /// The facts of a certificate.
 fn parts(work: &Work<'_>, done: &Done<'_>, head: Head, signer: Option<Signer>) -> Parts {
     let (ctx, policy) = (work.ctx, &work.ground.policy);
@@ -231,25 +277,8 @@ fn parts(work: &Work<'_>, done: &Done<'_>, head: Head, signer: Option<Signer>) -
     Parts {
         id: work.id.0.clone(),
         tool: tool(ctx),
-        policy: PolicyRef {
-            sha256: policy.digest.clone(),
-            layers: policy
-                .sources
-                .iter()
-                .map(|source| Layer {
-                    source: source.layer.to_string(),
-                    path: source.path.as_ref().map(text),
-                })
-                .collect(),
-        },
-        operator: Operator {
-            name: text(&ctx.env.user.name),
-            uid: ctx.env.user.uid,
-            sudo_user: ctx.env.variable("SUDO_USER").map(text),
-            consent: done.witness,
-            all_users: ctx.parent.is_some(),
-            signer,
-        },
+        policy: PolicyRef::from(policy),
+        operator: operator(ctx, done.witness, ctx.parent.is_some(), signer),
         host: Machine::look(ctx.env.platform, &exposure::System),
         started: ctx.env.now,
         ended: done.aftermath.verification.time.unwrap_or_else(|| work.now()),
@@ -283,7 +312,7 @@ fn stores(work: &Work<'_>) -> Vec<StoreEntry> {
             let found_by = serde_json::to_value(store.found_by).unwrap_or_default();
             let origin = Origin {
                 root: &store.root,
-                kind: root_word(store.kind),
+                kind: store.kind.word(),
                 owner: &store.owner_name,
                 found_by: found_by.as_str().unwrap_or_default(),
                 device: store.identity.0,

@@ -2,20 +2,18 @@
 
 use std::path::PathBuf;
 
-use super::handover::{prepare_files, tool, with};
-use crate::cli::args::PurgeArgs;
-use crate::cli::{Context, Exit, Failure};
+use super::handover::{Issued, asked_for, operator, prepare_files, tool};
+use super::{DEED, PurgeArgs};
+use crate::cli::{Context, Exit, Failure, evidence};
 use crate::escape::text;
 use crate::exposure;
-use crate::ledger::{Clock, Entry, Event, Head, Ledger, Place, RunId};
+use crate::ledger::{Clock, Head, Ledger, Place, RunId};
 use crate::locate::users::Account;
 use crate::policy::Policy;
 use crate::purge::certificate::{
-    Certificate, Counts, Files, Format, Identity, Imprint, Layer, LedgerRef, Machine, Method, Operator,
-    Parts, PolicyRef, Scope, Verification, Witness,
+    Counts, Files, Identity, LedgerRef, Machine, Method, Parts, PolicyRef, Verification, Witness,
 };
 use crate::purge::merge::{left_out, merge};
-use crate::report::certificate;
 
 /// Where the certificate goes, proven to be writable before any child begins.
 pub(in crate::cli) struct AllHandover {
@@ -58,9 +56,7 @@ impl AllHandover {
     /// # Errors
     /// Exit 4 where there can be no evidence, 75 where another run writes.
     pub(in crate::cli) fn begin(&self, ctx: &Context, policy: &Policy, run: &RunId) -> Result<(), Failure> {
-        let mut first = Entry::new(Event::Started);
-        first.policy = Some(policy.digest.clone().into());
-        first.decision = Some("purge".into());
+        let first = evidence::started(&policy.digest, Some(DEED));
         let mut ledger = open(ctx, policy, run)?;
         ledger.append(&[first], ctx.env.now).map_err(|error| {
             Failure::new(Exit::Refused, format!("cannot write the ledger: {error}"))
@@ -88,17 +84,7 @@ impl AllHandover {
         exceptions.extend(all.refused.into_iter().map(|(home, why)| left_out(home, why)));
         let mut parts = merge(whole, of_accounts);
         parts.exceptions.extend(exceptions);
-        let document = Certificate::issue(parts);
-        let print = |format: Format, imprint: &Imprint<'_>| certificate::print(&document, format, imprint);
-        let written =
-            files.write(&document, &print).map_err(|error| Failure::because(Exit::Failed, &error))?;
-        let entry = document.entry(&written.sha256, written.files.first().map(PathBuf::as_path));
-        ledger.append(&[entry], ctx.env.now).map_err(|error| {
-            Failure::new(Exit::Failed, format!("cannot record the certificate in the ledger: {error}"))
-        })?;
-        let mut all = written.files;
-        all.extend(written.signature);
-        Ok(all)
+        Issued::write(files, parts)?.record(&mut ledger, ctx.env.now)
     }
 }
 
@@ -113,41 +99,17 @@ fn open(ctx: &Context, policy: &Policy, run: &RunId) -> Result<Ledger, Failure> 
 /// What only root's own process knows.
 fn whole(all: &All<'_>, files: &Files, head: Head) -> Parts {
     let (args, ctx, policy) = (all.args, all.ctx, all.policy);
-    let scope = Scope {
-        projects: args.projects.iter().map(text).collect(),
-        before: args.before,
-        left_out: Vec::new(),
-        with: with(args),
-        even_live: args.even_live,
-        break_holds: args.break_holds.as_ref().map(text),
-    };
+    let consent = if all.asked { Witness::Terminal } else { Witness::CommandLine };
     Parts {
         id: all.run.0.clone(),
         tool: tool(ctx),
-        policy: PolicyRef {
-            sha256: policy.digest.clone(),
-            layers: policy
-                .sources
-                .iter()
-                .map(|source| Layer {
-                    source: source.layer.to_string(),
-                    path: source.path.as_ref().map(text),
-                })
-                .collect(),
-        },
-        operator: Operator {
-            name: text(&ctx.env.user.name),
-            uid: ctx.env.user.uid,
-            sudo_user: ctx.env.variable("SUDO_USER").map(text),
-            consent: if all.asked { Witness::Terminal } else { Witness::CommandLine },
-            all_users: true,
-            signer: files.signer().cloned(),
-        },
+        policy: PolicyRef::from(policy),
+        operator: operator(ctx, consent, true, files.signer().cloned()),
         host: Machine::look(ctx.env.platform, &exposure::System),
         started: ctx.env.now,
         ended: ctx.env.now,
         stores: Vec::new(),
-        method: Method::new(scope, Identity::None),
+        method: Method::new(asked_for(args, Vec::new()), Identity::None),
         counts: Counts::default(),
         verification: Verification::not_made(),
         exceptions: Vec::new(),

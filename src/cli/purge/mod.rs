@@ -13,18 +13,16 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 
-use super::args::PurgeArgs;
-use super::enforce::{Stopper, take_locks};
+use super::deeds::{self, Deeds, Stopper};
 use super::evidence::{self, Evidence};
 use super::survey::{self, Ground};
 use super::{Context, Exit, Failure};
 use crate::catalogue::{Kind, Root, SessionId};
 use crate::dir::Dir;
-use crate::enforce::{self, Outcomes, Stop, Tools};
+use crate::enforce::{Outcomes, Stop};
 use crate::error::PathError;
-use crate::inventory::liveness::System;
 use crate::inventory::{Inventory, Problem};
-use crate::ledger::{self, Entry, Event, Journal as _, RunId};
+use crate::ledger::{self, Entry, RunId};
 use crate::locate::{Refusal, Refused, Store, search};
 use crate::plan::purge::{self as taking, Purging, Wanted};
 use crate::policy::Policy;
@@ -35,8 +33,11 @@ use crate::report::Run;
 use crate::report::certificate::handed_over;
 use crate::report::purge::Purge;
 use asked::ClockSays;
+pub(super) use asked::{EXAMPLES, PurgeArgs};
 use handover::Handover;
 
+/// What the ledger calls it.
+const DEED: &str = "purge";
 /// What has to be typed at a terminal.
 const WORD: &str = "purge";
 
@@ -52,9 +53,7 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
     let found: Vec<(PathBuf, Root)> = searched.found.iter().map(|one| (one.root.clone(), one.kind)).collect();
     let mut ground = survey::ground_with(ctx, found.clone())?;
     let handover = Handover::prepare(args, ctx, &ground)?;
-    let _locks = if args.dry_run { None } else { Some(take_locks(&ground)?) };
-    // What another run remembered until the locks were ours must not be lost.
-    ground.reload_state(ctx)?;
+    let _locks = if args.dry_run { None } else { Some(deeds::lock(&mut ground, ctx)?) };
     let mut inventory = ground.inventory(ctx);
     inventory.problems.extend(searched.unreadable.into_iter().map(unsearched));
     wanted.inner_links = before::inner_links(&inventory);
@@ -243,14 +242,13 @@ impl Work<'_> {
         match report.aftermath {
             Some(aftermath) => {
                 for one in &aftermath.exceptions {
-                    let place = if one.path.is_empty() { String::new() } else { format!("'{}': ", one.path) };
-                    console.error(&format!("{place}{}", one.detail));
+                    console.error_about(&one.path, &one.detail);
                     exit = Exit::Failed;
                 }
             }
             None => {
                 for (path, error) in report.run.errors() {
-                    console.error(&format!("'{path}': {error}"));
+                    console.error_about(&path, &error);
                     exit = Exit::Failed;
                 }
             }
@@ -262,30 +260,18 @@ impl Work<'_> {
     }
 
     fn carry_out(&self, ledger: &mut Evidence) -> Outcomes {
-        let now = self.ctx.env.now;
         let mut opening = vec![self.started()];
         opening.extend(self.purging.broken.iter().map(|stop| self.broken(stop)));
-        let stop = Stopper::new(None);
-        let decisions = &self.purging.plan.decisions;
-        let total = decisions.iter().filter(|decision| decision.due().is_some()).count() as u64;
-        let bar = self.ctx.console.progress(total, "purging");
-        let mut outcomes = match ledger.append(&opening, now) {
-            Ok(()) => {
-                let mut tools = Tools {
-                    ledger,
-                    processes: &System,
-                    progress: &|done| bar.inc(done as u64),
-                    stop: &|| stop.asked(),
-                    recipients: None,
-                    now,
-                };
-                enforce::enforce(self.inventory, &self.purging.plan, self.policy, &mut tools)
-            }
-            Err(error) => Outcomes::stopped_by(self.inventory.artifacts.len(), Stop::Ledger(error)),
+        let deeds = Deeds {
+            ctx: self.ctx,
+            inventory: self.inventory,
+            plan: &self.purging.plan,
+            policy: self.policy,
+            recipients: None,
+            stop: Stopper::new(None),
+            doing: "purging",
         };
-        bar.finish_and_clear();
-        outcomes.problems.sort_by(|a, b| a.0.cmp(&b.0));
-        outcomes
+        deeds.carry_out_after(&opening, ledger)
     }
 
     /// Locates and looks anew. A root whose marks went with its content is looked at all the same.
@@ -366,23 +352,15 @@ impl Work<'_> {
 
 /// The record that closes the run in the ledger.
 fn summary(work: &Work<'_>, aftermath: &Aftermath, exit: Exit) -> Entry<'static> {
-    let mut entry = Entry::new(Event::Summary);
-    entry.policy = Some(work.ground.policy.digest.clone().into());
-    entry.decision = Some("purge".into());
-    let counts = &aftermath.counts;
-    entry.counts = [
-        ("sessionsDeleted", counts.sessions),
-        ("deleted", counts.files),
-        ("prunedLines", counts.lines),
-        ("bytesFreed", counts.bytes),
+    let counts = [
+        ("sessionsDeleted", aftermath.counts.sessions),
+        ("deleted", aftermath.counts.files),
+        ("prunedLines", aftermath.counts.lines),
+        ("bytesFreed", aftermath.counts.bytes),
         ("exceptions", aftermath.exceptions.len() as u64),
         ("left", aftermath.verification.left.amount.files),
-        ("exit", u64::from(exit.code())),
-    ]
-    .into_iter()
-    .map(|(name, count)| (name.into(), count))
-    .collect();
-    entry
+    ];
+    evidence::summary(&work.ground.policy.digest, DEED, &counts, exit)
 }
 
 /// The sessions of which the ledger says that they were sealed on this machine.

@@ -34,6 +34,19 @@ pub enum SourceKind {
     Managed,
 }
 
+impl SourceKind {
+    /// The word for it: `managed`, `local`, `project` or `user`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Project => "project",
+            Self::Local => "local",
+            Self::Server | Self::Preferences | Self::Managed => "managed",
+        }
+    }
+}
+
 /// A period as a settings file gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Number {

@@ -115,10 +115,7 @@ impl Setter {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Self::File(SourceKind::User, _) => "user",
-            Self::File(SourceKind::Project, _) => "project",
-            Self::File(SourceKind::Local, _) => "local",
-            Self::File(SourceKind::Server | SourceKind::Preferences | SourceKind::Managed, _) => "managed",
+            Self::File(kind, _) => kind.word(),
             Self::Environment => "environment",
         }
     }

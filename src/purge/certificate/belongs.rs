@@ -4,12 +4,42 @@
 //! certificate's SHA-256 after that: each holds the other in place. So a certificate that was
 //! changed, one of another run and one of another ledger are told apart from the one that fits.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{Certificate, judge};
 use crate::error::PathError;
 use crate::escape::text;
-use crate::ledger::{Entry, Event, Item, Record};
+use crate::ledger::{Entry, Event, Head, Item, Record};
+
+/// The ledger that recorded a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerRef {
+    /// The folder it lies in.
+    pub path: String,
+    /// The id of the run.
+    pub run: String,
+    /// Its newest record when the certificate was issued.
+    pub head: LedgerHead,
+}
+
+/// A place in the chain of a ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerHead {
+    /// The number of the record.
+    pub seq: u64,
+    /// SHA-256 (hex) of its line.
+    pub sha256: String,
+}
+
+impl From<Head> for LedgerHead {
+    fn from(head: Head) -> Self {
+        Self { seq: head.seq, sha256: head.sha256 }
+    }
+}
 
 /// What was found by comparing a certificate with a ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,11 +94,11 @@ impl Certificate {
 
     pub(super) fn sums(&self) -> Vec<(&'static str, u64)> {
         vec![
-            ("sessions", self.counts.sessions),
-            ("files", self.counts.files),
-            ("lines", self.counts.lines),
-            ("bytes", self.counts.bytes),
-            ("exceptions", self.exceptions.len() as u64),
+            ("sessions", self.parts.counts.sessions),
+            ("files", self.parts.counts.files),
+            ("lines", self.parts.counts.lines),
+            ("bytes", self.parts.counts.bytes),
+            ("exceptions", self.parts.exceptions.len() as u64),
         ]
     }
 
@@ -100,14 +130,14 @@ impl Certificate {
     #[must_use]
     pub fn inconsistencies(&self) -> Vec<String> {
         let mut found = Vec::new();
-        if !self.counts.add_up() {
+        if !self.parts.counts.add_up() {
             found.push("its sums are not those of its kinds".to_owned());
         }
-        let verdict = judge(&self.method.scope, &self.exceptions, &self.verification);
+        let verdict = judge(&self.parts.method.scope, &self.parts.exceptions, &self.parts.verification);
         if verdict != self.verdict {
             found.push(format!("its verdict is '{}', and its facts come to '{verdict}'", self.verdict));
         }
-        if self.ended < self.started {
+        if self.parts.ended < self.parts.started {
             found.push("it ended before it started".to_owned());
         }
         found
@@ -117,7 +147,7 @@ impl Certificate {
 impl Seen {
     fn note(&mut self, record: &Record, certificate: &Certificate) {
         self.first.get_or_insert(record.seq);
-        let asked = &certificate.ledger;
+        let asked = &certificate.parts.ledger;
         if record.seq == asked.head.seq {
             let hash = hex::encode(Sha256::digest(record.line.as_bytes()));
             self.head = Some((hash, record.run.clone()));
@@ -147,7 +177,7 @@ impl Seen {
     }
 
     fn judge(&self, certificate: &Certificate, sha256: &str, differs: &mut Vec<String>) {
-        let asked = &certificate.ledger;
+        let asked = &certificate.parts.ledger;
         match &self.head {
             Some((hash, _)) if *hash != asked.head.sha256 => differs.push(format!(
                 "record {} of the ledger is another than the head that the certificate names",
@@ -171,13 +201,14 @@ impl Seen {
             differs.push(format!("the ledger has no record of the run '{}'", text(&asked.run)));
             return;
         }
-        if !self.policies.is_empty() && !self.policies.contains(&certificate.policy.sha256) {
+        if !self.policies.is_empty() && !self.policies.contains(&certificate.parts.policy.sha256) {
             differs.push("the run was made by another policy than the certificate names".to_owned());
         }
         self.judge_hash(certificate, sha256, differs);
-        for (what, claimed, recorded) in
-            [("files", certificate.counts.files, self.files), ("lines", certificate.counts.lines, self.lines)]
-        {
+        for (what, claimed, recorded) in [
+            ("files", certificate.parts.counts.files, self.files),
+            ("lines", certificate.parts.counts.lines, self.lines),
+        ] {
             if claimed > recorded {
                 differs.push(format!(
                     "the certificate counts {claimed} {what} removed, and the ledger records {recorded}"
@@ -201,7 +232,7 @@ impl Seen {
             return;
         };
         let Issued { seq, counts, .. } = issued;
-        if *seq <= certificate.ledger.head.seq {
+        if *seq <= certificate.parts.ledger.head.seq {
             differs.push("the ledger records the certificate before the head that it names".to_owned());
         }
         for (name, count) in certificate.sums() {

@@ -2,10 +2,32 @@
 
 use std::path::Path;
 
-use super::facts::Machine;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::escape::text;
 use crate::exposure::Host;
 use crate::platform::Platform;
+
+/// The machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Machine {
+    /// Its host name; absent where it cannot be told.
+    pub name: Option<String>,
+    /// The operating system: `linux`, `macos`, `windows`.
+    pub os: String,
+    /// Which one and which version, in its own words.
+    pub os_version: Option<String>,
+    /// The release of its kernel.
+    pub kernel: Option<String>,
+    /// The architecture.
+    pub arch: String,
+    /// Maker and model.
+    pub model: Option<String>,
+    /// The serial number; often only root may read it.
+    pub serial: Option<String>,
+}
 
 impl Machine {
     /// Looks what this machine calls itself.

@@ -7,11 +7,17 @@
 
 mod amounts;
 mod belongs;
-mod facts;
+mod exceptions;
 mod files;
+mod issuer;
 mod machine;
+mod method;
+mod remaining;
+mod risks;
+mod scan;
 mod schema;
 mod sign;
+mod stores;
 mod verdict;
 
 #[cfg(test)]
@@ -24,15 +30,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use amounts::{Amount, Counts, Form, Forms};
-pub use belongs::Comparison;
-pub use facts::{
-    Exception, ExceptionReason, Identity, Layer, LedgerHead, LedgerRef, Left, Machine, Method, Operator,
-    Origin, PolicyRef, Proof, Remaining, RemainingKind, ResidualRisk, Scope, SeenWord, Sighting, Signer,
-    StoreEntry, Tool, Verification, Witness,
-};
+pub use belongs::{Comparison, LedgerHead, LedgerRef};
+pub use exceptions::{Exception, ExceptionReason};
 pub use files::{FileError, Files, Format, Imprint, Written, digest};
+pub use issuer::{Layer, Operator, PolicyRef, Signer, Tool, Witness};
+pub use machine::Machine;
+pub use method::{Identity, Method, Scope};
+pub use remaining::{Remaining, RemainingKind};
+pub use risks::{ResidualRisk, SeenWord, Sighting};
+pub use scan::{Left, Proof, Verification};
 pub use schema::{SCHEMA_ID, schema};
 pub use sign::{SignError, Signing, verify_command};
+pub use stores::{Origin, StoreEntry};
 pub use verdict::{NOT_CLAIMED, Verdict, judge};
 
 /// The name of this form of certificate.
@@ -41,51 +50,13 @@ pub const SCHEMA: &str = "ccretain.certificate/1";
 /// The namespace of its signatures (`ssh-keygen -Y sign -n`).
 pub const NAMESPACE: &str = "ccretain-certificate";
 
-/// Everything a certificate is issued from.
+/// The facts of a purge: everything a certificate is issued from, and all of it that is not a
+/// judgement.
 ///
 /// Names and paths are given in the form of [`crate::escape::text`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Parts {
-    /// The id of the certificate, a UUID.
-    pub id: String,
-    /// The program.
-    pub tool: Tool,
-    /// The policy in force.
-    pub policy: PolicyRef,
-    /// Who had it done.
-    pub operator: Operator,
-    /// On which machine.
-    pub host: Machine,
-    /// When the run began.
-    pub started: DateTime<Utc>,
-    /// When the second scan had ended.
-    pub ended: DateTime<Utc>,
-    /// The roots that were purged.
-    pub stores: Vec<StoreEntry>,
-    /// What was asked for and how it was removed.
-    pub method: Method,
-    /// What was removed.
-    pub counts: Counts,
-    /// What the second scan found.
-    pub verification: Verification,
-    /// What was not removed although it should have been, or is not wholly gone.
-    pub exceptions: Vec<Exception>,
-    /// What stays because it is not session content, or was not asked for.
-    pub remaining: Vec<Remaining>,
-    /// What makes content recoverable elsewhere.
-    pub residual_risks: Vec<ResidualRisk>,
-    /// The ledger that recorded the run.
-    pub ledger: LedgerRef,
-}
-
-/// The certificate of a purge.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Certificate {
-    /// The form: `ccretain.certificate/1`.
-    #[schemars(extend("const" = "ccretain.certificate/1"))]
-    schema: String,
+pub struct Parts {
     /// The id of this certificate, a UUID.
     pub id: String,
     /// The program that issued it.
@@ -119,6 +90,18 @@ pub struct Certificate {
     pub residual_risks: Vec<ResidualRisk>,
     /// The ledger that recorded the run, and its head when this was issued.
     pub ledger: LedgerRef,
+}
+
+/// The certificate of a purge.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Certificate {
+    /// The form: `ccretain.certificate/1`.
+    #[schemars(extend("const" = "ccretain.certificate/1"))]
+    schema: String,
+    /// What it was issued from.
+    #[serde(flatten)]
+    pub parts: Parts,
     /// What all of it comes to.
     pub verdict: Verdict,
     /// What this certificate does not claim.
@@ -128,46 +111,15 @@ pub struct Certificate {
 impl Certificate {
     /// Issues a certificate: sorts what it lists, so that equal facts give equal bytes, and judges.
     #[must_use]
-    pub fn issue(parts: Parts) -> Self {
-        let Parts {
-            id,
-            tool,
-            policy,
-            operator,
-            host,
-            started,
-            ended,
-            mut stores,
-            method,
-            counts,
-            verification,
-            mut exceptions,
-            mut remaining,
-            residual_risks,
-            ledger,
-        } = parts;
-        stores.sort_by(|a, b| (&a.root, &a.kind).cmp(&(&b.root, &b.kind)));
-        exceptions.sort_by(|a, b| (a.reason, &a.path, &a.detail).cmp(&(b.reason, &b.path, &b.detail)));
-        exceptions.dedup();
-        remaining.sort_by(|a, b| (a.what, &a.path).cmp(&(b.what, &b.path)));
-        let verdict = judge(&method.scope, &exceptions, &verification);
+    pub fn issue(mut parts: Parts) -> Self {
+        parts.stores.sort_by(|a, b| (&a.root, &a.kind).cmp(&(&b.root, &b.kind)));
+        parts.exceptions.sort_by(|a, b| (a.reason, &a.path, &a.detail).cmp(&(b.reason, &b.path, &b.detail)));
+        parts.exceptions.dedup();
+        parts.remaining.sort_by(|a, b| (a.what, &a.path).cmp(&(b.what, &b.path)));
+        let verdict = judge(&parts.method.scope, &parts.exceptions, &parts.verification);
         Self {
             schema: SCHEMA.to_owned(),
-            id,
-            tool,
-            policy,
-            operator,
-            host,
-            started,
-            ended,
-            stores,
-            method,
-            counts,
-            verification,
-            exceptions,
-            remaining,
-            residual_risks,
-            ledger,
+            parts,
             verdict,
             not_claimed: NOT_CLAIMED.iter().map(|line| (*line).to_owned()).collect(),
         }
@@ -182,7 +134,7 @@ impl Certificate {
     /// Its heading: a partial purge's says so.
     #[must_use]
     pub fn heading(&self) -> &'static str {
-        if self.method.scope.is_partial() {
+        if self.parts.method.scope.is_partial() {
             "Certificate of a partial purge"
         } else {
             "Certificate of a purge"

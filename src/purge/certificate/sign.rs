@@ -14,7 +14,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
 use super::NAMESPACE;
-use super::facts::Signer;
+use super::issuer::Signer;
 use crate::escape::{shown, text};
 
 /// The program, of OpenSSH 8.1 or later.

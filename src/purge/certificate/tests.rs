@@ -147,10 +147,10 @@ proptest! {
 
 /// A ledger in which a run removed what the sample says, as lines.
 fn ledger(certificate: &mut Certificate) -> Vec<String> {
-    let run = certificate.ledger.run.clone();
+    let run = certificate.parts.ledger.run.clone();
     let mut lines = Vec::new();
     for (event, rest) in [
-        ("started", format!(r#""policy":"{}""#, certificate.policy.sha256)),
+        ("started", format!(r#""policy":"{}""#, certificate.parts.policy.sha256)),
         ("intent", r#""files":2"#.to_owned()),
         ("outcome", r#""decision":"delete","outcome":"deleted","files":2"#.to_owned()),
         ("outcome", r#""decision":"prune","outcome":"pruned","lines":7"#.to_owned()),
@@ -160,7 +160,7 @@ fn ledger(certificate: &mut Certificate) -> Vec<String> {
             r#"{{"seq":{seq},"time":"2027-01-15T08:00:00Z","run":"{run}","event":"{event}","prev":"x",{rest}}}"#
         ));
     }
-    certificate.ledger.head = Head { seq: 4, sha256: digest(lines[3].as_bytes()) }.into();
+    certificate.parts.ledger.head = Head { seq: 4, sha256: digest(lines[3].as_bytes()) }.into();
     let hash = digest(certificate.json().as_bytes());
     let counts: Vec<String> = certificate.sums().iter().map(|(n, c)| format!("\"{n}\":{c}")).collect();
     lines.push(format!(
@@ -209,16 +209,19 @@ fn whatever_is_changed_is_told_apart() {
         found.differs.join("\n")
     };
     assert!(
-        tampered(&|one| one.host.name = Some("other".to_owned())).contains("changed after it was issued")
+        tampered(&|one| one.parts.host.name = Some("other".to_owned()))
+            .contains("changed after it was issued")
     );
-    assert!(tampered(&|one| one.counts.files += 5).contains("sums"));
-    assert!(tampered(&|one| one.counts.file(None, Form::Plaintext, 1)).contains("counts 3 files removed"));
+    assert!(tampered(&|one| one.parts.counts.files += 5).contains("sums"));
+    assert!(
+        tampered(&|one| one.parts.counts.file(None, Form::Plaintext, 1)).contains("counts 3 files removed")
+    );
     assert!(tampered(&|one| one.verdict = Verdict::Partial).contains("its verdict is 'partial'"));
-    assert!(tampered(&|one| one.ledger.head.seq = 3).contains("another than the head"));
-    assert!(tampered(&|one| one.ledger.head.seq = 99).contains("no record 99"));
-    assert!(tampered(&|one| one.ledger.run = "other".to_owned()).contains("no record of the run"));
-    assert!(tampered(&|one| one.policy.sha256 = "00".repeat(32)).contains("another policy"));
-    assert!(tampered(&|one| one.ended = at(-10)).contains("ended before"));
+    assert!(tampered(&|one| one.parts.ledger.head.seq = 3).contains("another than the head"));
+    assert!(tampered(&|one| one.parts.ledger.head.seq = 99).contains("no record 99"));
+    assert!(tampered(&|one| one.parts.ledger.run = "other".to_owned()).contains("no record of the run"));
+    assert!(tampered(&|one| one.parts.policy.sha256 = "00".repeat(32)).contains("another policy"));
+    assert!(tampered(&|one| one.parts.ended = at(-10)).contains("ended before"));
     // A ledger that lost or changed something.
     let without = |at: usize| {
         let mut lines = lines.clone();

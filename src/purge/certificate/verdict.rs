@@ -5,7 +5,9 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::facts::{Exception, Proof, Scope, Verification};
+use super::exceptions::Exception;
+use super::method::Scope;
+use super::scan::{Proof, Verification};
 
 /// What a purge comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

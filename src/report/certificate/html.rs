@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::super::human::{counted, size};
 use super::super::json::time;
-use crate::purge::certificate::{Certificate, Imprint, ResidualRisk, SeenWord, Verdict};
+use crate::purge::certificate::{Certificate, Imprint, Parts, ResidualRisk, SeenWord, Verdict};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -62,6 +62,7 @@ fn esc(text: &str) -> String {
 }
 
 pub(super) fn page(certificate: &Certificate, imprint: &Imprint<'_>) -> String {
+    let parts = &certificate.parts;
     let mut out = String::new();
     let heading = certificate.heading();
     let _ = write!(
@@ -71,7 +72,7 @@ pub(super) fn page(certificate: &Certificate, imprint: &Imprint<'_>) -> String {
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
          <title>{heading}: {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
          <h1>{heading}</h1>\n",
-        esc(&certificate.id)
+        esc(&parts.id)
     );
     let class = match certificate.verdict {
         Verdict::Complete => "good",
@@ -84,35 +85,35 @@ pub(super) fn page(certificate: &Certificate, imprint: &Imprint<'_>) -> String {
         esc(&certificate.verdict.to_string().to_uppercase()),
         esc(&super::statement(certificate))
     );
-    facts(certificate, &mut out);
-    roots(certificate, &mut out);
-    removed(certificate, &mut out);
-    list(&mut out, "Looked at again", &[super::verification(certificate)]);
-    exceptions(certificate, &mut out);
-    remaining(certificate, &mut out);
-    risks(certificate, &mut out);
-    ledger(certificate, imprint, &mut out);
+    facts(parts, &mut out);
+    roots(parts, &mut out);
+    removed(parts, &mut out);
+    list(&mut out, "Looked at again", &[super::verification(parts)]);
+    exceptions(parts, &mut out);
+    remaining(parts, &mut out);
+    risks(parts, &mut out);
+    ledger(parts, imprint, &mut out);
     list(&mut out, "Not claimed", &certificate.not_claimed);
     let name = esc(imprint.json_name.unwrap_or_default());
     let _ = write!(out, "</main>\n{OPEN}{name}{INNER}{}{CLOSE}\n</body>\n</html>\n", imprint.json);
     out
 }
 
-fn facts(certificate: &Certificate, out: &mut String) {
+fn facts(parts: &Parts, out: &mut String) {
     out.push_str("<dl>\n");
-    let tool = &certificate.tool;
+    let tool = &parts.tool;
     for (name, value) in [
-        ("Id", certificate.id.clone()),
+        ("Id", parts.id.clone()),
         ("Tool", format!("{} {} (built {})", tool.name, tool.version, tool.built)),
-        ("Operator", super::operator(certificate)),
-        ("Machine", super::machine(&certificate.host)),
-        ("Time", format!("{} to {}", time(certificate.started), time(certificate.ended))),
-        ("Asked for", super::asked(&certificate.method.scope)),
+        ("Operator", super::operator(parts)),
+        ("Machine", super::machine(&parts.host)),
+        ("Time", format!("{} to {}", time(parts.started), time(parts.ended))),
+        ("Asked for", super::asked(&parts.method.scope)),
         (
             "Method",
             "files unlinked, lines left out by writing their files anew; nothing overwritten".to_owned(),
         ),
-        ("Policy", format!("sha256 {}", certificate.policy.sha256)),
+        ("Policy", format!("sha256 {}", parts.policy.sha256)),
     ] {
         let _ = writeln!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", esc(&value));
     }
@@ -136,13 +137,13 @@ fn head(out: &mut String, heading: &str, columns: &[(&str, bool)]) {
     out.push_str("</tr></thead>\n<tbody>\n");
 }
 
-fn roots(certificate: &Certificate, out: &mut String) {
-    if certificate.stores.is_empty() {
+fn roots(parts: &Parts, out: &mut String) {
+    if parts.stores.is_empty() {
         return list(out, "Roots this speaks of", &["none was found".to_owned()]);
     }
     let columns = ["Root", "Tree", "Owner", "Device", "File system", "Volume", "Encrypted"];
     head(out, "Roots this speaks of", &columns.map(|column| (column, column == "Device")));
-    for store in &certificate.stores {
+    for store in &parts.stores {
         let or = |value: &Option<String>| value.as_deref().map_or_else(|| "not known".to_owned(), esc);
         let _ = writeln!(
             out,
@@ -160,8 +161,8 @@ fn roots(certificate: &Certificate, out: &mut String) {
     out.push_str("</tbody></table></section>\n");
 }
 
-fn removed(certificate: &Certificate, out: &mut String) {
-    let counts = &certificate.counts;
+fn removed(parts: &Parts, out: &mut String) {
+    let counts = &parts.counts;
     let _ = writeln!(
         out,
         "<section><h2>Removed</h2>\n<p><strong>{} of {} in {}</strong>; {} became empty and went. By kind:</p>",
@@ -175,26 +176,26 @@ fn removed(certificate: &Certificate, out: &mut String) {
         let _ = writeln!(out, "<li><b>{}</b> {}</li>", esc(kind), esc(&super::amount(amount)));
     }
     out.push_str("</ul>\n<ul>\n");
-    for form in super::forms(certificate) {
+    for form in super::forms(parts) {
         let _ = writeln!(out, "<li>{}</li>", esc(&form));
     }
     out.push_str("</ul></section>\n");
 }
 
-fn exceptions(certificate: &Certificate, out: &mut String) {
-    let shown = certificate.exceptions.iter().take(MOST).map(|exception| {
+fn exceptions(parts: &Parts, out: &mut String) {
+    let shown = parts.exceptions.iter().take(MOST).map(|exception| {
         let path = if exception.path.is_empty() { String::new() } else { format!("'{}': ", exception.path) };
         format!("{}: {path}{}", exception.reason.word(), exception.detail)
     });
-    list(out, "Exceptions", &cut(shown.collect(), certificate.exceptions.len(), "none"));
+    list(out, "Exceptions", &cut(shown.collect(), parts.exceptions.len(), "none"));
 }
 
-fn remaining(certificate: &Certificate, out: &mut String) {
-    let shown = certificate.remaining.iter().take(MOST).map(|remaining| {
+fn remaining(parts: &Parts, out: &mut String) {
+    let shown = parts.remaining.iter().take(MOST).map(|remaining| {
         let much = format!("{}, {}", counted(remaining.files, "file"), size(remaining.bytes));
         format!("{}: '{}' ({much})", remaining.what.words(), remaining.path)
     });
-    list(out, "What stays", &cut(shown.collect(), certificate.remaining.len(), "nothing that is known"));
+    list(out, "What stays", &cut(shown.collect(), parts.remaining.len(), "nothing that is known"));
 }
 
 /// A list that was cut says so; an empty one says what that means.
@@ -207,8 +208,8 @@ fn cut(mut items: Vec<String>, count: usize, nothing: &str) -> Vec<String> {
     items
 }
 
-fn risks(certificate: &Certificate, out: &mut String) {
-    let (shown, absent) = super::risks(certificate);
+fn risks(parts: &Parts, out: &mut String) {
+    let (shown, absent) = super::risks(parts);
     out.push_str("<section><h2>Residual risks: what can make content recoverable elsewhere</h2>\n");
     out.push_str("<ul class=\"risks\">\n");
     for risk in shown {
@@ -245,8 +246,8 @@ fn one_risk(risk: &ResidualRisk, out: &mut String) {
     let _ = writeln!(out, " <span class=\"{class}\">To do: {}.</span></li>", esc(&risk.remedy));
 }
 
-fn ledger(certificate: &Certificate, imprint: &Imprint<'_>, out: &mut String) {
-    let ledger = &certificate.ledger;
+fn ledger(parts: &Parts, imprint: &Imprint<'_>, out: &mut String) {
+    let ledger = &parts.ledger;
     out.push_str("<section><h2>Ledger and proof</h2>\n<dl>\n");
     let mut fact = |name: &str, value: &str| {
         let _ = writeln!(out, "<div><dt>{name}</dt><dd><code>{}</code></dd></div>", esc(value));
@@ -255,7 +256,7 @@ fn ledger(certificate: &Certificate, imprint: &Imprint<'_>, out: &mut String) {
     fact("Its head", &format!("record {}, sha256 {}", ledger.head.seq, ledger.head.sha256));
     fact("This as JSON", &format!("sha256 {}", imprint.sha256));
     fact("Compare", &super::comparing(imprint, Some("THIS-PAGE.html")));
-    if let Some([by, signers, command]) = super::signature(certificate, imprint) {
+    if let Some([by, signers, command]) = super::signature(parts, imprint) {
         fact("Signature", &by);
         fact("allowed_signers", &signers);
         fact("Verify", &command);

@@ -10,8 +10,8 @@ mod tests;
 
 use super::human::{counted, size};
 use crate::purge::certificate::{
-    Amount, Certificate, Format, Identity, Imprint, Machine, Proof, ResidualRisk, Scope, SeenWord, Verdict,
-    Witness, verify_command,
+    Amount, Certificate, Format, Identity, Imprint, Machine, Parts, Proof, ResidualRisk, Scope, SeenWord,
+    Verdict, Witness, verify_command,
 };
 
 pub use html::{Embedded, embedded};
@@ -47,7 +47,7 @@ pub fn handed_over(file: &std::path::Path) -> String {
 /// What is wrong with the page. A page of another version of this program words it otherwise, and
 /// so is not judged.
 pub fn compare_page(certificate: &Certificate, page: &Embedded<'_>, whole: &str) -> Result<(), String> {
-    if certificate.tool.version != env!("CARGO_PKG_VERSION") {
+    if certificate.parts.tool.version != env!("CARGO_PKG_VERSION") {
         return Ok(());
     }
     let sha256 = crate::purge::certificate::digest(page.json.as_bytes());
@@ -62,7 +62,7 @@ pub fn compare_page(certificate: &Certificate, page: &Embedded<'_>, whole: &str)
 /// The verdict in a sentence or two.
 #[must_use]
 pub fn statement(certificate: &Certificate) -> String {
-    let scope = &certificate.method.scope;
+    let scope = &certificate.parts.method.scope;
     let mut said = match certificate.verdict {
         Verdict::Complete => {
             "In the roots listed, what was to be removed was removed, and a second scan found none of it."
@@ -74,13 +74,13 @@ pub fn statement(certificate: &Certificate) -> String {
                 .to_owned()
         }
         Verdict::Incomplete => {
-            let scan = match certificate.verification.result {
+            let scan = match certificate.parts.verification.result {
                 Proof::NothingLeft => String::new(),
                 result => format!(", and the second scan {}", result.words()),
             };
             format!(
                 "In the roots listed, not everything that was to be removed is known to be gone: there are {}{scan}.",
-                counted(certificate.exceptions.len() as u64, "exception")
+                counted(certificate.parts.exceptions.len() as u64, "exception")
             )
         }
     };
@@ -133,8 +133,8 @@ fn machine(machine: &Machine) -> String {
 }
 
 /// Who had it done.
-fn operator(certificate: &Certificate) -> String {
-    let operator = &certificate.operator;
+fn operator(parts: &Parts) -> String {
+    let operator = &parts.operator;
     let sudo = operator.sudo_user.as_ref().map_or_else(String::new, |user| format!(", by sudo of {user}"));
     let consent = match operator.consent {
         Witness::Terminal => "consented at a terminal",
@@ -158,8 +158,8 @@ fn amount(amount: &Amount) -> String {
 }
 
 /// In which form content lay, as far as anything did.
-fn forms(certificate: &Certificate) -> Vec<String> {
-    let forms = &certificate.counts.forms;
+fn forms(parts: &Parts) -> Vec<String> {
+    let forms = &parts.counts.forms;
     let mut said = Vec::new();
     if !forms.plaintext.is_nothing() {
         said.push(format!("plaintext until it was removed: {}", amount(&forms.plaintext)));
@@ -178,7 +178,7 @@ fn forms(certificate: &Certificate) -> Vec<String> {
         ));
     }
     let any_sealed = !forms.sealed_after_plaintext.is_nothing() || !forms.only_sealed.is_nothing();
-    match certificate.method.identity {
+    match parts.method.identity {
         Identity::Removed => said.push(
             "the identity beside the policy was removed: what it alone opened is not readable with it any more; copies \
              of it and the keys of other recipients are not known here"
@@ -193,8 +193,8 @@ fn forms(certificate: &Certificate) -> Vec<String> {
 }
 
 /// What the second scan came to.
-fn verification(certificate: &Certificate) -> String {
-    let scan = &certificate.verification;
+fn verification(parts: &Parts) -> String {
+    let scan = &parts.verification;
     let mut said = match scan.time {
         Some(time) => format!(
             "a second scan of {} ({}), ended {}, {}",
@@ -212,8 +212,8 @@ fn verification(certificate: &Certificate) -> String {
 }
 
 /// The risks that were seen or cannot be told, those first that were seen; and the ids of the others.
-fn risks(certificate: &Certificate) -> (Vec<&ResidualRisk>, Vec<&str>) {
-    let of = |seen: SeenWord| certificate.residual_risks.iter().filter(move |risk| risk.seen == seen);
+fn risks(parts: &Parts) -> (Vec<&ResidualRisk>, Vec<&str>) {
+    let of = |seen: SeenWord| parts.residual_risks.iter().filter(move |risk| risk.seen == seen);
     let shown = of(SeenWord::Yes).chain(of(SeenWord::Unknown)).collect();
     (shown, of(SeenWord::No).map(|risk| risk.id.as_str()).collect())
 }
@@ -228,8 +228,8 @@ fn comparing(imprint: &Imprint<'_>, own: Option<&str>) -> String {
 }
 
 /// How the signature is verified, a line each; nothing where there is none.
-fn signature(certificate: &Certificate, imprint: &Imprint<'_>) -> Option<[String; 3]> {
-    let signer = certificate.operator.signer.as_ref()?;
+fn signature(parts: &Parts, imprint: &Imprint<'_>) -> Option<[String; 3]> {
+    let signer = parts.operator.signer.as_ref()?;
     let json = imprint.json_name.unwrap_or("CERTIFICATE.json");
     Some([
         format!("{json} is signed by the key {}", signer.fingerprint),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::human::{counted, grouped, lines, size, table};
 use super::super::json::time;
-use crate::purge::certificate::{Certificate, Imprint, SeenWord};
+use crate::purge::certificate::{Certificate, Imprint, Parts, SeenWord};
 
 /// Longer lines are broken, where blanks let them be.
 const WIDTH: usize = 100;
@@ -12,27 +12,22 @@ const WIDTH: usize = 100;
 const INDENT: usize = 11;
 
 pub(super) fn page(certificate: &Certificate, imprint: &Imprint<'_>) -> String {
+    let parts = &certificate.parts;
     let mut out = String::new();
     let heading = certificate.heading().to_uppercase();
     let _ = writeln!(out, "{heading}\n{}\n", "=".repeat(heading.len()));
-    let policy = &certificate.policy;
+    let policy = &parts.policy;
     for (name, value) in [
         (
             "Verdict",
             format!("{}. {}", certificate.verdict.to_string().to_uppercase(), super::statement(certificate)),
         ),
-        ("Id", certificate.id.clone()),
-        (
-            "Tool",
-            format!(
-                "{} {} (built {})",
-                certificate.tool.name, certificate.tool.version, certificate.tool.built
-            ),
-        ),
-        ("Operator", super::operator(certificate)),
-        ("Machine", super::machine(&certificate.host)),
-        ("Time", format!("{} to {}", time(certificate.started), time(certificate.ended))),
-        ("Asked for", super::asked(&certificate.method.scope)),
+        ("Id", parts.id.clone()),
+        ("Tool", format!("{} {} (built {})", parts.tool.name, parts.tool.version, parts.tool.built)),
+        ("Operator", super::operator(parts)),
+        ("Machine", super::machine(&parts.host)),
+        ("Time", format!("{} to {}", time(parts.started), time(parts.ended))),
+        ("Asked for", super::asked(&parts.method.scope)),
         (
             "Method",
             "files were unlinked, lines left out by writing their files anew; nothing was overwritten"
@@ -42,15 +37,15 @@ pub(super) fn page(certificate: &Certificate, imprint: &Imprint<'_>) -> String {
     ] {
         fact(&mut out, name, &value);
     }
-    roots(certificate, &mut out);
-    removed(certificate, &mut out);
+    roots(parts, &mut out);
+    removed(parts, &mut out);
     section(&mut out, "Looked at again");
-    item(&mut out, &super::verification(certificate));
-    exceptions(certificate, &mut out);
-    remaining(certificate, &mut out);
-    risks(certificate, &mut out);
+    item(&mut out, &super::verification(parts));
+    exceptions(parts, &mut out);
+    remaining(parts, &mut out);
+    risks(parts, &mut out);
     section(&mut out, "Ledger");
-    let ledger = &certificate.ledger;
+    let ledger = &parts.ledger;
     item(&mut out, &format!("'{}', run {}", ledger.path, ledger.run));
     item(
         &mut out,
@@ -58,7 +53,7 @@ pub(super) fn page(certificate: &Certificate, imprint: &Imprint<'_>) -> String {
     );
     item(&mut out, &format!("sha256 of the certificate as JSON: {}", imprint.sha256));
     item(&mut out, &format!("compare: {}", super::comparing(imprint, None)));
-    if let Some([by, signers, command]) = super::signature(certificate, imprint) {
+    if let Some([by, signers, command]) = super::signature(parts, imprint) {
         section(&mut out, "Signature");
         item(&mut out, &by);
         let _ = writeln!(
@@ -108,11 +103,11 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-fn roots(certificate: &Certificate, out: &mut String) {
+fn roots(parts: &Parts, out: &mut String) {
     section(out, "Roots this speaks of");
     let mut rows = table(&["root", "tree", "owner", "device", "file system", "volume", "encrypted"], &[3]);
     let not_known = || "not known".to_owned();
-    for store in &certificate.stores {
+    for store in &parts.stores {
         rows.add_row(vec![
             store.root.clone(),
             store.kind.clone(),
@@ -123,16 +118,16 @@ fn roots(certificate: &Certificate, out: &mut String) {
             store.encrypted.word().to_owned(),
         ]);
     }
-    if certificate.stores.is_empty() {
+    if parts.stores.is_empty() {
         item(out, "none was found");
     } else {
         out.push_str(&lines(&rows));
     }
 }
 
-fn removed(certificate: &Certificate, out: &mut String) {
+fn removed(parts: &Parts, out: &mut String) {
     section(out, "Removed");
-    let counts = &certificate.counts;
+    let counts = &parts.counts;
     let mut rows = table(&["kind", "files", "lines", "size"], &[1, 2, 3]);
     for (kind, amount) in &counts.kinds {
         rows.add_row(vec![kind.clone(), grouped(amount.files), grouped(amount.lines), size(amount.bytes)]);
@@ -148,38 +143,38 @@ fn removed(certificate: &Certificate, out: &mut String) {
             counted(counts.folders, "folder")
         ),
     );
-    for form in super::forms(certificate) {
+    for form in super::forms(parts) {
         item(out, &form);
     }
 }
 
-fn exceptions(certificate: &Certificate, out: &mut String) {
+fn exceptions(parts: &Parts, out: &mut String) {
     section(out, "Exceptions");
-    if certificate.exceptions.is_empty() {
+    if parts.exceptions.is_empty() {
         item(out, "none");
     }
-    for exception in &certificate.exceptions {
+    for exception in &parts.exceptions {
         let path = if exception.path.is_empty() { String::new() } else { format!("'{}': ", exception.path) };
         let bytes = exception.bytes.map_or_else(String::new, |bytes| format!(" ({})", size(bytes)));
         item(out, &format!("{}: {path}{}{bytes}", exception.reason.word(), exception.detail));
     }
 }
 
-fn remaining(certificate: &Certificate, out: &mut String) {
+fn remaining(parts: &Parts, out: &mut String) {
     section(out, "What stays");
-    if certificate.remaining.is_empty() {
+    if parts.remaining.is_empty() {
         item(out, "nothing that is known");
     }
-    for remaining in &certificate.remaining {
+    for remaining in &parts.remaining {
         let what = remaining.what.words();
         let much = format!("{}, {}", counted(remaining.files, "file"), size(remaining.bytes));
         item(out, &format!("{what}: '{}' ({much})", remaining.path));
     }
 }
 
-fn risks(certificate: &Certificate, out: &mut String) {
+fn risks(parts: &Parts, out: &mut String) {
     section(out, "Residual risks: what can make content recoverable elsewhere");
-    let (shown, absent) = super::risks(certificate);
+    let (shown, absent) = super::risks(parts);
     for risk in shown {
         let word = if risk.seen == SeenWord::Yes { "SEEN" } else { "not known" };
         item(out, &format!("{word}: {} [{}]", risk.title, risk.id));

@@ -5,7 +5,6 @@ use serde::Serialize;
 use super::Sight;
 use crate::escape::text;
 use crate::report::json::Error;
-use crate::report::root_word;
 
 /// What was found below a folder.
 #[derive(Debug, Serialize)]
@@ -40,7 +39,7 @@ impl Sight<'_> {
             .map_or_else(|| found.owner.to_string(), |view| view.store.owner_name.clone());
         FoundJson {
             root: text(&found.root),
-            kind: root_word(found.kind),
+            kind: found.kind.word(),
             owner,
             sessions: found.sessions,
             artifacts: found.files,

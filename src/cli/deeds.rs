@@ -1,0 +1,126 @@
+//! What the verbs that change stores share: the locks, the deeds themselves, and what stops them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use super::survey::Ground;
+use super::{Context, Exit, Failure};
+use crate::catalogue::Root;
+use crate::enforce::{self, Outcomes, Stop, Tools, lock};
+use crate::inventory::Inventory;
+use crate::inventory::liveness::System;
+use crate::ledger::{Entry, Journal};
+use crate::period::{Length, Period};
+use crate::plan::Plan;
+use crate::policy::Policy;
+use crate::seal::Recipients;
+
+/// Takes the locks of the stores that may be changed.
+///
+/// # Errors
+/// Exit 75 where another run works, exit 1 where a store cannot be locked; nothing was touched.
+pub fn take_locks(ground: &Ground) -> Result<lock::Locks, Failure> {
+    let stores = ground.stores.iter().filter(|store| store.kind == Root::Config && store.in_scope);
+    lock::all(stores).map_err(|error| match error {
+        lock::LockError::Held(_) => {
+            Failure::because(Exit::Locked, &error).hint("it will be done when that run is")
+        }
+        // A store that cannot be written to is one that cannot be changed: nothing was touched.
+        _ => Failure::because(Exit::Failed, &error),
+    })
+}
+
+/// The same, and reads again what is remembered: what another run remembered until the locks were
+/// ours must not be lost.
+///
+/// # Errors
+/// As [`take_locks`]; exit 4 where what is remembered cannot be read.
+pub fn lock(ground: &mut Ground, ctx: &Context) -> Result<lock::Locks, Failure> {
+    let locks = take_locks(ground)?;
+    ground.reload_state(ctx)?;
+    Ok(locks)
+}
+
+/// A plan that is to be carried out.
+pub struct Deeds<'a> {
+    /// For whom.
+    pub ctx: &'a Context,
+    /// What was found.
+    pub inventory: &'a Inventory,
+    /// What was decided.
+    pub plan: &'a Plan,
+    /// By which policy.
+    pub policy: &'a Policy,
+    /// To whom sessions are sealed; `None` where no rule seals.
+    pub recipients: Option<&'a Recipients>,
+    /// What stops it between two items.
+    pub stop: Stopper,
+    /// What is said beside the bar of progress.
+    pub doing: &'static str,
+}
+
+impl Deeds<'_> {
+    /// Carries out the plan, with progress, until it is done or stopped.
+    pub fn carry_out(&self, ledger: &mut dyn Journal) -> Outcomes {
+        let total = self.plan.decisions.iter().filter(|decision| decision.due().is_some()).count() as u64;
+        let bar = self.ctx.console.progress(total, self.doing);
+        let mut tools = Tools {
+            ledger,
+            processes: &System,
+            progress: &|done| bar.inc(done as u64),
+            stop: &|| self.stop.asked(),
+            recipients: self.recipients,
+            now: self.ctx.env.now,
+        };
+        let mut outcomes = enforce::enforce(self.inventory, self.plan, self.policy, &mut tools);
+        bar.finish_and_clear();
+        outcomes.problems.sort_by(|a, b| a.0.cmp(&b.0));
+        outcomes
+    }
+
+    /// The same, once the opening is in the ledger; nothing is done where it cannot be written.
+    pub fn carry_out_after(&self, opening: &[Entry<'_>], ledger: &mut dyn Journal) -> Outcomes {
+        match ledger.append(opening, self.ctx.env.now) {
+            Ok(()) => self.carry_out(ledger),
+            Err(error) => Outcomes::stopped_by(self.inventory.artifacts.len(), Stop::Ledger(error)),
+        }
+    }
+}
+
+/// Whether the run was asked to stop.
+pub struct Stopper {
+    signalled: Arc<AtomicBool>,
+    deadline: Option<Instant>,
+}
+
+impl Stopper {
+    /// Asked by a signal, or once this period is over.
+    pub fn new(max_runtime: Option<&Period>) -> Self {
+        let signalled = Arc::new(AtomicBool::new(false));
+        #[cfg(unix)]
+        for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+            // Without the handler the signal ends the program at once, which loses nothing either.
+            let _ = signal_hook::flag::register(signal, Arc::clone(&signalled));
+        }
+        let deadline = max_runtime.and_then(|period| match period.length() {
+            Length::Span(span) => Instant::now().checked_add(span.to_std().unwrap_or_default()),
+            Length::Immediately => Some(Instant::now()),
+            Length::Never => None,
+        });
+        Self { signalled, deadline }
+    }
+
+    /// Never: a signal ends the program.
+    pub fn never() -> Self {
+        Self { signalled: Arc::default(), deadline: None }
+    }
+
+    /// Why it is to stop; `None` while it may go on.
+    pub fn asked(&self) -> Option<Stop> {
+        if self.signalled.load(Ordering::Relaxed) {
+            return Some(Stop::Signal);
+        }
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline).then_some(Stop::MaxRuntime)
+    }
+}
