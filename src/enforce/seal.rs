@@ -4,7 +4,7 @@
 //! unfinished files are written · the disk is flushed · the sources are compared once more · the
 //! record and then the files get their names · the disk is flushed · the sources are unlinked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, FileTimes};
 use std::io::{self, Read, Write};
@@ -104,14 +104,25 @@ impl Sealing<'_> {
             .collect()
     }
 
-    /// Flushes the stores of these units; a failure leaves what the next run would do again.
-    pub(super) fn flush_all(&self, units: &[Unit]) {
-        let stores = units.iter().filter_map(|unit| match unit.owner {
-            Owner::Session(index) => Some(self.inventory.session(index).store),
-            Owner::Loose(..) => None,
-        });
-        if let Err(error) = self.flush(&stores.collect()) {
-            tracing::warn!(%error, "the disk could not be flushed after sealing");
+    /// Flushes what no longer holds the plaintext of these; a failure leaves what the next run would
+    /// do again.
+    pub(super) fn flush_removed(&self, removed: impl Iterator<Item = ArtifactIndex>) {
+        // A temp tree may be on another file system than the store.
+        let mut folders = BTreeMap::new();
+        for index in removed {
+            let artifact = self.inventory.artifact(index);
+            let key = if dir::FLUSHES_WHOLE { artifact.stamp.device } else { artifact.folder.at() as u64 };
+            folders.entry(key).or_insert(artifact);
+        }
+        for artifact in folders.into_values() {
+            let root = || self.inventory.store(self.inventory.store_of(artifact)).store.dir.again();
+            let flushed = self.inventory.open(artifact.folder).or_else(|_| root()).and_then(|folder| {
+                dir::sync_file_system(&folder)?;
+                if dir::FLUSHES_WHOLE { Ok(()) } else { dir::sync(&folder) }
+            });
+            if let Err(error) = flushed {
+                tracing::warn!(%error, "the disk could not be flushed after sealing");
+            }
         }
     }
 
