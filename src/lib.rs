@@ -68,3 +68,4 @@ pub mod report;
 pub mod schedule;
 pub mod seal;
 pub mod state;
+pub mod threads;

@@ -14,6 +14,7 @@ mod why;
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
+use rayon::prelude::*;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use smallvec::SmallVec;
 
@@ -143,6 +144,9 @@ pub struct Verdict {
     pub deletion: Option<(DateTime<Utc>, RuleRef)>,
 }
 
+/// Fewer things than this are not worth another thread: each is judged by itself.
+const AT_ONCE: usize = 1024;
+
 /// Decides about everything in an inventory.
 #[must_use]
 pub fn plan(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>) -> Plan {
@@ -150,7 +154,14 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>) -> Plan 
     let judges = judges(inventory, &references, policy, now);
     let verdicts: Vec<Vec<Verdict>> = judges
         .iter()
-        .map(|judge| inventory.sessions.iter().map(|session| judge.session(session)).collect())
+        .map(|judge| {
+            inventory
+                .sessions
+                .par_iter()
+                .with_min_len(AT_ONCE)
+                .map(|session| judge.session(session))
+                .collect()
+        })
         .collect();
     let sessions: Vec<Verdict> = (0..inventory.sessions.len())
         .map(|at| {
@@ -168,12 +179,13 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>) -> Plan 
                     judges.iter().zip(&verdicts).map(|(judge, of)| judge.line(file, store, line, of));
                 strongest(of_mandates)
             };
-            file.content.lines.iter().map(decide).collect()
+            file.content.lines.par_iter().with_min_len(AT_ONCE).map(decide).collect()
         })
         .collect();
     let mut decisions: Vec<Decision> = inventory
         .artifacts
-        .iter()
+        .par_iter()
+        .with_min_len(AT_ONCE)
         .map(|artifact| {
             strongest(
                 judges.iter().zip(&verdicts).map(|(judge, of_mandate)| judge.artifact(artifact, of_mandate)),

@@ -19,6 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("platform", &[]),
     ("error", &[]),
     ("environment", &[]),
+    ("threads", &[]),
     // Handles on folders: how a store is read and changed without following a link.
     ("dir", &[]),
     // What makes content readable elsewhere; looks at the machine and knows no store's content.
@@ -26,7 +27,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("seal", &[]),
     ("policy", &["seal"]),
     ("locate", &["dir", "policy"]),
-    ("inventory", &["dir", "locate", "policy", "seal"]),
+    ("inventory", &["dir", "locate", "policy", "seal", "threads"]),
     ("plan", &["inventory", "policy"]),
     ("guard", &["inventory", "plan", "policy"]),
     ("ledger", &["policy"]),

@@ -132,7 +132,9 @@ fn folder_at(inventory: &Inventory, store: usize, below: &Path) -> Option<Folder
     let name = below.file_name()?;
     (0..inventory.folders.len()).map(FolderIndex::of).find(|index| {
         let folder = inventory.folder(*index);
-        folder.store.at() == store && &*folder.name == name && inventory.folder_path(*index) == below
+        folder.store.at() == store
+            && inventory.folder_name(folder) == name
+            && inventory.folder_path(*index) == below
     })
 }
 

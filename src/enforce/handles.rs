@@ -44,7 +44,7 @@ impl<'a> Handles<'a> {
         let folder = self.inventory.folder(index);
         let above = self.open.iter().find(|(above, _)| Some(*above) == folder.parent);
         match above {
-            Some((_, dir)) if folder.anchor.is_none() => dir.child(&folder.name),
+            Some((_, dir)) if folder.anchor.is_none() => dir.child(self.inventory.folder_name(folder)),
             _ => self.inventory.open(index),
         }
     }

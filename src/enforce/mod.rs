@@ -22,7 +22,6 @@ pub mod unseal;
 mod watch;
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::io;
 use std::sync::Mutex;
 
@@ -46,8 +45,6 @@ use watch::Watch;
 const BATCH: usize = 512;
 /// How many bytes of plaintext share the flushes of a batch that is sealed.
 const SEAL_BYTES: u64 = 128 << 20;
-/// The most threads; deleting is bound by the file system's journal.
-const MOST_THREADS: usize = 8;
 
 /// What enforcing needs besides the plan.
 pub struct Tools<'a> {
@@ -98,10 +95,6 @@ pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut 
     let purge = plan.purge.as_ref();
     let even_live = purge.is_some_and(|extent| extent.even_live);
     let deletion = Deletion { inventory, folders: &folders, watch: &watch, even_live };
-    let pool = {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok()
-    };
     let records =
         record::Recorder { inventory, plan, policy, by_file: policy.ledger.value.detail == Detail::Files };
     let mut emptied: BTreeMap<FolderIndex, ()> = BTreeMap::new();
@@ -119,21 +112,12 @@ pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut 
             break;
         }
         let progress = tools.progress;
-        let work = || -> Vec<delete::Done> {
-            batch
-                .par_iter()
-                .with_max_len(8)
-                .map(|unit| {
-                    let done = deletion.unit(unit);
-                    progress(unit.artifacts.len());
-                    done
-                })
-                .collect()
+        let delete = |unit| {
+            let done = deletion.unit(unit);
+            progress(unit.artifacts.len());
+            done
         };
-        let done = match &pool {
-            Some(pool) => pool.install(work),
-            None => work(),
-        };
+        let done: Vec<delete::Done> = batch.par_iter().with_max_len(8).map(delete).collect();
         for unit in &done {
             emptied.extend(unit.emptied.iter().map(|folder| (*folder, ())));
         }
@@ -148,9 +132,8 @@ pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut 
         }
     }
     if outcomes.stopped.is_none() {
-        let (sealing, threads) =
-            (Sealed { inventory, plan, policy, watch: &watch, records: &records }, pool.as_ref());
-        sealing.run(threads, tools, &mut outcomes, &mut emptied);
+        let sealing = Sealed { inventory, plan, policy, watch: &watch, records: &records };
+        sealing.run(tools, &mut outcomes, &mut emptied);
     }
     if outcomes.stopped.is_none() {
         emptied.extend(purge.into_iter().flat_map(|extent| &extent.folders).map(|folder| (*folder, ())));
@@ -173,13 +156,7 @@ struct Sealed<'a> {
 
 impl Sealed<'_> {
     /// Seals what the plan says, after the deletions, which make room.
-    fn run(
-        &self,
-        pool: Option<&rayon::ThreadPool>,
-        tools: &mut Tools<'_>,
-        outcomes: &mut Outcomes,
-        emptied: &mut BTreeMap<FolderIndex, ()>,
-    ) {
+    fn run(&self, tools: &mut Tools<'_>, outcomes: &mut Outcomes, emptied: &mut BTreeMap<FolderIndex, ()>) {
         let units = units(self.inventory, self.plan, |decision| matches!(decision, Decision::Seal(_)));
         let Some(recipients) = tools.recipients else { return };
         let sealers = Mutex::new(Vec::new());
@@ -200,10 +177,7 @@ impl Sealed<'_> {
                 outcomes.stopped = Some(Stop::Ledger(error));
                 break;
             }
-            let done = match pool {
-                Some(pool) => pool.install(|| sealing.batch(batch)),
-                None => sealing.batch(batch),
-            };
+            let done = sealing.batch(batch);
             let mut entries = Vec::new();
             for (unit, done) in batch.iter().zip(done) {
                 emptied.extend(done.emptied.iter().map(|folder| (*folder, ())));
@@ -310,11 +284,12 @@ fn remove_emptied(inventory: &Inventory, mut emptied: BTreeMap<FolderIndex, ()>,
 
 /// Removes a folder if it is empty; says whether it did.
 fn remove_folder(handles: &mut Handles<'_>, index: FolderIndex) -> io::Result<bool> {
-    let folder = handles.inventory.folder(index);
+    let inventory = handles.inventory;
+    let folder = inventory.folder(index);
     let (Some(parent), None) = (folder.parent, &folder.anchor) else { return Ok(false) };
     handles.close(index);
     match handles.get(parent) {
-        Ok(above) => dir::remove_if_empty(above, OsStr::new(&folder.name)),
+        Ok(above) => dir::remove_if_empty(above, inventory.folder_name(folder)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }

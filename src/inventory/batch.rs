@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::content::Said;
 use super::liveness::Liveness;
@@ -22,6 +22,9 @@ use crate::seal::manifest::{DatedBy, Manifest};
 
 /// So many artifacts are handed over at once.
 const AT_ONCE: usize = 1024;
+
+/// A thread has room for so many sessions, as many as a large store has; what is not used costs nothing.
+const ROOM: usize = 14_000;
 
 /// What one thread has at hand.
 #[derive(Debug)]
@@ -104,9 +107,10 @@ impl Batch {
 }
 
 impl Found {
-    /// Room for what a usual store holds; what of it is not used costs nothing.
+    /// Room for what a large store holds, so that it need not be moved as it grows; memory that is
+    /// not written to costs nothing.
     pub fn with_room() -> Self {
-        Self { artifacts: Vec::with_capacity(32 << 10), ..Self::default() }
+        Self { artifacts: Vec::with_capacity(64 << 10), names: Names::with_room(), ..Self::default() }
     }
 
     /// Takes in what a thread has found.
@@ -140,19 +144,40 @@ impl Found {
 #[derive(Debug)]
 pub(super) struct Parts {
     pub list: Vec<Part>,
-    by_id: FxHashMap<(StoreIndex, SessionId), u32>,
+    places: Places,
     /// The files of a session lie together, so it is mostly the one that was asked for before.
     last: usize,
     thread: usize,
     threads: usize,
-    /// Where the parts of the other threads are now, by thread.
+}
+
+/// Where in the list of the first thread the parts are.
+#[derive(Debug)]
+pub(super) struct Places {
+    by_id: FxHashMap<(StoreIndex, SessionId), u32>,
+    /// Those of the other threads, by thread and place there.
     joined: Vec<Vec<u32>>,
+}
+
+impl Places {
+    /// The place of a session of a store, if it was seen.
+    pub fn find(&self, store: StoreIndex, id: SessionId) -> Option<u32> {
+        self.by_id.get(&(store, id)).copied()
+    }
+
+    /// The place of the part of a number.
+    pub fn of(&self, number: SessionIndex) -> Option<u32> {
+        let threads = self.joined.len();
+        let (at, thread) = (number.at() / threads, number.at() % threads);
+        if thread == 0 { u32::try_from(at).ok() } else { self.joined.get(thread)?.get(at).copied() }
+    }
 }
 
 impl Parts {
     fn new(thread: usize, threads: usize) -> Self {
-        let (list, by_id, joined) = (Vec::new(), FxHashMap::default(), vec![Vec::new(); threads]);
-        Self { list, by_id, last: 0, thread, threads, joined }
+        let by_id = FxHashMap::with_capacity_and_hasher(ROOM, FxBuildHasher);
+        let places = Places { by_id, joined: vec![Vec::new(); threads] };
+        Self { list: Vec::with_capacity(ROOM), places, last: 0, thread, threads }
     }
 
     /// Finds the part of a session that an artifact belongs to, and lets it know of the artifact.
@@ -189,16 +214,9 @@ impl Parts {
         });
     }
 
-    /// The place in the list of the part of a number.
-    pub fn place_of(number: SessionIndex, joined: &[Vec<u32>]) -> Option<usize> {
-        let threads = joined.len();
-        let (at, thread) = (number.at() / threads, number.at() % threads);
-        if thread == 0 { Some(at) } else { joined.get(thread)?.get(at).map(|at| *at as usize) }
-    }
-
-    /// The list, and where in it the parts of other threads are.
-    pub fn into_list(self) -> (Vec<Part>, Vec<Vec<u32>>) {
-        (self.list, self.joined)
+    /// The list, and where in it the parts are.
+    pub fn into_list(self) -> (Vec<Part>, Places) {
+        (self.list, self.places)
     }
 
     /// Takes note of a sealed copy.
@@ -219,12 +237,14 @@ impl Parts {
     }
 
     fn find(&self, store: StoreIndex, id: SessionId) -> Option<usize> {
-        self.by_id.get(&(store, id)).map(|at| *at as usize)
+        self.places.find(store, id).map(|at| at as usize)
     }
 
     fn add(&mut self, part: Part) -> usize {
         let at = self.list.len();
-        self.by_id.insert((part.session.store, part.session.id), u32::try_from(at).unwrap_or(u32::MAX));
+        self.places
+            .by_id
+            .insert((part.session.store, part.session.id), u32::try_from(at).unwrap_or(u32::MAX));
         self.list.push(part);
         at
     }
@@ -241,7 +261,8 @@ impl Parts {
             };
             u32::try_from(at).unwrap_or(u32::MAX)
         });
-        self.joined[other.thread] = places.collect();
+        let places = places.collect();
+        self.places.joined[other.thread] = places;
         self
     }
 }

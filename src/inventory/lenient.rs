@@ -29,6 +29,15 @@ impl<'a> Lenient<'a> {
         }
     }
 
+    /// The text itself, if it is one.
+    #[must_use]
+    pub fn into_text(self) -> Option<Cow<'a, str>> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// A date: RFC 3339 in a text, or milliseconds since 1970 in a number.
     #[must_use]
     pub fn date(&self) -> Option<DateTime<Utc>> {

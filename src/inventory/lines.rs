@@ -5,9 +5,11 @@
 //! `.claude.json` of old clients has `projects[<path>].history` lists without dates;
 //! `sessions-index.json` has `entries` with `sessionId`, `projectPath`, `modified`, `fileMtime`.
 
+mod history;
+
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -20,6 +22,8 @@ use super::intern::Interner;
 use super::lenient::{Lenient, object};
 use super::members::{self, Object};
 use crate::catalogue::SessionId;
+
+pub use history::read_history;
 
 /// A JSON file above this size is not taken apart.
 const LARGEST_JSON: u64 = 256 << 20;
@@ -75,70 +79,6 @@ pub struct Line {
     pub project: Option<Arc<str>>,
     /// The session it names.
     pub session: Option<SessionId>,
-}
-
-/// Reads a prompt history of one object a line.
-///
-/// # Errors
-/// As `read(2)`.
-pub fn read_history(file: &File, interner: &Interner) -> io::Result<Lines> {
-    #[derive(Deserialize)]
-    struct Paste<'a> {
-        #[serde(borrow, default, rename = "contentHash")]
-        hash: Lenient<'a>,
-    }
-    #[derive(Deserialize)]
-    struct Prompt<'a> {
-        #[serde(borrow, default)]
-        timestamp: Lenient<'a>,
-        #[serde(borrow, default)]
-        project: Lenient<'a>,
-        #[serde(borrow, default, rename = "sessionId")]
-        session: Lenient<'a>,
-        #[serde(borrow, default, rename = "pastedContents")]
-        pastes: Option<BTreeMap<String, Paste<'a>>>,
-    }
-    let mut reader = BufReader::with_capacity(256 << 10, file);
-    let mut found = Lines::default();
-    let mut text = Vec::new();
-    let mut at = 0u64;
-    loop {
-        text.clear();
-        let read = reader.read_until(b'\n', &mut text)? as u64;
-        if read == 0 {
-            break;
-        }
-        let mut line = Line { start: at, end: at + read, ..Line::default() };
-        at += read;
-        let position = u32::try_from(found.lines.len()).unwrap_or(u32::MAX);
-        let body = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text).trim_ascii();
-        match object::<Prompt<'_>>(body) {
-            Some(prompt) => {
-                line.date = prompt.timestamp.date();
-                line.project = prompt.project.text().map(|project| interner.intern(project));
-                line.session = prompt.session.text().and_then(|id| SessionId::from_bytes(id.as_bytes()));
-                found.is_well_formed |= line.date.is_some() && line.project.is_some();
-                for paste in prompt.pastes.into_iter().flat_map(BTreeMap::into_values) {
-                    if let Some(hash) = paste.hash.text() {
-                        found.references.push((Box::from(hash.as_ref()), position));
-                    }
-                }
-            }
-            // A line that cannot be read refers to every hash it contains.
-            None => found.references.extend(hashes_in(body).map(|hash| (hash, position))),
-        }
-        found.lines.push(line);
-    }
-    Ok(found)
-}
-
-/// Every run of 8 or more hexadecimal digits, and of longer runs every window of 16.
-fn hashes_in(bytes: &[u8]) -> impl Iterator<Item = Box<str>> + '_ {
-    const USUAL: usize = 16;
-    bytes.split(|b| !matches!(b, b'0'..=b'9' | b'a'..=b'f')).filter(|run| run.len() >= 8).flat_map(|run| {
-        let windows = if run.len() > USUAL { run.windows(USUAL) } else { run.windows(run.len()) };
-        windows.filter_map(|window| std::str::from_utf8(window).ok().map(Box::from))
-    })
 }
 
 /// Reads the `history` lists of a global file of the client.

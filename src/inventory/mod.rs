@@ -111,6 +111,8 @@ pub struct Inventory {
     pub stores: Vec<StoreView>,
     /// Every folder that was entered.
     pub folders: Vec<Folder>,
+    /// Their names.
+    pub folder_names: Names,
     /// Every file, recognised or not.
     pub artifacts: Vec<Artifact>,
     /// Their names.
@@ -159,8 +161,8 @@ pub struct Folder {
     pub store: StoreIndex,
     /// The folder it lies in; `None` for the root.
     pub parent: Option<FolderIndex>,
-    /// Its name; empty for the root.
-    pub name: Box<OsStr>,
+    /// Its name, as [`Inventory::folder_name`] gives it; empty for the root.
+    pub name: Name,
     /// The handle, for roots and for top-level folders that are links.
     pub anchor: Option<Arc<Dir>>,
     /// The session whose own folder this is, or lies in.
@@ -321,6 +323,12 @@ impl Inventory {
         &self.sessions[index.at()]
     }
 
+    /// The name of a folder; empty for the root of a store.
+    #[must_use]
+    pub fn folder_name(&self, folder: &Folder) -> &OsStr {
+        self.folder_names.get(folder.name)
+    }
+
     /// The name of an artifact.
     #[must_use]
     pub fn name(&self, artifact: &Artifact) -> &OsStr {
@@ -361,7 +369,7 @@ impl Inventory {
         let mut at = Some(index);
         while let Some(folder) = at.map(|index| self.folder(index)) {
             if folder.parent.is_some() {
-                names.push(&folder.name);
+                names.push(self.folder_name(folder));
             }
             at = folder.parent;
         }
@@ -423,7 +431,7 @@ impl Inventory {
                 let path: PathBuf = names.iter().rev().collect();
                 return anchor.below(&path);
             }
-            names.push(&folder.name);
+            names.push(self.folder_name(folder));
             at = folder.parent.ok_or(io::ErrorKind::NotFound)?;
         }
     }

@@ -3,6 +3,9 @@
 
 use std::ffi::OsStr;
 
+/// So many names are in a large store.
+const LARGE: usize = 100_000;
+
 /// Many names.
 #[derive(Debug, Default)]
 pub struct Names(held::Held);
@@ -15,6 +18,11 @@ pub struct Name {
 }
 
 impl Names {
+    /// Room for those of a large store, so that they need not be moved; what is not used costs nothing.
+    pub(super) fn with_room() -> Self {
+        Self(held::Held::with_capacity(LARGE * held::USUAL))
+    }
+
     /// Adds a name.
     pub fn add(&mut self, name: &OsStr) -> Name {
         held::add(&mut self.0, name)
@@ -55,6 +63,9 @@ mod held {
     /// The bytes of all names.
     pub(super) type Held = Vec<u8>;
 
+    /// A name is mostly that of a session with an ending.
+    pub(super) const USUAL: usize = 42;
+
     pub(super) fn add(held: &mut Held, name: &OsStr) -> Name {
         let at = u32::try_from(held.len()).unwrap_or(u32::MAX);
         held.extend_from_slice(name.as_bytes());
@@ -74,6 +85,8 @@ mod held {
 
     /// Where a part of a name is no name of its own, each is held by itself.
     pub(super) type Held = Vec<Box<OsStr>>;
+
+    pub(super) const USUAL: usize = 1;
 
     pub(super) fn add(held: &mut Held, name: &OsStr) -> Name {
         held.push(Box::from(name));

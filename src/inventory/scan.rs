@@ -11,7 +11,7 @@ use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use rayon::Scope;
@@ -21,6 +21,7 @@ use super::content::{Known, Reading, Said};
 use super::intern::Interner;
 use super::liveness::Processes;
 use super::names::{Name, Names};
+use super::session::Folders;
 use super::{Artifact, Belongs, Dates, Folder, FolderIndex, Inventory, Oddity, Problem, StoreIndex, session};
 use crate::catalogue::{Cursor, Kind, Match, Root, SessionId};
 use crate::dir::{Dir, FileStamp, FileType, Stat};
@@ -34,8 +35,6 @@ fn leftover(cursor: &Cursor, name: &OsStr) -> Option<Match> {
     Some(Match { kind: Kind::OwnLeftover, session: None, in_session_folder: false, ..found })
 }
 
-/// The most threads a walk uses; more do not help a disk.
-const MOST_THREADS: usize = 8;
 /// So many files of one folder are one job.
 const FILES_AT_ONCE: usize = 512;
 /// So many folders in one folder are one job; of more than these, half are another's.
@@ -65,13 +64,13 @@ pub fn take(
     processes: &dyn Processes,
     dates: &dyn Dates,
 ) -> Inventory {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+    let threads = crate::threads::count();
     let walk = Walk {
         now,
         interner: Interner::default(),
         dates,
         stores: &stores,
-        folders: Mutex::default(),
+        folders: Mutex::new(Folders::with_room()),
         batches: Batch::of_threads(threads).map(Mutex::new).collect(),
         found: Mutex::new(Found::with_room()),
         problems: Mutex::default(),
@@ -80,11 +79,7 @@ pub fn take(
     };
     let roots: Vec<Place> =
         stores.iter().enumerate().filter_map(|(at, store)| walk.root(StoreIndex::of(at), store)).collect();
-    match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
-        Ok(pool) => pool.scope(|scope| walk.start(scope, roots)),
-        // Without a pool of our own, the global one serves as well.
-        Err(_) => rayon::scope(|scope| walk.start(scope, roots)),
-    }
+    rayon::scope(|scope| walk.start(scope, roots));
     let Walk { interner, folders, batches, found, problems, is_complete, .. } = walk;
     let batches = batches.into_iter().map(|batch| batch.into_inner().unwrap_or_else(PoisonError::into_inner));
     let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -108,7 +103,7 @@ struct Walk<'a> {
     interner: Interner,
     dates: &'a dyn Dates,
     stores: &'a [Store],
-    folders: Mutex<Vec<Folder>>,
+    folders: Mutex<Folders>,
     /// One for each thread, so that none waits for another.
     batches: Vec<Mutex<Batch>>,
     found: Mutex<Found>,
@@ -138,33 +133,34 @@ impl Place {
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<'a> Walk<'a> {
-    fn add_folder(&self, folder: Folder) -> FolderIndex {
+    /// Adds a folder, which has no name yet.
+    fn add_folder(&self, mut folder: Folder, name: &OsStr) -> FolderIndex {
         let mut folders = locked(&self.folders);
-        folders.push(folder);
-        FolderIndex::of(folders.len() - 1)
+        folder.name = folders.names.add(name);
+        folders.list.push(folder);
+        FolderIndex::of(folders.list.len() - 1)
     }
 
-    fn add(&self, artifact: Artifact, met: Met<'_>) {
-        let thread = rayon::current_thread_index().unwrap_or(0) % self.batches.len();
-        let full = locked(&self.batches[thread]).add(artifact, met, self.now);
-        if let Some(full) = full {
+    /// What this thread has at hand.
+    fn batch(&self) -> MutexGuard<'_, Batch> {
+        locked(&self.batches[rayon::current_thread_index().unwrap_or(0) % self.batches.len()])
+    }
+
+    fn add(&self, batch: &mut Batch, artifact: Artifact, met: Met<'_>) {
+        if let Some(full) = batch.add(artifact, met, self.now) {
             locked(&self.found).append(full);
         }
     }
 
     fn root(&self, index: StoreIndex, store: &Store) -> Option<Place> {
-        let folder = self.add_folder(Folder {
-            store: index,
-            parent: None,
-            name: Box::from(OsStr::new("")),
-            anchor: Some(Arc::clone(&store.dir)),
-            session: None,
-        });
+        let anchor = Some(Arc::clone(&store.dir));
+        let folder = Folder { store: index, parent: None, name: Name::default(), anchor, session: None };
+        let folder = self.add_folder(folder, OsStr::new(""));
         match store.dir.again() {
             Ok(dir) => Some(Place {
                 dir,
@@ -210,11 +206,11 @@ impl<'a> Walk<'a> {
         let mut path = root.clone();
         {
             let folders = locked(&self.folders);
-            let mut names = Vec::new();
-            let mut at = folders.get(folder.at());
+            let mut names: Vec<&OsStr> = Vec::new();
+            let mut at = folders.list.get(folder.at());
             while let Some(folder) = at {
-                names.push(folder.name.clone());
-                at = folder.parent.and_then(|parent| folders.get(parent.at()));
+                names.push(folders.names.get(folder.name));
+                at = folder.parent.and_then(|parent| folders.list.get(parent.at()));
             }
             path.extend(names.iter().rev().filter(|name| !name.is_empty()).map(PathBuf::from));
         }
@@ -300,8 +296,9 @@ impl<'a> Walk<'a> {
                 let store = place.store;
                 let session = cursor.session().or(place.session);
                 let holds_projects = place.top && *name == *"projects";
-                let folder = Folder { store, parent: Some(place.index), name, anchor: None, session };
-                let index = self.add_folder(folder);
+                let parent = Some(place.index);
+                let folder = Folder { store, parent, name: Name::default(), anchor: None, session };
+                let index = self.add_folder(folder, &name);
                 Some(Place { dir, index, store, cursor, session, top: false, holds_projects })
             }
             Err(error) => {
@@ -329,7 +326,11 @@ impl<'a> Walk<'a> {
                 };
                 let artifact = artifact(place.index, &stat, None, Oddity::Foreign);
                 let store = place.store;
-                self.add(artifact, Met { name, store, owner, said: Said::Nothing, is_datable: false });
+                self.add(
+                    &mut self.batch(),
+                    artifact,
+                    Met { name, store, owner, said: Said::Nothing, is_datable: false },
+                );
             }
             _ => self.problem(place.store, place.index, Some(name), "open", error),
         }
@@ -338,6 +339,7 @@ impl<'a> Walk<'a> {
     /// Notes files of a folder, and enters what turns out to be a folder.
     fn note_all<'s>(&'s self, scope: &Scope<'s>, place: &Arc<Place>, listing: &Listing, some: Range<usize>) {
         let mut folders = Vec::new();
+        let mut batch = self.batch();
         let shared = self.store(place.store).kind.is_shared();
         for name in listing.files.get(some).unwrap_or_default() {
             let name = listing.names.get(*name);
@@ -368,8 +370,9 @@ impl<'a> Walk<'a> {
                 }
                 self.pass_by(place, name);
             }
-            self.note(place, name, &stat, recognised);
+            self.note(&mut batch, place, name, &stat, recognised);
         }
+        drop(batch);
         if !folders.is_empty() {
             self.spawn_folders(scope, place, folders);
         }
@@ -391,13 +394,13 @@ impl<'a> Walk<'a> {
         let folder = Folder {
             store: place.store,
             parent: Some(place.index),
-            name: Box::from(name),
+            name: Name::default(),
             anchor: Some(Arc::new(anchor)),
             session: None,
         };
         let inside = Place {
             dir: target,
-            index: self.add_folder(folder),
+            index: self.add_folder(folder, name),
             store: place.store,
             cursor,
             session: None,
@@ -433,7 +436,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn note(&self, place: &Place, name: &OsStr, stat: &Stat, recognised: Option<Match>) {
+    fn note(&self, batch: &mut Batch, place: &Place, name: &OsStr, stat: &Stat, recognised: Option<Match>) {
         let store = self.store(place.store);
         let oddity = match stat.file_type {
             _ if stat.owner != store.owner => Oddity::Foreign,
@@ -465,7 +468,7 @@ impl<'a> Walk<'a> {
         let artifact = artifact(place.index, stat, known.kind, oddity);
         let is_datable = Known::is_datable(known.kind, known.session);
         let Known { session: owner, said, .. } = known;
-        self.add(artifact, Met { name, store: place.store, owner, said, is_datable });
+        self.add(batch, artifact, Met { name, store: place.store, owner, said, is_datable });
     }
 }
 

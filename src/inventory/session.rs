@@ -8,7 +8,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
-use super::batch::{Found, Later, Part, Parts};
+use super::batch::{Found, Later, Part, Parts, Places};
 use super::content::Said;
 use super::intern::Interner;
 use super::lines::LineFile;
@@ -22,10 +22,24 @@ use crate::catalogue::{Kind, SessionId};
 use crate::locate::Store;
 use crate::seal::naming;
 
+/// The folders that a walk entered.
+#[derive(Debug)]
+pub(super) struct Folders {
+    pub list: Vec<Folder>,
+    pub names: Names,
+}
+
+impl Folders {
+    /// None yet, with room for those of a large store.
+    pub fn with_room() -> Self {
+        Self { list: Vec::with_capacity(64 << 10), names: Names::with_room() }
+    }
+}
+
 /// What a walk brought home.
 pub(super) struct Raw<'a> {
     pub stores: Vec<Store>,
-    pub folders: Vec<Folder>,
+    pub folders: Folders,
     pub found: Found,
     pub parts: Parts,
     pub problems: Vec<Problem>,
@@ -41,12 +55,12 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
     drop(interner);
     found.facts = Vec::new();
     let mut later = std::mem::take(&mut found.later);
-    give_jobs_their_session(&folders, &found.artifacts, &mut later);
+    give_jobs_their_session(&folders.list, &found.artifacts, &mut later);
     let mut line_files = Vec::new();
     let mut pids: Vec<(StoreIndex, PidRecord)> = Vec::new();
     let mut locks: Vec<(ArtifactIndex, PidRecord)> = Vec::new();
     for Later { artifact: index, owner, said } in later {
-        let store = folders[found.artifacts[index.at()].folder.at()].store;
+        let store = folders.list[found.artifacts[index.at()].folder.at()].store;
         let artifact = &mut found.artifacts[index.at()];
         if let (Some(Kind::SealedFile | Kind::SealedRecord), Some(id)) = (artifact.kind, owner) {
             parts.show_sealed(store, id);
@@ -68,7 +82,7 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
     }
     let Found { names, mut artifacts, projects, newest, .. } = found;
     let mut units = Units::of(parts, is_complete);
-    units.learn_from_lines(&line_files, |index| folders[artifacts[index.at()].folder.at()].store);
+    units.learn_from_lines(&line_files, |index| folders.list[artifacts[index.at()].folder.at()].store);
     let grouped = units.give_out(&mut artifacts);
     let mut sessions = units.sessions;
     let mut problems = problems;
@@ -92,13 +106,14 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
             artifacts[index.at()].oddity = Oddity::InUse;
         }
     }
-    keep_newest_backup(&mut artifacts, &names, &line_files, &folders);
+    keep_newest_backup(&mut artifacts, &names, &line_files, &folders.list);
     let records = sessions.iter().filter_map(|session| session.newest_record);
     let newest_date = records.filter(|date| *date <= now).max().max(newest);
     Inventory {
         taken: now,
         stores: views,
-        folders,
+        folders: folders.list,
+        folder_names: folders.names,
         artifacts,
         names,
         projects,
@@ -112,18 +127,18 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
 }
 
 /// What a sealed file was, by its path in the session's sealed folder.
-fn kind_of_sealed(folders: &[Folder], folder: FolderIndex, name: &OsStr) -> Kind {
+fn kind_of_sealed(folders: &Folders, folder: FolderIndex, name: &OsStr) -> Kind {
     if naming::is_part(name) {
         return Kind::OwnLeftover;
     }
     let mut names: Vec<&OsStr> = vec![name];
-    let mut at = &folders[folder.at()];
+    let mut at = &folders.list[folder.at()];
     // Up to the session's own folder, which lies in `sealed`.
-    while let Some(parent) = at.parent.map(|parent| &folders[parent.at()]) {
-        if *parent.name == *"sealed" {
+    while let Some(parent) = at.parent.map(|parent| &folders.list[parent.at()]) {
+        if folders.names.get(parent.name) == "sealed" {
             break;
         }
-        names.push(&at.name);
+        names.push(folders.names.get(at.name));
         at = parent;
     }
     let path: PathBuf = names.iter().rev().collect();
@@ -164,57 +179,66 @@ struct Units {
     sessions: Vec<Session>,
     /// The session of each part; `None` where an id is named only by what the catalogue does not know.
     of_parts: Vec<Option<SessionIndex>>,
-    /// Where in the list the parts of other threads are.
-    joined: Vec<Vec<u32>>,
-    of_store: FxHashMap<(StoreIndex, SessionId), SessionIndex>,
-    /// Of sessions of one id, the newest.
-    newest: FxHashMap<SessionId, SessionIndex>,
+    places: Places,
+    /// The newest part of an id.
+    newest: FxHashMap<SessionId, u32>,
 }
 
 impl Units {
     fn of(parts: Parts, is_complete: bool) -> Self {
-        let (mut parts, joined) = parts.into_list();
-        let mut newest: FxHashMap<SessionId, usize> =
+        let (mut parts, places) = parts.into_list();
+        let mut newest: FxHashMap<SessionId, u32> =
             FxHashMap::with_capacity_and_hasher(parts.len(), FxBuildHasher);
         let date = |part: &Part| part.session.newest_record.or(part.session.modified);
-        for (at, part) in parts.iter().enumerate().filter(|(_, part)| part.is_shown()) {
+        for (at, part) in (0..).zip(&parts).filter(|(_, part)| part.is_shown()) {
             let entry = newest.entry(part.session.id).or_insert(at);
-            if date(part) > date(&parts[*entry]) {
+            if date(part) > date(&parts[*entry as usize]) {
                 *entry = at;
             }
         }
         // Satellites of one id in several stores, and no transcript, are one unit.
-        for (at, part) in parts.iter().enumerate().filter(|(_, part)| part.files > 0) {
+        for (at, part) in (0..).zip(&parts).filter(|(_, part)| part.files > 0) {
             newest.entry(part.session.id).or_insert(at);
         }
-        let whole = |(at, part): (usize, &Part)| {
+        let whole = |(at, part): (u32, &Part)| {
             if part.is_shown() { Some(at) } else { newest.get(&part.session.id).copied() }
         };
-        let wholes: Vec<Option<usize>> = parts.iter().enumerate().map(whole).collect();
+        let wholes: Vec<Option<u32>> = (0..).zip(&parts).map(whole).collect();
         let mut of_parts: Vec<Option<SessionIndex>> = vec![None; parts.len()];
         let mut units = 0;
-        for at in 0..parts.len() {
-            if wholes[at] == Some(at) {
-                of_parts[at] = Some(SessionIndex::of(units));
+        for (at, whole) in (0..).zip(&wholes) {
+            if *whole == Some(at) {
+                of_parts[at as usize] = Some(SessionIndex::of(units));
                 units += 1;
             }
         }
-        let mut places = 0..parts.len();
-        let others: Vec<Part> =
-            parts.extract_if(.., |_| places.next().is_some_and(|at| of_parts[at].is_none())).collect();
-        let of_others = wholes.into_iter().enumerate().filter(|(at, whole)| *whole != Some(*at));
+        let mut each = of_parts.iter();
+        let others: Vec<Part> = parts.extract_if(.., |_| each.next().is_some_and(Option::is_none)).collect();
+        let of_others = (0..).zip(wholes).filter(|(at, whole)| *whole != Some(*at));
         for (part, (at, whole)) in others.into_iter().zip(of_others) {
-            of_parts[at] = whole.and_then(|whole| of_parts[whole]);
-            if let Some(unit) = of_parts[at] {
+            let unit = whole.and_then(|whole| of_parts[whole as usize]);
+            of_parts[at as usize] = unit;
+            if let Some(unit) = unit {
                 parts[unit.at()].join(part);
             }
         }
-        let newest = newest.into_iter().filter_map(|(id, at)| Some((id, of_parts[at]?))).collect();
-        let sessions: Vec<Session> = parts.into_iter().map(|part| part.into_session(is_complete)).collect();
-        let by_place = sessions.iter().enumerate();
-        let of_store =
-            by_place.map(|(at, session)| ((session.store, session.id), SessionIndex::of(at))).collect();
-        Self { sessions, of_parts, joined, of_store, newest }
+        let sessions = parts.into_iter().map(|part| part.into_session(is_complete)).collect();
+        Self { sessions, of_parts, places, newest }
+    }
+
+    /// The session of a part.
+    fn of_part(&self, place: u32) -> Option<SessionIndex> {
+        *self.of_parts.get(place as usize)?
+    }
+
+    /// The session of an id that what lies in a store may mean: its own, else one without a transcript.
+    fn meant_in(&self, store: StoreIndex, id: SessionId) -> Option<SessionIndex> {
+        let index = self.of_part(*self.newest.get(&id)?)?;
+        if !self.sessions[index.at()].is_shown() {
+            return Some(index);
+        }
+        let own = self.of_part(self.places.find(store, id)?)?;
+        (self.sessions[own.at()].store == store).then_some(own)
     }
 
     /// Adds the projects that history lines and index entries name, which is all that is known of
@@ -225,11 +249,9 @@ impl Units {
             let store = store_of(file.artifact);
             for line in &file.content.lines {
                 let (Some(id), Some(project)) = (line.session, &line.project) else { continue };
-                let own = self.of_store.get(&(store, id));
-                let orphan = || self.newest.get(&id).filter(|index| !self.sessions[index.at()].is_shown());
-                let Some(index) = own.or_else(orphan) else { continue };
+                let Some(index) = self.meant_in(store, id) else { continue };
                 if !self.sessions[index.at()].projects.contains(project) {
-                    let projects = learnt.entry(*index).or_default();
+                    let projects = learnt.entry(index).or_default();
                     if !projects.contains(project) {
                         projects.push(Arc::clone(project));
                     }
@@ -251,8 +273,7 @@ impl Units {
         let mut counts = vec![0_u32; self.sessions.len()];
         for artifact in artifacts.iter_mut() {
             if let Belongs::Session(part) = artifact.belongs {
-                let at = Parts::place_of(part, &self.joined);
-                let session = at.and_then(|at| *self.of_parts.get(at)?);
+                let session = self.places.of(part).and_then(|place| self.of_part(place));
                 artifact.belongs = session.map_or(Belongs::Loose, Belongs::Session);
             }
             if let Belongs::Session(session) = artifact.belongs {

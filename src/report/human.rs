@@ -77,12 +77,11 @@ impl Run<'_> {
     /// The report of `enforce` for people.
     #[must_use]
     pub fn text(&self) -> String {
-        let tally = self.tally();
+        let (tally, groups) = rayon::join(|| self.tally(), || self.groups());
         let mut text = String::new();
         for refusal in self.refusals {
             let _ = writeln!(text, "refused: {refusal}");
         }
-        let groups = self.groups();
         if groups.is_empty() {
             let _ = writeln!(
                 text,

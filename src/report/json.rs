@@ -165,7 +165,7 @@ impl Run<'_> {
         for folder in
             inventory.folders.iter().filter(|folder| folder.parent.is_some() && folder.anchor.is_some())
         {
-            stores[folder.store.at()].links.push(text(&*folder.name));
+            stores[folder.store.at()].links.push(text(self.inventory.folder_name(folder)));
         }
         stores
     }

@@ -286,7 +286,7 @@ impl Taking<'_> {
             at = parent;
         }
         let store = &self.inventory.store(self.inventory.folder(at).store).store;
-        let name = |index: FolderIndex| &*self.inventory.folder(index).name;
+        let name = |index: FolderIndex| self.inventory.folder_name(self.inventory.folder(index));
         let mut from_top = below.iter().rev();
         match store.kind {
             Root::Cache | Root::Temp => from_top.next().map(|index| name(*index)),

@@ -11,7 +11,7 @@ use crate::dir::{Dir, FileStamp, FileTime};
 use crate::inventory::lines::Lines;
 use crate::inventory::liveness::Liveness;
 use crate::inventory::{
-    ArtifactIndex, Folder, FolderIndex, LiveClient, Names, ProjectIndex, SessionIndex, StoreView,
+    ArtifactIndex, Folder, FolderIndex, LiveClient, Name, Names, ProjectIndex, SessionIndex, StoreView,
 };
 use crate::locate::{FoundBy, Store};
 
@@ -264,7 +264,7 @@ impl World {
         let folder = |at: usize| Folder {
             store: StoreIndex::of(at),
             parent: None,
-            name: Box::from(std::ffi::OsStr::new("")),
+            name: Name::default(),
             anchor: None,
             session: None,
         };
@@ -294,6 +294,7 @@ impl World {
             taken: NOW(),
             stores: self.stores.iter().enumerate().map(store).collect(),
             folders: (0..STORES).map(folder).collect(),
+            folder_names: Names::default(),
             artifacts,
             names,
             projects,
