@@ -7,16 +7,18 @@
 //! Where a policy has two mandates, each is judged by itself and the stronger verdict is taken;
 //! so nothing that may delay the one can delay the other.
 
+mod lines;
 pub mod purge;
 mod why;
 
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use smallvec::SmallVec;
 
 use crate::catalogue::{Disposal, Kind, Owner, Protection, SessionId};
-use crate::inventory::lines::{Format, Line, LineFile};
+use crate::inventory::lines::Line;
 use crate::inventory::{Artifact, Belongs, Evidence, Inventory, Oddity, Session, StoreIndex};
 use crate::period::Period;
 use crate::policy::{AgeBy, HoldRef, Mandate, Policy, Rule, RuleRef};
@@ -315,13 +317,15 @@ struct References<'a> {
     pastes: FxHashMap<(StoreIndex, &'a str), Vec<&'a Line>>,
     /// Stores with a file of references that could not be read.
     unknown: HashSet<StoreIndex>,
-    sessions: FxHashMap<SessionId, Vec<usize>>,
+    /// Mostly one, but an id may be known in several stores.
+    sessions: FxHashMap<SessionId, SmallVec<[usize; 1]>>,
 }
 
 impl<'a> References<'a> {
     fn new(inventory: &'a Inventory) -> Self {
         let mut pastes: FxHashMap<_, Vec<&Line>> = FxHashMap::default();
-        let mut sessions: FxHashMap<_, Vec<usize>> = FxHashMap::default();
+        let mut sessions: FxHashMap<_, SmallVec<[usize; 1]>> =
+            FxHashMap::with_capacity_and_hasher(inventory.sessions.len(), FxBuildHasher);
         let mut read = HashSet::new();
         for file in &inventory.line_files {
             let store = inventory.store_of(inventory.artifact(file.artifact));
@@ -593,9 +597,9 @@ impl<'a> Judge<'a> {
     /// A file of nobody: its own modification time dates it.
     fn loose(&self, artifact: &Artifact, kind: Kind) -> Decision {
         let modified = artifact.stamp.modified.date();
-        let projects = artifact.project.iter().map(|project| &**project);
+        let project = self.inventory.project_named(artifact);
         let unknown = self.may_be_anyones(artifact, kind);
-        if let Some(held) = self.held(kind, projects, unknown, None) {
+        if let Some(held) = self.held(kind, project.into_iter(), unknown, None) {
             return Decision::Keep(held);
         }
         let date = match modified {
@@ -604,7 +608,7 @@ impl<'a> Judge<'a> {
             Some(date) if date > self.now => return Decision::Keep(Keep::FutureDated),
             Some(date) => date,
         };
-        let subject = Subject { kind, project: artifact.project.as_deref(), session: None };
+        let subject = Subject { kind, project, session: None };
         self.timely(date, self.earliest(&subject, date, |rule| rule.delete_after.as_ref()))
     }
 
@@ -613,122 +617,6 @@ impl<'a> Judge<'a> {
         artifact.project.is_none()
             && kind.row().sensitivity >= crate::catalogue::Sensitivity::Content
             && kind != Kind::OwnLeftover
-    }
-
-    /// The history lines that refer to a paste.
-    fn referring<'s>(&'s self, artifact: &'s Artifact) -> Option<&'s [&'s Line]> {
-        let name = artifact.name.to_str().unwrap_or_default();
-        let hash = name.split_once('.').map_or(name, |(hash, _)| hash);
-        let key = (self.inventory.store_of(artifact), hash);
-        self.references.pastes.get(&key).map(Vec::as_slice)
-    }
-
-    /// A paste: held if any line that refers to it is, due at the latest of their dates.
-    fn paste(&self, artifact: &Artifact, kind: Kind, verdicts: &[Verdict]) -> Decision {
-        let store = self.inventory.store_of(artifact);
-        if self.references.unknown.contains(&store) {
-            return Decision::Keep(Keep::OwnerUnknown);
-        }
-        let Some(owners) = self.referring(artifact) else {
-            return self.loose(artifact, kind);
-        };
-        let mut latest: Option<(DateTime<Utc>, DateTime<Utc>, RuleRef)> = None;
-        for line in owners {
-            if let Some(keep) = self.line_stays(line, kind, store) {
-                return Decision::Keep(keep);
-            }
-            let of_session = self.session_of(line, store).and_then(|at| verdicts.get(at)?.date);
-            let Some(date) = of_session.or(line.date) else { return Decision::Keep(Keep::Undated) };
-            if date > self.now {
-                return Decision::Keep(Keep::FutureDated);
-            }
-            let subject = Subject { kind, project: line.project.as_deref(), session: line.session };
-            match self.earliest(&subject, date, |rule| rule.delete_after.as_ref()) {
-                None => return Decision::Keep(Keep::NoRule),
-                Some((due, rule)) if latest.is_none_or(|(known, ..)| due > known) => {
-                    latest = Some((due, latest.map_or(date, |(_, known, _)| known.max(date)), rule));
-                }
-                Some((due, rule)) => {
-                    latest = latest
-                        .map(|(known, newest, by)| (known, newest.max(date), by))
-                        .or(Some((due, date, rule)));
-                }
-            }
-        }
-        if self.is_quiet(artifact.stamp.modified.date()) {
-            return Decision::Keep(Keep::Quiet);
-        }
-        latest.map_or(Decision::Keep(Keep::NoRule), |(due, date, rule)| self.timely(date, Some((due, rule))))
-    }
-
-    /// The session a line names: the one in its own store, else any of that id.
-    fn session_of(&self, line: &Line, store: StoreIndex) -> Option<usize> {
-        let known = self.references.sessions.get(&line.session?)?;
-        let own = known.iter().find(|at| self.inventory.sessions[**at].store == store);
-        own.or_else(|| known.first()).copied()
-    }
-
-    /// Why a line stays whatever its age: a hold on it, or its session's hold or life.
-    fn line_stays(&self, line: &Line, kind: Kind, store: StoreIndex) -> Option<Keep> {
-        let projects = line.project.iter().map(|project| &**project);
-        if let Some(held) = self.held(kind, projects, line.project.is_none(), line.session) {
-            return Some(held);
-        }
-        let session = &self.inventory.sessions[self.session_of(line, store)?];
-        if let Some(held) = self.session_held(session, Kind::Transcript) {
-            return Some(held);
-        }
-        if session.liveness.is_live() {
-            return Some(Keep::Live);
-        }
-        (self.is_quiet(session.touched) || self.is_quiet(session.unsealed)).then_some(Keep::Quiet)
-    }
-
-    fn line(&self, file: &LineFile, store: StoreIndex, line: &Line, verdicts: &[Verdict]) -> Decision {
-        let session = self.session_of(line, store);
-        if self.is_out_of_scope(store) {
-            return Decision::Keep(Keep::OutOfScope);
-        }
-        let is_index = file.content.format == Format::Entries;
-        let kind = if is_index { Kind::SessionsIndex } else { Kind::History };
-        if let Some(keep) = self.line_stays(line, kind, store) {
-            return Decision::Keep(keep);
-        }
-        let whole = session.and_then(|at| verdicts.get(at));
-        match whole.map(|verdict| verdict.decision) {
-            Some(Decision::Delete(due)) => return Decision::Delete(due),
-            // An entry of an index stays as long as its session does.
-            Some(decision) if is_index => {
-                return Decision::Keep(match decision {
-                    Decision::Keep(keep) => keep,
-                    _ => Keep::NoRule,
-                });
-            }
-            None if is_index && !self.inventory.is_complete => return Decision::Keep(Keep::OwnerUnknown),
-            _ => {}
-        }
-        match line.date {
-            None => Decision::Keep(Keep::Undated),
-            Some(date) if date > self.now => Decision::Keep(Keep::FutureDated),
-            Some(date) => {
-                let subject = Subject { kind, project: line.project.as_deref(), session: line.session };
-                let own = self.timely(date, self.earliest(&subject, date, |rule| rule.delete_after.as_ref()));
-                let of_session = whole.and_then(|verdict| match verdict.decision {
-                    Decision::Keep(Keep::NotDue(..)) | Decision::Seal(_) => verdict.deletion,
-                    Decision::Keep(Keep::KeepAtLeast(end)) => verdict.deletion.map(|(_, rule)| (end, rule)),
-                    _ => None,
-                });
-                match (own, of_session) {
-                    // It goes with its session, if that goes sooner.
-                    (Decision::Keep(Keep::NotDue(..) | Keep::NoRule), Some((due, rule)))
-                        if due > self.now =>
-                    {
-                        own.stronger(Decision::Keep(Keep::NotDue(due, rule)))
-                    }
-                    _ => own,
-                }
-            }
-        }
     }
 }
 

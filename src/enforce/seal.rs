@@ -163,7 +163,7 @@ impl Sealing<'_> {
     fn write_all(&self, unit: &Unit, session: &Session, prepared: &mut Prepared) -> Result<(), Failed> {
         self.can_be_named(unit, session)?;
         let mut sealer = self.sealer().map_err(|error| {
-            let first = unit.artifacts.first().copied().unwrap_or(ArtifactIndex(0));
+            let first = unit.artifacts.first().copied().unwrap_or(ArtifactIndex::of(0));
             Failed(
                 first,
                 Outcome::Failed(format!("cannot prepare the encryption: {}", crate::error::chain(&error))),
@@ -185,7 +185,7 @@ impl Sealing<'_> {
         }
         self.sealers.lock().unwrap_or_else(PoisonError::into_inner).push(sealer);
         result?;
-        let first = unit.artifacts.first().copied().unwrap_or(ArtifactIndex(0));
+        let first = unit.artifacts.first().copied().unwrap_or(ArtifactIndex::of(0));
         self.write_record(session, prepared, old)
             .map_err(|error| Failed(first, Outcome::failed("write the record of the sealed session", &error)))
     }
@@ -218,11 +218,12 @@ impl Sealing<'_> {
         let Some((tree, path, temp)) = sealed::place(self.inventory, index, session) else { return Ok(None) };
         let source_folder = self.inventory.open(artifact.folder).map_err(failed("open its folder"))?;
         // Links in a session's own folders go when it is deleted; there is nothing in them to seal.
-        if source_folder.stat(&artifact.name).map_err(failed("look at it again"))?.file_type != FileType::File
+        if source_folder.stat(self.inventory.name(artifact)).map_err(failed("look at it again"))?.file_type
+            != FileType::File
         {
             return Ok(None);
         }
-        let mut source = source_folder.read(&artifact.name).map_err(failed("open it"))?;
+        let mut source = source_folder.read(self.inventory.name(artifact)).map_err(failed("open it"))?;
         let stat = Dir::stat_open(&source).map_err(failed("look at it again"))?;
         // A second name that it has got meanwhile would keep the plaintext.
         if !dir::is_same(&artifact.stamp, &stat) || stat.links > 1 {
@@ -362,7 +363,7 @@ impl Sealing<'_> {
             let stat = self
                 .inventory
                 .open(artifact.folder)
-                .and_then(|dir| dir.stat(&artifact.name))
+                .and_then(|dir| dir.stat(self.inventory.name(artifact)))
                 .map_err(failed)?;
             if !dir::is_same(&artifact.stamp, &stat) {
                 return Err(Outcome::Skipped(Skip::ChangedSincePlan));
@@ -437,10 +438,10 @@ impl Sealing<'_> {
         for part in &prepared.parts {
             let artifact = self.inventory.artifact(part.artifact);
             let unlinked = self.inventory.open(artifact.folder).and_then(|folder| {
-                if !dir::is_same(&artifact.stamp, &folder.stat(&artifact.name)?) {
+                if !dir::is_same(&artifact.stamp, &folder.stat(self.inventory.name(artifact))?) {
                     return Ok(false);
                 }
-                dir::unlink(&folder, &artifact.name).map(|()| true)
+                dir::unlink(&folder, self.inventory.name(artifact)).map(|()| true)
             });
             let outcome = match unlinked {
                 Ok(true) => Outcome::Done(Effect::Sealed),

@@ -3,6 +3,7 @@
 //! What must go is decided a second time here, in another way: a demand of any mandate whose
 //! time has come and against which nothing of that mandate speaks.
 
+mod policies;
 mod purge;
 mod world;
 
@@ -12,7 +13,9 @@ use proptest::sample::{Index, select};
 
 use super::*;
 use crate::catalogue::Sensitivity;
-use world::{NOW, World, mandate, policy, world};
+use crate::inventory::lines::{Format, LineFile};
+use policies::{mandate, policy};
+use world::{NOW, World, world};
 
 /// The oracle: one mandate and what it says of each thing.
 struct Demand<'a> {
@@ -118,7 +121,7 @@ impl Demand<'_> {
         if in_lines || (kind.row().protection == Protection::UnlessLive && live) {
             return false;
         }
-        let project = artifact.project.as_deref();
+        let project = self.inventory.project_named(artifact);
         let unknown =
             project.is_none() && kind.row().sensitivity >= Sensitivity::Content && kind != Kind::OwnLeftover;
         let projects: Vec<&str> = project.into_iter().collect();
@@ -403,7 +406,7 @@ proptest! {
                 continue;
             }
             let store = inventory.store_of(artifact);
-            let hash = artifact.name.to_str().unwrap().split('.').next().unwrap();
+            let hash = inventory.name(artifact).to_str().unwrap().split('.').next().unwrap();
             for (file, lines) in inventory.line_files.iter().zip(&plan.lines) {
                 if inventory.store_of(inventory.artifact(file.artifact)) != store {
                     continue;

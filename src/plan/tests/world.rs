@@ -1,19 +1,19 @@
-//! Random inventories and policies.
+//! Random inventories.
 
 use std::sync::{Arc, OnceLock};
 
 use proptest::prelude::*;
-use proptest::sample::{select, subsequence};
+use proptest::sample::select;
 
 use super::*;
 use crate::catalogue::{KINDS, Root};
 use crate::dir::{Dir, FileStamp, FileTime};
 use crate::inventory::lines::Lines;
 use crate::inventory::liveness::Liveness;
-use crate::inventory::{ArtifactIndex, Folder, FolderIndex, LiveClient, SessionIndex, StoreView};
+use crate::inventory::{
+    ArtifactIndex, Folder, FolderIndex, LiveClient, Names, ProjectIndex, SessionIndex, StoreView,
+};
 use crate::locate::{FoundBy, Store};
-use crate::policy::selector::{ProjectGlob, Selector};
-use crate::policy::{Compression, Hold, Layer, LedgerPolicy, MassGuard, Mode, RuleLayer, Source, Sourced};
 
 /// The time of every plan.
 #[expect(non_snake_case, reason = "a constant that cannot be const")]
@@ -21,8 +21,8 @@ pub fn NOW() -> DateTime<Utc> {
     DateTime::from_timestamp(1_780_000_000, 0).unwrap()
 }
 
-const STORES: usize = 3;
-const IDS: u8 = 5;
+pub const STORES: usize = 3;
+pub const IDS: u8 = 5;
 const PROJECTS: [&str; 4] = ["/work/acme", "/work/acme/app", "/work/beta", "/home/x/.claude/worktrees/w"];
 
 #[derive(Debug, Clone)]
@@ -234,11 +234,11 @@ pub fn id(number: u8) -> SessionId {
     format!("aaaaaaaa-0000-4000-8000-0000000000{number:02x}").parse().unwrap()
 }
 
-fn root(store: usize) -> std::path::PathBuf {
+pub fn root(store: usize) -> std::path::PathBuf {
     format!("/stores/{store}").into()
 }
 
-fn before(hours: i64) -> DateTime<Utc> {
+pub fn before(hours: i64) -> DateTime<Utc> {
     NOW() - TimeDelta::hours(hours)
 }
 
@@ -286,12 +286,19 @@ impl World {
             }
             line_files.push(LineFile { artifact: ArtifactIndex::of(at), content });
         }
+        let (mut names, mut projects, mut grouped) = (Names::default(), Vec::new(), Vec::new());
+        let artifacts = self.files.iter().map(|spec| artifact(spec, &mut names, &mut projects)).collect();
+        let sessions = self.sessions.iter().enumerate();
+        let sessions = sessions.map(|(at, spec)| self.session(at, spec, &mut grouped)).collect();
         Inventory {
             taken: NOW(),
             stores: self.stores.iter().enumerate().map(store).collect(),
             folders: (0..STORES).map(folder).collect(),
-            artifacts: self.files.iter().map(artifact).collect(),
-            sessions: self.sessions.iter().enumerate().map(|(at, spec)| self.session(at, spec)).collect(),
+            artifacts,
+            names,
+            projects,
+            sessions,
+            grouped,
             line_files,
             problems: Vec::new(),
             is_complete: self.is_complete,
@@ -299,7 +306,7 @@ impl World {
         }
     }
 
-    fn session(&self, at: usize, spec: &SessionSpec) -> Session {
+    fn session(&self, at: usize, spec: &SessionSpec, grouped: &mut Vec<ArtifactIndex>) -> Session {
         let own = self.files.iter().enumerate().filter(|(_, file)| file.session == Some(at));
         let count = |of: &dyn Fn(&FileSpec) -> bool| {
             u32::try_from(own.clone().filter(|(_, file)| of(file)).count()).unwrap()
@@ -312,6 +319,8 @@ impl World {
                 && file.is_regular
                 && file.kind.is_some_and(|kind| kind.row().sealable)
         });
+        let start = u32::try_from(grouped.len()).unwrap();
+        grouped.extend(own.clone().map(|(at, _)| ArtifactIndex::of(at)));
         Session {
             id: id(spec.id),
             store: StoreIndex::of(spec.store),
@@ -324,7 +333,7 @@ impl World {
             liveness: if spec.is_live { Liveness::Process(1) } else { Liveness::Dead },
             is_unreadable: spec.is_unreadable,
             is_desktop: false,
-            artifacts: own.map(|(at, _)| ArtifactIndex::of(at)).collect(),
+            files: start..u32::try_from(grouped.len()).unwrap(),
             unrecognised: 0,
             has_record: sealed > 0,
             plain,
@@ -360,7 +369,7 @@ impl World {
     }
 }
 
-fn artifact(spec: &FileSpec) -> Artifact {
+fn artifact(spec: &FileSpec, names: &mut Names, projects: &mut Vec<Arc<str>>) -> Artifact {
     let modified = match spec.modified {
         Some(hours) => FileTime::of(before(hours)),
         // A moment that dates cannot hold.
@@ -368,7 +377,7 @@ fn artifact(spec: &FileSpec) -> Artifact {
     };
     Artifact {
         folder: FolderIndex::of(spec.store),
-        name: Box::from(std::ffi::OsStr::new(&spec.name)),
+        name: names.add(std::ffi::OsStr::new(&spec.name)),
         stamp: FileStamp { modified, ..FileStamp::default() },
         mode: 0o600,
         is_regular: spec.is_regular,
@@ -377,102 +386,9 @@ fn artifact(spec: &FileSpec) -> Artifact {
         kind: spec.kind,
         belongs: spec.session.map_or(Belongs::Loose, |at| Belongs::Session(SessionIndex::of(at))),
         sealed: spec.sealed,
-        project: spec.project.map(Arc::from),
+        project: spec.project.map(|project| {
+            projects.push(Arc::from(project));
+            ProjectIndex::of(projects.len() - 1)
+        }),
     }
-}
-
-fn source() -> Source {
-    Source { layer: Layer::User, path: None }
-}
-
-fn sourced<T>(value: T) -> Sourced<T> {
-    Sourced { value, source: source() }
-}
-
-fn period(of: &'static [&'static str]) -> impl Strategy<Value = Period> {
-    select(of).prop_map(|text| text.parse().unwrap())
-}
-
-fn selector() -> impl Strategy<Value = Selector> {
-    let glob = |text: &str| ProjectGlob::new(text, std::path::Path::new("/home/x"), false).unwrap();
-    let globs = select(vec!["/work/acme/**", "/work/*", "/work/beta", "~/**", "/home/x"]);
-    let all: Vec<Kind> = KINDS.iter().map(|row| row.kind).collect();
-    let count = all.len();
-    (
-        prop::option::weighted(0.3, prop::collection::vec(globs, 1..3)),
-        prop::option::weighted(0.25, subsequence(all, 0..=count)),
-        prop::option::weighted(0.2, prop::collection::btree_set(0..IDS, 1..3)),
-    )
-        .prop_map(move |(projects, kinds, sessions)| Selector {
-            projects: projects.map(|globs| globs.into_iter().map(glob).collect()),
-            kinds: kinds.map(|kinds| kinds.into_iter().collect()),
-            sessions: sessions.map(|ids| ids.into_iter().map(id).collect()),
-        })
-}
-
-fn rule() -> impl Strategy<Value = Rule> {
-    let delete = period(&["never", "immediately", "1h", "3d", "7d", "30d", "30d"]);
-    let seal = period(&["never", "immediately", "1h", "1d"]);
-    (selector(), prop::option::weighted(0.8, delete), prop::option::weighted(0.3, seal)).prop_map(
-        |(selector, delete_after, seal_after)| Rule {
-            name: "rule".to_owned(),
-            // Loading refuses a `sealAfter` beside `kinds`.
-            seal_after: seal_after.filter(|_| selector.kinds.is_none()),
-            selector,
-            delete_after,
-        },
-    )
-}
-
-fn hold() -> impl Strategy<Value = Hold> {
-    (selector(), prop::option::of(-300i64..300)).prop_map(|(selector, until)| Hold {
-        name: "hold".to_owned(),
-        selector,
-        reason: "because".to_owned(),
-        until: until.map(before),
-        source: source(),
-    })
-}
-
-/// A random mandate.
-pub fn mandate() -> impl Strategy<Value = Mandate> {
-    (
-        prop::collection::vec(prop::collection::vec(rule(), 0..4), 0..3),
-        prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(hold(), 1..3)],
-        prop::option::weighted(0.3, period(&["1d", "14d", "60d", "never"])),
-        period(&["1h", "1h", "3d", "immediately"]),
-        select(vec![AgeBy::Record, AgeBy::Record, AgeBy::Mtime, AgeBy::Newest]),
-        prop::option::weighted(0.2, 0..STORES),
-    )
-        .prop_map(|(layers, holds, floor, quiet, age_by, excluded)| Mandate {
-            mode: sourced(Mode::Enforce),
-            layers: layers.into_iter().map(|rules| RuleLayer { source: source(), rules }).collect(),
-            holds,
-            keep_at_least: floor.map(sourced),
-            quiet: sourced(quiet),
-            age_by: sourced(age_by),
-            guard: sourced(MassGuard::Off),
-            guard_has_grace: false,
-            excluded_stores: excluded.map(|at| sourced(root(at))).into_iter().collect(),
-            digest: String::new(),
-        })
-}
-
-/// A random policy of one or two mandates.
-pub fn policy() -> impl Strategy<Value = Policy> {
-    prop::collection::vec(mandate(), 1..=2).prop_map(|mandates| Policy {
-        digest: String::new(),
-        sources: Vec::new(),
-        mandates,
-        suspended: None,
-        recipients: Vec::new(),
-        compression: sourced(Compression::None),
-        extra_stores: Vec::new(),
-        excluded_stores: Vec::new(),
-        ledger: sourced(LedgerPolicy::default()),
-        user_holds: sourced(true),
-        complaints: Vec::new(),
-        notes: Vec::new(),
-        said: Vec::new(),
-    })
 }

@@ -1,0 +1,106 @@
+//! Random policies.
+
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+use super::world::{IDS, STORES, before, id, root};
+use super::*;
+use crate::catalogue::KINDS;
+use crate::policy::selector::{ProjectGlob, Selector};
+use crate::policy::{Compression, Hold, Layer, LedgerPolicy, MassGuard, Mode, RuleLayer, Source, Sourced};
+
+fn source() -> Source {
+    Source { layer: Layer::User, path: None }
+}
+
+fn sourced<T>(value: T) -> Sourced<T> {
+    Sourced { value, source: source() }
+}
+
+fn period(of: &'static [&'static str]) -> impl Strategy<Value = Period> {
+    select(of).prop_map(|text| text.parse().unwrap())
+}
+
+fn selector() -> impl Strategy<Value = Selector> {
+    let glob = |text: &str| ProjectGlob::new(text, std::path::Path::new("/home/x"), false).unwrap();
+    let globs = select(vec!["/work/acme/**", "/work/*", "/work/beta", "~/**", "/home/x"]);
+    let all: Vec<Kind> = KINDS.iter().map(|row| row.kind).collect();
+    let count = all.len();
+    (
+        prop::option::weighted(0.3, prop::collection::vec(globs, 1..3)),
+        prop::option::weighted(0.25, subsequence(all, 0..=count)),
+        prop::option::weighted(0.2, prop::collection::btree_set(0..IDS, 1..3)),
+    )
+        .prop_map(move |(projects, kinds, sessions)| Selector {
+            projects: projects.map(|globs| globs.into_iter().map(glob).collect()),
+            kinds: kinds.map(|kinds| kinds.into_iter().collect()),
+            sessions: sessions.map(|ids| ids.into_iter().map(id).collect()),
+        })
+}
+
+fn rule() -> impl Strategy<Value = Rule> {
+    let delete = period(&["never", "immediately", "1h", "3d", "7d", "30d", "30d"]);
+    let seal = period(&["never", "immediately", "1h", "1d"]);
+    (selector(), prop::option::weighted(0.8, delete), prop::option::weighted(0.3, seal)).prop_map(
+        |(selector, delete_after, seal_after)| Rule {
+            name: "rule".to_owned(),
+            // Loading refuses a `sealAfter` beside `kinds`.
+            seal_after: seal_after.filter(|_| selector.kinds.is_none()),
+            selector,
+            delete_after,
+        },
+    )
+}
+
+fn hold() -> impl Strategy<Value = Hold> {
+    (selector(), prop::option::of(-300i64..300)).prop_map(|(selector, until)| Hold {
+        name: "hold".to_owned(),
+        selector,
+        reason: "because".to_owned(),
+        until: until.map(before),
+        source: source(),
+    })
+}
+
+/// A random mandate.
+pub fn mandate() -> impl Strategy<Value = Mandate> {
+    (
+        prop::collection::vec(prop::collection::vec(rule(), 0..4), 0..3),
+        prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(hold(), 1..3)],
+        prop::option::weighted(0.3, period(&["1d", "14d", "60d", "never"])),
+        period(&["1h", "1h", "3d", "immediately"]),
+        select(vec![AgeBy::Record, AgeBy::Record, AgeBy::Mtime, AgeBy::Newest]),
+        prop::option::weighted(0.2, 0..STORES),
+    )
+        .prop_map(|(layers, holds, floor, quiet, age_by, excluded)| Mandate {
+            mode: sourced(Mode::Enforce),
+            layers: layers.into_iter().map(|rules| RuleLayer { source: source(), rules }).collect(),
+            holds,
+            keep_at_least: floor.map(sourced),
+            quiet: sourced(quiet),
+            age_by: sourced(age_by),
+            guard: sourced(MassGuard::Off),
+            guard_has_grace: false,
+            excluded_stores: excluded.map(|at| sourced(root(at))).into_iter().collect(),
+            digest: String::new(),
+        })
+}
+
+/// A random policy of one or two mandates.
+pub fn policy() -> impl Strategy<Value = Policy> {
+    prop::collection::vec(mandate(), 1..=2).prop_map(|mandates| Policy {
+        digest: String::new(),
+        sources: Vec::new(),
+        mandates,
+        suspended: None,
+        recipients: Vec::new(),
+        compression: sourced(Compression::None),
+        extra_stores: Vec::new(),
+        excluded_stores: Vec::new(),
+        ledger: sourced(LedgerPolicy::default()),
+        user_holds: sourced(true),
+        complaints: Vec::new(),
+        notes: Vec::new(),
+        said: Vec::new(),
+    })
+}
