@@ -43,6 +43,7 @@ mod schedule;
 mod schedule_cli;
 mod schedule_system;
 mod seal;
+mod seal_flushes;
 mod seal_kills;
 mod stops;
 mod untrusted;

@@ -479,21 +479,32 @@ fn usage_is_told_before_anything_is_touched() {
 }
 
 #[test]
-fn a_ledger_with_keyed_names_does_not_make_content_look_as_if_it_always_lay_sealed() {
-    let sandbox = Sandbox::new();
-    let key = sandbox.run(["key", "new"]);
-    key.exits(0);
-    sandbox.policy(&format!(
-        r#"{{"version": 1, "recipients": ["{}"], "ledger": {{"names": "keyed"}}, "rules": [{{"name": "all", "sealAfter": "1d"}}]}}"#,
-        key.stdout.trim()
-    ));
-    let store = sandbox.store();
-    store.session(1).aged(days(5)).write();
-    sandbox.enforce().exits(0);
-    assert!(store.has(format!("ccretain/sealed/{}/session.json", id(1))));
-    let output = sandbox.run(["purge", "--yes", "--json"]);
-    output.exits(0);
-    let forms = &output.json()["counts"]["forms"];
-    assert!(forms["sealedAfterPlaintext"]["files"].as_u64().unwrap() > 0, "{output}");
-    assert_eq!(forms["onlySealed"]["files"], 0);
+fn a_ledger_with_keyed_names_says_what_was_sealed_here_to_whoever_has_its_key() {
+    // How many files, records included, were plaintext here, and how many were always sealed as far as anybody knows.
+    let forms = |meanwhile: fn(&Sandbox)| {
+        let sandbox = Sandbox::new();
+        let key = sandbox.run(["key", "new"]);
+        key.exits(0);
+        sandbox.policy(&format!(
+            r#"{{"version": 1, "recipients": ["{}"], "ledger": {{"names": "keyed"}}, "rules": [{{"name": "all", "sealAfter": "1d"}}]}}"#,
+            key.stdout.trim()
+        ));
+        let store = sandbox.store();
+        // Of this one the ledger says nothing, as if it had come from elsewhere.
+        store.session(1).aged(days(5)).write();
+        sandbox.enforce().exits(0);
+        fs::remove_file(sandbox.ledger()).unwrap();
+        store.session(2).aged(days(5)).write();
+        sandbox.enforce().exits(0);
+        for number in [1, 2] {
+            assert!(store.has(format!("ccretain/sealed/{}/session.json", id(number))));
+        }
+        meanwhile(&sandbox);
+        let output = sandbox.run(["purge", "--yes", "--json"]);
+        let forms = output.exits(0).json()["counts"]["forms"].clone();
+        ["sealedAfterPlaintext", "onlySealed"].map(|form| forms[form]["files"].as_u64().unwrap())
+    };
+    assert_eq!(forms(|_| {}), [2, 2]);
+    // The key is lost: nobody can tell which of them it was.
+    assert_eq!(forms(|sandbox| fs::remove_file(sandbox.state().join("ledger.key")).unwrap()), [4, 0]);
 }

@@ -9,6 +9,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::common::judges::{Judge, judges};
 use crate::common::sandbox::{has, has_namespaces};
 use crate::common::store::{CONTENT, Session, age, put};
 use crate::common::{Sandbox, Tree, days, hours, id, skip};
@@ -122,32 +123,70 @@ fn a_session_comes_back_bit_for_bit() {
 
 #[test]
 fn stock_tools_open_what_is_sealed_and_theirs_is_opened() {
-    if !has("age") || !has("zstd") {
-        return skip("stock_tools_open_what_is_sealed_and_theirs_is_opened", "needs age and zstd");
+    let test = "stock_tools_open_what_is_sealed_and_theirs_is_opened";
+    if !has("zstd") {
+        return skip(test, "needs zstd");
     }
-    let sandbox = Sandbox::new();
-    let recipient = identity(&sandbox);
-    seals(&sandbox, &recipient, "");
-    let session = sandbox.store().session(1).aged(days(5)).write();
-    let bytes = fs::read(&session.transcript).unwrap();
-    sandbox.enforce().exits(0);
-    let file = sealed_files(&sandbox, &session).remove(0);
-    let key = sandbox.config().join("identity.age");
-    let opened = shell(r#"age -d -i "$1" "$2" | zstd -dcq"#, &[&key, &file]);
-    assert_eq!(opened, bytes);
-    // The same file sealed by others, its record brought up to date: it opens, and is not known.
-    let plain = sandbox.root().join("plain");
-    fs::write(&plain, &bytes).unwrap();
-    shell(&format!(r#"zstd -19 -qc "$1" | age -r {recipient} >"$2""#), &[&plain, &file]);
-    let digest = shell(r#"sha256sum "$1" | cut -c1-64"#, &[&file]);
-    let mut record = record(&sandbox, &session);
-    record["files"][0]["sha256"] = String::from_utf8(digest).unwrap().trim().into();
-    fs::write(sealed(&sandbox, &session).join("session.json"), record.to_string()).unwrap();
-    let cat = sandbox.run(["cat", session.id()]);
-    cat.exits(0).says("does not know");
-    assert_eq!(cat.stdout.as_bytes(), bytes);
-    sandbox.run(["unseal", session.id()]).exits(0).says("does not know");
-    assert_eq!(fs::read(&session.transcript).unwrap(), bytes);
+    for Judge { name, program, .. } in judges(test) {
+        println!("{name}");
+        let sandbox = Sandbox::new();
+        let recipient = identity(&sandbox);
+        seals(&sandbox, &recipient, "");
+        let session = sandbox.store().session(1).aged(days(5)).write();
+        let bytes = fs::read(&session.transcript).unwrap();
+        sandbox.enforce().exits(0);
+        let file = sealed_files(&sandbox, &session).remove(0);
+        let key = sandbox.config().join("identity.age");
+        let opened = shell(r#""$1" -d -i "$2" "$3" | zstd -dcq"#, &[&program, &key, &file]);
+        assert_eq!(opened, bytes);
+        // The same file sealed by others, its record brought up to date: it opens, and is not known.
+        let plain = sandbox.root().join("plain");
+        fs::write(&plain, &bytes).unwrap();
+        let script = format!(r#"zstd -19 -qc "$2" | "$1" -r {recipient} >"$3""#);
+        shell(&script, &[&program, &plain, &file]);
+        let digest = shell(r#"sha256sum "$1" | cut -c1-64"#, &[&file]);
+        let mut record = record(&sandbox, &session);
+        record["files"][0]["sha256"] = String::from_utf8(digest).unwrap().trim().into();
+        fs::write(sealed(&sandbox, &session).join("session.json"), record.to_string()).unwrap();
+        let cat = sandbox.run(["cat", session.id()]);
+        cat.exits(0).says("does not know");
+        assert_eq!(cat.stdout.as_bytes(), bytes);
+        sandbox.run(["unseal", session.id()]).exits(0).says("does not know");
+        assert_eq!(fs::read(&session.transcript).unwrap(), bytes);
+    }
+}
+
+#[test]
+fn keys_of_stock_tools_are_recipients_and_identities() {
+    let test = "keys_of_stock_tools_are_recipients_and_identities";
+    if !has("zstd") {
+        return skip(test, "needs zstd");
+    }
+    for Judge { name, program, keygen } in judges(test) {
+        println!("{name}");
+        let sandbox = Sandbox::new();
+        let key = sandbox.root().join("key");
+        // Made by them, and read by no one else, as their own manual has it.
+        shell(r#"umask 077; "$1" -o "$2" 2>/dev/null"#, &[&keygen, &key]);
+        let recipient = String::from_utf8(shell(r#""$1" -y "$2""#, &[&keygen, &key])).unwrap();
+        seals(&sandbox, recipient.trim(), "");
+        let session = sandbox.store().session(1).aged(days(5)).write();
+        session.satellites();
+        let (bytes, before) = (fs::read(&session.transcript).unwrap(), plain(&sandbox));
+        assert_eq!(sandbox.enforce().exits(0).quietly().summary("sessionsSealed"), 1);
+        for file in sealed_files(&sandbox, &session) {
+            shell(r#""$1" -d -i "$2" "$3" | zstd -tq"#, &[&program, &key, &file]);
+        }
+        let cat = sandbox.command(["cat", session.id(), "--identity"]).arg(&key).run();
+        assert_eq!(cat.exits(0).quietly().stdout.as_bytes(), bytes);
+        // The own identity is another one.
+        identity(&sandbox);
+        sandbox.run(["unseal", session.id()]).exits(1).says("none of the identities");
+        sandbox.command(["unseal", session.id(), "--identity"]).arg(&key).run().exits(0).quietly();
+        let after = plain(&sandbox);
+        before.0.is_unchanged(&after.0);
+        before.1.is_unchanged(&after.1);
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::enforce::lock;
 use crate::error::chain;
 use crate::escape::{shown, text};
 use crate::inventory::{Inventory, Session};
-use crate::ledger::{self, Clock, Entry, Event, Filter, Item, Ledger, RunId};
+use crate::ledger::{Clock, Entry, Event, Ledger, RunId, SealedRecords};
 use crate::plan::Plan;
 use crate::policy::{Hold, Policy};
 use crate::report::json::time;
@@ -185,32 +185,14 @@ pub fn entry(event: Event, inventory: &Inventory, session: &Session, verb: &'sta
     entry
 }
 
-/// SHA-256 (hex) of every sealed file of a session that the ledger knows.
-///
-/// # Errors
-/// The ledger cannot be read.
-pub fn known_to_ledger(ctx: &Context, session: SessionId) -> Result<HashSet<String>, String> {
-    let dir = ctx.env.ledger_dir();
-    let mut sessions = vec![session.to_string()];
-    let names = ledger::Names::load(&ctx.env.state_dir()).map_err(|error| chain(&error))?;
-    sessions.extend(names.map(|names| names.keyed(&session.to_string())));
-    let filter = Filter { sessions, ..Filter::default() };
-    let mut known = HashSet::new();
-    for item in ledger::records(&dir, &filter).map_err(|error| chain(&error))? {
-        let Item::Record(record) = item.map_err(|error| chain(&error))? else { continue };
-        let sealed = record.fields.get("sealed").and_then(serde_json::Value::as_array);
-        let digests = sealed.into_iter().flatten().filter_map(|one| one.get("sha256")?.as_str());
-        known.extend(digests.map(str::to_owned));
-    }
-    Ok(known)
-}
-
 /// Says when sealed files are not such as the ledger knows.
 pub fn warn_unknown(ctx: &Context, session: SessionId, digests: &[[u8; 32]]) -> Vec<String> {
+    let id = session.to_string();
     let mut said = Vec::new();
-    match known_to_ledger(ctx, session) {
-        Ok(known) => {
-            let unknown = digests.iter().filter(|digest| !known.contains(&hex::encode(digest))).count();
+    match SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), Some(&id), &[]) {
+        Ok(records) => {
+            let known: HashSet<&str> = records.of(&id).collect();
+            let unknown = digests.iter().filter(|digest| !known.contains(&*hex::encode(digest))).count();
             if unknown > 0 {
                 said.push(format!(
                     "the ledger does not know {unknown} of the {} sealed files of session {session}: \
@@ -220,7 +202,8 @@ pub fn warn_unknown(ctx: &Context, session: SessionId, digests: &[[u8; 32]]) -> 
             }
         }
         Err(error) => said.push(format!(
-            "the ledger cannot be read, so it is not certain that session {session} is genuine: {error}"
+            "the ledger cannot be read, so it is not certain that session {session} is genuine: {}",
+            chain(&error)
         )),
     }
     said

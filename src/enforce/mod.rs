@@ -194,11 +194,11 @@ impl Sealed<'_> {
         for batch in by_size(self.inventory, &units) {
             if let Some(stop) = (tools.stop)() {
                 outcomes.stopped = Some(stop);
-                return;
+                break;
             }
             if let Err(error) = tools.ledger.append(&self.records.intents(batch), tools.now) {
                 outcomes.stopped = Some(Stop::Ledger(error));
-                return;
+                break;
             }
             let done = match pool {
                 Some(pool) => pool.install(|| sealing.batch(batch)),
@@ -215,12 +215,16 @@ impl Sealed<'_> {
             }
             if let Err(error) = tools.ledger.append(&entries, tools.now) {
                 outcomes.stopped = Some(Stop::Ledger(error));
-                return;
+                break;
             }
         }
-        // That the plaintext is gone must outlive a crash too; the batches before the last were
-        // flushed by those that followed.
-        sealing.flush_all(&units);
+        // Whatever ended it, that the plaintext is gone must outlive a crash too; the batches before
+        // the last were flushed by those that followed.
+        let sealed = |index: &ArtifactIndex| {
+            matches!(outcomes.of_artifacts[index.at()], Some(Outcome::Done(Effect::Sealed)))
+        };
+        let artifacts = units.iter().flat_map(|unit| &unit.artifacts).copied();
+        sealing.flush_removed(artifacts.filter(sealed));
     }
 }
 

@@ -8,16 +8,20 @@ use super::LedgerError;
 use crate::error::{At as _, PathError};
 
 /// Options that create with mode 0600 and never follow a link in the last component.
+#[cfg(unix)]
 pub(crate) fn private() -> OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt as _;
     let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        // NONBLOCK so that a pipe in the place of a file is refused and not waited for.
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        options.mode(0o600).custom_flags(flags.bits().cast_signed());
-    }
+    // NONBLOCK so that a pipe in the place of a file is refused and not waited for.
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    options.mode(0o600).custom_flags(flags.bits().cast_signed());
     options
+}
+
+/// Options as the system has them: there are no modes here.
+#[cfg(not(unix))]
+pub(crate) fn private() -> OpenOptions {
+    OpenOptions::new()
 }
 
 /// Opens a file of ours for reading; `None` where there is none.
@@ -58,17 +62,24 @@ fn refusal(path: &Path, error: io::Error, doing: &'static str) -> LedgerError {
 /// Whether an open file is a regular file of ours; a mode that lets others read is tightened.
 fn check(file: &File, path: &Path) -> Result<(), LedgerError> {
     let meta = regular(file, path)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-        if meta.uid() != rustix::process::geteuid().as_raw() {
-            let why = "it belongs to somebody else";
-            return Err(LedgerError::Unsafe { path: path.to_path_buf(), why });
-        }
-        if meta.mode() & 0o077 != 0 {
-            file.set_permissions(std::fs::Permissions::from_mode(0o600)).at("change the mode of", path)?;
-        }
+    make_private(file, &meta, path)
+}
+
+#[cfg(unix)]
+fn make_private(file: &File, meta: &std::fs::Metadata, path: &Path) -> Result<(), LedgerError> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    if meta.uid() != rustix::process::geteuid().as_raw() {
+        let why = "it belongs to somebody else";
+        return Err(LedgerError::Unsafe { path: path.to_path_buf(), why });
     }
+    if meta.mode() & 0o077 != 0 {
+        file.set_permissions(std::fs::Permissions::from_mode(0o600)).at("change the mode of", path)?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn make_private(_: &File, _: &std::fs::Metadata, _: &Path) -> Result<(), LedgerError> {
     Ok(())
 }
 

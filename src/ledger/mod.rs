@@ -48,6 +48,7 @@ mod fields;
 pub(crate) mod file;
 mod names;
 mod read;
+mod sealed;
 mod segments;
 mod tail;
 mod upkeep;
@@ -71,6 +72,7 @@ pub use fields::{EVENTS, FIELDS};
 use file::{Lost, Reserve};
 pub use names::{KEY_FILE, Names};
 pub use read::{BadLine, Filter, Item, Record, last_run, last_time, records, summaries};
+pub use sealed::SealedRecords;
 pub use segments::ACTIVE;
 pub use verify::{Break, Closed, Fault, Given, LIMITS, Verification, verify};
 

@@ -30,6 +30,9 @@ impl std::fmt::Debug for Names {
 }
 
 impl Names {
+    /// How every keyed name begins.
+    pub const MARK: &str = "hmac-sha256:";
+
     /// Reads the key; `None` where there is none.
     ///
     /// # Errors
@@ -79,7 +82,7 @@ impl Names {
     pub fn keyed(&self, name: &str) -> String {
         let mut mac = self.mac.clone();
         mac.update(name.as_bytes());
-        format!("hmac-sha256:{}", hex::encode(mac.finalize().into_bytes()))
+        format!("{}{}", Self::MARK, hex::encode(mac.finalize().into_bytes()))
     }
 }
 

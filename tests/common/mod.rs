@@ -1,5 +1,6 @@
 //! What the tests stand on: a sealed-off place to run the program in, and stores to run it on.
 
+pub mod judges;
 pub mod mounts;
 pub mod output;
 pub mod sandbox;

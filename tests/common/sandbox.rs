@@ -411,12 +411,20 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Where a program of this machine lies; its bare name where it is not found.
+/// Where a program of this machine lies, or one that the gate built; its bare name where it is not found.
 #[must_use]
 pub fn found(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut places = std::env::split_paths(&path).map(|folder| folder.join(name));
+    let mut places = std::env::split_paths(&path).chain(built()).map(|folder| folder.join(name));
     places.find(|place| place.is_file()).unwrap_or_else(|| PathBuf::from(name))
+}
+
+/// Where `.ci/run` keeps the programs of which the system has no package.
+fn built() -> Option<PathBuf> {
+    let own = std::env::var_os("CCRETAIN_CI_CACHE").map(PathBuf::from);
+    let shared = || std::env::var_os("XDG_CACHE_HOME").filter(|set| !set.is_empty()).map(PathBuf::from);
+    let home = || std::env::home_dir().map(|home| home.join(".cache"));
+    own.or_else(|| Some(shared().or_else(home)?.join("ccretain-ci"))).map(|cache| cache.join("bin"))
 }
 
 /// Whether a program is installed.

@@ -21,8 +21,9 @@ use crate::catalogue::{Kind, Root, SessionId};
 use crate::dir::Dir;
 use crate::enforce::{Outcomes, Stop};
 use crate::error::PathError;
+use crate::escape::text;
 use crate::inventory::{Inventory, Problem};
-use crate::ledger::{self, Entry, RunId};
+use crate::ledger::{Entry, RunId, SealedRecords};
 use crate::locate::{Refusal, Refused, Store, search};
 use crate::plan::purge::{self as taking, Purging, Wanted};
 use crate::policy::Policy;
@@ -85,11 +86,11 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
     let outcomes = work.carry_out(&mut ledger);
     let after = work.look_again(found)?;
     let (identity, kept) = handover::destroy_identity(&work, &outcomes, &after, &mut ledger);
-    let sealed_here = sealed_here(ctx)?;
+    let roots: Vec<String> = inventory.stores.iter().map(|view| text(&view.store.root)).collect();
+    let sealed_here = SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), None, &roots)
+        .map_err(|error| Failure::because(Exit::Failed, &error))?;
     // The parent's ledger is not the user's to read: what it may say is taken for said.
-    let was_plain = |session: SessionId| {
-        ctx.parent.is_some() || sealed_here.as_ref().is_none_or(|sealed| sealed.contains(&session))
-    };
+    let was_plain = |session: SessionId| ctx.parent.is_some() || sealed_here.may_know(&session.to_string());
     let looked = Looked {
         before: &inventory,
         purging: &purging,
@@ -351,27 +352,6 @@ fn summary(work: &Work<'_>, aftermath: &Aftermath, exit: Exit) -> Entry<'static>
         ("left", aftermath.verification.left.amount.files),
     ];
     evidence::summary(&work.ground.policy.digest, DEED, &counts, exit)
-}
-
-/// The sessions of which the ledger says that they were sealed on this machine.
-///
-/// `None` where it says so of sessions that it does not name, because its names are keyed.
-fn sealed_here(ctx: &Context) -> Result<Option<HashSet<SessionId>>, Failure> {
-    let mut sealed = HashSet::new();
-    let unread = |error: &dyn std::error::Error| Failure::because(Exit::Failed, error);
-    for item in ledger::records(&ctx.env.ledger_dir(), &ledger::Filter::default()).map_err(|e| unread(&e))? {
-        let ledger::Item::Record(record) = item.map_err(|error| unread(&error))? else { continue };
-        let has_sealed = record.fields.get("sealed").and_then(serde_json::Value::as_array);
-        if has_sealed.is_none_or(Vec::is_empty) {
-            continue;
-        }
-        let session = record.fields.get("session").and_then(serde_json::Value::as_str);
-        match session.and_then(|id| id.parse::<SessionId>().ok()) {
-            Some(session) => sealed.insert(session),
-            None => return Ok(None),
-        };
-    }
-    Ok(Some(sealed))
 }
 
 /// Whether anything sealed is in a store.

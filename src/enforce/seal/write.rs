@@ -1,0 +1,281 @@
+//! The first phase of sealing a session: every file of it is written as an unfinished one, and its
+//! record is.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs::FileTimes;
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+
+use super::super::{Outcome, Owner, Skip, Unit, delete, dir, sealed};
+use super::{Done, Part, Prepared, Sealing, digest, part_of, system_time};
+use crate::catalogue::Kind;
+use crate::dir::{Dir, FileType};
+use crate::inventory::{ArtifactIndex, Session};
+use crate::policy::Compression;
+use crate::seal::manifest::{Manifest, SealedFile};
+use crate::seal::naming::{self, Tree};
+use crate::seal::{SealError, Sealer};
+
+/// The most names that are tried for one sealed file.
+const MOST_COPIES: u32 = 1_000;
+
+/// A failure of one file of a session.
+struct Failed(ArtifactIndex, Outcome);
+
+impl Sealing<'_> {
+    /// Writes every file of a session as an unfinished one.
+    pub(super) fn prepare(&self, unit: &Unit) -> Result<Prepared, Done> {
+        let Owner::Session(index) = unit.owner else { return Err(Done::default()) };
+        let session = self.inventory.session(index);
+        let skip = |skip: Skip| Done {
+            outcomes: unit.artifacts.iter().map(|index| (*index, Outcome::Skipped(skip))).collect(),
+            ..Done::default()
+        };
+        if self.watch.is_live(session) {
+            return Err(skip(Skip::BecameLive));
+        }
+        let mut prepared =
+            Prepared { session: index.at(), store: session.store, parts: Vec::new(), record: Vec::new() };
+        let written = self.write_all(unit, session, &mut prepared);
+        match written {
+            Ok(()) => Ok(prepared),
+            Err(Failed(_, Outcome::Skipped(why))) => {
+                self.remove_parts(&prepared);
+                Err(skip(why))
+            }
+            Err(Failed(at, outcome)) => {
+                self.remove_parts(&prepared);
+                Err(Done { outcomes: vec![(at, outcome)], ..Done::default() })
+            }
+        }
+    }
+
+    /// Whether every file of a session can have a sealed name: it is sealed whole or not at all, so
+    /// this is found out before the first is written.
+    fn can_be_named(&self, unit: &Unit, session: &Session) -> Result<(), Failed> {
+        for index in &unit.artifacts {
+            let Some((tree, path, _)) = sealed::place(self.inventory, *index, session) else { continue };
+            naming::sealed_name(tree, &path, self.compression, 0).map_err(|error| {
+                let why = crate::error::chain(&error);
+                let told = format!("cannot seal its session: {why}; rename or remove this file");
+                Failed(*index, Outcome::Failed(told))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn write_all(&self, unit: &Unit, session: &Session, prepared: &mut Prepared) -> Result<(), Failed> {
+        self.can_be_named(unit, session)?;
+        let mut sealer = self.sealer().map_err(|error| {
+            let first = unit.artifacts.first().copied().unwrap_or(ArtifactIndex::of(0));
+            Failed(
+                first,
+                Outcome::Failed(format!("cannot prepare the encryption: {}", crate::error::chain(&error))),
+            )
+        })?;
+        let mut taken: BTreeSet<PathBuf> = BTreeSet::new();
+        let old = self.old_record(session);
+        taken.extend(old.iter().flat_map(|record| &record.files).map(|file| file.sealed.clone()));
+        let mut result = Ok(());
+        for index in &unit.artifacts {
+            match self.write(*index, session, &mut sealer, &mut taken, old.as_ref()) {
+                Ok(Some(part)) => prepared.parts.push(part),
+                Ok(None) => {}
+                Err(outcome) => {
+                    result = Err(Failed(*index, outcome));
+                    break;
+                }
+            }
+        }
+        self.sealers.lock().unwrap_or_else(PoisonError::into_inner).push(sealer);
+        result?;
+        let first = unit.artifacts.first().copied().unwrap_or(ArtifactIndex::of(0));
+        self.write_record(session, prepared, old)
+            .map_err(|error| Failed(first, Outcome::failed("write the record of the sealed session", &error)))
+    }
+
+    /// Seals one file into an unfinished one; `None` for what stays plain.
+    fn write(
+        &self,
+        index: ArtifactIndex,
+        session: &Session,
+        sealer: &mut Sealer,
+        taken: &mut BTreeSet<PathBuf>,
+        old: Option<&Manifest>,
+    ) -> Result<Option<Part>, Outcome> {
+        let artifact = self.inventory.artifact(index);
+        let failed = |doing: &str| {
+            let doing = doing.to_owned();
+            move |error: io::Error| delete::gone_or_failed(&doing, &error)
+        };
+        let Some((tree, path, temp)) = sealed::place(self.inventory, index, session) else { return Ok(None) };
+        let source_folder = self.inventory.open(artifact.folder).map_err(failed("open its folder"))?;
+        // Links in a session's own folders go when it is deleted; there is nothing in them to seal.
+        if source_folder.stat(self.inventory.name(artifact)).map_err(failed("look at it again"))?.file_type
+            != FileType::File
+        {
+            return Ok(None);
+        }
+        let mut source = source_folder.read(self.inventory.name(artifact)).map_err(failed("open it"))?;
+        let stat = Dir::stat_open(&source).map_err(failed("look at it again"))?;
+        // A second name that it has got meanwhile would keep the plaintext.
+        if !dir::is_same(&artifact.stamp, &stat) || stat.links > 1 {
+            return Err(Outcome::Skipped(Skip::ChangedSincePlan));
+        }
+        if stat.file_type != FileType::File {
+            return Ok(None);
+        }
+        // A run that was interrupted after naming left a complete sealed file and the source.
+        if let Some(entry) = old.and_then(|old| same_source(old, tree, &path, temp.as_deref(), &stat.stamp))
+            && self.is_intact(session, entry)
+        {
+            return Ok(Some(Part { artifact: index, entry: entry.clone() }));
+        }
+        sealer.set_compression(self.compression);
+        let folder = self
+            .sealed_folder(session, sealed_parent(tree, &path).as_deref())
+            .map_err(failed("make the folder for its sealed file"))?;
+        let name = free_name(tree, &path, self.compression, taken, &folder)
+            .ok_or_else(|| Outcome::Failed("cannot find a name for the sealed file".to_owned()))?;
+        sealer.set_compression(name.compression);
+        let part_name = part_of(&name.path);
+        // What an interrupted run left under this name is ours to replace.
+        let _ = dir::unlink(&folder, &part_name);
+        let part = dir::create_new(&folder, &part_name, 0o600).map_err(failed("create its sealed file"))?;
+        let mut target = &part;
+        let sealed = sealer.seal(&mut source, artifact.stamp.size, &mut target);
+        let finished = sealed.map_err(|error| match error {
+            SealError::Changed => Outcome::Skipped(Skip::ChangedSincePlan),
+            error => Outcome::Failed(format!("cannot seal it: {}", crate::error::chain(&error))),
+        });
+        let finished = finished.and_then(|sealed| {
+            let times = FileTimes::new().set_modified(system_time(artifact.stamp.modified));
+            part.set_times(times).map_err(failed("date its sealed file"))?;
+            dir::sync_unless_whole(&part).map_err(failed("flush its sealed file"))?;
+            Ok(sealed)
+        });
+        let sealed = match finished {
+            Ok(sealed) => sealed,
+            Err(outcome) => {
+                let _ = dir::unlink(&folder, &part_name);
+                return Err(outcome);
+            }
+        };
+        let mtime = artifact
+            .stamp
+            .modified
+            .date()
+            .ok_or_else(|| Outcome::Failed("its date cannot be written".to_owned()))?;
+        Ok(Some(Part {
+            artifact: index,
+            entry: SealedFile {
+                kind: artifact.kind.unwrap_or(Kind::SealedFile),
+                path,
+                temp,
+                sealed: name.path,
+                compression: name.compression,
+                size: artifact.stamp.size,
+                sealed_size: sealed.ciphertext_len,
+                mode: u32::from(artifact.mode),
+                mtime,
+                sha256: sealed.sha256,
+                becoming: None,
+            },
+        }))
+    }
+
+    /// Whether a sealed file of a record is there and hashes to what the record says.
+    fn is_intact(&self, session: &Session, entry: &SealedFile) -> bool {
+        let read = || -> io::Result<bool> {
+            let folder = self.sealed_folder(session, entry.sealed.parent())?;
+            let file = folder.read(entry.sealed.file_name().unwrap_or_default())?;
+            Ok(entry.is(&digest(file)?))
+        };
+        read().unwrap_or(false)
+    }
+
+    /// The record that is there already, of files sealed earlier.
+    fn old_record(&self, session: &Session) -> Option<Manifest> {
+        if !session.has_record {
+            return None;
+        }
+        let folder = self.sealed_folder(session, None).ok()?;
+        let mut json = Vec::new();
+        folder.read(OsStr::new(naming::RECORD)).ok()?.read_to_end(&mut json).ok()?;
+        let mut record = Manifest::parse(&json, session.id).ok()?;
+        // An interrupted run wrote the record before the files had their names.
+        record.files.retain(|file| {
+            let name = file.sealed.file_name().unwrap_or_default();
+            self.sealed_folder(session, file.sealed.parent()).is_ok_and(|folder| folder.stat(name).is_ok())
+        });
+        Some(record)
+    }
+
+    fn write_record(
+        &self,
+        session: &Session,
+        prepared: &mut Prepared,
+        old: Option<Manifest>,
+    ) -> io::Result<()> {
+        // What was sealed earlier may be to others.
+        let to = self.recipients.digest();
+        let is_same = |old: &Manifest| old.files.is_empty() || old.recipients.as_ref() == Some(&to);
+        let recipients = old.as_ref().is_none_or(is_same).then_some(to);
+        let mut files: Vec<SealedFile> = old.map(|old| old.files).unwrap_or_default();
+        for part in &prepared.parts {
+            files.retain(|file| file.sealed != part.entry.sealed);
+            files.push(part.entry.clone());
+        }
+        let manifest = sealed::describe(session, files, recipients, self.now);
+        prepared.record = manifest.to_json()?;
+        let folder = self.sealed_folder(session, None)?;
+        let name = part_of(Path::new(naming::RECORD));
+        let _ = dir::unlink(&folder, &name);
+        let mut file = dir::create_new(&folder, &name, 0o600)?;
+        file.write_all(&prepared.record)?;
+        dir::sync_unless_whole(&file)
+    }
+}
+
+/// The entry of a file that was sealed from a source of the same path, size and date.
+fn same_source<'m>(
+    record: &'m Manifest,
+    tree: Tree,
+    path: &Path,
+    temp: Option<&Path>,
+    stamp: &crate::dir::FileStamp,
+) -> Option<&'m SealedFile> {
+    record.files.iter().find(|file| {
+        file.tree() == tree
+            && file.path == path
+            && file.temp.as_deref() == temp
+            && file.size == stamp.size
+            && Some(file.mtime) == stamp.modified.date()
+    })
+}
+
+/// The folder of a sealed name, relative to the session's sealed folder.
+fn sealed_parent(tree: Tree, path: &Path) -> Option<PathBuf> {
+    let parent = path.parent()?;
+    Some(match tree {
+        Tree::Store => parent.to_path_buf(),
+        Tree::Temp => Path::new(naming::TEMP).join(parent),
+    })
+}
+
+/// The first sealed name that no other file of the session has, on disk or in its record.
+fn free_name(
+    tree: Tree,
+    path: &Path,
+    compression: Compression,
+    taken: &mut BTreeSet<PathBuf>,
+    folder: &Dir,
+) -> Option<naming::SealedName> {
+    (0..MOST_COPIES).find_map(|copy| {
+        let name = naming::sealed_name(tree, path, compression, copy).ok()?;
+        let is_free = folder.stat(name.path.file_name()?).is_err() && taken.insert(name.path.clone());
+        is_free.then_some(name)
+    })
+}

@@ -1,0 +1,78 @@
+//! What a ledger knows of sealed files, whether its names are keyed or not.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use super::{Filter, Item, LedgerError, Names, Record, records};
+
+/// The sealed files that a ledger knows, by session.
+#[derive(Debug)]
+pub struct SealedRecords {
+    names: Option<Names>,
+    /// SHA-256 (hex) of the sealed files, by the session as the ledger names it.
+    digests: HashMap<String, HashSet<String>>,
+    /// What names nobody can tell: a record without a session, or keyed by another key.
+    has_unnamed: bool,
+}
+
+impl SealedRecords {
+    /// Reads them: all, or those of one session.
+    ///
+    /// A keyed record is one of our key's where it names one of `stores`, roots in the form of
+    /// [`crate::escape::text`]; else nobody can tell whose session it is about.
+    ///
+    /// # Errors
+    /// The ledger or the key of its names cannot be read.
+    pub fn load(
+        ledger_dir: &Path,
+        state_dir: &Path,
+        session: Option<&str>,
+        stores: &[String],
+    ) -> Result<Self, LedgerError> {
+        let names = Names::load(state_dir)?;
+        let named = |id: &str| [Some(id.to_owned()), names.as_ref().map(|names| names.keyed(id))];
+        let sessions = session.into_iter().flat_map(named).flatten().collect();
+        let ours: HashSet<String> =
+            names.iter().flat_map(|names| stores.iter().map(|store| names.keyed(store))).collect();
+        let filter = Filter { sessions, ..Filter::default() };
+        let mut found = Self { names: None, digests: HashMap::new(), has_unnamed: false };
+        for item in records(ledger_dir, &filter)? {
+            let Item::Record(record) = item? else { continue };
+            let digests = digests(&record);
+            if digests.is_empty() {
+                continue;
+            }
+            let is_keyed = |name: &str| name.starts_with(Names::MARK);
+            match record.text("session") {
+                Some(session) => {
+                    found.has_unnamed |=
+                        is_keyed(session) && !record.text("store").is_some_and(|store| ours.contains(store));
+                    found.digests.entry(session.to_owned()).or_default().extend(digests);
+                }
+                None => found.has_unnamed = true,
+            }
+        }
+        Ok(Self { names, ..found })
+    }
+
+    /// SHA-256 (hex) of every sealed file of a session, in no order.
+    pub fn of(&self, session: &str) -> impl Iterator<Item = &str> {
+        let keyed = self.names.as_ref().map(|names| names.keyed(session));
+        let plain = self.digests.get(session);
+        let keyed = keyed.and_then(|keyed| self.digests.get(&keyed));
+        plain.into_iter().chain(keyed).flatten().map(String::as_str)
+    }
+
+    /// Whether a session may have been sealed here: a record says so, or nobody can tell which one
+    /// a record is about.
+    #[must_use]
+    pub fn may_know(&self, session: &str) -> bool {
+        self.has_unnamed || self.of(session).next().is_some()
+    }
+}
+
+fn digests(record: &Record) -> Vec<String> {
+    let sealed = record.fields.get("sealed").and_then(serde_json::Value::as_array);
+    let digests = sealed.into_iter().flatten().filter_map(|one| one.get("sha256")?.as_str());
+    digests.map(str::to_owned).collect()
+}
