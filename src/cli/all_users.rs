@@ -130,7 +130,7 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
             Ok(files) => files.iter().for_each(|file| ctx.console.notice(handed_over(file).trim_end())),
             Err(failure) => {
                 ctx.console.failure(&failure);
-                exit = if exit == Exit::Done { Exit::Failed } else { exit };
+                exit = exit.or(Exit::Failed);
             }
         }
     }
@@ -141,13 +141,13 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
         let figures = all_users::figures(&of_users, surroundings::now(), exit.code());
         if let Err(error) = metrics::write(&ctx.env.absolute(file), &figures) {
             ctx.console.failure(&Failure::because(Exit::Failed, &error));
-            exit = if exit == Exit::Done { Exit::Failed } else { exit };
+            exit = exit.or(Exit::Failed);
         }
     }
     if is_done {
         remember(&run, exit, ctx).unwrap_or_else(|error| {
             ctx.console.failure(&Failure::because(Exit::Failed, &error));
-            exit = if exit == Exit::Done { Exit::Failed } else { exit };
+            exit = exit.or(Exit::Failed);
         });
     }
     Ok(exit)

@@ -103,7 +103,7 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     let mut exit = work.finish(&report, &ground)?;
     if let Err(failure) = work.leave_traces(&report, exit) {
         ctx.console.failure(&failure);
-        exit = worse(exit, failure.exit);
+        exit = exit.or(failure.exit);
     }
     ground.state.state.last_run = Some(remembered);
     ground.state.state.clock = judged.doubt;
@@ -115,11 +115,11 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     ground.forget_gone(&inventory);
     if let Err(error) = ground.state.save() {
         ctx.console.failure(&Failure::because(Exit::Failed, &error));
-        exit = worse(exit, Exit::Failed);
+        exit = exit.or(Exit::Failed);
     }
     if let Err(error) = head {
         ctx.console.error(&format!("cannot close the ledger: {error}"));
-        exit = worse(exit, Exit::Failed);
+        exit = exit.or(Exit::Failed);
     }
     Ok(if audits || judged.refusals.is_empty() { exit } else { Exit::Refused })
 }
@@ -339,8 +339,4 @@ fn exit_of(report: &Run<'_>, ground: &Ground, judged: &Judged) -> Exit {
     } else {
         Exit::Done
     }
-}
-
-fn worse(one: Exit, other: Exit) -> Exit {
-    if one == Exit::Done { other } else { one }
 }

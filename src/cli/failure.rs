@@ -41,6 +41,12 @@ impl Exit {
             Self::Client(code) | Self::Style(code) => code,
         }
     }
+
+    /// This end, and another where this one is well: the first that was not stays.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        if self == Self::Done { other } else { self }
+    }
 }
 
 impl From<Exit> for ExitCode {

@@ -85,7 +85,7 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
     let mut ledger = Evidence::open(ctx, &ground.policy.ledger.value, &id, clock.kind(witness))?;
     let outcomes = work.carry_out(&mut ledger);
     let after = work.look_again(found)?;
-    let identity = work.identity(&outcomes, &after, &mut ledger);
+    let (identity, kept) = handover::destroy_identity(&work, &outcomes, &after, &mut ledger);
     let roots: Vec<String> = inventory.stores.iter().map(|view| text(&view.store.root)).collect();
     let sealed_here = SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), None, &roots)
         .map_err(|error| Failure::because(Exit::Failed, &error))?;
@@ -101,7 +101,7 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
         time: work.now(),
     };
     let mut aftermath = looked.sum_up(&was_plain);
-    aftermath.exceptions.extend(identity.1);
+    aftermath.exceptions.extend(kept);
     let scope = handover::scope(&work);
     let verdict = judge(&scope, &aftermath.exceptions, &aftermath.verification);
     let mut exit = if verdict == Verdict::Incomplete { Exit::Failed } else { Exit::Done };
@@ -114,7 +114,7 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
         aftermath: &aftermath,
         verdict,
         scope,
-        identity: identity.0,
+        identity,
         witness,
         certificate: Vec::new(),
     };
@@ -140,7 +140,7 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
         ctx.console.failure(&failure);
         exit = Exit::Failed;
     }
-    Ok(if exit == Exit::Done { told } else { exit })
+    Ok(exit.or(told))
 }
 
 /// Looks for stores below the home; not where the stores are named.
@@ -314,16 +314,6 @@ impl Work<'_> {
         };
         ground.refused.retain(|refused| !was_taken(refused));
         Ok(After { inventory, purging, refused: ground.refused })
-    }
-
-    /// Destroys the identity, if that was asked for and nothing sealed needs it any more.
-    fn identity(
-        &self,
-        outcomes: &Outcomes,
-        after: &After,
-        ledger: &mut Evidence,
-    ) -> (Identity, Option<crate::purge::certificate::Exception>) {
-        handover::destroy_identity(self, outcomes, after, ledger)
     }
 
     /// Remembers what later runs must know, and forgets what is gone.
