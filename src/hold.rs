@@ -41,7 +41,7 @@ pub fn coverage(inventory: &Inventory, hold: &Hold) -> Coverage {
             }
             Belongs::Loose => {
                 // One that names no project is kept in doubt, and not counted as what is meant.
-                hold.selector.covers(kind, artifact.project.as_deref().into_iter(), false, None)
+                hold.selector.covers(kind, inventory.project_named(artifact).into_iter(), false, None)
             }
         };
         files += u64::from(covers);
@@ -199,7 +199,7 @@ pub fn remember(
 /// Whether this run removed the conversation: a hold that is advisory does not keep it.
 fn was_deleted(inventory: &Inventory, session: &Session, outcomes: Option<&Outcomes>) -> bool {
     let Some(outcomes) = outcomes else { return false };
-    session.artifacts.iter().any(|index| {
+    inventory.files(session).iter().any(|index| {
         inventory.artifact(*index).kind == Some(Kind::Transcript)
             && matches!(
                 outcomes.of_artifacts.get(index.at()),

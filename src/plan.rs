@@ -13,7 +13,8 @@ mod why;
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use smallvec::SmallVec;
 
 use crate::catalogue::{Disposal, Kind, Owner, Protection, SessionId};
 use crate::inventory::lines::{Format, Line, LineFile};
@@ -315,13 +316,15 @@ struct References<'a> {
     pastes: FxHashMap<(StoreIndex, &'a str), Vec<&'a Line>>,
     /// Stores with a file of references that could not be read.
     unknown: HashSet<StoreIndex>,
-    sessions: FxHashMap<SessionId, Vec<usize>>,
+    /// Mostly one, but an id may be known in several stores.
+    sessions: FxHashMap<SessionId, SmallVec<[usize; 1]>>,
 }
 
 impl<'a> References<'a> {
     fn new(inventory: &'a Inventory) -> Self {
         let mut pastes: FxHashMap<_, Vec<&Line>> = FxHashMap::default();
-        let mut sessions: FxHashMap<_, Vec<usize>> = FxHashMap::default();
+        let mut sessions: FxHashMap<_, SmallVec<[usize; 1]>> =
+            FxHashMap::with_capacity_and_hasher(inventory.sessions.len(), FxBuildHasher);
         let mut read = HashSet::new();
         for file in &inventory.line_files {
             let store = inventory.store_of(inventory.artifact(file.artifact));
@@ -593,9 +596,9 @@ impl<'a> Judge<'a> {
     /// A file of nobody: its own modification time dates it.
     fn loose(&self, artifact: &Artifact, kind: Kind) -> Decision {
         let modified = artifact.stamp.modified.date();
-        let projects = artifact.project.iter().map(|project| &**project);
+        let project = self.inventory.project_named(artifact);
         let unknown = self.may_be_anyones(artifact, kind);
-        if let Some(held) = self.held(kind, projects, unknown, None) {
+        if let Some(held) = self.held(kind, project.into_iter(), unknown, None) {
             return Decision::Keep(held);
         }
         let date = match modified {
@@ -604,7 +607,7 @@ impl<'a> Judge<'a> {
             Some(date) if date > self.now => return Decision::Keep(Keep::FutureDated),
             Some(date) => date,
         };
-        let subject = Subject { kind, project: artifact.project.as_deref(), session: None };
+        let subject = Subject { kind, project, session: None };
         self.timely(date, self.earliest(&subject, date, |rule| rule.delete_after.as_ref()))
     }
 
@@ -617,7 +620,7 @@ impl<'a> Judge<'a> {
 
     /// The history lines that refer to a paste.
     fn referring<'s>(&'s self, artifact: &'s Artifact) -> Option<&'s [&'s Line]> {
-        let name = artifact.name.to_str().unwrap_or_default();
+        let name = self.inventory.name(artifact).to_str().unwrap_or_default();
         let hash = name.split_once('.').map_or(name, |(hash, _)| hash);
         let key = (self.inventory.store_of(artifact), hash);
         self.references.pastes.get(&key).map(Vec::as_slice)

@@ -61,7 +61,7 @@ pub fn stores(
         }
         let written = artifact.stamp.changed.date();
         let is_left = artifact.kind == Some(Kind::OwnLeftover)
-            && naming::is_part(&artifact.name)
+            && naming::is_part(inventory.name(artifact))
             && written.is_none_or(|written| now.signed_duration_since(written) > AT_WORK);
         if is_left {
             store.leftovers.files += 1;

@@ -194,7 +194,7 @@ pub fn look(inventory: &Inventory, repairs: bool) -> (Modes, Repair) {
             }
             continue;
         };
-        let name = artifact.name.to_str().unwrap_or_default();
+        let name = inventory.name(artifact).to_str().unwrap_or_default();
         if !is_private(kind, name) {
             continue;
         }
@@ -241,7 +241,7 @@ pub fn look(inventory: &Inventory, repairs: bool) -> (Modes, Repair) {
 }
 
 fn is_file(inventory: &Inventory, artifact: &Artifact) -> bool {
-    let stat = inventory.open(artifact.folder).and_then(|folder| folder.stat(&artifact.name));
+    let stat = inventory.open(artifact.folder).and_then(|folder| folder.stat(inventory.name(artifact)));
     stat.is_ok_and(|stat| stat.file_type == FileType::File)
 }
 

@@ -79,9 +79,9 @@ type Place<'i> = (Option<chrono::DateTime<chrono::Utc>>, crate::inventory::Folde
 
 /// The transcript that was written last and is not sealed.
 fn newest_plain<'i>(inventory: &'i Inventory, session: &Session) -> Option<Place<'i>> {
-    let transcripts = session.artifacts.iter().map(|index| inventory.artifact(*index));
+    let transcripts = inventory.files(session).iter().map(|index| inventory.artifact(*index));
     transcripts
         .filter(|artifact| artifact.kind == Some(Kind::Transcript) && !artifact.sealed)
-        .map(|artifact| (artifact.stamp.modified.date(), artifact.folder, &*artifact.name))
+        .map(|artifact| (artifact.stamp.modified.date(), artifact.folder, inventory.name(artifact)))
         .max_by_key(|(date, ..)| *date)
 }

@@ -115,7 +115,7 @@ fn file_at(inventory: &Inventory, store: usize, below: &Path) -> Option<Artifact
     let at = inventory
         .artifacts
         .iter()
-        .position(|artifact| artifact.folder.at() == folder && &*artifact.name == name)?;
+        .position(|artifact| artifact.folder.at() == folder && inventory.name(artifact) == name)?;
     Some(ArtifactIndex::of(at))
 }
 

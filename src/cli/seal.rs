@@ -242,8 +242,8 @@ fn report(ctx: &Context, report: &Run<'_>, deed: Deed, named: bool) -> Result<Ex
 fn item(report: &Run<'_>, session: &Session, decision: Decision, named: bool) -> Option<Item> {
     let inventory = report.inventory;
     let outcomes = report.outcomes?;
-    let of: Vec<(&Outcome, u64)> = session
-        .artifacts
+    let of: Vec<(&Outcome, u64)> = inventory
+        .files(session)
         .iter()
         .filter_map(|index| {
             let outcome = outcomes.of_artifacts[index.at()].as_ref()?;

@@ -55,7 +55,7 @@ pub fn identities(ctx: &Context, named: &[PathBuf]) -> Result<Identities, Failur
 pub fn hold_on<'p>(policy: &'p Policy, inventory: &Inventory, session: &Session) -> Option<&'p Hold> {
     let unknown = session.projects.is_empty() || session.is_unreadable;
     let kinds: HashSet<_> =
-        session.artifacts.iter().filter_map(|index| inventory.artifact(*index).kind).collect();
+        inventory.files(session).iter().filter_map(|index| inventory.artifact(*index).kind).collect();
     let holds = policy.mandates.iter().flat_map(|mandate| &mandate.holds);
     holds.filter(|hold| hold.is_active(inventory.taken)).find(|hold| {
         kinds.iter().any(|kind| {

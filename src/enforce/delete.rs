@@ -82,7 +82,7 @@ impl Deletion<'_> {
     /// Compares a file with what was seen; `None` if it is the same.
     fn check(&self, handles: &mut Handles<'_>, index: ArtifactIndex) -> Option<Outcome> {
         let artifact = self.inventory.artifact(index);
-        let found = handles.get(artifact.folder).and_then(|dir| dir.stat(&artifact.name));
+        let found = handles.get(artifact.folder).and_then(|dir| dir.stat(self.inventory.name(artifact)));
         match found {
             Ok(stat) if dir::is_same(&artifact.stamp, &stat) => None,
             Ok(_) => Some(Outcome::Skipped(Skip::ChangedSincePlan)),
@@ -95,11 +95,11 @@ impl Deletion<'_> {
         let removed = handles.get(artifact.folder).and_then(|dir| {
             // The window between the first look and this one can be long for a large session.
             if artifact.kind == Some(Kind::Transcript)
-                && !dir::is_same(&artifact.stamp, &dir.stat(&artifact.name)?)
+                && !dir::is_same(&artifact.stamp, &dir.stat(self.inventory.name(artifact))?)
             {
                 return Ok(false);
             }
-            dir::unlink(dir, &artifact.name).map(|()| true)
+            dir::unlink(dir, self.inventory.name(artifact)).map(|()| true)
         });
         match removed {
             Ok(true) if artifact.hard_linked => Outcome::Done(Effect::DataRemains),

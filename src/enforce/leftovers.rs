@@ -22,7 +22,7 @@ pub(super) fn remove(
 ) {
     let mut found: BTreeMap<StoreIndex, Vec<ArtifactIndex>> = BTreeMap::new();
     for (at, (artifact, decision)) in inventory.artifacts.iter().zip(&plan.decisions).enumerate() {
-        let is_ours = artifact.kind == Some(Kind::OwnLeftover) && naming::is_part(&artifact.name);
+        let is_ours = artifact.kind == Some(Kind::OwnLeftover) && naming::is_part(inventory.name(artifact));
         // Those that a purge takes are among its units.
         let is_out = matches!(decision, Decision::Keep(Keep::OutOfScope))
             || plan.purge.is_some() && matches!(decision, Decision::Delete(_));
@@ -45,11 +45,11 @@ pub(super) fn remove(
         for index in files {
             let artifact = inventory.artifact(index);
             let removed = inventory.open(artifact.folder).and_then(|folder| {
-                let stat = folder.stat(&artifact.name)?;
+                let stat = folder.stat(inventory.name(artifact))?;
                 if stat.file_type != FileType::File || !dir::is_same(&artifact.stamp, &stat) {
                     return Ok(Outcome::Skipped(super::Skip::ChangedSincePlan));
                 }
-                dir::unlink(&folder, &artifact.name).map(|()| Outcome::Done(Effect::Deleted))
+                dir::unlink(&folder, inventory.name(artifact)).map(|()| Outcome::Done(Effect::Deleted))
             });
             let outcome = removed.unwrap_or_else(|error| super::delete::gone_or_failed("delete it", &error));
             if outcome == Outcome::Done(Effect::Deleted) {

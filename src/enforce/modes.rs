@@ -112,7 +112,7 @@ fn close(inventory: &Inventory, store: StoreIndex, target: Target) -> io::Result
         }
         Target::File(index) => {
             let artifact = inventory.artifact(index);
-            let file = inventory.open(artifact.folder)?.read(&artifact.name)?;
+            let file = inventory.open(artifact.folder)?.read(inventory.name(artifact))?;
             let stat = Dir::stat_open(&file)?;
             let is_it =
                 stat.stamp.device == artifact.stamp.device && stat.stamp.inode == artifact.stamp.inode;

@@ -84,7 +84,7 @@ impl Preserving<'_> {
                 return done;
             }
         };
-        for artifact in &session.artifacts {
+        for artifact in self.inventory.files(session) {
             match self.file(*artifact, session, &mut sealer) {
                 Ok(Some(file)) => {
                     done.bytes += file.size;
@@ -154,8 +154,10 @@ impl Preserving<'_> {
         sealer: &mut Sealer,
     ) -> Result<Option<SealedFile>, Failed> {
         let artifact = self.inventory.artifact(index);
-        let mut source =
-            self.inventory.open(artifact.folder).and_then(|folder| folder.read(&artifact.name))?;
+        let mut source = self
+            .inventory
+            .open(artifact.folder)
+            .and_then(|folder| folder.read(self.inventory.name(artifact)))?;
         let stat = Dir::stat_open(&source)?;
         if stat.file_type != FileType::File || stat.stamp.inode != artifact.stamp.inode {
             return Err(Failed::Other("it is another file than the one that was seen".to_owned()));

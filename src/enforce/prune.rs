@@ -4,7 +4,7 @@
 //! the old one changed meanwhile.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -15,8 +15,8 @@ use super::watch::Watch;
 use super::{Effect, Outcome, Outcomes, Skip, Stop, Tools, dir};
 use crate::catalogue::SessionId;
 use crate::dir::Dir;
+use crate::inventory::Inventory;
 use crate::inventory::lines::{Format, LineFile};
-use crate::inventory::{Artifact, Inventory};
 use crate::ledger::Event;
 use crate::plan::{Decision, Plan};
 
@@ -117,13 +117,15 @@ fn rewrite(inventory: &Inventory, file: &LineFile, cuts: &[Range<u64>]) -> io::R
     // The index of a project has no lock of its own in the client.
     let _lock = match file.content.format {
         Format::Entries => None,
-        Format::JsonLines | Format::ProjectLists => Some(ClientLock::take(&folder, &artifact.name)?),
+        Format::JsonLines | Format::ProjectLists => {
+            Some(ClientLock::take(&folder, inventory.name(artifact))?)
+        }
     };
-    let old = folder.read(&artifact.name)?;
+    let old = folder.read(inventory.name(artifact))?;
     if !dir::is_same(&artifact.stamp, &Dir::stat_open(&old)?) {
         return Ok(false);
     }
-    let temporary = part_name(artifact);
+    let temporary = part_name(inventory.name(artifact));
     // What an interrupted run left is ours to remove, since we hold the store's lock.
     match dir::unlink(&folder, &temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -133,10 +135,10 @@ fn rewrite(inventory: &Inventory, file: &LineFile, cuts: &[Range<u64>]) -> io::R
     let written = copy_without(&old, &new, cuts)
         .and_then(|()| dir::keep_owner(&new, &old))
         .and_then(|()| new.sync_all())
-        .and_then(|()| Ok(dir::is_same(&artifact.stamp, &folder.stat(&artifact.name)?)))
+        .and_then(|()| Ok(dir::is_same(&artifact.stamp, &folder.stat(inventory.name(artifact))?)))
         .and_then(|same| {
             if same {
-                dir::rename(&folder, &temporary, &artifact.name)?;
+                dir::rename(&folder, &temporary, inventory.name(artifact))?;
                 dir::sync(&folder)?;
             }
             Ok(same)
@@ -149,9 +151,9 @@ fn rewrite(inventory: &Inventory, file: &LineFile, cuts: &[Range<u64>]) -> io::R
 }
 
 /// The name of an unfinished file: `.<name>.part`.
-fn part_name(artifact: &Artifact) -> OsString {
+fn part_name(of: &OsStr) -> OsString {
     let mut name = OsString::from(".");
-    name.push(&*artifact.name);
+    name.push(of);
     name.push(".part");
     name
 }

@@ -27,7 +27,7 @@ const LARGEST_NOTE: u64 = 16 << 20;
 pub(super) enum Said {
     #[default]
     Nothing,
-    Facts(Box<Facts>),
+    Facts(Facts),
     Pid(Box<PidRecord>),
     Project(Arc<str>),
     Lines(Box<Lines>),
@@ -88,10 +88,10 @@ impl Known {
         self.said = match kind {
             Kind::Transcript | Kind::Subagent | Kind::StrayTranscript => {
                 let known = if Self::is_datable(self.kind, self.session) { dates.find(stamp) } else { None };
-                Said::Facts(Box::new(match known {
+                Said::Facts(match known {
                     Some(facts) => facts,
                     None => transcript::read(&dir.read(name)?, stamp.size, now, interner)?,
-                }))
+                })
             }
             Kind::PidFile | Kind::IdeLock => {
                 PidRecord::read(dir.read(name)?).map_or(Said::Nothing, |record| Said::Pid(Box::new(record)))

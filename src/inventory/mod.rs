@@ -4,18 +4,22 @@
 //! `transcript`, `lines` and `liveness` read what the files say about themselves; `session`
 //! groups everything into units.
 
+mod batch;
 mod content;
 mod intern;
 pub mod lenient;
 pub mod lines;
 pub mod liveness;
 pub mod members;
+mod names;
 mod scan;
 mod session;
 pub mod transcript;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::num::NonZeroU32;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -26,27 +30,30 @@ use crate::dir::{Dir, FileStamp};
 use crate::locate::Store;
 use lines::LineFile;
 use liveness::Liveness;
-use transcript::Facts;
+use transcript::{Facts, Projects};
 
+pub use names::{Name, Names};
 pub use scan::take;
 
 macro_rules! index {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
+        // One more than the position, so that an index that may be missing is no larger.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(pub u32);
+        pub struct $name(NonZeroU32);
 
         impl $name {
             /// The position in the inventory's list.
             #[must_use]
             pub fn at(self) -> usize {
-                self.0 as usize
+                self.0.get() as usize - 1
             }
 
             /// The index of a position; saturates, as no inventory holds that many.
             #[must_use]
             pub fn of(position: usize) -> Self {
-                Self(u32::try_from(position).unwrap_or(u32::MAX))
+                let position = u32::try_from(position).unwrap_or(u32::MAX);
+                Self(NonZeroU32::MIN.saturating_add(position))
             }
         }
     };
@@ -67,6 +74,11 @@ index!(
 index!(
     /// A session, by its place in [`Inventory::sessions`].
     SessionIndex
+);
+
+index!(
+    /// A project that a loose artifact names, by its place in [`Inventory::projects`].
+    ProjectIndex
 );
 
 /// What transcripts said at an earlier look; of one that has not changed since, nothing is read.
@@ -101,8 +113,14 @@ pub struct Inventory {
     pub folders: Vec<Folder>,
     /// Every file, recognised or not.
     pub artifacts: Vec<Artifact>,
+    /// Their names.
+    pub names: Names,
+    /// The projects that loose artifacts name.
+    pub projects: Vec<Arc<str>>,
     /// The artifacts grouped into sessions.
     pub sessions: Vec<Session>,
+    /// The artifacts of sessions, those of each together and in their order.
+    pub grouped: Vec<ArtifactIndex>,
     /// Files of which lines are artifacts, with those lines.
     pub line_files: Vec<LineFile>,
     /// What could not be read.
@@ -178,8 +196,8 @@ pub enum Belongs {
 pub struct Artifact {
     /// The folder it lies in.
     pub folder: FolderIndex,
-    /// Its name.
-    pub name: Box<OsStr>,
+    /// Its name, as [`Inventory::name`] gives it.
+    pub name: Name,
     /// Its identity and state when it was seen; checked again before it is touched.
     pub stamp: FileStamp,
     /// The permission bits.
@@ -196,8 +214,8 @@ pub struct Artifact {
     pub belongs: Belongs,
     /// Whether it is the sealed form of a file.
     pub sealed: bool,
-    /// The project it names, for loose artifacts that name one.
-    pub project: Option<Arc<str>>,
+    /// The project it names, for loose artifacts that name one; [`Inventory::project_named`] gives it.
+    pub project: Option<ProjectIndex>,
 }
 
 impl Artifact {
@@ -238,7 +256,7 @@ pub struct Session {
     /// The project by which rules go: that of the first record that has one.
     pub project: Option<Arc<str>>,
     /// Every project path found, which holds go by.
-    pub projects: Vec<Arc<str>>,
+    pub projects: Projects,
     /// The newest record timestamp not later than the inventory.
     pub newest_record: Option<DateTime<Utc>>,
     /// The newest modification time of its transcripts; of its files where it is orphaned.
@@ -251,8 +269,8 @@ pub struct Session {
     pub is_unreadable: bool,
     /// Whether the desktop application wrote it.
     pub is_desktop: bool,
-    /// Its files.
-    pub artifacts: Vec<ArtifactIndex>,
+    /// Its files, by their places in [`Inventory::grouped`]; [`Inventory::files`] gives them.
+    pub files: Range<u32>,
     /// Whether a record of its sealed files could be read.
     pub has_record: bool,
     /// How many of its files could be sealed and are not.
@@ -303,6 +321,24 @@ impl Inventory {
         &self.sessions[index.at()]
     }
 
+    /// The name of an artifact.
+    #[must_use]
+    pub fn name(&self, artifact: &Artifact) -> &OsStr {
+        self.names.get(artifact.name)
+    }
+
+    /// The project that a loose artifact names.
+    #[must_use]
+    pub fn project_named(&self, artifact: &Artifact) -> Option<&str> {
+        artifact.project.and_then(|index| self.projects.get(index.at())).map(|project| &**project)
+    }
+
+    /// The files of a session.
+    #[must_use]
+    pub fn files(&self, session: &Session) -> &[ArtifactIndex] {
+        self.grouped.get(session.files.start as usize..session.files.end as usize).unwrap_or_default()
+    }
+
     /// The session an artifact belongs to.
     #[must_use]
     pub fn session_of(&self, artifact: &Artifact) -> Option<&Session> {
@@ -348,7 +384,7 @@ impl Inventory {
     /// The path of an artifact relative to its store.
     #[must_use]
     pub fn path(&self, artifact: &Artifact) -> PathBuf {
-        self.folder_path(artifact.folder).join(&*artifact.name)
+        self.folder_path(artifact.folder).join(self.name(artifact))
     }
 
     /// The full path of an artifact.

@@ -4,9 +4,11 @@
 //! recursion, so depth costs no stack. A large folder is several jobs. Content is read only of the
 //! few kinds whose dates, owner or lines are in the file, and only its head and tail.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,10 +16,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use rayon::Scope;
 
+use super::batch::{Batch, Found, Met};
 use super::content::{Known, Reading, Said};
 use super::intern::Interner;
 use super::liveness::Processes;
-use super::transcript::Facts;
+use super::names::{Name, Names};
 use super::{Artifact, Belongs, Dates, Folder, FolderIndex, Inventory, Oddity, Problem, StoreIndex, session};
 use crate::catalogue::{Cursor, Kind, Match, Root, SessionId};
 use crate::dir::{Dir, FileStamp, FileType, Stat};
@@ -38,35 +41,16 @@ const FILES_AT_ONCE: usize = 512;
 /// So many folders in one folder are one job; of more than these, half are another's.
 const FOLDERS_AT_ONCE: usize = 16;
 
-/// What was found. Artifacts belong to nobody yet: whose they are is known once every transcript was
-/// seen.
+/// The files of one folder, by name.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
-    pub artifacts: Vec<Artifact>,
-    /// The session that each artifact's path or content names.
-    pub owners: Vec<Option<SessionId>>,
-    /// What artifacts said, in their order; those that said nothing are left out.
-    pub said: Vec<(usize, Said)>,
+struct Listing {
+    names: Names,
+    files: Vec<Name>,
 }
 
-impl Batch {
-    fn add(&mut self, artifact: Artifact, owner: Option<SessionId>, said: Said) {
-        if !matches!(said, Said::Nothing) {
-            self.said.push((self.artifacts.len(), said));
-        }
-        self.artifacts.push(artifact);
-        self.owners.push(owner);
-    }
-
-    /// What was said by transcripts that stand for themselves, with the state they were in.
-    fn facts(&self) -> impl Iterator<Item = (&FileStamp, &Facts)> {
-        self.said.iter().filter_map(|(at, said)| match said {
-            Said::Facts(facts) if Known::is_datable(self.artifacts[*at].kind, self.owners[*at]) => {
-                Some((&self.artifacts[*at].stamp, &**facts))
-            }
-            _ => None,
-        })
-    }
+thread_local! {
+    /// One listing a thread: a walk lists tens of thousands of folders.
+    static LISTING: Cell<Listing> = Cell::default();
 }
 
 /// Takes the inventory of stores.
@@ -88,7 +72,8 @@ pub fn take(
         dates,
         stores: &stores,
         folders: Mutex::default(),
-        found: Mutex::default(),
+        batches: Batch::of_threads(threads).map(Mutex::new).collect(),
+        found: Mutex::new(Found::with_room()),
         problems: Mutex::default(),
         anchors: Mutex::new(stores.iter().map(|store| store.identity).collect()),
         is_complete: AtomicBool::new(all_reached),
@@ -100,13 +85,16 @@ pub fn take(
         // Without a pool of our own, the global one serves as well.
         Err(_) => rayon::scope(|scope| walk.start(scope, roots)),
     }
-    let Walk { interner, folders, found, problems, is_complete, .. } = walk;
-    let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let Walk { interner, folders, batches, found, problems, is_complete, .. } = walk;
+    let batches = batches.into_iter().map(|batch| batch.into_inner().unwrap_or_else(PoisonError::into_inner));
+    let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let parts = Batch::finish(batches, &mut found);
     dates.keep(&mut found.facts());
     session::group(session::Raw {
         stores,
         folders: folders.into_inner().unwrap_or_else(PoisonError::into_inner),
         found,
+        parts,
         problems: problems.into_inner().unwrap_or_else(PoisonError::into_inner),
         is_complete: is_complete.into_inner(),
         now,
@@ -121,7 +109,9 @@ struct Walk<'a> {
     dates: &'a dyn Dates,
     stores: &'a [Store],
     folders: Mutex<Vec<Folder>>,
-    found: Mutex<Batch>,
+    /// One for each thread, so that none waits for another.
+    batches: Vec<Mutex<Batch>>,
+    found: Mutex<Found>,
     problems: Mutex<Vec<Problem>>,
     /// Roots and followed links by identity, so that no tree is walked twice.
     anchors: Mutex<HashSet<(u64, u64)>>,
@@ -159,8 +149,12 @@ impl<'a> Walk<'a> {
         FolderIndex::of(folders.len() - 1)
     }
 
-    fn add(&self, artifact: Artifact, owner: Option<SessionId>, said: Said) {
-        locked(&self.found).add(artifact, owner, said);
+    fn add(&self, artifact: Artifact, met: Met<'_>) {
+        let thread = rayon::current_thread_index().unwrap_or(0) % self.batches.len();
+        let full = locked(&self.batches[thread]).add(artifact, met, self.now);
+        if let Some(full) = full {
+            locked(&self.found).append(full);
+        }
     }
 
     fn root(&self, index: StoreIndex, store: &Store) -> Option<Place> {
@@ -240,13 +234,15 @@ impl<'a> Walk<'a> {
     fn look<'s>(&'s self, scope: &Scope<'s>, place: Place, before: impl FnOnce()) {
         let shared = self.store(place.store).kind.is_shared();
         let mut folders: Vec<Box<OsStr>> = Vec::new();
-        let mut files: Vec<Box<OsStr>> = Vec::new();
+        let mut listing = LISTING.take();
+        listing.names.clear();
+        listing.files.clear();
         let listed = place.dir.each(|name, file_type| match file_type {
             Some(FileType::Folder) => folders.push(Box::from(name)),
             // In a folder shared with others, files of theirs are none of our business.
             Some(_) if shared && place.recognise(name).is_none() => {}
             // The file system may leave the type to a stat; only folders are spared one.
-            _ => files.push(Box::from(name)),
+            _ => listing.files.push(listing.names.add(name)),
         });
         if let Err(error) = listed {
             return self.problem(place.store, place.index, None, "list", error);
@@ -258,12 +254,18 @@ impl<'a> Walk<'a> {
             before();
             self.spawn_folders(scope, &place, folders);
         }
-        while files.len() > FILES_AT_ONCE {
-            let some = files.split_off(files.len() - FILES_AT_ONCE);
-            let place = Arc::clone(&place);
-            scope.spawn(move |scope| self.note_all(scope, &place, some));
+        let count = listing.files.len();
+        if count <= FILES_AT_ONCE {
+            self.note_all(scope, &place, &listing, 0..count);
+            LISTING.set(listing);
+            return;
         }
-        self.note_all(scope, &place, files);
+        let listing = Arc::new(listing);
+        for start in (0..count).step_by(FILES_AT_ONCE) {
+            let (place, listing) = (Arc::clone(&place), Arc::clone(&listing));
+            let some = start..count.min(start + FILES_AT_ONCE);
+            scope.spawn(move |scope| self.note_all(scope, &place, &listing, some));
+        }
     }
 
     fn spawn_folders<'s>(&'s self, scope: &Scope<'s>, place: &Arc<Place>, names: Vec<Box<OsStr>>) {
@@ -325,44 +327,46 @@ impl<'a> Walk<'a> {
                     owner: 0,
                     mode: 0,
                 };
-                let artifact = artifact(place.index, Box::from(name), &stat, None, Oddity::Foreign);
-                self.add(artifact, owner, Said::Nothing);
+                let artifact = artifact(place.index, &stat, None, Oddity::Foreign);
+                let store = place.store;
+                self.add(artifact, Met { name, store, owner, said: Said::Nothing, is_datable: false });
             }
             _ => self.problem(place.store, place.index, Some(name), "open", error),
         }
     }
 
     /// Notes files of a folder, and enters what turns out to be a folder.
-    fn note_all<'s>(&'s self, scope: &Scope<'s>, place: &Arc<Place>, names: Vec<Box<OsStr>>) {
+    fn note_all<'s>(&'s self, scope: &Scope<'s>, place: &Arc<Place>, listing: &Listing, some: Range<usize>) {
         let mut folders = Vec::new();
         let shared = self.store(place.store).kind.is_shared();
-        for name in names {
-            let recognised = place.recognise(&name);
+        for name in listing.files.get(some).unwrap_or_default() {
+            let name = listing.names.get(*name);
+            let recognised = place.recognise(name);
             let is_others = shared && recognised.is_none();
             if is_others && place.cursor.enter(name.as_encoded_bytes()).is_dead() {
                 continue;
             }
-            let stat = match place.dir.stat(&name) {
+            let stat = match place.dir.stat(name) {
                 Ok(stat) => stat,
                 // Gone between the listing and now: it was not there.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => {
-                    self.problem(place.store, place.index, Some(&name), "stat", error);
+                    self.problem(place.store, place.index, Some(name), "stat", error);
                     continue;
                 }
             };
             if stat.file_type == FileType::Folder {
-                folders.push(name);
+                folders.push(Box::from(name));
                 continue;
             }
             if is_others {
                 continue;
             }
             if stat.file_type == FileType::Link {
-                if place.top && self.follow(scope, place, &name, &stat) {
+                if place.top && self.follow(scope, place, name, &stat) {
                     continue;
                 }
-                self.pass_by(place, &name);
+                self.pass_by(place, name);
             }
             self.note(place, name, &stat, recognised);
         }
@@ -429,7 +433,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn note(&self, place: &Place, name: Box<OsStr>, stat: &Stat, recognised: Option<Match>) {
+    fn note(&self, place: &Place, name: &OsStr, stat: &Stat, recognised: Option<Match>) {
         let store = self.store(place.store);
         let oddity = match stat.file_type {
             _ if stat.owner != store.owner => Oddity::Foreign,
@@ -449,31 +453,27 @@ impl<'a> Walk<'a> {
         if let Some(recognised) = recognised {
             if stat.file_type == FileType::File
                 && oddity == Oddity::None
-                && let Err(error) = known.read(&place.dir, &name, &stat.stamp, &self.reading())
+                && let Err(error) = known.read(&place.dir, name, &stat.stamp, &self.reading())
             {
-                self.problem(place.store, place.index, Some(&name), "read", error);
+                self.problem(place.store, place.index, Some(name), "read", error);
                 known.said = Said::Unreadable;
             }
             if !(recognised.distinctive || store.is_certain || known.is_certain()) {
                 known.kind = None;
             }
         }
-        let artifact = artifact(place.index, name, stat, known.kind, oddity);
-        self.add(artifact, known.session, known.said);
+        let artifact = artifact(place.index, stat, known.kind, oddity);
+        let is_datable = Known::is_datable(known.kind, known.session);
+        let Known { session: owner, said, .. } = known;
+        self.add(artifact, Met { name, store: place.store, owner, said, is_datable });
     }
 }
 
-/// An artifact of which no more is known than its name and state.
-fn artifact(
-    folder: FolderIndex,
-    name: Box<OsStr>,
-    stat: &Stat,
-    kind: Option<Kind>,
-    oddity: Oddity,
-) -> Artifact {
+/// An artifact of which no more is known than its state.
+fn artifact(folder: FolderIndex, stat: &Stat, kind: Option<Kind>, oddity: Oddity) -> Artifact {
     Artifact {
         folder,
-        name,
+        name: Name::default(),
         stamp: stat.stamp,
         mode: u16::try_from(stat.mode).unwrap_or(0o600),
         is_regular: stat.file_type == FileType::File,

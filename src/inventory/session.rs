@@ -8,26 +8,26 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
+use super::batch::{Found, Later, Part, Parts};
 use super::content::Said;
 use super::intern::Interner;
 use super::lines::LineFile;
-use super::liveness::{self, Liveness, PidRecord, Processes};
-use super::scan::Batch;
-use super::transcript::Facts;
+use super::liveness::{self, PidRecord, Processes};
+use super::names::Names;
 use super::{
-    Artifact, ArtifactIndex, Belongs, Evidence, Folder, FolderIndex, Inventory, LiveClient, Oddity, Problem,
-    Session, SessionIndex, StoreIndex, StoreView,
+    Artifact, ArtifactIndex, Belongs, Folder, FolderIndex, Inventory, LiveClient, Oddity, Problem, Session,
+    SessionIndex, StoreIndex, StoreView,
 };
 use crate::catalogue::{Kind, SessionId};
 use crate::locate::Store;
-use crate::seal::manifest::{DatedBy, Manifest};
 use crate::seal::naming;
 
 /// What a walk brought home.
 pub(super) struct Raw<'a> {
     pub stores: Vec<Store>,
     pub folders: Vec<Folder>,
-    pub found: Batch,
+    pub found: Found,
+    pub parts: Parts,
     pub problems: Vec<Problem>,
     pub is_complete: bool,
     pub now: DateTime<Utc>,
@@ -37,38 +37,40 @@ pub(super) struct Raw<'a> {
 
 /// Makes an inventory of what was found.
 pub(super) fn group(raw: Raw<'_>) -> Inventory {
-    let Raw { stores, folders, mut found, problems, is_complete, now, interner, processes } = raw;
+    let Raw { stores, folders, mut found, mut parts, problems, is_complete, now, interner, processes } = raw;
     drop(interner);
-    give_jobs_their_session(&folders, &mut found);
-    let mut grouping = Grouping {
-        folders: &folders,
-        sessions: Vec::new(),
-        of_store: FxHashMap::default(),
-        newest: FxHashMap::default(),
-        is_complete,
-    };
-    grouping.found_sessions(&found);
-    let Batch { mut artifacts, owners, said } = found;
+    found.facts = Vec::new();
+    let mut later = std::mem::take(&mut found.later);
+    give_jobs_their_session(&folders, &found.artifacts, &mut later);
     let mut line_files = Vec::new();
     let mut pids: Vec<(StoreIndex, PidRecord)> = Vec::new();
     let mut locks: Vec<(ArtifactIndex, PidRecord)> = Vec::new();
-    let mut said = said.into_iter().peekable();
-    for ((at, artifact), owner) in artifacts.iter_mut().enumerate().zip(owners) {
-        let said = said.next_if(|(of, _)| *of == at).map_or(Said::Nothing, |(_, said)| said);
-        grouping.place(ArtifactIndex::of(at), artifact, owner, &said);
+    for Later { artifact: index, owner, said } in later {
+        let store = folders[found.artifacts[index.at()].folder.at()].store;
+        let artifact = &mut found.artifacts[index.at()];
+        if let (Some(Kind::SealedFile | Kind::SealedRecord), Some(id)) = (artifact.kind, owner) {
+            parts.show_sealed(store, id);
+        }
+        if artifact.kind == Some(Kind::SealedFile) {
+            artifact.kind = Some(kind_of_sealed(&folders, artifact.folder, found.names.get(artifact.name)));
+        }
+        parts.place(artifact, &mut found.projects, store, owner, &said);
+        // A background session that is not known to be over is in use.
+        if artifact.kind == Some(Kind::Job) && !matches!(said, Said::Over) {
+            artifact.oddity = Oddity::InUse;
+        }
         match said {
-            Said::Lines(content) => {
-                line_files.push(LineFile { artifact: ArtifactIndex::of(at), content: *content });
-            }
-            Said::Pid(record) if artifact.kind == Some(Kind::PidFile) => {
-                pids.push((folders[artifact.folder.at()].store, *record));
-            }
-            Said::Pid(record) => locks.push((ArtifactIndex::of(at), *record)),
+            Said::Lines(content) => line_files.push(LineFile { artifact: index, content: *content }),
+            Said::Pid(record) if artifact.kind == Some(Kind::PidFile) => pids.push((store, *record)),
+            Said::Pid(record) => locks.push((index, *record)),
             _ => {}
         }
     }
-    let mut sessions = grouping.sessions;
-    projects_from_lines(&mut sessions, &line_files, &artifacts, &folders);
+    let Found { names, mut artifacts, projects, newest, .. } = found;
+    let mut units = Units::of(parts, is_complete);
+    units.learn_from_lines(&line_files, |index| folders[artifacts[index.at()].folder.at()].store);
+    let grouped = units.give_out(&mut artifacts);
+    let mut sessions = units.sessions;
     let mut problems = problems;
     for session in sessions.iter_mut().filter(|session| session.sealed > 0 && !session.has_record) {
         // Without its record neither its date nor its projects are known.
@@ -90,14 +92,18 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
             artifacts[index.at()].oddity = Oddity::InUse;
         }
     }
-    keep_newest_backup(&mut artifacts, &line_files, &folders);
-    let newest_date = newest_date(&artifacts, &sessions, now);
+    keep_newest_backup(&mut artifacts, &names, &line_files, &folders);
+    let records = sessions.iter().filter_map(|session| session.newest_record);
+    let newest_date = records.filter(|date| *date <= now).max().max(newest);
     Inventory {
         taken: now,
         stores: views,
         folders,
         artifacts,
+        names,
+        projects,
         sessions,
+        grouped,
         line_files,
         problems,
         is_complete,
@@ -105,285 +111,168 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
     }
 }
 
-struct Grouping<'a> {
-    folders: &'a [Folder],
-    sessions: Vec<Session>,
-    of_store: FxHashMap<(StoreIndex, SessionId), SessionIndex>,
-    newest: FxHashMap<SessionId, SessionIndex>,
-    is_complete: bool,
-}
-
-impl Grouping<'_> {
-    /// A first pass: every session that a transcript shows, dated, so that satellites in other
-    /// trees know the newest of their id.
-    fn found_sessions(&mut self, found: &Batch) {
-        let mut said = found.said.iter().peekable();
-        for ((at, artifact), owner) in found.artifacts.iter().enumerate().zip(&found.owners) {
-            let said = said.next_if(|(of, _)| *of == at).map_or(&Said::Nothing, |(_, said)| said);
-            let (Some(kind), Some(id)) = (artifact.kind, *owner) else { continue };
-            let evidence = match kind {
-                Kind::Transcript => Evidence::Transcript,
-                Kind::SealedRecord | Kind::SealedFile => Evidence::Sealed,
-                _ => continue,
-            };
-            let store = self.folders[artifact.folder.at()].store;
-            let index = self.session(store, id, evidence);
-            let session = &mut self.sessions[index.at()];
-            match (said, kind) {
-                (said, Kind::Transcript) => {
-                    session.evidence = Evidence::Transcript;
-                    session.modified = session.modified.max(artifact.stamp.modified.date());
-                    if let Said::Facts(facts) = said {
-                        session.newest_record = session.newest_record.max(facts.newest);
-                    }
-                }
-                (Said::Manifest(record), _) => session.read_record(record),
-                _ => {}
-            }
-        }
-        for (at, session) in self.sessions.iter().enumerate() {
-            let date = |session: &Session| session.newest_record.or(session.modified);
-            let entry = self.newest.entry(session.id).or_insert(SessionIndex::of(at));
-            if date(session) > date(&self.sessions[entry.at()]) {
-                *entry = SessionIndex::of(at);
-            }
-        }
+/// What a sealed file was, by its path in the session's sealed folder.
+fn kind_of_sealed(folders: &[Folder], folder: FolderIndex, name: &OsStr) -> Kind {
+    if naming::is_part(name) {
+        return Kind::OwnLeftover;
     }
-
-    fn session(&mut self, store: StoreIndex, id: SessionId, evidence: Evidence) -> SessionIndex {
-        let sessions = &mut self.sessions;
-        *self.of_store.entry((store, id)).or_insert_with(|| {
-            sessions.push(Session {
-                id,
-                store,
-                evidence,
-                project: None,
-                projects: Vec::new(),
-                newest_record: None,
-                modified: None,
-                touched: None,
-                liveness: Liveness::Dead,
-                is_desktop: false,
-                is_unreadable: false,
-                has_record: false,
-                plain: 0,
-                sealed: 0,
-                unsealed: None,
-                artifacts: Vec::new(),
-                unrecognised: 0,
-            });
-            SessionIndex::of(sessions.len() - 1)
-        })
+    let mut names: Vec<&OsStr> = vec![name];
+    let mut at = &folders[folder.at()];
+    // Up to the session's own folder, which lies in `sealed`.
+    while let Some(parent) = at.parent.map(|parent| &folders[parent.at()]) {
+        if *parent.name == *"sealed" {
+            break;
+        }
+        names.push(&at.name);
+        at = parent;
     }
-
-    /// The session that a satellite in a store belongs to: the store's own, else the newest of
-    /// that id anywhere, else an orphan.
-    fn owner(&mut self, store: StoreIndex, id: SessionId) -> SessionIndex {
-        if let Some(index) = self.of_store.get(&(store, id)).or_else(|| self.newest.get(&id)) {
-            return *index;
-        }
-        let evidence = if self.is_complete { Evidence::Orphaned } else { Evidence::Unknown };
-        let index = self.session(store, id, evidence);
-        // Satellites of one id in several stores are one unit.
-        self.newest.insert(id, index);
-        index
-    }
-
-    /// Finds the session an artifact belongs to, and lets that session know of it.
-    fn place(&mut self, index: ArtifactIndex, artifact: &mut Artifact, id: Option<SessionId>, said: &Said) {
-        let store = self.folders[artifact.folder.at()].store;
-        let is_record = artifact.kind == Some(Kind::SealedRecord);
-        if artifact.kind == Some(Kind::SealedFile) {
-            artifact.kind = Some(self.kind_of_sealed(artifact.folder, &artifact.name));
-        }
-        let owner = match (artifact.kind, id) {
-            (Some(kind), Some(id)) if kind.is_of_session() => Some(self.owner(store, id)),
-            // An unknown name in a session's own folder is not the session's, but is counted.
-            (None, Some(id)) => {
-                let owner = self.of_store.get(&(store, id)).or_else(|| self.newest.get(&id)).copied();
-                if let Some(owner) = owner {
-                    self.sessions[owner.at()].unrecognised += 1;
-                }
-                None
-            }
-            _ => None,
-        };
-        artifact.belongs = owner.map_or(Belongs::Loose, Belongs::Session);
-        if let (Some(owner), Some(kind)) = (owner, artifact.kind) {
-            self.tell(owner, index, kind, artifact.stamp.modified.date(), said, artifact.oddity);
-            let session = &mut self.sessions[owner.at()];
-            session.sealed += u32::from(artifact.sealed && !is_record);
-            session.plain += u32::from(artifact.can_be_sealed());
-        }
-        artifact.project = match said {
-            Said::Project(project) => Some(Arc::clone(project)),
-            Said::Facts(facts) if owner.is_none() => facts.projects.first().cloned(),
-            _ => None,
-        };
-        // A background session that is not known to be over is in use.
-        if artifact.kind == Some(Kind::Job) && !matches!(said, Said::Over) {
-            artifact.oddity = Oddity::InUse;
-        }
-    }
-
-    /// What a sealed file was, by its path in the session's sealed folder.
-    fn kind_of_sealed(&self, folder: FolderIndex, name: &OsStr) -> Kind {
-        if naming::is_part(name) {
-            return Kind::OwnLeftover;
-        }
-        let mut names: Vec<&OsStr> = vec![name];
-        let mut at = &self.folders[folder.at()];
-        // Up to the session's own folder, which lies in `sealed`.
-        while let Some(parent) = at.parent.map(|parent| &self.folders[parent.at()]) {
-            if *parent.name == *"sealed" {
-                break;
-            }
-            names.push(&at.name);
-            at = parent;
-        }
-        let path: PathBuf = names.iter().rev().collect();
-        naming::original(&path).and_then(|original| original.kind).unwrap_or(Kind::SealedFile)
-    }
-
-    /// Lets a session know of a file of its own.
-    fn tell(
-        &mut self,
-        owner: SessionIndex,
-        index: ArtifactIndex,
-        kind: Kind,
-        modified: Option<DateTime<Utc>>,
-        said: &Said,
-        oddity: Oddity,
-    ) {
-        let session = &mut self.sessions[owner.at()];
-        session.artifacts.push(index);
-        // A pid file tells of a process, a record of the sealing, neither of the conversation.
-        if !matches!(kind, Kind::PidFile | Kind::SealedRecord) {
-            session.touched = session.touched.max(modified);
-        }
-        if matches!(session.evidence, Evidence::Orphaned | Evidence::Unknown) {
-            session.modified = session.modified.max(modified);
-        }
-        match said {
-            Said::Facts(facts) => session.hear(facts, kind),
-            Said::Unreadable => session.is_unreadable = true,
-            _ if kind == Kind::Transcript => session.is_unreadable |= oddity != Oddity::None,
-            _ => {}
-        }
-    }
-}
-
-impl Session {
-    /// Takes what the record of a sealed session says.
-    fn read_record(&mut self, record: &Manifest) {
-        self.is_desktop |= record.desktop;
-        self.project = self.project.take().or_else(|| record.project.as_deref().map(Arc::from));
-        for project in record.project.iter().chain(&record.cwds) {
-            self.learn(&Arc::from(project.as_str()));
-        }
-        match record.last_activity_from {
-            Some(DatedBy::Mtime) => {}
-            _ => self.newest_record = self.newest_record.max(record.last_activity),
-        }
-        let transcripts = record.files.iter().filter(|file| file.kind == Kind::Transcript);
-        let modified = transcripts.map(|file| file.mtime).max();
-        // Where nothing but a file's date was known, it is that of before the session was unsealed
-        // and touched; else the dates of the files are, as for a session that is not sealed.
-        let modified = match record.last_activity_from {
-            Some(DatedBy::Mtime) => record.last_activity.or(modified),
-            _ => modified.or(record.last_activity),
-        };
-        self.modified = self.modified.max(modified);
-        self.has_record = true;
-    }
-
-    fn hear(&mut self, facts: &Facts, kind: Kind) {
-        self.newest_record = self.newest_record.max(facts.newest);
-        self.is_desktop |= facts.is_desktop && kind == Kind::Transcript;
-        // Rules go by the transcript's own project, also where a subagent was read first.
-        if kind == Kind::Transcript && self.project.is_none() {
-            self.project = facts.projects.first().cloned();
-        }
-        for project in &facts.projects {
-            self.learn(project);
-        }
-    }
-
-    fn learn(&mut self, project: &Arc<str>) {
-        if !self.projects.contains(project) {
-            // Most sessions have one.
-            self.projects.reserve_exact(1);
-            self.projects.push(Arc::clone(project));
-        }
-    }
+    let path: PathBuf = names.iter().rev().collect();
+    naming::original(&path).and_then(|original| original.kind).unwrap_or(Kind::SealedFile)
 }
 
 /// The files of a background session share what its `state.json` says.
-fn give_jobs_their_session(folders: &[Folder], found: &mut Batch) {
-    let mut over: BTreeMap<FolderIndex, Option<SessionId>> = BTreeMap::new();
-    for (at, said) in &found.said {
-        let artifact = &found.artifacts[*at];
-        if artifact.kind == Some(Kind::Job) && matches!(said, Said::Over) {
-            over.insert(artifact.folder, found.owners[*at]);
-        }
-    }
-    if over.is_empty() {
-        return;
-    }
+fn give_jobs_their_session(folders: &[Folder], artifacts: &[Artifact], later: &mut [Later]) {
+    let is_job = |later: &Later| artifacts[later.artifact.at()].kind == Some(Kind::Job);
+    let over: BTreeMap<FolderIndex, Option<SessionId>> = later
+        .iter()
+        .filter(|later| is_job(later) && matches!(later.said, Said::Over))
+        .map(|later| (artifacts[later.artifact.at()].folder, later.owner))
+        .collect();
     // The folder of the job above a file, however deep it lies.
     let job_of = |folder: FolderIndex| {
         let mut at = Some(folder);
         while let Some(index) = at {
-            if over.contains_key(&index) {
-                return Some(index);
+            if let Some(owner) = over.get(&index) {
+                return Some(*owner);
             }
             at = folders[index.at()].parent;
         }
         None
     };
-    let jobs = found.artifacts.iter().enumerate().filter(|(_, artifact)| artifact.kind == Some(Kind::Job));
-    let of_jobs: Vec<(usize, FolderIndex)> =
-        jobs.filter_map(|(at, artifact)| Some((at, job_of(artifact.folder)?))).collect();
-    // What its files said beside that is nothing, or that they could not be read.
-    found.said.retain(|(at, _)| of_jobs.binary_search_by_key(at, |(of, _)| *of).is_err());
-    for (at, job) in of_jobs {
-        found.owners[at] = over.get(&job).copied().flatten();
-        found.said.push((at, Said::Over));
+    for later in later.iter_mut().filter(|later| is_job(later)) {
+        if let Some(owner) = job_of(artifacts[later.artifact.at()].folder) {
+            // What its files said beside that is nothing, or that they could not be read.
+            later.said = Said::Over;
+            later.owner = owner;
+        }
     }
-    found.said.sort_by_key(|(at, _)| *at);
 }
 
-/// Adds the projects that history lines and index entries name, which is all that is known of
-/// the project of an orphaned session.
-fn projects_from_lines(
-    sessions: &mut [Session],
-    files: &[LineFile],
-    artifacts: &[Artifact],
-    folders: &[Folder],
-) {
-    let mut of_id: FxHashMap<SessionId, Vec<usize>> =
-        FxHashMap::with_capacity_and_hasher(sessions.len(), FxBuildHasher);
-    for (at, session) in sessions.iter().enumerate() {
-        of_id.entry(session.id).or_default().push(at);
+/// The sessions, each of one or more parts: the satellites of a store without the transcript belong
+/// to the session of their id in another.
+struct Units {
+    sessions: Vec<Session>,
+    /// The session of each part; `None` where an id is named only by what the catalogue does not know.
+    of_parts: Vec<Option<SessionIndex>>,
+    /// Where in the list the parts of other threads are.
+    joined: Vec<Vec<u32>>,
+    of_store: FxHashMap<(StoreIndex, SessionId), SessionIndex>,
+    /// Of sessions of one id, the newest.
+    newest: FxHashMap<SessionId, SessionIndex>,
+}
+
+impl Units {
+    fn of(parts: Parts, is_complete: bool) -> Self {
+        let (mut parts, joined) = parts.into_list();
+        let mut newest: FxHashMap<SessionId, usize> =
+            FxHashMap::with_capacity_and_hasher(parts.len(), FxBuildHasher);
+        let date = |part: &Part| part.session.newest_record.or(part.session.modified);
+        for (at, part) in parts.iter().enumerate().filter(|(_, part)| part.is_shown()) {
+            let entry = newest.entry(part.session.id).or_insert(at);
+            if date(part) > date(&parts[*entry]) {
+                *entry = at;
+            }
+        }
+        // Satellites of one id in several stores, and no transcript, are one unit.
+        for (at, part) in parts.iter().enumerate().filter(|(_, part)| part.files > 0) {
+            newest.entry(part.session.id).or_insert(at);
+        }
+        let whole = |(at, part): (usize, &Part)| {
+            if part.is_shown() { Some(at) } else { newest.get(&part.session.id).copied() }
+        };
+        let wholes: Vec<Option<usize>> = parts.iter().enumerate().map(whole).collect();
+        let mut of_parts: Vec<Option<SessionIndex>> = vec![None; parts.len()];
+        let mut units = 0;
+        for at in 0..parts.len() {
+            if wholes[at] == Some(at) {
+                of_parts[at] = Some(SessionIndex::of(units));
+                units += 1;
+            }
+        }
+        let mut places = 0..parts.len();
+        let others: Vec<Part> =
+            parts.extract_if(.., |_| places.next().is_some_and(|at| of_parts[at].is_none())).collect();
+        let of_others = wholes.into_iter().enumerate().filter(|(at, whole)| *whole != Some(*at));
+        for (part, (at, whole)) in others.into_iter().zip(of_others) {
+            of_parts[at] = whole.and_then(|whole| of_parts[whole]);
+            if let Some(unit) = of_parts[at] {
+                parts[unit.at()].join(part);
+            }
+        }
+        let newest = newest.into_iter().filter_map(|(id, at)| Some((id, of_parts[at]?))).collect();
+        let sessions: Vec<Session> = parts.into_iter().map(|part| part.into_session(is_complete)).collect();
+        let by_place = sessions.iter().enumerate();
+        let of_store =
+            by_place.map(|(at, session)| ((session.store, session.id), SessionIndex::of(at))).collect();
+        Self { sessions, of_parts, joined, of_store, newest }
     }
-    for file in files {
-        let store = folders[artifacts[file.artifact.at()].folder.at()].store;
-        for line in &file.content.lines {
-            let (Some(id), Some(project)) = (line.session, &line.project) else { continue };
-            for at in of_id.get(&id).into_iter().flatten() {
-                let session = &mut sessions[*at];
-                if session.store == store
-                    || matches!(session.evidence, Evidence::Orphaned | Evidence::Unknown)
-                {
-                    session.learn(project);
+
+    /// Adds the projects that history lines and index entries name, which is all that is known of
+    /// the project of an orphaned session.
+    fn learn_from_lines(&mut self, files: &[LineFile], store_of: impl Fn(ArtifactIndex) -> StoreIndex) {
+        let mut learnt: FxHashMap<SessionIndex, Vec<Arc<str>>> = FxHashMap::default();
+        for file in files {
+            let store = store_of(file.artifact);
+            for line in &file.content.lines {
+                let (Some(id), Some(project)) = (line.session, &line.project) else { continue };
+                let own = self.of_store.get(&(store, id));
+                let orphan = || self.newest.get(&id).filter(|index| !self.sessions[index.at()].is_shown());
+                let Some(index) = own.or_else(orphan) else { continue };
+                if !self.sessions[index.at()].projects.contains(project) {
+                    let projects = learnt.entry(*index).or_default();
+                    if !projects.contains(project) {
+                        projects.push(Arc::clone(project));
+                    }
                 }
             }
         }
-    }
-    for session in sessions {
-        if session.project.is_none() {
-            session.project = session.projects.first().cloned();
+        for (index, projects) in learnt {
+            self.sessions[index.at()].learn_all(&projects.into());
         }
+        for session in &mut self.sessions {
+            if session.project.is_none() {
+                session.project = session.projects.first().cloned();
+            }
+        }
+    }
+
+    /// Tells artifacts their session, and gives each session its artifacts.
+    fn give_out(&mut self, artifacts: &mut [Artifact]) -> Vec<ArtifactIndex> {
+        let mut counts = vec![0_u32; self.sessions.len()];
+        for artifact in artifacts.iter_mut() {
+            if let Belongs::Session(part) = artifact.belongs {
+                let at = Parts::place_of(part, &self.joined);
+                let session = at.and_then(|at| *self.of_parts.get(at)?);
+                artifact.belongs = session.map_or(Belongs::Loose, Belongs::Session);
+            }
+            if let Belongs::Session(session) = artifact.belongs {
+                counts[session.at()] += 1;
+            }
+        }
+        let mut start = 0;
+        for (session, count) in self.sessions.iter_mut().zip(counts) {
+            session.files = start..start;
+            start += count;
+        }
+        let mut grouped = vec![ArtifactIndex::of(0); start as usize];
+        for (at, artifact) in artifacts.iter().enumerate() {
+            if let Belongs::Session(session) = artifact.belongs {
+                let files = &mut self.sessions[session.at()].files;
+                grouped[files.end as usize] = ArtifactIndex::of(at);
+                files.end += 1;
+            }
+        }
+        grouped
     }
 }
 
@@ -412,12 +301,12 @@ fn look_for_clients(
 
 /// The newest backup of the global file that can still be parsed is what a client would be
 /// restored from: it stays.
-fn keep_newest_backup(artifacts: &mut [Artifact], files: &[LineFile], folders: &[Folder]) {
+fn keep_newest_backup(artifacts: &mut [Artifact], names: &Names, files: &[LineFile], folders: &[Folder]) {
     let mut newest: FxHashMap<StoreIndex, ArtifactIndex> = FxHashMap::default();
     for file in files.iter().filter(|file| file.content.is_well_formed) {
         let artifact = &artifacts[file.artifact.at()];
         // What the client set aside as damaged is no backup, even where it parses.
-        let is_damaged = artifact.name.as_encoded_bytes().starts_with(b".claude.json.corrupted");
+        let is_damaged = names.get(artifact.name).as_encoded_bytes().starts_with(b".claude.json.corrupted");
         if artifact.kind != Some(Kind::ConfigBackup) || is_damaged {
             continue;
         }
@@ -429,10 +318,4 @@ fn keep_newest_backup(artifacts: &mut [Artifact], files: &[LineFile], folders: &
     for index in newest.into_values() {
         artifacts[index.at()].oddity = Oddity::InUse;
     }
-}
-
-fn newest_date(artifacts: &[Artifact], sessions: &[Session], now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let files = artifacts.iter().filter_map(|artifact| artifact.stamp.modified.date());
-    let records = sessions.iter().filter_map(|session| session.newest_record);
-    files.chain(records).filter(|date| *date <= now).max()
 }

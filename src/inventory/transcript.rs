@@ -38,13 +38,16 @@ static SESSION: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"ses
 static ENTRYPOINT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"entrypoint\""));
 static TIMESTAMP: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"timestamp\""));
 
+/// Project paths, each once; many transcripts and sessions share one list.
+pub type Projects = Arc<[Arc<str>]>;
+
 /// What the records of one transcript say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     /// The newest record timestamp that is not later than the time of the look.
     pub newest: Option<DateTime<Utc>>,
     /// Every project path found; the first is that of the first record that has one.
-    pub projects: Vec<Arc<str>>,
+    pub projects: Projects,
     /// The session that the first record with an id names.
     pub session: Option<SessionId>,
     /// Whether any record has the shape of the client's: an id of a session and a type.
@@ -94,11 +97,11 @@ fn read_with(
     now: DateTime<Utc>,
     interner: &Interner,
 ) -> io::Result<Facts> {
-    let mut reading = Reading { facts: Facts::default(), now, interner };
+    let mut reading = Reading { facts: Facts::default(), projects: Vec::new(), now, interner };
     if size <= TAIL {
         fill(file, size, buffer)?;
         reading.lines(buffer);
-        return Ok(reading.facts);
+        return Ok(reading.said());
     }
     let tail_start = size - TAIL;
     // The head first, so that its project comes first.
@@ -119,21 +122,27 @@ fn read_with(
         reading.backwards(file, boundary, head_end, buffer)?;
     }
     reading.facts.newest = reading.facts.newest.max(head_newest);
-    Ok(reading.facts)
+    Ok(reading.said())
 }
 
 struct Reading<'a> {
     facts: Facts,
+    /// The projects found so far.
+    projects: Vec<Arc<str>>,
     now: DateTime<Utc>,
     interner: &'a Interner,
 }
 
 impl Reading<'_> {
+    fn said(self) -> Facts {
+        Facts { projects: self.projects.into(), ..self.facts }
+    }
+
     /// Takes the lines from the start until a project is known; says where it stopped reading.
     fn head(&mut self, mut file: &File, tail_start: u64, buffer: &mut Vec<u8>) -> io::Result<u64> {
         let limit = tail_start.min(HEAD_LIMIT);
         let mut at = 0;
-        while at < limit && self.facts.projects.is_empty() {
+        while at < limit && self.projects.is_empty() {
             file.seek(SeekFrom::Start(at))?;
             fill(file, HEAD.min(limit - at), buffer)?;
             if buffer.is_empty() {
@@ -212,7 +221,7 @@ impl Reading<'_> {
         let mut parsed = None;
         for at in values(&CWD, bytes) {
             let known = plain_text(bytes, at)
-                .is_some_and(|cwd| self.facts.projects.iter().any(|project| project.as_bytes() == cwd));
+                .is_some_and(|cwd| self.projects.iter().any(|project| project.as_bytes() == cwd));
             if !known {
                 self.parse_line(bytes, at, &mut parsed);
             }
@@ -273,9 +282,9 @@ impl Reading<'_> {
             self.facts.newest = self.facts.newest.max(Some(time));
         }
         if let Some(cwd) = record.cwd.text().filter(|cwd| !cwd.is_empty())
-            && !self.facts.projects.iter().any(|known| **known == *cwd)
+            && !self.projects.iter().any(|known| **known == *cwd)
         {
-            self.facts.projects.push(self.interner.intern(cwd));
+            self.projects.push(self.interner.intern(cwd));
         }
         if let Some(id) = record.session.text() {
             self.facts.is_of_client |= record.kind.text().is_some();

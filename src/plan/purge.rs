@@ -335,7 +335,7 @@ impl Taking<'_> {
         if self.sessions.get(at.at()) != Some(&fate) {
             return true;
         }
-        let files = &self.inventory.session(at).artifacts;
+        let files = self.inventory.files(self.inventory.session(at));
         let is_transcript =
             |index: &&ArtifactIndex| self.inventory.artifact(**index).kind == Some(Kind::Transcript);
         files.iter().find(is_transcript).or(files.first()) == Some(&index)

@@ -118,7 +118,7 @@ impl Demand<'_> {
         if in_lines || (kind.row().protection == Protection::UnlessLive && live) {
             return false;
         }
-        let project = artifact.project.as_deref();
+        let project = self.inventory.project_named(artifact);
         let unknown =
             project.is_none() && kind.row().sensitivity >= Sensitivity::Content && kind != Kind::OwnLeftover;
         let projects: Vec<&str> = project.into_iter().collect();
@@ -403,7 +403,7 @@ proptest! {
                 continue;
             }
             let store = inventory.store_of(artifact);
-            let hash = artifact.name.to_str().unwrap().split('.').next().unwrap();
+            let hash = inventory.name(artifact).to_str().unwrap().split('.').next().unwrap();
             for (file, lines) in inventory.line_files.iter().zip(&plan.lines) {
                 if inventory.store_of(inventory.artifact(file.artifact)) != store {
                     continue;

@@ -149,7 +149,7 @@ impl Judge<'_> {
         debug_assert!(artifact.belongs == Belongs::Loose);
         let modified = artifact.stamp.modified.date();
         let mut date = modified;
-        let mut subject = Subject { kind, project: artifact.project.as_deref(), session: None };
+        let mut subject = Subject { kind, project: self.inventory.project_named(artifact), session: None };
         let mut covered: Vec<HoldRef> = Vec::new();
         let owners = (kind.row().owner == Owner::References).then(|| self.referring(artifact)).flatten();
         if let Some(owners) = owners {
@@ -165,7 +165,7 @@ impl Judge<'_> {
                 subject = Subject { kind, project: line.project.as_deref(), session: line.session };
             }
         } else {
-            let projects = || artifact.project.iter().map(|project| &**project);
+            let projects = || self.inventory.project_named(artifact).into_iter();
             covered =
                 self.holds(|hold| hold.covers(kind, projects(), self.may_be_anyones(artifact, kind), None));
         }

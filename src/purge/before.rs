@@ -60,7 +60,7 @@ fn plain(path: &Path) -> PathBuf {
 pub fn copies(inventory: &Inventory) -> HashMap<(StoreIndex, String, SessionId), Copied> {
     let mut known = HashMap::new();
     for artifact in &inventory.artifacts {
-        if artifact.kind != Some(Kind::Own) || *artifact.name != *naming::RECORD {
+        if artifact.kind != Some(Kind::Own) || *inventory.name(artifact) != *naming::RECORD {
             continue;
         }
         let path = inventory.folder_path(artifact.folder);
@@ -69,7 +69,7 @@ pub fn copies(inventory: &Inventory) -> HashMap<(StoreIndex, String, SessionId),
         let Ok(id) = id.parse::<SessionId>() else { continue };
         let read = inventory.open(artifact.folder).and_then(|folder| {
             let mut text = Vec::new();
-            folder.read(&artifact.name)?.take(LARGEST_RECORD).read_to_end(&mut text)?;
+            folder.read(inventory.name(artifact))?.take(LARGEST_RECORD).read_to_end(&mut text)?;
             Ok(text)
         });
         let Some(record) = read.ok().and_then(|text| Manifest::parse(&text, id).ok()) else { continue };

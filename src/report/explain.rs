@@ -306,7 +306,7 @@ impl Explained<'_> {
                 let session = inventory.session(*at);
                 subject.is = "session";
                 subject.unrecognised = session.unrecognised;
-                for artifact in session.artifacts.iter().map(|index| inventory.artifact(*index)) {
+                for artifact in inventory.files(session).iter().map(|index| inventory.artifact(*index)) {
                     subject.files += 1;
                     subject.bytes += artifact.stamp.size;
                     subject.sealed |= artifact.sealed;
@@ -322,7 +322,7 @@ impl Explained<'_> {
                 subject.bytes = artifact.stamp.size;
                 subject.sealed = artifact.sealed;
                 if subject.project.is_none() {
-                    subject.project = artifact.project.as_deref().map(text);
+                    subject.project = inventory.project_named(artifact).map(text);
                     subject.projects = subject.project.iter().cloned().collect();
                 }
             }

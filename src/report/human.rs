@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::BinaryBytes;
+use rustc_hash::FxHashMap;
 
 use super::Run;
 use super::tally::{Fate, Tally};
@@ -114,11 +115,12 @@ impl Run<'_> {
 
     /// What goes, by store and project.
     fn groups(&self) -> BTreeMap<(StoreIndex, Option<&str>), Group> {
-        let mut groups: BTreeMap<(StoreIndex, Option<&str>), Group> = BTreeMap::new();
+        let mut groups: FxHashMap<(StoreIndex, Option<&str>), Group> = FxHashMap::default();
         for (at, artifact) in self.inventory.artifacts.iter().enumerate() {
             let Some(Fate::Deleted | Fate::Sealed | Fate::Pruned) = self.fate(at) else { continue };
             let session = self.inventory.session_of(artifact);
-            let project = session.map_or(artifact.project.as_deref(), |session| session.project.as_deref());
+            let project =
+                session.map_or(self.inventory.project_named(artifact), |session| session.project.as_deref());
             let group = groups.entry((self.inventory.store_of(artifact), project)).or_default();
             let decision = self.plan.decisions[at];
             let (lines, bytes) = match decision {
@@ -131,7 +133,10 @@ impl Run<'_> {
             let (date, is_first) = match artifact.belongs {
                 Belongs::Session(index) => (
                     self.plan.sessions[index.at()].date,
-                    self.inventory.session(index).artifacts.first().is_some_and(|first| first.at() == at)
+                    self.inventory
+                        .files(self.inventory.session(index))
+                        .first()
+                        .is_some_and(|first| first.at() == at)
                         && self.plan.sessions[index.at()].decision.due().is_some(),
                 ),
                 Belongs::Loose => (artifact.stamp.modified.date(), false),
@@ -144,7 +149,7 @@ impl Run<'_> {
                 group.rules.push(due.rule());
             }
         }
-        groups
+        groups.into_iter().collect()
     }
 
     /// The names of rules, each once: layers may have rules of one name.

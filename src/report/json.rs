@@ -7,7 +7,7 @@ use super::tally::{Fate, Tally};
 use super::{Run, root_word};
 use crate::enforce::{Effect, Outcome};
 use crate::escape::text;
-use crate::inventory::{Belongs, StoreIndex};
+use crate::inventory::Belongs;
 use crate::plan::{Decision, Keep};
 use crate::policy::Mode;
 
@@ -207,11 +207,10 @@ impl Run<'_> {
         };
         let project = match session {
             Some(index) => self.inventory.session(index).project.as_deref(),
-            None => artifact.project.as_deref(),
+            None => self.inventory.project_named(artifact),
         };
-        let StoreIndex(store) = self.inventory.store_of(artifact);
         Item {
-            store: store as usize,
+            store: self.inventory.store_of(artifact).at(),
             path: text(&self.inventory.path(artifact)),
             kind: artifact.kind.map(crate::catalogue::Kind::name),
             session: session.map(|index| self.inventory.session(index).id.to_string()),

@@ -11,7 +11,7 @@ use super::human::{counted, grouped, lines, size, table};
 use super::json::{Item, Policy, Store, time};
 use super::tally::{Fate, Tally};
 use crate::escape::text;
-use crate::inventory::StoreIndex;
+use crate::inventory::{SessionIndex, StoreIndex};
 use crate::plan::Decision;
 use crate::plan::Keep;
 use crate::plan::purge::{Doubtful, Obstacle, Purging, Stop, Wanted};
@@ -74,7 +74,7 @@ pub struct Document {
 
 #[derive(Default)]
 struct Group {
-    sessions: BTreeSet<u32>,
+    sessions: BTreeSet<SessionIndex>,
     projects: BTreeSet<String>,
     files: u64,
     lines: u64,
@@ -193,7 +193,7 @@ impl Purge<'_> {
                 _ => group.bytes += artifact.stamp.size,
             }
             if let crate::inventory::Belongs::Session(index) = artifact.belongs {
-                group.sessions.insert(index.0);
+                group.sessions.insert(index);
                 let session = run.inventory.session(index);
                 group.projects.extend(session.project.as_deref().map(text));
             }
@@ -204,7 +204,7 @@ impl Purge<'_> {
     fn stores(&self, groups: &BTreeMap<StoreIndex, Group>) -> String {
         let mut rows = table(&["store", "sessions", "projects", "files", "lines", "size"], &[1, 2, 3, 4, 5]);
         let number = |count: usize| if count == 0 { "-".to_owned() } else { grouped(count as u64) };
-        let (mut sessions, mut projects) = (BTreeSet::<u32>::new(), BTreeMap::<&str, u64>::new());
+        let (mut sessions, mut projects) = (BTreeSet::<SessionIndex>::new(), BTreeMap::<&str, u64>::new());
         let (mut files, mut cut, mut bytes) = (0, 0, 0);
         for (store, group) in groups {
             rows.add_row([
@@ -219,7 +219,7 @@ impl Purge<'_> {
             (files, cut, bytes) = (files + group.files, cut + group.lines, bytes + group.bytes);
         }
         for index in &sessions {
-            let session = &self.run.inventory.sessions[*index as usize];
+            let session = self.run.inventory.session(*index);
             *projects.entry(session.project.as_deref().unwrap_or("(unknown)")).or_default() += 1;
         }
         let mut text = lines(&rows);

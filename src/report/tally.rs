@@ -169,7 +169,7 @@ impl Run<'_> {
     }
 
     fn count_session(&self, tally: &mut Tally, session: &Session, verdict: &Verdict) {
-        let fates = || session.artifacts.iter().filter_map(|index| self.fate(index.at()));
+        let fates = || self.inventory.files(session).iter().filter_map(|index| self.fate(index.at()));
         tally.desktop += u64::from(session.is_desktop);
         if let (Some(record), Some(modified)) = (session.newest_record, session.modified) {
             let apart = modified.signed_duration_since(record).abs();

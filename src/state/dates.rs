@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::dir::{FileStamp, FileTime};
 use crate::error::{At as _, PathError};
 use crate::inventory::Dates;
-use crate::inventory::transcript::Facts;
+use crate::inventory::transcript::{Facts, Projects};
 use crate::ledger::file;
 
 /// The name of the file.
@@ -47,7 +47,9 @@ struct Written {
 /// What was said, by file.
 #[derive(Debug, Default)]
 struct Known {
-    projects: Vec<Vec<Arc<str>>>,
+    projects: Vec<Projects>,
+    /// Device and inode of each file, in order: what is searched is small enough to stay near.
+    identities: Vec<(u64, u64)>,
     files: Vec<Row>,
 }
 
@@ -77,18 +79,28 @@ impl From<Row> for Values {
     }
 }
 
-/// Seconds since 1970, and nanoseconds.
-type Time = (i64, u32);
+/// A moment, written as seconds since 1970 and nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(i64, u32)", into = "(i64, u32)")]
+struct Time(FileTime);
 
-fn pair(time: FileTime) -> Time {
-    (time.seconds(), time.nanoseconds())
+impl From<(i64, u32)> for Time {
+    fn from((seconds, nanoseconds): (i64, u32)) -> Self {
+        Self(FileTime::new(seconds, nanoseconds))
+    }
+}
+
+impl From<Time> for (i64, u32) {
+    fn from(Time(time): Time) -> Self {
+        (time.seconds(), time.nanoseconds())
+    }
 }
 
 impl Row {
     fn is_of(&self, stamp: &FileStamp) -> bool {
         self.size == stamp.size
-            && self.modified == pair(stamp.modified)
-            && self.changed == pair(stamp.changed)
+            && self.modified == Time(stamp.modified)
+            && self.changed == Time(stamp.changed)
     }
 }
 
@@ -113,14 +125,17 @@ impl DateFile {
     }
 
     fn load(&self) -> Option<Known> {
-        let mut bytes = Vec::new();
-        file::open_existing(&self.path).ok()??.take(LARGEST).read_to_end(&mut bytes).ok()?;
+        let file = file::open_existing(&self.path).ok()??;
+        let size = file.metadata().ok()?.len().min(LARGEST);
+        let mut bytes = Vec::with_capacity(usize::try_from(size).ok()?);
+        file.take(LARGEST).read_to_end(&mut bytes).ok()?;
         let Written { version, program, projects, files } = serde_json::from_slice(&bytes).ok()?;
         if version != VERSION || program != PROGRAM || !files.is_sorted_by_key(|row| row.identity) {
             return None;
         }
         let list = |list: Vec<String>| list.into_iter().map(Arc::from).collect();
-        Some(Known { projects: projects.into_iter().map(list).collect(), files })
+        let identities = files.iter().map(|row| row.identity).collect();
+        Some(Known { projects: projects.into_iter().map(list).collect(), identities, files })
     }
 
     fn save(&self, known: &Written) -> Result<(), Box<dyn std::error::Error>> {
@@ -149,10 +164,10 @@ pub fn forget(state_dir: &Path) -> Result<(), PathError> {
 impl Dates for DateFile {
     fn find(&self, stamp: &FileStamp) -> Option<Facts> {
         let known = self.known();
-        let at = known.files.binary_search_by_key(&(stamp.device, stamp.inode), |row| row.identity).ok()?;
+        let at = known.identities.binary_search(&(stamp.device, stamp.inode)).ok()?;
         let row = known.files.get(at).filter(|row| row.is_of(stamp))?;
         let newest = match row.newest {
-            Some((seconds, nanoseconds)) => Some(DateTime::from_timestamp(seconds, nanoseconds)?),
+            Some(Time(time)) => Some(time.date()?),
             None => None,
         };
         // The clock was set back since: what is not later than now has to be found anew.
@@ -184,9 +199,9 @@ impl Dates for DateFile {
             files.push(Row {
                 identity: (stamp.device, stamp.inode),
                 size: stamp.size,
-                modified: pair(stamp.modified),
-                changed: pair(stamp.changed),
-                newest: facts.newest.map(|date| (date.timestamp(), date.timestamp_subsec_nanos())),
+                modified: Time(stamp.modified),
+                changed: Time(stamp.changed),
+                newest: facts.newest.map(|date| Time(FileTime::of(date))),
                 projects: list,
                 is_of_client: facts.is_of_client,
                 is_desktop: facts.is_desktop,

@@ -220,7 +220,7 @@ fn parts(work: &Work<'_>, done: &Done<'_>, head: Head, signer: Option<Signer>) -
         .inventory
         .sessions
         .iter()
-        .flat_map(|session| &session.projects)
+        .flat_map(|session| session.projects.iter())
         .map(|project| PathBuf::from(&**project))
         .collect();
     let projects: Vec<PathBuf> = projects.into_iter().collect();

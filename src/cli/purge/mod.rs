@@ -391,6 +391,6 @@ pub(super) fn anything_sealed(inventory: &Inventory) -> bool {
     inventory.artifacts.iter().any(|artifact| {
         artifact.sealed
             || artifact.kind == Some(Kind::Own)
-                && std::path::Path::new(&*artifact.name).extension().is_some_and(|end| end == "age")
+                && std::path::Path::new(inventory.name(artifact)).extension().is_some_and(|end| end == "age")
     })
 }

@@ -25,7 +25,7 @@ impl Sealing<'_> {
             let stat = self
                 .inventory
                 .open(artifact.folder)
-                .and_then(|dir| dir.stat(&artifact.name))
+                .and_then(|dir| dir.stat(self.inventory.name(artifact)))
                 .map_err(failed)?;
             if !dir::is_same(&artifact.stamp, &stat) {
                 return Err(Outcome::Skipped(Skip::ChangedSincePlan));
@@ -100,10 +100,10 @@ impl Sealing<'_> {
         for part in &prepared.parts {
             let artifact = self.inventory.artifact(part.artifact);
             let unlinked = self.inventory.open(artifact.folder).and_then(|folder| {
-                if !dir::is_same(&artifact.stamp, &folder.stat(&artifact.name)?) {
+                if !dir::is_same(&artifact.stamp, &folder.stat(self.inventory.name(artifact))?) {
                     return Ok(false);
                 }
-                dir::unlink(&folder, &artifact.name).map(|()| true)
+                dir::unlink(&folder, self.inventory.name(artifact)).map(|()| true)
             });
             let outcome = match unlinked {
                 Ok(true) => Outcome::Done(Effect::Sealed),

@@ -69,7 +69,7 @@ impl Sealing<'_> {
     fn write_all(&self, unit: &Unit, session: &Session, prepared: &mut Prepared) -> Result<(), Failed> {
         self.can_be_named(unit, session)?;
         let mut sealer = self.sealer().map_err(|error| {
-            let first = unit.artifacts.first().copied().unwrap_or(ArtifactIndex(0));
+            let first = unit.artifacts.first().copied().unwrap_or(ArtifactIndex::of(0));
             Failed(
                 first,
                 Outcome::Failed(format!("cannot prepare the encryption: {}", crate::error::chain(&error))),
@@ -91,7 +91,7 @@ impl Sealing<'_> {
         }
         self.sealers.lock().unwrap_or_else(PoisonError::into_inner).push(sealer);
         result?;
-        let first = unit.artifacts.first().copied().unwrap_or(ArtifactIndex(0));
+        let first = unit.artifacts.first().copied().unwrap_or(ArtifactIndex::of(0));
         self.write_record(session, prepared, old)
             .map_err(|error| Failed(first, Outcome::failed("write the record of the sealed session", &error)))
     }
@@ -113,11 +113,12 @@ impl Sealing<'_> {
         let Some((tree, path, temp)) = sealed::place(self.inventory, index, session) else { return Ok(None) };
         let source_folder = self.inventory.open(artifact.folder).map_err(failed("open its folder"))?;
         // Links in a session's own folders go when it is deleted; there is nothing in them to seal.
-        if source_folder.stat(&artifact.name).map_err(failed("look at it again"))?.file_type != FileType::File
+        if source_folder.stat(self.inventory.name(artifact)).map_err(failed("look at it again"))?.file_type
+            != FileType::File
         {
             return Ok(None);
         }
-        let mut source = source_folder.read(&artifact.name).map_err(failed("open it"))?;
+        let mut source = source_folder.read(self.inventory.name(artifact)).map_err(failed("open it"))?;
         let stat = Dir::stat_open(&source).map_err(failed("look at it again"))?;
         // A second name that it has got meanwhile would keep the plaintext.
         if !dir::is_same(&artifact.stamp, &stat) || stat.links > 1 {

@@ -197,7 +197,7 @@ impl Taking<'_> {
     fn loose(&self, artifact: &Artifact) -> Fate {
         let is_content = artifact.kind.is_none_or(|kind| kind.row().sensitivity >= Sensitivity::Content);
         let doubt = |doubt| if is_content { Fate::Doubtful(doubt) } else { Fate::OUTSIDE };
-        let project = match (&artifact.project, self.wanted.projects.is_empty()) {
+        let project = match (self.inventory.project_named(artifact), self.wanted.projects.is_empty()) {
             (_, true) => Some(true),
             (Some(project), _) => Some(self.wanted.has_project(project)),
             (None, _) => self.of_project_folder(artifact.folder),
@@ -245,7 +245,7 @@ impl Taking<'_> {
         }
         if artifact.oddity == Oddity::Link && !self.wanted.inner_links.contains(&index) {
             // It stands where a folder of content would.
-            let behind = self.cursor(artifact.folder).enter(artifact.name.as_encoded_bytes());
+            let behind = self.cursor(artifact.folder).enter(self.inventory.name(artifact).as_encoded_bytes());
             if behind.kinds().any(|kind| !self.is_protected(kind)) {
                 return Fate::Doubtful(Doubt::Link);
             }
@@ -312,7 +312,7 @@ impl Taking<'_> {
         }
         for session in &self.inventory.sessions {
             let project = session.project.as_deref().map(|project| self.wanted.has_project(project));
-            for index in &session.artifacts {
+            for index in self.inventory.files(session) {
                 let artifact = self.inventory.artifact(*index);
                 if artifact.kind != Some(Kind::Transcript) || artifact.sealed {
                     continue;

@@ -138,7 +138,7 @@ impl Touch<'_> {
                 let unknown = artifact.project.is_none()
                     && (artifact.kind.is_none()
                         || kind.row().sensitivity >= crate::catalogue::Sensitivity::Content);
-                hold.selector.covers(kind, artifact.project.as_deref().into_iter(), unknown, None)
+                hold.selector.covers(kind, inventory.project_named(artifact).into_iter(), unknown, None)
             }
             Covering::Floor(judge, latest) => {
                 let date = match artifact.belongs {

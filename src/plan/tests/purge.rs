@@ -162,7 +162,7 @@ proptest! {
                     let newest = [session.newest_record, session.modified].into_iter().flatten().min();
                     prop_assert!(newest.is_some_and(|newest| newest < before));
                 }
-            } else if let Some(project) = &artifact.project {
+            } else if let Some(project) = inventory.project_named(artifact) {
                 prop_assert!(artifact.kind == Some(Kind::Paste) || selected(&wanted, Some(project)));
             }
         }
@@ -257,7 +257,7 @@ proptest! {
         let purging = decide(&inventory, &policy, &wanted);
         let sessions = |goes_only: bool| inventory.sessions.iter().zip(&purging.plan.sessions).filter(move |(_, verdict)| goes(&verdict.decision) || !goes_only);
         let young = sessions(true).any(|(session, _)| {
-            let has_files = session.artifacts.iter().any(|index| matches!(purging.plan.decisions[index.at()], Decision::Delete(_)));
+            let has_files = inventory.files(session).iter().any(|index| matches!(purging.plan.decisions[index.at()], Decision::Delete(_)));
             has_files && policy.mandates.iter().any(|mandate| {
                 let date = session.newest_record.max(session.modified).max(session.touched);
                 let oldest = [session.newest_record, session.modified].into_iter().flatten().min();

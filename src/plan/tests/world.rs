@@ -10,7 +10,9 @@ use crate::catalogue::{KINDS, Root};
 use crate::dir::{Dir, FileStamp, FileTime};
 use crate::inventory::lines::Lines;
 use crate::inventory::liveness::Liveness;
-use crate::inventory::{ArtifactIndex, Folder, FolderIndex, LiveClient, SessionIndex, StoreView};
+use crate::inventory::{
+    ArtifactIndex, Folder, FolderIndex, LiveClient, Names, ProjectIndex, SessionIndex, StoreView,
+};
 use crate::locate::{FoundBy, Store};
 use crate::policy::selector::{ProjectGlob, Selector};
 use crate::policy::{Compression, Hold, Layer, LedgerPolicy, MassGuard, Mode, RuleLayer, Source, Sourced};
@@ -286,12 +288,19 @@ impl World {
             }
             line_files.push(LineFile { artifact: ArtifactIndex::of(at), content });
         }
+        let (mut names, mut projects, mut grouped) = (Names::default(), Vec::new(), Vec::new());
+        let artifacts = self.files.iter().map(|spec| artifact(spec, &mut names, &mut projects)).collect();
+        let sessions = self.sessions.iter().enumerate();
+        let sessions = sessions.map(|(at, spec)| self.session(at, spec, &mut grouped)).collect();
         Inventory {
             taken: NOW(),
             stores: self.stores.iter().enumerate().map(store).collect(),
             folders: (0..STORES).map(folder).collect(),
-            artifacts: self.files.iter().map(artifact).collect(),
-            sessions: self.sessions.iter().enumerate().map(|(at, spec)| self.session(at, spec)).collect(),
+            artifacts,
+            names,
+            projects,
+            sessions,
+            grouped,
             line_files,
             problems: Vec::new(),
             is_complete: self.is_complete,
@@ -299,7 +308,7 @@ impl World {
         }
     }
 
-    fn session(&self, at: usize, spec: &SessionSpec) -> Session {
+    fn session(&self, at: usize, spec: &SessionSpec, grouped: &mut Vec<ArtifactIndex>) -> Session {
         let own = self.files.iter().enumerate().filter(|(_, file)| file.session == Some(at));
         let count = |of: &dyn Fn(&FileSpec) -> bool| {
             u32::try_from(own.clone().filter(|(_, file)| of(file)).count()).unwrap()
@@ -312,6 +321,8 @@ impl World {
                 && file.is_regular
                 && file.kind.is_some_and(|kind| kind.row().sealable)
         });
+        let start = u32::try_from(grouped.len()).unwrap();
+        grouped.extend(own.clone().map(|(at, _)| ArtifactIndex::of(at)));
         Session {
             id: id(spec.id),
             store: StoreIndex::of(spec.store),
@@ -324,7 +335,7 @@ impl World {
             liveness: if spec.is_live { Liveness::Process(1) } else { Liveness::Dead },
             is_unreadable: spec.is_unreadable,
             is_desktop: false,
-            artifacts: own.map(|(at, _)| ArtifactIndex::of(at)).collect(),
+            files: start..u32::try_from(grouped.len()).unwrap(),
             unrecognised: 0,
             has_record: sealed > 0,
             plain,
@@ -360,7 +371,7 @@ impl World {
     }
 }
 
-fn artifact(spec: &FileSpec) -> Artifact {
+fn artifact(spec: &FileSpec, names: &mut Names, projects: &mut Vec<Arc<str>>) -> Artifact {
     let modified = match spec.modified {
         Some(hours) => FileTime::of(before(hours)),
         // A moment that dates cannot hold.
@@ -368,7 +379,7 @@ fn artifact(spec: &FileSpec) -> Artifact {
     };
     Artifact {
         folder: FolderIndex::of(spec.store),
-        name: Box::from(std::ffi::OsStr::new(&spec.name)),
+        name: names.add(std::ffi::OsStr::new(&spec.name)),
         stamp: FileStamp { modified, ..FileStamp::default() },
         mode: 0o600,
         is_regular: spec.is_regular,
@@ -377,7 +388,10 @@ fn artifact(spec: &FileSpec) -> Artifact {
         kind: spec.kind,
         belongs: spec.session.map_or(Belongs::Loose, |at| Belongs::Session(SessionIndex::of(at))),
         sealed: spec.sealed,
-        project: spec.project.map(Arc::from),
+        project: spec.project.map(|project| {
+            projects.push(Arc::from(project));
+            ProjectIndex::of(projects.len() - 1)
+        }),
     }
 }
 

@@ -111,8 +111,9 @@ impl Machine {
         let mut due = (Share::default(), days(now));
         let mut projects: BTreeMap<String, Share> = BTreeMap::new();
         for (at, session) in inventory.sessions.iter().enumerate() {
-            let bytes = session.artifacts.iter().map(|index| inventory.artifact(*index).stamp.size).sum();
-            let share = Share { sessions: 1, files: session.artifacts.len() as u64, bytes };
+            let files = inventory.files(session);
+            let bytes = files.iter().map(|index| inventory.artifact(*index).stamp.size).sum();
+            let share = Share { sessions: 1, files: files.len() as u64, bytes };
             let verdict = plan.and_then(|plan| plan.sessions.get(SessionIndex::of(at).at()));
             let date = verdict.and_then(|verdict| verdict.date).or(session.newest_record);
             let age = date.map(|date| now.signed_duration_since(date).num_days());

@@ -85,7 +85,12 @@ pub struct Kept {
 
 impl Sight<'_> {
     fn bytes(&self, session: &Session) -> u64 {
-        session.artifacts.iter().map(|index| self.run.inventory.artifact(*index).stamp.size).sum()
+        self.run
+            .inventory
+            .files(session)
+            .iter()
+            .map(|index| self.run.inventory.artifact(*index).stamp.size)
+            .sum()
     }
 
     pub(super) fn ages(&self) -> Vec<Age> {
@@ -153,7 +158,7 @@ impl Sight<'_> {
             session: session.id.to_string(),
             store: session.store.at(),
             project: session.project.as_deref().map(text),
-            files: session.artifacts.len() as u64,
+            files: self.run.inventory.files(session).len() as u64,
             bytes: self.bytes(session),
             decision: decision.word(),
             rule: text(&self.run.policy.rule_name(rule)),
