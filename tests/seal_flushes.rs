@@ -52,7 +52,7 @@ fn watched(sandbox: &Sandbox, faults: &[&str]) -> (Output, Vec<Call>) {
 }
 
 /// Whether strace is there and may trace.
-fn can_watch(test: &str) -> bool {
+pub fn can_watch(test: &str) -> bool {
     let works = has("strace")
         && std::process::Command::new("strace")
             .args(["-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=syncfs", "true"])

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crate::common::sandbox::has;
 use crate::common::{Sandbox, days, skip};
 use crate::seal::{identity, seals};
+use crate::seal_flushes::can_watch;
 
 /// How many runs are killed: a dozen, or hundreds where there is time.
 fn rounds() -> u32 {
@@ -173,8 +174,12 @@ fn killed_while_sealing_and_bringing_back() {
         }
         let again = self::originals(&sandbox);
         assert!(again == originals, "round {round}: what came back is not what was");
-        assert!(!sandbox.home().join(".claude/ccretain/sealed").join(&ids[0]).exists());
+        // A record of nothing may be left until here.
         sandbox.enforce().exits(0).quietly();
+        for id in &ids {
+            let sealed = sandbox.home().join(".claude/ccretain/sealed").join(id);
+            assert!(!sealed.exists(), "round {round}: '{}' is left", sealed.display());
+        }
         assert!(!files(&sandbox).iter().any(|path| is_part(path)), "round {round}: unfinished files");
     }
     println!("{killed} of {} runs were killed before their end", rounds());
@@ -204,4 +209,34 @@ fn killed_while_sealing_anew() {
     sandbox.run(unseal).exits(0).quietly();
     assert!(self::originals(&sandbox) == originals);
     assert!(!files(&sandbox).iter().any(|path| is_part(path)));
+}
+
+#[test]
+fn killed_at_each_removal_of_an_unsealing_nothing_of_the_sealed_session_stays() {
+    let test = "killed_at_each_removal_of_an_unsealing_nothing_of_the_sealed_session_stays";
+    if !can_watch(test) {
+        return;
+    }
+    let mut removals = 0;
+    loop {
+        let sandbox = Sandbox::new();
+        identity(&sandbox);
+        let session = sandbox.store().session(1).aged(days(5)).write();
+        session.side_file("tool-results/b1.txt", "x");
+        sandbox.run(["seal", session.id()]).exits(0).quietly();
+        let fault = format!("inject=unlinkat:signal=SIGKILL:when={}", removals + 1);
+        let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=unlinkat", "-e", &fault];
+        let killed = sandbox.command(["unseal", session.id()]).through(strace).run();
+        let again = sandbox.run(["unseal", session.id()]);
+        assert!(again.code == Some(0) || again.stderr.contains("is not sealed"), "{removals}: {again}");
+        sandbox.enforce().exits(0).quietly();
+        let ours = sandbox.home().join(".claude/ccretain/sealed");
+        let left: Vec<_> = walkdir::WalkDir::new(&ours).min_depth(1).into_iter().flatten().collect();
+        assert!(session.is_there() && left.is_empty(), "{removals}: {left:?} are left");
+        if killed.code == Some(0) {
+            break;
+        }
+        removals += 1;
+    }
+    assert!(removals >= 6, "only {removals} kills");
 }
