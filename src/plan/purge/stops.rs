@@ -145,7 +145,10 @@ impl Touch<'_> {
                     Belongs::Session(session) => {
                         let session = inventory.session(session);
                         // Without a date of its own it is as young as anything of it.
-                        judge.date(session).ok().or(session.touched.max(session.modified))
+                        judge
+                            .date(session)
+                            .ok()
+                            .or(session.touched.max(session.modified).max(session.newest_record))
                     }
                     Belongs::Loose => artifact.stamp.modified.date(),
                 };
