@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::super::handles::Handles;
 use super::super::{Effect, Outcome, Skip, delete, dir};
 use super::{Done, Prepared, Sealing, part_of};
 use crate::escape::text;
@@ -20,11 +21,11 @@ impl Sealing<'_> {
         if self.watch.is_live(session) {
             return Err(Outcome::Skipped(Skip::BecameLive));
         }
+        let mut sources = Handles::new(self.inventory);
         for part in &prepared.parts {
             let artifact = self.inventory.artifact(part.artifact);
-            let stat = self
-                .inventory
-                .open(artifact.folder)
+            let stat = sources
+                .get(artifact.folder)
                 .and_then(|dir| dir.stat(self.inventory.name(artifact)))
                 .map_err(failed)?;
             if !dir::is_same(&artifact.stamp, &stat) {
@@ -97,13 +98,15 @@ impl Sealing<'_> {
     pub(super) fn unlink_sources(&self, prepared: &Prepared) -> Done {
         let session = &self.inventory.sessions[prepared.session];
         let mut done = Done::default();
+        let mut sources = Handles::new(self.inventory);
         for part in &prepared.parts {
             let artifact = self.inventory.artifact(part.artifact);
-            let unlinked = self.inventory.open(artifact.folder).and_then(|folder| {
-                if !dir::is_same(&artifact.stamp, &folder.stat(self.inventory.name(artifact))?) {
+            let name = self.inventory.name(artifact);
+            let unlinked = sources.get(artifact.folder).and_then(|folder| {
+                if !dir::is_same(&artifact.stamp, &folder.stat(name)?) {
                     return Ok(false);
                 }
-                dir::unlink(&folder, self.inventory.name(artifact)).map(|()| true)
+                dir::unlink(folder, name).map(|()| true)
             });
             let outcome = match unlinked {
                 Ok(true) => Outcome::Done(Effect::Sealed),

@@ -8,6 +8,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
+use super::super::handles::Handles;
 use super::super::{Outcome, Owner, Skip, Unit, delete, dir, sealed};
 use super::{Done, Part, Prepared, Sealing, digest, part_of, system_time};
 use crate::catalogue::Kind;
@@ -79,8 +80,9 @@ impl Sealing<'_> {
         let old = self.old_record(session);
         taken.extend(old.iter().flat_map(|record| &record.files).map(|file| file.sealed.clone()));
         let mut result = Ok(());
+        let mut sources = Handles::new(self.inventory);
         for index in &unit.artifacts {
-            match self.write(*index, session, &mut sealer, &mut taken, old.as_ref()) {
+            match self.write(*index, session, &mut sources, &mut sealer, &mut taken, old.as_ref()) {
                 Ok(Some(part)) => prepared.parts.push(part),
                 Ok(None) => {}
                 Err(outcome) => {
@@ -101,6 +103,7 @@ impl Sealing<'_> {
         &self,
         index: ArtifactIndex,
         session: &Session,
+        sources: &mut Handles<'_>,
         sealer: &mut Sealer,
         taken: &mut BTreeSet<PathBuf>,
         old: Option<&Manifest>,
@@ -111,14 +114,13 @@ impl Sealing<'_> {
             move |error: io::Error| delete::gone_or_failed(&doing, &error)
         };
         let Some((tree, path, temp)) = sealed::place(self.inventory, index, session) else { return Ok(None) };
-        let source_folder = self.inventory.open(artifact.folder).map_err(failed("open its folder"))?;
+        let from = sources.get(artifact.folder).map_err(failed("open its folder"))?;
+        let source_name = self.inventory.name(artifact);
         // Links in a session's own folders go when it is deleted; there is nothing in them to seal.
-        if source_folder.stat(self.inventory.name(artifact)).map_err(failed("look at it again"))?.file_type
-            != FileType::File
-        {
+        if from.stat(source_name).map_err(failed("look at it again"))?.file_type != FileType::File {
             return Ok(None);
         }
-        let mut source = source_folder.read(self.inventory.name(artifact)).map_err(failed("open it"))?;
+        let mut source = from.read(source_name).map_err(failed("open it"))?;
         let stat = Dir::stat_open(&source).map_err(failed("look at it again"))?;
         // A second name that it has got meanwhile would keep the plaintext.
         if !dir::is_same(&artifact.stamp, &stat) || stat.links > 1 {
