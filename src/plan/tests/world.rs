@@ -142,7 +142,7 @@ fn file(future: bool) -> impl Strategy<Value = FileSpec> {
     let loose = select(loose_kinds()).prop_map(|kind| (None, kind));
     let paste = Just((None, Some(Kind::Paste)));
     (
-        prop_oneof![5 => of_session, 2 => loose, 1 => paste],
+        prop_oneof![5 => of_session, 2 => loose, 2 => paste],
         (0..STORES, oddity(), some(age(future)), prop::option::of(select(&PROJECTS[..]))),
         (prop::bool::weighted(0.1), prop::bool::weighted(0.1), prop::bool::weighted(0.9), 0u8..3),
     )
@@ -178,6 +178,8 @@ fn line_file(future: bool) -> impl Strategy<Value = FileSpec> {
         (some(age(future)), some(select(&PROJECTS[..])), some(0..IDS), prop::collection::vec(0u8..3, 0..2))
             .prop_map(|(date, project, session, pastes)| LineSpec { date, project, session, pastes });
     let format = select(vec![
+        (Kind::History, Format::JsonLines),
+        (Kind::History, Format::JsonLines),
         (Kind::History, Format::JsonLines),
         (Kind::GlobalConfig, Format::ProjectLists),
         (Kind::SessionsIndex, Format::Entries),
