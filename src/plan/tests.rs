@@ -16,7 +16,7 @@ use super::*;
 use crate::catalogue::Sensitivity;
 use crate::inventory::lines::{Format, LineFile};
 use policies::{mandate, policy};
-use world::{NOW, World, world};
+use world::{NOW, World, shared_paste, world};
 
 /// The oracle: one mandate and what it says of each thing.
 struct Demand<'a> {
@@ -453,6 +453,18 @@ proptest! {
         not_weaker(&plan(&inventory, &alone, NOW()), &plan(&inventory, &both, NOW()))?;
         both.mandates.swap(0, 1);
         not_weaker(&plan(&inventory, &alone, NOW()), &plan(&inventory, &both, NOW()))?;
+    }
+
+    /// A paste is due at the latest of the dates of the lines that refer to it, and then goes.
+    #[test]
+    fn a_shared_paste_is_due_at_the_latest_of_its_dates(world in shared_paste(), mut policy in policy()) {
+        policy.mandates.truncate(1);
+        policy.mandates[0].holds.clear();
+        let inventory = world.inventory();
+        let plan = plan(&inventory, &policy, NOW());
+        let demand = Demand { of: &policy.mandates[0], inventory: &inventory, now: NOW() };
+        let expected = demand.may_touch(StoreIndex::of(0)).then(|| demand.paste_due(&inventory.artifacts[0], Kind::Paste));
+        prop_assert_eq!(plan.decisions[0].due().map(Due::since), expected.flatten());
     }
 
     /// A paste stays while any line that refers to it does, by rule, hold or life.

@@ -227,6 +227,38 @@ pub fn world(future: bool) -> impl Strategy<Value = World> {
         })
 }
 
+/// One paste and several prompts that refer to it, none of which names a session.
+pub fn shared_paste() -> impl Strategy<Value = World> {
+    let line = (age(false), some(select(&PROJECTS[..])));
+    (prop::collection::vec(line, 2..5), 24i64..5000).prop_map(|(lines, modified)| {
+        let file = |kind, name: String, lines| FileSpec {
+            store: 0,
+            session: None,
+            kind: Some(kind),
+            name,
+            oddity: Oddity::None,
+            modified: Some(modified),
+            project: None,
+            sealed: false,
+            hard_linked: false,
+            is_regular: true,
+            lines,
+        };
+        let lines = lines.into_iter().map(|(date, project)| LineSpec {
+            date: Some(date),
+            project,
+            session: None,
+            pastes: vec![0],
+        });
+        let history = (Format::JsonLines, lines.collect());
+        let files = vec![
+            file(Kind::Paste, format!("{:016x}.txt", 0), None),
+            file(Kind::History, "lines".to_owned(), Some(history)),
+        ];
+        World { stores: vec![(true, false); STORES], sessions: Vec::new(), files, is_complete: true }
+    })
+}
+
 fn root_dir() -> Arc<Dir> {
     static DIR: OnceLock<Arc<Dir>> = OnceLock::new();
     Arc::clone(DIR.get_or_init(|| Arc::new(Dir::open(std::path::Path::new("/")).unwrap())))
