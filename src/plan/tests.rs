@@ -5,6 +5,7 @@
 
 mod policies;
 mod purge;
+mod why;
 mod world;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -15,7 +16,7 @@ use super::*;
 use crate::catalogue::Sensitivity;
 use crate::inventory::lines::{Format, LineFile};
 use policies::{mandate, policy};
-use world::{NOW, World, world};
+use world::{NOW, World, shared_paste, world};
 
 /// The oracle: one mandate and what it says of each thing.
 struct Demand<'a> {
@@ -134,6 +135,39 @@ impl Demand<'_> {
         })
     }
 
+    /// The session a line names: that of its own store, else any of that id.
+    fn session_named(&self, line: &Line, store: StoreIndex) -> Option<&Session> {
+        let of_id = || self.inventory.sessions.iter().filter(|session| Some(session.id) == line.session);
+        of_id().find(|session| session.store == store).or_else(|| of_id().next())
+    }
+
+    /// When a paste may go for one of the lines that refer to it; `None` if it has to stay for that one.
+    fn due_by_owner(&self, kind: Kind, line: &Line, store: StoreIndex) -> Option<DateTime<Utc>> {
+        let projects: Vec<&str> = line.project.iter().map(|project| &**project).collect();
+        let session = self.session_named(line, store);
+        let is_bound =
+            session.is_some_and(|of| self.holds_session(of, Kind::Transcript) || self.is_in_use(of));
+        if is_bound || self.holds(kind, &projects, projects.is_empty(), line.session) {
+            return None;
+        }
+        let date = session.and_then(|session| self.date(session)).or(line.date)?;
+        let due = self.due(kind, line.project.as_deref(), line.session, date);
+        due.filter(|due| date <= self.now && *due <= self.now && self.is_old_enough(date))
+    }
+
+    /// Since when a paste is due: when the last of the lines that refer to it lets go of it.
+    fn paste_due(&self, artifact: &Artifact, kind: Kind) -> Option<DateTime<Utc>> {
+        let store = self.inventory.store_of(artifact);
+        if lacks_references(self.inventory, store) || self.is_quiet(artifact.stamp.modified.date()) {
+            return None;
+        }
+        let dues: Option<Vec<_>> = referring(self.inventory, artifact)
+            .into_iter()
+            .map(|line| self.due_by_owner(kind, line, store))
+            .collect();
+        dues?.into_iter().max()
+    }
+
     fn artifact_goes(&self, artifact: &Artifact) -> bool {
         let Some(kind) = artifact.kind else { return false };
         if kind.is_protected()
@@ -144,6 +178,14 @@ impl Demand<'_> {
         }
         match self.inventory.session_of(artifact) {
             Some(session) => self.part_goes(session, kind),
+            None if is_paste(artifact) && !referring(self.inventory, artifact).is_empty() => {
+                self.paste_due(artifact, kind).is_some()
+            }
+            None if is_paste(artifact)
+                && lacks_references(self.inventory, self.inventory.store_of(artifact)) =>
+            {
+                false
+            }
             None => self.loose_goes(artifact, kind),
         }
     }
@@ -159,8 +201,7 @@ impl Demand<'_> {
         if self.holds(kind, &projects, projects.is_empty(), line.session) {
             return false;
         }
-        let of_id = || self.inventory.sessions.iter().filter(|session| Some(session.id) == line.session);
-        let session = of_id().find(|session| session.store == store).or_else(|| of_id().next());
+        let session = self.session_named(line, store);
         if let Some(session) = session {
             if self.holds_session(session, Kind::Transcript) || self.is_in_use(session) {
                 return false;
@@ -188,6 +229,30 @@ fn demands<'a>(inventory: &'a Inventory, policy: &'a Policy, now: DateTime<Utc>)
 
 fn is_paste(artifact: &Artifact) -> bool {
     artifact.kind.is_some_and(|kind| kind.row().owner == Owner::References)
+}
+
+/// The lines that refer to a paste by its hash.
+fn referring<'a>(inventory: &'a Inventory, artifact: &Artifact) -> Vec<&'a Line> {
+    let store = inventory.store_of(artifact);
+    let hash = inventory.name(artifact).to_str().unwrap().split('.').next().unwrap();
+    let files = inventory.line_files.iter();
+    files
+        .filter(|file| inventory.store_of(inventory.artifact(file.artifact)) == store)
+        .flat_map(|file| {
+            file.content.references.iter().map(move |(of, line)| (of, &file.content.lines[*line as usize]))
+        })
+        .filter(|(of, _)| &***of == hash)
+        .map(|(_, line)| line)
+        .collect()
+}
+
+/// Whether a store has a file of references that could not be read.
+fn lacks_references(inventory: &Inventory, store: StoreIndex) -> bool {
+    inventory.artifacts.iter().enumerate().any(|(at, artifact)| {
+        artifact.kind == Some(Kind::History)
+            && inventory.store_of(artifact) == store
+            && inventory.line_files.iter().all(|file| file.artifact.at() != at)
+    })
 }
 
 /// How strong each decision is, artifacts first, then lines.
@@ -219,9 +284,6 @@ proptest! {
         let plan = plan(&inventory, &policy, NOW());
         let demands = demands(&inventory, &policy, NOW());
         for (at, (artifact, decision)) in inventory.artifacts.iter().zip(&plan.decisions).enumerate() {
-            if is_paste(artifact) {
-                continue;
-            }
             let expected = demands.iter().any(|demand| demand.artifact_goes(artifact));
             prop_assert_eq!(matches!(decision, Decision::Delete(_)), expected, "artifact {}: {:?} {:?}", at, artifact, decision);
         }
@@ -303,9 +365,14 @@ proptest! {
             let Some(due) = decision.due() else { continue };
             prop_assert!(due.since() <= NOW());
             let (_, rule) = policy.rule(due.rule()).unwrap();
-            let Some(session) = inventory.session_of(artifact) else { continue };
             let kind = artifact.kind.unwrap();
             let demand = Demand { of: &policy.mandates[usize::from(due.rule().mandate)], inventory: &inventory, now: NOW() };
+            let Some(session) = inventory.session_of(artifact) else {
+                if is_paste(artifact) && !referring(&inventory, artifact).is_empty() {
+                    prop_assert_eq!(demand.paste_due(artifact, kind), Some(due.since()));
+                }
+                continue;
+            };
             let date = demand.date(session).unwrap();
             let (period, date) = match decision {
                 Decision::Seal(_) => {
@@ -386,6 +453,18 @@ proptest! {
         not_weaker(&plan(&inventory, &alone, NOW()), &plan(&inventory, &both, NOW()))?;
         both.mandates.swap(0, 1);
         not_weaker(&plan(&inventory, &alone, NOW()), &plan(&inventory, &both, NOW()))?;
+    }
+
+    /// A paste is due at the latest of the dates of the lines that refer to it, and then goes.
+    #[test]
+    fn a_shared_paste_is_due_at_the_latest_of_its_dates(world in shared_paste(), mut policy in policy()) {
+        policy.mandates.truncate(1);
+        policy.mandates[0].holds.clear();
+        let inventory = world.inventory();
+        let plan = plan(&inventory, &policy, NOW());
+        let demand = Demand { of: &policy.mandates[0], inventory: &inventory, now: NOW() };
+        let expected = demand.may_touch(StoreIndex::of(0)).then(|| demand.paste_due(&inventory.artifacts[0], Kind::Paste));
+        prop_assert_eq!(plan.decisions[0].due().map(Due::since), expected.flatten());
     }
 
     /// A paste stays while any line that refers to it does, by rule, hold or life.

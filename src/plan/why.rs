@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Judge, Keep, References, Subject, judges};
 use crate::catalogue::{Kind, Owner};
+use crate::inventory::lines::Line;
 use crate::inventory::{Artifact, ArtifactIndex, Belongs, Inventory, Session, SessionIndex};
 use crate::period::Period;
 use crate::policy::{HoldRef, Policy, Rule, RuleRef};
@@ -113,13 +114,10 @@ impl Judge<'_> {
         let mut subjects = vec![subject(Kind::Transcript)];
         subjects.extend(own.map(subject));
         let sealing = [subject(own.unwrap_or(Kind::Transcript))];
-        let projects = || session.projects.iter().map(|project| &**project);
-        let holds = self.holds(|hold| {
-            [Some(Kind::Transcript), own]
-                .into_iter()
-                .flatten()
-                .any(|kind| hold.covers(kind, projects(), session.projects.is_empty(), Some(session.id)))
-        });
+        let mut holds = self.holds_of(session, Kind::Transcript);
+        holds.extend(own.into_iter().flat_map(|kind| self.holds_of(session, kind)));
+        holds.sort_by_key(|hold| hold.hold);
+        holds.dedup();
         let mut opinion = self.said(
             mandate,
             self.date(session),
@@ -148,20 +146,30 @@ impl Judge<'_> {
         };
         debug_assert!(artifact.belongs == Belongs::Loose);
         let modified = artifact.stamp.modified.date();
-        let mut date = modified;
+        let (mut date, mut touched) = (modified, modified);
         let mut subject = Subject { kind, project: self.inventory.project_named(artifact), session: None };
         let mut covered: Vec<HoldRef> = Vec::new();
         let owners = (kind.row().owner == Owner::References).then(|| self.referring(artifact)).flatten();
         if let Some(owners) = owners {
+            // Each is kept with its session, too.
+            let store = self.inventory.store_of(artifact);
+            let session_of =
+                |line: &Line| self.session_of(line, store).map(|at| &self.inventory.sessions[at]);
             for line in owners {
+                if let Some(session) = session_of(line) {
+                    touched = touched.max(session.touched).max(session.unsealed);
+                    covered.extend(self.holds_of(session, Kind::Transcript));
+                }
                 let projects = || line.project.iter().map(|project| &**project);
                 covered.extend(
                     self.holds(|hold| hold.covers(kind, projects(), line.project.is_none(), line.session)),
                 );
             }
-            // Due at the latest of their dates.
-            if let Some(line) = owners.iter().max_by_key(|line| line.date) {
-                date = line.date;
+            // Due at the latest of their dates, each of which is its session's, if that has one.
+            let dated =
+                |line: &Line| session_of(line).and_then(|session| self.date(session).ok()).or(line.date);
+            if let Some(line) = owners.iter().max_by_key(|line| dated(line)) {
+                date = owners.iter().all(|line| dated(line).is_some()).then(|| dated(line)).flatten();
                 subject = Subject { kind, project: line.project.as_deref(), session: line.session };
             }
         } else {
@@ -176,7 +184,15 @@ impl Judge<'_> {
             Some(date) if date > self.now => Err(Keep::FutureDated),
             Some(date) => Ok(date),
         };
-        self.said(mandate, date, modified, &[subject], &[], covered)
+        self.said(mandate, date, touched, &[subject], &[], covered)
+    }
+
+    /// The holds that cover a kind of file of a session.
+    fn holds_of(&self, session: &Session, kind: Kind) -> Vec<HoldRef> {
+        let projects = || session.projects.iter().map(|project| &**project);
+        // Where a record could not be read, projects may be missing.
+        let unknown = session.projects.is_empty() || session.is_unreadable;
+        self.holds(|hold| hold.covers(kind, projects(), unknown, Some(session.id)))
     }
 
     fn holds(&self, covers: impl Fn(&crate::policy::selector::Selector) -> bool) -> Vec<HoldRef> {

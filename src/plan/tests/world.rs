@@ -142,7 +142,7 @@ fn file(future: bool) -> impl Strategy<Value = FileSpec> {
     let loose = select(loose_kinds()).prop_map(|kind| (None, kind));
     let paste = Just((None, Some(Kind::Paste)));
     (
-        prop_oneof![5 => of_session, 2 => loose, 1 => paste],
+        prop_oneof![5 => of_session, 2 => loose, 2 => paste],
         (0..STORES, oddity(), some(age(future)), prop::option::of(select(&PROJECTS[..]))),
         (prop::bool::weighted(0.1), prop::bool::weighted(0.1), prop::bool::weighted(0.9), 0u8..3),
     )
@@ -178,6 +178,8 @@ fn line_file(future: bool) -> impl Strategy<Value = FileSpec> {
         (some(age(future)), some(select(&PROJECTS[..])), some(0..IDS), prop::collection::vec(0u8..3, 0..2))
             .prop_map(|(date, project, session, pastes)| LineSpec { date, project, session, pastes });
     let format = select(vec![
+        (Kind::History, Format::JsonLines),
+        (Kind::History, Format::JsonLines),
         (Kind::History, Format::JsonLines),
         (Kind::GlobalConfig, Format::ProjectLists),
         (Kind::SessionsIndex, Format::Entries),
@@ -223,6 +225,38 @@ pub fn world(future: bool) -> impl Strategy<Value = World> {
             files.extend(lines);
             World { stores, sessions, files, is_complete }
         })
+}
+
+/// One paste and several prompts that refer to it, none of which names a session.
+pub fn shared_paste() -> impl Strategy<Value = World> {
+    let line = (age(false), some(select(&PROJECTS[..])));
+    (prop::collection::vec(line, 2..5), 24i64..5000).prop_map(|(lines, modified)| {
+        let file = |kind, name: String, lines| FileSpec {
+            store: 0,
+            session: None,
+            kind: Some(kind),
+            name,
+            oddity: Oddity::None,
+            modified: Some(modified),
+            project: None,
+            sealed: false,
+            hard_linked: false,
+            is_regular: true,
+            lines,
+        };
+        let lines = lines.into_iter().map(|(date, project)| LineSpec {
+            date: Some(date),
+            project,
+            session: None,
+            pastes: vec![0],
+        });
+        let history = (Format::JsonLines, lines.collect());
+        let files = vec![
+            file(Kind::Paste, format!("{:016x}.txt", 0), None),
+            file(Kind::History, "lines".to_owned(), Some(history)),
+        ];
+        World { stores: vec![(true, false); STORES], sessions: Vec::new(), files, is_complete: true }
+    })
 }
 
 fn root_dir() -> Arc<Dir> {
