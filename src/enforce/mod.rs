@@ -269,8 +269,19 @@ impl OwnFolders {
 /// Removes the folders that became empty by this run, from the bottom up; roots and links stay.
 fn remove_emptied(inventory: &Inventory, mut emptied: BTreeMap<FolderIndex, ()>, outcomes: &mut Outcomes) {
     let mut handles = Handles::new(inventory);
+    // By it a store is known, should the run be killed before the others are gone.
+    let is_mark = |index: FolderIndex| {
+        let folder = inventory.folder(index);
+        let is_top = folder.parent.is_some_and(|above| inventory.folder(above).parent.is_none());
+        is_top && inventory.folder_name(folder) == "projects"
+    };
+    let mut marks = Vec::new();
     // A folder has a higher index than the one it lies in, so the last is always a deepest.
-    while let Some((index, ())) = emptied.pop_last() {
+    while let Some(index) = emptied.pop_last().map(|(index, ())| index).or_else(|| marks.pop()) {
+        if is_mark(index) && !emptied.is_empty() {
+            marks.push(index);
+            continue;
+        }
         match remove_folder(&mut handles, index) {
             Ok(true) => {
                 outcomes.folders_removed += 1;
