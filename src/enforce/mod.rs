@@ -23,7 +23,6 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Mutex;
 
 use chrono::{DateTime, Utc};
 use rayon::prelude::*;
@@ -43,8 +42,6 @@ use watch::Watch;
 
 /// How many sessions share one flush of the ledger.
 const BATCH: usize = 512;
-/// How many bytes of plaintext share the flushes of a batch that is sealed.
-const SEAL_BYTES: u64 = 128 << 20;
 
 /// What enforcing needs besides the plan.
 pub struct Tools<'a> {
@@ -132,7 +129,7 @@ pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut 
         }
     }
     if outcomes.stopped.is_none() {
-        let sealing = Sealed { inventory, plan, policy, watch: &watch, records: &records };
+        let sealing = seal::Run { inventory, plan, policy, watch: &watch, records: &records };
         sealing.run(tools, &mut outcomes, &mut emptied);
     }
     if outcomes.stopped.is_none() {
@@ -143,81 +140,6 @@ pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut 
         prune::all(inventory, plan, &watch, &records, tools, &mut outcomes);
     }
     outcomes
-}
-
-/// What the sealing half of a run works on.
-struct Sealed<'a> {
-    inventory: &'a Inventory,
-    plan: &'a Plan,
-    policy: &'a Policy,
-    watch: &'a Watch<'a>,
-    records: &'a record::Recorder<'a>,
-}
-
-impl Sealed<'_> {
-    /// Seals what the plan says, after the deletions, which make room.
-    fn run(&self, tools: &mut Tools<'_>, outcomes: &mut Outcomes, emptied: &mut BTreeMap<FolderIndex, ()>) {
-        let units = units(self.inventory, self.plan, |decision| matches!(decision, Decision::Seal(_)));
-        let Some(recipients) = tools.recipients else { return };
-        let sealers = Mutex::new(Vec::new());
-        let sealing = seal::Sealing {
-            inventory: self.inventory,
-            watch: self.watch,
-            recipients,
-            compression: self.policy.compression.value,
-            now: tools.now,
-            sealers: &sealers,
-        };
-        for batch in by_size(self.inventory, &units) {
-            if let Some(stop) = (tools.stop)() {
-                outcomes.stopped = Some(stop);
-                break;
-            }
-            if let Err(error) = tools.ledger.append(&self.records.intents(batch), tools.now) {
-                outcomes.stopped = Some(Stop::Ledger(error));
-                break;
-            }
-            let done = sealing.batch(batch);
-            let mut entries = Vec::new();
-            for (unit, done) in batch.iter().zip(done) {
-                emptied.extend(done.emptied.iter().map(|folder| (*folder, ())));
-                for (index, outcome) in done.outcomes {
-                    outcomes.of_artifacts[index.at()] = Some(outcome);
-                }
-                entries.extend(self.records.outcome(unit, outcomes, done.sealed));
-                (tools.progress)(unit.artifacts.len());
-            }
-            if let Err(error) = tools.ledger.append(&entries, tools.now) {
-                outcomes.stopped = Some(Stop::Ledger(error));
-                break;
-            }
-        }
-        // Whatever ended it, that the plaintext is gone must outlive a crash too; the batches before
-        // the last were flushed by those that followed.
-        let sealed = |index: &ArtifactIndex| {
-            matches!(outcomes.of_artifacts[index.at()], Some(Outcome::Done(Effect::Sealed)))
-        };
-        let artifacts = units.iter().flat_map(|unit| &unit.artifacts).copied();
-        sealing.flush_removed(artifacts.filter(sealed));
-    }
-}
-
-/// Batches of sessions that hold about as many bytes each, so that a flush is worth its price.
-fn by_size<'u>(inventory: &Inventory, units: &'u [Unit]) -> Vec<&'u [Unit]> {
-    let mut batches = Vec::new();
-    let (mut start, mut bytes) = (0, 0);
-    for (at, unit) in units.iter().enumerate() {
-        let size: u64 = unit.artifacts.iter().map(|index| inventory.artifact(*index).stamp.size).sum();
-        bytes += size;
-        if bytes >= SEAL_BYTES || at + 1 - start >= BATCH {
-            batches.push(&units[start..=at]);
-            (start, bytes) = (at + 1, 0);
-        }
-    }
-    if start < units.len() {
-        batches.push(&units[start..]);
-    }
-    batches
 }
 
 /// The units of work of a plan: the artifacts of one kind of decision, grouped.

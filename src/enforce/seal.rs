@@ -5,7 +5,10 @@
 //! record and then the files get their names · the disk is flushed · the sources are unlinked.
 
 mod finish;
+mod run;
 mod write;
+
+pub(super) use run::Run;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -60,15 +63,52 @@ struct Part {
     entry: SealedFile,
 }
 
+/// A batch of which every session that could be sealed is, with its plaintext beside it.
+struct Named<'u> {
+    units: &'u [Unit],
+    sessions: Vec<Result<Prepared, Done>>,
+    flushed: io::Result<()>,
+}
+
+/// What became of a batch, unit by unit.
+struct Removed<'u> {
+    units: &'u [Unit],
+    done: Vec<Done>,
+}
+
 impl Sealing<'_> {
-    /// Seals a batch; gives what became of each unit, in order.
-    pub(super) fn batch(&self, units: &[Unit]) -> Vec<Done> {
+    /// Writes the unfinished files of a batch, and at the same time unlinks the plaintext of the batch
+    /// before it: the one is work for the cores, the other mostly waits for the disk.
+    fn prepare<'u>(
+        &self,
+        units: &[Unit],
+        before: Option<Named<'u>>,
+        removers: Option<&rayon::ThreadPool>,
+    ) -> (Vec<Result<Prepared, Done>>, Option<Removed<'u>>) {
         // One by one, since sessions differ a thousandfold in size.
-        let mut prepared: Vec<Result<Prepared, Done>> =
-            units.par_iter().with_max_len(1).map(|unit| self.prepare(unit)).collect();
-        let stores: BTreeSet<StoreIndex> = prepared.iter().flatten().map(|prepared| prepared.store).collect();
+        let prepare = || units.par_iter().with_max_len(1).map(|unit| self.write_session(unit)).collect();
+        match (before, removers) {
+            (None, _) => (prepare(), None),
+            (Some(named), None) => {
+                let removed = self.unlink(named);
+                (prepare(), Some(removed))
+            }
+            (Some(named), Some(removers)) => {
+                let mut removed = None;
+                let prepared = removers.in_place_scope(|scope| {
+                    scope.spawn(|_| removed = Some(self.unlink(named)));
+                    prepare()
+                });
+                (prepared, removed)
+            }
+        }
+    }
+
+    /// Gives the files of a batch their names, with the flushes before and after.
+    fn name_all<'u>(&self, units: &'u [Unit], mut sessions: Vec<Result<Prepared, Done>>) -> Named<'u> {
+        let stores: BTreeSet<StoreIndex> = sessions.iter().flatten().map(|prepared| prepared.store).collect();
         let flushed = self.flush(&stores);
-        prepared.par_iter_mut().for_each(|slot| {
+        sessions.par_iter_mut().for_each(|slot| {
             if let Ok(session) = slot {
                 let named = flushed.as_ref().map_err(clone_error).and_then(|()| self.name(session));
                 if let Err(outcome) = named {
@@ -77,26 +117,32 @@ impl Sealing<'_> {
                 }
             }
         });
-        let flushed = self.flush(&stores);
-        prepared
-            .into_par_iter()
-            .map(|slot| match slot {
-                Err(done) => done,
-                // The plaintext stays until the next run when it is not certain that the sealed
-                // file will outlive a crash.
-                Ok(session) => match &flushed {
-                    Ok(()) => self.unlink_sources(&session),
-                    Err(error) => Done {
-                        outcomes: session
-                            .parts
-                            .iter()
-                            .map(|part| (part.artifact, Outcome::failed("flush the disk", error)))
-                            .collect(),
-                        ..Done::default()
-                    },
-                },
-            })
-            .collect()
+        Named { units, sessions, flushed: self.flush(&stores) }
+    }
+
+    /// Unlinks the plaintext of a batch; gives what became of each unit, in order.
+    fn unlink<'u>(&self, named: Named<'u>) -> Removed<'u> {
+        let Named { units, sessions, flushed } = named;
+        let unlink = |slot: Result<Prepared, Done>| match (slot, &flushed) {
+            (Err(done), _) => done,
+            (Ok(session), Ok(())) => self.unlink_sources(&session),
+            // The plaintext stays until the next run when it is not certain that the sealed file
+            // will outlive a crash.
+            (Ok(session), Err(error)) => Done {
+                outcomes: session
+                    .parts
+                    .iter()
+                    .map(|part| (part.artifact, Outcome::failed("flush the disk", error)))
+                    .collect(),
+                ..Done::default()
+            },
+        };
+        Removed { units, done: sessions.into_par_iter().map(unlink).collect() }
+    }
+
+    /// Removes the unfinished files of a batch that is not gone on with.
+    fn take_back(&self, sessions: &[Result<Prepared, Done>]) {
+        sessions.iter().flatten().for_each(|prepared| self.remove_parts(prepared));
     }
 
     /// Flushes what no longer holds the plaintext of these; a failure leaves what the next run would

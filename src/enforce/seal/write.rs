@@ -27,7 +27,7 @@ struct Failed(ArtifactIndex, Outcome);
 
 impl Sealing<'_> {
     /// Writes every file of a session as an unfinished one.
-    pub(super) fn prepare(&self, unit: &Unit) -> Result<Prepared, Done> {
+    pub(super) fn write_session(&self, unit: &Unit) -> Result<Prepared, Done> {
         let Owner::Session(index) = unit.owner else { return Err(Done::default()) };
         let session = self.inventory.session(index);
         let skip = |skip: Skip| Done {

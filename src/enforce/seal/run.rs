@@ -1,0 +1,120 @@
+//! The sealing half of a run: batch after batch, each in the ledger before it is begun and after it
+//! is done.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use super::super::record::Recorder;
+use super::super::watch::Watch;
+use super::super::{BATCH, Effect, Outcome, Outcomes, Stop, Tools, Unit, units};
+use super::{Named, Removed, Sealing};
+use crate::inventory::{ArtifactIndex, FolderIndex, Inventory};
+use crate::plan::{Decision, Plan};
+use crate::policy::Policy;
+
+/// How many bytes of plaintext share the flushes of a batch.
+const BYTES: u64 = 128 << 20;
+
+/// What the sealing half of a run works on.
+pub(in super::super) struct Run<'a> {
+    pub inventory: &'a Inventory,
+    pub plan: &'a Plan,
+    pub policy: &'a Policy,
+    pub watch: &'a Watch<'a>,
+    pub records: &'a Recorder<'a>,
+}
+
+impl Run<'_> {
+    /// Seals what the plan says, after the deletions, which make room.
+    pub fn run(
+        &self,
+        tools: &mut Tools<'_>,
+        outcomes: &mut Outcomes,
+        emptied: &mut BTreeMap<FolderIndex, ()>,
+    ) {
+        let units = units(self.inventory, self.plan, |decision| matches!(decision, Decision::Seal(_)));
+        let Some(recipients) = tools.recipients.filter(|_| !units.is_empty()) else { return };
+        let sealers = Mutex::new(Vec::new());
+        let sealing = Sealing {
+            inventory: self.inventory,
+            watch: self.watch,
+            recipients,
+            compression: self.policy.compression.value,
+            now: tools.now,
+            sealers: &sealers,
+        };
+        // Where there are none, the plaintext is removed between the batches.
+        let removers = rayon::ThreadPoolBuilder::new().num_threads(crate::threads::count()).build().ok();
+        let mut named: Option<Named<'_>> = None;
+        for batch in by_size(self.inventory, &units) {
+            if let Some(stop) = (tools.stop)() {
+                outcomes.stopped = Some(stop);
+                break;
+            }
+            if let Err(error) = tools.ledger.append(&self.records.intents(batch), tools.now) {
+                outcomes.stopped = Some(Stop::Ledger(error));
+                break;
+            }
+            let (prepared, removed) = sealing.prepare(batch, named.take(), removers.as_ref());
+            if let Some(removed) = removed
+                && let Err(stop) = self.settle(removed, tools, outcomes, emptied)
+            {
+                sealing.take_back(&prepared);
+                outcomes.stopped = Some(stop);
+                break;
+            }
+            named = Some(sealing.name_all(batch, prepared));
+        }
+        // What has its sealed files is finished, whatever ended the run.
+        if let Some(named) = named
+            && let Err(stop) = self.settle(sealing.unlink(named), tools, outcomes, emptied)
+        {
+            outcomes.stopped.get_or_insert(stop);
+        }
+        // That the plaintext is gone must outlive a crash too; the batches before the last were
+        // flushed by those that followed.
+        let sealed = |index: &ArtifactIndex| {
+            matches!(outcomes.of_artifacts[index.at()], Some(Outcome::Done(Effect::Sealed)))
+        };
+        let artifacts = units.iter().flat_map(|unit| &unit.artifacts).copied();
+        sealing.flush_removed(artifacts.filter(sealed));
+    }
+
+    /// Takes note of what became of a batch, here and in the ledger.
+    fn settle(
+        &self,
+        removed: Removed<'_>,
+        tools: &mut Tools<'_>,
+        outcomes: &mut Outcomes,
+        emptied: &mut BTreeMap<FolderIndex, ()>,
+    ) -> Result<(), Stop> {
+        let mut entries = Vec::new();
+        for (unit, done) in removed.units.iter().zip(removed.done) {
+            emptied.extend(done.emptied.iter().map(|folder| (*folder, ())));
+            for (index, outcome) in done.outcomes {
+                outcomes.of_artifacts[index.at()] = Some(outcome);
+            }
+            entries.extend(self.records.outcome(unit, outcomes, done.sealed));
+            (tools.progress)(unit.artifacts.len());
+        }
+        tools.ledger.append(&entries, tools.now).map_err(Stop::Ledger)
+    }
+}
+
+/// Batches of sessions that hold about as many bytes each, so that a flush is worth its price.
+fn by_size<'u>(inventory: &Inventory, units: &'u [Unit]) -> Vec<&'u [Unit]> {
+    let mut batches = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (at, unit) in units.iter().enumerate() {
+        let size: u64 = unit.artifacts.iter().map(|index| inventory.artifact(*index).stamp.size).sum();
+        bytes += size;
+        if bytes >= BYTES || at + 1 - start >= BATCH {
+            batches.push(&units[start..=at]);
+            (start, bytes) = (at + 1, 0);
+        }
+    }
+    if start < units.len() {
+        batches.push(&units[start..]);
+    }
+    batches
+}
