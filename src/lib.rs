@@ -14,6 +14,7 @@
 //! | --- | --- |
 //! | [`catalogue`] | the one table of what the client leaves on disk, and how a name is recognised by it |
 //! | [`platform`], [`environment`], [`period`], [`error`], [`escape`] | where things lie; who, where and when; spans of time; errors with paths; names fit to be shown |
+//! | [`threads`] | the few threads that share work which goes over many files |
 //! | [`policy`] | what the layers say, and what they mean together |
 //! | [`dir`] | folder handles, read only; nothing below a store is reached by a path |
 //! | [`locate`] | the stores, by marks of the client, and what is refused as one |

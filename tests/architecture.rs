@@ -33,7 +33,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("ledger", &["policy"]),
     ("state", &["dir", "guard", "inventory", "ledger"]),
     // It keeps the journal as it goes, so that no deed is without its intent.
-    ("enforce", &["dir", "inventory", "ledger", "locate", "plan", "policy", "seal"]),
+    ("enforce", &["dir", "inventory", "ledger", "locate", "plan", "policy", "seal", "threads"]),
     // What a hold covers, and what of it has vanished.
     ("hold", &["enforce", "inventory", "plan", "policy", "state"]),
     ("schedule", &["policy"]),

@@ -1,8 +1,8 @@
 //! What was found at one moment, with its evidence. Read-only; knows no policy.
 //!
 //! `scan` walks the trees through directory handles and recognises names by the catalogue;
-//! `transcript`, `lines` and `liveness` read what the files say about themselves; `session`
-//! groups everything into units.
+//! `transcript`, `lines` and `liveness` read what the files say about themselves; `batch` holds
+//! what a thread of the walk has found and knows of sessions; `session` makes units of it.
 
 mod batch;
 mod content;
