@@ -340,3 +340,6 @@ fn keep_newest_backup(artifacts: &mut [Artifact], names: &Names, files: &[LineFi
         artifacts[index.at()].oddity = Oddity::InUse;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+//! Which thread met a file, and in which order, makes no difference to what is known of sessions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::super::batch::{Batch, Met};
+use super::super::transcript::Facts;
+use super::super::{Evidence, ProjectIndex};
+use super::*;
+use crate::dir::{FileStamp, FileTime};
+
+/// A file, and by which of the threads it is met.
+#[derive(Debug, Clone)]
+struct Spec {
+    kind: Option<Kind>,
+    store: usize,
+    owner: Option<u8>,
+    project: u8,
+    thread: usize,
+    is_desktop: bool,
+}
+
+fn spec() -> impl Strategy<Value = Spec> {
+    let kind = prop_oneof![
+        2 => Just(Some(Kind::Transcript)),
+        2 => Just(Some(Kind::Subagent)),
+        2 => Just(Some(Kind::ToolResult)),
+        1 => Just(Some(Kind::McpLog)),
+        1 => Just(None),
+    ];
+    (kind, 0..2_usize, prop::option::weighted(0.9, 0..4_u8), 0..3_u8, 0..3_usize, any::<bool>()).prop_map(
+        |(kind, store, owner, project, thread, is_desktop)| Spec {
+            kind,
+            store,
+            owner,
+            project,
+            thread,
+            is_desktop,
+        },
+    )
+}
+
+fn id(number: u8) -> SessionId {
+    SessionId::from_bytes(format!("{number:08}-0000-4000-8000-000000000000").as_bytes()).unwrap()
+}
+
+fn at(seconds: usize) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_700_000_000 + seconds as i64, 0).unwrap()
+}
+
+/// What is known of a session, whatever the order: of an orphan the store is not said.
+type Known = (Option<StoreIndex>, SessionId);
+
+#[derive(Debug, PartialEq)]
+struct Picture {
+    sessions: BTreeMap<Known, String>,
+    /// By the name of the file: its session, and the project it names.
+    files: BTreeMap<String, (Option<Known>, Option<String>)>,
+}
+
+fn known(session: &Session) -> Known {
+    (session.is_shown().then_some(session.store), session.id)
+}
+
+fn picture(specs: &[Spec], threads: usize, backwards: bool) -> Picture {
+    let mut batches: Vec<Batch> = Batch::of_threads(threads).collect();
+    let mut found = Found::with_room();
+    let mut order: Vec<usize> = (0..specs.len()).collect();
+    if backwards {
+        order.reverse();
+    }
+    for place in order {
+        let Spec { kind, store, owner, project, thread, is_desktop } = specs[place].clone();
+        // Every moment is another one, so that the newest is never a matter of order.
+        let (modified, newest) = (at(2 * place), Some(at(2 * place + 1)));
+        let artifact = Artifact {
+            folder: FolderIndex::of(0),
+            name: Default::default(),
+            stamp: FileStamp { modified: FileTime::of(modified), ..FileStamp::default() },
+            mode: 0o600,
+            is_regular: true,
+            hard_linked: false,
+            oddity: Oddity::None,
+            kind,
+            belongs: Belongs::Loose,
+            sealed: false,
+            project: None,
+        };
+        let project: Arc<str> = Arc::from(format!("/p{project}"));
+        let said = match kind {
+            Some(Kind::Transcript | Kind::Subagent) => {
+                Said::Facts(Facts { newest, projects: Arc::from([project]), is_desktop, ..Facts::default() })
+            }
+            Some(Kind::McpLog) => Said::Project(project),
+            _ => Said::Nothing,
+        };
+        let name = place.to_string();
+        let met = Met {
+            name: OsStr::new(&name),
+            store: StoreIndex::of(store),
+            owner: owner.map(id),
+            said,
+            is_datable: true,
+        };
+        if let Some(full) = batches[thread % threads].add(artifact, met, at(1_000_000)) {
+            found.append(full);
+        }
+    }
+    let parts = Batch::finish(batches.into_iter(), &mut found);
+    let mut units = Units::of(parts, true);
+    let grouped = units.give_out(&mut found.artifacts);
+    let name = |artifact: &Artifact| found.names.get(artifact.name).to_str().unwrap().to_owned();
+    let sessions = units.sessions.iter().map(|session| {
+        let files = &grouped[session.files.start as usize..session.files.end as usize];
+        let files: BTreeSet<String> = files.iter().map(|index| name(&found.artifacts[index.at()])).collect();
+        let projects: BTreeSet<&Arc<str>> = session.projects.iter().collect();
+        assert_eq!(projects.len(), session.projects.len(), "a project is known once");
+        let told = format!(
+            "{:?} {projects:?} {:?} {:?} {:?} {} {} {} {files:?}",
+            session.evidence,
+            session.newest_record,
+            session.modified,
+            session.touched,
+            session.is_desktop,
+            session.plain,
+            session.unrecognised,
+        );
+        (known(session), told)
+    });
+    let files = found.artifacts.iter().map(|artifact| {
+        let session = match artifact.belongs {
+            Belongs::Session(index) => Some(known(&units.sessions[index.at()])),
+            Belongs::Loose => None,
+        };
+        let project = artifact.project.map(|index: ProjectIndex| found.projects[index.at()].to_string());
+        (name(artifact), (session, project))
+    });
+    Picture { sessions: sessions.collect(), files: files.collect() }
+}
+
+proptest! {
+    #[test]
+    fn threads_and_order_make_no_difference(specs in prop::collection::vec(spec(), 0..40), threads in 2..4_usize) {
+        let alone = picture(&specs, 1, false);
+        prop_assert_eq!(&alone, &picture(&specs, 1, true));
+        prop_assert_eq!(&alone, &picture(&specs, threads, false));
+        prop_assert_eq!(&alone, &picture(&specs, threads, true));
+    }
+
+    /// Of one id, satellites go to the transcript of their own store, else to the newest.
+    #[test]
+    fn satellites_find_their_transcript(specs in prop::collection::vec(spec(), 0..40)) {
+        let picture = picture(&specs, 3, false);
+        for (place, spec) in specs.iter().enumerate() {
+            let Some(kind) = spec.kind.filter(|kind| kind.is_of_session()) else { continue };
+            let transcripts = || specs.iter().enumerate().filter(|(_, other)| {
+                other.kind == Some(Kind::Transcript) && other.owner == spec.owner
+            });
+            let Some(owner) = spec.owner else {
+                prop_assert_eq!(&picture.files[&place.to_string()].0, &None, "{:?}", kind);
+                continue;
+            };
+            let is_own = transcripts().any(|(_, other)| other.store == spec.store);
+            // The newest record of the sessions that a transcript shows, subagents included.
+            let newest = specs.iter().enumerate().rev().find(|(_, other)| {
+                matches!(other.kind, Some(Kind::Transcript | Kind::Subagent))
+                    && other.owner == spec.owner
+                    && transcripts().any(|(_, shown)| shown.store == other.store)
+            });
+            let store = if is_own { Some(spec.store) } else { newest.map(|(_, other)| other.store) };
+            let expected = Some((store.map(StoreIndex::of), id(owner)));
+            prop_assert_eq!(&picture.files[&place.to_string()].0, &expected);
+        }
+        let orphans = picture.sessions.iter().filter(|((store, _), _)| store.is_none());
+        for (_, told) in orphans {
+            prop_assert!(told.starts_with(&format!("{:?}", Evidence::Orphaned)), "{}", told);
+        }
+    }
+}
