@@ -91,7 +91,7 @@ fn session(future: bool) -> impl Strategy<Value = SessionSpec> {
     (
         (0..STORES, 0..IDS, evidence, prop::collection::vec(select(&PROJECTS[..]), 0..3)),
         (some(age(false)), some(age(future)), some(age(future))),
-        (prop::bool::weighted(0.1), prop::bool::weighted(0.05), prop::option::weighted(0.1, age(false))),
+        (prop::bool::weighted(0.1), prop::bool::weighted(0.05), prop::option::weighted(0.3, age(false))),
     )
         .prop_map(
             |(
