@@ -201,9 +201,6 @@ fn was_deleted(inventory: &Inventory, session: &Session, outcomes: Option<&Outco
     let Some(outcomes) = outcomes else { return false };
     inventory.files(session).iter().any(|index| {
         inventory.artifact(*index).kind == Some(Kind::Transcript)
-            && matches!(
-                outcomes.of_artifacts.get(index.at()),
-                Some(Some(Outcome::Done(Effect::Deleted | Effect::DataRemains)))
-            )
+            && matches!(outcomes.of(*index), Some(Outcome::Done(Effect::Deleted | Effect::DataRemains)))
     })
 }

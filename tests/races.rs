@@ -95,7 +95,7 @@ impl<'a> Bench<'a> {
         inventory
             .artifacts
             .iter()
-            .zip(outcomes.of_artifacts)
+            .zip(outcomes.iter().map(Option::<&Outcome>::cloned))
             .filter_map(|(artifact, outcome)| {
                 let path = inventory.full_path(artifact);
                 Some((path.strip_prefix(&root).map(Path::to_owned).unwrap_or(path), outcome?))
@@ -304,8 +304,7 @@ fn nothing_outside_is_touched_however_often_folders_become_links() {
                 let (inventory, plan) = bench.look();
                 swapped.store(round % 2, Ordering::SeqCst);
                 let outcomes = bench.enforce(&inventory, &plan);
-                deleted +=
-                    outcomes.of_artifacts.iter().flatten().filter(|o| matches!(o, Outcome::Done(_))).count();
+                deleted += outcomes.iter().flatten().filter(|o| matches!(o, Outcome::Done(_))).count();
                 if count(&outside) != precious || start.elapsed().as_secs() > 8 {
                     break;
                 }

@@ -242,7 +242,7 @@ fn item(report: &Run<'_>, session: &Session, decision: Decision, named: bool) ->
         .files(session)
         .iter()
         .filter_map(|index| {
-            let outcome = outcomes.of_artifacts[index.at()].as_ref()?;
+            let outcome = outcomes.of(*index)?;
             Some((outcome, inventory.artifact(*index).stamp.size))
         })
         .collect();

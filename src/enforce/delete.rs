@@ -1,18 +1,22 @@
 //! Deleting a unit: first every file is compared with what was seen, then every file goes,
 //! transcripts last, so that after a crash what is left is still a session and still dated.
 
+use std::collections::BTreeMap;
 use std::io;
 
+use rayon::prelude::*;
+
 use super::handles::Handles;
+use super::record::Recorder;
 use super::watch::Watch;
-use super::{Effect, Outcome, OwnFolders, Owner, Skip, Unit, dir};
+use super::{BATCH, Effect, Outcome, Outcomes, OwnFolders, Owner, Skip, Stop, Tools, Unit, dir};
 use crate::catalogue::{Kind, Protection, SessionId};
 use crate::inventory::{ArtifactIndex, FolderIndex, Inventory};
 
 /// What deleting needs.
 pub(super) struct Deletion<'a> {
     pub inventory: &'a Inventory,
-    pub folders: &'a OwnFolders,
+    pub folders: &'a OwnFolders<'a>,
     pub watch: &'a Watch<'a>,
     /// Whether a client that opens a session does not matter.
     pub even_live: bool,
@@ -20,14 +24,64 @@ pub(super) struct Deletion<'a> {
 
 /// What became of a unit.
 #[derive(Debug, Default)]
-pub(super) struct Done {
-    pub outcomes: Vec<(ArtifactIndex, Outcome)>,
+struct Done {
+    outcomes: Vec<(ArtifactIndex, Outcome)>,
     /// Folders that may have become empty.
-    pub emptied: Vec<FolderIndex>,
+    emptied: Vec<FolderIndex>,
+}
+
+/// Deletes units, batch after batch.
+///
+/// While one batch is deleted, what became of the one before it and the intents of the next go to the
+/// ledger with one flush, so that neither waits for the other.
+pub(super) fn run(
+    deletion: &Deletion<'_>,
+    units: &[Unit],
+    records: &Recorder<'_>,
+    tools: &mut Tools<'_>,
+    outcomes: &mut Outcomes,
+    emptied: &mut BTreeMap<FolderIndex, ()>,
+) {
+    let mut batches = units.chunks(BATCH);
+    let (mut done, mut announced): (&[Unit], &[Unit]) = (&[], &[]);
+    loop {
+        if outcomes.stopped.is_none() {
+            outcomes.stopped = (tools.stop)();
+        }
+        let next = batches.next().filter(|_| outcomes.stopped.is_none()).unwrap_or_default();
+        let mut entries = records.outcomes(done, outcomes);
+        entries.extend(records.intents(next));
+        if entries.is_empty() && announced.is_empty() {
+            return;
+        }
+        let (progress, mut gone, mut appended) = (tools.progress, Vec::new(), Ok(()));
+        rayon::in_place_scope(|scope| {
+            scope.spawn(|_| {
+                let delete = |unit| {
+                    let done = deletion.unit(unit);
+                    progress(unit.artifacts.len());
+                    done
+                };
+                gone = announced.par_iter().with_max_len(8).map(delete).collect();
+            });
+            if !entries.is_empty() {
+                appended = tools.ledger.append(&entries, tools.now);
+            }
+        });
+        for unit in gone {
+            emptied.extend(unit.emptied.iter().map(|folder| (*folder, ())));
+            unit.outcomes.into_iter().for_each(|(index, outcome)| outcomes.set(index, outcome));
+        }
+        if let Err(error) = appended {
+            outcomes.stopped = Some(Stop::Ledger(error));
+            return;
+        }
+        (done, announced) = (announced, next);
+    }
 }
 
 impl Deletion<'_> {
-    pub(super) fn unit(&self, unit: &Unit) -> Done {
+    fn unit(&self, unit: &Unit) -> Done {
         let all = |outcome: Outcome| Done {
             outcomes: unit.artifacts.iter().map(|index| (*index, outcome.clone())).collect(),
             emptied: Vec::new(),
@@ -112,7 +166,7 @@ impl Deletion<'_> {
     /// The session's own folders go with it where they are empty now, also those that the client
     /// left empty; what lies above them is left to the end of the run.
     fn remove_own_folders(&self, handles: &mut Handles<'_>, id: SessionId, done: &mut Done) {
-        for (_, index) in self.folders.of(id).iter().rev() {
+        for index in self.folders.of(id).iter().rev() {
             if super::remove_folder(handles, *index).is_ok_and(|removed| removed) {
                 done.emptied.retain(|folder| folder != index);
                 done.emptied.extend(self.inventory.folder(*index).parent);

@@ -73,7 +73,7 @@ pub(super) fn remove(
                 gone += 1;
                 emptied.insert(artifact.folder, ());
             }
-            outcomes.of_artifacts[index.at()] = Some(outcome);
+            outcomes.set(index, outcome);
         }
         entry.event = Event::Outcome;
         entry.outcome = Some("deleted".into());

@@ -2,7 +2,7 @@
 //!
 //! Sessions are handled in batches: the intents of a batch are in the ledger and on disk before
 //! anything of it is touched, then its sessions are done in parallel, then their outcomes are
-//! recorded. Before a session is touched, every file of it is compared with what the inventory
+//! recorded, together with the intents of the batch after the next. Before a session is touched, every file of it is compared with what the inventory
 //! saw, and the clients that run are looked at again.
 
 mod delete;
@@ -25,7 +25,6 @@ use std::collections::BTreeMap;
 use std::io;
 
 use chrono::{DateTime, Utc};
-use rayon::prelude::*;
 
 pub use outcome::{Effect, Outcome, Outcomes, Skip, Stop};
 
@@ -99,35 +98,7 @@ pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut 
     if outcomes.stopped.is_some() {
         return outcomes;
     }
-    for batch in units.chunks(BATCH) {
-        if let Some(stop) = (tools.stop)() {
-            outcomes.stopped = Some(stop);
-            break;
-        }
-        if let Err(error) = tools.ledger.append(&records.intents(batch), tools.now) {
-            outcomes.stopped = Some(Stop::Ledger(error));
-            break;
-        }
-        let progress = tools.progress;
-        let delete = |unit| {
-            let done = deletion.unit(unit);
-            progress(unit.artifacts.len());
-            done
-        };
-        let done: Vec<delete::Done> = batch.par_iter().with_max_len(8).map(delete).collect();
-        for unit in &done {
-            emptied.extend(unit.emptied.iter().map(|folder| (*folder, ())));
-        }
-        for unit in done {
-            for (index, outcome) in unit.outcomes {
-                outcomes.of_artifacts[index.at()] = Some(outcome);
-            }
-        }
-        if let Err(error) = tools.ledger.append(&records.outcomes(batch, &outcomes), tools.now) {
-            outcomes.stopped = Some(Stop::Ledger(error));
-            break;
-        }
-    }
+    delete::run(&deletion, &units, &records, tools, &mut outcomes, &mut emptied);
     if outcomes.stopped.is_none() {
         let sealing = seal::Run { inventory, plan, policy, watch: &watch, records: &records };
         sealing.run(tools, &mut outcomes, &mut emptied);
@@ -168,23 +139,26 @@ fn units(inventory: &Inventory, plan: &Plan, wanted: impl Fn(Decision) -> bool) 
         .collect()
 }
 
-/// The folders that are a session's own, by session.
-struct OwnFolders(Vec<(SessionId, FolderIndex)>);
+/// The folders that are a session's own, in the order of sessions.
+struct OwnFolders<'a> {
+    inventory: &'a Inventory,
+    sorted: Vec<FolderIndex>,
+}
 
-impl OwnFolders {
-    fn new(inventory: &Inventory) -> Self {
-        let folders = inventory.folders.iter().enumerate();
-        let mut own: Vec<_> =
-            folders.filter_map(|(at, folder)| Some((folder.session?, FolderIndex::of(at)))).collect();
-        own.sort_unstable();
-        Self(own)
+impl<'a> OwnFolders<'a> {
+    fn new(inventory: &'a Inventory) -> Self {
+        let all = (0..inventory.folders.len()).map(FolderIndex::of);
+        let mut sorted: Vec<_> = all.filter(|index| inventory.folder(*index).session.is_some()).collect();
+        sorted.sort_unstable_by_key(|index| (inventory.folder(*index).session, *index));
+        Self { inventory, sorted }
     }
 
     /// Those of a session, each after the one it lies in.
-    fn of(&self, id: SessionId) -> &[(SessionId, FolderIndex)] {
-        let from = self.0.partition_point(|(of, _)| *of < id);
-        let length = self.0[from..].partition_point(|(of, _)| *of == id);
-        &self.0[from..from + length]
+    fn of(&self, id: SessionId) -> &[FolderIndex] {
+        let owner = |index: &FolderIndex| self.inventory.folder(*index).session;
+        let from = self.sorted.partition_point(|index| owner(index) < Some(id));
+        let length = self.sorted[from..].partition_point(|index| owner(index) == Some(id));
+        &self.sorted[from..from + length]
     }
 }
 

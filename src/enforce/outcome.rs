@@ -1,7 +1,10 @@
 //! What did happen.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+
+use crate::inventory::ArtifactIndex;
 
 /// What did happen to one artifact.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,8 +93,7 @@ impl Outcome {
 /// What did happen to everything.
 #[derive(Debug)]
 pub struct Outcomes {
-    /// One for each artifact of the inventory, in its order; `None` for what was not to be touched.
-    pub of_artifacts: Vec<Option<Outcome>>,
+    of_artifacts: OfArtifacts,
     /// How many folders went because they became empty.
     pub folders_removed: u64,
     /// What went wrong beside the artifacts.
@@ -109,6 +111,82 @@ impl Outcomes {
 
     /// Nothing has happened yet.
     pub(super) fn new(artifacts: usize) -> Self {
-        Self { of_artifacts: vec![None; artifacts], folders_removed: 0, problems: Vec::new(), stopped: None }
+        let of_artifacts = OfArtifacts { common: vec![0; artifacts], rare: BTreeMap::new() };
+        Self { of_artifacts, folders_removed: 0, problems: Vec::new(), stopped: None }
+    }
+
+    /// What did happen to an artifact; `None` for what was not to be touched.
+    #[must_use]
+    pub fn of(&self, artifact: ArtifactIndex) -> Option<&Outcome> {
+        self.of_artifacts.get(artifact.at())
+    }
+
+    /// That of each artifact of the inventory, in its order.
+    pub fn iter(&self) -> impl Iterator<Item = Option<&Outcome>> {
+        (0..self.of_artifacts.common.len()).map(|at| self.of_artifacts.get(at))
+    }
+
+    /// Takes note of what did happen to an artifact.
+    pub(super) fn set(&mut self, artifact: ArtifactIndex, outcome: Outcome) {
+        self.of_artifacts.set(artifact.at(), outcome);
+    }
+}
+
+/// The outcomes of a hundred thousand artifacts in little memory: a byte for each, and beside them the
+/// few that have something to tell.
+#[derive(Debug)]
+struct OfArtifacts {
+    /// One more than the place in [`COMMON`]; 0 for none of them.
+    common: Vec<u8>,
+    rare: BTreeMap<usize, Outcome>,
+}
+
+/// The outcomes without a text or a number.
+static COMMON: [Outcome; 6] = [
+    Outcome::Done(Effect::Deleted),
+    Outcome::Done(Effect::DataRemains),
+    Outcome::Done(Effect::Sealed),
+    Outcome::Skipped(Skip::ChangedSincePlan),
+    Outcome::Skipped(Skip::BecameLive),
+    Outcome::Skipped(Skip::Vanished),
+];
+
+impl OfArtifacts {
+    fn get(&self, at: usize) -> Option<&Outcome> {
+        match self.common.get(at)?.checked_sub(1) {
+            Some(place) => COMMON.get(usize::from(place)),
+            None => self.rare.get(&at),
+        }
+    }
+
+    fn set(&mut self, at: usize, outcome: Outcome) {
+        let Some(common) = self.common.get_mut(at) else { return };
+        let place = COMMON.iter().position(|known| *known == outcome);
+        *common = place.and_then(|place| u8::try_from(place + 1).ok()).unwrap_or(0);
+        match place {
+            Some(_) => drop(self.rare.remove(&at)),
+            None => drop(self.rare.insert(at, outcome)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_outcome_of_an_artifact_is_what_is_known_of_it() {
+        let pruned = Outcome::Done(Effect::Pruned { lines: 3, bytes: 5_000_000_000 });
+        let failed = Outcome::Failed("cannot delete it: no".to_owned());
+        let all: Vec<Outcome> = COMMON.iter().cloned().chain([pruned, failed]).collect();
+        for first in &all {
+            for second in &all {
+                let mut outcomes = Outcomes::new(3);
+                outcomes.set(ArtifactIndex::of(1), first.clone());
+                assert_eq!(outcomes.of(ArtifactIndex::of(1)), Some(first));
+                outcomes.set(ArtifactIndex::of(1), second.clone());
+                assert_eq!(outcomes.iter().collect::<Vec<_>>(), [None, Some(second), None]);
+            }
+        }
     }
 }

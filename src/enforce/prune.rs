@@ -44,7 +44,7 @@ pub(super) fn all(
         };
         let bytes = cuts.iter().map(|cut| cut.end - cut.start).sum();
         if cuts.is_empty() {
-            outcomes.of_artifacts[file.artifact.at()] = Some(Outcome::Skipped(Skip::BecameLive));
+            outcomes.set(file.artifact, Outcome::Skipped(Skip::BecameLive));
             continue;
         }
         let intent = records.pruning(Event::Intent, file.artifact, lines, bytes);
@@ -59,7 +59,7 @@ pub(super) fn all(
             Err(error) => Outcome::failed("rewrite it without the lines that are due", &error),
         };
         let record = records.pruned(file.artifact, &outcome);
-        outcomes.of_artifacts[file.artifact.at()] = Some(outcome);
+        outcomes.set(file.artifact, outcome);
         if let Err(error) = tools.ledger.append(&[record], tools.now) {
             outcomes.stopped = Some(Stop::Ledger(error));
             return;
@@ -94,7 +94,7 @@ fn unless_spared(
 
 /// The sessions that the plan let go and that were left alone, or could not be removed whole.
 fn left_alone(inventory: &Inventory, outcomes: &Outcomes) -> HashSet<SessionId> {
-    let skipped = |outcome: &Option<Outcome>| {
+    let skipped = |outcome: &Option<&Outcome>| {
         matches!(
             outcome,
             Some(Outcome::Failed(_) | Outcome::Skipped(Skip::BecameLive | Skip::ChangedSincePlan))
@@ -103,7 +103,7 @@ fn left_alone(inventory: &Inventory, outcomes: &Outcomes) -> HashSet<SessionId> 
     inventory
         .artifacts
         .iter()
-        .zip(&outcomes.of_artifacts)
+        .zip(outcomes.iter())
         .filter(|(_, outcome)| skipped(outcome))
         .filter_map(|(artifact, _)| inventory.session_of(artifact))
         .map(|session| session.id)

@@ -62,7 +62,7 @@ impl<'a> Recorder<'a> {
         outcomes: &Outcomes,
         sealed: Vec<Ciphertext<'a>>,
     ) -> Vec<Entry<'a>> {
-        let of = |index: &ArtifactIndex| outcomes.of_artifacts[index.at()].as_ref();
+        let of = |index: &ArtifactIndex| outcomes.of(*index);
         let mut whole = self.entry(Event::Outcome, unit);
         let done: Vec<ArtifactIndex> = unit
             .artifacts

@@ -69,7 +69,7 @@ impl Looked<'_> {
     fn counts(&self, sealed_here: &dyn Fn(SessionId) -> bool) -> Counts {
         let mut counts = Counts { folders: self.outcomes.folders_removed, ..Counts::default() };
         let (mut sessions, mut projects) = (BTreeSet::new(), BTreeSet::new());
-        for (artifact, outcome) in self.before.artifacts.iter().zip(&self.outcomes.of_artifacts) {
+        for (artifact, outcome) in self.before.artifacts.iter().zip(self.outcomes.iter()) {
             match outcome {
                 Some(Outcome::Done(Effect::Deleted | Effect::DataRemains)) => {
                     let session = self.before.session_of(artifact);
@@ -143,7 +143,7 @@ impl Looked<'_> {
             |problem: &&Problem| problem.store.is_none_or(|store| self.after.store(store).store.in_scope);
         exceptions.extend(self.after.problems.iter().filter(in_scope).map(unreadable));
         let mut before: HashMap<PathBuf, (&Artifact, Option<&Outcome>)> = HashMap::new();
-        for (artifact, outcome) in self.before.artifacts.iter().zip(&self.outcomes.of_artifacts) {
+        for (artifact, outcome) in self.before.artifacts.iter().zip(self.outcomes.iter()) {
             let detail = match outcome {
                 Some(Outcome::Done(Effect::DataRemains)) => {
                     "it is gone by this name, and its data remain under another"
@@ -159,8 +159,8 @@ impl Looked<'_> {
         }
         let due: Vec<_> = self.due_again().collect();
         if !due.is_empty() {
-            for (artifact, outcome) in self.before.artifacts.iter().zip(&self.outcomes.of_artifacts) {
-                before.insert(self.before.full_path(artifact), (artifact, outcome.as_ref()));
+            for (artifact, outcome) in self.before.artifacts.iter().zip(self.outcomes.iter()) {
+                before.insert(self.before.full_path(artifact), (artifact, outcome));
             }
         }
         for (_, artifact, _) in due {

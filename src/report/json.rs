@@ -7,7 +7,7 @@ use super::Run;
 use super::tally::{Fate, Tally};
 use crate::enforce::{Effect, Outcome};
 use crate::escape::text;
-use crate::inventory::Belongs;
+use crate::inventory::{ArtifactIndex, Belongs};
 use crate::plan::{Decision, Keep};
 use crate::policy::Mode;
 
@@ -200,7 +200,7 @@ impl Run<'_> {
         };
         let layer =
             rule.and_then(|rule| self.policy.rule(rule)).map(|(layer, _)| layer.source.layer.to_string());
-        let outcome = self.outcomes.and_then(|outcomes| outcomes.of_artifacts[at].as_ref());
+        let outcome = self.outcomes.and_then(|outcomes| outcomes.of(ArtifactIndex::of(at)));
         let activity = match session {
             Some(index) => self.plan.sessions[index.at()].date,
             None => artifact.stamp.modified.date(),

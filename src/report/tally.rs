@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Run;
 use crate::enforce::{Effect, Outcome};
-use crate::inventory::{Artifact, Session};
+use crate::inventory::{Artifact, ArtifactIndex, Session};
 use crate::plan::{Decision, Keep, Verdict};
 
 /// The counts of a run; in a dry run, of what would happen.
@@ -86,7 +86,7 @@ impl Run<'_> {
                 Decision::Prune(_) => Fate::Pruned,
             });
         };
-        Some(match outcomes.of_artifacts.get(at)? {
+        Some(match outcomes.of(ArtifactIndex::of(at)) {
             // What was planned and not tried, because the run was stopped, stays.
             None => Fate::Kept,
             Some(Outcome::Done(Effect::Deleted | Effect::DataRemains)) => Fate::Deleted,
@@ -101,8 +101,8 @@ impl Run<'_> {
     #[must_use]
     pub fn pruned(&self, at: usize) -> (u64, u64) {
         if let Some(outcomes) = self.outcomes {
-            return match outcomes.of_artifacts.get(at) {
-                Some(Some(Outcome::Done(Effect::Pruned { lines, bytes }))) => (*lines, *bytes),
+            return match outcomes.of(ArtifactIndex::of(at)) {
+                Some(Outcome::Done(Effect::Pruned { lines, bytes })) => (*lines, *bytes),
                 _ => (0, 0),
             };
         }

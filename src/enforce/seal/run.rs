@@ -73,9 +73,8 @@ impl Run<'_> {
         }
         // That the plaintext is gone must outlive a crash too; the batches before the last were
         // flushed by those that followed.
-        let sealed = |index: &ArtifactIndex| {
-            matches!(outcomes.of_artifacts[index.at()], Some(Outcome::Done(Effect::Sealed)))
-        };
+        let sealed =
+            |index: &ArtifactIndex| matches!(outcomes.of(*index), Some(Outcome::Done(Effect::Sealed)));
         let artifacts = units.iter().flat_map(|unit| &unit.artifacts).copied();
         sealing.flush_removed(artifacts.filter(sealed));
     }
@@ -92,7 +91,7 @@ impl Run<'_> {
         for (unit, done) in removed.units.iter().zip(removed.done) {
             emptied.extend(done.emptied.iter().map(|folder| (*folder, ())));
             for (index, outcome) in done.outcomes {
-                outcomes.of_artifacts[index.at()] = Some(outcome);
+                outcomes.set(index, outcome);
             }
             entries.extend(self.records.outcome(unit, outcomes, done.sealed));
             (tools.progress)(unit.artifacts.len());
