@@ -7,10 +7,11 @@ use std::process::Command;
 use clap::Args;
 
 use super::deeds::take_locks;
-use super::unseal::{After, How, failure, may_unseal, one};
+use super::unseal::{After, How, failure, may_unseal, one, settle};
 use super::vault::{self, Deed};
 use super::{Context, Exit, Failure, session, survey};
 use crate::catalogue::SessionId;
+use crate::enforce::leftovers::Remains;
 use crate::enforce::sealed::SealedSession;
 use crate::enforce::unseal::Dates;
 use crate::inventory::Inventory;
@@ -53,7 +54,14 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
     let folder = vault::project_folder(session).map(Path::to_path_buf);
     let program = find_client(ctx)?;
     if session.sealed == 0 {
-        drop(locks);
+        if let Some(remains) = Remains::of(&inventory, index) {
+            let mut deed = Deed::begin("resume", ctx, &ground, locks)?;
+            let item = settle(ctx, &inventory, index, remains, &mut deed)?;
+            deed.end(&[("sessionsSettled", u64::from(item.exit() == Exit::Done))], item.exit(), ctx)?;
+            item.say_problems(ctx);
+        } else {
+            drop(locks);
+        }
         return client(ctx, &program, session.id, args, folder.as_deref());
     }
     may_unseal(ctx, &ground, &inventory, index, true)?;
