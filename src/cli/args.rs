@@ -7,8 +7,9 @@ use clap::{Args, Command as Definition, CommandFactory, Parser, Subcommand, Valu
 /// Enforces retention on the session data that Claude Code leaves on a disk.
 ///
 /// ccretain finds every store, deletes what is older than the policy allows (30 days when nobody
-/// says otherwise), runs on a schedule while Claude Code itself is not running, and proves what
-/// it did. Deleted means unlinked: there is no trash.
+/// says otherwise), encrypts what is idle where the policy asks for it, runs on a schedule while
+/// Claude Code itself is not running, and proves what it did. Deleted means unlinked: there is no
+/// trash.
 #[derive(Debug, Parser)]
 #[command(name = "ccretain", version, propagate_version = false, max_term_width = 100)]
 pub struct Cli {
@@ -138,6 +139,9 @@ pub enum Command {
     /// The plaintext goes once the sealed files are on disk. Sessions that are held or open stay.
     Seal(super::seal::SealArgs),
     /// Bring sealed sessions back, bit for bit.
+    ///
+    /// Nothing is overwritten, and the sealed files go once the plain ones are on disk. What an
+    /// interrupted run left of a session is settled.
     Unseal(super::unseal::UnsealArgs),
     /// Print the newest transcript of a session, sealed or not; the disk is not touched.
     Cat(super::cat::CatArgs),

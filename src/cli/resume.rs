@@ -21,6 +21,9 @@ use crate::seal::manifest::SealedFile;
 /// The client's program, looked for in `PATH`.
 const CLIENT: &str = "claude";
 
+/// The names of its file: on Windows that of the installer, and that of npm.
+const FILES: &[&str] = if cfg!(windows) { &["claude.exe", "claude.cmd"] } else { &[CLIENT] };
+
 /// What `resume` takes.
 #[derive(Debug, Clone, Args)]
 pub struct ResumeArgs {
@@ -97,7 +100,7 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
 fn find_client(ctx: &Context) -> Result<PathBuf, Failure> {
     let path = ctx.env.variable("PATH").unwrap_or_default();
     std::env::split_paths(path)
-        .map(|folder| ctx.env.working_dir.join(folder).join(CLIENT))
+        .flat_map(|folder| FILES.iter().map(move |name| ctx.env.working_dir.join(&folder).join(name)))
         .find(|program| program.is_file())
         .ok_or_else(|| {
             Failure::new(Exit::Usage, format!("there is no `{CLIENT}` in PATH, so nothing was changed"))

@@ -210,7 +210,8 @@ pub(super) fn may_unseal(
         return Ok(());
     }
     if session.liveness.is_live() {
-        return Err(Failure::new(Exit::Refused, format!("a client has session {} open", session.id)));
+        let message = format!("a client has session {} open, so nothing was changed", session.id);
+        return Err(Failure::new(Exit::Refused, message).hint("end that client, then try again"));
     }
     let store = &inventory.store(session.store).store;
     let sealed = SealedSession::open(store, session.id).map_err(|error| failure(&error))?;

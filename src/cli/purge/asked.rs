@@ -27,7 +27,8 @@ Examples:
   ccretain purge --dry-run                          what would go, from where, and what stays
   ccretain purge --certificate purge.html --certificate purge.json
                                                     remove it, look again, write the certificate
-  ccretain purge --yes --with credentials,settings,memory,unrecognised,identity --certificate purge.json
+  ccretain purge --yes --certificate purge.json \\
+    --with credentials,settings,memory,unrecognised,identity
                                                     leave nothing of the client's, unattended
   ccretain purge --project '/work/acme/**' --before 2026-07-01
                                                     a part of it; the certificate is headed so
@@ -83,7 +84,7 @@ pub enum With {
 
 /// What was typed, as what is wanted.
 pub(super) fn wanted(args: &PurgeArgs, ctx: &Context) -> Result<Wanted, Failure> {
-    let ignore_case = ctx.env.platform != crate::platform::Platform::Linux;
+    let ignore_case = ctx.env.platform.ignores_case();
     let globs = args.projects.iter().map(|glob| ProjectGlob::new(glob, &ctx.env.user.home, ignore_case));
     let projects = globs.collect::<Result<Vec<_>, _>>().map_err(|error| {
         Failure::because(Exit::Usage, &error).hint("give the whole path, with ** for all below")
