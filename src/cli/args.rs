@@ -139,9 +139,6 @@ pub enum Command {
     /// The plaintext goes once the sealed files are on disk. Sessions that are held or open stay.
     Seal(super::seal::SealArgs),
     /// Bring sealed sessions back, bit for bit.
-    ///
-    /// Nothing is overwritten, and the sealed files go once the plain ones are on disk. What an
-    /// interrupted run left of a session is settled.
     Unseal(super::unseal::UnsealArgs),
     /// Print the newest transcript of a session, sealed or not; the disk is not touched.
     Cat(super::cat::CatArgs),
