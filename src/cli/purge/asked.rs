@@ -27,8 +27,7 @@ Examples:
   ccretain purge --dry-run                          what would go, from where, and what stays
   ccretain purge --certificate purge.html --certificate purge.json
                                                     remove it, look again, write the certificate
-  ccretain purge --yes --certificate purge.json \\
-    --with credentials,settings,memory,unrecognised,identity
+  ccretain purge --yes --with credentials,settings,memory,unrecognised,identity --certificate purge.json
                                                     leave nothing of the client's, unattended
   ccretain purge --project '/work/acme/**' --before 2026-07-01
                                                     a part of it; the certificate is headed so
