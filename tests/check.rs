@@ -409,6 +409,12 @@ fn permissions_count_by_who_gets_there_and_are_repaired() {
         lines.iter().filter(|line| line["event"] == event && line["decision"] == "close").count()
     };
     assert_eq!((of("intent"), of("outcome")), (1, 1), "{lines:?}");
+    let framing: Vec<_> = lines.iter().filter(|line| line["decision"] == "check-fix").collect();
+    assert_eq!(framing.iter().map(|line| &line["event"]).collect::<Vec<_>>(), ["started", "summary"]);
+    for line in framing {
+        assert_eq!(line["policy"].as_str(), json["policy"]["sha256"].as_str(), "{line:#}");
+        assert!(line["policy"].is_string(), "{line:#}");
+    }
     sandbox.run(["ledger", "verify"]).exits(0);
     // Once more is nothing more; and the store is as usable as before.
     let again = sandbox.run(["check", "--fix", "--json"]).json();

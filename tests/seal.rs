@@ -639,6 +639,61 @@ fn resume_keeps_the_sealed_copy_until_the_client_ended_well() {
 }
 
 #[test]
+fn what_an_interrupted_unsealing_left_is_settled_by_the_next_and_by_resume() {
+    let sandbox = Sandbox::new();
+    identity(&sandbox);
+    let project = sandbox.root().join("project");
+    fs::create_dir(&project).unwrap();
+    let session = sandbox.store().session(1).aged(days(5)).cwd(project.to_str().unwrap()).write();
+    session.side_file("tool-results/b1.txt", "x");
+    sandbox.run(["seal", session.id()]).exits(0);
+    let folder = sealed(&sandbox, &session);
+    let record = fs::read(folder.join("session.json")).unwrap();
+    sandbox.run(["unseal", session.id()]).exits(0);
+    assert!(session.is_there() && !folder.exists());
+    // As a run leaves it that is killed between the last sealed file and the record.
+    let interrupt = || {
+        fs::create_dir_all(folder.join("projects/empty")).unwrap();
+        fs::write(folder.join("session.json"), &record).unwrap();
+        fs::write(folder.join("projects/.a.zst.age.part"), "half").unwrap();
+    };
+    // Nothing is opened, so no key is needed.
+    fs::remove_file(sandbox.config().join("identity.age")).unwrap();
+    interrupt();
+    sandbox.run(["hold", "add", "--session", session.id(), "--reason", "case", "--name", "h"]).exits(0);
+    sandbox.run(["unseal", session.id()]).exits(4).says("held by 'h'");
+    assert!(folder.join("session.json").exists());
+    sandbox.run(["hold", "release", "h", "--reason", "over"]).exits(0);
+    let output = sandbox.run(["unseal", session.id(), "--json"]);
+    output.exits(0).quietly();
+    assert_eq!(output.json()["sessions"][0]["outcome"], "settled", "{output}");
+    assert!(session.is_there() && !folder.exists());
+    let lines = sandbox.ledger_lines();
+    let of_record = lines.iter().filter(|line| line["kind"] == "ccretain-leftover").collect::<Vec<_>>();
+    assert_eq!(of_record.len(), 2, "{lines:#?}");
+    assert_eq!((&of_record[0]["event"], &of_record[1]["event"]), (&"intent".into(), &"outcome".into()));
+    assert_eq!(lines.last().unwrap()["counts"]["sessionsSettled"], 1, "{lines:#?}");
+    interrupt();
+    sandbox.run(["unseal", session.id()]).exits(0).says("was back already");
+    assert!(!folder.exists());
+    sandbox.run(["unseal", session.id()]).exits(2).says("is not sealed");
+    // An empty folder is all that is left by one that is killed after the record.
+    fs::create_dir_all(&folder).unwrap();
+    sandbox.run(["unseal", session.id()]).exits(0).quietly();
+    assert!(!folder.exists());
+    interrupt();
+    let path = client(&sandbox, "exit 0");
+    sandbox.command(["resume", session.id()]).env("PATH", &path).run().exits(0).quietly();
+    assert!(session.is_there() && !folder.exists());
+    // Where something else lies there too, nothing of it is touched.
+    interrupt();
+    fs::write(folder.join("projects/notes.txt"), "mine").unwrap();
+    sandbox.run(["unseal", session.id()]).exits(2).says("identity.age");
+    assert!(folder.join("session.json").exists() && folder.join("projects/notes.txt").exists());
+    sandbox.run(["ledger", "verify"]).exits(0);
+}
+
+#[test]
 fn a_full_disk_loses_nothing() {
     if !has_namespaces() {
         return skip("a_full_disk_loses_nothing", "needs root and namespaces");

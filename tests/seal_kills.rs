@@ -171,15 +171,12 @@ fn killed_while_sealing_and_bringing_back() {
                 output.code == Some(0) || output.stderr.contains("is not sealed"),
                 "round {round}: {output}"
             );
-        }
-        let again = self::originals(&sandbox);
-        assert!(again == originals, "round {round}: what came back is not what was");
-        // A record of nothing may be left until here.
-        sandbox.enforce().exits(0).quietly();
-        for id in &ids {
             let sealed = sandbox.home().join(".claude/ccretain/sealed").join(id);
             assert!(!sealed.exists(), "round {round}: '{}' is left", sealed.display());
         }
+        let again = self::originals(&sandbox);
+        assert!(again == originals, "round {round}: what came back is not what was");
+        sandbox.enforce().exits(0).quietly();
         assert!(!files(&sandbox).iter().any(|path| is_part(path)), "round {round}: unfinished files");
     }
     println!("{killed} of {} runs were killed before their end", rounds());
@@ -227,12 +224,19 @@ fn killed_at_each_removal_of_an_unsealing_nothing_of_the_sealed_session_stays() 
         let fault = format!("inject=unlinkat:signal=SIGKILL:when={}", removals + 1);
         let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=unlinkat", "-e", &fault];
         let killed = sandbox.command(["unseal", session.id()]).through(strace).run();
+        let left = || -> Vec<_> {
+            let ours = sandbox.home().join(".claude/ccretain/sealed");
+            walkdir::WalkDir::new(&ours).min_depth(1).into_iter().flatten().collect()
+        };
+        let was_left = left();
         let again = sandbox.run(["unseal", session.id()]);
-        assert!(again.code == Some(0) || again.stderr.contains("is not sealed"), "{removals}: {again}");
-        sandbox.enforce().exits(0).quietly();
-        let ours = sandbox.home().join(".claude/ccretain/sealed");
-        let left: Vec<_> = walkdir::WalkDir::new(&ours).min_depth(1).into_iter().flatten().collect();
-        assert!(session.is_there() && left.is_empty(), "{removals}: {left:?} are left");
+        if was_left.is_empty() {
+            again.exits(2).says("is not sealed");
+        } else {
+            again.exits(0).quietly();
+        }
+        assert!(session.is_there() && left().is_empty(), "{removals}: {:?} are left", left());
+        sandbox.run(["ledger", "verify"]).exits(0);
         if killed.code == Some(0) {
             break;
         }

@@ -7,8 +7,9 @@ use clap::{Args, Command as Definition, CommandFactory, Parser, Subcommand, Valu
 /// Enforces retention on the session data that Claude Code leaves on a disk.
 ///
 /// ccretain finds every store, deletes what is older than the policy allows (30 days when nobody
-/// says otherwise), runs on a schedule while Claude Code itself is not running, and proves what
-/// it did. Deleted means unlinked: there is no trash.
+/// says otherwise), encrypts what is idle where the policy asks for it, runs on a schedule while
+/// Claude Code itself is not running, and proves what it did. Deleted means unlinked: there is no
+/// trash.
 #[derive(Debug, Parser)]
 #[command(name = "ccretain", version, propagate_version = false, max_term_width = 100)]
 pub struct Cli {

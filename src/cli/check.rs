@@ -11,7 +11,7 @@ use super::{Context, Exit, Failure, deeds};
 use crate::check::{Severity, evaluate};
 use crate::enforce::modes;
 use crate::escape::text;
-use crate::ledger::{Clock, Entry, Event, Journal as _};
+use crate::ledger::{Clock, Journal as _};
 use crate::period::{Length, Period};
 #[cfg(unix)]
 use crate::report::all_users::AllUsers;
@@ -218,17 +218,9 @@ fn fix(posture: &Posture, ctx: &Context) -> Result<Fixed, Failure> {
     let first = evidence::started(&policy.digest, Some("check-fix"));
     ledger.append(&[first], ctx.env.now).map_err(unrecorded)?;
     let done = modes::tighten(&posture.inventory, &targets, &mut ledger, ctx.env.now).map_err(unrecorded)?;
-    let mut summary = Entry::new(Event::Summary);
-    summary.decision = Some("check-fix".into());
-    summary.counts = [
-        ("files", done.files),
-        ("folders", done.folders),
-        ("failed", done.failed.len() as u64),
-        ("exit", u64::from(!done.failed.is_empty())),
-    ]
-    .into_iter()
-    .map(|(name, count)| (name.into(), count))
-    .collect();
+    let counts = [("files", done.files), ("folders", done.folders), ("failed", done.failed.len() as u64)];
+    let exit = if done.failed.is_empty() { Exit::Done } else { Exit::Failed };
+    let summary = evidence::summary(&policy.digest, "check-fix", &counts, exit);
     ledger.close(summary, ctx.env.now).map_err(unrecorded)?;
     (fixed.files, fixed.folders) = (done.files, done.folders);
     fixed.left.extend(done.failed.into_iter().map(|(path, why)| Left { path: text(&path), why }));

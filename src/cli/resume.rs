@@ -7,10 +7,11 @@ use std::process::Command;
 use clap::Args;
 
 use super::deeds::take_locks;
-use super::unseal::{After, How, failure, may_unseal, one};
+use super::unseal::{After, How, failure, may_unseal, one, settle};
 use super::vault::{self, Deed};
 use super::{Context, Exit, Failure, session, survey};
 use crate::catalogue::SessionId;
+use crate::enforce::leftovers::Remains;
 use crate::enforce::sealed::SealedSession;
 use crate::enforce::unseal::Dates;
 use crate::inventory::Inventory;
@@ -19,6 +20,9 @@ use crate::seal::manifest::SealedFile;
 
 /// The client's program, looked for in `PATH`.
 const CLIENT: &str = "claude";
+
+/// The names of its file: on Windows that of the installer, and that of npm.
+const FILES: &[&str] = if cfg!(windows) { &["claude.exe", "claude.cmd"] } else { &[CLIENT] };
 
 /// What `resume` takes.
 #[derive(Debug, Clone, Args)]
@@ -53,7 +57,14 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
     let folder = vault::project_folder(session).map(Path::to_path_buf);
     let program = find_client(ctx)?;
     if session.sealed == 0 {
-        drop(locks);
+        if let Some(remains) = Remains::of(&inventory, index) {
+            let mut deed = Deed::begin("resume", ctx, &ground, locks)?;
+            let item = settle(ctx, &inventory, index, remains, &mut deed)?;
+            deed.end(&[("sessionsSettled", u64::from(item.exit() == Exit::Done))], item.exit(), ctx)?;
+            item.say_problems(ctx);
+        } else {
+            drop(locks);
+        }
         return client(ctx, &program, session.id, args, folder.as_deref());
     }
     may_unseal(ctx, &ground, &inventory, index, true)?;
@@ -89,7 +100,7 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
 fn find_client(ctx: &Context) -> Result<PathBuf, Failure> {
     let path = ctx.env.variable("PATH").unwrap_or_default();
     std::env::split_paths(path)
-        .map(|folder| ctx.env.working_dir.join(folder).join(CLIENT))
+        .flat_map(|folder| FILES.iter().map(move |name| ctx.env.working_dir.join(&folder).join(name)))
         .find(|program| program.is_file())
         .ok_or_else(|| {
             Failure::new(Exit::Usage, format!("there is no `{CLIENT}` in PATH, so nothing was changed"))

@@ -179,8 +179,15 @@ fn may_seal(
         match plan.sessions[index.at()].decision {
             Decision::Seal(_) => {}
             _ if session.plain == 0 && session.sealed > 0 => {}
-            Decision::Keep(Keep::Live) => return refused("is open in a client"),
-            Decision::Keep(Keep::Quiet) => return refused("was in use a moment ago (`quiet`)"),
+            Decision::Keep(Keep::Live) => {
+                return refused("is open in a client")
+                    .map_err(|failure| failure.hint("end that client, then try again"));
+            }
+            Decision::Keep(Keep::Quiet) => {
+                return refused("was in use a moment ago (`quiet`)").map_err(|failure| {
+                    failure.hint("`ccretain explain SESSION` says until when it is quiet")
+                });
+            }
             Decision::Keep(Keep::NoRule | Keep::NotDue(..)) if session.plain == 0 => {
                 return refused("has nothing that could be sealed");
             }

@@ -8,8 +8,9 @@ use serde::Serialize;
 use super::deeds::take_locks;
 use super::survey::{self, Ground};
 use super::vault::{self, Deed, Head, Of};
-use super::{Context, Exit, Failure, session};
+use super::{Context, Exit, Failure, evidence, session};
 use crate::catalogue::Kind;
+use crate::enforce::leftovers::Remains;
 use crate::enforce::sealed::{SealedError, SealedSession};
 use crate::enforce::unseal::{Dates, Restored, Restoring};
 use crate::error::chain;
@@ -39,6 +40,9 @@ pub struct UnsealArgs {
     pub keep_date: bool,
 }
 
+/// The outcome of a session that was unsealed by a run that was interrupted right before its end.
+const SETTLED: &str = "settled";
+
 /// What became of one session.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -50,9 +54,24 @@ pub struct Item {
     outcome: &'static str,
     warnings: Vec<String>,
     error: Option<String>,
+    #[serde(skip)]
+    hint: &'static str,
 }
 
 impl Item {
+    /// What is reported of a session of which nothing is done yet.
+    fn new(inventory: &Inventory, index: SessionIndex, outcome: &'static str) -> Self {
+        Self {
+            of: Of::new(inventory, inventory.session(index)),
+            files: 0,
+            bytes: 0,
+            outcome,
+            warnings: Vec::new(),
+            error: None,
+            hint: "nothing of it was removed",
+        }
+    }
+
     /// What it means for the exit code.
     pub(super) fn exit(&self) -> Exit {
         match (&self.error, self.outcome) {
@@ -69,7 +88,19 @@ impl Item {
         }
         if let Some(error) = &self.error {
             ctx.console.error(&format!("session {}: {error}", self.of.session));
-            ctx.console.hint("nothing of it was removed");
+            ctx.console.hint(self.hint);
+        }
+    }
+
+    /// The line for people, where all went well.
+    fn text(&self) -> String {
+        let session = &self.of.session;
+        match self.outcome {
+            SETTLED => format!(
+                "settled {session}: it was back already, and what an interrupted run had left of its \
+                 sealed form is removed\n"
+            ),
+            _ => format!("unsealed {session}: {}, {}\n", counted(self.files, "file"), size(self.bytes)),
         }
     }
 }
@@ -111,19 +142,29 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
             sessions.push(index);
         }
     }
-    let keys = vault::identities(ctx, &args.identity)?;
     let touch = args.touch;
     let dates = if touch { Dates::Touch(ctx.env.now) } else { Dates::Original };
     for index in &sessions {
         may_unseal(ctx, &ground, &inventory, *index, touch || args.keep_date)?;
     }
+    let is_left = |index: &SessionIndex| Remains::of(&inventory, *index).is_some();
+    // Where nothing is to be opened, no key is asked for.
+    let keys = if sessions.iter().all(is_left) {
+        Identities::new()
+    } else {
+        vault::identities(ctx, &args.identity)?
+    };
     let mut deed = Deed::begin("unseal", ctx, &ground, locks)?;
     let how = How { keys: &keys, dates, after: After::Remove };
     let mut items = Vec::new();
     for index in sessions {
-        items.push(one(ctx, &ground, &inventory, index, &how, &mut deed)?.0);
+        items.push(match Remains::of(&inventory, index) {
+            Some(remains) => settle(ctx, &inventory, index, remains, &mut deed)?,
+            None => one(ctx, &ground, &inventory, index, &how, &mut deed)?.0,
+        });
     }
     let failed = items.iter().filter(|item| item.error.is_some()).count() as u64;
+    let settled = items.iter().filter(|item| item.outcome == SETTLED).count() as u64;
     let exit = match items.as_slice() {
         [item] => item.exit(),
         _ if failed > 0 => Exit::Failed,
@@ -136,11 +177,12 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
     for item in &items {
         item.say_problems(ctx);
         if item.error.is_none() {
-            let files = counted(item.files, "file");
-            ctx.console.data(&format!("unsealed {}: {files}, {}\n", item.of.session, size(item.bytes)))?;
+            ctx.console.data(&item.text())?;
         }
     }
-    deed.end(&[("sessionsUnsealed", items.len() as u64 - failed), ("failed", failed)], exit, ctx)?;
+    let unsealed = items.len() as u64 - failed - settled;
+    let counts = [("sessionsUnsealed", unsealed), ("sessionsSettled", settled), ("failed", failed)];
+    deed.end(&counts, exit, ctx)?;
     Ok(exit)
 }
 
@@ -157,14 +199,19 @@ pub(super) fn may_unseal(
     date_is_settled: bool,
 ) -> Result<(), Failure> {
     let session = inventory.session(index);
-    if session.sealed == 0 {
+    let is_left = session.sealed == 0 && Remains::of(inventory, index).is_some();
+    if session.sealed == 0 && !is_left {
         return Err(Failure::new(Exit::Usage, format!("session {} is not sealed", session.id)));
     }
     if let Some(hold) = vault::hold_on(&ground.policy, inventory, session) {
         return Err(vault::held(session.id, hold));
     }
+    if is_left {
+        return Ok(());
+    }
     if session.liveness.is_live() {
-        return Err(Failure::new(Exit::Refused, format!("a client has session {} open", session.id)));
+        let message = format!("a client has session {} open, so nothing was changed", session.id);
+        return Err(Failure::new(Exit::Refused, message).hint("end that client, then try again"));
     }
     let store = &inventory.store(session.store).store;
     let sealed = SealedSession::open(store, session.id).map_err(|error| failure(&error))?;
@@ -196,6 +243,30 @@ pub(super) fn may_unseal(
         .hint("--touch gives it today's date (its true age is remembered), --keep-date restores it all the same")),
         _ => Ok(()),
     }
+}
+
+/// Removes what an interrupted unsealing left of a session that is back; a failure is in the item.
+///
+/// # Errors
+/// Exit 4: the ledger cannot be written.
+pub(super) fn settle(
+    ctx: &Context,
+    inventory: &Inventory,
+    index: SessionIndex,
+    remains: Remains,
+    deed: &mut Deed,
+) -> Result<Item, Failure> {
+    let mut item = Item::new(inventory, index, SETTLED);
+    let left = remains.remove(inventory, &mut deed.ledger, ctx.env.now);
+    let left = left.map_err(|error| evidence::unrecorded(&error))?;
+    if !left.is_empty() {
+        let left: Vec<String> = left.iter().map(|(path, why)| format!("'{}': {why}", shown(path))).collect();
+        item.outcome = "failed";
+        item.error =
+            Some(format!("it is back, and its sealed form could not be removed: {}", left.join("; ")));
+        item.hint = "what is left holds no content; the next run tries again";
+    }
+    Ok(item)
 }
 
 fn restoring<'a>(
@@ -240,14 +311,7 @@ pub(super) fn one(
         Ok(restored)
     };
     let done = attempt();
-    let mut item = Item {
-        of: Of::new(inventory, session),
-        files: 0,
-        bytes: 0,
-        outcome: "unsealed",
-        warnings: Vec::new(),
-        error: None,
-    };
+    let mut item = Item::new(inventory, index, "unsealed");
     let mut outcome = vault::entry(Event::Outcome, inventory, session, "unseal");
     let restored = match done {
         Ok(restored) => {

@@ -1,16 +1,25 @@
 //! What an interrupted run left behind: unfinished files, and what remains of a sealed session that
 //! is unsealed. The stores are locked, so whoever wrote them is gone; unfinished files may hold
 //! plaintext, so they do not wait for a rule.
+//!
+//! The inventory has listed every folder, so it alone says what is left; the disk is looked at again
+//! only where something is removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
+use std::io;
+use std::path::PathBuf;
 
-use super::{Effect, Outcome, Outcomes, Stop, Tools, dir};
+use chrono::{DateTime, Utc};
+
+use super::{Effect, Outcome, Outcomes, Skip, Stop, Tools, dir};
 use crate::catalogue::Kind;
 use crate::dir::{Dir, FileType};
 use crate::escape::text;
-use crate::inventory::{Artifact, ArtifactIndex, FolderIndex, Inventory, Oddity, StoreIndex};
-use crate::ledger::{Entry, Event};
+use crate::inventory::{
+    Artifact, ArtifactIndex, Evidence, FolderIndex, Inventory, Oddity, SessionIndex, StoreIndex,
+};
+use crate::ledger::{Entry, Event, Journal};
 use crate::plan::{Decision, Keep, Plan};
 use crate::seal::naming;
 
@@ -46,43 +55,127 @@ pub(super) fn remove(
             found.entry(inventory.store_of(artifact)).or_default().push(ArtifactIndex::of(at));
         }
     }
-    emptied.extend(empty_folders(inventory, &in_scope).map(|folder| (folder, ())));
+    let empty = empty_folders(inventory).filter(|folder| in_scope.contains(&inventory.folder(*folder).store));
+    emptied.extend(empty.map(|folder| (folder, ())));
     for (store, files) in found {
-        let mut entry = Entry::new(Event::Intent);
-        entry.store = Some(text(&inventory.store(store).store.root).into());
-        entry.kind = Some(Kind::OwnLeftover.name().into());
-        entry.decision = Some("delete".into());
-        entry.reason = Some("an interrupted run left it".into());
-        entry.files = Some(files.len() as u64);
-        if let Err(error) = tools.ledger.append(&[entry.clone()], tools.now) {
-            outcomes.stopped = Some(Stop::Ledger(error));
-            return;
-        }
-        let mut gone = 0;
-        for index in files {
-            let artifact = inventory.artifact(index);
-            let removed = inventory.open(artifact.folder).and_then(|folder| {
-                let stat = folder.stat(inventory.name(artifact))?;
-                if stat.file_type != FileType::File || !dir::is_same(&artifact.stamp, &stat) {
-                    return Ok(Outcome::Skipped(super::Skip::ChangedSincePlan));
-                }
-                dir::unlink(&folder, inventory.name(artifact)).map(|()| Outcome::Done(Effect::Deleted))
-            });
-            let outcome = removed.unwrap_or_else(|error| super::delete::gone_or_failed("delete it", &error));
-            if outcome == Outcome::Done(Effect::Deleted) {
-                gone += 1;
-                emptied.insert(artifact.folder, ());
-            }
-            outcomes.set(index, outcome);
-        }
-        entry.event = Event::Outcome;
-        entry.outcome = Some("deleted".into());
-        entry.files = Some(gone);
-        if let Err(error) = tools.ledger.append(&[entry], tools.now) {
+        if let Err(error) = remove_files(inventory, store, &files, tools.ledger, tools.now, outcomes, emptied)
+        {
             outcomes.stopped = Some(Stop::Ledger(error));
             return;
         }
     }
+}
+
+/// What remains of the sealed form of one session that is there in plaintext again.
+#[derive(Debug)]
+pub struct Remains {
+    store: StoreIndex,
+    files: Vec<ArtifactIndex>,
+    folders: Vec<FolderIndex>,
+}
+
+impl Remains {
+    /// What an interrupted unsealing left of a session; `None` where there is nothing to settle.
+    #[must_use]
+    pub fn of(inventory: &Inventory, index: SessionIndex) -> Option<Self> {
+        let session = inventory.session(index);
+        if session.evidence != Evidence::Transcript || session.sealed > 0 {
+            return None;
+        }
+        let is_its = |folder: FolderIndex| {
+            inventory.folder(folder).store == session.store
+                && inventory.folder_path(folder).starts_with(naming::session_folder(session.id))
+        };
+        let is_record = |index: &&ArtifactIndex| inventory.artifact(**index).kind == Some(Kind::SealedRecord);
+        let mut folders: Vec<FolderIndex> = empty_folders(inventory).filter(|at| is_its(*at)).collect();
+        let mut files = Vec::new();
+        for index in inventory.files(session).iter().filter(is_record) {
+            let record = inventory.artifact(*index);
+            if record.oddity != Oddity::None || !is_hollow(inventory, record) {
+                return None;
+            }
+            folders.push(record.folder);
+            // Nothing is below but the record and unfinished files.
+            files.extend(below(inventory, record.folder).map(|(at, _)| at));
+        }
+        (!folders.is_empty()).then_some(Self { store: session.store, files, folders })
+    }
+
+    /// Removes it; gives what could not be removed, and why.
+    ///
+    /// # Errors
+    /// The ledger could not be written; then nothing is removed that is not in it.
+    pub fn remove(
+        self,
+        inventory: &Inventory,
+        ledger: &mut dyn Journal,
+        now: DateTime<Utc>,
+    ) -> io::Result<Vec<(PathBuf, String)>> {
+        let mut outcomes = Outcomes::new(inventory.artifacts.len());
+        let mut emptied: BTreeMap<FolderIndex, ()> = BTreeMap::new();
+        if !self.files.is_empty() {
+            remove_files(inventory, self.store, &self.files, ledger, now, &mut outcomes, &mut emptied)?;
+        }
+        emptied.extend(self.folders.into_iter().map(|folder| (folder, ())));
+        super::remove_emptied(inventory, emptied, &mut outcomes);
+        let problems =
+            outcomes.problems.into_iter().map(|(path, error)| (path, format!("cannot remove it: {error}")));
+        let failed = self.files.into_iter().filter_map(|index| {
+            let why = match outcomes.of(index).cloned()? {
+                Outcome::Failed(why) => why,
+                Outcome::Skipped(Skip::ChangedSincePlan) => "it was changed meanwhile".to_owned(),
+                _ => return None,
+            };
+            Some((inventory.full_path(inventory.artifact(index)), why))
+        });
+        Ok(failed.chain(problems).collect())
+    }
+}
+
+/// Removes files of one store, with an intent before and an outcome after.
+fn remove_files(
+    inventory: &Inventory,
+    store: StoreIndex,
+    files: &[ArtifactIndex],
+    ledger: &mut dyn Journal,
+    now: DateTime<Utc>,
+    outcomes: &mut Outcomes,
+    emptied: &mut BTreeMap<FolderIndex, ()>,
+) -> io::Result<()> {
+    let mut entry = Entry::new(Event::Intent);
+    entry.store = Some(text(&inventory.store(store).store.root).into());
+    entry.kind = Some(Kind::OwnLeftover.name().into());
+    entry.decision = Some("delete".into());
+    entry.reason = Some("an interrupted run left it".into());
+    entry.files = Some(files.len() as u64);
+    ledger.append(&[entry.clone()], now)?;
+    let mut gone = 0;
+    for index in files {
+        let artifact = inventory.artifact(*index);
+        let outcome = remove_file(inventory, artifact)
+            .unwrap_or_else(|error| super::delete::gone_or_failed("delete it", &error));
+        if outcome == Outcome::Done(Effect::Deleted) {
+            gone += 1;
+            emptied.insert(artifact.folder, ());
+        }
+        outcomes.set(*index, outcome);
+    }
+    entry.event = Event::Outcome;
+    entry.outcome = Some("deleted".into());
+    entry.files = Some(gone);
+    ledger.append(&[entry], now)
+}
+
+fn remove_file(inventory: &Inventory, artifact: &Artifact) -> io::Result<Outcome> {
+    let (folder, name) = (inventory.open(artifact.folder)?, inventory.name(artifact));
+    let stat = folder.stat(name)?;
+    let is_it = stat.file_type == FileType::File && dir::is_same(&artifact.stamp, &stat);
+    // A record goes only as long as it describes nothing.
+    let is_needed = artifact.kind == Some(Kind::SealedRecord) && !holds_nothing(&folder, name);
+    if !is_it || is_needed {
+        return Ok(Outcome::Skipped(Skip::ChangedSincePlan));
+    }
+    dir::unlink(&folder, name).map(|()| Outcome::Done(Effect::Deleted))
 }
 
 /// Whether a record describes no sealed file any more while its session is there in plaintext:
@@ -93,9 +186,36 @@ fn is_hollow(inventory: &Inventory, record: &Artifact) -> bool {
         let artifact = inventory.artifact(*index);
         artifact.kind == Some(Kind::Transcript) && !artifact.sealed
     };
+    let is_ours = |artifact: &Artifact| {
+        std::ptr::eq(artifact, record)
+            || (artifact.oddity == Oddity::None && naming::is_part(inventory.name(artifact)))
+    };
     session.sealed == 0
         && inventory.files(session).iter().any(is_plain)
-        && inventory.open(record.folder).is_ok_and(|folder| holds_nothing(&folder, inventory.name(record)))
+        && below(inventory, record.folder).all(|(_, artifact)| is_ours(artifact))
+        && is_all_known(inventory, record.folder)
+}
+
+/// The files in a folder, however deep. It looks through all there are, as only a run that was
+/// interrupted makes it necessary.
+fn below(inventory: &Inventory, folder: FolderIndex) -> impl Iterator<Item = (ArtifactIndex, &Artifact)> {
+    let artifacts = inventory.artifacts.iter().enumerate();
+    artifacts
+        .filter(move |(_, artifact)| {
+            let mut at = Some(artifact.folder);
+            // A folder has a higher index than the one it lies in.
+            while at.is_some_and(|index| index > folder) {
+                at = at.and_then(|index| inventory.folder(index).parent);
+            }
+            at == Some(folder)
+        })
+        .map(|(at, artifact)| (ArtifactIndex::of(at), artifact))
+}
+
+/// Whether everything in a folder could be seen.
+fn is_all_known(inventory: &Inventory, folder: FolderIndex) -> bool {
+    let path = inventory.full_folder_path(folder);
+    !inventory.problems.iter().any(|problem| problem.path.starts_with(&path))
 }
 
 /// Whether there is nothing but a record, unfinished files and folders without anything else.
@@ -109,7 +229,7 @@ fn holds_nothing(folder: &Dir, record: &OsStr) -> bool {
 }
 
 /// The folders of sealed files in which there is nothing.
-fn empty_folders(inventory: &Inventory, of: &BTreeSet<StoreIndex>) -> impl Iterator<Item = FolderIndex> {
+fn empty_folders(inventory: &Inventory) -> impl Iterator<Item = FolderIndex> {
     let mut is_used = vec![false; inventory.folders.len()];
     let parents = inventory.folders.iter().filter_map(|folder| folder.parent);
     for folder in inventory.artifacts.iter().map(|artifact| artifact.folder).chain(parents) {
@@ -117,9 +237,10 @@ fn empty_folders(inventory: &Inventory, of: &BTreeSet<StoreIndex>) -> impl Itera
     }
     let unused = is_used.into_iter().enumerate().filter(|(_, is_used)| !is_used);
     unused.map(|(at, _)| FolderIndex::of(at)).filter(|index| {
-        let folder = inventory.folder(*index);
-        let below = inventory.folder_path(*index);
-        let is_sealed = below.strip_prefix(naming::FOLDER).is_ok_and(|below| below.iter().next().is_some());
-        is_sealed && folder.session.is_some() && of.contains(&folder.store)
+        let is_sealed = || {
+            let path = inventory.folder_path(*index);
+            path.strip_prefix(naming::FOLDER).is_ok_and(|below| below.iter().next().is_some())
+        };
+        inventory.folder(*index).session.is_some() && is_sealed()
     })
 }

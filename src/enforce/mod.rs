@@ -8,7 +8,7 @@
 mod delete;
 pub mod dir;
 mod handles;
-mod leftovers;
+pub mod leftovers;
 pub mod lock;
 pub mod modes;
 mod outcome;

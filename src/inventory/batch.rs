@@ -13,9 +13,7 @@ use super::content::Said;
 use super::liveness::Liveness;
 use super::names::Names;
 use super::transcript::{Facts, Projects};
-use super::{
-    Artifact, ArtifactIndex, Belongs, Evidence, Oddity, ProjectIndex, Session, SessionIndex, StoreIndex,
-};
+use super::{Artifact, ArtifactIndex, Evidence, Oddity, PartIndex, ProjectIndex, Session, StoreIndex};
 use crate::catalogue::{Kind, SessionId};
 use crate::dir::FileStamp;
 use crate::seal::manifest::{DatedBy, Manifest};
@@ -34,11 +32,14 @@ pub(super) struct Batch {
     parts: Parts,
 }
 
-/// What was found. Until sessions are told apart, an artifact belongs to a [`Part`], by its number.
+/// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub names: Names,
+    /// All loose, until sessions are told apart.
     pub artifacts: Vec<Artifact>,
+    /// The part of each artifact that is of a session.
+    pub parts: Vec<Option<PartIndex>>,
     /// The projects that loose artifacts name.
     pub projects: Vec<Arc<str>>,
     /// What transcripts said that stand for themselves.
@@ -84,15 +85,18 @@ impl Batch {
         let index = ArtifactIndex::of(found.artifacts.len());
         let waits = matches!(artifact.kind, Some(Kind::SealedFile | Kind::SealedRecord | Kind::Job))
             || matches!(said, Said::Pid(_) | Said::Lines(_));
-        if waits {
+        let part = if waits {
             found.later.push(Later { artifact: index, owner, said });
+            None
         } else {
-            parts.place(&mut artifact, &mut found.projects, store, owner, &said);
+            let part = parts.place(&mut artifact, &mut found.projects, store, owner, &said);
             if let (Said::Facts(facts), true) = (said, is_datable) {
                 found.facts.push((index, facts));
             }
-        }
+            part
+        };
         found.artifacts.push(artifact);
+        found.parts.push(part);
         (found.artifacts.len() >= AT_ONCE).then(|| std::mem::take(found))
     }
 
@@ -110,12 +114,17 @@ impl Found {
     /// Room for what a large store holds, so that it need not be moved as it grows; memory that is
     /// not written to costs nothing.
     pub fn with_room() -> Self {
-        Self { artifacts: Vec::with_capacity(64 << 10), names: Names::with_room(), ..Self::default() }
+        Self {
+            artifacts: Vec::with_capacity(64 << 10),
+            parts: Vec::with_capacity(64 << 10),
+            names: Names::with_room(),
+            ..Self::default()
+        }
     }
 
     /// Takes in what a thread has found.
     pub fn append(&mut self, other: Self) {
-        let Self { names, mut artifacts, projects, facts, later, newest } = other;
+        let Self { names, mut artifacts, mut parts, projects, facts, later, newest } = other;
         let before = self.artifacts.len();
         let names_before = self.names.append(names);
         let projects_before = self.projects.len();
@@ -125,6 +134,7 @@ impl Found {
         }
         let moved = |index: ArtifactIndex| ArtifactIndex::of(index.at() + before);
         self.artifacts.append(&mut artifacts);
+        self.parts.append(&mut parts);
         self.projects.extend(projects);
         self.facts.extend(facts.into_iter().map(|(index, facts)| (moved(index), facts)));
         self.later.extend(later.into_iter().map(|later| Later { artifact: moved(later.artifact), ..later }));
@@ -166,7 +176,7 @@ impl Places {
     }
 
     /// The place of the part of a number.
-    pub fn of(&self, number: SessionIndex) -> Option<u32> {
+    pub fn of(&self, number: PartIndex) -> Option<u32> {
         let threads = self.joined.len();
         let (at, thread) = (number.at() / threads, number.at() % threads);
         if thread == 0 { u32::try_from(at).ok() } else { self.joined.get(thread)?.get(at).copied() }
@@ -180,7 +190,7 @@ impl Parts {
         Self { list: Vec::with_capacity(ROOM), places, last: 0, thread, threads }
     }
 
-    /// Finds the part of a session that an artifact belongs to, and lets it know of the artifact.
+    /// Finds the part of the session that an artifact is of, and lets it know of the artifact.
     pub fn place(
         &mut self,
         artifact: &mut Artifact,
@@ -188,30 +198,31 @@ impl Parts {
         store: StoreIndex,
         owner: Option<SessionId>,
         said: &Said,
-    ) {
-        artifact.belongs = match (artifact.kind, owner) {
+    ) -> Option<PartIndex> {
+        let part = match (artifact.kind, owner) {
             (Some(kind), Some(id)) if kind.is_of_session() => {
                 let at = self.at(store, id);
                 self.list[at].take(artifact, kind, said);
-                Belongs::Session(SessionIndex::of(at * self.threads + self.thread))
+                Some(PartIndex::of(at * self.threads + self.thread))
             }
             // An unknown name in a session's own folder is not the session's, but is counted.
             (None, Some(id)) => {
                 let at = self.at(store, id);
                 self.list[at].session.unrecognised += 1;
-                Belongs::Loose
+                None
             }
-            _ => Belongs::Loose,
+            _ => None,
         };
         let project = match said {
             Said::Project(project) => Some(project),
-            Said::Facts(facts) if artifact.belongs == Belongs::Loose => facts.projects.first(),
+            Said::Facts(facts) if part.is_none() => facts.projects.first(),
             _ => None,
         };
         artifact.project = project.map(|project| {
             projects.push(Arc::clone(project));
             ProjectIndex::of(projects.len() - 1)
         });
+        part
     }
 
     /// The list, and where in it the parts are.

@@ -36,11 +36,11 @@ pub use names::{Name, Names};
 pub use scan::take;
 
 macro_rules! index {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $vis:vis $name:ident) => {
         $(#[$doc])*
         // One more than the position, so that an index that may be missing is no larger.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(NonZeroU32);
+        $vis struct $name(NonZeroU32);
 
         impl $name {
             /// The position in the inventory's list.
@@ -61,24 +61,29 @@ macro_rules! index {
 
 index!(
     /// A store, by its place in [`Inventory::stores`].
-    StoreIndex
+    pub StoreIndex
 );
 index!(
     /// A folder, by its place in [`Inventory::folders`].
-    FolderIndex
+    pub FolderIndex
 );
 index!(
     /// An artifact, by its place in [`Inventory::artifacts`].
-    ArtifactIndex
+    pub ArtifactIndex
 );
 index!(
     /// A session, by its place in [`Inventory::sessions`].
-    SessionIndex
+    pub SessionIndex
 );
 
 index!(
     /// A project that a loose artifact names, by its place in [`Inventory::projects`].
-    ProjectIndex
+    pub ProjectIndex
+);
+index!(
+    /// What one thread of a walk has seen of a session, which has no place in the inventory yet: by
+    /// a number that only [`batch::Places`] can turn into one.
+    PartIndex
 );
 
 /// What transcripts said at an earlier look; of one that has not changed since, nothing is read.

@@ -3,6 +3,11 @@
 //! Folders are independent jobs of a small thread pool; a job is a folder's handle, never a
 //! recursion, so depth costs no stack. A large folder is several jobs. Content is read only of the
 //! few kinds whose dates, owner or lines are in the file, and only its head and tail.
+//!
+//! `entry` judges one entry of a folder, `links` what is done about a link.
+
+mod entry;
+mod links;
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -17,23 +22,16 @@ use chrono::{DateTime, Utc};
 use rayon::Scope;
 
 use super::batch::{Batch, Found, Met};
-use super::content::{Known, Reading, Said};
+use super::content::{Reading, Said};
 use super::intern::Interner;
 use super::liveness::Processes;
 use super::names::{Name, Names};
 use super::session::Folders;
-use super::{Artifact, Belongs, Dates, Folder, FolderIndex, Inventory, Oddity, Problem, StoreIndex, session};
-use crate::catalogue::{Cursor, Kind, Match, Root, SessionId};
+use super::{Artifact, Dates, Folder, FolderIndex, Inventory, Oddity, Problem, StoreIndex, session};
+use crate::catalogue::{Cursor, Root, SessionId};
 use crate::dir::{Dir, FileStamp, FileType, Stat};
 use crate::locate::Store;
-use crate::seal::naming;
-
-/// What an interrupted unsealing left: the unfinished form of a file that could be sealed.
-fn leftover(cursor: &Cursor, name: &OsStr) -> Option<Match> {
-    let whole = naming::of_part(name)?;
-    let found = cursor.classify(whole.as_encoded_bytes()).filter(|found| found.kind.row().sealable)?;
-    Some(Match { kind: Kind::OwnLeftover, session: None, in_session_folder: false, ..found })
-}
+use entry::artifact;
 
 /// So many files of one folder are one job.
 const FILES_AT_ONCE: usize = 512;
@@ -124,13 +122,6 @@ struct Place {
     top: bool,
     /// Whether this is the folder of the projects' folders.
     holds_projects: bool,
-}
-
-impl Place {
-    /// What a file of this name is here.
-    fn recognise(&self, name: &OsStr) -> Option<Match> {
-        self.cursor.classify(name.as_encoded_bytes()).or_else(|| leftover(&self.cursor, name))
-    }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -376,115 +367,5 @@ impl<'a> Walk<'a> {
         if !folders.is_empty() {
             self.spawn_folders(scope, place, folders);
         }
-    }
-
-    /// Follows a top-level folder that is a link of the store's owner; says whether it did.
-    fn follow<'s>(&'s self, scope: &Scope<'s>, place: &Place, name: &OsStr, link: &Stat) -> bool {
-        let store = self.store(place.store);
-        let cursor = place.cursor.enter(name.as_encoded_bytes());
-        if store.kind != Root::Config || cursor.is_dead() || link.owner != store.owner {
-            return false;
-        }
-        let Ok(target) = place.dir.follow(name) else { return false };
-        let Ok(stat) = target.stat_self() else { return false };
-        if stat.owner != store.owner || !locked(&self.anchors).insert((stat.stamp.device, stat.stamp.inode)) {
-            return false;
-        }
-        let Ok(anchor) = target.again() else { return false };
-        let folder = Folder {
-            store: place.store,
-            parent: Some(place.index),
-            name: Name::default(),
-            anchor: Some(Arc::new(anchor)),
-            session: None,
-        };
-        let inside = Place {
-            dir: target,
-            index: self.add_folder(folder, name),
-            store: place.store,
-            cursor,
-            session: None,
-            top: false,
-            holds_projects: name == "projects",
-        };
-        scope.spawn(move |scope| self.look(scope, inside, || ()));
-        true
-    }
-
-    /// A link that is not followed. Where it stands for the projects folder, for the folder of a
-    /// project or for our own, what lies behind it may be the transcript of any session.
-    fn pass_by(&self, place: &Place, name: &OsStr) {
-        let matters = if place.top { name == "projects" || name == "ccretain" } else { place.holds_projects };
-        if !matters || self.store(place.store).kind != Root::Config {
-            return;
-        }
-        let identity = |dir: &Dir| dir.stat_self().map(|stat| (stat.stamp.device, stat.stamp.inode)).ok();
-        let is_walked = match place.dir.follow(name) {
-            // A link to a file, which is seen as a link.
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => true,
-            Err(_) => false,
-            // Another root, a folder followed before, or another name of a folder beside it.
-            Ok(target) => {
-                identity(&target).is_some_and(|id| locked(&self.anchors).contains(&id))
-                    || target
-                        .follow(OsStr::new(".."))
-                        .is_ok_and(|above| identity(&above) == identity(&place.dir))
-            }
-        };
-        if !is_walked {
-            self.is_complete.store(false, Ordering::Relaxed);
-        }
-    }
-
-    fn note(&self, batch: &mut Batch, place: &Place, name: &OsStr, stat: &Stat, recognised: Option<Match>) {
-        let store = self.store(place.store);
-        let oddity = match stat.file_type {
-            _ if stat.owner != store.owner => Oddity::Foreign,
-            FileType::File => Oddity::None,
-            // In a session's own folders links, FIFOs and sockets are content like the rest.
-            FileType::Link | FileType::Special if recognised.is_some_and(|found| found.in_session_folder) => {
-                Oddity::None
-            }
-            FileType::Link => Oddity::Link,
-            _ => Oddity::Special,
-        };
-        let mut known = Known {
-            kind: recognised.map(|found| found.kind),
-            session: recognised.and_then(|found| found.session).or(place.session),
-            said: Said::Nothing,
-        };
-        if let Some(recognised) = recognised {
-            if stat.file_type == FileType::File
-                && oddity == Oddity::None
-                && let Err(error) = known.read(&place.dir, name, &stat.stamp, &self.reading())
-            {
-                self.problem(place.store, place.index, Some(name), "read", error);
-                known.said = Said::Unreadable;
-            }
-            if !(recognised.distinctive || store.is_certain || known.is_certain()) {
-                known.kind = None;
-            }
-        }
-        let artifact = artifact(place.index, stat, known.kind, oddity);
-        let is_datable = Known::is_datable(known.kind, known.session);
-        let Known { session: owner, said, .. } = known;
-        self.add(batch, artifact, Met { name, store: place.store, owner, said, is_datable });
-    }
-}
-
-/// An artifact of which no more is known than its state.
-fn artifact(folder: FolderIndex, stat: &Stat, kind: Option<Kind>, oddity: Oddity) -> Artifact {
-    Artifact {
-        folder,
-        name: Name::default(),
-        stamp: stat.stamp,
-        mode: u16::try_from(stat.mode).unwrap_or(0o600),
-        is_regular: stat.file_type == FileType::File,
-        hard_linked: stat.links > 1,
-        oddity,
-        kind,
-        belongs: Belongs::Loose,
-        sealed: matches!(kind, Some(Kind::SealedFile | Kind::SealedRecord)),
-        project: None,
     }
 }

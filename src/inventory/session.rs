@@ -15,8 +15,8 @@ use super::lines::LineFile;
 use super::liveness::{self, PidRecord, Processes};
 use super::names::Names;
 use super::{
-    Artifact, ArtifactIndex, Belongs, Folder, FolderIndex, Inventory, LiveClient, Oddity, Problem, Session,
-    SessionIndex, StoreIndex, StoreView,
+    Artifact, ArtifactIndex, Belongs, Folder, FolderIndex, Inventory, LiveClient, Oddity, PartIndex, Problem,
+    Session, SessionIndex, StoreIndex, StoreView,
 };
 use crate::catalogue::{Kind, SessionId};
 use crate::locate::Store;
@@ -68,7 +68,7 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
         if artifact.kind == Some(Kind::SealedFile) {
             artifact.kind = Some(kind_of_sealed(&folders, artifact.folder, found.names.get(artifact.name)));
         }
-        parts.place(artifact, &mut found.projects, store, owner, &said);
+        found.parts[index.at()] = parts.place(artifact, &mut found.projects, store, owner, &said);
         // A background session that is not known to be over is in use.
         if artifact.kind == Some(Kind::Job) && !matches!(said, Said::Over) {
             artifact.oddity = Oddity::InUse;
@@ -80,10 +80,10 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
             _ => {}
         }
     }
-    let Found { names, mut artifacts, projects, newest, .. } = found;
+    let Found { names, mut artifacts, parts: of_artifacts, projects, newest, .. } = found;
     let mut units = Units::of(parts, is_complete);
     units.learn_from_lines(&line_files, |index| folders.list[artifacts[index.at()].folder.at()].store);
-    let grouped = units.give_out(&mut artifacts);
+    let grouped = units.give_out(&mut artifacts, &of_artifacts);
     let mut sessions = units.sessions;
     let mut problems = problems;
     for session in sessions.iter_mut().filter(|session| session.sealed > 0 && !session.has_record) {
@@ -268,15 +268,13 @@ impl Units {
         }
     }
 
-    /// Tells artifacts their session, and gives each session its artifacts.
-    fn give_out(&mut self, artifacts: &mut [Artifact]) -> Vec<ArtifactIndex> {
+    /// Tells artifacts, each with its part, their session, and gives each session its artifacts.
+    fn give_out(&mut self, artifacts: &mut [Artifact], parts: &[Option<PartIndex>]) -> Vec<ArtifactIndex> {
         let mut counts = vec![0_u32; self.sessions.len()];
-        for artifact in artifacts.iter_mut() {
-            if let Belongs::Session(part) = artifact.belongs {
-                let session = self.places.of(part).and_then(|place| self.of_part(place));
-                artifact.belongs = session.map_or(Belongs::Loose, Belongs::Session);
-            }
-            if let Belongs::Session(session) = artifact.belongs {
+        for (artifact, part) in artifacts.iter_mut().zip(parts) {
+            let place = part.and_then(|part| self.places.of(part));
+            if let Some(session) = place.and_then(|place| self.of_part(place)) {
+                artifact.belongs = Belongs::Session(session);
                 counts[session.at()] += 1;
             }
         }

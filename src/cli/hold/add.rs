@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 
 use super::record::{close, open_ledger, record, undone};
 use super::{Context, Exit, Failure, Ground, Sight, copies, given};
@@ -17,6 +17,7 @@ use crate::policy::compile::{self, Globs};
 use crate::policy::settings::{Glob, HoldSettings};
 use crate::policy::{Hold, Layer, Source, holds};
 use crate::report::hold::HoldDone;
+use crate::report::json::time as written;
 use crate::seal::Recipients;
 
 /// A hold as it was typed.
@@ -24,14 +25,14 @@ pub(super) struct New {
     pub projects: Vec<String>,
     pub sessions: Vec<String>,
     pub reason: String,
-    pub until: Option<String>,
+    pub until: Option<DateTime<Utc>>,
     pub name: Option<String>,
     pub preserve: bool,
 }
 
 pub(super) fn add(new: New, ground: &Ground, sight: &Sight, ctx: &Context) -> Result<Exit, Failure> {
     given("reason", &new.reason)?;
-    let until = new.until.as_deref().map(|until| time(until, ctx.env.now)).transpose()?;
+    let until = new.until.map(|until| to_come(until, ctx.env.now)).transpose()?;
     let globs: Result<Vec<Glob>, String> = new.projects.iter().map(Glob::new).collect();
     let globs = globs.map_err(|error| Failure::new(Exit::Usage, error))?;
     let mut ids: Vec<SessionId> = Vec::new();
@@ -169,24 +170,13 @@ fn keep_copies(
     Ok(all_failed)
 }
 
-/// A moment as it is typed: RFC 3339, or a day, which begins at midnight UTC.
-fn time(typed: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Failure> {
-    let of_day = || {
-        let day = NaiveDate::parse_from_str(typed, "%Y-%m-%d").ok()?;
-        Some(day.and_hms_opt(0, 0, 0)?.and_utc())
-    };
-    let time = DateTime::parse_from_rfc3339(typed).ok().map(|time| time.to_utc()).or_else(of_day);
-    let Some(time) = time else {
-        return Err(Failure::new(Exit::Usage, format!("'{}' is no time", text(typed)))
-            .hint("write it like 2027-03-01 or 2027-03-01T00:00:00Z"));
-    };
-    if time <= now {
-        return Err(Failure::new(
-            Exit::Usage,
-            format!("'{}' is over: such a hold holds nothing", text(typed)),
-        ));
+/// A moment at which a hold can end.
+fn to_come(time: DateTime<Utc>, now: DateTime<Utc>) -> Result<DateTime<Utc>, Failure> {
+    if time > now {
+        return Ok(time);
     }
-    Ok(time)
+    let message = format!("{} is over: such a hold holds nothing", written(time));
+    Err(Failure::new(Exit::Usage, message).hint("give a time that is to come, or leave --until away"))
 }
 
 /// A name nobody has: `hold-` and the day.
@@ -208,14 +198,22 @@ fn free_name(taken: &BTreeSet<&str>, now: DateTime<Utc>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::moment::moment;
 
     #[test]
-    fn times_are_moments_or_days_to_come() {
-        let now = DateTime::parse_from_rfc3339("2026-11-22T10:00:00Z").unwrap().to_utc();
-        assert_eq!(time("2026-11-23", now).unwrap().to_rfc3339(), "2026-11-23T00:00:00+00:00");
-        assert_eq!(time("2027-03-01T12:00:00+02:00", now).unwrap().to_rfc3339(), "2027-03-01T10:00:00+00:00");
-        for wrong in ["2026-11-22", "tomorrow", "30d", "", "2026-13-01", "2026-11-22T10:00:00Z"] {
-            assert_eq!(time(wrong, now).unwrap_err().exit, Exit::Usage, "{wrong}");
+    fn a_hold_ends_in_the_future() {
+        let at = |text: &str| moment(text).unwrap();
+        let now = at("2026-11-22T10:00:00Z");
+        assert_eq!(to_come(at("2026-11-23"), now).unwrap().to_rfc3339(), "2026-11-23T00:00:00+00:00");
+        assert_eq!(
+            to_come(at("2027-03-01T12:00:00+02:00"), now).unwrap().to_rfc3339(),
+            "2027-03-01T10:00:00+00:00"
+        );
+        for wrong in ["2026-11-22", "2026-11-22T10:00:00Z"] {
+            assert_eq!(to_come(at(wrong), now).unwrap_err().exit, Exit::Usage, "{wrong}");
+        }
+        for wrong in ["tomorrow", "30d", "", "2026-13-01"] {
+            assert!(moment(wrong).is_err(), "{wrong}");
         }
     }
 

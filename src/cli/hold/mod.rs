@@ -7,8 +7,10 @@ mod release;
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use clap::Subcommand;
 
+use super::moment::moment;
 use super::survey::{self, Ground};
 use super::{Context, Exit, Failure, deeds, status};
 use crate::catalogue::Root;
@@ -39,8 +41,8 @@ pub enum HoldCommand {
         #[arg(long)]
         reason: String,
         /// When it ends, such as 2027-03-01 or 2027-03-01T12:00:00Z; without it, when it is released.
-        #[arg(long, value_name = "TIME")]
-        until: Option<String>,
+        #[arg(long, value_name = "TIME", value_parser = moment)]
+        until: Option<DateTime<Utc>>,
         /// Its name; one is made where none is given.
         #[arg(long)]
         name: Option<String>,

@@ -83,7 +83,7 @@ pub enum With {
 
 /// What was typed, as what is wanted.
 pub(super) fn wanted(args: &PurgeArgs, ctx: &Context) -> Result<Wanted, Failure> {
-    let ignore_case = ctx.env.platform != crate::platform::Platform::Linux;
+    let ignore_case = ctx.env.platform.ignores_case();
     let globs = args.projects.iter().map(|glob| ProjectGlob::new(glob, &ctx.env.user.home, ignore_case));
     let projects = globs.collect::<Result<Vec<_>, _>>().map_err(|error| {
         Failure::because(Exit::Usage, &error).hint("give the whole path, with ** for all below")

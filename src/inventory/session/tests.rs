@@ -109,7 +109,7 @@ fn picture(specs: &[Spec], threads: usize, backwards: bool) -> Picture {
     }
     let parts = Batch::finish(batches.into_iter(), &mut found);
     let mut units = Units::of(parts, true);
-    let grouped = units.give_out(&mut found.artifacts);
+    let grouped = units.give_out(&mut found.artifacts, &found.parts);
     let name = |artifact: &Artifact| found.names.get(artifact.name).to_str().unwrap().to_owned();
     let sessions = units.sessions.iter().map(|session| {
         let files = &grouped[session.files.start as usize..session.files.end as usize];

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Document, Found};
 use crate::check::Severity;
+use crate::report::human::counted;
 use crate::report::style::Paint;
 
 /// What Intune keeps of the output of a detection script, in characters (its console cuts what is
@@ -20,10 +21,11 @@ impl Document {
             if store.sessions == 0 && store.artifacts == 0 {
                 continue;
             }
-            let oldest = store
-                .oldest_age_days
-                .map_or_else(String::new, |days| format!(", the oldest {days} days old"));
-            let _ = writeln!(out, "  {} ({}): {} sessions{oldest}", store.root, store.kind, store.sessions);
+            let oldest = store.oldest_age_days.map_or_else(String::new, |days| {
+                format!(", the oldest {} old", counted(days.unsigned_abs(), "day"))
+            });
+            let sessions = counted(store.sessions, "session");
+            let _ = writeln!(out, "  {} ({}): {sessions}{oldest}", store.root, store.kind);
         }
         let is_told = |finding: &&Found| everything || finding.severity > Severity::Info;
         for finding in self.findings.iter().filter(is_told) {
@@ -49,10 +51,10 @@ impl Document {
         if let Some(fixed) = &self.fixed {
             let _ = writeln!(
                 out,
-                "\n{}: {} files and {} folders are closed to others now",
+                "\n{}: {} and {} closed to others",
                 paint.strong("fixed"),
-                fixed.files,
-                fixed.folders
+                counted(fixed.files, "file"),
+                counted(fixed.folders, "folder")
             );
             for left in fixed.left.iter().take(if everything { usize::MAX } else { 10 }) {
                 let _ = writeln!(out, "  left '{}': {}", left.path, left.why);

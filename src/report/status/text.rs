@@ -193,14 +193,17 @@ impl Status {
     fn kept_text(&self, out: &mut String, paint: Paint) {
         let Kept { sealed, held, live, quiet, no_delete_rule, unrecognised, .. } = self.kept;
         let _ = writeln!(out, "\n{}", paint.strong("what stays"));
-        let mut rows: Vec<(u64, &str, &str)> = vec![
+        // What everybody asks for is told even where there is none of it.
+        let asked_for = [
             (sealed, "session", "sealed"),
-            (self.kept.sealed_plain, "file", "of sealed sessions in plaintext"),
             (held, "session", "held"),
             (live, "session", "live: a client has it open"),
+            (no_delete_rule, "session", "that no delete rule matches"),
+        ];
+        let others = [
+            (self.kept.sealed_plain, "file", "of sealed sessions in plaintext"),
             (quiet, "session", "quiet: touched a moment ago"),
             (self.kept.keep_at_least, "session", "due, and kept by keepAtLeast"),
-            (no_delete_rule, "session", "that no delete rule matches"),
             (self.kept.undated, "session", "without a date"),
             (self.kept.future_dated, "session", "dated in the future"),
             (self.kept.owner_unknown, "session", "of which it is not known what they belong to"),
@@ -208,12 +211,8 @@ impl Status {
             (self.kept.dates_differ, "session", "of which records and file times differ by more than a day"),
             (self.kept.undated_lines, "line", "without a date"),
         ];
-        let always = 7;
-        let mut at = 0;
-        rows.retain(|(count, ..)| {
-            at += 1;
-            *count > 0 || at <= always && [1, 3, 4, 7].contains(&at)
-        });
+        let others = others.into_iter().filter(|(count, ..)| *count > 0);
+        let rows: Vec<(u64, &str, &str)> = asked_for.into_iter().chain(others).collect();
         let numbers: Vec<String> = rows.iter().map(|(count, ..)| grouped(*count)).collect();
         let width = numbers.iter().map(String::len).max().unwrap_or(1).max(grouped(unrecognised).len());
         for ((count, noun, what), number) in rows.iter().zip(&numbers) {

@@ -1,0 +1,90 @@
+//! One entry of a folder: what it is, by its name, by its state and by what it says itself.
+
+use std::ffi::OsStr;
+
+use super::{Place, Walk};
+use crate::catalogue::{Cursor, Kind, Match};
+use crate::dir::{FileType, Stat};
+use crate::inventory::batch::{Batch, Met};
+use crate::inventory::content::{Known, Said};
+use crate::inventory::{Artifact, Belongs, FolderIndex, Name, Oddity};
+use crate::seal::naming;
+
+/// What an interrupted unsealing left: the unfinished form of a file that could be sealed.
+fn leftover(cursor: &Cursor, name: &OsStr) -> Option<Match> {
+    let whole = naming::of_part(name)?;
+    let found = cursor.classify(whole.as_encoded_bytes()).filter(|found| found.kind.row().sealable)?;
+    Some(Match { kind: Kind::OwnLeftover, session: None, in_session_folder: false, ..found })
+}
+
+impl Place {
+    /// What a file of this name is here.
+    #[inline]
+    pub(super) fn recognise(&self, name: &OsStr) -> Option<Match> {
+        self.cursor.classify(name.as_encoded_bytes()).or_else(|| leftover(&self.cursor, name))
+    }
+}
+
+impl Walk<'_> {
+    /// Notes one file that is seen as it is, and of which `recognised` says what its name is.
+    #[inline]
+    pub(super) fn note(
+        &self,
+        batch: &mut Batch,
+        place: &Place,
+        name: &OsStr,
+        stat: &Stat,
+        recognised: Option<Match>,
+    ) {
+        let store = self.store(place.store);
+        let oddity = match stat.file_type {
+            _ if stat.owner != store.owner => Oddity::Foreign,
+            FileType::File => Oddity::None,
+            // In a session's own folders links, FIFOs and sockets are content like the rest.
+            FileType::Link | FileType::Special if recognised.is_some_and(|found| found.in_session_folder) => {
+                Oddity::None
+            }
+            FileType::Link => Oddity::Link,
+            _ => Oddity::Special,
+        };
+        let mut known = Known {
+            kind: recognised.map(|found| found.kind),
+            session: recognised.and_then(|found| found.session).or(place.session),
+            said: Said::Nothing,
+        };
+        if let Some(recognised) = recognised {
+            if stat.file_type == FileType::File
+                && oddity == Oddity::None
+                && let Err(error) = known.read(&place.dir, name, &stat.stamp, &self.reading())
+            {
+                self.problem(place.store, place.index, Some(name), "read", error);
+                known.said = Said::Unreadable;
+            }
+            if !(recognised.distinctive || store.is_certain || known.is_certain()) {
+                known.kind = None;
+            }
+        }
+        let artifact = artifact(place.index, stat, known.kind, oddity);
+        let is_datable = Known::is_datable(known.kind, known.session);
+        let Known { session: owner, said, .. } = known;
+        self.add(batch, artifact, Met { name, store: place.store, owner, said, is_datable });
+    }
+}
+
+/// An artifact of which no more is known than its state.
+#[inline]
+pub(super) fn artifact(folder: FolderIndex, stat: &Stat, kind: Option<Kind>, oddity: Oddity) -> Artifact {
+    Artifact {
+        folder,
+        name: Name::default(),
+        stamp: stat.stamp,
+        mode: u16::try_from(stat.mode).unwrap_or(0o600),
+        is_regular: stat.file_type == FileType::File,
+        hard_linked: stat.links > 1,
+        oddity,
+        kind,
+        belongs: Belongs::Loose,
+        sealed: matches!(kind, Some(Kind::SealedFile | Kind::SealedRecord)),
+        project: None,
+    }
+}
