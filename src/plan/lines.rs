@@ -2,21 +2,14 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Decision, Judge, Keep, Subject, Verdict};
+use super::judge::{Judge, Subject};
+use super::{Decision, Keep, Verdict};
 use crate::catalogue::Kind;
 use crate::inventory::lines::{Format, Line, LineFile};
 use crate::inventory::{Artifact, StoreIndex};
 use crate::policy::RuleRef;
 
 impl Judge<'_> {
-    /// The history lines that refer to a paste.
-    pub(super) fn referring<'s>(&'s self, artifact: &'s Artifact) -> Option<&'s [&'s Line]> {
-        let name = self.inventory.name(artifact).to_str().unwrap_or_default();
-        let hash = name.split_once('.').map_or(name, |(hash, _)| hash);
-        let key = (self.inventory.store_of(artifact), hash);
-        self.references.pastes.get(&key).map(Vec::as_slice)
-    }
-
     /// A paste: held if any line that refers to it is, due at the latest of their dates.
     pub(super) fn paste(&self, artifact: &Artifact, kind: Kind, verdicts: &[Verdict]) -> Decision {
         let store = self.inventory.store_of(artifact);
@@ -53,13 +46,6 @@ impl Judge<'_> {
             return Decision::Keep(Keep::Quiet);
         }
         latest.map_or(Decision::Keep(Keep::NoRule), |(due, date, rule)| self.timely(date, Some((due, rule))))
-    }
-
-    /// The session a line names: the one in its own store, else any of that id.
-    pub(super) fn session_of(&self, line: &Line, store: StoreIndex) -> Option<usize> {
-        let known = self.references.sessions.get(&line.session?)?;
-        let own = known.iter().find(|at| self.inventory.sessions[**at].store == store);
-        own.or_else(|| known.first()).copied()
     }
 
     /// Why a line stays whatever its age: a hold on it, or its session's hold or life.

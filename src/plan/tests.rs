@@ -13,8 +13,11 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::*;
-use crate::catalogue::Sensitivity;
+use crate::catalogue::{Disposal, Kind, Owner, Protection, Sensitivity, SessionId};
 use crate::inventory::lines::{Format, LineFile};
+use crate::inventory::{Artifact, Evidence, Oddity, Session, StoreIndex};
+use crate::period::Period;
+use crate::policy::{AgeBy, Mandate, Rule};
 use policies::{mandate, policy};
 use world::{NOW, World, shared_paste, world};
 

@@ -4,7 +4,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Judge, Keep, References, Subject, judges};
+use super::judge::{Judge, Subject, judges};
+use super::{Keep, References};
 use crate::catalogue::{Kind, Owner};
 use crate::inventory::lines::Line;
 use crate::inventory::{Artifact, ArtifactIndex, Belongs, Inventory, Session, SessionIndex};

@@ -8,12 +8,14 @@ use proptest::sample::select;
 use super::*;
 use crate::catalogue::{KINDS, Root};
 use crate::dir::{Dir, FileStamp, FileTime};
+use crate::inventory::Belongs;
 use crate::inventory::lines::Lines;
 use crate::inventory::liveness::Liveness;
 use crate::inventory::{
     ArtifactIndex, Folder, FolderIndex, LiveClient, Name, Names, ProjectIndex, SessionIndex, StoreView,
 };
 use crate::locate::{FoundBy, Store};
+use std::collections::HashSet;
 
 /// The time of every plan.
 #[expect(non_snake_case, reason = "a constant that cannot be const")]
