@@ -10,6 +10,7 @@
 mod artifacts;
 mod judge;
 mod lines;
+mod pastes;
 pub mod purge;
 mod references;
 mod sessions;

@@ -36,7 +36,7 @@ impl Judge<'_> {
             return Decision::Keep(Keep::NoRule);
         }
         if row.owner == Owner::References {
-            return self.paste(artifact, kind, verdicts);
+            return self.paste(artifact, kind);
         }
         self.loose(artifact, kind)
     }
@@ -46,8 +46,8 @@ impl Judge<'_> {
         let modified = artifact.stamp.modified.date();
         let project = self.inventory.project_named(artifact);
         let unknown = self.may_be_anyones(artifact, kind);
-        if let Some(held) = self.held(kind, project.into_iter(), unknown, None) {
-            return Decision::Keep(held);
+        if let Some(held) = self.holds(kind, project.into_iter(), unknown, None).next() {
+            return Decision::Keep(Keep::Held(held));
         }
         let date = match modified {
             None => return Decision::Keep(Keep::Undated),

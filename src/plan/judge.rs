@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::references::References;
 use super::{Decision, Due, Keep};
 use crate::catalogue::{Kind, SessionId};
-use crate::inventory::{Inventory, StoreIndex};
+use crate::inventory::{Inventory, Session, StoreIndex};
 use crate::period::Period;
 use crate::policy::{HoldRef, Mandate, Policy, Rule, RuleRef};
 
@@ -45,6 +45,11 @@ pub(super) fn judges<'a>(
             now,
         })
         .collect()
+}
+
+/// When a session was touched, and when what was sealed of it was last unsealed, which counts as much.
+pub(super) fn touches(session: &Session) -> [Option<DateTime<Utc>>; 2] {
+    [session.touched, session.unsealed]
 }
 
 /// What an artifact is judged by.
@@ -91,17 +96,26 @@ impl Judge<'_> {
         !store.in_scope || self.mandate.excluded_stores.iter().any(|excluded| excluded.value == store.root)
     }
 
-    pub(super) fn held<'p>(
+    /// The holds in force that cover something, in their order.
+    pub(super) fn holds<'p>(
         &self,
         kind: Kind,
         projects: impl Iterator<Item = &'p str> + Clone,
         unknown: bool,
         session: Option<SessionId>,
-    ) -> Option<Keep> {
-        let hold = self.mandate.holds.iter().position(|hold| {
+    ) -> impl Iterator<Item = HoldRef> {
+        let holds = self.mandate.holds.iter().enumerate().filter(move |(_, hold)| {
             hold.is_active(self.now) && hold.selector.covers(kind, projects.clone(), unknown, session)
-        })?;
-        Some(Keep::Held(HoldRef { mandate: self.index, hold: u16::try_from(hold).unwrap_or(u16::MAX) }))
+        });
+        holds.map(|(at, _)| HoldRef { mandate: self.index, hold: u16::try_from(at).unwrap_or(u16::MAX) })
+    }
+
+    /// The holds in force that cover a kind of file of a session.
+    pub(super) fn holds_of(&self, session: &Session, kind: Kind) -> impl Iterator<Item = HoldRef> {
+        let projects = session.projects.iter().map(|project| &**project);
+        // Where a record could not be read, projects may be missing.
+        let unknown = session.projects.is_empty() || session.is_unreadable;
+        self.holds(kind, projects, unknown, Some(session.id))
     }
 
     /// Whether a moment is within the quiet period, on either side of now.
@@ -112,11 +126,27 @@ impl Judge<'_> {
         })
     }
 
-    /// When `keepAtLeast` lets go of something of this date; `None` if it does already.
-    pub(super) fn floor(&self, date: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    /// Until when a touch is quiet; may be past. `None` where it lies further ahead than the
+    /// quiet period, so that it says nothing, or where the period never ends.
+    pub(super) fn quiet_until(&self, touched: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+        let says = |touched: &DateTime<Utc>| *touched <= self.now || self.is_quiet(Some(*touched));
+        self.mandate.quiet.value.after(touched.filter(says)?)
+    }
+
+    /// Whether a session was touched within the quiet period.
+    pub(super) fn is_session_quiet(&self, session: &Session) -> bool {
+        touches(session).into_iter().any(|touched| self.is_quiet(touched))
+    }
+
+    /// When `keepAtLeast` lets go of something of this date; may be past.
+    pub(super) fn floor_end(&self, date: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let floor = self.mandate.keep_at_least.as_ref()?;
-        let end = floor.value.after(date).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        (end > self.now).then_some(end)
+        Some(floor.value.after(date).unwrap_or(DateTime::<Utc>::MAX_UTC))
+    }
+
+    /// The same where it has not let go yet.
+    pub(super) fn floor(&self, date: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.floor_end(date).filter(|end| *end > self.now)
     }
 
     /// Deletion when its time has come and the floor lets it.

@@ -46,9 +46,9 @@ impl<'a> References<'a> {
     }
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
     /// The history lines that refer to a paste.
-    pub(super) fn referring<'s>(&'s self, artifact: &'s Artifact) -> Option<&'s [&'s Line]> {
+    pub(super) fn referring(&self, artifact: &Artifact) -> Option<&[&'a Line]> {
         let name = self.inventory.name(artifact).to_str().unwrap_or_default();
         let hash = name.split_once('.').map_or(name, |(hash, _)| hash);
         let key = (self.inventory.store_of(artifact), hash);

@@ -9,13 +9,6 @@ use crate::inventory::{Artifact, Evidence, Session};
 use crate::policy::{AgeBy, RuleRef};
 
 impl Judge<'_> {
-    pub(super) fn session_held(&self, session: &Session, kind: Kind) -> Option<Keep> {
-        let projects = session.projects.iter().map(|project| &**project);
-        // Where a record could not be read, projects may be missing.
-        let unknown = session.projects.is_empty() || session.is_unreadable;
-        self.held(kind, projects, unknown, Some(session.id))
-    }
-
     /// The last activity of a session, by the clock of the mandate.
     pub(super) fn date(&self, session: &Session) -> Result<DateTime<Utc>, Keep> {
         if session.is_unreadable {
@@ -62,13 +55,13 @@ impl Judge<'_> {
         if self.is_out_of_scope(session.store) {
             return Decision::Keep(Keep::OutOfScope);
         }
-        if let Some(held) = self.session_held(session, kind) {
-            return Decision::Keep(held);
+        if let Some(held) = self.holds_of(session, kind).next() {
+            return Decision::Keep(Keep::Held(held));
         }
         if session.liveness.is_live() {
             return Decision::Keep(Keep::Live);
         }
-        if self.is_quiet(session.touched) || self.is_quiet(session.unsealed) {
+        if self.is_session_quiet(session) {
             return Decision::Keep(Keep::Quiet);
         }
         let date = match date {

@@ -6,6 +6,7 @@
 mod policies;
 mod purge;
 mod why;
+mod words;
 mod world;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -475,8 +476,9 @@ proptest! {
     fn a_paste_outlives_none_of_its_lines(world in world(true), policy in policy(), choice in select(vec![0usize, 1])) {
         let inventory = world.inventory();
         let mut policy = policy;
-        // Where rules ask for kinds, a paste may go earlier than its lines.
+        // Where rules or holds ask for kinds, a paste may go earlier than its lines.
         for mandate in &mut policy.mandates {
+            mandate.holds.iter_mut().for_each(|hold| hold.selector.kinds = None);
             for rule in mandate.layers.iter_mut().flat_map(|layer| &mut layer.rules) {
                 rule.selector.kinds = None;
             }
@@ -494,8 +496,16 @@ proptest! {
                     continue;
                 }
                 for (of, line) in &file.content.references {
+                    let told = &file.content.lines[*line as usize];
                     let line = &lines[*line as usize];
-                    let held = matches!(line, Decision::Keep(Keep::Held(_) | Keep::Live | Keep::Quiet | Keep::Undated));
+                    // A paste goes by the date of the session, where a line has none itself.
+                    let demand = Demand { of: &policy.mandates[0], inventory: &inventory, now: NOW() };
+                    let is_dated = demand.session_named(told, store).is_some_and(|of| demand.date(of).is_some());
+                    let held = match line {
+                        Decision::Keep(Keep::Held(_) | Keep::Live | Keep::Quiet) => true,
+                        Decision::Keep(Keep::Undated) => !is_dated,
+                        _ => false,
+                    };
                     prop_assert!(&**of != hash || policy.mandates.len() > 1 || !held, "{line:?} refers to {hash}");
                 }
             }
