@@ -3,6 +3,7 @@
 //! What must go is decided a second time here, in another way: a demand of any mandate whose
 //! time has come and against which nothing of that mandate speaks.
 
+mod lines;
 mod policies;
 mod purge;
 mod why;
