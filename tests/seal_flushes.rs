@@ -86,17 +86,17 @@ fn a_stop_between_two_batches_leaves_nothing_unflushed() {
     if !can_watch("a_stop_between_two_batches_leaves_nothing_unflushed") {
         return;
     }
-    let (sandbox, sessions) = due(2);
+    let (sandbox, sessions) = due(3);
     // As much as shares the flushes of a batch, so that each session is one of its own.
     for session in &sessions {
         let large = session.side_file("tool-results/large.txt", "");
         fs::File::options().write(true).open(&large).unwrap().set_len(128 << 20).unwrap();
         age(&large, days(5));
     }
-    // While the first batch is flushed for the first time; it ends with that batch.
+    // While the first batch is flushed for the first time and the second is written: both are finished.
     let (output, calls) = watched(&sandbox, &["inject=syncfs:signal=SIGTERM:when=1"]);
     assert_eq!(output.exits(0).json()["stopped"], "signal", "{output}");
-    assert_eq!((output.summary("sessionsSealed"), plain(&sessions)), (1, 1));
+    assert_eq!((output.summary("sessionsSealed"), plain(&sessions)), (2, 1));
     assert!(calls.contains(&Call::Gone), "{calls:?}");
     what_is_gone_is_flushed(&calls, "stopped");
 }

@@ -249,12 +249,19 @@ pub fn make_folder(dir: &Dir, name: &OsStr, mode: u32) -> io::Result<()> {
     }
 }
 
-/// Makes a file that was not there.
+/// Makes an unfinished file, for the owner alone; what an interrupted run left under its name is ours
+/// to replace.
 ///
 /// # Errors
-/// As `openat(2)`; `AlreadyExists` if there is one.
-pub fn create_new(dir: &Dir, name: &OsStr, mode: u32) -> io::Result<File> {
-    calls::create_new(dir, name, mode)
+/// As `openat(2)` and `unlinkat(2)`.
+pub fn create_part(dir: &Dir, name: &OsStr) -> io::Result<File> {
+    match calls::create_new(dir, name, 0o600) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            calls::unlink(dir, name)?;
+            calls::create_new(dir, name, 0o600)
+        }
+        other => other,
+    }
 }
 
 /// Opens a file of our own for locking, which is made if it is not there.

@@ -179,9 +179,7 @@ impl Preserving<'_> {
         sealer.set_compression(name.compression);
         let file_name = name.path.file_name().unwrap_or_default();
         let part_name = naming::part_name(file_name);
-        // What an interrupted run left under this name is ours to replace.
-        let _ = dir::unlink(&folder, &part_name);
-        let part = dir::create_new(&folder, &part_name, 0o600)?;
+        let part = dir::create_part(&folder, &part_name)?;
         let mut target = &part;
         let sealed = match sealer.seal(&mut source, stat.stamp.size, &mut target) {
             Ok(sealed) => sealed,
@@ -215,8 +213,7 @@ impl Preserving<'_> {
         let manifest = sealed::describe(session, files, Some(self.recipients.digest()), self.now);
         let name = OsStr::new(naming::RECORD);
         let part_name = naming::part_name(name);
-        let _ = dir::unlink(folder, &part_name);
-        let mut part = dir::create_new(folder, &part_name, 0o600)?;
+        let mut part = dir::create_part(folder, &part_name)?;
         part.write_all(&manifest.to_json()?)?;
         finish(&part, folder, &part_name, name)
     }

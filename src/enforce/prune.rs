@@ -126,12 +126,7 @@ fn rewrite(inventory: &Inventory, file: &LineFile, cuts: &[Range<u64>]) -> io::R
         return Ok(false);
     }
     let temporary = part_name(inventory.name(artifact));
-    // What an interrupted run left is ours to remove, since we hold the store's lock.
-    match dir::unlink(&folder, &temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let new = dir::create_new(&folder, &temporary, 0o600)?;
+    let new = dir::create_part(&folder, &temporary)?;
     let written = copy_without(&old, &new, cuts)
         .and_then(|()| dir::keep_owner(&new, &old))
         .and_then(|()| new.sync_all())

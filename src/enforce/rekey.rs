@@ -150,9 +150,7 @@ fn write(
     let folder: Dir =
         session.parent(&entry.sealed).at("open the folder of", &path).map_err(SealedError::File)?;
     let name = naming::part_name(entry.sealed.file_name().unwrap_or_default());
-    // What an interrupted run left under this name is ours to replace.
-    let _ = dir::unlink(&folder, &name);
-    let part = dir::create_new(&folder, &name, 0o600).at("create", &path).map_err(SealedError::File)?;
+    let part = dir::create_part(&folder, &name).at("create", &path).map_err(SealedError::File)?;
     let (reader, writer) = io::pipe().at("open a pipe for", &path).map_err(SealedError::File)?;
     let (opened, sealed) = thread::scope(|scope| {
         let opening = scope.spawn(move || {

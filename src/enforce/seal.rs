@@ -63,11 +63,10 @@ struct Part {
     entry: SealedFile,
 }
 
-/// A batch of which every session that could be sealed is, with its plaintext beside it.
-struct Named<'u> {
+/// A batch of which every session that could be sealed is, under unfinished names beside its plaintext.
+struct Written<'u> {
     units: &'u [Unit],
     sessions: Vec<Result<Prepared, Done>>,
-    flushed: io::Result<()>,
 }
 
 /// What became of a batch, unit by unit.
@@ -77,35 +76,40 @@ struct Removed<'u> {
 }
 
 impl Sealing<'_> {
-    /// Writes the unfinished files of a batch, and at the same time unlinks the plaintext of the batch
-    /// before it: the one is work for the cores, the other mostly waits for the disk.
-    fn prepare<'u>(
+    /// Writes the unfinished files of a batch, and at the same time finishes the batch before it: the
+    /// one is work for the cores, the other mostly waits for the disk.
+    fn write_batch<'u>(
         &self,
-        units: &[Unit],
-        before: Option<Named<'u>>,
-        removers: Option<&rayon::ThreadPool>,
-    ) -> (Vec<Result<Prepared, Done>>, Option<Removed<'u>>) {
-        // One by one, since sessions differ a thousandfold in size.
-        let prepare = || units.par_iter().with_max_len(1).map(|unit| self.write_session(unit)).collect();
-        match (before, removers) {
-            (None, _) => (prepare(), None),
-            (Some(named), None) => {
-                let removed = self.unlink(named);
-                (prepare(), Some(removed))
+        units: &'u [Unit],
+        before: Option<Written<'u>>,
+        finishers: Option<&rayon::ThreadPool>,
+    ) -> (Written<'u>, Option<Removed<'u>>) {
+        let write = || {
+            // One by one, since sessions differ a thousandfold in size.
+            let sessions = units.par_iter().with_max_len(1).map(|unit| self.write_session(unit)).collect();
+            Written { units, sessions }
+        };
+        match (before, finishers) {
+            (None, _) => (write(), None),
+            (Some(before), None) => {
+                let removed = self.finish_batch(before);
+                (write(), Some(removed))
             }
-            (Some(named), Some(removers)) => {
+            (Some(before), Some(finishers)) => {
                 let mut removed = None;
-                let prepared = removers.in_place_scope(|scope| {
-                    scope.spawn(|_| removed = Some(self.unlink(named)));
-                    prepare()
+                let written = finishers.in_place_scope(|scope| {
+                    scope.spawn(|_| removed = Some(self.finish_batch(before)));
+                    write()
                 });
-                (prepared, removed)
+                (written, removed)
             }
         }
     }
 
-    /// Gives the files of a batch their names, with the flushes before and after.
-    fn name_all<'u>(&self, units: &'u [Unit], mut sessions: Vec<Result<Prepared, Done>>) -> Named<'u> {
+    /// Gives the files of a batch their names, with the flushes before and after, and unlinks their
+    /// sources; says what became of each unit, in order.
+    fn finish_batch<'u>(&self, written: Written<'u>) -> Removed<'u> {
+        let Written { units, mut sessions } = written;
         let stores: BTreeSet<StoreIndex> = sessions.iter().flatten().map(|prepared| prepared.store).collect();
         let flushed = self.flush(&stores);
         sessions.par_iter_mut().for_each(|slot| {
@@ -117,12 +121,7 @@ impl Sealing<'_> {
                 }
             }
         });
-        Named { units, sessions, flushed: self.flush(&stores) }
-    }
-
-    /// Unlinks the plaintext of a batch; gives what became of each unit, in order.
-    fn unlink<'u>(&self, named: Named<'u>) -> Removed<'u> {
-        let Named { units, sessions, flushed } = named;
+        let flushed = self.flush(&stores);
         let unlink = |slot: Result<Prepared, Done>| match (slot, &flushed) {
             (Err(done), _) => done,
             (Ok(session), Ok(())) => self.unlink_sources(&session),
@@ -141,8 +140,8 @@ impl Sealing<'_> {
     }
 
     /// Removes the unfinished files of a batch that is not gone on with.
-    fn take_back(&self, sessions: &[Result<Prepared, Done>]) {
-        sessions.iter().flatten().for_each(|prepared| self.remove_parts(prepared));
+    fn take_back(&self, written: &Written<'_>) {
+        written.sessions.iter().flatten().for_each(|prepared| self.remove_parts(prepared));
     }
 
     /// Flushes what no longer holds the plaintext of these; a failure leaves what the next run would

@@ -165,8 +165,7 @@ impl<'a> SealedSession<'a> {
     /// Puts a record in the place of the one that is there.
     pub(super) fn write_record(&self, record: &Manifest) -> io::Result<()> {
         let (name, part) = (OsStr::new(naming::RECORD), naming::part_name(OsStr::new(naming::RECORD)));
-        let _ = dir::unlink(&self.folder, &part);
-        let mut file = dir::create_new(&self.folder, &part, 0o600)?;
+        let mut file = dir::create_part(&self.folder, &part)?;
         file.write_all(&record.to_json()?)?;
         // Flushed here whatever the platform: the rename must not outlive the content.
         file.sync_all()?;

@@ -188,9 +188,7 @@ impl Restoring<'_> {
     ) -> Result<[u8; 32], SealedError> {
         let path = self.target(entry);
         let name = naming::part_name(entry.path.file_name().unwrap_or_default());
-        // What an interrupted run left under this name is ours to replace.
-        let _ = dir::unlink(folder, &name);
-        let mut file = dir::create_new(folder, &name, 0o600).at("create", &path)?;
+        let mut file = dir::create_part(folder, &name).at("create", &path)?;
         let digest = self.session.decrypt(entry, identities, &mut file)?;
         permit(&file, entry.mode).at("set the mode of", &path)?;
         let modified = match self.dates {

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use super::super::record::Recorder;
 use super::super::watch::Watch;
 use super::super::{BATCH, Effect, Outcome, Outcomes, Stop, Tools, Unit, units};
-use super::{Named, Removed, Sealing};
+use super::{Removed, Sealing, Written};
 use crate::inventory::{ArtifactIndex, FolderIndex, Inventory};
 use crate::plan::{Decision, Plan};
 use crate::policy::Policy;
@@ -43,9 +43,9 @@ impl Run<'_> {
             now: tools.now,
             sealers: &sealers,
         };
-        // Where there are none, the plaintext is removed between the batches.
-        let removers = rayon::ThreadPoolBuilder::new().num_threads(crate::threads::count()).build().ok();
-        let mut named: Option<Named<'_>> = None;
+        // Where there are none, one batch is finished before the next is written.
+        let finishers = rayon::ThreadPoolBuilder::new().num_threads(crate::threads::count()).build().ok();
+        let mut unfinished: Option<Written<'_>> = None;
         for batch in by_size(self.inventory, &units) {
             if let Some(stop) = (tools.stop)() {
                 outcomes.stopped = Some(stop);
@@ -55,19 +55,19 @@ impl Run<'_> {
                 outcomes.stopped = Some(Stop::Ledger(error));
                 break;
             }
-            let (prepared, removed) = sealing.prepare(batch, named.take(), removers.as_ref());
+            let (written, removed) = sealing.write_batch(batch, unfinished.take(), finishers.as_ref());
             if let Some(removed) = removed
                 && let Err(stop) = self.settle(removed, tools, outcomes, emptied)
             {
-                sealing.take_back(&prepared);
+                sealing.take_back(&written);
                 outcomes.stopped = Some(stop);
                 break;
             }
-            named = Some(sealing.name_all(batch, prepared));
+            unfinished = Some(written);
         }
-        // What has its sealed files is finished, whatever ended the run.
-        if let Some(named) = named
-            && let Err(stop) = self.settle(sealing.unlink(named), tools, outcomes, emptied)
+        // What is written is finished, whatever ended the run.
+        if let Some(written) = unfinished
+            && let Err(stop) = self.settle(sealing.finish_batch(written), tools, outcomes, emptied)
         {
             outcomes.stopped.get_or_insert(stop);
         }

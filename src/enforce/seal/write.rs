@@ -143,9 +143,7 @@ impl Sealing<'_> {
             .ok_or_else(|| Outcome::Failed("cannot find a name for the sealed file".to_owned()))?;
         sealer.set_compression(name.compression);
         let part_name = part_of(&name.path);
-        // What an interrupted run left under this name is ours to replace.
-        let _ = dir::unlink(&folder, &part_name);
-        let part = dir::create_new(&folder, &part_name, 0o600).map_err(failed("create its sealed file"))?;
+        let part = dir::create_part(&folder, &part_name).map_err(failed("create its sealed file"))?;
         let mut target = &part;
         let sealed = sealer.seal(&mut source, artifact.stamp.size, &mut target);
         let finished = sealed.map_err(|error| match error {
@@ -234,8 +232,7 @@ impl Sealing<'_> {
         prepared.record = manifest.to_json()?;
         let folder = self.sealed_folder(session, None)?;
         let name = part_of(Path::new(naming::RECORD));
-        let _ = dir::unlink(&folder, &name);
-        let mut file = dir::create_new(&folder, &name, 0o600)?;
+        let mut file = dir::create_part(&folder, &name)?;
         file.write_all(&prepared.record)?;
         dir::sync_unless_whole(&file)
     }

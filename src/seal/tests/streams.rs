@@ -70,6 +70,25 @@ fn streaming_and_whole_files_give_the_same_inside() {
 }
 
 #[test]
+fn each_file_is_compressed_as_its_size_asks_for_whatever_came_before_it() {
+    let (to, with) = pair();
+    let plain = text(600_000);
+    let inside = |sealer: &mut Sealer, len: usize| {
+        let mut sealed = Vec::new();
+        sealer.seal(&mut &plain[..len], len as u64, &mut sealed).unwrap();
+        open(&sealed, &with, Compression::None, PlainSize::Unknown).unwrap().0
+    };
+    let mut used = Sealer::new(&to, Compression::Zstd).unwrap();
+    for (len, level) in [(600_000, 3), (20_000, 5), (262_145, 3), (262_144, 5)] {
+        let packed = inside(&mut used, len);
+        assert!(packed == inside(&mut Sealer::new(&to, Compression::Zstd).unwrap(), len), "{len}");
+        let mut alone = zstd::bulk::Compressor::new(level).unwrap();
+        alone.include_checksum(true).unwrap();
+        assert!(packed == alone.compress(&plain[..len]).unwrap(), "{len} at {level}");
+    }
+}
+
+#[test]
 fn a_source_of_another_length_has_changed() {
     let (to, _) = pair();
     for compression in EACH {
