@@ -1,81 +1,35 @@
-//! Lines and pastes: what becomes of each line of a line file, and of what lines refer to.
+//! Lines: what becomes of each line of a line file.
 
-use chrono::{DateTime, Utc};
-
-use super::{Decision, Judge, Keep, Subject, Verdict};
+use super::judge::{Judge, Subject};
+use super::{Decision, Keep, Verdict};
 use crate::catalogue::Kind;
 use crate::inventory::lines::{Format, Line, LineFile};
-use crate::inventory::{Artifact, StoreIndex};
-use crate::policy::RuleRef;
+use crate::inventory::{Session, StoreIndex};
+use crate::policy::HoldRef;
 
 impl Judge<'_> {
-    /// The history lines that refer to a paste.
-    pub(super) fn referring<'s>(&'s self, artifact: &'s Artifact) -> Option<&'s [&'s Line]> {
-        let name = self.inventory.name(artifact).to_str().unwrap_or_default();
-        let hash = name.split_once('.').map_or(name, |(hash, _)| hash);
-        let key = (self.inventory.store_of(artifact), hash);
-        self.references.pastes.get(&key).map(Vec::as_slice)
-    }
-
-    /// A paste: held if any line that refers to it is, due at the latest of their dates.
-    pub(super) fn paste(&self, artifact: &Artifact, kind: Kind, verdicts: &[Verdict]) -> Decision {
-        let store = self.inventory.store_of(artifact);
-        if self.references.unknown.contains(&store) {
-            return Decision::Keep(Keep::OwnerUnknown);
-        }
-        let Some(owners) = self.referring(artifact) else {
-            return self.loose(artifact, kind);
-        };
-        let mut latest: Option<(DateTime<Utc>, DateTime<Utc>, RuleRef)> = None;
-        for line in owners {
-            if let Some(keep) = self.line_stays(line, kind, store) {
-                return Decision::Keep(keep);
-            }
-            let of_session = self.session_of(line, store).and_then(|at| verdicts.get(at)?.date);
-            let Some(date) = of_session.or(line.date) else { return Decision::Keep(Keep::Undated) };
-            if date > self.now {
-                return Decision::Keep(Keep::FutureDated);
-            }
-            let subject = Subject { kind, project: line.project.as_deref(), session: line.session };
-            match self.earliest(&subject, date, |rule| rule.delete_after.as_ref()) {
-                None => return Decision::Keep(Keep::NoRule),
-                Some((due, rule)) if latest.is_none_or(|(known, ..)| due > known) => {
-                    latest = Some((due, latest.map_or(date, |(_, known, _)| known.max(date)), rule));
-                }
-                Some((due, rule)) => {
-                    latest = latest
-                        .map(|(known, newest, by)| (known, newest.max(date), by))
-                        .or(Some((due, date, rule)));
-                }
-            }
-        }
-        if self.is_quiet(artifact.stamp.modified.date()) {
-            return Decision::Keep(Keep::Quiet);
-        }
-        latest.map_or(Decision::Keep(Keep::NoRule), |(due, date, rule)| self.timely(date, Some((due, rule))))
-    }
-
-    /// The session a line names: the one in its own store, else any of that id.
-    pub(super) fn session_of(&self, line: &Line, store: StoreIndex) -> Option<usize> {
-        let known = self.references.sessions.get(&line.session?)?;
-        let own = known.iter().find(|at| self.inventory.sessions[**at].store == store);
-        own.or_else(|| known.first()).copied()
+    /// The holds in force that cover a line, or the session it names.
+    pub(super) fn holds_of_line(
+        &self,
+        line: &Line,
+        kind: Kind,
+        session: Option<&Session>,
+    ) -> impl Iterator<Item = HoldRef> {
+        let projects = line.project.iter().map(|project| &**project);
+        let own = self.holds(kind, projects, line.project.is_none(), line.session);
+        own.chain(session.into_iter().flat_map(|session| self.holds_of(session, Kind::Transcript)))
     }
 
     /// Why a line stays whatever its age: a hold on it, or its session's hold or life.
-    fn line_stays(&self, line: &Line, kind: Kind, store: StoreIndex) -> Option<Keep> {
-        let projects = line.project.iter().map(|project| &**project);
-        if let Some(held) = self.held(kind, projects, line.project.is_none(), line.session) {
-            return Some(held);
+    pub(super) fn line_stays(&self, line: &Line, kind: Kind, session: Option<&Session>) -> Option<Keep> {
+        if let Some(held) = self.holds_of_line(line, kind, session).next() {
+            return Some(Keep::Held(held));
         }
-        let session = &self.inventory.sessions[self.session_of(line, store)?];
-        if let Some(held) = self.session_held(session, Kind::Transcript) {
-            return Some(held);
-        }
+        let session = session?;
         if session.liveness.is_live() {
             return Some(Keep::Live);
         }
-        (self.is_quiet(session.touched) || self.is_quiet(session.unsealed)).then_some(Keep::Quiet)
+        self.is_session_quiet(session).then_some(Keep::Quiet)
     }
 
     pub(super) fn line(
@@ -91,7 +45,7 @@ impl Judge<'_> {
         }
         let is_index = file.content.format == Format::Entries;
         let kind = if is_index { Kind::SessionsIndex } else { Kind::History };
-        if let Some(keep) = self.line_stays(line, kind, store) {
+        if let Some(keep) = self.line_stays(line, kind, session.map(|at| &self.inventory.sessions[at])) {
             return Decision::Keep(keep);
         }
         let whole = session.and_then(|at| verdicts.get(at));

@@ -241,9 +241,7 @@ pub fn purge(inventory: &Inventory, policy: &Policy, wanted: &Wanted, now: DateT
     let (stops, broken) = stops::find(&taking, &judges, policy, &fates);
     let plan = taking.plan(&fates);
     let quiet = inventory.sessions.iter().zip(&taking.sessions).filter(|(session, fate)| {
-        let is_quiet =
-            |judge: &Judge<'_>| judge.is_quiet(session.touched) || judge.is_quiet(session.unsealed);
-        **fate == Fate::Goes && judges.iter().any(is_quiet)
+        **fate == Fate::Goes && judges.iter().any(|judge| judge.is_session_quiet(session))
     });
     let quiet = quiet.count();
     Purging { doubts: taking.doubts(&fates), plan, stops, broken, quiet }

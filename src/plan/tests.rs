@@ -3,9 +3,11 @@
 //! What must go is decided a second time here, in another way: a demand of any mandate whose
 //! time has come and against which nothing of that mandate speaks.
 
+mod lines;
 mod policies;
 mod purge;
 mod why;
+mod words;
 mod world;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -13,8 +15,11 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::*;
-use crate::catalogue::Sensitivity;
+use crate::catalogue::{Disposal, Kind, Owner, Protection, Sensitivity, SessionId};
 use crate::inventory::lines::{Format, LineFile};
+use crate::inventory::{Artifact, Evidence, Oddity, Session, StoreIndex};
+use crate::period::Period;
+use crate::policy::{AgeBy, Mandate, Rule};
 use policies::{mandate, policy};
 use world::{NOW, World, shared_paste, world};
 
@@ -472,8 +477,9 @@ proptest! {
     fn a_paste_outlives_none_of_its_lines(world in world(true), policy in policy(), choice in select(vec![0usize, 1])) {
         let inventory = world.inventory();
         let mut policy = policy;
-        // Where rules ask for kinds, a paste may go earlier than its lines.
+        // Where rules or holds ask for kinds, a paste may go earlier than its lines.
         for mandate in &mut policy.mandates {
+            mandate.holds.iter_mut().for_each(|hold| hold.selector.kinds = None);
             for rule in mandate.layers.iter_mut().flat_map(|layer| &mut layer.rules) {
                 rule.selector.kinds = None;
             }
@@ -491,8 +497,16 @@ proptest! {
                     continue;
                 }
                 for (of, line) in &file.content.references {
+                    let told = &file.content.lines[*line as usize];
                     let line = &lines[*line as usize];
-                    let held = matches!(line, Decision::Keep(Keep::Held(_) | Keep::Live | Keep::Quiet | Keep::Undated));
+                    // A paste goes by the date of the session, where a line has none itself.
+                    let demand = Demand { of: &policy.mandates[0], inventory: &inventory, now: NOW() };
+                    let is_dated = demand.session_named(told, store).is_some_and(|of| demand.date(of).is_some());
+                    let held = match line {
+                        Decision::Keep(Keep::Held(_) | Keep::Live | Keep::Quiet) => true,
+                        Decision::Keep(Keep::Undated) => !is_dated,
+                        _ => false,
+                    };
                     prop_assert!(&**of != hash || policy.mandates.len() > 1 || !held, "{line:?} refers to {hash}");
                 }
             }

@@ -4,9 +4,9 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Judge, Keep, References, Subject, judges};
+use super::judge::{Judge, Subject, judges, touches};
+use super::{Keep, References};
 use crate::catalogue::{Kind, Owner};
-use crate::inventory::lines::Line;
 use crate::inventory::{Artifact, ArtifactIndex, Belongs, Inventory, Session, SessionIndex};
 use crate::period::Period;
 use crate::policy::{HoldRef, Policy, Rule, RuleRef};
@@ -103,7 +103,7 @@ impl Judge<'_> {
         match (session, artifact) {
             (Some(session), artifact) => self.of_unit(mandate, session, artifact),
             (None, Some(artifact)) => self.of_file(mandate, artifact),
-            (None, None) => self.said(mandate, Err(Keep::Unrecognised), None, &[], &[], Vec::new()),
+            (None, None) => self.said(mandate, Err(Keep::Unrecognised), &[], &[], &[], Vec::new()),
         }
     }
 
@@ -114,18 +114,12 @@ impl Judge<'_> {
         let mut subjects = vec![subject(Kind::Transcript)];
         subjects.extend(own.map(subject));
         let sealing = [subject(own.unwrap_or(Kind::Transcript))];
-        let mut holds = self.holds_of(session, Kind::Transcript);
+        let mut holds: Vec<HoldRef> = self.holds_of(session, Kind::Transcript).collect();
         holds.extend(own.into_iter().flat_map(|kind| self.holds_of(session, kind)));
         holds.sort_by_key(|hold| hold.hold);
         holds.dedup();
-        let mut opinion = self.said(
-            mandate,
-            self.date(session),
-            session.touched.max(session.unsealed),
-            &subjects,
-            &sealing,
-            holds,
-        );
+        let mut opinion =
+            self.said(mandate, self.date(session), &touches(session), &subjects, &sealing, holds);
         // What was unsealed counts as touched then, for sealing alone.
         if let Some(rested) =
             opinion.date.ok().zip(session.unsealed).map(|(date, unsealed)| date.max(unsealed))
@@ -142,72 +136,48 @@ impl Judge<'_> {
     /// A file of nobody, or one that history lines refer to.
     fn of_file(&self, mandate: usize, artifact: &Artifact) -> Opinion {
         let Some(kind) = artifact.kind else {
-            return self.said(mandate, Err(Keep::Unrecognised), None, &[], &[], Vec::new());
+            return self.said(mandate, Err(Keep::Unrecognised), &[], &[], &[], Vec::new());
         };
         debug_assert!(artifact.belongs == Belongs::Loose);
         let modified = artifact.stamp.modified.date();
-        let (mut date, mut touched) = (modified, modified);
-        let mut subject = Subject { kind, project: self.inventory.project_named(artifact), session: None };
-        let mut covered: Vec<HoldRef> = Vec::new();
-        let owners = (kind.row().owner == Owner::References).then(|| self.referring(artifact)).flatten();
-        if let Some(owners) = owners {
-            // Each is kept with its session, too.
-            let store = self.inventory.store_of(artifact);
-            let session_of =
-                |line: &Line| self.session_of(line, store).map(|at| &self.inventory.sessions[at]);
-            for line in owners {
-                if let Some(session) = session_of(line) {
-                    touched = touched.max(session.touched).max(session.unsealed);
-                    covered.extend(self.holds_of(session, Kind::Transcript));
-                }
-                let projects = || line.project.iter().map(|project| &**project);
-                covered.extend(
-                    self.holds(|hold| hold.covers(kind, projects(), line.project.is_none(), line.session)),
-                );
-            }
-            // Due at the latest of their dates, each of which is its session's, if that has one.
-            let dated =
-                |line: &Line| session_of(line).and_then(|session| self.date(session).ok()).or(line.date);
-            if let Some(line) = owners.iter().max_by_key(|line| dated(line)) {
-                date = owners.iter().all(|line| dated(line).is_some()).then(|| dated(line)).flatten();
-                subject = Subject { kind, project: line.project.as_deref(), session: line.session };
-            }
-        } else {
-            let projects = || self.inventory.project_named(artifact).into_iter();
-            covered =
-                self.holds(|hold| hold.covers(kind, projects(), self.may_be_anyones(artifact, kind), None));
-        }
-        covered.sort_by_key(|hold| hold.hold);
-        covered.dedup();
-        let date = match date {
-            None => Err(Keep::Undated),
-            Some(date) if date > self.now => Err(Keep::FutureDated),
-            Some(date) => Ok(date),
+        let is_paste = kind.row().owner == Owner::References;
+        let owners = if is_paste { self.owners(artifact) } else { Ok([].as_slice()) };
+        let store = self.inventory.store_of(artifact);
+        // What would decide if nothing held or used it: that is told besides.
+        let term = self.term(owners.unwrap_or_default(), kind, store, |_, _| None);
+        let Some(term) = term else {
+            let project = self.inventory.project_named(artifact);
+            let unknown = self.may_be_anyones(artifact, kind);
+            let holds = self.holds(kind, project.into_iter(), unknown, None).collect();
+            let date = match (owners, modified) {
+                (Err(keep), _) => Err(keep),
+                (_, None) => Err(Keep::Undated),
+                (_, Some(date)) if date > self.now => Err(Keep::FutureDated),
+                (_, Some(date)) => Ok(date),
+            };
+            let subject = Subject { kind, project, session: None };
+            return self.said(mandate, date, &[modified], &[subject], &[], holds);
         };
-        self.said(mandate, date, touched, &[subject], &[], covered)
-    }
-
-    /// The holds that cover a kind of file of a session.
-    fn holds_of(&self, session: &Session, kind: Kind) -> Vec<HoldRef> {
-        let projects = || session.projects.iter().map(|project| &**project);
-        // Where a record could not be read, projects may be missing.
-        let unknown = session.projects.is_empty() || session.is_unreadable;
-        self.holds(|hold| hold.covers(kind, projects(), unknown, Some(session.id)))
-    }
-
-    fn holds(&self, covers: impl Fn(&crate::policy::selector::Selector) -> bool) -> Vec<HoldRef> {
-        let holds = self.mandate.holds.iter().enumerate();
-        holds
-            .filter(|(_, hold)| hold.is_active(self.now) && covers(&hold.selector))
-            .map(|(at, _)| HoldRef { mandate: self.index, hold: u16::try_from(at).unwrap_or(u16::MAX) })
-            .collect()
+        let (mut touched, mut holds) = (vec![modified], Vec::new());
+        for line in owners.unwrap_or_default() {
+            let session = self.session_of(line, store).map(|at| &self.inventory.sessions[at]);
+            touched.extend(session.into_iter().flat_map(touches));
+            holds.extend(self.holds_of_line(line, kind, session));
+        }
+        holds.sort_by_key(|hold| hold.hold);
+        holds.dedup();
+        let line = term.line;
+        let subject = Subject { kind, project: line.project.as_deref(), session: line.session };
+        let mut opinion = self.said(mandate, term.date, &touched, &[subject], &[], holds);
+        opinion.floor = term.newest.and_then(|newest| self.floor_end(newest));
+        opinion
     }
 
     fn said(
         &self,
         mandate: usize,
         date: Result<DateTime<Utc>, Keep>,
-        touched: Option<DateTime<Utc>>,
+        touched: &[Option<DateTime<Utc>>],
         deleting: &[Subject<'_>],
         sealing: &[Subject<'_>],
         holds: Vec<HoldRef>,
@@ -246,14 +216,13 @@ impl Judge<'_> {
                 }
             }
         }
-        let floor = self.mandate.keep_at_least.as_ref().zip(date.ok());
         Opinion {
             mandate,
             date,
             rules,
             holds,
-            quiet_until: touched.and_then(|touched| self.mandate.quiet.value.after(touched)),
-            floor: floor.map(|(floor, date)| floor.value.after(date).unwrap_or(DateTime::<Utc>::MAX_UTC)),
+            quiet_until: touched.iter().filter_map(|touched| self.quiet_until(*touched)).max(),
+            floor: date.ok().and_then(|date| self.floor_end(date)),
         }
     }
 }

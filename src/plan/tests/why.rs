@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::policies::policy;
-use super::world::{NOW, world};
+use super::world::{NOW, shared_paste, world};
 use super::*;
 use crate::inventory::{ArtifactIndex, SessionIndex};
 
@@ -46,6 +46,12 @@ proptest! {
             // A hold that covers it decides, and one that does not is not told.
             let demand = Demand { of: &policy.mandates[0], inventory: &inventory, now: NOW() };
             prop_assert_eq!(!told.holds.is_empty(), demand.holds_session(session, Kind::Transcript));
+            // It is told to be quiet exactly where it is.
+            let is_quiet = demand.is_quiet(session.touched) || demand.is_quiet(session.unsealed);
+            prop_assert_eq!(told.quiet_until.is_some_and(|until| until > NOW()), is_quiet);
+            let floor = policy.mandates[0].keep_at_least.as_ref();
+            let end = floor.zip(verdict.date).map(|(floor, date)| floor.value.after(date).unwrap_or(DateTime::<Utc>::MAX_UTC));
+            prop_assert_eq!(told.floor, end);
             let applying = |action: Action| told.rules.iter().filter(move |rule| {
                 rule.action == action && rule.standing == Standing::Applies
             });
@@ -79,12 +85,40 @@ proptest! {
         }
         for (at, (artifact, decision)) in inventory.artifacts.iter().zip(&plan.decisions).enumerate() {
             let told = opinions(&inventory, &policy, NOW(), What::Artifact(ArtifactIndex::of(at)));
-            // A file of lines stays, whatever applies to its lines; of several owners of a paste the
-            // rule of one is told.
-            let is_of_lines = artifact.kind.is_some_and(|kind| kind.row().disposal != Disposal::File);
-            if !is_of_lines && referring(&inventory, artifact).len() < 2 {
+            // A file of lines stays, whatever applies to its lines.
+            if artifact.kind.is_none_or(|kind| kind.row().disposal == Disposal::File) {
                 prop_assert!(explains(&told[0], *decision), "{artifact:?} {decision:?} {told:?}");
             }
+        }
+    }
+
+    /// Of a paste with several owners the rule, the date and the floor are told by which the plan goes.
+    #[test]
+    fn of_a_shared_paste_that_is_told_which_decides(world in shared_paste(), mut policy in policy()) {
+        policy.mandates.truncate(1);
+        let inventory = world.inventory();
+        let decision = plan(&inventory, &policy, NOW()).decisions[0];
+        let told = &opinions(&inventory, &policy, NOW(), What::Artifact(ArtifactIndex::of(0)))[0];
+        prop_assert!(explains(told, decision), "{decision:?} {told:?}");
+        let demand = Demand { of: &policy.mandates[0], inventory: &inventory, now: NOW() };
+        let paste = &inventory.artifacts[0];
+        let owners = referring(&inventory, paste);
+        // The due date of a rule that is told to apply is the latest, and that of one of the lines.
+        let dues: Option<Vec<_>> = owners.iter()
+            .map(|line| demand.due(Kind::Paste, line.project.as_deref(), line.session, line.date.unwrap()))
+            .collect();
+        let applies = told.rules.iter().filter(|rule| rule.action == Action::Delete && rule.standing == Standing::Applies);
+        prop_assert_eq!(applies.filter_map(|rule| rule.due).min(), dues.clone().and_then(|dues| dues.into_iter().max()));
+        // All lines' holds are told.
+        let is_held = owners.iter().any(|line| {
+            let projects: Vec<&str> = line.project.iter().map(|project| &**project).collect();
+            demand.holds(Kind::Paste, &projects, projects.is_empty(), line.session)
+        });
+        prop_assert_eq!(!told.holds.is_empty(), is_held);
+        prop_assert_eq!(told.quiet_until.is_some_and(|until| until > NOW()), demand.is_quiet(paste.stamp.modified.date()));
+        if let (Some(floor), Some(_)) = (&policy.mandates[0].keep_at_least, dues) {
+            let newest = owners.iter().filter_map(|line| line.date).max();
+            prop_assert_eq!(told.floor, newest.map(|date| floor.value.after(date).unwrap_or(DateTime::<Utc>::MAX_UTC)));
         }
     }
 

@@ -8,12 +8,14 @@ use proptest::sample::select;
 use super::*;
 use crate::catalogue::{KINDS, Root};
 use crate::dir::{Dir, FileStamp, FileTime};
+use crate::inventory::Belongs;
 use crate::inventory::lines::Lines;
 use crate::inventory::liveness::Liveness;
 use crate::inventory::{
     ArtifactIndex, Folder, FolderIndex, LiveClient, Name, Names, ProjectIndex, SessionIndex, StoreView,
 };
 use crate::locate::{FoundBy, Store};
+use std::collections::HashSet;
 
 /// The time of every plan.
 #[expect(non_snake_case, reason = "a constant that cannot be const")]
@@ -173,6 +175,23 @@ fn file(future: bool) -> impl Strategy<Value = FileSpec> {
         )
 }
 
+/// An ordinary file of no session in the first store, without lines.
+fn nobodys(kind: Kind, name: String, modified: i64) -> FileSpec {
+    FileSpec {
+        store: 0,
+        session: None,
+        kind: Some(kind),
+        name,
+        oddity: Oddity::None,
+        modified: Some(modified),
+        project: None,
+        sealed: false,
+        hard_linked: false,
+        is_regular: true,
+        lines: None,
+    }
+}
+
 fn line_file(future: bool) -> impl Strategy<Value = FileSpec> {
     let line =
         (some(age(future)), some(select(&PROJECTS[..])), some(0..IDS), prop::collection::vec(0u8..3, 0..2))
@@ -188,16 +207,8 @@ fn line_file(future: bool) -> impl Strategy<Value = FileSpec> {
     (0..STORES, format, some(prop::collection::vec(line, 0..5)), age(future)).prop_map(
         |(store, (kind, format), lines, modified)| FileSpec {
             store,
-            session: None,
-            kind: Some(kind),
-            name: "lines".to_owned(),
-            oddity: Oddity::None,
-            modified: Some(modified),
-            project: None,
-            sealed: false,
-            hard_linked: false,
-            is_regular: true,
             lines: lines.map(|lines| (format, lines)),
+            ..nobodys(kind, "lines".to_owned(), modified)
         },
     )
 }
@@ -231,19 +242,6 @@ pub fn world(future: bool) -> impl Strategy<Value = World> {
 pub fn shared_paste() -> impl Strategy<Value = World> {
     let line = (age(false), some(select(&PROJECTS[..])));
     (prop::collection::vec(line, 2..5), 24i64..5000).prop_map(|(lines, modified)| {
-        let file = |kind, name: String, lines| FileSpec {
-            store: 0,
-            session: None,
-            kind: Some(kind),
-            name,
-            oddity: Oddity::None,
-            modified: Some(modified),
-            project: None,
-            sealed: false,
-            hard_linked: false,
-            is_regular: true,
-            lines,
-        };
         let lines = lines.into_iter().map(|(date, project)| LineSpec {
             date: Some(date),
             project,
@@ -252,8 +250,8 @@ pub fn shared_paste() -> impl Strategy<Value = World> {
         });
         let history = (Format::JsonLines, lines.collect());
         let files = vec![
-            file(Kind::Paste, format!("{:016x}.txt", 0), None),
-            file(Kind::History, "lines".to_owned(), Some(history)),
+            nobodys(Kind::Paste, format!("{:016x}.txt", 0), modified),
+            FileSpec { lines: Some(history), ..nobodys(Kind::History, "lines".to_owned(), modified) },
         ];
         World { stores: vec![(true, false); STORES], sessions: Vec::new(), files, is_complete: true }
     })

@@ -1,0 +1,68 @@
+//! Files: each by what it belongs to.
+
+use super::judge::{Judge, Subject};
+use super::{Decision, Keep, Verdict};
+use crate::catalogue::{Disposal, Kind, Owner, Protection, Sensitivity};
+use crate::inventory::{Artifact, Belongs, Oddity};
+
+impl Judge<'_> {
+    pub(super) fn artifact(&self, artifact: &Artifact, verdicts: &[Verdict]) -> Decision {
+        match artifact.oddity {
+            Oddity::Link => return Decision::Keep(Keep::Link),
+            Oddity::Special | Oddity::Foreign => return Decision::Keep(Keep::Foreign),
+            Oddity::InUse => return Decision::Keep(Keep::Protected),
+            Oddity::None => {}
+        }
+        let Some(kind) = artifact.kind else { return Decision::Keep(Keep::Unrecognised) };
+        let row = kind.row();
+        if kind.is_protected() {
+            return Decision::Keep(Keep::Protected);
+        }
+        // Also for a part of a session of another store, such as its temp folder.
+        let store = self.inventory.store_of(artifact);
+        if self.is_out_of_scope(store) {
+            return Decision::Keep(Keep::OutOfScope);
+        }
+        if let Belongs::Session(index) = artifact.belongs {
+            let session = self.inventory.session(index);
+            let verdict = verdicts.get(index.at()).copied().unwrap_or(Verdict::NONE);
+            return self.part(artifact, kind, session, verdict);
+        }
+        if row.protection == Protection::UnlessLive && !self.inventory.store(store).live.is_empty() {
+            return Decision::Keep(Keep::Live);
+        }
+        if row.disposal != Disposal::File && kind != Kind::ConfigBackup {
+            // The file itself stays; its lines are decided one by one.
+            return Decision::Keep(Keep::NoRule);
+        }
+        if row.owner == Owner::References {
+            return self.paste(artifact, kind);
+        }
+        self.loose(artifact, kind)
+    }
+
+    /// A file of nobody: its own modification time dates it.
+    pub(super) fn loose(&self, artifact: &Artifact, kind: Kind) -> Decision {
+        let modified = artifact.stamp.modified.date();
+        let project = self.inventory.project_named(artifact);
+        let unknown = self.may_be_anyones(artifact, kind);
+        if let Some(held) = self.holds(kind, project.into_iter(), unknown, None).next() {
+            return Decision::Keep(Keep::Held(held));
+        }
+        let date = match modified {
+            None => return Decision::Keep(Keep::Undated),
+            _ if self.is_quiet(modified) => return Decision::Keep(Keep::Quiet),
+            Some(date) if date > self.now => return Decision::Keep(Keep::FutureDated),
+            Some(date) => date,
+        };
+        let subject = Subject { kind, project, session: None };
+        self.timely(date, self.earliest(&subject, date, |rule| rule.delete_after.as_ref()))
+    }
+
+    /// Whether a file of nobody may hold any project's content, so that every hold covers it.
+    pub(super) fn may_be_anyones(&self, artifact: &Artifact, kind: Kind) -> bool {
+        artifact.project.is_none()
+            && kind.row().sensitivity >= Sensitivity::Content
+            && kind != Kind::OwnLeftover
+    }
+}

@@ -1,0 +1,163 @@
+//! One mandate as a judge: what it goes by, whatever it judges.
+
+use chrono::{DateTime, Utc};
+
+use super::references::References;
+use super::{Decision, Due, Keep};
+use crate::catalogue::{Kind, SessionId};
+use crate::inventory::{Inventory, Session, StoreIndex};
+use crate::period::Period;
+use crate::policy::{HoldRef, Mandate, Policy, Rule, RuleRef};
+
+/// One mandate, and what it judges.
+pub(super) struct Judge<'a> {
+    pub(super) inventory: &'a Inventory,
+    pub(super) references: &'a References<'a>,
+    pub(super) mandate: &'a Mandate,
+    pub(super) index: u8,
+    /// Whether any rule or hold asks for kinds, so that a session's files may differ.
+    pub(super) by_kind: bool,
+    pub(super) now: DateTime<Utc>,
+}
+
+/// One judge a mandate.
+pub(super) fn judges<'a>(
+    inventory: &'a Inventory,
+    references: &'a References<'a>,
+    policy: &'a Policy,
+    now: DateTime<Utc>,
+) -> Vec<Judge<'a>> {
+    policy
+        .mandates
+        .iter()
+        .enumerate()
+        .map(|(at, mandate)| Judge {
+            inventory,
+            references,
+            mandate,
+            index: u8::try_from(at).unwrap_or(u8::MAX),
+            by_kind: mandate
+                .layers
+                .iter()
+                .flat_map(|layer| &layer.rules)
+                .any(|rule| rule.selector.kinds.is_some())
+                || mandate.holds.iter().any(|hold| hold.selector.kinds.is_some()),
+            now,
+        })
+        .collect()
+}
+
+/// When a session was touched, and when what was sealed of it was last unsealed, which counts as much.
+pub(super) fn touches(session: &Session) -> [Option<DateTime<Utc>>; 2] {
+    [session.touched, session.unsealed]
+}
+
+/// What an artifact is judged by.
+pub(super) struct Subject<'s> {
+    pub(super) kind: Kind,
+    pub(super) project: Option<&'s str>,
+    pub(super) session: Option<SessionId>,
+}
+
+impl Subject<'_> {
+    pub(super) fn is_selected_by(&self, rule: &Rule) -> bool {
+        rule.selector.selects(self.kind, self.project, self.session)
+    }
+}
+
+impl Judge<'_> {
+    /// The first rule of each layer that matches decides; across layers the earliest date wins.
+    pub(super) fn earliest(
+        &self,
+        subject: &Subject<'_>,
+        date: DateTime<Utc>,
+        period: impl Fn(&Rule) -> Option<&Period>,
+    ) -> Option<(DateTime<Utc>, RuleRef)> {
+        let dues = self.mandate.layers.iter().enumerate().filter_map(|(layer, rules)| {
+            let (rule, period) = rules
+                .rules
+                .iter()
+                .enumerate()
+                .filter_map(|(at, rule)| Some((at, rule, period(rule)?)))
+                .find(|(_, rule, _)| subject.is_selected_by(rule))
+                .map(|(at, _, period)| (at, period))?;
+            let place = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
+            Some((
+                period.after(date)?,
+                RuleRef { mandate: self.index, layer: place(layer), rule: place(rule) },
+            ))
+        });
+        dues.min_by_key(|(due, _)| *due)
+    }
+
+    /// Whether the mandate has no say in a store: the command is for others, or it is excluded.
+    pub(super) fn is_out_of_scope(&self, store: StoreIndex) -> bool {
+        let store = &self.inventory.store(store).store;
+        !store.in_scope || self.mandate.excluded_stores.iter().any(|excluded| excluded.value == store.root)
+    }
+
+    /// The holds in force that cover something, in their order.
+    pub(super) fn holds<'p>(
+        &self,
+        kind: Kind,
+        projects: impl Iterator<Item = &'p str> + Clone,
+        unknown: bool,
+        session: Option<SessionId>,
+    ) -> impl Iterator<Item = HoldRef> {
+        let holds = self.mandate.holds.iter().enumerate().filter(move |(_, hold)| {
+            hold.is_active(self.now) && hold.selector.covers(kind, projects.clone(), unknown, session)
+        });
+        holds.map(|(at, _)| HoldRef { mandate: self.index, hold: u16::try_from(at).unwrap_or(u16::MAX) })
+    }
+
+    /// The holds in force that cover a kind of file of a session.
+    pub(super) fn holds_of(&self, session: &Session, kind: Kind) -> impl Iterator<Item = HoldRef> {
+        let projects = session.projects.iter().map(|project| &**project);
+        // Where a record could not be read, projects may be missing.
+        let unknown = session.projects.is_empty() || session.is_unreadable;
+        self.holds(kind, projects, unknown, Some(session.id))
+    }
+
+    /// Whether a moment is within the quiet period, on either side of now.
+    pub(super) fn is_quiet(&self, touched: Option<DateTime<Utc>>) -> bool {
+        touched.is_some_and(|touched| {
+            let (from, to) = if touched <= self.now { (touched, self.now) } else { (self.now, touched) };
+            self.mandate.quiet.value.after(from).is_none_or(|end| to < end)
+        })
+    }
+
+    /// Until when a touch is quiet; may be past. `None` where it lies further ahead than the
+    /// quiet period, so that it says nothing, or where the period never ends.
+    pub(super) fn quiet_until(&self, touched: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+        let says = |touched: &DateTime<Utc>| *touched <= self.now || self.is_quiet(Some(*touched));
+        self.mandate.quiet.value.after(touched.filter(says)?)
+    }
+
+    /// Whether a session was touched within the quiet period.
+    pub(super) fn is_session_quiet(&self, session: &Session) -> bool {
+        touches(session).into_iter().any(|touched| self.is_quiet(touched))
+    }
+
+    /// When `keepAtLeast` lets go of something of this date; may be past.
+    pub(super) fn floor_end(&self, date: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let floor = self.mandate.keep_at_least.as_ref()?;
+        Some(floor.value.after(date).unwrap_or(DateTime::<Utc>::MAX_UTC))
+    }
+
+    /// The same where it has not let go yet.
+    pub(super) fn floor(&self, date: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.floor_end(date).filter(|end| *end > self.now)
+    }
+
+    /// Deletion when its time has come and the floor lets it.
+    pub(super) fn timely(&self, date: DateTime<Utc>, deletion: Option<(DateTime<Utc>, RuleRef)>) -> Decision {
+        match deletion {
+            None => Decision::Keep(Keep::NoRule),
+            Some((due, rule)) if due > self.now => Decision::Keep(Keep::NotDue(due, rule)),
+            Some((since, rule)) => match self.floor(date) {
+                Some(end) => Decision::Keep(Keep::KeepAtLeast(end)),
+                None => Decision::Delete(Due { rule, since }),
+            },
+        }
+    }
+}

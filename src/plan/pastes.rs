@@ -1,0 +1,90 @@
+//! Pastes: what the lines that refer to one say of it together.
+
+use chrono::{DateTime, Utc};
+
+use super::judge::{Judge, Subject};
+use super::{Decision, Keep};
+use crate::catalogue::Kind;
+use crate::inventory::lines::Line;
+use crate::inventory::{Artifact, Session, StoreIndex};
+use crate::policy::RuleRef;
+
+/// What decides over a paste: one of the lines that refer to it.
+#[derive(Clone, Copy)]
+pub(super) struct Term<'l> {
+    /// The first line that keeps it; where none does, that of the latest due date.
+    pub(super) line: &'l Line,
+    /// The date of that line: its session's, if that has one.
+    pub(super) date: Result<DateTime<Utc>, Keep>,
+    /// When and by which rule it is due, or why it stays.
+    pub(super) due: Result<(DateTime<Utc>, RuleRef), Keep>,
+    /// The latest date of the lines, which counts for `keepAtLeast`.
+    pub(super) newest: Option<DateTime<Utc>>,
+}
+
+impl<'i> Judge<'i> {
+    /// The lines that refer to a paste; none where no file refers to it, and it is nobody's.
+    /// Where such a file could not be read, nobody can say.
+    pub(super) fn owners(&self, artifact: &Artifact) -> Result<&[&'i Line], Keep> {
+        if self.references.unknown.contains(&self.inventory.store_of(artifact)) {
+            return Err(Keep::OwnerUnknown);
+        }
+        Ok(self.referring(artifact).unwrap_or_default())
+    }
+
+    /// A paste: held if any line that refers to it is, due at the latest of their due dates.
+    pub(super) fn paste(&self, artifact: &Artifact, kind: Kind) -> Decision {
+        let owners = match self.owners(artifact) {
+            Ok(owners) => owners,
+            Err(keep) => return Decision::Keep(keep),
+        };
+        let stays = |line: &Line, session: Option<&Session>| self.line_stays(line, kind, session);
+        let Some(term) = self.term(owners, kind, self.inventory.store_of(artifact), stays) else {
+            return self.loose(artifact, kind);
+        };
+        match (term.due, term.newest) {
+            (Err(keep), _) => Decision::Keep(keep),
+            (Ok(_), _) if self.is_quiet(artifact.stamp.modified.date()) => Decision::Keep(Keep::Quiet),
+            (Ok(due), Some(newest)) => self.timely(newest, Some(due)),
+            (Ok(_), None) => Decision::Keep(Keep::Undated),
+        }
+    }
+
+    /// Which of the lines that refer to a paste decides; `None` where there are none. A line that
+    /// `stays` keeps it whatever its age.
+    pub(super) fn term<'l>(
+        &self,
+        owners: &[&'l Line],
+        kind: Kind,
+        store: StoreIndex,
+        stays: impl Fn(&Line, Option<&Session>) -> Option<Keep>,
+    ) -> Option<Term<'l>> {
+        let mut latest: Option<Term<'l>> = None;
+        for line in owners {
+            let session = self.session_of(line, store).map(|at| &self.inventory.sessions[at]);
+            let dated = session.and_then(|session| self.date(session).ok()).or(line.date);
+            let date = match dated {
+                None => Err(Keep::Undated),
+                Some(date) if date > self.now => Err(Keep::FutureDated),
+                Some(date) => Ok(date),
+            };
+            let subject = Subject { kind, project: line.project.as_deref(), session: line.session };
+            let due = match stays(line, session) {
+                Some(keep) => Err(keep),
+                None => date.and_then(|date| {
+                    self.earliest(&subject, date, |rule| rule.delete_after.as_ref()).ok_or(Keep::NoRule)
+                }),
+            };
+            let newest = latest.and_then(|known| known.newest).max(date.ok());
+            let term = Term { line, date, due, newest };
+            let Ok((at, _)) = due else { return Some(term) };
+            latest = match latest {
+                Some(known) if known.due.is_ok_and(|(latest, _)| at <= latest) => {
+                    Some(Term { newest, ..known })
+                }
+                _ => Some(term),
+            };
+        }
+        latest
+    }
+}

@@ -1,0 +1,64 @@
+//! Who refers to what across an inventory: lines to pastes, and lines to sessions.
+
+use std::collections::HashSet;
+
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use smallvec::SmallVec;
+
+use super::Judge;
+use crate::catalogue::{Kind, SessionId};
+use crate::inventory::lines::Line;
+use crate::inventory::{Artifact, Inventory, StoreIndex};
+
+/// Who refers to what across the inventory.
+pub(super) struct References<'a> {
+    pub(super) pastes: FxHashMap<(StoreIndex, &'a str), Vec<&'a Line>>,
+    /// Stores with a file of references that could not be read.
+    pub(super) unknown: HashSet<StoreIndex>,
+    /// Mostly one, but an id may be known in several stores.
+    pub(super) sessions: FxHashMap<SessionId, SmallVec<[usize; 1]>>,
+}
+
+impl<'a> References<'a> {
+    pub(super) fn new(inventory: &'a Inventory) -> Self {
+        let mut pastes: FxHashMap<_, Vec<&Line>> = FxHashMap::default();
+        let mut sessions: FxHashMap<_, SmallVec<[usize; 1]>> =
+            FxHashMap::with_capacity_and_hasher(inventory.sessions.len(), FxBuildHasher);
+        let mut read = HashSet::new();
+        for file in &inventory.line_files {
+            let store = inventory.store_of(inventory.artifact(file.artifact));
+            read.insert(file.artifact.at());
+            for (hash, line) in &file.content.references {
+                let line = file.content.lines.get(*line as usize);
+                pastes.entry((store, &**hash)).or_default().extend(line);
+            }
+        }
+        for (at, session) in inventory.sessions.iter().enumerate() {
+            sessions.entry(session.id).or_default().push(at);
+        }
+        let unread = inventory
+            .artifacts
+            .iter()
+            .enumerate()
+            .filter(|(at, artifact)| artifact.kind == Some(Kind::History) && !read.contains(at));
+        let unknown = unread.map(|(_, artifact)| inventory.store_of(artifact)).collect();
+        Self { pastes, unknown, sessions }
+    }
+}
+
+impl<'a> Judge<'a> {
+    /// The history lines that refer to a paste.
+    pub(super) fn referring(&self, artifact: &Artifact) -> Option<&[&'a Line]> {
+        let name = self.inventory.name(artifact).to_str().unwrap_or_default();
+        let hash = name.split_once('.').map_or(name, |(hash, _)| hash);
+        let key = (self.inventory.store_of(artifact), hash);
+        self.references.pastes.get(&key).map(Vec::as_slice)
+    }
+
+    /// The session a line names: the one in its own store, else any of that id.
+    pub(super) fn session_of(&self, line: &Line, store: StoreIndex) -> Option<usize> {
+        let known = self.references.sessions.get(&line.session?)?;
+        let own = known.iter().find(|at| self.inventory.sessions[**at].store == store);
+        own.or_else(|| known.first()).copied()
+    }
+}

@@ -1,0 +1,126 @@
+//! Sessions and what is part of them.
+
+use chrono::{DateTime, Utc};
+
+use super::judge::{Judge, Subject};
+use super::{Decision, Due, Keep, Verdict};
+use crate::catalogue::Kind;
+use crate::inventory::{Artifact, Evidence, Session};
+use crate::policy::{AgeBy, RuleRef};
+
+impl Judge<'_> {
+    /// The last activity of a session, by the clock of the mandate.
+    pub(super) fn date(&self, session: &Session) -> Result<DateTime<Utc>, Keep> {
+        if session.is_unreadable {
+            return Err(Keep::Undated);
+        }
+        let by_file = || match session.modified {
+            Some(modified) if modified > self.now => Err(Keep::FutureDated),
+            Some(modified) => Ok(modified),
+            None => Err(Keep::Undated),
+        };
+        match (session.evidence, self.mandate.age_by.value) {
+            (Evidence::Unknown, _) => Err(Keep::OwnerUnknown),
+            (Evidence::Orphaned, _) | (_, AgeBy::Mtime) => by_file(),
+            (_, AgeBy::Record) => {
+                session.newest_record.filter(|date| *date <= self.now).map_or_else(by_file, Ok)
+            }
+            (_, AgeBy::Newest) => {
+                Ok(by_file()?.max(session.newest_record.unwrap_or(DateTime::<Utc>::MIN_UTC)))
+            }
+        }
+    }
+
+    pub(super) fn session(&self, session: &Session) -> Verdict {
+        let date = self.date(session);
+        let subject = Subject {
+            kind: Kind::Transcript,
+            project: session.project.as_deref(),
+            session: Some(session.id),
+        };
+        let deletion =
+            date.ok().and_then(|date| self.earliest(&subject, date, |rule| rule.delete_after.as_ref()));
+        let decision = self.of_session(session, Kind::Transcript, date, deletion);
+        Verdict { decision, date: date.ok(), deletion }
+    }
+
+    /// What becomes of a kind of file of a session, once its own due date is known.
+    pub(super) fn of_session(
+        &self,
+        session: &Session,
+        kind: Kind,
+        date: Result<DateTime<Utc>, Keep>,
+        deletion: Option<(DateTime<Utc>, RuleRef)>,
+    ) -> Decision {
+        if self.is_out_of_scope(session.store) {
+            return Decision::Keep(Keep::OutOfScope);
+        }
+        if let Some(held) = self.holds_of(session, kind).next() {
+            return Decision::Keep(Keep::Held(held));
+        }
+        if session.liveness.is_live() {
+            return Decision::Keep(Keep::Live);
+        }
+        if self.is_session_quiet(session) {
+            return Decision::Keep(Keep::Quiet);
+        }
+        let date = match date {
+            Ok(date) => date,
+            Err(keep) => return Decision::Keep(keep),
+        };
+        let subject = Subject { kind, project: session.project.as_deref(), session: Some(session.id) };
+        let delete = self.timely(date, deletion);
+        match delete {
+            Decision::Keep(keep) if kind.row().sealable && session.plain > 0 => {
+                // What was unsealed counts as touched then, for sealing alone.
+                let rested = session.unsealed.map_or(date, |unsealed| unsealed.max(date));
+                let sealing = self.earliest(&subject, rested, |rule| rule.seal_after.as_ref());
+                match sealing.filter(|(due, _)| *due <= self.now) {
+                    Some((since, rule)) => Decision::Seal(Due { rule, since }),
+                    None => Decision::Keep(keep),
+                }
+            }
+            other => other,
+        }
+    }
+
+    /// A file of a session: it goes with the session, or earlier if a rule for its kind says so.
+    pub(super) fn part(
+        &self,
+        artifact: &Artifact,
+        kind: Kind,
+        session: &Session,
+        verdict: Verdict,
+    ) -> Decision {
+        let (mut decision, mut deletion) = (verdict.decision, verdict.deletion);
+        if self.by_kind && kind != Kind::Transcript {
+            let subject = Subject { kind, project: session.project.as_deref(), session: Some(session.id) };
+            let own = verdict
+                .date
+                .and_then(|date| self.earliest(&subject, date, |rule| rule.delete_after.as_ref()));
+            deletion = match (own, verdict.deletion) {
+                (Some(own), Some(whole)) => Some(if own.0 < whole.0 { own } else { whole }),
+                (own, whole) => own.or(whole),
+            };
+            let date = match (verdict.date, verdict.decision) {
+                (Some(date), _) => Ok(date),
+                (None, Decision::Keep(keep)) => Err(keep),
+                (None, _) => Err(Keep::Undated),
+            };
+            // A session is sealed as a whole or not at all, so sealing is not asked again here.
+            match self.of_session(session, kind, date, deletion) {
+                own @ (Decision::Delete(_) | Decision::Keep(Keep::Held(_))) => decision = own,
+                // Its own reason, since it may go sooner than the whole.
+                own @ Decision::Keep(_) if matches!(decision, Decision::Keep(_)) => decision = own,
+                _ => {}
+            }
+        }
+        match decision {
+            // What is not sealed waits for its deletion, whatever delays that.
+            Decision::Seal(_) if !artifact.can_be_sealed() => {
+                verdict.date.map_or(Decision::Keep(Keep::NoRule), |date| self.timely(date, deletion))
+            }
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Why lines and pastes stay, on random inventories and random policies.
+
+use proptest::prelude::*;
+
+use super::policies::policy;
+use super::world::{NOW, world};
+use super::*;
+
+/// What a line that nothing holds or uses stays for, if not for its rule.
+fn expected(demand: &Demand<'_>, file: &LineFile, line: &Line, verdicts: &[Verdict]) -> Option<Keep> {
+    let store = demand.inventory.store_of(demand.inventory.artifact(file.artifact));
+    let session = demand.session_named(line, store);
+    let is_index = file.content.format == Format::Entries;
+    let of_session = session.map(|session| {
+        let at = demand.inventory.sessions.iter().position(|other| std::ptr::eq(other, session));
+        verdicts[at.unwrap()]
+    });
+    match (is_index, of_session.map(|verdict| verdict.decision)) {
+        // An entry of an index stays for what its session stays for.
+        (true, Some(Decision::Keep(keep))) => return Some(keep),
+        (true, Some(_)) => return Some(Keep::NoRule),
+        (true, None) if !demand.inventory.is_complete => return Some(Keep::OwnerUnknown),
+        _ => {}
+    }
+    let Some(date) = line.date else { return Some(Keep::Undated) };
+    if date > NOW() {
+        return Some(Keep::FutureDated);
+    }
+    let kind = if is_index { Kind::SessionsIndex } else { Kind::History };
+    let own = demand.due(kind, line.project.as_deref(), line.session, date);
+    if own.is_some_and(|due| due <= NOW()) {
+        let floor = demand.of.keep_at_least.as_ref().unwrap();
+        return Some(Keep::KeepAtLeast(floor.value.after(date).unwrap_or(DateTime::<Utc>::MAX_UTC)));
+    }
+    // It goes with its session, if that goes sooner.
+    let whole = of_session.and_then(|verdict| match (verdict.decision, verdict.deletion) {
+        (Decision::Keep(Keep::KeepAtLeast(end)), Some((_, rule))) => Some((end, rule)),
+        (Decision::Keep(Keep::NotDue(..)) | Decision::Seal(_), deletion) => {
+            deletion.filter(|(due, _)| *due > NOW())
+        }
+        _ => None,
+    });
+    match (own, whole) {
+        (None, None) => Some(Keep::NoRule),
+        (None, Some((due, rule))) => Some(Keep::NotDue(due, rule)),
+        (Some(own), Some((due, rule))) if due < own => Some(Keep::NotDue(due, rule)),
+        // By which of the rules is told elsewhere.
+        _ => None,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A line that stays says why: for what stands above the rules, its date, its rule or its session's.
+    #[test]
+    fn a_line_that_stays_says_why(world in world(true), mut policy in policy()) {
+        policy.mandates.truncate(1);
+        let inventory = world.inventory();
+        let plan = plan(&inventory, &policy, NOW());
+        let demand = Demand { of: &policy.mandates[0], inventory: &inventory, now: NOW() };
+        for (file, decisions) in inventory.line_files.iter().zip(&plan.lines) {
+            let store = inventory.store_of(inventory.artifact(file.artifact));
+            let kind = if file.content.format == Format::Entries { Kind::SessionsIndex } else { Kind::History };
+            for (line, decision) in file.content.lines.iter().zip(decisions) {
+                let Decision::Keep(keep) = *decision else { continue };
+                let projects: Vec<&str> = line.project.iter().map(|project| &**project).collect();
+                let session = demand.session_named(line, store);
+                if !demand.may_touch(store) {
+                    prop_assert_eq!(keep, Keep::OutOfScope);
+                } else if demand.holds(kind, &projects, projects.is_empty(), line.session)
+                    || session.is_some_and(|of| demand.holds_session(of, Kind::Transcript))
+                {
+                    prop_assert!(matches!(keep, Keep::Held(_)));
+                } else if session.is_some_and(|of| of.liveness.is_live()) {
+                    prop_assert_eq!(keep, Keep::Live);
+                } else if session.is_some_and(|of| demand.is_in_use(of)) {
+                    prop_assert_eq!(keep, Keep::Quiet);
+                } else if let Some(expected) = expected(&demand, file, line, &plan.sessions) {
+                    prop_assert_eq!(keep, expected, "{:?}", line);
+                }
+            }
+        }
+    }
+
+    /// The first line that keeps a paste says why.
+    #[test]
+    fn a_paste_stays_for_its_first_line_that_keeps_it(world in world(true), mut policy in policy()) {
+        policy.mandates.truncate(1);
+        let inventory = world.inventory();
+        let plan = plan(&inventory, &policy, NOW());
+        let demand = Demand { of: &policy.mandates[0], inventory: &inventory, now: NOW() };
+        for (artifact, decision) in inventory.artifacts.iter().zip(&plan.decisions) {
+            let store = inventory.store_of(artifact);
+            if !is_paste(artifact) || artifact.oddity != Oddity::None || !demand.may_touch(store) {
+                continue;
+            }
+            if lacks_references(&inventory, store) {
+                prop_assert_eq!(*decision, Decision::Keep(Keep::OwnerUnknown));
+                continue;
+            }
+            let owners = referring(&inventory, artifact);
+            let Some(line) = owners.first() else { continue };
+            let session = demand.session_named(line, store);
+            let projects: Vec<&str> = line.project.iter().map(|project| &**project).collect();
+            let is_held = demand.holds(Kind::Paste, &projects, projects.is_empty(), line.session)
+                || session.is_some_and(|of| demand.holds_session(of, Kind::Transcript));
+            let date = session.and_then(|of| demand.date(of)).or(line.date);
+            let Decision::Keep(keep) = *decision else { continue };
+            if is_held {
+                prop_assert!(matches!(keep, Keep::Held(_)));
+            } else if session.is_some_and(|of| of.liveness.is_live()) {
+                prop_assert_eq!(keep, Keep::Live);
+            } else if session.is_some_and(|of| demand.is_in_use(of)) {
+                prop_assert_eq!(keep, Keep::Quiet);
+            } else if date.is_none() {
+                prop_assert_eq!(keep, Keep::Undated);
+            } else if date > Some(NOW()) {
+                prop_assert_eq!(keep, Keep::FutureDated);
+            }
+        }
+    }
+}
