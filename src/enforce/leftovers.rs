@@ -118,17 +118,18 @@ impl Remains {
         }
         emptied.extend(self.folders.into_iter().map(|folder| (folder, ())));
         super::remove_emptied(inventory, emptied, &mut outcomes);
-        let problems =
-            outcomes.problems.into_iter().map(|(path, error)| (path, format!("cannot remove it: {error}")));
-        let failed = self.files.into_iter().filter_map(|index| {
-            let why = match outcomes.of(index).cloned()? {
-                Outcome::Failed(why) => why,
-                Outcome::Skipped(Skip::ChangedSincePlan) => "it was changed meanwhile".to_owned(),
-                _ => return None,
+        let mut left = Vec::new();
+        for index in self.files {
+            let why = match outcomes.of(index) {
+                Some(Outcome::Failed(why)) => why.clone(),
+                Some(Outcome::Skipped(Skip::ChangedSincePlan)) => "it was changed meanwhile".to_owned(),
+                _ => continue,
             };
-            Some((inventory.full_path(inventory.artifact(index)), why))
-        });
-        Ok(failed.chain(problems).collect())
+            left.push((inventory.full_path(inventory.artifact(index)), why));
+        }
+        let of_folders = outcomes.problems.into_iter();
+        left.extend(of_folders.map(|(path, error)| (path, format!("cannot remove it: {error}"))));
+        Ok(left)
     }
 }
 
