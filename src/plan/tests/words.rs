@@ -70,7 +70,7 @@ fn without_removals_only_sealing_is_left() {
         Decision::Keep(Keep::NotDue(before(1), rule(1))),
     ];
     assert_eq!(left.decisions, expected);
-    assert_eq!(left.lines, [expected.clone()]);
+    assert_eq!(left.lines, std::slice::from_ref(&expected));
     assert_eq!(left.sessions.iter().map(|verdict| verdict.decision).collect::<Vec<_>>(), expected);
 }
 
