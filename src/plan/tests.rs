@@ -6,6 +6,7 @@
 mod lines;
 mod policies;
 mod purge;
+mod sessions;
 mod why;
 mod words;
 mod world;
