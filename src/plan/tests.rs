@@ -21,7 +21,7 @@ use crate::inventory::lines::{Format, LineFile};
 use crate::inventory::{Artifact, Evidence, Oddity, Session, StoreIndex};
 use crate::period::Period;
 use crate::policy::{AgeBy, Mandate, Rule};
-use policies::{mandate, policy};
+use policies::{floored, mandate, policy};
 use world::{NOW, World, shared_paste, world};
 
 /// The oracle: one mandate and what it says of each thing.
@@ -466,6 +466,16 @@ proptest! {
     fn a_shared_paste_is_due_at_the_latest_of_its_dates(world in shared_paste(), mut policy in policy()) {
         policy.mandates.truncate(1);
         policy.mandates[0].holds.clear();
+        let inventory = world.inventory();
+        let plan = plan(&inventory, &policy, NOW());
+        let demand = Demand { of: &policy.mandates[0], inventory: &inventory, now: NOW() };
+        let expected = demand.may_touch(StoreIndex::of(0)).then(|| demand.paste_due(&inventory.artifacts[0], Kind::Paste));
+        prop_assert_eq!(plan.decisions[0].due().map(Due::since), expected.flatten());
+    }
+
+    /// A floor under a paste counts from the newest of its lines, whichever of them is due last.
+    #[test]
+    fn a_floor_under_a_shared_paste_counts_from_its_newest_line(world in shared_paste(), policy in floored()) {
         let inventory = world.inventory();
         let plan = plan(&inventory, &policy, NOW());
         let demand = Demand { of: &policy.mandates[0], inventory: &inventory, now: NOW() };

@@ -104,3 +104,23 @@ pub fn policy() -> impl Strategy<Value = Policy> {
         said: Vec::new(),
     })
 }
+
+/// A mandate with a floor under two rules: one for a project, and a sooner one for the others.
+pub fn floored() -> impl Strategy<Value = Policy> {
+    let (own, others) = (period(&["30d", "90d"]), period(&["immediately", "3d"]));
+    (policy(), own, others, period(&["7d", "14d", "60d"])).prop_map(|(mut policy, own, others, floor)| {
+        let glob = ProjectGlob::new("/work/acme/**", std::path::Path::new("/home/x"), false).unwrap();
+        let rule = |delete: Period, projects: Option<Vec<ProjectGlob>>| Rule {
+            name: "rule".to_owned(),
+            selector: Selector { projects, kinds: None, sessions: None },
+            delete_after: Some(delete),
+            seal_after: None,
+        };
+        let rules = vec![rule(own, Some(vec![glob])), rule(others, None)];
+        policy.mandates.truncate(1);
+        policy.mandates[0].layers = vec![RuleLayer { source: source(), rules }];
+        policy.mandates[0].keep_at_least = Some(sourced(floor));
+        policy.mandates[0].holds.clear();
+        policy
+    })
+}
