@@ -191,6 +191,12 @@ impl State {
         }
     }
 
+    /// Whether any unsealed session is remembered.
+    #[must_use]
+    pub fn has_unsealed(&self) -> bool {
+        !self.unsealed.is_empty()
+    }
+
     /// What is remembered of an unsealed session.
     #[must_use]
     pub fn unsealed(&self, store: &Path, session: &str) -> Option<&Unsealed> {

@@ -54,7 +54,7 @@ impl<'a> Bench<'a> {
 
     fn look(&self) -> (Inventory, Plan) {
         let located = locate::locate(&self.env, &Request::default());
-        let inventory = inventory::take(located.stores, true, now(), &System, &Unremembered);
+        let inventory = inventory::take(located.stores, true, now(), &System, &mut Unremembered);
         let plan = plan(&inventory, &self.policy, now());
         (inventory, plan)
     }

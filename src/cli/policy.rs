@@ -67,8 +67,13 @@ fn known(ctx: &Context) -> Vec<Known> {
         ..Request::default()
     };
     let stores = locate::locate(&ctx.env, &request).stores;
-    let taken =
-        inventory::take(stores, false, ctx.env.now, &inventory::liveness::System, &inventory::Unremembered);
+    let taken = inventory::take(
+        stores,
+        false,
+        ctx.env.now,
+        &inventory::liveness::System,
+        &mut inventory::Unremembered,
+    );
     let known = |session: inventory::Session| Known {
         project: session.project.map(|project| project.to_string()),
         session: Some(session.id),

@@ -119,18 +119,20 @@ impl Ground {
     pub fn inventory(&self, ctx: &Context) -> Inventory {
         // A config folder that could not be looked into may hold the transcript of any session.
         let all_reached = !self.refused.iter().any(|refused| refused.kind == Root::Config);
-        let remembered = DateFile::new(&ctx.env.state_dir(), ctx.env.now);
+        let mut remembered = DateFile::new(&ctx.env.state_dir(), ctx.env.now);
         // The file is the user's, and nothing of his may delay what the organisation demands.
         let mut layers = self.policy.mandates.iter().flat_map(|mandate| &mandate.layers);
-        let dates: &dyn Dates = match layers.any(|layer| layer.source.layer == Layer::Managed) {
-            true => &Unremembered,
-            false => &remembered,
+        let dates: &mut dyn Dates = match layers.any(|layer| layer.source.layer == Layer::Managed) {
+            true => &mut Unremembered,
+            false => &mut remembered,
         };
         let mut inventory = inventory::take(self.stores.clone(), all_reached, ctx.env.now, &System, dates);
-        inventory.remember_unsealed(|store, id| {
-            let unsealed = self.state.state.unsealed(&store.store.root, &id.to_string())?;
-            Some((unsealed.unsealed_at, unsealed.last_activity))
-        });
+        if self.state.state.has_unsealed() {
+            inventory.remember_unsealed(|store, id| {
+                let unsealed = self.state.state.unsealed(&store.store.root, &id.to_string())?;
+                Some((unsealed.unsealed_at, unsealed.last_activity))
+            });
+        }
         inventory
     }
 

@@ -1,11 +1,12 @@
 //! Strings that occur thousands of times, held once.
 
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use rustc_hash::FxHashSet;
 
 /// A set of shared strings; safe to use from several threads.
 #[derive(Debug, Default)]
-pub struct Interner(Mutex<HashSet<Arc<str>>>);
+pub struct Interner(Mutex<FxHashSet<Arc<str>>>);
 
 impl Interner {
     /// The shared copy of a text.

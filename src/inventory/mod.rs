@@ -2,7 +2,7 @@
 //!
 //! `scan` walks the trees through directory handles and recognises names by the catalogue;
 //! `transcript`, `lines` and `liveness` read what the files say about themselves; `batch` holds
-//! what a thread of the walk has found and knows of sessions; `session` makes units of it.
+//! what a thread of the walk has found, `parts` what is known of sessions; `session` makes units of it.
 
 mod batch;
 mod content;
@@ -12,6 +12,7 @@ pub mod lines;
 pub mod liveness;
 pub mod members;
 mod names;
+mod parts;
 mod scan;
 mod session;
 pub mod transcript;
@@ -81,18 +82,18 @@ index!(
     pub ProjectIndex
 );
 index!(
-    /// What one thread of a walk has seen of a session, which has no place in the inventory yet: by
-    /// a number that only [`batch::Places`] can turn into one.
+    /// What a walk has seen of a session, which has no place in the inventory yet: by a number that only [`parts::Places`] can turn into one.
     PartIndex
 );
 
 /// What transcripts said at an earlier look; of one that has not changed since, nothing is read.
-pub trait Dates: Sync {
+pub trait Dates: Send + Sync {
     /// What a file in exactly this state said: same device, inode, size and times.
     fn find(&self, stamp: &FileStamp) -> Option<Facts>;
 
-    /// Keeps what the transcripts of this look said, for later ones.
-    fn keep(&self, all: &mut dyn Iterator<Item = (&FileStamp, &Facts)>);
+    /// Keeps what the transcripts of this look said, for later ones; what was known before is not
+    /// asked for again.
+    fn keep(&mut self, all: &mut dyn Iterator<Item = (&FileStamp, &Facts)>);
 }
 
 /// Nothing is remembered: every transcript is read.
@@ -104,7 +105,7 @@ impl Dates for Unremembered {
         None
     }
 
-    fn keep(&self, _: &mut dyn Iterator<Item = (&FileStamp, &Facts)>) {}
+    fn keep(&mut self, _: &mut dyn Iterator<Item = (&FileStamp, &Facts)>) {}
 }
 
 /// Everything that was found in the stores of one user at one moment.

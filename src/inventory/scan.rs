@@ -26,6 +26,7 @@ use super::content::{Reading, Said};
 use super::intern::Interner;
 use super::liveness::Processes;
 use super::names::{Name, Names};
+use super::parts::Parts;
 use super::session::Folders;
 use super::{Artifact, Dates, Folder, FolderIndex, Inventory, Oddity, Problem, StoreIndex, session};
 use crate::catalogue::{Cursor, Root, SessionId};
@@ -60,16 +61,17 @@ pub fn take(
     all_reached: bool,
     now: DateTime<Utc>,
     processes: &dyn Processes,
-    dates: &dyn Dates,
+    dates: &mut dyn Dates,
 ) -> Inventory {
     let threads = crate::threads::count();
     let walk = Walk {
         now,
         interner: Interner::default(),
-        dates,
+        dates: &*dates,
         stores: &stores,
         folders: Mutex::new(Folders::with_room()),
-        batches: Batch::of_threads(threads).map(Mutex::new).collect(),
+        batches: (0..threads).map(|_| Mutex::default()).collect(),
+        parts: Parts::default(),
         found: Mutex::new(Found::with_room()),
         problems: Mutex::default(),
         anchors: Mutex::new(stores.iter().map(|store| store.identity).collect()),
@@ -78,10 +80,11 @@ pub fn take(
     let roots: Vec<Place> =
         stores.iter().enumerate().filter_map(|(at, store)| walk.root(StoreIndex::of(at), store)).collect();
     rayon::scope(|scope| walk.start(scope, roots));
-    let Walk { interner, folders, batches, found, problems, is_complete, .. } = walk;
-    let batches = batches.into_iter().map(|batch| batch.into_inner().unwrap_or_else(PoisonError::into_inner));
+    let Walk { interner, folders, batches, parts, found, problems, is_complete, .. } = walk;
     let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let parts = Batch::finish(batches, &mut found);
+    for batch in batches {
+        found.append(batch.into_inner().unwrap_or_else(PoisonError::into_inner).into_found());
+    }
     dates.keep(&mut found.facts());
     session::group(session::Raw {
         stores,
@@ -105,6 +108,7 @@ struct Walk<'a> {
     /// One for each thread, so that none waits for another.
     batches: Vec<Mutex<Batch>>,
     found: Mutex<Found>,
+    parts: Parts,
     problems: Mutex<Vec<Problem>>,
     /// Roots and followed links by identity, so that no tree is walked twice.
     anchors: Mutex<HashSet<(u64, u64)>>,
@@ -143,7 +147,7 @@ impl<'a> Walk<'a> {
     }
 
     fn add(&self, batch: &mut Batch, artifact: Artifact, met: Met<'_>) {
-        if let Some(full) = batch.add(artifact, met, self.now) {
+        if let Some(full) = batch.add(artifact, met, &self.parts, self.now) {
             locked(&self.found).append(full);
         }
     }

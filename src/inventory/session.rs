@@ -6,14 +6,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use rayon::prelude::*;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
-use super::batch::{Found, Later, Part, Parts, Places};
+use super::batch::{Found, Later};
 use super::content::Said;
 use super::intern::Interner;
-use super::lines::LineFile;
+use super::lines::{Line, LineFile};
 use super::liveness::{self, PidRecord, Processes};
 use super::names::Names;
+use super::parts::{Last, Part, Parts, Places};
 use super::{
     Artifact, ArtifactIndex, Belongs, Folder, FolderIndex, Inventory, LiveClient, Oddity, PartIndex, Problem,
     Session, SessionIndex, StoreIndex, StoreView,
@@ -21,6 +23,9 @@ use super::{
 use crate::catalogue::{Kind, SessionId};
 use crate::locate::Store;
 use crate::seal::naming;
+
+/// So many lines are worth a thread.
+const LINES_AT_ONCE: usize = 2048;
 
 /// The folders that a walk entered.
 #[derive(Debug)]
@@ -51,11 +56,12 @@ pub(super) struct Raw<'a> {
 
 /// Makes an inventory of what was found.
 pub(super) fn group(raw: Raw<'_>) -> Inventory {
-    let Raw { stores, folders, mut found, mut parts, problems, is_complete, now, interner, processes } = raw;
+    let Raw { stores, folders, mut found, parts, problems, is_complete, now, interner, processes } = raw;
     drop(interner);
     found.facts = Vec::new();
     let mut later = std::mem::take(&mut found.later);
     give_jobs_their_session(&folders.list, &found.artifacts, &mut later);
+    let mut last = Last::default();
     let mut line_files = Vec::new();
     let mut pids: Vec<(StoreIndex, PidRecord)> = Vec::new();
     let mut locks: Vec<(ArtifactIndex, PidRecord)> = Vec::new();
@@ -68,7 +74,7 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
         if artifact.kind == Some(Kind::SealedFile) {
             artifact.kind = Some(kind_of_sealed(&folders, artifact.folder, found.names.get(artifact.name)));
         }
-        found.parts[index.at()] = parts.place(artifact, &mut found.projects, store, owner, &said);
+        found.parts[index.at()] = parts.place(&mut last, artifact, &mut found.projects, store, owner, &said);
         // A background session that is not known to be over is in use.
         if artifact.kind == Some(Kind::Job) && !matches!(said, Said::Over) {
             artifact.oddity = Oddity::InUse;
@@ -80,10 +86,16 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
             _ => {}
         }
     }
-    let Found { names, mut artifacts, parts: of_artifacts, projects, newest, .. } = found;
     let mut units = Units::of(parts, is_complete);
-    units.learn_from_lines(&line_files, |index| folders.list[artifacts[index.at()].folder.at()].store);
-    let grouped = units.give_out(&mut artifacts, &of_artifacts);
+    let Found { names, mut artifacts, parts: of_artifacts, projects, newest, .. } = found;
+    let stores_of_lines: Vec<(StoreIndex, &[Line])> = line_files
+        .iter()
+        .map(|file| (folders.list[artifacts[file.artifact.at()].folder.at()].store, &*file.content.lines))
+        .collect();
+    let (learnt, counts) =
+        rayon::join(|| units.heard_of(&stores_of_lines), || units.tell_owners(&mut artifacts, &of_artifacts));
+    units.learn(learnt);
+    let grouped = units.give_out(&artifacts, counts);
     let mut sessions = units.sessions;
     let mut problems = problems;
     for session in sessions.iter_mut().filter(|session| session.sealed > 0 && !session.has_record) {
@@ -241,21 +253,28 @@ impl Units {
         (self.sessions[own.at()].store == store).then_some(own)
     }
 
-    /// Adds the projects that history lines and index entries name, which is all that is known of
-    /// the project of an orphaned session.
-    fn learn_from_lines(&mut self, files: &[LineFile], store_of: impl Fn(ArtifactIndex) -> StoreIndex) {
+    /// The projects that history lines and index entries of stores name beyond those that are known.
+    fn heard_of(&self, stores: &[(StoreIndex, &[Line])]) -> Vec<(SessionIndex, Arc<str>)> {
+        let mut new = Vec::new();
+        for (store, lines) in stores {
+            let news = |line: &Line| {
+                let (id, project) = line.session.zip(line.project.as_ref())?;
+                let index = self.meant_in(*store, id)?;
+                let is_known = self.sessions[index.at()].projects.contains(project);
+                (!is_known).then(|| (index, Arc::clone(project)))
+            };
+            new.par_extend(lines.par_iter().with_min_len(LINES_AT_ONCE).filter_map(news));
+        }
+        new
+    }
+
+    /// Adds projects to sessions, which is all that is known of the project of an orphaned one.
+    fn learn(&mut self, new: Vec<(SessionIndex, Arc<str>)>) {
         let mut learnt: FxHashMap<SessionIndex, Vec<Arc<str>>> = FxHashMap::default();
-        for file in files {
-            let store = store_of(file.artifact);
-            for line in &file.content.lines {
-                let (Some(id), Some(project)) = (line.session, &line.project) else { continue };
-                let Some(index) = self.meant_in(store, id) else { continue };
-                if !self.sessions[index.at()].projects.contains(project) {
-                    let projects = learnt.entry(index).or_default();
-                    if !projects.contains(project) {
-                        projects.push(Arc::clone(project));
-                    }
-                }
+        for (index, project) in new {
+            let projects = learnt.entry(index).or_default();
+            if !projects.contains(&project) {
+                projects.push(project);
             }
         }
         for (index, projects) in learnt {
@@ -268,16 +287,20 @@ impl Units {
         }
     }
 
-    /// Tells artifacts, each with its part, their session, and gives each session its artifacts.
-    fn give_out(&mut self, artifacts: &mut [Artifact], parts: &[Option<PartIndex>]) -> Vec<ArtifactIndex> {
+    /// Tells artifacts, each with its part, their session; says how many each session has.
+    fn tell_owners(&self, artifacts: &mut [Artifact], parts: &[Option<PartIndex>]) -> Vec<u32> {
         let mut counts = vec![0_u32; self.sessions.len()];
         for (artifact, part) in artifacts.iter_mut().zip(parts) {
-            let place = part.and_then(|part| self.places.of(part));
-            if let Some(session) = place.and_then(|place| self.of_part(place)) {
+            if let Some(session) = part.and_then(|part| self.of_part(self.places.of(part))) {
                 artifact.belongs = Belongs::Session(session);
                 counts[session.at()] += 1;
             }
         }
+        counts
+    }
+
+    /// Gives each session its artifacts, of which each has so many.
+    fn give_out(&mut self, artifacts: &[Artifact], counts: Vec<u32>) -> Vec<ArtifactIndex> {
         let mut start = 0;
         for (session, count) in self.sessions.iter_mut().zip(counts) {
             session.files = start..start;

@@ -6,12 +6,13 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::BinaryBytes;
+use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::Run;
 use super::tally::{Fate, Tally};
 use crate::escape::text;
-use crate::inventory::{Belongs, StoreIndex};
+use crate::inventory::{Artifact, Belongs, StoreIndex};
 use crate::plan::Decision;
 use crate::policy::RuleRef;
 
@@ -63,6 +64,10 @@ pub fn lines(table: &Table) -> String {
     })
 }
 
+/// So many artifacts are worth a thread.
+const ARTIFACTS_AT_ONCE: usize = 4096;
+
+/// What goes of one project of a store.
 #[derive(Default)]
 struct Group {
     sessions: u64,
@@ -71,6 +76,51 @@ struct Group {
     bytes: u64,
     oldest: Option<DateTime<Utc>>,
     rules: Vec<RuleRef>,
+}
+
+impl Group {
+    /// Counts an artifact.
+    fn take(&mut self, run: &Run<'_>, at: usize, artifact: &Artifact) {
+        let decision = run.plan.decisions[at];
+        let (lines, bytes) = match decision {
+            Decision::Prune(_) => run.pruned(at),
+            _ => (0, artifact.stamp.size),
+        };
+        self.files += 1;
+        self.lines += lines;
+        self.bytes += bytes;
+        let (date, is_first) = match artifact.belongs {
+            Belongs::Session(index) => {
+                let verdict = &run.plan.sessions[index.at()];
+                let first = run.inventory.files(run.inventory.session(index)).first();
+                let is_first = first.is_some_and(|first| first.at() == at);
+                (verdict.date, is_first && verdict.decision.due().is_some())
+            }
+            Belongs::Loose => (artifact.stamp.modified.date(), false),
+        };
+        self.sessions += u64::from(is_first);
+        self.oldest = [self.oldest, date].into_iter().flatten().min();
+        self.name(decision.due().map(|due| due.rule()));
+    }
+
+    fn name(&mut self, rules: impl IntoIterator<Item = RuleRef>) {
+        for rule in rules {
+            if !self.rules.contains(&rule) {
+                self.rules.push(rule);
+            }
+        }
+    }
+
+    /// Takes in what was counted elsewhere.
+    fn join(&mut self, other: Self) {
+        let Self { sessions, files, lines, bytes, oldest, rules } = other;
+        self.sessions += sessions;
+        self.files += files;
+        self.lines += lines;
+        self.bytes += bytes;
+        self.oldest = [self.oldest, oldest].into_iter().flatten().min();
+        self.name(rules);
+    }
 }
 
 impl Run<'_> {
@@ -114,41 +164,27 @@ impl Run<'_> {
 
     /// What goes, by store and project.
     fn groups(&self) -> BTreeMap<(StoreIndex, Option<&str>), Group> {
-        let mut groups: FxHashMap<(StoreIndex, Option<&str>), Group> = FxHashMap::default();
-        for (at, artifact) in self.inventory.artifacts.iter().enumerate() {
-            let Some(Fate::Deleted | Fate::Sealed | Fate::Pruned) = self.fate(at) else { continue };
-            let session = self.inventory.session_of(artifact);
-            let project =
-                session.map_or(self.inventory.project_named(artifact), |session| session.project.as_deref());
-            let group = groups.entry((self.inventory.store_of(artifact), project)).or_default();
-            let decision = self.plan.decisions[at];
-            let (lines, bytes) = match decision {
-                Decision::Prune(_) => self.pruned(at),
-                _ => (0, artifact.stamp.size),
-            };
-            group.files += 1;
-            group.lines += lines;
-            group.bytes += bytes;
-            let (date, is_first) = match artifact.belongs {
-                Belongs::Session(index) => (
-                    self.plan.sessions[index.at()].date,
-                    self.inventory
-                        .files(self.inventory.session(index))
-                        .first()
-                        .is_some_and(|first| first.at() == at)
-                        && self.plan.sessions[index.at()].decision.due().is_some(),
-                ),
-                Belongs::Loose => (artifact.stamp.modified.date(), false),
-            };
-            group.sessions += u64::from(is_first);
-            group.oldest = [group.oldest, date].into_iter().flatten().min();
-            if let Some(due) = decision.due()
-                && !group.rules.contains(&due.rule())
-            {
-                group.rules.push(due.rule());
+        let artifacts = self.inventory.artifacts.par_iter().enumerate().with_min_len(ARTIFACTS_AT_ONCE);
+        let some = artifacts.fold(FxHashMap::default, |mut groups: FxHashMap<_, Group>, (at, artifact)| {
+            if let Some(Fate::Deleted | Fate::Sealed | Fate::Pruned) = self.fate(at) {
+                groups.entry(self.group_of(artifact)).or_default().take(self, at, artifact);
             }
-        }
+            groups
+        });
+        let groups = some.reduce(FxHashMap::default, |mut groups, others| {
+            for (key, group) in others {
+                groups.entry(key).or_default().join(group);
+            }
+            groups
+        });
         groups.into_iter().collect()
+    }
+
+    fn group_of(&self, artifact: &Artifact) -> (StoreIndex, Option<&str>) {
+        let session = self.inventory.session_of(artifact);
+        let project =
+            session.map_or(self.inventory.project_named(artifact), |session| session.project.as_deref());
+        (self.inventory.store_of(artifact), project)
     }
 
     /// The names of rules, each once: layers may have rules of one name.

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::dir::{FileStamp, FileTime};
@@ -40,7 +41,6 @@ struct Written {
     program: String,
     /// Lists of projects, to which files refer by position: many share one.
     projects: Vec<Vec<String>>,
-    /// By device and inode.
     files: Vec<Row>,
 }
 
@@ -48,9 +48,9 @@ struct Written {
 #[derive(Debug, Default)]
 struct Known {
     projects: Vec<Projects>,
-    /// Device and inode of each file, in order: what is searched is small enough to stay near.
-    identities: Vec<(u64, u64)>,
     files: Vec<Row>,
+    /// The place of each file, by device and inode.
+    places: FxHashMap<(u64, u64), u32>,
 }
 
 /// One transcript; written as a list of its values.
@@ -130,12 +130,12 @@ impl DateFile {
         let mut bytes = Vec::with_capacity(usize::try_from(size).ok()?);
         file.take(LARGEST).read_to_end(&mut bytes).ok()?;
         let Written { version, program, projects, files } = serde_json::from_slice(&bytes).ok()?;
-        if version != VERSION || program != PROGRAM || !files.is_sorted_by_key(|row| row.identity) {
+        if version != VERSION || program != PROGRAM {
             return None;
         }
         let list = |list: Vec<String>| list.into_iter().map(Arc::from).collect();
-        let identities = files.iter().map(|row| row.identity).collect();
-        Some(Known { projects: projects.into_iter().map(list).collect(), identities, files })
+        let places = files.iter().map(|row| row.identity).zip(0..).collect();
+        Some(Known { projects: projects.into_iter().map(list).collect(), files, places })
     }
 
     fn save(&self, known: &Written) -> Result<(), Box<dyn std::error::Error>> {
@@ -164,8 +164,8 @@ pub fn forget(state_dir: &Path) -> Result<(), PathError> {
 impl Dates for DateFile {
     fn find(&self, stamp: &FileStamp) -> Option<Facts> {
         let known = self.known();
-        let at = known.identities.binary_search(&(stamp.device, stamp.inode)).ok()?;
-        let row = known.files.get(at).filter(|row| row.is_of(stamp))?;
+        let at = *known.places.get(&(stamp.device, stamp.inode))?;
+        let row = known.files.get(at as usize).filter(|row| row.is_of(stamp))?;
         let newest = match row.newest {
             Some(Time(time)) => Some(time.date()?),
             None => None,
@@ -180,13 +180,15 @@ impl Dates for DateFile {
         Some(Facts { newest, projects, is_of_client, is_desktop, ..Facts::default() })
     }
 
-    fn keep(&self, all: &mut dyn Iterator<Item = (&FileStamp, &Facts)>) {
+    fn keep(&mut self, all: &mut dyn Iterator<Item = (&FileStamp, &Facts)>) {
         let settled = self.now - SETTLED;
         let is_settled = |stamp: &FileStamp| stamp.changed.date().is_some_and(|changed| changed < settled);
         let all: Vec<_> = all.filter(|(stamp, facts)| is_settled(stamp) && !facts.has_later).collect();
         let before = self.known().files.len();
+        // It is a megabyte of a large store, and what comes after needs room.
+        drop(self.known.take());
         // Nothing to add, and nothing to forget.
-        if all.len() == before && self.found.load(Ordering::Relaxed) == before {
+        if all.len() == before && *self.found.get_mut() == before {
             return;
         }
         let (mut projects, mut files) = (Vec::new(), Vec::with_capacity(all.len()));

@@ -77,11 +77,11 @@ fn what_is_gone_is_forgotten_and_nothing_is_written_for_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(FILE);
     kept(dir.path(), &[(stamp(1, -300), facts(-400, &[])), (stamp(2, -300), facts(-400, &[]))], 0);
-    let dates = DateFile::new(dir.path(), at(1));
+    let mut dates = DateFile::new(dir.path(), at(1));
     let found = dates.find(&stamp(1, -300)).unwrap();
     dates.keep(&mut [(&stamp(1, -300), &found)].into_iter());
     let text = std::fs::read_to_string(&path).unwrap();
-    let dates = DateFile::new(dir.path(), at(2));
+    let mut dates = DateFile::new(dir.path(), at(2));
     let found = dates.find(&stamp(1, -300)).unwrap();
     assert!(dates.find(&stamp(2, -300)).is_none());
     std::fs::write(&path, text.clone() + "\n").unwrap();

@@ -64,7 +64,8 @@ fn known(session: &Session) -> Known {
 }
 
 fn picture(specs: &[Spec], threads: usize, backwards: bool) -> Picture {
-    let mut batches: Vec<Batch> = Batch::of_threads(threads).collect();
+    let mut batches: Vec<Batch> = (0..threads).map(|_| Batch::default()).collect();
+    let parts = Parts::default();
     let mut found = Found::with_room();
     let mut order: Vec<usize> = (0..specs.len()).collect();
     if backwards {
@@ -103,13 +104,16 @@ fn picture(specs: &[Spec], threads: usize, backwards: bool) -> Picture {
             said,
             is_datable: true,
         };
-        if let Some(full) = batches[thread % threads].add(artifact, met, at(1_000_000)) {
+        if let Some(full) = batches[thread % threads].add(artifact, met, &parts, at(1_000_000)) {
             found.append(full);
         }
     }
-    let parts = Batch::finish(batches.into_iter(), &mut found);
+    for batch in batches {
+        found.append(batch.into_found());
+    }
     let mut units = Units::of(parts, true);
-    let grouped = units.give_out(&mut found.artifacts, &found.parts);
+    let counts = units.tell_owners(&mut found.artifacts, &found.parts);
+    let grouped = units.give_out(&found.artifacts, counts);
     let name = |artifact: &Artifact| found.names.get(artifact.name).to_str().unwrap().to_owned();
     let sessions = units.sessions.iter().map(|session| {
         let files = &grouped[session.files.start as usize..session.files.end as usize];

@@ -1,0 +1,337 @@
+//! Sessions as far as a walk has seen them: what a file says about its session is noted while the
+//! file is at hand, so that only what needs the whole picture is left when everything was seen.
+
+use std::hash::BuildHasher as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+use rustc_hash::{FxBuildHasher, FxHashMap};
+
+use super::content::Said;
+use super::liveness::Liveness;
+use super::transcript::{Facts, Projects};
+use super::{Artifact, Evidence, Oddity, PartIndex, ProjectIndex, Session, StoreIndex};
+use crate::catalogue::{Kind, SessionId};
+use crate::seal::manifest::{DatedBy, Manifest};
+
+/// So many shelves are enough that two threads seldom want the same one.
+const SHELVES: usize = 16;
+
+/// There is room for so many sessions, as many as a large store has; what is not used costs nothing.
+const ROOM: usize = 14_000;
+
+/// Sessions as far as they were seen, by store and id; all threads of a walk add to them.
+#[derive(Debug)]
+pub(super) struct Parts {
+    /// A session is on the shelf that its id says.
+    shelves: [Mutex<Shelf>; SHELVES],
+}
+
+/// Some of the sessions.
+#[derive(Debug)]
+struct Shelf {
+    list: Vec<Part>,
+    by_id: FxHashMap<(StoreIndex, SessionId), u32>,
+}
+
+/// The part that a thread noted something in before, which is mostly that of the next file too.
+#[derive(Debug, Default)]
+pub(super) struct Last(Option<Near>);
+
+#[derive(Debug, Clone, Copy)]
+struct Near {
+    store: StoreIndex,
+    id: SessionId,
+    shelf: usize,
+    at: usize,
+}
+
+/// Where in the one list of all parts those of each shelf are.
+#[derive(Debug)]
+pub(super) struct Places {
+    by_id: [FxHashMap<(StoreIndex, SessionId), u32>; SHELVES],
+    starts: [u32; SHELVES],
+}
+
+impl Places {
+    /// The place of a session of a store, if it was seen.
+    pub fn find(&self, store: StoreIndex, id: SessionId) -> Option<u32> {
+        let shelf = shelf_of(id);
+        let at = self.by_id[shelf].get(&(store, id))?;
+        Some(self.starts[shelf].saturating_add(*at))
+    }
+
+    /// The place of the part of a number.
+    pub fn of(&self, number: PartIndex) -> u32 {
+        let (at, shelf) = (number.at() / SHELVES, number.at() % SHELVES);
+        self.starts[shelf].saturating_add(u32::try_from(at).unwrap_or(u32::MAX))
+    }
+}
+
+/// The shelf of an id.
+fn shelf_of(id: SessionId) -> usize {
+    let hash = FxBuildHasher.hash_one(id).to_be_bytes();
+    usize::from(hash[0]) % SHELVES
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        let by_id = || FxHashMap::with_capacity_and_hasher(ROOM / SHELVES, FxBuildHasher);
+        let shelf = |_| Mutex::new(Shelf { list: Vec::with_capacity(ROOM / SHELVES), by_id: by_id() });
+        Self { shelves: std::array::from_fn(shelf) }
+    }
+}
+
+impl Parts {
+    /// Finds the part of the session that an artifact is of, and lets it know of the artifact.
+    pub fn place(
+        &self,
+        last: &mut Last,
+        artifact: &mut Artifact,
+        projects: &mut Vec<Arc<str>>,
+        store: StoreIndex,
+        owner: Option<SessionId>,
+        said: &Said,
+    ) -> Option<PartIndex> {
+        let part = match (artifact.kind, owner) {
+            (Some(kind), Some(id)) if kind.is_of_session() => {
+                let (number, ()) = self.at(last, store, id, |part| part.take(artifact, kind, said));
+                Some(number)
+            }
+            // An unknown name in a session's own folder is not the session's, but is counted.
+            (None, Some(id)) => {
+                self.at(last, store, id, |part| part.session.unrecognised += 1);
+                None
+            }
+            _ => None,
+        };
+        let project = match said {
+            Said::Project(project) => Some(project),
+            Said::Facts(facts) if part.is_none() => facts.projects.first(),
+            _ => None,
+        };
+        artifact.project = project.map(|project| {
+            projects.push(Arc::clone(project));
+            ProjectIndex::of(projects.len() - 1)
+        });
+        part
+    }
+
+    /// Takes note of a sealed copy.
+    pub fn show_sealed(&self, store: StoreIndex, id: SessionId) {
+        self.at(&mut Last::default(), store, id, |part| {
+            if !part.session.is_shown() {
+                part.session.evidence = Evidence::Sealed;
+            }
+        });
+    }
+
+    /// Lets the part of a session of a store, which is made if it is new, know of something.
+    fn at<T>(
+        &self,
+        last: &mut Last,
+        store: StoreIndex,
+        id: SessionId,
+        learn: impl FnOnce(&mut Part) -> T,
+    ) -> (PartIndex, T) {
+        let near = match last.0.filter(|near| near.id == id && near.store == store) {
+            Some(near) => near,
+            None => {
+                let shelf = shelf_of(id);
+                Near { store, id, shelf, at: self.shelf(shelf).find_or_add(store, id) }
+            }
+        };
+        last.0 = Some(near);
+        let said = learn(&mut self.shelf(near.shelf).list[near.at]);
+        (PartIndex::of(near.at * SHELVES + near.shelf), said)
+    }
+
+    fn shelf(&self, number: usize) -> MutexGuard<'_, Shelf> {
+        self.shelves[number].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All in one list, and where in it they are.
+    pub fn into_list(self) -> (Vec<Part>, Places) {
+        let mut shelves =
+            self.shelves.map(|shelf| shelf.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let mut list = Vec::with_capacity(shelves.iter().map(|shelf| shelf.list.len()).sum());
+        let mut starts = [0; SHELVES];
+        for (start, shelf) in starts.iter_mut().zip(&mut shelves) {
+            *start = u32::try_from(list.len()).unwrap_or(u32::MAX);
+            list.append(&mut std::mem::take(&mut shelf.list));
+        }
+        let by_id = shelves.map(|shelf| shelf.by_id);
+        (list, Places { by_id, starts })
+    }
+}
+
+impl Shelf {
+    fn find_or_add(&mut self, store: StoreIndex, id: SessionId) -> usize {
+        let at = self.by_id.entry((store, id)).or_insert_with(|| {
+            self.list.push(Part::new(store, id));
+            u32::try_from(self.list.len() - 1).unwrap_or(u32::MAX)
+        });
+        *at as usize
+    }
+}
+
+/// What was seen of one session in one store.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// The session, as if this were all of it; shown by a transcript, by a sealed copy, or unknown.
+    pub session: Session,
+    /// The newest modification time of any of its files.
+    pub latest: Option<DateTime<Utc>>,
+    /// How many files it has here.
+    pub files: u32,
+}
+
+impl Part {
+    pub fn new(store: StoreIndex, id: SessionId) -> Self {
+        let session = Session {
+            id,
+            store,
+            evidence: Evidence::Unknown,
+            project: None,
+            projects: Projects::default(),
+            newest_record: None,
+            modified: None,
+            touched: None,
+            liveness: Liveness::Dead,
+            is_desktop: false,
+            is_unreadable: false,
+            has_record: false,
+            plain: 0,
+            sealed: 0,
+            unsealed: None,
+            files: 0..0,
+            unrecognised: 0,
+        };
+        Self { session, latest: None, files: 0 }
+    }
+
+    /// Whether a transcript or a sealed copy shows that there is such a session here.
+    pub fn is_shown(&self) -> bool {
+        self.session.is_shown()
+    }
+
+    /// The session, once all parts of it are one.
+    pub fn into_session(self, is_complete: bool) -> Session {
+        let mut session = self.session;
+        if !session.is_shown() {
+            session.evidence = if is_complete { Evidence::Orphaned } else { Evidence::Unknown };
+            // Without a transcript, all of its files date it.
+            session.modified = self.latest;
+        }
+        session
+    }
+
+    /// Takes note of a file.
+    fn take(&mut self, artifact: &Artifact, kind: Kind, said: &Said) {
+        let modified = artifact.stamp.modified.date();
+        let session = &mut self.session;
+        self.files += 1;
+        self.latest = self.latest.max(modified);
+        let is_record = kind == Kind::SealedRecord;
+        // A pid file tells of a process, a record of the sealing, neither of the conversation.
+        if !is_record && kind != Kind::PidFile {
+            session.touched = session.touched.max(modified);
+        }
+        session.sealed += u32::from(artifact.sealed && !is_record);
+        session.plain += u32::from(artifact.can_be_sealed());
+        // What was a transcript before it was sealed is dated by the record.
+        if kind == Kind::Transcript && !artifact.sealed {
+            session.evidence = Evidence::Transcript;
+            session.modified = session.modified.max(modified);
+        }
+        match said {
+            Said::Facts(facts) => session.hear(facts, kind),
+            Said::Manifest(record) => session.read_record(record),
+            Said::Unreadable => session.is_unreadable = true,
+            _ if kind == Kind::Transcript => session.is_unreadable |= artifact.oddity != Oddity::None,
+            _ => {}
+        }
+    }
+
+    /// Takes in what is known of the same session elsewhere.
+    pub fn join(&mut self, other: Self) {
+        let Self { session: theirs, latest, files } = other;
+        let mine = &mut self.session;
+        mine.evidence = match (mine.evidence, theirs.evidence) {
+            (Evidence::Transcript, _) | (_, Evidence::Transcript) => Evidence::Transcript,
+            (Evidence::Sealed, _) | (_, Evidence::Sealed) => Evidence::Sealed,
+            (mine, _) => mine,
+        };
+        mine.project = mine.project.take().or(theirs.project);
+        mine.learn_all(&theirs.projects);
+        mine.newest_record = mine.newest_record.max(theirs.newest_record);
+        mine.modified = mine.modified.max(theirs.modified);
+        mine.touched = mine.touched.max(theirs.touched);
+        mine.is_unreadable |= theirs.is_unreadable;
+        mine.is_desktop |= theirs.is_desktop;
+        mine.has_record |= theirs.has_record;
+        mine.plain += theirs.plain;
+        mine.sealed += theirs.sealed;
+        mine.unrecognised += theirs.unrecognised;
+        self.latest = self.latest.max(latest);
+        self.files += files;
+    }
+}
+
+impl Session {
+    /// Whether a transcript or a sealed copy shows that there is such a session.
+    pub(super) fn is_shown(&self) -> bool {
+        matches!(self.evidence, Evidence::Transcript | Evidence::Sealed)
+    }
+
+    /// Takes what the record of a sealed session says.
+    fn read_record(&mut self, record: &Manifest) {
+        self.is_desktop |= record.desktop;
+        // What it was when the session was sealed goes before what was written since.
+        self.project = record.project.as_deref().map(Arc::from).or_else(|| self.project.take());
+        let mut projects: Vec<Arc<str>> = Vec::new();
+        for project in record.project.iter().chain(&record.cwds) {
+            if !projects.iter().any(|known| **known == **project) {
+                projects.push(Arc::from(project.as_str()));
+            }
+        }
+        self.learn_all(&projects.into());
+        match record.last_activity_from {
+            Some(DatedBy::Mtime) => {}
+            _ => self.newest_record = self.newest_record.max(record.last_activity),
+        }
+        let transcripts = record.files.iter().filter(|file| file.kind == Kind::Transcript);
+        let modified = transcripts.map(|file| file.mtime).max();
+        // Where nothing but a file's date was known, it is that of before the session was unsealed
+        // and touched; else the dates of the files are, as for a session that is not sealed.
+        let modified = match record.last_activity_from {
+            Some(DatedBy::Mtime) => record.last_activity.or(modified),
+            _ => modified.or(record.last_activity),
+        };
+        self.modified = self.modified.max(modified);
+        self.has_record = true;
+    }
+
+    fn hear(&mut self, facts: &Facts, kind: Kind) {
+        self.newest_record = self.newest_record.max(facts.newest);
+        self.is_desktop |= facts.is_desktop && kind == Kind::Transcript;
+        // Rules go by the transcript's own project, also where a subagent was read first.
+        if kind == Kind::Transcript && self.project.is_none() {
+            self.project = facts.projects.first().cloned();
+        }
+        self.learn_all(&facts.projects);
+    }
+
+    /// Learns of projects; mostly they are those it knows.
+    pub(super) fn learn_all(&mut self, projects: &Projects) {
+        if self.projects.is_empty() {
+            self.projects = Arc::clone(projects);
+            return;
+        }
+        let new = projects.iter().filter(|project| !self.projects.contains(project));
+        if new.clone().next().is_some() {
+            let new: Vec<_> = new.cloned().collect();
+            self.projects = self.projects.iter().cloned().chain(new).collect();
+        }
+    }
+}
