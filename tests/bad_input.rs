@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use crate::common::sandbox::{has_namespaces, is_root};
 use crate::common::store::{CONTENT, age, age_link, put};
-use crate::common::{Sandbox, days, id, skip};
+use crate::common::{Sandbox, StoreBuilder, days, id, skip};
 
 /// Runs `enforce` under a policy that must be refused, and returns what was said.
 #[track_caller]
@@ -548,4 +548,44 @@ fn a_folder_without_a_mark_of_the_client_is_no_store() {
     sandbox.command(["enforce", "--yes"]).env("CLAUDE_CONFIG_DIR", &notes).run();
     sandbox.command(["enforce", "--yes", "--store"]).arg(&notes).run();
     before.without(".claude/ccretain").is_unchanged(&sandbox.tree().without(".claude/ccretain"));
+}
+
+#[test]
+fn a_store_that_cannot_be_written_to_is_refused_and_the_others_are_done() {
+    let sandbox = Sandbox::new();
+    let locked = sandbox.store();
+    let kept = locked.session(1).aged(days(40)).write();
+    let other = StoreBuilder::new(sandbox.home().join("second"), sandbox.client_tmp());
+    let due = other.session(2).aged(days(40)).write();
+    fs::set_permissions(locked.path(""), fs::Permissions::from_mode(0o500)).unwrap();
+    sandbox.give_away();
+    let run = |arguments: &[&str]| {
+        let command = sandbox.command(arguments).env("CLAUDE_CONFIG_DIR", sandbox.home().join("second"));
+        command.unprivileged().run()
+    };
+    let output = run(&["enforce", "--yes", "--json"]);
+    output.exits(1).says(".claude");
+    assert!(kept.is_there(), "{output}");
+    assert!(!due.is_there(), "the other store was not done: {output}");
+    assert_eq!(output.json()["errors"].as_array().map(Vec::len), Some(1), "{output}");
+    fs::set_permissions(locked.path(""), fs::Permissions::from_mode(0o700)).unwrap();
+    run(&["enforce", "--yes"]).exits(0);
+    assert!(!kept.is_there());
+}
+
+#[test]
+fn a_purge_of_a_store_that_cannot_be_written_to_is_refused_by_whatever_name() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    let session = store.session(1).aged(days(40)).write();
+    fs::set_permissions(store.path(""), fs::Permissions::from_mode(0o500)).unwrap();
+    let link = sandbox.home().join("link");
+    symlink(store.path(""), &link).unwrap();
+    sandbox.give_away();
+    for name in [store.path(""), link] {
+        let output = sandbox.command(["purge", "--yes", "--store"]).arg(&name).unprivileged().run();
+        output.exits(4).says("nothing was touched");
+        assert!(session.is_there(), "{output}");
+    }
+    fs::set_permissions(store.path(""), fs::Permissions::from_mode(0o700)).unwrap();
 }

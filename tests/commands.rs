@@ -330,3 +330,30 @@ fn schedules_are_printed_with_file_names_and_call_enforce() {
     assert!(output.stdout.lines().any(|line| line.starts_with("# ") && line.ends_with(".timer")), "{output}");
     assert!(output.stdout.contains("Persistent=true") && !output.stdout.contains("PrivateTmp"), "{output}");
 }
+
+#[test]
+fn a_failure_is_one_json_document_too() {
+    let sandbox = Sandbox::new();
+    sandbox.store().session(1).aged(days(40)).write();
+    for (arguments, code) in [
+        (vec!["enforce"], 4),
+        (vec!["purge"], 4),
+        (vec!["enforce", "--no-such-flag"], 2),
+        (vec!["no-such-verb"], 2),
+        (vec!["explain", "00000000-0000-4000-8000-0000000000ff"], 2),
+        (vec!["--policy", "/nowhere/policy.json", "enforce", "--yes"], 2),
+        (vec!["cat", "00000000-0000-4000-8000-0000000000ff"], 2),
+        (vec!["key", "show"], 1),
+    ] {
+        let output = sandbox.command(arguments.clone()).arg("--json").run();
+        output.exits(code);
+        let document = output.json();
+        assert_eq!(document["schema"], "ccretain.error/1", "{arguments:?}: {output}");
+        assert_eq!(document["exit"], code, "{arguments:?}: {output}");
+        assert!(document["error"].as_str().is_some_and(|error| !error.is_empty()), "{output}");
+        assert_ne!(output.stderr, "", "people are told as ever");
+    }
+    // After `--` nothing is an option of ours.
+    let output = sandbox.run(["resume", "--no-such-flag", "--", "--json"]);
+    assert_eq!(output.exits(2).stdout, "");
+}

@@ -621,3 +621,33 @@ fn a_run_that_was_killed_is_finished_by_the_next() {
     let again = sandbox.enforce();
     again.exits(0).quietly();
 }
+
+#[test]
+fn an_excluded_store_that_is_named_is_not_passed_over_in_silence() {
+    let sandbox = Sandbox::new();
+    sandbox.policy(
+        r#"{"version": 1, "stores": {"exclude": ["~/.claude"]}, "rules": [{"name": "all", "deleteAfter": "7d"}]}"#,
+    );
+    let session = sandbox.store().session(1).aged(days(40)).write();
+    sandbox.enforce().exits(0);
+    let root = sandbox.store().path("");
+    for (verb, code) in [("enforce", 1), ("purge", 4)] {
+        let output = sandbox.command([verb, "--yes", "--store"]).arg(&root).run();
+        output.exits(code).says("stores.exclude");
+        assert!(session.is_there(), "{output}");
+    }
+}
+
+#[test]
+fn a_link_that_was_followed_is_named_in_the_report() {
+    let sandbox = Sandbox::new();
+    let real = crate::common::StoreBuilder::new(sandbox.home().join("dotfiles"), sandbox.client_tmp());
+    let session = real.session(1).aged(days(40)).write();
+    let store = sandbox.store();
+    fs::remove_dir(store.path("projects")).unwrap();
+    store.link("projects", real.path("projects"));
+    for arguments in [["enforce", "--dry-run"], ["enforce", "--yes"]] {
+        sandbox.run(arguments).exits(0).quietly().says("link followed in [HOME]/.claude: projects");
+    }
+    assert!(!session.is_there());
+}

@@ -369,3 +369,16 @@ fn a_copy_needs_a_recipient_a_plain_name_and_the_lock() {
     sandbox.run(add).exits(75);
     assert!(!sandbox.config().join("holds.json").exists());
 }
+
+#[test]
+fn a_hold_on_a_folder_written_with_a_slash_at_its_end_holds() {
+    let sandbox = Sandbox::new();
+    sandbox.delete_after("7d");
+    let held = sandbox.store().session(1).cwd("/work/acme").aged(days(20)).write();
+    sandbox
+        .run(["hold", "add", "--project", "/work/acme/", "--reason", "litigation"])
+        .exits(0)
+        .says("1 session");
+    sandbox.enforce().exits(0);
+    assert!(held.is_there());
+}

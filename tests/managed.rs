@@ -167,3 +167,17 @@ fn what_a_user_could_have_written_of_dates_is_not_asked() {
     later().exits(0);
     assert!(!sandbox.state().join("dates.json").exists());
 }
+
+#[test]
+fn a_store_left_out_by_a_link_is_left_out_of_the_users_rules() {
+    let managed = r#"{"version": 1, "rules": [{"name": "corp", "deleteAfter": "400d"}]}"#;
+    let name = "a_store_left_out_by_a_link_is_left_out_of_the_users_rules";
+    let Some(sandbox) = with(name, &[("managed-policy.json", managed)]) else { return };
+    let session = sandbox.store().session(1).aged(days(20)).write();
+    std::os::unix::fs::symlink(sandbox.store().path(""), sandbox.home().join("link")).unwrap();
+    sandbox.policy(
+        r#"{"version": 1, "stores": {"exclude": ["~/link"]}, "rules": [{"name": "mine", "deleteAfter": "7d"}]}"#,
+    );
+    enforce(&sandbox).exits(0);
+    assert!(session.is_there());
+}

@@ -34,7 +34,7 @@ pub struct Global {
     /// Use this file instead of the user's policy.
     #[arg(long, value_name = "FILE", global = true, help_heading = "Global options")]
     pub policy: Option<PathBuf>,
-    /// Print one JSON document to stdout.
+    /// Print one JSON document to stdout; of a failure, too.
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
     /// Say more: kept items and their reasons (-vv: what the program does).

@@ -1,6 +1,8 @@
 //! The only place that prints: data to stdout, everything else to stderr.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -17,6 +19,8 @@ pub struct Console {
     progress: bool,
     no_color: bool,
     log_json: bool,
+    /// Whether stdout has been written to, by this console or a copy of it.
+    has_answered: Arc<AtomicBool>,
     parent: Option<Link>,
 }
 
@@ -31,6 +35,7 @@ impl Console {
             json: global.json,
             progress: !global.no_progress && !global.quiet,
             log_json: false,
+            has_answered: Arc::default(),
             no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
             parent: None,
         }
@@ -132,6 +137,7 @@ impl Console {
     /// # Errors
     /// When stdout cannot be written; a closed pipe is no error.
     pub fn raw(&self, bytes: &[u8]) -> Result<(), Failure> {
+        self.has_answered.store(true, Ordering::Relaxed);
         if let Some(parent) = &self.parent {
             return parent
                 .output(&String::from_utf8_lossy(bytes))
@@ -187,6 +193,17 @@ impl Console {
         self.error(&failure.message);
         if let Some(hint) = &failure.hint {
             self.hint(hint);
+        }
+    }
+
+    /// Gives whoever reads JSON the one document that is promised, where a failure came before any.
+    pub fn answer_failure(&self, failure: &Failure) {
+        if self.json && !self.has_answered.load(Ordering::Relaxed) {
+            // What cannot be written cannot be told there either.
+            let _ = self.json(&serde_json::json!({
+                "schema": "ccretain.error/1", "exit": failure.exit.code(), "error": failure.message,
+                "hint": failure.hint,
+            }));
         }
     }
 

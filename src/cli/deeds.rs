@@ -11,6 +11,7 @@ use crate::enforce::{self, Outcomes, Stop, Tools, lock};
 use crate::inventory::Inventory;
 use crate::inventory::liveness::System;
 use crate::ledger::{Entry, Journal};
+use crate::locate::{Refusal, Refused};
 use crate::period::{Length, Period};
 use crate::plan::Plan;
 use crate::policy::Policy;
@@ -22,22 +23,39 @@ use crate::seal::Recipients;
 /// Exit 75 where another run works, exit 1 where a store cannot be locked; nothing was touched.
 pub fn take_locks(ground: &Ground) -> Result<lock::Locks, Failure> {
     let stores = ground.stores.iter().filter(|store| store.kind == Root::Config && store.in_scope);
-    lock::all(stores).map_err(|error| match error {
-        lock::LockError::Held(_) => {
-            Failure::because(Exit::Locked, &error).hint("it will be done when that run is")
-        }
-        // A store that cannot be written to is one that cannot be changed: nothing was touched.
-        _ => Failure::because(Exit::Failed, &error),
-    })
+    lock::all(stores).map_err(|error| unlocked(&error))
 }
 
-/// The same, and reads again what is remembered: what another run remembered until the locks were
-/// ours must not be lost.
+fn unlocked(error: &lock::LockError) -> Failure {
+    match error {
+        lock::LockError::Held(_) => {
+            Failure::because(Exit::Locked, error).hint("it will be done when that run is")
+        }
+        // A store that cannot be written to is one that cannot be changed: nothing was touched.
+        _ => Failure::because(Exit::Failed, error),
+    }
+}
+
+/// Takes the locks for a run over all stores: one that cannot be written to is refused, and the others
+/// are done. Then reads again what is remembered: what another run remembered until the locks were ours
+/// must not be lost.
 ///
 /// # Errors
-/// As [`take_locks`]; exit 4 where what is remembered cannot be read.
-pub fn lock(ground: &mut Ground, ctx: &Context) -> Result<lock::Locks, Failure> {
-    let locks = take_locks(ground)?;
+/// Exit 75 where another run works, exit 4 where what is remembered cannot be read.
+pub fn lock(ground: &mut Ground, ctx: &Context) -> Result<Vec<lock::Locks>, Failure> {
+    let mut locks = Vec::new();
+    let Ground { stores, refused, .. } = ground;
+    for store in stores.iter_mut().filter(|store| store.kind == Root::Config && store.in_scope) {
+        match lock::all(std::iter::once(&*store)) {
+            Ok(taken) => locks.push(taken),
+            Err(lock::LockError::File(error)) => {
+                store.in_scope = false;
+                let why = Refusal::Unlockable(error);
+                refused.push(Refused { path: store.root.clone(), kind: store.kind, why });
+            }
+            Err(error) => return Err(unlocked(&error)),
+        }
+    }
     ground.reload_state(ctx)?;
     Ok(locks)
 }

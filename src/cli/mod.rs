@@ -74,7 +74,17 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // clap prints help and versions to stdout, mistakes to stderr.
             let _ = error.print();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
+            if !error.use_stderr() {
+                return Exit::Done.into();
+            }
+            if asked_for_json() {
+                let said = error.to_string();
+                let said = said.lines().next().unwrap_or_default();
+                let said = said.strip_prefix("error: ").unwrap_or(said);
+                Console::new(&Global { json: true, ..Global::default() })
+                    .answer_failure(&Failure::new(Exit::Usage, said));
+            }
+            return Exit::Usage.into();
         }
     };
     let log_json = matches!(&cli.command, Command::Enforce(args) if args.log_format == Some(schedule::LogFormatArg::Json));
@@ -84,10 +94,19 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit,
         Err(failure) => {
             console.failure(&failure);
+            // A child answers its parent, who prints the document.
+            if !surroundings::has_parent() {
+                console.answer_failure(&failure);
+            }
             failure.exit
         }
     }
     .into()
+}
+
+/// Whether `--json` was among words that could not be understood.
+fn asked_for_json() -> bool {
+    std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json")
 }
 
 /// Finds out for whom this runs, and runs it.

@@ -6,7 +6,7 @@ use super::{Context, Exit, Failure};
 use crate::catalogue::Root;
 use crate::inventory::liveness::System;
 use crate::inventory::{self, Dates, Inventory, Unremembered};
-use crate::locate::{self, FoundBy, Located, Refused, Request, Store};
+use crate::locate::{self, FoundBy, Located, Refusal, Refused, Request, Store};
 use crate::policy::{self, Layer, Policy, claude, load::Places};
 use crate::seal::{Plugins, Recipient, Recipients};
 use crate::state::dates::DateFile;
@@ -65,7 +65,7 @@ pub fn remembered(ctx: &Context) -> Result<StateFile, Failure> {
 
 /// Finds the stores by a policy, what earlier runs remembered, and what a search has found.
 #[must_use]
-pub fn locate(ctx: &Context, policy: Policy, state: StateFile, found: Vec<(PathBuf, Root)>) -> Ground {
+pub fn locate(ctx: &Context, mut policy: Policy, state: StateFile, found: Vec<(PathBuf, Root)>) -> Ground {
     let env = &ctx.env;
     let client = claude::read(&claude::ClientPlaces::new(env), &[]);
     let request = Request {
@@ -82,6 +82,10 @@ pub fn locate(ctx: &Context, policy: Policy, state: StateFile, found: Vec<(PathB
         found,
     };
     let Located { stores, refused } = locate::locate(env, &request);
+    // A store is known by its real path, and may be left out by a link to it.
+    for excluded in policy.mandates.iter_mut().flat_map(|mandate| &mut mandate.excluded_stores) {
+        excluded.value = locate::real(&env.absolute(&excluded.value));
+    }
     Ground { policy, state, client, stores, refused }
 }
 
@@ -118,7 +122,10 @@ impl Ground {
     #[must_use]
     pub fn inventory(&self, ctx: &Context) -> Inventory {
         // A config folder that could not be looked into may hold the transcript of any session.
-        let all_reached = !self.refused.iter().any(|refused| refused.kind == Root::Config);
+        let is_unread = |refused: &&Refused| {
+            refused.kind == Root::Config && !matches!(refused.why, Refusal::Unlockable(_))
+        };
+        let all_reached = !self.refused.iter().any(|refused| is_unread(&refused));
         let mut remembered = DateFile::new(&ctx.env.state_dir(), ctx.env.now);
         // The file is the user's, and nothing of his may delay what the organisation demands.
         let mut layers = self.policy.mandates.iter().flat_map(|mandate| &mandate.layers);

@@ -329,6 +329,11 @@ impl Inventory {
         &self.sessions[index.at()]
     }
 
+    /// The top-level folders that are links, and were followed once.
+    pub fn links_followed(&self) -> impl Iterator<Item = &Folder> {
+        self.folders.iter().filter(|folder| folder.parent.is_some() && folder.anchor.is_some())
+    }
+
     /// The name of a folder; empty for the root of a store.
     #[must_use]
     pub fn folder_name(&self, folder: &Folder) -> &OsStr {

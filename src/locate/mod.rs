@@ -17,6 +17,7 @@ use std::sync::Arc;
 use crate::catalogue::Root;
 use crate::dir::{Dir, FileType};
 use crate::environment::Environment;
+use crate::error::{PathError, chain};
 use crate::escape::shown;
 
 pub use filesystem::FileSystem;
@@ -130,9 +131,15 @@ pub enum Refusal {
         "it was a store when last seen and is missing: exclude it with `stores.exclude` if it is gone for good"
     )]
     Missing,
+    /// The policy leaves it out, and it was named.
+    #[error("`stores.exclude` of the policy leaves it out")]
+    Excluded,
     /// The system says no.
     #[error("it cannot be opened: {0}")]
     Unreachable(#[source] io::Error),
+    /// It can be read, and its lock cannot be made.
+    #[error("it cannot be locked, so nothing of it is changed: {}", chain(.0))]
+    Unlockable(#[source] PathError),
 }
 
 impl Refused {
@@ -160,6 +167,11 @@ pub fn locate(env: &Environment, request: &Request) -> Located {
     while let Some(candidate) = queue.get(at) {
         at += 1;
         if exclude.contains(&real(&candidate.path)) || exclude.contains(&candidate.path) {
+            // Who names it must not take it for done.
+            if candidate.found_by == FoundBy::Argument {
+                let Candidate { path, kind, .. } = candidate;
+                located.refused.push(Refused { path: path.clone(), kind: *kind, why: Refusal::Excluded });
+            }
             continue;
         }
         match open(env, candidate) {
@@ -274,7 +286,7 @@ fn cowork_stores(desktop: &Path) -> Vec<Candidate> {
 }
 
 /// The real path, or the path itself where there is none.
-fn real(path: &Path) -> PathBuf {
+pub(crate) fn real(path: &Path) -> PathBuf {
     fs_err::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
 }
 

@@ -24,6 +24,7 @@ pub struct ProjectGlob {
     written: String,
     /// The pattern with the home put in, in lower case where case is ignored.
     whole: String,
+    ignore_case: bool,
     matchers: Vec<GlobMatcher>,
 }
 
@@ -49,6 +50,14 @@ impl ProjectGlob {
             None if written == "~" => globset::escape(&home.to_string_lossy()),
             None => written.to_owned(),
         };
+        // Whoever writes a folder with a slash at its end means the folder; no project ends with one.
+        while whole.len() > 1 && whole.ends_with('/') {
+            whole.pop();
+        }
+        if ignore_case {
+            // The matcher knows the case of ASCII letters alone.
+            whole = whole.to_lowercase();
+        }
         let anchored = whole.starts_with(['/', '*', '\\']) || whole.get(1..2) == Some(":");
         if !anchored {
             return Err(bad("it is matched against whole paths, so it must begin with '/', '~/' or '*'"));
@@ -65,10 +74,7 @@ impl ProjectGlob {
         if let Some(parent) = whole.strip_suffix("/**").filter(|parent| !parent.is_empty()) {
             matchers.push(compile(parent)?);
         }
-        if ignore_case {
-            whole = whole.to_lowercase();
-        }
-        Ok(Self { written: written.to_owned(), whole, matchers })
+        Ok(Self { written: written.to_owned(), whole, ignore_case, matchers })
     }
 
     /// Whether some project may match both globs: `false` only where that is certain.
@@ -109,6 +115,8 @@ impl ProjectGlob {
             "" => project,
             trimmed => trimmed,
         };
+        let lowered = self.ignore_case.then(|| project.to_lowercase());
+        let project = lowered.as_deref().unwrap_or(project);
         self.matchers.iter().any(|matcher| matcher.is_match(project))
     }
 }
@@ -203,6 +211,26 @@ mod tests {
         assert!(glob("~/src").matches("/home/a[b]/src"));
         assert!(!glob("/Work/**").matches("/work/x"));
         assert!(ProjectGlob::new("/Work/**", Path::new("/"), true).unwrap().matches("/work/X"));
+    }
+
+    #[test]
+    fn a_slash_at_the_end_means_the_folder() {
+        assert!(glob("/work/acme/").matches("/work/acme"));
+        assert!(glob("~/src/").matches("/home/a[b]/src"));
+        assert!(glob("/work/acme/**/").matches("/work/acme/app"));
+        assert!(glob("/work/acme/**/").matches("/work/acme"));
+        assert!(glob("/work/acme//").may_overlap(&glob("/work/acme")));
+        assert!(!glob("/work/acme/").matches("/work/acme/app"));
+        assert!(glob("/").matches("/"));
+    }
+
+    #[test]
+    fn where_case_is_ignored_it_is_that_of_every_script() {
+        let written = |pattern| ProjectGlob::new(pattern, Path::new("/Users/Zoë"), true).unwrap();
+        assert!(written("/Work/ÜBER/**").matches("/work/über/x"));
+        assert!(written("/work/über").matches("/Work/ÜBER"));
+        assert!(written("~/ДЕЛО").matches("/users/ZOË/дело"));
+        assert!(!ProjectGlob::new("/ÜBER", Path::new("/"), false).unwrap().matches("/über"));
     }
 
     #[test]

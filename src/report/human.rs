@@ -158,6 +158,11 @@ impl Run<'_> {
             text.push_str(&lines(&table));
             text.push('\n');
         }
+        for folder in self.inventory.links_followed() {
+            let root = crate::escape::text(&self.inventory.store(folder.store).store.root);
+            let name = crate::escape::text(self.inventory.folder_name(folder));
+            let _ = writeln!(text, "link followed in {root}: {name}");
+        }
         text.push_str(&self.totals(&tally));
         text
     }

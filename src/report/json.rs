@@ -162,9 +162,7 @@ impl Run<'_> {
         for session in &inventory.sessions {
             stores[session.store.at()].sessions += 1;
         }
-        for folder in
-            inventory.folders.iter().filter(|folder| folder.parent.is_some() && folder.anchor.is_some())
-        {
+        for folder in inventory.links_followed() {
             stores[folder.store.at()].links.push(text(self.inventory.folder_name(folder)));
         }
         stores

@@ -167,7 +167,10 @@ pub(super) fn refusals(
     clock: &ClockSays,
 ) -> Vec<String> {
     let only: Vec<PathBuf> = ctx.global.stores.iter().map(|path| ctx.env.absolute(path)).collect();
-    let is_meant = |refused: &&Refused| only.is_empty() || only.contains(&refused.path);
+    // Only what may be changed is locked, and it bears its real path.
+    let is_meant = |refused: &&Refused| {
+        only.is_empty() || only.contains(&refused.path) || matches!(refused.why, Refusal::Unlockable(_))
+    };
     let is_refused = |refused: &&Refused| !matches!(refused.why, Refusal::Missing | Refusal::Unreachable(_));
     let mut refusals: Vec<String> =
         ground.refused.iter().filter(is_meant).filter(is_refused).map(Refused::message).collect();
