@@ -422,6 +422,21 @@ fn a_lock_that_a_killed_run_left_is_taken_over_and_no_other() {
     sandbox.enforce().exits(0);
     assert!(!lock.exists() && !store.has(".history.jsonl.lock.part"));
     assert!(store.history_lines().is_empty());
+    // Killed after the file had its new content: there is nothing to cut any more.
+    store.history(None, "/work/acme", days(1));
+    for left in [lock.clone(), store.path(".history.jsonl.lock.part")] {
+        fs::create_dir(&left).unwrap();
+        fs::File::open(&left).unwrap().set_times(fs::FileTimes::new().set_modified(ours)).unwrap();
+    }
+    sandbox.run(["enforce", "--dry-run"]).exits(0);
+    assert!(lock.exists());
+    sandbox.enforce().exits(0);
+    assert!(!lock.exists() && !store.has(".history.jsonl.lock.part"));
+    // Somebody else's stays, and stops nothing.
+    fs::create_dir(&lock).unwrap();
+    sandbox.enforce().exits(0);
+    assert!(lock.exists());
+    assert_eq!(store.history_lines().len(), 1);
 }
 
 /// Killed at any moment, a run leaves what the next one finishes: the store settles, the ledger verifies, and nothing is lost

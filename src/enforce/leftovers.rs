@@ -12,10 +12,12 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 
+use super::lock::ClientLock;
 use super::{Effect, Outcome, Outcomes, Skip, Stop, Tools, dir};
 use crate::catalogue::Kind;
 use crate::dir::{Dir, FileType};
 use crate::escape::text;
+use crate::inventory::lines::Format;
 use crate::inventory::{
     Artifact, ArtifactIndex, Evidence, FolderIndex, Inventory, Oddity, SessionIndex, StoreIndex,
 };
@@ -23,7 +25,7 @@ use crate::ledger::{Entry, Event, Journal};
 use crate::plan::{Decision, Keep, Plan};
 use crate::seal::naming;
 
-/// Removes every unfinished file of our own, and records and folders of sealed files that are gone
+/// Removes every unfinished file of our own, our locks around files of the client, and records and folders of sealed files that are gone
 /// because their session was unsealed.
 pub(super) fn remove(
     inventory: &Inventory,
@@ -53,6 +55,18 @@ pub(super) fn remove(
         };
         if is_ours && artifact.oddity == Oddity::None {
             found.entry(inventory.store_of(artifact)).or_default().push(ArtifactIndex::of(at));
+        }
+    }
+    for file in inventory.line_files.iter().filter(|file| file.content.format != Format::Entries) {
+        let artifact = inventory.artifact(file.artifact);
+        if in_scope.contains(&inventory.store_of(artifact)) {
+            let folder = inventory.open(artifact.folder);
+            let given = folder.and_then(|dir| ClientLock::give_back(&dir, inventory.name(artifact)));
+            if let Err(error) = given
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                outcomes.problems.push((inventory.full_path(artifact), error));
+            }
         }
     }
     let empty = empty_folders(inventory).filter(|folder| in_scope.contains(&inventory.folder(*folder).store));

@@ -79,19 +79,13 @@ impl<'a> ClientLock<'a> {
     /// # Errors
     /// `WouldBlock` if it is still held; else as `mkdirat(2)` and `renameat(2)`.
     pub fn take(dir: &'a Dir, file: &OsStr) -> io::Result<Self> {
-        let mut name = file.to_os_string();
-        name.push(".lock");
-        // Marked before it has its name, so that no kill can leave one of ours without the mark.
-        let mut unfinished = OsString::from(".");
-        unfinished.push(&name);
-        unfinished.push(".part");
+        let [name, unfinished] = names(file);
         dir::remove_if_empty(dir, &unfinished)?;
         dir::make_new_folder(dir, &unfinished)?;
+        // Marked before it has its name, so that no kill can leave one of ours without the mark.
         dir::mark(dir, &unfinished)?;
         for _ in 0..TRIES {
-            if dir::is_marked(dir, &name) {
-                dir::remove_if_empty(dir, &name)?;
-            }
+            remove_marked(dir, &name)?;
             match dir::rename_folder_new(dir, &unfinished, &name) {
                 Ok(()) => return Ok(Self { dir, name }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => thread::sleep(INTERVAL),
@@ -105,6 +99,35 @@ impl<'a> ClientLock<'a> {
         dir::remove_if_empty(dir, &unfinished)?;
         Err(io::Error::new(io::ErrorKind::WouldBlock, "the client, or something else, holds its lock"))
     }
+
+    /// Gives back what a run that was killed has left of its lock around a file; the caller holds the
+    /// lock of the store.
+    ///
+    /// # Errors
+    /// As `unlinkat(2)`.
+    pub fn give_back(dir: &Dir, file: &OsStr) -> io::Result<()> {
+        let [name, unfinished] = names(file);
+        remove_marked(dir, &name)?;
+        dir::remove_if_empty(dir, &unfinished)?;
+        Ok(())
+    }
+}
+
+/// The name of the lock around a file, and that of one of ours that is not yet marked.
+fn names(file: &OsStr) -> [OsString; 2] {
+    let mut name = file.to_os_string();
+    name.push(".lock");
+    let mut unfinished = OsString::from(".");
+    unfinished.push(&name);
+    unfinished.push(".part");
+    [name, unfinished]
+}
+
+fn remove_marked(dir: &Dir, name: &OsStr) -> io::Result<()> {
+    if dir::is_marked(dir, name) {
+        dir::remove_if_empty(dir, name)?;
+    }
+    Ok(())
 }
 
 impl Drop for ClientLock<'_> {
