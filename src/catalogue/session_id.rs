@@ -18,6 +18,12 @@ impl SessionId {
         }
         Uuid::try_parse_ascii(bytes).ok().map(Self)
     }
+
+    /// Its first digit, 0 to 15: the client makes random ids, of which each begins as many.
+    #[must_use]
+    pub fn first_digit(self) -> u8 {
+        self.0.as_bytes()[0] >> 4
+    }
 }
 
 impl fmt::Display for SessionId {

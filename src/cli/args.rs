@@ -1,8 +1,11 @@
 //! What may be typed: the verbs, and the options of all of them. What one verb takes stands with the verb.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Command as Definition, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, Command as Definition, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use super::examples;
 
 /// Enforces retention on the session data that Claude Code leaves on a disk.
 ///
@@ -93,31 +96,16 @@ pub enum Command {
     /// Overdue data, missing runs and schedules, a broken ledger, access of others, and what Claude
     /// Code itself keeps and sends. Exits with 0 where it is compliant and 3 where it is not. Reads
     /// only, but for --fix.
-    #[command(after_help = "Examples:\n  \
-        ccretain check                                   the findings, and what to do about each\n  \
-        ccretain check --fix                             take the access of others away\n  \
-        ccretain check --json > check.json               for `ccretain report --html`\n  \
-        ccretain check --format jamf                     an extension attribute\n  \
-        ccretain check --exit-style intune               a detection script\n  \
-        ccretain check --format prometheus --output /var/lib/node_exporter/ccretain_check.prom")]
     Check(super::check::CheckArgs),
     /// Print managed settings of Claude Code that keep it to the policy and stop what it sends.
     ///
     /// Its period is the longest of the policy's, so that it never removes first and still removes
     /// where ccretain does not run; metrics, error reports, feedback and surveys are off. Prints only.
-    #[command(after_help = "Examples:\n  \
-        ccretain harden --emit > /etc/claude-code/managed-settings.d/50-ccretain.json\n  \
-        ccretain harden --emit --format plist            for the domain com.anthropic.claudecode\n  \
-        ccretain harden --emit --keep-updates            without the switch that also stops updates")]
     Harden(super::harden::HardenArgs),
     /// Write one page that holds everything: plots, what falls due, runs, findings.
     ///
     /// It fetches nothing, so it can be opened from a file, printed and passed on; it names projects,
     /// and no word of a conversation. With the documents of checks it is about those machines.
-    #[command(after_help = "Examples:\n  \
-        ccretain report --html report.html\n  \
-        ccretain report --html fleet.html checks/        every *.json in the folder\n  \
-        ccretain report --html - a.json b.json > fleet.html")]
     Report(super::report::ReportArgs),
     /// Exceptions: what a hold covers is neither changed nor removed.
     Hold {
@@ -160,7 +148,6 @@ pub enum Command {
     /// any date, sealed or not; lists of prompts are emptied. Settings, credentials, memory and
     /// what ccretain does not know stay unless --with names them. Look first with --dry-run. Holds,
     /// floors of the organisation and running clients stop it before anything is touched.
-    #[command(after_help = super::purge::EXAMPLES)]
     Purge(super::purge::PurgeArgs),
     /// Print completions for a shell.
     #[command(hide = true)]
@@ -186,7 +173,19 @@ pub enum Command {
 /// The definition of the whole command line.
 #[must_use]
 pub fn command() -> Definition {
-    Cli::command()
+    examples::added_to(Cli::command())
+}
+
+impl Cli {
+    /// What was typed.
+    ///
+    /// # Errors
+    /// What clap says of words that make no sense, or that ask for help.
+    pub fn typed(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut definition = command();
+        let mut found = definition.try_get_matches_from_mut(words)?;
+        Self::from_arg_matches_mut(&mut found).map_err(|error| error.format(&mut definition))
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod console;
 mod deeds;
 mod enforce;
 mod evidence;
+mod examples;
 mod explain;
 mod failure;
 mod guards;
@@ -43,8 +44,6 @@ mod vault;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 pub use args::Cli;
 pub use console::Console;
 pub use failure::{Exit, Failure};
@@ -69,7 +68,7 @@ pub struct Context {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::typed(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
             // clap prints help and versions to stdout, mistakes to stderr.

@@ -21,19 +21,6 @@ use crate::policy::selector::ProjectGlob;
 use crate::purge::certificate::Witness;
 use crate::report::purge::obstacle;
 
-/// Shown below the help of `purge`.
-pub(in crate::cli) const EXAMPLES: &str = "\
-Examples:
-  ccretain purge --dry-run                          what would go, from where, and what stays
-  ccretain purge --certificate purge.html --certificate purge.json
-                                                    remove it, look again, write the certificate
-  ccretain purge --yes --with credentials,settings,memory,unrecognised,identity --certificate purge.json
-                                                    leave nothing of the client's, unattended
-  ccretain purge --project '/work/acme/**' --before 2026-07-01
-                                                    a part of it; the certificate is headed so
-
-Exits with 0 where nothing is left, 1 where anything is (each is named), 4 where it was refused.";
-
 /// What `purge` takes.
 #[derive(Debug, Clone, Args)]
 pub struct PurgeArgs {

@@ -34,7 +34,7 @@ use crate::report::Run;
 use crate::report::certificate::handed_over;
 use crate::report::purge::Purge;
 use asked::ClockSays;
-pub(super) use asked::{EXAMPLES, PurgeArgs};
+pub(super) use asked::PurgeArgs;
 use handover::Handover;
 
 /// What the ledger calls it.
