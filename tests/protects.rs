@@ -165,6 +165,22 @@ fn holds_of_the_policy_cover_a_session_and_its_lines() {
 }
 
 #[test]
+fn a_hold_covers_what_lies_in_the_folder_of_a_project_and_names_none() {
+    let (sandbox, store) = sandbox();
+    sandbox.policy(
+        r#"{"version": 1, "rules": [{"name": "all", "deleteAfter": "30d"}],
+            "holds": [{"name": "case-14", "projects": ["/work/acme/**"], "reason": "litigation"}]}"#,
+    );
+    let held = store.session(1).aged(days(40)).write();
+    let names = ["bridge-pointer.json", "connector-downloads/x.pdf", "bash-outputs/x/1.txt"];
+    let files = names.map(|name| store.put(format!("projects/{}/{name}", held.folder), "x", days(40)));
+    sandbox.enforce().exits(0);
+    for path in &files {
+        assert!(path.exists(), "{} is gone", path.display());
+    }
+}
+
+#[test]
 fn a_hold_covers_any_folder_that_is_found_in_a_session() {
     let (sandbox, store) = sandbox();
     sandbox.policy(

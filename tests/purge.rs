@@ -330,6 +330,29 @@ fn what_cannot_be_attributed_stays_and_makes_a_part_incomplete() {
 }
 
 #[test]
+fn a_paste_that_others_refer_to_too_stays_and_is_named() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    let acme = store.session(1).cwd("/work/acme").aged(days(50)).write();
+    let beta = store.session(2).cwd("/work/beta").aged(days(50)).write();
+    store.paste("0123456789abcdef", acme.id(), days(50));
+    let line = json!({
+        "display": "x", "pastedContents": {"1": {"contentHash": "0123456789abcdef"}}, "timestamp": 1_700_000_000_000_u64,
+        "project": "/work/beta", "sessionId": beta.id(),
+    });
+    store.history_line(&line.to_string());
+    let output = sandbox.run(["purge", "--yes", "--json", "--project", "/work/acme"]);
+    assert!(!acme.is_there() && beta.is_there(), "{output}");
+    assert!(store.has("paste-cache/0123456789abcdef.txt"));
+    // The line that told that it is of the project too is gone by the second look.
+    output.exits(1).says("0123456789abcdef.txt");
+    verdict(&output, "incomplete");
+    let exceptions = output.json()["exceptions"].as_array().unwrap().clone();
+    assert_eq!(exceptions.len(), 1, "{output}");
+    assert_eq!(exceptions[0]["reason"], "unattributed");
+}
+
+#[test]
 fn holds_stop_what_they_touch_and_a_reason_breaks_ones_own() {
     let sandbox = Sandbox::new();
     let store = sandbox.store();

@@ -538,6 +538,26 @@ fn without_a_recipient_the_own_identity_is_used_and_without_both_nothing_happens
 }
 
 #[test]
+fn agents_of_old_clients_beside_the_transcripts_are_sealed_with_their_session() {
+    let sandbox = Sandbox::new();
+    let recipient = identity(&sandbox);
+    seals(&sandbox, &recipient, "");
+    let session = sandbox.store().session(1).aged(days(5)).write();
+    let record = fs::read(&session.transcript).unwrap();
+    // Names as 2.1.1 and 2.0.30 write them.
+    let agents = ["agent-a047adc.jsonl", "agent-5d912abf.jsonl"].map(|name| {
+        let path = session.transcript.with_file_name(name);
+        put(&path, &record, days(5));
+        path
+    });
+    sandbox.enforce().exits(0);
+    assert!(!session.transcript.exists());
+    for agent in &agents {
+        assert!(!agent.exists(), "{} is in plaintext", agent.display());
+    }
+}
+
+#[test]
 fn live_and_young_sessions_are_not_sealed() {
     let sandbox = Sandbox::new();
     identity(&sandbox);

@@ -10,7 +10,7 @@
 //! | `<n>` | one or more digits |
 //! | `<ms>` | a time in milliseconds: 12 or more digits |
 //! | `<date>` | a name that begins with `YYYY-MM-DD` |
-//! | `<hex>` | 8 or more lower-case hexadecimal digits |
+//! | `<hex>` | 7 or more lower-case hexadecimal digits |
 //! | `<**>` | as a whole last component: any name at any depth |
 //!
 //! A scan carries a [`Cursor`] down the tree, so that each name is compared only with the
@@ -275,7 +275,8 @@ fn matches(tokens: &[Token], name: &[u8], session: &mut Option<SessionId>) -> bo
         Token::Any => some_prefix(rest, name, session, 1, |_| true),
         Token::Digits => some_prefix(rest, name, session, 1, |b| b.is_ascii_digit()),
         Token::Millis => some_prefix(rest, name, session, 12, |b| b.is_ascii_digit()),
-        Token::Hex => some_prefix(rest, name, session, 8, |b| matches!(b, b'0'..=b'9' | b'a'..=b'f')),
+        // Agents of 2.1.1 have seven, of 2.0.30 eight.
+        Token::Hex => some_prefix(rest, name, session, 7, |b| matches!(b, b'0'..=b'9' | b'a'..=b'f')),
         Token::Date => {
             let shape = b"dddd-dd-dd";
             name.len() >= shape.len()

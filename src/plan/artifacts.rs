@@ -59,10 +59,11 @@ impl Judge<'_> {
         self.timely(date, self.earliest(&subject, date, |rule| rule.delete_after.as_ref()))
     }
 
-    /// Whether a file of nobody may hold any project's content, so that every hold covers it.
+    /// Whether a file of nobody may hold any project's content, so that every hold covers it. A
+    /// pointer to a remote session holds none, and is of some project by its place.
     pub(super) fn may_be_anyones(&self, artifact: &Artifact, kind: Kind) -> bool {
         artifact.project.is_none()
-            && kind.row().sensitivity >= Sensitivity::Content
+            && (kind.row().sensitivity >= Sensitivity::Content || kind == Kind::BridgePointer)
             && kind != Kind::OwnLeftover
     }
 }

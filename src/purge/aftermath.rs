@@ -1,6 +1,6 @@
 //! What a purge came to: what went, what the second look found, what stays and why. Pure.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
@@ -169,6 +169,7 @@ impl Looked<'_> {
             exceptions.push(exception(reason, self.after, artifact, detail));
         }
         exceptions.extend(self.again.doubts.iter().map(|doubtful| doubt(self.after, doubtful)));
+        exceptions.extend(self.no_longer_told());
         exceptions.extend(self.outcomes.problems.iter().map(|(path, error)| Exception {
             reason: ExceptionReason::Failed,
             path: text(path),
@@ -184,6 +185,27 @@ impl Looked<'_> {
             });
         }
         exceptions
+    }
+
+    /// Files that stay because they may be of what went: once the lines and sessions that told so
+    /// are gone, the second look takes them for somebody else's.
+    fn no_longer_told(&self) -> Vec<Exception> {
+        let of_what_went =
+            |one: &&Doubtful| one.lines == 0 && matches!(one.why, Doubt::Mixed | Doubt::NoProject);
+        let doubts: Vec<&Doubtful> = self.purging.doubts.iter().filter(of_what_went).collect();
+        if doubts.is_empty() {
+            return Vec::new();
+        }
+        let told = self.again.doubts.iter().map(|one| self.after.artifact(one.artifact));
+        let due = self.due_again().map(|(_, artifact, _)| artifact);
+        let told: HashSet<PathBuf> = told.chain(due).map(|artifact| self.after.full_path(artifact)).collect();
+        let there: HashSet<PathBuf> =
+            self.after.artifacts.iter().map(|one| self.after.full_path(one)).collect();
+        let stays = |one: &&Doubtful| {
+            let path = self.before.full_path(self.before.artifact(one.artifact));
+            there.contains(&path) && !told.contains(&path)
+        };
+        doubts.into_iter().filter(stays).map(|one| doubt(self.before, one)).collect()
     }
 
     /// Why something that was to go is there.
