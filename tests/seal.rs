@@ -323,15 +323,15 @@ fn nothing_is_overwritten() {
     let session = one_sealed(&sandbox);
     for content in ["something else", ""] {
         put(&session.transcript, content, days(1));
-        refuses_and_changes_nothing(&sandbox, &session, 4, "is in the way");
+        refuses_and_changes_nothing(&sandbox, &session, 4, "is in the way: it is newer than what was sealed");
     }
     // What is there already, as after an interrupted run, is no obstacle.
     let bytes = sandbox.run(["cat", session.id(), "--identity"]);
     bytes.exits(2);
     fs::remove_file(&session.transcript).unwrap();
     let bytes = sandbox.run(["cat", session.id()]).stdout;
-    put(&session.transcript, bytes.replace("assistant", "Assistant"), days(5));
-    refuses_and_changes_nothing(&sandbox, &session, 4, "is in the way");
+    put(&session.transcript, bytes.replace("assistant", "Assistant"), days(90));
+    refuses_and_changes_nothing(&sandbox, &session, 4, "is in the way: it is not what was sealed");
     put(&session.transcript, &bytes, days(5));
     sandbox.run(["unseal", session.id()]).exits(0).quietly();
     assert_eq!(fs::read_to_string(&session.transcript).unwrap(), bytes);
@@ -642,12 +642,17 @@ fn resume_keeps_the_sealed_copy_until_the_client_ended_well() {
     let session = sandbox.store().session(1).aged(days(50)).cwd(project.to_str().unwrap()).write();
     sandbox.run(["seal", session.id()]).exits(0);
     let path = client(&sandbox, r#"pwd; echo "$@"; exit "${CODE:-0}""#);
+    sandbox.command(["resume", session.id()]).env("PATH", "/nowhere").run().exits(2).says("PATH");
+    assert!(!session.is_there());
+    // As a shell does, what cannot be run is passed by.
+    let first = sandbox.root().join("first");
+    fs::create_dir(&first).unwrap();
+    fs::write(first.join("claude"), "no program").unwrap();
+    let path = format!("{}:{path}", first.display());
     let resume = |code: &str| {
         let run = sandbox.command(["resume", session.id(), "--", "-p", "more"]);
         run.env("PATH", &path).env("CODE", code).run()
     };
-    sandbox.command(["resume", session.id()]).env("PATH", "/nowhere").run().exits(2).says("PATH");
-    assert!(!session.is_there());
     let output = resume("7");
     output.exits(7).says("[ROOT]/project").says(&format!("--resume {} -p more", session.id()));
     assert!(session.is_there() && sealed(&sandbox, &session).exists());

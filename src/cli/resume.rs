@@ -96,12 +96,22 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
     }
 }
 
+/// Whether a file can be run by this account, as a shell looks for it.
+fn is_program(path: &Path) -> bool {
+    #[cfg(unix)]
+    let may_run = rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok();
+    // A name with its ending is what makes a program there.
+    #[cfg(not(unix))]
+    let may_run = true;
+    may_run && path.is_file()
+}
+
 /// The client's program.
 fn find_client(ctx: &Context) -> Result<PathBuf, Failure> {
     let path = ctx.env.variable("PATH").unwrap_or_default();
     std::env::split_paths(path)
         .flat_map(|folder| FILES.iter().map(move |name| ctx.env.working_dir.join(&folder).join(name)))
-        .find(|program| program.is_file())
+        .find(|program| is_program(program))
         .ok_or_else(|| {
             Failure::new(Exit::Usage, format!("there is no `{CLIENT}` in PATH, so nothing was changed"))
                 .hint("`ccretain unseal --touch` brings the session back without starting a client")

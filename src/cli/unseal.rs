@@ -330,7 +330,7 @@ pub(super) fn one(
         }
         Err(error) => {
             deed.state.state = before;
-            item.outcome = if matches!(error, SealedError::InTheWay(_)) { "refused" } else { "failed" };
+            item.outcome = if matches!(error, SealedError::InTheWay { .. }) { "refused" } else { "failed" };
             item.error = Some(chain(&error));
             outcome.failed = vec![Failed { path: item.of.store.clone().into(), error: chain(&error).into() }];
             None
@@ -346,8 +346,10 @@ pub(super) fn one(
 /// What an error of opening means for the exit code.
 pub(super) fn failure(error: &SealedError) -> Failure {
     match error {
-        SealedError::InTheWay(_) => {
-            Failure::because(Exit::Refused, error).hint("nothing was changed; move it away first")
+        SealedError::InTheWay { .. } => {
+            Failure::because(Exit::Refused, error).hint(
+            "nothing was changed; `ccretain cat` shows what was sealed, which comes back once the other is moved away",
+        )
         }
         _ => Failure::because(Exit::Failed, error)
             .hint("nothing was changed; `age -d -i KEY FILE | zstd -d` opens single sealed files"),

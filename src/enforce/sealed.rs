@@ -56,8 +56,13 @@ pub enum SealedError {
     #[error("the sealed file '{}' is gone", shown(.0))]
     Missing(PathBuf),
     /// There is something else where a file belongs.
-    #[error("'{}' is in the way", shown(.0))]
-    InTheWay(PathBuf),
+    #[error("'{}' is in the way: it is {} what was sealed", shown(path), if *is_newer { "newer than" } else { "not" })]
+    InTheWay {
+        /// What is there.
+        path: PathBuf,
+        /// Whether it was changed after the one that was sealed.
+        is_newer: bool,
+    },
     /// The record names a place where no file of a session lies.
     #[error("'{}' is no place of a session's file", shown(.0))]
     NoPlace(PathBuf),

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use super::sealed::{SealedError, SealedSession};
 use super::{dir, seal};
 use crate::catalogue::Kind;
-use crate::dir::{Dir, FileTime, FileType};
+use crate::dir::{Dir, FileTime, FileType, Stat};
 use crate::error::At as _;
 use crate::locate::Store;
 use crate::seal::manifest::SealedFile;
@@ -72,6 +72,13 @@ struct Part<'m> {
     is_new: bool,
 }
 
+/// Says of what is in a file's place which of both is newer: a session may have been gone on with
+/// after its copy was sealed.
+fn in_the_way(path: PathBuf, entry: &SealedFile, found: Option<&Stat>) -> SealedError {
+    let is_newer = found.and_then(|stat| stat.stamp.modified.date()).is_some_and(|date| date > entry.mtime);
+    SealedError::InTheWay { path, is_newer }
+}
+
 impl Restoring<'_> {
     /// Looks whether every file can have its place, without changing anything.
     ///
@@ -87,7 +94,7 @@ impl Restoring<'_> {
             match found {
                 // The same file may be there: an earlier run was interrupted. It is compared later.
                 Ok(stat) if stat.file_type == FileType::File && stat.stamp.size == entry.size => {}
-                Ok(_) => return Err(SealedError::InTheWay(path)),
+                Ok(stat) => return Err(in_the_way(path, entry, Some(&stat))),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error).at("look at", path).map_err(SealedError::File),
             }
@@ -214,7 +221,8 @@ impl Restoring<'_> {
             Err(SealedError::Open { source: UnsealError::Target(error), .. })
                 if error.kind() == io::ErrorKind::InvalidData =>
             {
-                Err(SealedError::InTheWay(path))
+                let stat = folder.stat(entry.path.file_name().unwrap_or_default());
+                Err(in_the_way(path, entry, stat.ok().as_ref()))
             }
             other => other,
         }
@@ -237,7 +245,7 @@ impl Restoring<'_> {
                 .at("open the folder of", &path)?;
             match dir::rename_new(&folder, &naming::part_name(name), name) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    return Err(SealedError::InTheWay(path));
+                    return Err(in_the_way(path, part.entry, folder.stat(name).ok().as_ref()));
                 }
                 other => other.at("name", &path)?,
             }
