@@ -346,11 +346,9 @@ pub(super) fn one(
 /// What an error of opening means for the exit code.
 pub(super) fn failure(error: &SealedError) -> Failure {
     match error {
-        SealedError::InTheWay { .. } => {
-            Failure::because(Exit::Refused, error).hint(
-            "nothing was changed; `ccretain cat` shows what was sealed, which comes back once the other is moved away",
-        )
-        }
+        SealedError::InTheWay { .. } => Failure::because(Exit::Refused, error).hint(
+            "nothing was changed; move it away to bring back what was sealed, or leave it and go on with it",
+        ),
         _ => Failure::because(Exit::Failed, error)
             .hint("nothing was changed; `age -d -i KEY FILE | zstd -d` opens single sealed files"),
     }
