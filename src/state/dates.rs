@@ -2,11 +2,12 @@
 //! again.
 //!
 //! One file, `dates.json`, mode 0600, beside the state. It is only a saving: one that is missing,
-//! damaged or of another version is as none, and one that cannot be written is no failure. It
-//! holds dates and project paths, no content.
+//! damaged or of another version is as none, and one that cannot be written is no failure. Sessions
+//! are deleted by what it says, so a digest guards it against a bit that flipped. It holds dates and
+//! project paths, no content.
 
 use std::collections::HashMap;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -14,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 use chrono::{DateTime, TimeDelta, Utc};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::dir::{FileStamp, FileTime};
 use crate::error::{At as _, PathError};
@@ -24,7 +26,7 @@ use crate::ledger::file;
 /// The name of the file.
 pub const FILE: &str = "dates.json";
 /// The version of its form.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The program that wrote it.
 const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 /// More than this many bytes is no file of ours.
@@ -129,7 +131,7 @@ impl DateFile {
         let size = file.metadata().ok()?.len().min(LARGEST);
         let mut bytes = Vec::with_capacity(usize::try_from(size).ok()?);
         file.take(LARGEST).read_to_end(&mut bytes).ok()?;
-        let Written { version, program, projects, files } = serde_json::from_slice(&bytes).ok()?;
+        let Written { version, program, projects, files } = serde_json::from_slice(guarded(&bytes)?).ok()?;
         if version != VERSION || program != PROGRAM {
             return None;
         }
@@ -142,14 +144,28 @@ impl DateFile {
         let dir = self.path.parent().unwrap_or(Path::new("."));
         file::create_private_dir(dir)?;
         let mut temp = tempfile::NamedTempFile::new_in(dir)?;
-        let mut writer = std::io::BufWriter::with_capacity(64 << 10, temp.as_file_mut());
-        serde_json::to_writer(&mut writer, known)?;
-        writer.flush()?;
-        drop(writer);
-        // Not flushed to disk: what a crash leaves of it is no JSON, and so as none.
+        write_guarded(temp.as_file_mut(), &serde_json::to_vec(known)?)?;
+        // Not flushed to disk: what a crash leaves of it has not its digest, and so is as none.
         temp.persist(&self.path)?;
         Ok(())
     }
+}
+
+/// What stands before the digest of the dates, between the two, and at the end: together one object.
+const AROUND: [&[u8]; 3] = [b"{\"sha256\":\"", b"\",\"dates\":", b"}"];
+
+fn write_guarded(mut to: impl io::Write, dates: &[u8]) -> io::Result<()> {
+    let [before, between, end] = AROUND;
+    let digest = hex::encode(Sha256::digest(dates));
+    [before, digest.as_bytes(), between, dates, end].into_iter().try_for_each(|part| to.write_all(part))
+}
+
+/// The dates in the content of a file, if they are those that were written.
+fn guarded(bytes: &[u8]) -> Option<&[u8]> {
+    let [before, between, end] = AROUND;
+    let (digest, rest) = bytes.strip_prefix(before)?.split_at_checked(2 * Sha256::output_size())?;
+    let dates = rest.strip_prefix(between)?.strip_suffix(end)?;
+    (digest == hex::encode(Sha256::digest(dates)).as_bytes()).then_some(dates)
 }
 
 /// Forgets what every transcript said: where a purge has passed, not even their projects' paths stay.

@@ -95,15 +95,37 @@ fn a_damaged_file_or_one_of_another_version_is_as_none() {
     let path = dir.path().join(FILE);
     kept(dir.path(), &[(stamp(1, -300), facts(-400, &[]))], 0);
     let text = std::fs::read_to_string(&path).unwrap();
+    let rewritten = |from: &str, to: &str| {
+        let dates = String::from_utf8(guarded(text.as_bytes()).unwrap().to_vec()).unwrap();
+        assert!(dates.contains(from), "{dates}");
+        let mut bytes = Vec::new();
+        write_guarded(&mut bytes, dates.replace(from, to).as_bytes()).unwrap();
+        String::from_utf8(bytes).unwrap()
+    };
+    assert_eq!(rewritten(PROGRAM, PROGRAM), text);
     for damaged in [
         String::new(),
         text[..text.len() / 2].to_owned(),
-        text.replace("\"version\":1", "\"version\":2"),
-        text.replace(PROGRAM, "0.0.1"),
+        rewritten(&format!("\"version\":{VERSION}"), "\"version\":9"),
+        rewritten(PROGRAM, "0.0.1"),
     ] {
         std::fs::write(&path, damaged).unwrap();
         assert!(DateFile::new(dir.path(), at(1)).find(&stamp(1, -300)).is_none());
         kept(dir.path(), &[(stamp(1, -300), facts(-400, &[]))], 0);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
+}
+
+#[test]
+fn no_bit_can_flip_unnoticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(FILE);
+    kept(dir.path(), &[(stamp(1, -300), facts(-400, &["/w"]))], 0);
+    let bytes = std::fs::read(&path).unwrap();
+    for bit in 0..bytes.len() * 8 {
+        let mut damaged = bytes.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&path, damaged).unwrap();
+        assert!(DateFile::new(dir.path(), at(1)).find(&stamp(1, -300)).is_none(), "bit {bit}");
     }
 }
