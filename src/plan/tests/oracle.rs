@@ -1,0 +1,246 @@
+//! What must go, decided a second time and in another way.
+
+use chrono::{DateTime, Utc};
+
+use super::*;
+
+/// The oracle: one mandate and what it says of each thing.
+pub(super) struct Demand<'a> {
+    pub(super) of: &'a Mandate,
+    pub(super) inventory: &'a Inventory,
+    pub(super) now: DateTime<Utc>,
+}
+
+impl Demand<'_> {
+    pub(super) fn may_touch(&self, store: StoreIndex) -> bool {
+        let store = &self.inventory.store(store).store;
+        store.in_scope && !self.of.excluded_stores.iter().any(|excluded| excluded.value == store.root)
+    }
+
+    pub(super) fn holds(&self, kind: Kind, projects: &[&str], unknown: bool, id: Option<SessionId>) -> bool {
+        self.of.holds.iter().any(|hold| {
+            hold.until.is_none_or(|until| until > self.now)
+                && hold.selector.covers(kind, projects.iter().copied(), unknown, id)
+        })
+    }
+
+    pub(super) fn holds_session(&self, session: &Session, kind: Kind) -> bool {
+        let projects: Vec<&str> = session.projects.iter().map(|project| &**project).collect();
+        let unknown = projects.is_empty() || session.is_unreadable;
+        self.holds(kind, &projects, unknown, Some(session.id))
+    }
+
+    pub(super) fn is_quiet(&self, touched: Option<DateTime<Utc>>) -> bool {
+        let Some(touched) = touched else { return false };
+        let distance = (self.now - touched).abs();
+        match self.of.quiet.value.length() {
+            crate::period::Length::Immediately => false,
+            crate::period::Length::Span(span) => distance < span,
+            crate::period::Length::Never => true,
+        }
+    }
+
+    pub(super) fn is_in_use(&self, session: &Session) -> bool {
+        session.liveness.is_live() || self.is_quiet(session.touched) || self.is_quiet(session.unsealed)
+    }
+
+    pub(super) fn date(&self, session: &Session) -> Option<DateTime<Utc>> {
+        if session.is_unreadable || session.evidence == Evidence::Unknown {
+            return None;
+        }
+        let file = session.modified.filter(|date| *date <= self.now);
+        if session.evidence == Evidence::Orphaned {
+            return file;
+        }
+        match self.of.age_by.value {
+            AgeBy::Mtime => file,
+            AgeBy::Record => session.newest_record.filter(|date| *date <= self.now).or(file),
+            AgeBy::Newest => file.map(|file| session.newest_record.map_or(file, |record| record.max(file))),
+        }
+    }
+
+    pub(super) fn due(
+        &self,
+        kind: Kind,
+        project: Option<&str>,
+        id: Option<SessionId>,
+        date: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        let mut earliest: Option<DateTime<Utc>> = None;
+        for layer in &self.of.layers {
+            for rule in &layer.rules {
+                let Some(period) = &rule.delete_after else { continue };
+                if rule.selector.selects(kind, project, id) {
+                    if let Some(due) = period.after(date) {
+                        earliest = Some(earliest.map_or(due, |known| known.min(due)));
+                    }
+                    break;
+                }
+            }
+        }
+        earliest
+    }
+
+    pub(super) fn is_old_enough(&self, date: DateTime<Utc>) -> bool {
+        self.of
+            .keep_at_least
+            .as_ref()
+            .is_none_or(|floor| floor.value.after(date).is_some_and(|end| end <= self.now))
+    }
+
+    pub(super) fn part_goes(&self, session: &Session, kind: Kind) -> bool {
+        if !self.may_touch(session.store) || self.holds_session(session, kind) || self.is_in_use(session) {
+            return false;
+        }
+        let Some(date) = self.date(session) else { return false };
+        let project = session.project.as_deref();
+        self.is_old_enough(date)
+            && [Kind::Transcript, kind]
+                .into_iter()
+                .filter_map(|kind| self.due(kind, project, Some(session.id), date))
+                .any(|due| due <= self.now)
+    }
+
+    pub(super) fn loose_goes(&self, artifact: &Artifact, kind: Kind) -> bool {
+        let store = self.inventory.store_of(artifact);
+        let live = !self.inventory.store(store).live.is_empty();
+        let in_lines = kind.row().disposal != Disposal::File && kind != Kind::ConfigBackup;
+        if in_lines || (kind.row().protection == Protection::UnlessLive && live) {
+            return false;
+        }
+        let project = self.inventory.project_named(artifact);
+        let unknown =
+            project.is_none() && kind.row().sensitivity >= Sensitivity::Content && kind != Kind::OwnLeftover;
+        let projects: Vec<&str> = project.into_iter().collect();
+        let modified = artifact.stamp.modified.date();
+        if self.holds(kind, &projects, unknown, None) || self.is_quiet(modified) {
+            return false;
+        }
+        modified.filter(|date| *date <= self.now).is_some_and(|date| {
+            self.is_old_enough(date) && self.due(kind, project, None, date).is_some_and(|due| due <= self.now)
+        })
+    }
+
+    /// The session a line names: that of its own store, else any of that id.
+    pub(super) fn session_named(&self, line: &Line, store: StoreIndex) -> Option<&Session> {
+        let of_id = || self.inventory.sessions.iter().filter(|session| Some(session.id) == line.session);
+        of_id().find(|session| session.store == store).or_else(|| of_id().next())
+    }
+
+    /// When a paste may go for one of the lines that refer to it; `None` if it has to stay for that one.
+    pub(super) fn due_by_owner(&self, kind: Kind, line: &Line, store: StoreIndex) -> Option<DateTime<Utc>> {
+        let projects: Vec<&str> = line.project.iter().map(|project| &**project).collect();
+        let session = self.session_named(line, store);
+        let is_bound =
+            session.is_some_and(|of| self.holds_session(of, Kind::Transcript) || self.is_in_use(of));
+        if is_bound || self.holds(kind, &projects, projects.is_empty(), line.session) {
+            return None;
+        }
+        let date = session.and_then(|session| self.date(session)).or(line.date)?;
+        let due = self.due(kind, line.project.as_deref(), line.session, date);
+        due.filter(|due| date <= self.now && *due <= self.now && self.is_old_enough(date))
+    }
+
+    /// Since when a paste is due: when the last of the lines that refer to it lets go of it.
+    pub(super) fn paste_due(&self, artifact: &Artifact, kind: Kind) -> Option<DateTime<Utc>> {
+        let store = self.inventory.store_of(artifact);
+        if lacks_references(self.inventory, store) || self.is_quiet(artifact.stamp.modified.date()) {
+            return None;
+        }
+        let dues: Option<Vec<_>> = referring(self.inventory, artifact)
+            .into_iter()
+            .map(|line| self.due_by_owner(kind, line, store))
+            .collect();
+        dues?.into_iter().max()
+    }
+
+    pub(super) fn artifact_goes(&self, artifact: &Artifact) -> bool {
+        let Some(kind) = artifact.kind else { return false };
+        if kind.is_protected()
+            || artifact.oddity != Oddity::None
+            || !self.may_touch(self.inventory.store_of(artifact))
+        {
+            return false;
+        }
+        match self.inventory.session_of(artifact) {
+            Some(session) => self.part_goes(session, kind),
+            None if is_paste(artifact) && !referring(self.inventory, artifact).is_empty() => {
+                self.paste_due(artifact, kind).is_some()
+            }
+            None if is_paste(artifact)
+                && lacks_references(self.inventory, self.inventory.store_of(artifact)) =>
+            {
+                false
+            }
+            None => self.loose_goes(artifact, kind),
+        }
+    }
+
+    pub(super) fn line_goes(&self, file: &LineFile, line: &Line) -> bool {
+        let store = self.inventory.store_of(self.inventory.artifact(file.artifact));
+        if !self.may_touch(store) {
+            return false;
+        }
+        let is_index = file.content.format == Format::Entries;
+        let kind = if is_index { Kind::SessionsIndex } else { Kind::History };
+        let projects: Vec<&str> = line.project.iter().map(|project| &**project).collect();
+        if self.holds(kind, &projects, projects.is_empty(), line.session) {
+            return false;
+        }
+        let session = self.session_named(line, store);
+        if let Some(session) = session {
+            if self.holds_session(session, Kind::Transcript) || self.is_in_use(session) {
+                return false;
+            }
+            if self.part_goes(session, Kind::Transcript) {
+                return true;
+            }
+            if is_index {
+                return false;
+            }
+        }
+        if session.is_none() && is_index && !self.inventory.is_complete {
+            return false;
+        }
+        line.date.filter(|date| *date <= self.now).is_some_and(|date| {
+            let due = self.due(kind, line.project.as_deref(), line.session, date);
+            self.is_old_enough(date) && due.is_some_and(|due| due <= self.now)
+        })
+    }
+}
+
+pub(super) fn demands<'a>(
+    inventory: &'a Inventory,
+    policy: &'a Policy,
+    now: DateTime<Utc>,
+) -> Vec<Demand<'a>> {
+    policy.mandates.iter().map(|of| Demand { of, inventory, now }).collect()
+}
+
+pub(super) fn is_paste(artifact: &Artifact) -> bool {
+    artifact.kind.is_some_and(|kind| kind.row().owner == Owner::References)
+}
+
+/// The lines that refer to a paste by its hash.
+pub(super) fn referring<'a>(inventory: &'a Inventory, artifact: &Artifact) -> Vec<&'a Line> {
+    let store = inventory.store_of(artifact);
+    let hash = inventory.name(artifact).to_str().unwrap().split('.').next().unwrap();
+    let files = inventory.line_files.iter();
+    files
+        .filter(|file| inventory.store_of(inventory.artifact(file.artifact)) == store)
+        .flat_map(|file| {
+            file.content.references.iter().map(move |(of, line)| (of, &file.content.lines[*line as usize]))
+        })
+        .filter(|(of, _)| &***of == hash)
+        .map(|(_, line)| line)
+        .collect()
+}
+
+/// Whether a store has a file of references that could not be read.
+pub(super) fn lacks_references(inventory: &Inventory, store: StoreIndex) -> bool {
+    inventory.artifacts.iter().enumerate().any(|(at, artifact)| {
+        artifact.kind == Some(Kind::History)
+            && inventory.store_of(artifact) == store
+            && inventory.line_files.iter().all(|file| file.artifact.at() != at)
+    })
+}
