@@ -11,7 +11,7 @@ use crate::enforce::{self, Outcomes, Stop, Tools, lock};
 use crate::inventory::Inventory;
 use crate::inventory::liveness::System;
 use crate::ledger::{Entry, Journal};
-use crate::locate::{Refusal, Refused};
+use crate::locate::{Refusal, Refused, Store};
 use crate::period::{Length, Period};
 use crate::plan::Plan;
 use crate::policy::Policy;
@@ -22,8 +22,16 @@ use crate::seal::Recipients;
 /// # Errors
 /// Exit 75 where another run works, exit 1 where a store cannot be locked; nothing was touched.
 pub fn take_locks(ground: &Ground) -> Result<lock::Locks, Failure> {
-    let stores = ground.stores.iter().filter(|store| store.kind == Root::Config && store.in_scope);
-    lock::all(stores).map_err(|error| unlocked(&error))
+    let mut locks = lock::Locks::default();
+    for store in ground.stores.iter().filter(|store| has_lock(store)) {
+        locks.take(store).map_err(|error| unlocked(&error))?;
+    }
+    Ok(locks)
+}
+
+/// Whether a run locks a store: a config folder that may be changed; those beside it go with it.
+fn has_lock(store: &Store) -> bool {
+    store.kind == Root::Config && store.in_scope
 }
 
 fn unlocked(error: &lock::LockError) -> Failure {
@@ -42,12 +50,12 @@ fn unlocked(error: &lock::LockError) -> Failure {
 ///
 /// # Errors
 /// Exit 75 where another run works, exit 4 where what is remembered cannot be read.
-pub fn lock(ground: &mut Ground, ctx: &Context) -> Result<Vec<lock::Locks>, Failure> {
-    let mut locks = Vec::new();
+pub fn lock(ground: &mut Ground, ctx: &Context) -> Result<lock::Locks, Failure> {
+    let mut locks = lock::Locks::default();
     let Ground { stores, refused, .. } = ground;
-    for store in stores.iter_mut().filter(|store| store.kind == Root::Config && store.in_scope) {
-        match lock::all(std::iter::once(&*store)) {
-            Ok(taken) => locks.push(taken),
+    for store in stores.iter_mut().filter(|store| has_lock(store)) {
+        match locks.take(store) {
+            Ok(()) => {}
             Err(lock::LockError::File(error)) => {
                 store.in_scope = false;
                 let why = Refusal::Unlockable(error);

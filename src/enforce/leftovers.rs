@@ -17,7 +17,6 @@ use super::{Effect, Outcome, Outcomes, Skip, Stop, Tools, dir};
 use crate::catalogue::Kind;
 use crate::dir::{Dir, FileType};
 use crate::escape::text;
-use crate::inventory::lines::Format;
 use crate::inventory::{
     Artifact, ArtifactIndex, Evidence, FolderIndex, Inventory, Oddity, SessionIndex, StoreIndex,
 };
@@ -25,8 +24,8 @@ use crate::ledger::{Entry, Event, Journal};
 use crate::plan::{Decision, Keep, Plan};
 use crate::seal::naming;
 
-/// Removes every unfinished file of our own, our locks around files of the client, and records and folders of sealed files that are gone
-/// because their session was unsealed.
+/// Removes every unfinished file of our own, our locks around files of the client, and records and
+/// folders of sealed files that are gone because their session was unsealed.
 pub(super) fn remove(
     inventory: &Inventory,
     plan: &Plan,
@@ -57,18 +56,7 @@ pub(super) fn remove(
             found.entry(inventory.store_of(artifact)).or_default().push(ArtifactIndex::of(at));
         }
     }
-    for file in inventory.line_files.iter().filter(|file| file.content.format != Format::Entries) {
-        let artifact = inventory.artifact(file.artifact);
-        if in_scope.contains(&inventory.store_of(artifact)) {
-            let folder = inventory.open(artifact.folder);
-            let given = folder.and_then(|dir| ClientLock::give_back(&dir, inventory.name(artifact)));
-            if let Err(error) = given
-                && error.kind() != io::ErrorKind::NotFound
-            {
-                outcomes.problems.push((inventory.full_path(artifact), error));
-            }
-        }
-    }
+    give_back_locks(inventory, &in_scope, outcomes);
     let empty = empty_folders(inventory).filter(|folder| in_scope.contains(&inventory.folder(*folder).store));
     emptied.extend(empty.map(|folder| (folder, ())));
     for (store, files) in found {
@@ -76,6 +64,25 @@ pub(super) fn remove(
         {
             outcomes.stopped = Some(Stop::Ledger(error));
             return;
+        }
+    }
+}
+
+/// Gives back the locks around files of the client that a killed run has left.
+fn give_back_locks(inventory: &Inventory, in_scope: &BTreeSet<StoreIndex>, outcomes: &mut Outcomes) {
+    for file in inventory.line_files.iter().filter(|file| file.content.format.has_lock()) {
+        let artifact = inventory.artifact(file.artifact);
+        if !in_scope.contains(&inventory.store_of(artifact)) {
+            continue;
+        }
+        let given = inventory
+            .open(artifact.folder)
+            .and_then(|dir| ClientLock::give_back(&dir, inventory.name(artifact)));
+        match given {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                outcomes.problems.push((inventory.full_path(artifact), error));
+            }
+            _ => {}
         }
     }
 }

@@ -17,7 +17,7 @@ const TRIES: u32 = 20;
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// The locks of a run; given back when dropped.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Locks(Vec<File>);
 
 /// Why the stores could not be locked.
@@ -32,29 +32,26 @@ pub enum LockError {
     File(#[from] PathError),
 }
 
-/// Takes the lock of every config store that may be changed.
-///
-/// The lock is `ccretain/lock` in the store, held through the open file; it is never removed,
-/// because whoever waits for it waits on that very file.
-///
-/// # Errors
-/// [`LockError::Held`] at once if another run holds one; nothing is waited for.
-pub fn all<'a>(stores: impl Iterator<Item = &'a Store>) -> Result<Locks, LockError> {
-    let mut held = Vec::new();
-    for store in stores {
+impl Locks {
+    /// Takes the lock of a config store too.
+    ///
+    /// The lock is `ccretain/lock` in the store, held through the open file; it is never removed,
+    /// because whoever waits for it waits on that very file.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] at once if another run holds it; nothing is waited for.
+    pub fn take(&mut self, store: &Store) -> Result<(), LockError> {
         let path = store.root.join("ccretain").join("lock");
         let own = dir::folder(&store.dir, OsStr::new("ccretain")).at("make", store.root.join("ccretain"))?;
         let file = dir::open_or_create(&own, OsStr::new("lock"), 0o600).at("open the lock", &path)?;
         match file.try_lock() {
-            Ok(()) => held.push(file),
+            Ok(()) => self.0.push(file),
             Err(TryLockError::WouldBlock) => return Err(LockError::Held(store.root.clone())),
             Err(TryLockError::Error(error)) => return Err(error).at("lock", &path).map_err(LockError::File),
         }
+        Ok(())
     }
-    Ok(Locks(held))
-}
 
-impl Locks {
     /// How many stores are locked.
     #[must_use]
     pub fn count(&self) -> usize {

@@ -16,7 +16,7 @@ use super::{Effect, Outcome, Outcomes, Skip, Stop, Tools, dir};
 use crate::catalogue::SessionId;
 use crate::dir::Dir;
 use crate::inventory::Inventory;
-use crate::inventory::lines::{Format, LineFile};
+use crate::inventory::lines::LineFile;
 use crate::ledger::Event;
 use crate::plan::{Decision, Plan};
 
@@ -114,13 +114,8 @@ fn left_alone(inventory: &Inventory, outcomes: &Outcomes) -> HashSet<SessionId> 
 fn rewrite(inventory: &Inventory, file: &LineFile, cuts: &[Range<u64>]) -> io::Result<bool> {
     let artifact = inventory.artifact(file.artifact);
     let folder = inventory.open(artifact.folder)?;
-    // The index of a project has no lock of its own in the client.
-    let _lock = match file.content.format {
-        Format::Entries => None,
-        Format::JsonLines | Format::ProjectLists => {
-            Some(ClientLock::take(&folder, inventory.name(artifact))?)
-        }
-    };
+    let lock = || ClientLock::take(&folder, inventory.name(artifact));
+    let _lock = file.content.format.has_lock().then(lock).transpose()?;
     let old = folder.read(inventory.name(artifact))?;
     if !dir::is_same(&artifact.stamp, &Dir::stat_open(&old)?) {
         return Ok(false);

@@ -64,6 +64,14 @@ pub enum Format {
     Entries,
 }
 
+impl Format {
+    /// Whether the client locks such a file while it writes; the index of a project has no lock.
+    #[must_use]
+    pub fn has_lock(self) -> bool {
+        self != Self::Entries
+    }
+}
+
 /// One line or entry.
 #[derive(Debug, Clone, Default)]
 pub struct Line {
