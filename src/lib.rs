@@ -14,6 +14,7 @@
 //! | --- | --- |
 //! | [`catalogue`] | the one table of what the client leaves on disk, and how a name is recognised by it |
 //! | [`platform`], [`environment`], [`period`], [`error`], [`escape`] | where things lie; who, where and when; spans of time; errors with paths; names fit to be shown |
+//! | [`files`] | reading what others may have put somewhere, without waiting and up to a bound; files of our own |
 //! | [`threads`] | the few threads that share work which goes over many files |
 //! | [`policy`] | what the layers say, and what they mean together |
 //! | [`dir`] | folder handles, read only; nothing below a store is reached by a path |
@@ -53,6 +54,7 @@ pub mod environment;
 pub mod error;
 pub mod escape;
 pub mod exposure;
+pub mod files;
 pub mod guard;
 pub mod hold;
 pub mod inventory;

@@ -10,7 +10,7 @@
 
 pub mod dates;
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -19,15 +19,14 @@ use serde_json::{Map, Value};
 
 use crate::error::{At as _, PathError};
 use crate::escape::shown;
+use crate::files;
 pub use crate::guard::{ClockDoubt, MassReport};
-use crate::ledger::{Head, LedgerError, file};
+use crate::ledger::Head;
 
 /// The name of the file.
 pub const FILE: &str = "state.json";
 /// The version this program writes.
 const VERSION: u32 = 1;
-/// More than this many bytes is no state of ours.
-const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// Why the state cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +34,7 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 pub enum StateError {
     /// It could not be read or written, or is a link or somebody else's.
     #[error(transparent)]
-    File(#[from] LedgerError),
+    File(#[from] PathError),
     /// It is damaged.
     #[error(
         "cannot understand '{}': repair it, or move it away, and name stores in unusual places again with 'schedule install' or 'stores.extra'",
@@ -59,12 +58,6 @@ pub enum StateError {
         /// The version in the file.
         found: u64,
     },
-}
-
-impl From<PathError> for StateError {
-    fn from(error: PathError) -> Self {
-        Self::File(error.into())
-    }
 }
 
 /// A root that was seen once and is visited by every later run.
@@ -240,11 +233,10 @@ impl StateFile {
     /// When the file is unreadable, damaged, of a later version, a link or somebody else's.
     pub fn load(state_dir: &Path) -> Result<Self, StateError> {
         let path = state_dir.join(FILE);
-        let mut state = match file::open_existing(&path)? {
+        let mut state = match files::open_own(&path)? {
             None => State::default(),
             Some(opened) => {
-                let mut bytes = Vec::new();
-                opened.take(LARGEST).read_to_end(&mut bytes).at("read", &path)?;
+                let bytes = files::contents(&opened, files::DOCUMENT).at("read", &path)?;
                 parse(&bytes, &path)?
             }
         };
@@ -262,7 +254,7 @@ impl StateFile {
             return Ok(false);
         }
         let dir = self.path.parent().unwrap_or(Path::new("."));
-        file::create_private_dir(dir)?;
+        files::private_dir(dir)?;
         let mut value = serde_json::to_value(&self.state)
             .map_err(|source| StateError::Damaged { path: self.path.clone(), source })?;
         if let Some(keys) = value.as_object_mut() {
@@ -273,7 +265,7 @@ impl StateFile {
         writeln!(temp, "{value:#}").at("write", &self.path)?;
         temp.as_file().sync_all().at("write", &self.path)?;
         temp.persist(&self.path).map_err(|error| error.error).at("replace", &self.path)?;
-        file::sync_dir(dir)?;
+        files::sync_dir(dir)?;
         self.saved = self.state.clone();
         Ok(true)
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Words and small types that every room may use, and that use no room but each other.
-const COMMON: &[&str] = &["catalogue", "environment", "error", "escape", "period", "platform"];
+const COMMON: &[&str] = &["catalogue", "environment", "error", "escape", "files", "period", "platform"];
 
 /// A row a room: its name and what it may import beside [`COMMON`].
 ///
@@ -18,6 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("period", &[]),
     ("platform", &[]),
     ("error", &[]),
+    ("files", &[]),
     ("environment", &[]),
     ("threads", &[]),
     // Handles on folders: how a store is read and changed without following a link.

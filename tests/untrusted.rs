@@ -65,7 +65,7 @@ const UNTRUSTED: &[Case] = &[
             fs::remove_file(file).unwrap();
             assert!(std::process::Command::new("mkfifo").arg(file).status().unwrap().success());
         },
-        "it is no regular file",
+        "it is not a regular file",
     ),
     ("cut off", |_, file| fs::write(file, &MANAGED[..40]).unwrap(), "line 1"),
     ("empty", |_, file| fs::write(file, "").unwrap(), "the file is empty"),

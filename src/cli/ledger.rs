@@ -202,9 +202,6 @@ struct Given {
     page: Option<Result<(), String>>,
 }
 
-/// No certificate is longer.
-const LONGEST: u64 = 64 << 20;
-
 /// Reads a certificate, from its JSON or from the page that holds it.
 fn given(file: &Path) -> Result<Given, Failure> {
     let usage = |why: String| {
@@ -223,14 +220,7 @@ fn given(file: &Path) -> Result<Given, Failure> {
 }
 
 fn read(file: &Path) -> std::io::Result<Vec<u8>> {
-    use std::io::Read as _;
-    let mut content = Vec::new();
-    // A pipe would be waited for.
-    if !file.metadata()?.is_file() {
-        return Err(std::io::ErrorKind::InvalidInput.into());
-    }
-    std::fs::File::open(file)?.take(LONGEST).read_to_end(&mut content)?;
-    Ok(content)
+    crate::files::contents(&crate::files::open(file)?, crate::files::DOCUMENT)
 }
 
 impl Given {

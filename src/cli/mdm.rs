@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Context, Exit, Failure};
 use crate::error::{At as _, PathError};
+use crate::files;
 use crate::kit::{self, File};
 
 /// Writes the kit for the policy that `--policy` names, else for one that only reports.
@@ -14,8 +15,8 @@ pub fn run(dir: &Path, ctx: &Context) -> Result<Exit, Failure> {
     let policy = match &ctx.global.policy {
         Some(path) => {
             let path = ctx.env.absolute(path);
-            let read = std::fs::read(&path).at("read policy", &path);
-            read.map_err(|error| Failure::because(Exit::Usage, &error))?
+            let read = files::open(&path).and_then(|file| files::contents(&file, files::DOCUMENT));
+            read.at("read policy", &path).map_err(|error| Failure::because(Exit::Usage, &error))?
         }
         None => kit::START.into(),
     };

@@ -1,5 +1,6 @@
 //! `ccretain report --html`: one page about this account, or about many machines.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::TimeDelta;
@@ -10,12 +11,10 @@ use super::posture::{self, Posture};
 use super::{Context, Exit, Failure};
 use crate::check::{Severity, evaluate};
 use crate::escape::{shown, text};
+use crate::files;
 use crate::report::check::{Document, SCHEMA, Subject};
 use crate::report::html::{Fleet, Machine, Run, Unreadable};
 use crate::report::metrics;
-
-/// No document of a check is longer, in bytes.
-const LARGEST: u64 = 64 << 20;
 
 /// What `report` takes.
 #[derive(Debug, Clone, Args)]
@@ -57,7 +56,7 @@ fn machine(args: &ReportArgs, ctx: &Context) -> Result<Exit, Failure> {
 fn fleet(args: &ReportArgs, ctx: &Context) -> Result<Exit, Failure> {
     let mut documents = Vec::new();
     let mut unreadable = Vec::new();
-    for path in args.checks.iter().flat_map(|path| files(&ctx.env.absolute(path))) {
+    for path in args.checks.iter().flat_map(|path| documents_in(&ctx.env.absolute(path))) {
         match document(&path) {
             Ok(document) => documents.push(document),
             Err(why) => unreadable.push(Unreadable { path: text(&path), why }),
@@ -81,7 +80,7 @@ fn fleet(args: &ReportArgs, ctx: &Context) -> Result<Exit, Failure> {
 }
 
 /// The files that an argument stands for: itself, or every `.json` in a folder.
-fn files(path: &Path) -> Vec<PathBuf> {
+fn documents_in(path: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs_err::read_dir(path) else { return vec![path.to_path_buf()] };
     let mut files: Vec<PathBuf> = entries
         .flatten()
@@ -94,11 +93,8 @@ fn files(path: &Path) -> Vec<PathBuf> {
 
 /// Reads a document; the message repeats nothing of the file.
 fn document(path: &Path) -> Result<Document, String> {
-    let size = fs_err::metadata(path).map_err(|error| crate::error::chain(&error))?.len();
-    if size > LARGEST {
-        return Err(format!("it has {size} bytes"));
-    }
-    let bytes = fs_err::read(path).map_err(|error| crate::error::chain(&error))?;
+    let read = files::read(path, files::DOCUMENT).and_then(|read| read.ok_or(io::ErrorKind::NotFound.into()));
+    let bytes = read.map_err(|error| crate::error::chain(&error))?;
     let place = |error: serde_json::Error| match error.classify() {
         serde_json::error::Category::Data => {
             format!(

@@ -1,8 +1,10 @@
 //! The little of the machine that has to be looked at.
 
 use std::ffi::OsString;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::files;
 
 /// No file that tells of a risk is longer; more of one is not read.
 const LARGEST: u64 = 16 << 20;
@@ -63,10 +65,8 @@ pub struct System;
 
 impl Host for System {
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
-        let Some(file) = found(open(path))? else { return Ok(None) };
-        let mut content = Vec::new();
-        file.take(LARGEST).read_to_end(&mut content)?;
-        Ok(Some(content))
+        let Some(file) = found(files::open(path))? else { return Ok(None) };
+        files::head(&file, LARGEST).map(Some)
     }
 
     fn list(&self, path: &Path) -> io::Result<Option<Vec<OsString>>> {
@@ -148,26 +148,11 @@ impl Host for System {
     }
 }
 
-/// Opens a file without ever waiting for a FIFO's other end.
-#[cfg(unix)]
-fn open(path: &Path) -> io::Result<std::fs::File> {
-    use rustix::fs::{Mode, OFlags};
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    Ok(std::fs::File::from(rustix::fs::open(path, flags, Mode::empty())?))
-}
-
-#[cfg(not(unix))]
-fn open(path: &Path) -> io::Result<std::fs::File> {
-    fs_err::File::open(path).map(|file| file.into_parts().0)
-}
-
 /// Nothing there is no error.
 fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            Ok(None)
-        }
+        Err(error) if files::is_absent(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -65,6 +65,7 @@ use chrono::{DateTime, Utc};
 
 use crate::error::{At as _, PathError, chain};
 use crate::escape::shown;
+use crate::files;
 use crate::policy::{self, LedgerPolicy};
 use entry::Batch;
 pub use entry::{Ciphertext, Clock, Entry, Event, Failure, GENESIS, Head, RunId};
@@ -89,15 +90,7 @@ pub enum LedgerError {
         /// The folder of the ledger.
         path: PathBuf,
     },
-    /// Something in the place of a file of ours is not what it must be.
-    #[error("refusing '{}': {why}", shown(path))]
-    Unsafe {
-        /// What was found.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// A file could not be read or written.
+    /// A file could not be read or written, or is not what a file of ours must be.
     #[error(transparent)]
     File(#[from] PathError),
 }
@@ -182,26 +175,27 @@ impl Ledger {
         segment_size: u64,
     ) -> Result<Self, LedgerError> {
         let dir = &place.dir;
-        file::create_private_dir(dir)?;
+        files::private_dir(dir)?;
         let lock = take_lock(dir)?;
         let names = match policy.names {
             policy::Names::Plain => None,
             policy::Names::Keyed => Some(Names::load_or_create(&place.state_dir)?),
         };
         let fresh = dir.join(segments::FRESH);
-        file::remove_own(&fresh).at("remove", &fresh)?;
+        files::remove_own(&fresh).at("remove", &fresh)?;
         let reserve = Reserve::new(dir);
         let active = dir.join(ACTIVE);
         let batch = Batch { time: entry::stamp(now), run: &run.0, clock, names: names.as_ref() };
         let options = || {
-            let mut options = file::private();
+            let mut options = files::private_options();
             options.read(true).append(true);
             options
         };
         let exists = active.symlink_metadata().is_ok();
         let (opened, head, tail) = if exists {
-            let opened = file::open_checked(&options(), &active)?;
+            let opened = files::open_named_twice(&options(), &active)?;
             upkeep::undo_half_rotation(dir, &opened)?;
+            files::has_one_name(&opened, &active)?;
             let tail = tail::read(&opened).at("read", &active)?;
             let head = match &tail.head {
                 Some(head) => head.clone(),
@@ -216,11 +210,11 @@ impl Ledger {
                 }
                 other => other?,
             };
-            file::rename_own(&fresh, &active)?;
-            file::sync_dir(dir)?;
+            files::rename_own(&fresh, &active)?;
+            files::sync_dir(dir)?;
             if let Some(above) = dir.parent() {
                 // The folder itself may be new; who may not open what is above it loses nothing.
-                let _ = file::sync_dir(above);
+                let _ = files::sync_dir(above);
             }
             (opened, head, tail::Tail::clean())
         };
@@ -347,8 +341,8 @@ impl Ledger {
 /// Takes the lock of a ledger without waiting.
 fn take_lock(dir: &Path) -> Result<File, LedgerError> {
     let path = dir.join("ledger.lock");
-    let lock =
-        file::open_checked(file::private().read(true).write(true).create(true).truncate(false), &path)?;
+    let options = files::private_options().read(true).write(true).create(true).truncate(false).clone();
+    let lock = files::open_private(&options, &path)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(LedgerError::Locked { path: dir.to_path_buf() }),

@@ -1,14 +1,14 @@
 //! Keyed names: paths and ids as hashes that only the holder of the key can match.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
 
 use super::LedgerError;
-use super::file;
 use crate::error::At as _;
+use crate::files;
 
 /// The file of the key in the folder of state: 64 hex digits and a newline, mode 0600.
 pub const KEY_FILE: &str = "ledger.key";
@@ -39,14 +39,13 @@ impl Names {
     /// When the key is a link, somebody else's, unreadable or no key.
     pub fn load(state_dir: &Path) -> Result<Option<Self>, LedgerError> {
         let path = state_dir.join(KEY_FILE);
-        let Some(opened) = file::open_existing(&path)? else { return Ok(None) };
+        let Some(opened) = files::open_own(&path)? else { return Ok(None) };
         let mut text = String::new();
         opened.take(256).read_to_string(&mut text).at("read", &path)?;
         let mut key = [0_u8; 32];
-        hex::decode_to_slice(text.trim_end(), &mut key)
-            .map_err(|_| LedgerError::Unsafe { path: path.clone(), why: "it does not hold 64 hex digits" })?;
-        let mac = Hmac::<Sha256>::new_from_slice(&key)
-            .map_err(|_| LedgerError::Unsafe { path, why: "it does not hold 64 hex digits" })?;
+        let no_key = || io::Error::new(io::ErrorKind::InvalidData, "it does not hold 64 hex digits");
+        hex::decode_to_slice(text.trim_end(), &mut key).map_err(|_| no_key()).at("read", &path)?;
+        let mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|_| no_key()).at("read", &path)?;
         Ok(Some(Self { mac }))
     }
 
@@ -58,7 +57,7 @@ impl Names {
         if let Some(names) = Self::load(state_dir)? {
             return Ok(names);
         }
-        file::create_private_dir(state_dir)?;
+        files::private_dir(state_dir)?;
         let path = state_dir.join(KEY_FILE);
         // Three random UUIDs hold 366 random bits of the system's generator.
         let mut seed = Sha256::new();
@@ -73,8 +72,9 @@ impl Names {
             Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error.error).at("create", &path).map_err(LedgerError::from),
         }
-        file::sync_dir(state_dir)?;
-        Self::load(state_dir)?.ok_or(LedgerError::Unsafe { path, why: "it vanished" })
+        files::sync_dir(state_dir)?;
+        let vanished = || io::Error::from(io::ErrorKind::NotFound);
+        Ok(Self::load(state_dir)?.ok_or_else(vanished).at("read", &path)?)
     }
 
     /// The keyed form of a name.

@@ -5,8 +5,8 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::LedgerError;
-use super::file;
 use crate::error::At as _;
+use crate::files;
 
 /// The segment that is written to.
 pub const ACTIVE: &str = "ledger.jsonl";
@@ -68,10 +68,10 @@ pub(super) fn open_all(dir: &Path) -> Result<Vec<Segment>, LedgerError> {
 
 fn open_once(dir: &Path) -> Result<Vec<Segment>, LedgerError> {
     let active = dir.join(ACTIVE);
-    let active = file::open_for_reading(&active)?.map(|file| Segment { path: active, file, active: true });
+    let active = files::open_for_reading(&active)?.map(|file| Segment { path: active, file, active: true });
     let mut segments = Vec::new();
     for path in closed(dir)? {
-        let Some(file) = file::open_for_reading(&path)? else { continue };
+        let Some(file) = files::open_for_reading(&path)? else { continue };
         let again = active.as_ref().map_or(Ok(false), |active| same_file(&file, &active.file));
         if again.at("look at", &path)? {
             break;

@@ -10,10 +10,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::LedgerError;
 use super::entry::{Head, digest};
-use super::file;
 use super::read::Record;
 use super::segments::{self, Backwards};
 use crate::error::At as _;
+use crate::files;
 
 /// How a segment ends.
 pub(super) struct Tail {
@@ -102,13 +102,13 @@ pub(super) fn newest_closed(dir: &Path) -> Result<Head, LedgerError> {
 
 /// The last whole record of a segment.
 pub(super) fn head_of(path: &Path) -> Result<Option<Head>, LedgerError> {
-    let Some(file) = file::open_for_reading(path)? else { return Ok(None) };
+    let Some(file) = files::open_for_reading(path)? else { return Ok(None) };
     Ok(read(&file).at("read", path)?.head)
 }
 
 /// The time of the newest record of a segment that a proven clock wrote.
 pub(super) fn newest_proven(path: &Path) -> Result<Option<DateTime<Utc>>, LedgerError> {
-    let Some(file) = file::open_for_reading(path)? else { return Ok(None) };
+    let Some(file) = files::open_for_reading(path)? else { return Ok(None) };
     for line in Backwards::new(&file).at("read", path)? {
         let line = line.at("read", path)?;
         if let Some(record) = Record::parse(&line.bytes).filter(|record| record.clock_proven) {

@@ -10,6 +10,7 @@ use super::entry::{self, Batch, Entry, Event, Head};
 use super::file::{self, Lost};
 use super::{ACTIVE, Ledger, LedgerError, segments, tail};
 use crate::error::{At as _, PathError, chain};
+use crate::files;
 
 impl Ledger {
     /// Ends what a crash cut off and says so.
@@ -58,16 +59,17 @@ impl Ledger {
         // The second name comes first, so that a reader always finds an active segment; a file
         // system without hard links has a moment in which there is none.
         if std::fs::hard_link(&active, &closed).is_err() {
-            file::rename_own(&active, &closed)?;
+            files::rename_own(&active, &closed)?;
         }
-        if let Err(error) = file::rename_own(&fresh, &active) {
+        if let Err(error) = files::rename_own(&fresh, &active) {
             // Records go on into the open file, so it needs its one name back.
-            self.poisoned = file::rename_own(&closed, &active).is_err() || file::remove_own(&closed).is_err();
+            self.poisoned =
+                files::rename_own(&closed, &active).is_err() || files::remove_own(&closed).is_err();
             return Err(error);
         }
         (self.file, self.head, self.length) = (file, head, length);
         self.rotate_at = self.segment_size;
-        file::sync_dir(&self.dir)
+        files::sync_dir(&self.dir)
     }
 
     /// Drops closed segments whose newest record is older than `keep`, oldest first.
@@ -97,22 +99,22 @@ impl Ledger {
         entry.reason = Some(format!("older than {keep}").into());
         self.write(&[entry], now).at("write", self.dir.join(ACTIVE))?;
         for path in &closed {
-            if let Err(error) = file::remove_own(path).at("remove", path) {
+            if let Err(error) = files::remove_own(path).at("remove", path) {
                 self.complaints.push(chain(&error));
                 // What is left must be one piece.
                 break;
             }
         }
-        Ok(file::sync_dir(&self.dir)?)
+        Ok(files::sync_dir(&self.dir)?)
     }
 }
 
 /// Takes back the second name that a rotation left when it was cut off half-way.
 pub(super) fn undo_half_rotation(dir: &Path, active: &File) -> Result<(), LedgerError> {
     let Some(path) = segments::closed(dir)?.pop() else { return Ok(()) };
-    let Some(closed) = file::open_for_reading(&path)? else { return Ok(()) };
+    let Some(closed) = files::open_for_reading(&path)? else { return Ok(()) };
     if segments::same_file(&closed, active).at("look at", &path)? {
-        file::remove_own(&path).at("remove", &path)?;
+        files::remove_own(&path).at("remove", &path)?;
     }
     Ok(())
 }
@@ -125,11 +127,15 @@ pub(super) fn new_segment(dir: &Path, batch: &Batch<'_>, before: &Head) -> Resul
     let mut head = before.clone();
     let mut line = Vec::new();
     batch.encode(&entry, &mut head, &mut line).at("write", &fresh)?;
-    file::remove_own(&fresh).at("remove", &fresh)?;
-    let mut file =
-        file::private().read(true).append(true).create_new(true).open(&fresh).at("create", &fresh)?;
+    files::remove_own(&fresh).at("remove", &fresh)?;
+    let mut file = files::private_options()
+        .read(true)
+        .append(true)
+        .create_new(true)
+        .open(&fresh)
+        .at("create", &fresh)?;
     if let Err(Lost::Clean(error) | Lost::Dirty(error)) = file::put_durably(&mut file, 0, &line, || false) {
-        let _ = file::remove_own(&fresh);
+        let _ = files::remove_own(&fresh);
         return Err(error).at("write", &fresh);
     }
     Ok((file, head))

@@ -1,11 +1,14 @@
 //! Opens policy files: what is checked is the opened file, never a path that may change under it.
 
+#[cfg(unix)]
 use std::fs::File;
-use std::io::{self, Read as _};
+#[cfg(not(unix))]
+use std::io;
 use std::path::Path;
 
 use super::load::LoadError;
 use crate::error::At as _;
+use crate::files;
 
 /// The most a policy or settings file may hold, in bytes; more is no policy.
 const LARGEST: u64 = 4 * 1024 * 1024;
@@ -15,41 +18,7 @@ const LARGEST: u64 = 4 * 1024 * 1024;
 /// # Errors
 /// What is there and cannot be read: without permission, a dangling link, a pipe, too large.
 pub fn read_own(path: &Path) -> Result<Option<Vec<u8>>, LoadError> {
-    match open_plain(path) {
-        Ok(file) => contents(file, path).map(Some),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs_err::symlink_metadata(path) {
-            Ok(_) => Err(error).at("read", path).map_err(LoadError::from),
-            Err(_) => Ok(None),
-        },
-        Err(error) => Err(error).at("read", path).map_err(LoadError::from),
-    }
-}
-
-fn contents(mut file: File, path: &Path) -> Result<Vec<u8>, LoadError> {
-    let metadata = file.metadata().at("read", path)?;
-    if !metadata.is_file() {
-        return Err(LoadError::untrusted(path, "it is no regular file"));
-    }
-    let mut bytes = Vec::new();
-    // One more than allowed, so that a file that grows is found too large instead of cut off.
-    (&mut file).take(LARGEST + 1).read_to_end(&mut bytes).at("read", path)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(LoadError::untrusted(path, "it is larger than 4 MiB"));
-    }
-    Ok(bytes)
-}
-
-#[cfg(unix)]
-fn open_plain(path: &Path) -> io::Result<File> {
-    use rustix::fs::{Mode, OFlags, open};
-    // Without NONBLOCK a pipe in the place of a policy would stop the program for ever.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    Ok(File::from(open(path, flags, Mode::empty())?))
-}
-
-#[cfg(not(unix))]
-fn open_plain(path: &Path) -> io::Result<File> {
-    File::open(path)
+    Ok(files::read(path, LARGEST).at("read", path)?)
 }
 
 /// A folder of the machine's administrator, opened and found to be his alone.
@@ -99,7 +68,10 @@ impl<'a> TrustedDir<'a> {
         };
         let stat = rustix::fs::fstat(&file).at("read", &path)?;
         trust(&path, stat.st_uid, stat.st_mode, self.owner)?;
-        contents(file, &path).map(Some)
+        if !file.metadata().at("read", &path)?.is_file() {
+            return Err(LoadError::untrusted(&path, "it is not a regular file"));
+        }
+        Ok(Some(files::contents(&file, LARGEST).at("read", &path)?))
     }
 
     /// The names in the folder, sorted.

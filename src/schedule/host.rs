@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::files;
+
 /// What a program left behind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Output {
@@ -115,11 +117,7 @@ impl Host for SystemHost {
     }
 
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
-        match fs_err::read(path) {
-            Ok(content) => Ok(Some(content)),
-            Err(error) if absent(&error) => Ok(None),
-            Err(error) => Err(error),
-        }
+        files::read(path, files::DOCUMENT)
     }
 
     fn write(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
@@ -139,7 +137,7 @@ impl Host for SystemHost {
     fn remove(&self, path: &Path) -> io::Result<bool> {
         match fs_err::remove_file(path) {
             Ok(()) => Ok(true),
-            Err(error) if absent(&error) => Ok(false),
+            Err(error) if files::is_absent(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -173,10 +171,6 @@ impl Host for SystemHost {
             .map(|name| name.trim_end().to_owned())
             .collect()
     }
-}
-
-fn absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// The mode of the file that is replaced, else the one asked for.

@@ -13,6 +13,7 @@ use age::secrecy::zeroize::Zeroizing;
 
 use crate::error::{At as _, PathError};
 use crate::escape::{self, shown};
+use crate::files;
 
 /// The largest identity file that is read, in bytes; the age library's own bound.
 const LARGEST: u64 = 16 << 20;
@@ -238,8 +239,10 @@ pub fn is_exposed(path: &Path) -> Result<bool, PathError> {
 
 /// Reads a file that holds a secret, up to the bound for such files; wiped when dropped.
 pub(super) fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, IdentityError> {
+    // `--identity <(…)` and `/dev/stdin` are the caller's own descriptors, and are waited for.
+    let is_given = path.starts_with("/dev/fd") || path == Path::new("/dev/stdin");
+    let file = if is_given { std::fs::File::open(path) } else { files::open(path) }.at("open", path)?;
     let mut content = Zeroizing::new(Vec::new());
-    let file = std::fs::File::open(path).at("open", path)?;
     file.take(LARGEST).read_to_end(&mut content).at("read", path)?;
     Ok(content)
 }

@@ -7,7 +7,7 @@
 //! project paths, no content.
 
 use std::collections::HashMap;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -19,9 +19,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::dir::{FileStamp, FileTime};
 use crate::error::{At as _, PathError};
+use crate::files;
 use crate::inventory::Dates;
 use crate::inventory::transcript::{Facts, Projects};
-use crate::ledger::file;
 
 /// The name of the file.
 pub const FILE: &str = "dates.json";
@@ -29,8 +29,6 @@ pub const FILE: &str = "dates.json";
 const VERSION: u32 = 2;
 /// The program that wrote it.
 const PROGRAM: &str = env!("CARGO_PKG_VERSION");
-/// More than this many bytes is no file of ours.
-const LARGEST: u64 = 256 << 20;
 /// A file that changed this shortly before it was read may change again in the same tick of the
 /// file system's clock, and look the same.
 const SETTLED: TimeDelta = TimeDelta::seconds(3);
@@ -127,10 +125,8 @@ impl DateFile {
     }
 
     fn load(&self) -> Option<Known> {
-        let file = file::open_existing(&self.path).ok()??;
-        let size = file.metadata().ok()?.len().min(LARGEST);
-        let mut bytes = Vec::with_capacity(usize::try_from(size).ok()?);
-        file.take(LARGEST).read_to_end(&mut bytes).ok()?;
+        let file = files::open_own(&self.path).ok()??;
+        let bytes = files::contents(&file, files::DOCUMENT).ok()?;
         let Written { version, program, projects, files } = serde_json::from_slice(guarded(&bytes)?).ok()?;
         if version != VERSION || program != PROGRAM {
             return None;
@@ -142,7 +138,7 @@ impl DateFile {
 
     fn save(&self, known: &Written) -> Result<(), Box<dyn std::error::Error>> {
         let dir = self.path.parent().unwrap_or(Path::new("."));
-        file::create_private_dir(dir)?;
+        files::private_dir(dir)?;
         let mut temp = tempfile::NamedTempFile::new_in(dir)?;
         write_guarded(temp.as_file_mut(), &serde_json::to_vec(known)?)?;
         // Not flushed to disk: what a crash leaves of it has not its digest, and so is as none.
@@ -174,7 +170,7 @@ fn guarded(bytes: &[u8]) -> Option<&[u8]> {
 /// When the file is there and cannot be removed.
 pub fn forget(state_dir: &Path) -> Result<(), PathError> {
     let path = state_dir.join(FILE);
-    file::remove_own(&path).at("remove", &path)
+    files::remove_own(&path).at("remove", &path)
 }
 
 impl Dates for DateFile {

@@ -116,7 +116,7 @@ fn private_lossless_and_no_link() {
 
     let other = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(&path, other.path().join(FILE)).unwrap();
-    let error = StateFile::load(other.path()).unwrap_err().to_string();
+    let error = crate::error::chain(&StateFile::load(other.path()).unwrap_err());
     assert!(error.contains("it is a link"), "{error}");
 }
 

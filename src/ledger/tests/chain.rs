@@ -125,7 +125,7 @@ fn old_segments_expire_and_the_chain_says_so() {
     // Without the record the same files are a ledger with its beginning cut off.
     let oldest = after[0].clone();
     bench.run(12 * DAY + 1, 0);
-    file::remove_own(&oldest).unwrap();
+    files::remove_own(&oldest).unwrap();
     assert!(matches!(bench.verify().broken.unwrap().fault, Fault::Beginning(_)));
 }
 
@@ -258,7 +258,7 @@ fn a_crash_while_rotating_is_mended() {
                 assert!(bench.verify().is_sound());
             }
             _ => {
-                file::rename_own(&bench.active(), &closed).unwrap();
+                files::rename_own(&bench.active(), &closed).unwrap();
                 assert_eq!(bench.verify().broken.unwrap().fault, Fault::NoActive);
             }
         }

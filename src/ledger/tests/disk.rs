@@ -48,31 +48,32 @@ fn links_pipes_and_folders_are_refused_and_left() {
         fs_err::create_dir_all(bench.dir()).unwrap();
         let place = bench.dir().join(name);
         std::os::unix::fs::symlink(&target, &place).unwrap();
-        let error = bench.try_open(0, Clock::Proven).unwrap_err().to_string();
+        let error = chain(&bench.try_open(0, Clock::Proven).unwrap_err());
         assert!(error.contains("it is a link"), "{error}");
         assert_eq!(fs_err::read(&target).unwrap(), b"mine");
-        file::remove_own(&place).unwrap();
+        files::remove_own(&place).unwrap();
 
         #[cfg(target_os = "linux")]
         {
             use rustix::fs::{CWD, FileType, mknodat};
             mknodat(CWD, &place, FileType::Fifo, 0o600.into(), 0).unwrap();
-            let error = bench.try_open(0, Clock::Proven).unwrap_err().to_string();
+            let error = chain(&bench.try_open(0, Clock::Proven).unwrap_err());
             assert!(error.contains("regular"), "{error}");
-            file::remove_own(&place).unwrap();
+            files::remove_own(&place).unwrap();
         }
 
         fs_err::create_dir(&place).unwrap();
         assert!(bench.try_open(0, Clock::Proven).is_err());
     }
-    // A link in the place of the reserve costs the reserve and nothing else.
+    // A link in the place of the reserve is replaced, and what it leads to stays.
     let bench = Bench::new();
     let target = bench.temp.path().join("target");
     write(&target, b"mine");
     fs_err::create_dir_all(bench.dir()).unwrap();
     std::os::unix::fs::symlink(&target, bench.dir().join(Reserve::FILE)).unwrap();
-    assert_eq!(bench.open(0).complaints().len(), 1);
+    assert!(bench.open(0).complaints().is_empty());
     assert_eq!(fs_err::read(&target).unwrap(), b"mine");
+    assert!(fs_err::symlink_metadata(bench.dir().join(Reserve::FILE)).unwrap().is_file());
 }
 
 #[cfg(unix)]
@@ -82,12 +83,12 @@ fn a_file_of_somebody_else_and_a_folder_of_everybody_are_refused() {
     let bench = Bench::new();
     bench.run(0, 1);
     std::fs::set_permissions(bench.dir(), std::fs::Permissions::from_mode(0o777)).unwrap();
-    let error = bench.try_open(1, Clock::Proven).unwrap_err().to_string();
+    let error = chain(&bench.try_open(1, Clock::Proven).unwrap_err());
     assert!(error.contains("everybody"), "{error}");
     std::fs::set_permissions(bench.dir(), std::fs::Permissions::from_mode(0o700)).unwrap();
     if rustix::process::geteuid().is_root() {
         std::os::unix::fs::chown(bench.active(), Some(12_345), None).unwrap();
-        let error = bench.try_open(1, Clock::Proven).unwrap_err().to_string();
+        let error = chain(&bench.try_open(1, Clock::Proven).unwrap_err());
         assert!(error.contains("somebody else"), "{error}");
         assert!(bench.verify().is_sound(), "an auditor may read it");
     }
@@ -197,8 +198,8 @@ fn on_a_full_disk() {
     }
     assert!(failed && ledger.head().seq >= head.seq);
     assert!(bench.verify().is_sound());
-    file::remove_own(&dir.join("b")).unwrap();
-    file::remove_own(&dir.join("a")).unwrap();
+    files::remove_own(&dir.join("b")).unwrap();
+    files::remove_own(&dir.join("a")).unwrap();
     let head = ledger.close(Entry::new(Event::Summary), at(3)).unwrap();
     assert_eq!(verify(&dir, Some(&head.sha256)).unwrap().given, Some(Given::Newest));
     assert_eq!(dir.join(Reserve::FILE).metadata().unwrap().len(), Reserve::SIZE);
@@ -226,4 +227,33 @@ fn ten_thousand_records_at_once() {
     let start = std::time::Instant::now();
     assert!(bench.verify().is_sound());
     eprintln!("verify: {:?}", start.elapsed());
+}
+
+/// What has another name elsewhere would be changed there too.
+#[cfg(unix)]
+#[test]
+fn a_second_name_in_the_place_of_a_file_of_ours_is_never_written_to() {
+    for name in [ACTIVE, "ledger.lock", Reserve::FILE] {
+        let bench = Bench::new();
+        let target = bench.temp.path().join("target");
+        write(&target, b"mine");
+        fs_err::create_dir_all(bench.dir()).unwrap();
+        fs_err::hard_link(&target, bench.dir().join(name)).unwrap();
+        let opened = bench.try_open(0, Clock::Proven).map_err(|error| chain(&error));
+        assert_eq!(fs_err::read(&target).unwrap(), b"mine", "{name}");
+        if name == Reserve::FILE {
+            assert!(opened.unwrap().complaints().is_empty());
+            let size = fs_err::metadata(bench.dir().join(name)).unwrap().len();
+            assert_eq!(size, Reserve::SIZE, "a reserve of its own");
+        } else {
+            assert!(opened.unwrap_err().contains("second name"), "{name}");
+        }
+    }
+    // Nor is a reserve that got one later cut off to nothing.
+    let bench = Bench::new();
+    bench.run(0, 1);
+    let other = bench.temp.path().join("other");
+    fs_err::hard_link(bench.dir().join(Reserve::FILE), &other).unwrap();
+    assert!(!Reserve::new(bench.dir()).release());
+    assert_eq!(fs_err::metadata(&other).unwrap().len(), Reserve::SIZE);
 }

@@ -96,7 +96,7 @@ proptest! {
         let same = before == after && !removed;
         write(&paths[segment], &after[segment].concat());
         if removed {
-            file::remove_own(&paths[segment]).unwrap();
+            files::remove_own(&paths[segment]).unwrap();
         }
         let with_head = verify(bench.dir(), Some(&head.sha256)).unwrap();
         prop_assert_eq!(with_head.is_sound(), same, "with a head: {:?}", with_head);
@@ -181,7 +181,7 @@ fn a_stated_head_must_be_true() {
 fn a_segment_must_say_what_it_continues() {
     let bench = Bench::new();
     let mut head = bench.run(0, 1);
-    file::rename_own(&bench.active(), &bench.dir().join(segments::closed_name(head.seq))).unwrap();
+    files::rename_own(&bench.active(), &bench.dir().join(segments::closed_name(head.seq))).unwrap();
     forge(&bench.active(), &mut head, &intent("s"));
     assert_eq!(bench.verify().broken.unwrap().fault, Fault::SegmentStart);
 }

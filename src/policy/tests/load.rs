@@ -157,12 +157,12 @@ fn what_is_no_plain_file_is_refused() {
     let machine = Machine::new();
     fs_err::create_dir(machine.at("sys/policy.json")).unwrap();
     machine.mode("sys/policy.json", 0o755);
-    assert!(machine.refused().contains("no regular file"));
+    assert!(machine.refused().contains("not a regular file"));
 
     let machine = Machine::new();
     let pipe = machine.at("sys/policy.json");
     mknodat(CWD, &pipe, FileType::Fifo, Mode::from_raw_mode(0o644), 0).unwrap();
-    assert!(machine.refused().contains("no regular file"));
+    assert!(machine.refused().contains("not a regular file"));
 
     let machine = Machine::new();
     rustix::fs::rename(machine.at("sys"), machine.at("elsewhere")).unwrap();
@@ -197,5 +197,5 @@ fn damaged_files_are_errors_and_the_users_are_told_apart() {
     }
     let machine = Machine::new();
     machine.put("user/policy.json", &format!("{}{EMPTY}", " ".repeat(5 << 20)));
-    assert!(machine.load(None).unwrap().broken_user.unwrap().to_string().contains("larger than"));
+    assert!(crate::error::chain(&machine.load(None).unwrap().broken_user.unwrap()).contains("larger than"));
 }

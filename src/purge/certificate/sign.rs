@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 use super::NAMESPACE;
 use super::issuer::Signer;
 use crate::escape::{shown, text};
+use crate::files;
 
 /// The program, of OpenSSH 8.1 or later.
 const PROGRAM: &str = "ssh-keygen";
@@ -80,8 +81,7 @@ impl Signing {
     /// # Errors
     /// There is no such key or no `ssh-keygen`, or it does not sign.
     pub fn prepare(key: &Path, path: Option<&OsStr>) -> Result<Self, SignError> {
-        fs_err::File::open(key)
-            .map_err(|source| SignError::Key { path: key.to_path_buf(), source: plain(&source) })?;
+        files::open(key).map_err(|source| SignError::Key { path: key.to_path_buf(), source })?;
         let program = path
             .into_iter()
             .flat_map(std::env::split_paths)
@@ -162,11 +162,6 @@ fn signer(armoured: &str) -> Option<Signer> {
 fn string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let length = u32::from_be_bytes(bytes.get(..4)?.try_into().ok()?);
     bytes.get(4..)?.split_at_checked(usize::try_from(length).ok()?)
-}
-
-/// The system's own reason, for a message that has the path already.
-fn plain(error: &io::Error) -> io::Error {
-    error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
 impl Signer {

@@ -1,0 +1,91 @@
+//! Writing: private folders, and files that are whole or as they were.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use crate::error::{At as _, PathError};
+
+/// Makes a folder, and those above it that are missing, for the owner alone whatever the umask; one that is
+/// there stays as it is, but is refused where anybody may exchange what lies in it.
+///
+/// # Errors
+/// As `mkdir(2)`; a folder that everybody may write to.
+pub fn private_dir(dir: &Path) -> Result<(), PathError> {
+    make_missing(dir).at("create", dir)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let mode = dir.metadata().at("look at", dir)?.mode();
+        if mode & 0o002 != 0 && mode & 0o1000 == 0 {
+            let why = io::Error::new(io::ErrorKind::PermissionDenied, "everybody may write in it");
+            return Err(why).at("use", dir);
+        }
+    }
+    Ok(())
+}
+
+fn make_missing(dir: &Path) -> io::Result<()> {
+    if dir.as_os_str().is_empty() || dir.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = dir.parent() {
+        make_missing(above)?;
+    }
+    match make(dir) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(unix)]
+fn make(dir: &Path) -> io::Result<()> {
+    use rustix::fs::{AtFlags, CWD, Mode, OFlags, chmodat, fchmod, mkdirat, open};
+    mkdirat(CWD, dir, Mode::RWXU)?;
+    // A umask takes bits away from what is asked for; a folder without them could not even be opened.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match open(dir, flags, Mode::empty()) {
+        Ok(made) => fchmod(made, Mode::RWXU)?,
+        Err(_) => chmodat(CWD, dir, Mode::RWXU, AtFlags::empty())?,
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn make(dir: &Path) -> io::Result<()> {
+    std::fs::create_dir(dir)
+}
+
+/// Puts a file with these permissions in place in one step: written beside, flushed to disk, renamed.
+///
+/// # Errors
+/// When it cannot be written; what was there is whole then.
+pub fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), PathError> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".ccretain-").tempfile_in(dir).at("write", path)?;
+    file.write_all(content).at("write", path)?;
+    permit(file.as_file(), mode).at("write", path)?;
+    file.as_file().sync_all().at("write", path)?;
+    file.persist(path).map_err(|error| error.error).at("write", path)?;
+    // The name is on the disk only when its folder is.
+    sync_dir(dir)
+}
+
+/// Flushes the names in a folder to disk; a system without that has no such call.
+///
+/// # Errors
+/// As `open(2)` and `fsync(2)`.
+pub fn sync_dir(dir: &Path) -> Result<(), PathError> {
+    if cfg!(unix) { File::open(dir).and_then(|handle| handle.sync_all()).at("flush", dir) } else { Ok(()) }
+}
+
+#[cfg(unix)]
+fn permit(file: &File, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.set_permissions(std::fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn permit(_: &File, _: u32) -> io::Result<()> {
+    Ok(())
+}
