@@ -39,6 +39,7 @@ mod races;
 mod readme;
 mod real_client;
 mod report_html;
+mod roots;
 mod schedule;
 mod schedule_cli;
 mod schedule_system;

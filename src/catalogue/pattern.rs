@@ -61,6 +61,12 @@ impl Root {
     pub fn is_shared(self) -> bool {
         matches!(self, Self::Home | Self::Desktop | Self::HeapDumps)
     }
+
+    /// Whether the tree lies in a folder that others can write to, who may put a link in its place.
+    #[must_use]
+    pub fn lies_among_others(self) -> bool {
+        matches!(self, Self::Temp | Self::HeapDumps)
+    }
 }
 
 /// What a name was recognised as.

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use super::{Context, Exit, Failure};
 use crate::catalogue::Root;
+use crate::escape::shown;
 use crate::inventory::liveness::System;
 use crate::inventory::{self, Dates, Inventory, Unremembered};
 use crate::locate::{self, FoundBy, Located, Refusal, Refused, Request, Store};
 use crate::policy::{self, Layer, Policy, claude, load::Places};
 use crate::seal::{Plugins, Recipient, Recipients};
 use crate::state::dates::DateFile;
-use crate::state::{State, StateFile};
+use crate::state::{RememberedRoot, State, StateFile};
 
 /// What a verb knows before it looks into the stores.
 #[derive(Debug)]
@@ -41,7 +42,13 @@ pub fn ground(ctx: &Context) -> Result<Ground, Failure> {
 /// As [`ground`].
 pub fn ground_with(ctx: &Context, found: Vec<(PathBuf, Root)>) -> Result<Ground, Failure> {
     let policy = in_force(ctx)?;
-    let state = remembered(ctx)?;
+    let mut state = loaded(ctx)?;
+    for path in forget_misnamed(&mut state.state, ctx) {
+        ctx.console.warning(&format!(
+            "'{}' was remembered as a temp folder of Claude Code, which it cannot be by its name: it is no longer visited",
+            shown(&path)
+        ));
+    }
     Ok(locate(ctx, policy, state, found))
 }
 
@@ -60,7 +67,21 @@ pub fn in_force(ctx: &Context) -> Result<Policy, Failure> {
 /// # Errors
 /// State that cannot be read is exit 4.
 pub fn remembered(ctx: &Context) -> Result<StateFile, Failure> {
+    let mut file = loaded(ctx)?;
+    forget_misnamed(&mut file.state, ctx);
+    Ok(file)
+}
+
+fn loaded(ctx: &Context) -> Result<StateFile, Failure> {
     StateFile::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Refused, &error))
+}
+
+/// Forgets roots that cannot be what they were remembered as; gives their paths.
+fn forget_misnamed(state: &mut State, ctx: &Context) -> Vec<PathBuf> {
+    let is_misnamed = |root: &mut RememberedRoot| {
+        root_of_word(&root.kind).is_some_and(|kind| !locate::bears_its_name(&ctx.env, &root.path, kind))
+    };
+    state.roots.extract_if(.., is_misnamed).map(|root| root.path).collect()
 }
 
 /// Finds the stores by a policy, what earlier runs remembered, and what a search has found.
@@ -191,10 +212,11 @@ impl Ground {
 }
 
 fn remember(stores: &[Store], state: &mut State, ctx: &Context) {
+    forget_misnamed(state, ctx);
     for store in stores {
         let derived = matches!(store.kind, Root::Home | Root::HeapDumps)
             || matches!(store.found_by, FoundBy::Desktop | FoundBy::Search);
-        if !derived {
+        if !derived && locate::bears_its_name(&ctx.env, &store.root, store.kind) {
             state.saw_root(&store.root, store.kind.word(), ctx.env.now);
         }
     }

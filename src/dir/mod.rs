@@ -6,11 +6,13 @@
 
 #[cfg(not(unix))]
 mod paths;
+mod reach;
 #[cfg(unix)]
 mod unix;
 
 #[cfg(not(unix))]
 pub use paths::Dir;
+pub use reach::{Link, LinkPlace, Reached, Unreached};
 #[cfg(unix)]
 pub use unix::Dir;
 

@@ -321,7 +321,7 @@ impl Restoring<'_> {
         for one in made.iter().rev() {
             let (parent, path) = match one {
                 Made::Below(tree, path) => (self.folder(tree, path.parent(), None), path),
-                Made::Temp(path) => (Dir::open(path.parent().unwrap_or(path)), path),
+                Made::Temp(path) => (Dir::among_others(path.parent().unwrap_or(path)), path),
             };
             if let (Ok(parent), Some(name)) = (parent, path.file_name()) {
                 let _ = dir::remove_if_empty(&parent, name);
@@ -346,9 +346,9 @@ fn temp_folder(temp: &Path, store: &Store, mut made: Option<&mut Vec<Made>>) -> 
             (found, _) => found,
         }
     };
-    let at = match Dir::open(root) {
+    let at = match Dir::among_others(root) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            enter(&Dir::open(root.parent().ok_or_else(missing)?)?, root)?
+            enter(&Dir::among_others(root.parent().ok_or_else(missing)?)?, root)?
         }
         found => found?,
     };

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::catalogue::Root;
-use crate::dir::{Dir, FileType};
+use crate::dir::{Dir, FileType, Link, LinkPlace, Reached, Unreached};
 use crate::environment::Environment;
 use crate::error::{PathError, chain};
 use crate::escape::shown;
@@ -123,6 +123,14 @@ pub enum Refusal {
     /// FUSE or the network.
     #[error("it lies on a {0} file system: name it in `stores.extra` if that is meant")]
     FileSystem(&'static str),
+    /// A link where others could have put it.
+    #[error(
+        "it is a link, and none is followed where others could have put it: make it a folder, or leave it out with `stores.exclude`"
+    )]
+    Link,
+    /// A link above it, which others could have put there.
+    #[error("'{}' is a link that root did not make, and none is followed where others could have put it: use the real path", shown(.0))]
+    LinkAbove(PathBuf),
     /// Nothing there is the client's.
     #[error("it shows no mark of the client: name it in `stores.extra` if it is a store")]
     NoMark,
@@ -161,20 +169,20 @@ struct Candidate {
 pub fn locate(env: &Environment, request: &Request) -> Located {
     let mut located = Located::default();
     let mut seen = HashSet::new();
+    let only: Vec<PathBuf> = request.only.iter().map(|path| named(env, path)).collect();
     let exclude: Vec<PathBuf> = request.exclude.iter().map(|path| real(path)).collect();
     let mut queue = candidates(env, request);
     let mut at = 0;
     while let Some(candidate) = queue.get(at) {
         at += 1;
-        if exclude.contains(&real(&candidate.path)) || exclude.contains(&candidate.path) {
+        let is_excluded = exclude.contains(&real(&candidate.path)) || exclude.contains(&candidate.path);
+        let opened = match if is_excluded { Err(Refusal::Excluded) } else { open(env, candidate) } {
+            Ok(Some(store)) if exclude.contains(&store.root) => Err(Refusal::Excluded),
+            other => other,
+        };
+        match opened {
             // Who names it must not take it for done.
-            if candidate.found_by == FoundBy::Argument {
-                let Candidate { path, kind, .. } = candidate;
-                located.refused.push(Refused { path: path.clone(), kind: *kind, why: Refusal::Excluded });
-            }
-            continue;
-        }
-        match open(env, candidate) {
+            Err(Refusal::Excluded) if candidate.found_by != FoundBy::Argument => {}
             Ok(Some(store)) => {
                 if seen.insert((store.identity, store.kind)) {
                     if store.kind == Root::Desktop {
@@ -192,8 +200,7 @@ pub fn locate(env: &Environment, request: &Request) -> Located {
             }
         }
     }
-    if !request.only.is_empty() {
-        let only: Vec<PathBuf> = request.only.iter().map(|path| real(path)).collect();
+    if !only.is_empty() {
         for store in &mut located.stores {
             store.in_scope = only.contains(&store.root);
         }
@@ -248,6 +255,13 @@ fn temp_name(env: &Environment) -> String {
     format!("claude-{}", env.user.uid)
 }
 
+/// Whether a root that an earlier run remembered still bears the name that its kind has: what was
+/// once taken for one by a link in a shared folder must not be one for ever.
+#[must_use]
+pub fn bears_its_name(env: &Environment, path: &Path, kind: Root) -> bool {
+    kind != Root::Temp || path.file_name() == Some(OsStr::new(&temp_name(env)))
+}
+
 /// A folder named on the command line is a config folder unless its name says otherwise.
 fn kind_of_named(path: &Path) -> Root {
     let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
@@ -290,29 +304,54 @@ pub(crate) fn real(path: &Path) -> PathBuf {
     fs_err::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
+/// The path of a folder named on the command line without links, as it is for the store it names.
+fn named(env: &Environment, path: &Path) -> PathBuf {
+    let kind = kind_of_named(path);
+    Dir::reach(path, &|link| is_followed(env, kind, link))
+        .map_or_else(|_| path.to_path_buf(), |reached| reached.path)
+}
+
+/// Whether a link on the way to a root is followed: in place of one that lies among others never,
+/// above it where root made it; in place of any other where its owner made it.
+fn is_followed(env: &Environment, kind: Root, link: &Link) -> bool {
+    if kind.lies_among_others() {
+        return link.leads_among_others();
+    }
+    match link.place {
+        LinkPlace::Above => true,
+        LinkPlace::Entry => link.owner == env.user.uid,
+        LinkPlace::Beyond => link.owner == env.user.uid || link.owner == 0,
+    }
+}
+
+/// Reaches the folder of a candidate; `None` where nothing is there that could be a store.
+fn reach(env: &Environment, candidate: &Candidate) -> Result<Option<Reached>, Refusal> {
+    let Candidate { path, kind, found_by } = candidate;
+    let is_named = matches!(found_by, FoundBy::Policy | FoundBy::Argument);
+    match Dir::reach(path, &|link| is_followed(env, *kind, link)) {
+        Ok(reached) => Ok(Some(reached)),
+        Err(Unreached::Link(link)) if kind.lies_among_others() => match link.place {
+            LinkPlace::Above => Err(Refusal::LinkAbove(link.path)),
+            _ if link.owner == env.user.uid || is_named => Err(Refusal::Link),
+            // Somebody else's link at a place that only may be ours is none of our business.
+            _ => Ok(None),
+        },
+        Err(Unreached::Link(link)) => Err(Refusal::NotOurs(link.owner)),
+        Err(Unreached::Io(error)) if error.kind() == io::ErrorKind::NotFound && !is_named => match found_by {
+            // Caches and temp trees come and go by themselves.
+            FoundBy::Remembered if matches!(kind, Root::Config | Root::Desktop) => Err(Refusal::Missing),
+            _ => Ok(None),
+        },
+        Err(Unreached::NoFolder) if !is_named => Ok(None),
+        Err(Unreached::NoFolder) => Err(Refusal::Unreachable(io::ErrorKind::NotADirectory.into())),
+        Err(Unreached::Io(error)) => Err(Refusal::Unreachable(error)),
+    }
+}
+
 /// Opens a candidate: a store, nothing there, or a refusal.
 fn open(env: &Environment, candidate: &Candidate) -> Result<Option<Store>, Refusal> {
     let named = matches!(candidate.found_by, FoundBy::Policy | FoundBy::Argument);
-    // A root that is a link of the same owner is resolved once.
-    let root = match fs_err::canonicalize(&candidate.path) {
-        Ok(root) => root,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !named => {
-            return match candidate.found_by {
-                // Caches and temp trees come and go by themselves.
-                FoundBy::Remembered if matches!(candidate.kind, Root::Config | Root::Desktop) => {
-                    Err(Refusal::Missing)
-                }
-                _ => Ok(None),
-            };
-        }
-        Err(error) => return Err(Refusal::Unreachable(error)),
-    };
-    let link_owner = link_owner(&candidate.path);
-    let dir = match Dir::open(&root) {
-        Ok(dir) => dir,
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory && !named => return Ok(None),
-        Err(error) => return Err(Refusal::Unreachable(error)),
-    };
+    let Some(Reached { dir, path: root }) = reach(env, candidate)? else { return Ok(None) };
     let stat = dir.stat_self().map_err(Refusal::Unreachable)?;
     debug_assert_eq!(stat.file_type, FileType::Folder);
     if !candidate.kind.is_shared() {
@@ -323,15 +362,13 @@ fn open(env: &Environment, candidate: &Candidate) -> Result<Option<Store>, Refus
             return Err(Refusal::Home);
         }
     }
-    for owner in [Some(stat.owner), link_owner].into_iter().flatten() {
-        if owner != env.user.uid {
-            // Somebody else's folder at a place that only may be ours is none of our business.
-            return if matches!(candidate.kind, Root::Temp | Root::HeapDumps) && !named {
-                Ok(None)
-            } else {
-                Err(Refusal::NotOurs(owner))
-            };
-        }
+    if stat.owner != env.user.uid {
+        // Somebody else's folder at a place that only may be ours is none of our business.
+        return if candidate.kind.lies_among_others() && !named {
+            Ok(None)
+        } else {
+            Err(Refusal::NotOurs(stat.owner))
+        };
     }
     if stat.mode & 0o002 != 0 && candidate.kind != Root::HeapDumps {
         return Err(Refusal::WorldWritable(stat.mode));
@@ -364,18 +401,6 @@ fn open(env: &Environment, candidate: &Candidate) -> Result<Option<Store>, Refus
 
 fn is_empty(dir: &Dir) -> bool {
     dir.entries().is_ok_and(|entries| entries.is_empty())
-}
-
-/// The owner of the link, where the path is one.
-#[cfg(unix)]
-fn link_owner(path: &Path) -> Option<u32> {
-    use std::os::unix::fs::MetadataExt;
-    fs_err::symlink_metadata(path).ok().filter(|meta| meta.is_symlink()).map(|meta| meta.uid())
-}
-
-#[cfg(not(unix))]
-fn link_owner(_: &Path) -> Option<u32> {
-    None
 }
 
 /// Whether a folder is a home: ours by identity, or a folder in the place where homes lie.

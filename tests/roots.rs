@@ -1,0 +1,264 @@
+//! Roots of stores: whose links are followed on the way to one, what a race for one gains, and what is remembered.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, lchown, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use serde_json::{Value, json};
+
+use crate::all_users::{give, machine};
+use crate::common::sandbox::{NOBODY, is_root};
+use crate::common::store::{CONTENT, put};
+use crate::common::{Sandbox, StoreBuilder, days, hours, id, skip};
+
+/// The account that attacks.
+const MALLORY: u32 = 58_091;
+const ZOE: u32 = 58_092;
+
+/// How many runs a race lasts.
+fn rounds(short: usize) -> usize {
+    if std::env::var_os("CCRETAIN_SLOW_TESTS").is_some() { 1_000 } else { short }
+}
+
+/// Somebody who exchanges two names as fast as it goes.
+struct Exchange {
+    done: Arc<AtomicBool>,
+    count: Arc<AtomicU64>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Exchange {
+    fn of(pairs: Vec<(PathBuf, PathBuf)>) -> Self {
+        let (done, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (stop, counted) = (Arc::clone(&done), Arc::clone(&count));
+        let thread = std::thread::spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                for (one, other) in &pairs {
+                    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).expect("an exchange");
+                    counted.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        Self { done, count, thread: Some(thread) }
+    }
+
+    /// Ends it; says how often it exchanged.
+    fn end(&mut self) -> u64 {
+        self.done.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+        self.count.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.done.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A folder of a user's, no store, in which any temp tree would find content; gives the file.
+fn precious(folder: &Path) -> PathBuf {
+    let file = folder.join("instances").join(id(77)).join("data");
+    put(&file, "precious", days(60));
+    file
+}
+
+/// A folder of Mallory's and a link of hers to somebody's folder, at two names in a shared folder.
+fn trap(shared: &Path, name: &str, target: &Path) -> (PathBuf, PathBuf) {
+    let (folder, link) = (shared.join(name), shared.join(format!("not-{name}")));
+    fs::create_dir(&folder).unwrap();
+    symlink(target, &link).unwrap();
+    for path in [&folder, &link] {
+        lchown(path, Some(MALLORY), Some(MALLORY)).unwrap();
+    }
+    (folder, link)
+}
+
+fn remembered(state: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(state.join("state.json")).unwrap_or_else(|_| "{}".to_owned());
+    let state: Value = serde_json::from_str(&text).unwrap();
+    state["roots"].as_array().cloned().unwrap_or_default()
+}
+
+#[test]
+fn whoever_exchanges_a_temp_tree_for_a_link_gains_nothing() {
+    let test = "whoever_exchanges_a_temp_tree_for_a_link_gains_nothing";
+    if !is_root() {
+        return skip(test, "needs root, to be two accounts");
+    }
+    let sandbox = Sandbox::new();
+    sandbox.store().session(1).aged(hours(3)).write();
+    let file = precious(&sandbox.home().join("precious"));
+    sandbox.give_away();
+    fs::set_permissions(sandbox.tmp(), fs::Permissions::from_mode(0o1777)).unwrap();
+    lchown(sandbox.tmp(), Some(0), Some(0)).unwrap();
+    let pair = trap(&sandbox.tmp(), &format!("claude-{NOBODY}"), &sandbox.home().join("precious"));
+    let mut exchange = Exchange::of(vec![pair]);
+    for round in 0..rounds(50) {
+        let output = sandbox.command(["enforce", "--yes", "--json"]).unprivileged().run();
+        output.exits(0);
+        assert!(file.exists(), "gone in round {round}: {output}");
+    }
+    assert!(exchange.end() > 1_000);
+    let kinds: Vec<Value> = remembered(&sandbox.state()).iter().map(|root| root["kind"].clone()).collect();
+    assert_eq!(kinds, ["config"]);
+}
+
+#[test]
+fn a_run_over_all_users_is_not_raced_into_a_home_either() {
+    let test = "a_run_over_all_users_is_not_raced_into_a_home_either";
+    let Some(mut machine) = machine(test) else { return };
+    // Root is an account like any other, with a temp tree of its own.
+    let root = StoreBuilder::new(machine.home("root").join(".claude"), machine.home("root").join("tmp"));
+    root.session(1).aged(hours(3)).write();
+    machine.person("zoe", ZOE);
+    let shared = machine.sandbox.root().join("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o1777)).unwrap();
+    let (mut files, mut pairs) = (Vec::new(), Vec::new());
+    for (name, uid) in [("root", 0), ("zoe", ZOE)] {
+        let folder = machine.home(name).join("precious");
+        files.push(precious(&folder));
+        give(&machine.home(name), uid);
+        pairs.push(trap(&shared, &format!("claude-{uid}"), &folder));
+    }
+    // The real `/tmp` is not to be raced for, and the sandbox lies in it.
+    let before = r#"mount -t tmpfs tmpfs /mnt; mkdir /mnt/keep; mount --bind "$root" /mnt/keep
+        mount --bind "$root/shared" /tmp; mkdir -p "$root"; mount --bind /mnt/keep "$root""#;
+    fs::write(machine.sandbox.root().join("before"), before).unwrap();
+    let mut exchange = Exchange::of(pairs);
+    for round in 0..rounds(20) {
+        let output = machine.alone(&["--all-users", "enforce", "--yes", "--json"]).run();
+        output.exits(0);
+        assert!(files.iter().all(|file| file.exists()), "gone in round {round}: {output}");
+    }
+    assert!(exchange.end() > 1_000);
+}
+
+#[test]
+fn a_link_in_place_of_a_temp_tree_is_told_where_it_is_ours_and_else_passed_over() {
+    let sandbox = Sandbox::new();
+    sandbox.store().session(1).aged(hours(3)).write();
+    let file = precious(&sandbox.home().join("precious"));
+    symlink(sandbox.home().join("precious"), sandbox.client_tmp()).unwrap();
+    sandbox.enforce().exits(1).says("it is a link");
+    assert!(file.exists());
+    assert_eq!(remembered(&sandbox.state()).len(), 1);
+    // Who means it may say so, and is told the same.
+    let mut named = sandbox.command(["enforce", "--yes", "--store"]);
+    named = named.arg(sandbox.client_tmp());
+    named.run().exits(1).says("it is a link");
+    assert!(file.exists());
+    let exclude =
+        format!(r#"{{"version": 1, "stores": {{"exclude": ["{}"]}}}}"#, sandbox.client_tmp().display());
+    sandbox.policy(&exclude);
+    sandbox.enforce().exits(0);
+    fs::remove_file(sandbox.config().join("policy.json")).unwrap();
+    if !is_root() {
+        return skip("a_link_in_place_of_a_temp_tree (of another account)", "needs root");
+    }
+    lchown(sandbox.client_tmp(), Some(MALLORY), None).unwrap();
+    sandbox.enforce().exits(0);
+    assert!(file.exists());
+}
+
+#[test]
+fn a_link_that_names_a_store_puts_no_other_into_scope() {
+    if !is_root() {
+        return skip("a_link_that_names_a_store_puts_no_other_into_scope", "needs root");
+    }
+    let sandbox = Sandbox::new();
+    let old = sandbox.store().session(1).aged(days(40)).write();
+    symlink(sandbox.home().join(".claude"), sandbox.client_tmp()).unwrap();
+    lchown(sandbox.client_tmp(), Some(MALLORY), None).unwrap();
+    let output = sandbox.command(["enforce", "--yes", "--store"]).arg(sandbox.client_tmp()).run();
+    output.exits(1);
+    assert!(old.is_there(), "{output}");
+}
+
+#[test]
+fn a_link_above_a_temp_tree_is_followed_where_root_made_it() {
+    if !is_root() {
+        return skip("a_link_above_a_temp_tree_is_followed_where_root_made_it", "needs root, to make it");
+    }
+    let sandbox = Sandbox::new();
+    sandbox.store().session(1).aged(hours(3)).write();
+    let real = sandbox.home().join("scratch");
+    let file = precious(&real.join(format!("claude-{NOBODY}")));
+    let above = sandbox.root().join("linked");
+    symlink(&real, &above).unwrap();
+    sandbox.give_away();
+    let run = || {
+        let mut command = sandbox.command(["enforce", "--yes", "--json"]).unprivileged();
+        for name in ["TMPDIR", "CLAUDE_CODE_TMPDIR"] {
+            command = command.env(name, &above);
+        }
+        command.run()
+    };
+    lchown(&above, Some(MALLORY), None).unwrap();
+    run().exits(1).says("is a link that root did not make").says("[ROOT]/linked");
+    assert!(file.exists());
+    lchown(&above, Some(0), None).unwrap();
+    run().exits(0);
+    assert!(!file.exists());
+    let roots = remembered(&sandbox.state());
+    let real = fs::canonicalize(&real).unwrap().join(format!("claude-{NOBODY}"));
+    assert!(roots.iter().any(|root| root["path"] == real.to_str().unwrap()), "{roots:?}");
+}
+
+#[test]
+fn heap_snapshots_are_not_sought_through_a_link() {
+    let sandbox = Sandbox::new();
+    sandbox.store().session(1).aged(hours(3)).write();
+    let real = sandbox.home().join("cloud/Desktop");
+    let dump = real.join(format!("{}.heapsnapshot", id(7)));
+    put(&dump, CONTENT, days(60));
+    symlink(&real, sandbox.home().join("Desktop")).unwrap();
+    sandbox.enforce().exits(1).says("[HOME]/Desktop").says("it is a link");
+    assert!(dump.exists());
+}
+
+#[test]
+fn a_root_that_was_never_a_temp_tree_is_forgotten() {
+    let sandbox = Sandbox::new();
+    sandbox.store().session(1).aged(hours(3)).write();
+    let folder = sandbox.home().join("precious");
+    let file = precious(&folder);
+    let time = "2026-01-01T00:00:00Z";
+    let root = |path: &Path| json!({"path": path, "kind": "temp", "firstSeen": time, "lastSeen": time});
+    let elsewhere = sandbox.home().join("elsewhere").join(sandbox.client_tmp().file_name().unwrap());
+    fs::create_dir_all(&elsewhere).unwrap();
+    let state = json!({"version": 1, "roots": [root(&folder), root(&elsewhere)]});
+    fs::write(sandbox.state().join("state.json"), state.to_string()).unwrap();
+    fs::set_permissions(sandbox.state().join("state.json"), fs::Permissions::from_mode(0o600)).unwrap();
+    sandbox.dry_run().says("[HOME]/precious").says("no longer visited");
+    sandbox.enforce().exits(0).says("no longer visited");
+    assert!(file.exists());
+    let paths: Vec<Value> = remembered(&sandbox.state()).iter().map(|root| root["path"].clone()).collect();
+    assert!(!paths.contains(&json!(folder)) && paths.contains(&json!(elsewhere)), "{paths:?}");
+    sandbox.enforce().exits(0).quietly();
+}
+
+#[test]
+fn a_store_is_reached_through_a_link_of_its_owner_and_of_nobody_else() {
+    if !is_root() {
+        return skip("a_store_is_reached_through_a_link_of_its_owner", "needs root, to give links away");
+    }
+    let sandbox = Sandbox::new();
+    let real = StoreBuilder::new(sandbox.home().join("dotfiles/claude"), sandbox.client_tmp());
+    let old = real.session(1).aged(days(40)).write();
+    symlink("dotfiles/claude", sandbox.home().join("through")).unwrap();
+    symlink("through", sandbox.home().join(".claude")).unwrap();
+    lchown(sandbox.home().join("through"), Some(MALLORY), None).unwrap();
+    sandbox.enforce().exits(1).says("belongs to user 58091");
+    assert!(old.is_there());
+    lchown(sandbox.home().join("through"), Some(0), None).unwrap();
+    sandbox.enforce().exits(0);
+    assert!(!old.is_there());
+}
