@@ -495,6 +495,10 @@ fn a_run_may_be_killed_at_any_moment() {
     last.exits(0);
     assert_eq!(last.summary("deleted"), 0);
     let place = Place { dir: sandbox.state(), state_dir: sandbox.state() };
-    let verified = ccretain::ledger::verify(&place.dir, None).unwrap();
+    let verified = ccretain::ledger::verify(
+        &place.dir,
+        &ccretain::ledger::Expected { head: None, keep: None, now: Utc::now() },
+    )
+    .unwrap();
     assert!(verified.is_sound() && verified.records > 0, "{verified:?}");
 }

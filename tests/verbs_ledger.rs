@@ -110,7 +110,7 @@ fn a_sound_chain_is_told_with_its_head_and_its_limits() {
     assert_eq!(json["last"].as_u64().unwrap(), sandbox.ledger_lines().len() as u64);
     assert_eq!(json["rememberedHeadFound"], true);
     insta::assert_snapshot!(settled(&output.stdout).replace(&head, "[HEAD]"), @r"
-    holds together: 7 records in 1 file
+    OK: 7 records in 1 file, hash chain intact
     first: 1
     last:  7
     head:  [HEAD]
@@ -144,4 +144,117 @@ fn a_chain_that_lost_the_head_the_last_run_noted_is_warned_about() {
     let output = sandbox.run(["ledger", "verify"]);
     output.exits(0);
     assert!(output.stderr.contains("newest records may have been removed"), "{output}");
+}
+
+/// Appends a record to a chain as anybody can who may write the file: number and `prev` fit.
+fn forge(lines: &mut Vec<String>, mut record: Value) {
+    let last: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+    record["seq"] = (last["seq"].as_u64().unwrap() + 1).into();
+    record["prev"] = hash(lines.last().unwrap()).into();
+    lines.push(record.to_string());
+}
+
+fn hash(line: &str) -> String {
+    use sha2::Digest as _;
+    hex::encode(sha2::Sha256::digest(line.as_bytes()))
+}
+
+/// The ledger of several runs, cut before a record of this event, with an expiry forged at its end.
+fn cut_before(sandbox: &Sandbox, event: &str) -> String {
+    for age in 0..4 {
+        sandbox.store().session(age + 1).aged(days(40)).write();
+        sandbox.enforce().exits(0);
+    }
+    let text = fs::read_to_string(sandbox.ledger()).unwrap();
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let events = sandbox.ledger_lines();
+    let at = events.iter().rposition(|record| record["event"] == event).unwrap();
+    let head = hash(lines.last().unwrap());
+    let mut left = lines[at..].to_vec();
+    forge(
+        &mut left,
+        serde_json::json!({
+            "time": chrono::Utc::now().to_rfc3339(), "run": "5b0e", "event": "expired", "files": 1,
+            "bytes": 9_000_000, "reason": "older than 400d",
+            "head": {"seq": at, "sha256": hash(&lines[at - 1])},
+        }),
+    );
+    fs::write(sandbox.ledger(), left.join("\n") + "\n").unwrap();
+    head
+}
+
+#[test]
+fn a_beginning_that_was_cut_off_is_no_expiry() {
+    for event in ["summary", "started", "outcome"] {
+        let (sandbox, _store) = sandbox();
+        let head = cut_before(&sandbox, event);
+        sandbox.run(["ledger", "verify"]).exits(1).says("in the middle of a segment");
+        let output = sandbox.run(["ledger", "verify", "--head", &head]);
+        output.exits(1).says("in the middle of a segment").never_says("missing");
+        let json = sandbox.run(["check", "--json"]).exits(3).json();
+        let found = json["findings"].as_array().unwrap();
+        assert!(found.iter().any(|finding| finding["id"] == "ledger-broken"), "{event}: {json}");
+    }
+}
+
+/// A ledger of which the first sixteen records expired two days ago, and the age of their newest then.
+fn expired(sandbox: &Sandbox, age: i64) -> (String, String) {
+    let time = |days_ago| (chrono::Utc::now() - days(days_ago)).to_rfc3339();
+    let before = serde_json::json!({"seq": 16, "sha256": hash("x")});
+    let first = serde_json::json!({
+        "seq": 17, "time": time(300), "run": "a", "event": "segment", "prev": before["sha256"],
+        "until": time(2 + age), "head": before,
+    });
+    let mut lines = vec![first.to_string()];
+    forge(&mut lines, serde_json::json!({"time": time(9), "run": "b", "event": "started", "policy": "p"}));
+    let kept = hash(&lines[1]);
+    forge(
+        &mut lines,
+        serde_json::json!({
+            "time": time(2), "run": "c", "event": "expired", "files": 1, "reason": "older than 400d",
+            "head": before,
+        }),
+    );
+    forge(&mut lines, serde_json::json!({"time": time(2), "run": "c", "event": "summary"}));
+    fs::write(sandbox.ledger(), lines.join("\n") + "\n").unwrap();
+    (kept, hash(&lines[3]))
+}
+
+#[test]
+fn records_that_expired_are_named_and_nothing_is_said_not_to_be_missing() {
+    let sandbox = Sandbox::new();
+    let (kept, head) = expired(&sandbox, 401);
+    let output = sandbox.run(["ledger", "verify", "--head", &head]);
+    output.exits(0).never_says("missing");
+    output
+        .says("gone:  records 1 to 16 expired by record 19 of ")
+        .says("'keep' 400d: the policy allows that");
+    output.says("the head given is the newest record, 20: the records from 17 on are all there");
+    let output = sandbox.run(["ledger", "verify", "--head", &kept]);
+    output.exits(0).never_says("missing").says("record 18: the records from 17 to it are all there");
+    output.says("record 19, by which records expired, is newer than the head given");
+    let output = sandbox.run(["ledger", "verify", "--head", &hash("x")]);
+    output.exits(0).never_says("missing").says("is that of record 16, the last that expired");
+    let json = sandbox.run(["ledger", "verify", "--json"]).exits(0).json();
+    let gone = &json["gone"][0];
+    assert_eq!((&gone["first"], &gone["last"], &gone["expiredBy"]), (&1.into(), &16.into(), &19.into()));
+    assert_eq!((&gone["keep"], &gone["allowed"]), (&"400d".into(), &"yes".into()));
+}
+
+#[test]
+fn records_that_keep_still_keeps_did_not_expire() {
+    // Dropped too early by the `keep` of their own, and by that of the policy alone.
+    for (age, policy, why) in [(30, "400d", "was not older than 400d"), (401, "500d", "ledger.keep")] {
+        let sandbox = Sandbox::new();
+        sandbox.policy(&format!(r#"{{"version": 1, "ledger": {{"keep": "{policy}"}}}}"#));
+        let (_, head) = expired(&sandbox, age);
+        for arguments in [&["ledger", "verify"][..], &["ledger", "verify", "--head", &head]] {
+            let output = sandbox.run(arguments);
+            output.exits(1).never_says("missing");
+            assert!(format!("{output}").contains(why), "{output}");
+        }
+        let json = sandbox.run(["check", "--json"]).exits(3).json();
+        let found = json["findings"].as_array().unwrap().iter().find(|each| each["id"] == "ledger-broken");
+        assert!(found.is_some_and(|found| found.to_string().contains(why)), "{json}");
+    }
 }

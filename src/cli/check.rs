@@ -262,7 +262,7 @@ pub(super) fn all(
     // The ledger of all is root's; of everything else the accounts' own checks tell.
     let dir = ctx.env.system_ledger_dir();
     let mut facts = Facts { now: ctx.env.now, ..Facts::default() };
-    facts.runs.ledger = posture::ledger_fact(&dir, None);
+    facts.runs.ledger = posture::ledger_fact(&dir, None, all.policy, ctx);
     facts.runs.unwritable = posture::unwritable(&dir);
     let policy = if invalid.is_none() { Some(all.policy) } else { None };
     facts.policy.invalid = invalid;

@@ -9,10 +9,12 @@ use super::{Context, Exit, Failure};
 use crate::error::chain;
 use crate::escape::{shown, text};
 use crate::ledger::{self, Filter, Item, Names};
+use crate::policy::Policy;
 use crate::purge::certificate::{Certificate, digest};
 use crate::report::certificate;
-use crate::report::ledger::{Checked, Shown, Verified};
+use crate::report::ledger::Shown;
 use crate::report::style::Paint;
+use crate::report::verification::{Checked, Verified};
 use crate::state::StateFile;
 
 /// What to do with the ledger.
@@ -150,6 +152,11 @@ fn sessions_named(named: &str, ctx: &Context) -> Result<Vec<String>, Failure> {
     }
 }
 
+/// How long a policy keeps records.
+pub(super) fn keep_in_force(policy: &Policy) -> ledger::KeepInForce<'_> {
+    ledger::KeepInForce { keep: &policy.ledger.value.keep, policy: &policy.digest }
+}
+
 fn verify(args: &LedgerVerify, ctx: &Context) -> Result<Exit, Failure> {
     let given = args.certificate.as_deref().map(|file| given(&ctx.env.absolute(file))).transpose()?;
     let head = args.head.as_deref();
@@ -165,7 +172,14 @@ fn verify(args: &LedgerVerify, ctx: &Context) -> Result<Exit, Failure> {
     };
     let failed = |error: ledger::LedgerError| Failure::because(Exit::Failed, &error);
     let compared = head.map(str::to_owned).or_else(remembered);
-    let found = ledger::verify(&dir(ctx), compared.as_deref()).map_err(failed)?;
+    // A policy that cannot be used is told of elsewhere; the chain is there all the same.
+    let policy = super::survey::in_force(ctx).ok();
+    let expected = ledger::Expected {
+        head: compared.as_deref(),
+        keep: policy.as_ref().map(keep_in_force),
+        now: ctx.env.now,
+    };
+    let found = ledger::verify(&dir(ctx), &expected).map_err(failed)?;
     let checked = match given {
         Some(given) => {
             let records = ledger::records(&dir(ctx), &Filter::default()).map_err(failed)?;

@@ -17,7 +17,7 @@ use crate::escape::{shown, text};
 use crate::exposure;
 use crate::hold;
 use crate::inventory::Inventory;
-use crate::ledger::{self, Given, Record};
+use crate::ledger::{self, Expected, Given, Record};
 use crate::locate::Refusal;
 use crate::plan::{self, Plan};
 use crate::policy::claude::{ClientSettings, switches};
@@ -177,8 +177,8 @@ fn runs(ground: &Ground, summaries: &mut Vec<Record>, ctx: &Context) -> RunFacts
         facts.ledger = LedgerFact::Elsewhere;
         return facts;
     }
-    facts.ledger =
-        ledger_fact(&dir, last.and_then(|last| last.head.as_ref()).map(|head| head.sha256.as_str()));
+    let head = last.and_then(|last| last.head.as_ref()).map(|head| head.sha256.as_str());
+    facts.ledger = ledger_fact(&dir, head, &ground.policy, ctx);
     facts.unwritable = unwritable(&dir);
     match ledger::summaries(&dir, RUNS) {
         Ok(found) => {
@@ -210,20 +210,30 @@ pub(super) fn exit_of(record: &Record) -> Option<u64> {
 }
 
 /// How a ledger is; `head` is what the last run left as its head.
-pub(super) fn ledger_fact(dir: &Path, head: Option<&str>) -> LedgerFact {
-    match ledger::verify(dir, head) {
-        Err(error) => LedgerFact::Unreadable(chain(&error)),
-        Ok(found) => match &found.broken {
-            // A run is writing, or was cut off; the next one closes the line and says so.
-            Some(broken) if broken.fault != ledger::Fault::Unfinished => LedgerFact::Broken(format!(
-                "'{}', line {}: {}",
-                shown(&broken.segment),
-                broken.line,
-                broken.fault
-            )),
-            None if found.given == Some(Given::Absent) => LedgerFact::Cut,
-            _ => LedgerFact::Sound,
-        },
+pub(super) fn ledger_fact(dir: &Path, head: Option<&str>, policy: &Policy, ctx: &Context) -> LedgerFact {
+    let keep = Some(super::ledger::keep_in_force(policy));
+    let found = match ledger::verify(dir, &Expected { head, keep, now: ctx.env.now }) {
+        Err(error) => return LedgerFact::Unreadable(chain(&error)),
+        Ok(found) => found,
+    };
+    match (&found.broken, found.disallowed()) {
+        // A run is writing, or was cut off; the next one closes the line and says so.
+        (Some(broken), _) if broken.fault != ledger::Fault::Unfinished => LedgerFact::Broken(format!(
+            "'{}', line {}: {}",
+            shown(&broken.segment),
+            broken.line,
+            broken.fault
+        )),
+        (_, Some(expiry)) => LedgerFact::Broken(format!(
+            "'{}': record {} dropped records {} to {}, which 'ledger.keep' of the policy ({}) still keeps",
+            shown(dir),
+            expiry.record,
+            expiry.first,
+            expiry.last,
+            policy.ledger.value.keep
+        )),
+        (None, None) if found.given == Some(Given::Absent) => LedgerFact::Cut,
+        _ => LedgerFact::Sound,
     }
 }
 

@@ -151,6 +151,9 @@ pub struct Entry<'a> {
     pub sealed: Vec<Ciphertext<'a>>,
     /// Counts of a summary, in the order given.
     pub counts: Vec<(Cow<'a, str>, u64)>,
+    /// The time of the newest record before a segment.
+    #[serde(default)]
+    pub until: Option<DateTime<Utc>>,
     /// A place in the chain; filled in by the ledger for summaries.
     pub head: Option<Head>,
 }
@@ -181,6 +184,7 @@ impl Entry<'_> {
             failed: Vec::new(),
             sealed: Vec::new(),
             counts: Vec::new(),
+            until: None,
             head: None,
         }
     }
@@ -222,6 +226,7 @@ impl Entry<'_> {
             failed: failed.collect(),
             sealed: sealed.collect(),
             counts: counts.collect(),
+            until: self.until,
             head: self.head,
         }
     }
@@ -259,7 +264,7 @@ impl Batch<'_> {
         #[rustfmt::skip]
         let Entry {
             event, user, store, session, project, kind, rule, hold, decision, outcome, files, bytes, lines,
-            sha256, policy, reason, error, path, failed, sealed, counts, head: stated,
+            sha256, policy, reason, error, path, failed, sealed, counts, until, head: stated,
         } = entry;
         let line = Line {
             seq,
@@ -294,6 +299,7 @@ impl Batch<'_> {
                 .map(|each| SealedLine { path: self.name(&each.path), sha256: &each.sha256 })
                 .collect(),
             counts: Counts(counts),
+            until: until.map(stamp),
             head: stated.as_ref(),
         };
         serde_json::to_writer(&mut *out, &line)?;
@@ -362,6 +368,8 @@ struct Line<'a> {
     sealed: Vec<SealedLine<'a>>,
     #[serde(skip_serializing_if = "Counts::is_empty")]
     counts: Counts<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     head: Option<&'a Head>,
 }

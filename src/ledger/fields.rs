@@ -33,7 +33,7 @@ pub const FIELDS: &[(&str, &str)] = &[
     (
         "sha256",
         "SHA-256 (hex) of the one file that is concerned, a ciphertext or a certificate. In `torn`, of the torn \
-         bytes.",
+         bytes; so in a `segment` that was begun anew because a crash left nothing whole of it.",
     ),
     ("policy", "The digest of the policy in force."),
     ("reason", "Why something was refused, held or released."),
@@ -42,6 +42,7 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("failed", "Every path that failed, as a list of objects with `path` and `error`."),
     ("sealed", "Every file that was sealed, as a list of objects with `path` and the ciphertext's `sha256`."),
     ("counts", "The counts of a summary, as an object."),
+    ("until", "In `segment`, the time of the newest record before it whose clock was proven."),
     (
         "head",
         "A place in the chain, as an object with `seq` and `sha256`: the record before this one in `summary`, \
@@ -96,6 +97,7 @@ mod tests {
             failed: vec![Failure { path: "x".into(), error: "x".into() }],
             sealed: vec![Ciphertext { path: "x".into(), sha256: "x".into() }],
             counts: vec![("x".into(), 1)],
+            until: Some(chrono::DateTime::UNIX_EPOCH),
             head: Some(Head::genesis()),
         };
         let batch = Batch { time: "x".into(), run: "x", clock: Clock::Unproven, names: None };

@@ -31,7 +31,7 @@
 //! to be able to show that nothing was removed from the end.
 //!
 //! A segment is closed when it is larger than 8 MiB. The next begins with a `segment` record that
-//! repeats the last number and hash of the one before. Closed segments whose newest record is older than
+//! repeats the last number and hash of the one before, and the time of its newest record. Closed segments whose newest record is older than
 //! `ledger.keep` are dropped whole, oldest first, after an `expired` record that names the last
 //! record dropped is on disk. A clock that is not proven drops nothing.
 //!
@@ -44,6 +44,7 @@
 //! carelessness to others: whoever may write the files can also compute hashes.
 
 mod entry;
+mod expiry;
 mod fields;
 pub(crate) mod file;
 mod names;
@@ -69,13 +70,14 @@ use crate::files;
 use crate::policy::{self, LedgerPolicy};
 use entry::Batch;
 pub use entry::{Ciphertext, Clock, Entry, Event, Failure, GENESIS, Head, RunId};
+pub use expiry::{Allowed, Expiry, KeepInForce};
 pub use fields::{EVENTS, FIELDS};
 use file::{Lost, Reserve};
 pub use names::{KEY_FILE, Names};
 pub use read::{BadLine, Filter, Item, Record, last_run, last_time, records, summaries};
 pub use sealed::SealedRecords;
 pub use segments::ACTIVE;
-pub use verify::{Break, Closed, Fault, Given, LIMITS, Verification, verify};
+pub use verify::{Break, Closed, Expected, Fault, Given, LIMITS, Verification, verify};
 
 /// Size in bytes above which the active segment is closed.
 const SEGMENT_SIZE: u64 = 8 * 1024 * 1024;
@@ -203,10 +205,10 @@ impl Ledger {
             };
             (opened, head, tail)
         } else {
-            let before = tail::newest_closed(dir)?;
-            let (opened, head) = match upkeep::new_segment(dir, &batch, &before) {
+            let (before, until) = (tail::newest_closed(dir)?, tail::newest_closed_proven(dir)?);
+            let (opened, head) = match upkeep::new_segment(dir, &batch, &before, until) {
                 Err(error) if file::is_full(&error.source) && reserve.release() => {
-                    upkeep::new_segment(dir, &batch, &before)?
+                    upkeep::new_segment(dir, &batch, &before, until)?
                 }
                 other => other?,
             };

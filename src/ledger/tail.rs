@@ -109,10 +109,24 @@ pub(super) fn head_of(path: &Path) -> Result<Option<Head>, LedgerError> {
 /// The time of the newest record of a segment that a proven clock wrote.
 pub(super) fn newest_proven(path: &Path) -> Result<Option<DateTime<Utc>>, LedgerError> {
     let Some(file) = files::open_for_reading(path)? else { return Ok(None) };
-    for line in Backwards::new(&file).at("read", path)? {
-        let line = line.at("read", path)?;
-        if let Some(record) = Record::parse(&line.bytes).filter(|record| record.clock_proven) {
+    Ok(newest_proven_in(&file).at("read", path)?)
+}
+
+/// The same of an open one.
+pub(super) fn newest_proven_in(file: &File) -> io::Result<Option<DateTime<Utc>>> {
+    for line in Backwards::new(file)? {
+        if let Some(record) = Record::parse(&line?.bytes).filter(|record| record.clock_proven) {
             return Ok(Some(record.time));
+        }
+    }
+    Ok(None)
+}
+
+/// The time of the newest record of the closed segments that a proven clock wrote.
+pub(super) fn newest_closed_proven(dir: &Path) -> Result<Option<DateTime<Utc>>, LedgerError> {
+    for path in segments::closed(dir)?.iter().rev() {
+        if let Some(time) = newest_proven(path)? {
+            return Ok(Some(time));
         }
     }
     Ok(None)

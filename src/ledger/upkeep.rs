@@ -7,6 +7,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use super::entry::{self, Batch, Entry, Event, Head};
+use super::expiry::REASON;
 use super::file::{self, Lost};
 use super::{ACTIVE, Ledger, LedgerError, segments, tail};
 use crate::error::{At as _, PathError, chain};
@@ -19,7 +20,12 @@ impl Ledger {
             self.put(b"\n")?;
         }
         let Some(torn) = &tail.torn else { return Ok(()) };
-        let mut entry = Entry::new(Event::Torn);
+        // A ledger may begin here once what is before has expired, and it begins with a segment.
+        let begins = tail.head.is_none();
+        let mut entry = Entry::new(if begins { Event::Segment } else { Event::Torn });
+        if begins {
+            entry.until = tail::newest_closed_proven(&self.dir).map_err(io::Error::other)?;
+        }
         entry.head = Some(self.head.clone());
         if !torn.sha256.is_empty() {
             entry.bytes = Some(torn.bytes);
@@ -54,7 +60,8 @@ impl Ledger {
             clock: self.clock,
             names: self.names.as_ref(),
         };
-        let (file, head) = new_segment(&self.dir, &batch, &self.head)?;
+        let until = tail::newest_proven_in(&self.file).at("read", &active)?;
+        let (file, head) = new_segment(&self.dir, &batch, &self.head, until)?;
         let length = file.metadata().at("look at", &fresh)?.len();
         // The second name comes first, so that a reader always finds an active segment; a file
         // system without hard links has a moment in which there is none.
@@ -96,7 +103,7 @@ impl Ledger {
         entry.files = Some(closed.len() as u64);
         entry.bytes =
             Some(closed.iter().filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum());
-        entry.reason = Some(format!("older than {keep}").into());
+        entry.reason = Some(format!("{REASON}{keep}").into());
         self.write(&[entry], now).at("write", self.dir.join(ACTIVE))?;
         for path in &closed {
             if let Err(error) = files::remove_own(path).at("remove", path) {
@@ -120,9 +127,17 @@ pub(super) fn undo_half_rotation(dir: &Path, active: &File) -> Result<(), Ledger
 }
 
 /// Writes a segment with its first record, complete and on disk, under its provisional name.
-pub(super) fn new_segment(dir: &Path, batch: &Batch<'_>, before: &Head) -> Result<(File, Head), PathError> {
+///
+/// `until` is the time of the newest record before it, by which an expiry can be judged later.
+pub(super) fn new_segment(
+    dir: &Path,
+    batch: &Batch<'_>,
+    before: &Head,
+    until: Option<DateTime<Utc>>,
+) -> Result<(File, Head), PathError> {
     let fresh = dir.join(segments::FRESH);
     let mut entry = Entry::new(Event::Segment);
+    entry.until = until;
     entry.head = (before.seq > 0).then(|| before.clone());
     let mut head = before.clone();
     let mut line = Vec::new();

@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::LedgerError;
 use super::entry::{GENESIS, Head, digest};
+use super::expiry::{Allowed, Boundary, Expiries, Expiry, KeepInForce, Said};
 use super::segments;
 use crate::error::At as _;
 
@@ -45,6 +47,15 @@ pub enum Fault {
     /// The first record is not the first, and no expiry accounts for what is missing.
     #[error("the records before number {0} are missing, and no later record says that they expired")]
     Beginning(u64),
+    /// The first record is one that no segment begins with.
+    #[error(
+        "the ledger begins with record {0}, in the middle of a segment: an expiry drops whole segments, so the \
+         records before it were removed by something else"
+    )]
+    CutInside(u64),
+    /// A record says that others expired, and that cannot be.
+    #[error("it says that records expired, but {0}")]
+    Expiry(String),
     /// A segment other than the first does not begin with what it continues.
     #[error("a segment begins with the number and hash of the record before it, and this one does not")]
     SegmentStart,
@@ -79,16 +90,16 @@ pub struct Closed {
 /// Where a head from outside lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Given {
-    /// It is the newest record: nothing is missing.
+    /// It is the newest record.
     Newest,
-    /// It is this record; nothing up to it is missing, and `after` records follow it.
+    /// It is this record, and `after` records follow it.
     Inside {
         /// Its sequence number.
         seq: u64,
         /// How many records follow.
         after: u64,
     },
-    /// It is the last record that expired: nothing after it is missing.
+    /// It is the last record that expired.
     Expired,
     /// It is not in the chain: records were removed or changed, or it is of another ledger.
     Absent,
@@ -109,15 +120,35 @@ pub struct Verification {
     pub broken: Option<Break>,
     /// Lines that crashes cut off.
     pub closed: Vec<Closed>,
+    /// The records that are gone because they expired, the oldest first.
+    pub gone: Vec<Expiry>,
     /// Where the head that was asked for lies.
     pub given: Option<Given>,
 }
 
+/// What a ledger is compared with.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// A head from outside: SHA-256 (hex) from a summary, a certificate or `status`.
+    pub head: Option<&'a str>,
+    /// How long records are kept; `None` where the policy cannot be used.
+    pub keep: Option<KeepInForce<'a>>,
+    /// The time: nothing can have expired after it.
+    pub now: DateTime<Utc>,
+}
+
 impl Verification {
-    /// Whether every line fits, and the head asked for, if one was, is in the chain.
+    /// Whether every line fits, what is gone may be gone, and the head asked for, if one was, is in the
+    /// chain.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        self.broken.is_none() && self.given != Some(Given::Absent)
+        self.broken.is_none() && self.disallowed().is_none() && self.given != Some(Given::Absent)
+    }
+
+    /// The first expiry that `keep` does not allow.
+    #[must_use]
+    pub fn disallowed(&self) -> Option<&Expiry> {
+        self.gone.iter().find(|expiry| expiry.allowed == Allowed::No)
     }
 
     /// The last sequence number that fits.
@@ -137,7 +168,30 @@ struct Link<'a> {
     event: Cow<'a, str>,
     #[serde(borrow)]
     sha256: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    run: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    time: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    clock: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    policy: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    reason: Option<Cow<'a, str>>,
+    until: Option<DateTime<Utc>>,
     head: Option<Head>,
+}
+
+impl Link<'_> {
+    /// Whether a segment begins with it; it may account for what a crash left in its place, too.
+    fn begins_segment(&self) -> bool {
+        self.event == "segment"
+    }
+
+    /// When it was written.
+    fn written(&self) -> Option<DateTime<Utc>> {
+        self.time.as_deref()?.parse().ok()
+    }
 }
 
 /// Lines that are no records, until a record accounts for them.
@@ -147,35 +201,32 @@ struct Pending {
     last: String,
 }
 
-struct Walk {
+struct Walk<'a> {
     result: Verification,
     /// The hash that the next line must name.
     before: String,
     pending: Option<Pending>,
-    /// What the first record follows, where it is not the first ever.
-    origin: Option<Head>,
-    origin_accounted: bool,
+    expiries: Expiries<'a>,
     given: Option<String>,
     given_at: Option<u64>,
 }
 
 /// Reads all segments in order and names the first line that does not fit.
 ///
-/// `head` is a SHA-256 (hex) from a summary, a certificate or `status`: with it the result also
-/// says whether that record is in the chain. A ledger that does not exist has no records. No lock
-/// is taken, so a run that writes meanwhile can show as an unfinished last line.
+/// With a head from outside the result also says whether that record is in the chain. A ledger that does
+/// not exist has no records. No lock is taken, so a run that writes meanwhile can show as an unfinished
+/// last line.
 ///
 /// # Errors
 /// When the folder or a segment cannot be read; a damaged ledger is a result and no error.
-pub fn verify(dir: &Path, head: Option<&str>) -> Result<Verification, LedgerError> {
+pub fn verify(dir: &Path, expected: &Expected<'_>) -> Result<Verification, LedgerError> {
     let segments = segments::open_all(dir)?;
     let mut walk = Walk {
         result: Verification { segments: segments.len(), ..Verification::default() },
         before: GENESIS.to_owned(),
         pending: None,
-        origin: None,
-        origin_accounted: true,
-        given: head.map(|text| text.trim().to_ascii_lowercase()),
+        expiries: Expiries::new(expected.now, expected.keep),
+        given: expected.head.map(|text| text.trim().to_ascii_lowercase()),
         given_at: None,
     };
     let mut buffer = Vec::new();
@@ -213,8 +264,8 @@ pub fn verify(dir: &Path, head: Option<&str>) -> Result<Verification, LedgerErro
     }
     if walk.result.broken.is_none() {
         let missing_active = segments.last().filter(|last| !last.active);
-        let fault = match (&walk.origin, place, missing_active) {
-            (Some(origin), Some(first), _) if !walk.origin_accounted => {
+        let fault = match (&walk.expiries.origin, place, missing_active) {
+            (Some(origin), Some(first), _) if !walk.expiries.account_for_origin() => {
                 Some((first, Fault::Beginning(origin.seq + 1)))
             }
             (_, _, Some(_)) => Some((dir.join(segments::ACTIVE), Fault::NoActive)),
@@ -225,7 +276,7 @@ pub fn verify(dir: &Path, head: Option<&str>) -> Result<Verification, LedgerErro
     Ok(walk.finish())
 }
 
-impl Walk {
+impl Walk<'_> {
     fn line(&mut self, segment: &Path, line: u64, bytes: &[u8]) -> Result<(), Fault> {
         let hash = digest(bytes);
         let Ok(link) = serde_json::from_slice::<Link<'_>>(bytes) else {
@@ -244,7 +295,7 @@ impl Walk {
         let beginning = line == 1 || self.pending.as_ref().is_some_and(|pending| pending.line == 1);
         let started = self.result.first.is_some();
         if let Some(pending) = &self.pending {
-            let accounted = link.event == "torn"
+            let accounted = (link.event == "torn" || link.begins_segment())
                 && link.prev == pending.last
                 && link.sha256.as_deref() == Some(hex::encode(pending.bytes.clone().finalize()).as_str());
             if !accounted {
@@ -254,12 +305,11 @@ impl Walk {
         if !started && link.seq > 1 {
             // The oldest segment that is left: what it continues must be said, and have expired.
             let origin = link.head.clone().filter(|head| head.seq + 1 == link.seq);
-            let origin = origin.ok_or(Fault::Beginning(link.seq))?;
+            let origin = origin.filter(|_| link.begins_segment()).ok_or(Fault::CutInside(link.seq))?;
             if self.pending.is_none() && origin.sha256 != link.prev {
                 return Err(Fault::StatedHead);
             }
-            self.origin = Some(origin);
-            self.origin_accounted = false;
+            self.expiries.origin = Some(origin);
         } else {
             let expected = self.result.head.as_ref().map_or(0, |head| head.seq).saturating_add(1);
             if link.seq != expected {
@@ -277,11 +327,8 @@ impl Walk {
                 return Err(Fault::StatedHead);
             }
         }
-        if let ("expired", Some(stated), Some(origin)) = (&*link.event, &link.head, &self.origin) {
-            // A run that was cut off while it dropped segments has left the newer of them.
-            self.origin_accounted |= stated == origin || stated.seq > origin.seq;
-        }
-        if link.event == "torn" {
+        self.expiry(&link)?;
+        if link.event == "torn" || self.pending.is_some() {
             self.result.closed.push(Closed { segment: segment.to_path_buf(), line });
         }
         self.pending = None;
@@ -295,14 +342,42 @@ impl Walk {
         Ok(())
     }
 
+    /// Takes note of what bears on expiry.
+    fn expiry(&mut self, link: &Link<'_>) -> Result<(), Fault> {
+        let run = link.run.as_deref().unwrap_or_default();
+        match (&*link.event, &link.head) {
+            ("segment", Some(head)) => {
+                let written = link.written().filter(|_| link.clock.is_none());
+                self.expiries.boundary(Boundary::new(head.clone(), link.until, written));
+            }
+            ("expired", dropped) => {
+                let said = Said {
+                    record: link.seq,
+                    time: link.written(),
+                    run,
+                    is_proven: link.clock.is_none(),
+                    dropped: dropped.as_ref(),
+                    reason: link.reason.as_deref(),
+                };
+                self.expiries.expired(&said).map_err(Fault::Expiry)?;
+            }
+            _ => {}
+        }
+        if let Some(policy) = link.policy.as_deref() {
+            self.expiries.policy(run, policy);
+        }
+        Ok(())
+    }
+
     fn finish(mut self) -> Verification {
+        self.result.gone = self.expiries.gone();
+        let is_origin =
+            |given: &String| self.expiries.origin.as_ref().is_some_and(|head| head.sha256 == *given);
         let last = self.result.last().unwrap_or(0);
         self.result.given = self.given.map(|given| match self.given_at {
             Some(seq) if seq == last && self.result.broken.is_none() => Given::Newest,
             Some(seq) => Given::Inside { seq, after: last - seq },
-            None if self.origin_accounted && self.origin.is_some_and(|head| head.sha256 == given) => {
-                Given::Expired
-            }
+            None if self.expiries.account_for_origin() && is_origin(&given) => Given::Expired,
             None => Given::Absent,
         });
         self.result

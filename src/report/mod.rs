@@ -14,6 +14,7 @@ pub mod purge;
 pub mod status;
 pub mod style;
 pub mod tally;
+pub mod verification;
 
 use crate::enforce::Outcomes;
 use crate::inventory::{Inventory, Problem};

@@ -1,0 +1,354 @@
+//! `ledger verify` as a report: whether the records hold together, and which are gone.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::human::{counted, day};
+use super::json::time;
+use super::style::Paint;
+use crate::escape::text;
+use crate::ledger::{Allowed, Expiry, Given, Head, LIMITS, Verification};
+use crate::purge::certificate::Comparison;
+
+/// The result of `ledger verify` as JSON (`ccretain.ledger-verify/1`).
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VerifyJson {
+    schema: &'static str,
+    sound: bool,
+    segments: usize,
+    records: u64,
+    first: Option<u64>,
+    last: Option<u64>,
+    head: Option<Head>,
+    broken: Option<BrokenJson>,
+    closed: Vec<PlaceJson>,
+    gone: Vec<GoneJson>,
+    given: Option<GivenJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<CertificateJson>,
+    /// Whether the head that the last run left in the state is in the chain.
+    remembered_head_found: Option<bool>,
+    limits: &'static str,
+}
+
+/// The first line that does not fit.
+#[derive(Debug, Serialize)]
+pub struct BrokenJson {
+    #[serde(flatten)]
+    place: PlaceJson,
+    fault: String,
+}
+
+/// A line of a segment.
+#[derive(Debug, Serialize)]
+pub struct PlaceJson {
+    segment: String,
+    line: u64,
+}
+
+/// Records that are gone because they expired.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GoneJson {
+    first: u64,
+    last: u64,
+    /// The record that says so.
+    expired_by: u64,
+    time: String,
+    /// The `ledger.keep` that it went by.
+    keep: Option<String>,
+    /// Whether `ledger.keep` allows it: `yes`, `by-another-policy`, `unknown` or `no`.
+    allowed: &'static str,
+}
+
+impl GoneJson {
+    fn of(expiry: &Expiry) -> Self {
+        Self {
+            first: expiry.first,
+            last: expiry.last,
+            expired_by: expiry.record,
+            time: time(expiry.time),
+            keep: expiry.keep.as_ref().map(ToString::to_string),
+            allowed: expiry.allowed.word(),
+        }
+    }
+}
+
+/// Where the head that was asked for lies.
+#[derive(Debug, Serialize)]
+pub struct GivenJson {
+    is: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<u64>,
+}
+
+/// A certificate that was compared with the ledger.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateJson {
+    file: String,
+    id: String,
+    belongs: bool,
+    /// The record that holds its hash.
+    recorded: Option<u64>,
+    /// The number of the head that it names.
+    head: u64,
+    signed_by: Option<String>,
+    differs: Vec<String>,
+}
+
+/// A certificate and what comparing it with the ledger has shown.
+#[derive(Debug)]
+pub struct Checked {
+    /// The file it was read from.
+    pub file: std::path::PathBuf,
+    /// Its id.
+    pub id: String,
+    /// The number of the head of the ledger that it names.
+    pub head: u64,
+    /// The fingerprint of the key that it says it is signed by.
+    pub signed_by: Option<String>,
+    /// What was found.
+    pub comparison: Comparison,
+}
+
+impl Checked {
+    fn json(&self) -> CertificateJson {
+        CertificateJson {
+            file: text(&self.file),
+            id: text(&self.id),
+            belongs: self.comparison.fits(),
+            recorded: self.comparison.recorded,
+            head: self.head,
+            signed_by: self.signed_by.as_ref().map(text),
+            differs: self.comparison.differs.clone(),
+        }
+    }
+
+    fn text(&self, paint: Paint, out: &mut String) {
+        let (file, id) = (text(&self.file), text(&self.id));
+        if self.comparison.fits() {
+            let recorded = self.comparison.recorded.unwrap_or_default();
+            let _ = writeln!(
+                out,
+                "certificate: {} to this ledger: '{file}', id {id}; it names record {}, and record {recorded} holds its hash",
+                paint.good("belongs"),
+                self.head
+            );
+        } else {
+            let _ = writeln!(
+                out,
+                "certificate: {} to this ledger: '{file}', id {id}",
+                paint.bad("does not belong")
+            );
+            for difference in &self.comparison.differs {
+                let _ = writeln!(out, "  {}", text(difference));
+            }
+        }
+        if let Some(key) = &self.signed_by {
+            let _ = writeln!(
+                out,
+                "note:  it says that {} signs it, which is for `ssh-keygen -Y verify` to verify",
+                text(key)
+            );
+        }
+    }
+}
+
+/// A verification with what it was asked.
+#[derive(Debug)]
+pub struct Verified<'a> {
+    /// What was found.
+    pub found: &'a Verification,
+    /// Whether the head was given by the user, and not only remembered by the last run.
+    pub was_given: bool,
+    /// The certificate that was to belong to it.
+    pub certificate: Option<&'a Checked>,
+}
+
+impl Verified<'_> {
+    /// Whether the ledger is sound, the head the user gave, if any, is in it, and so is the
+    /// certificate.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.wrong().is_empty()
+    }
+
+    /// What is wrong, a line each.
+    #[must_use]
+    pub fn wrong(&self) -> Vec<&'static str> {
+        let mut wrong = Vec::new();
+        if self.found.broken.is_some() {
+            wrong.push("the ledger does not hold together");
+        } else {
+            if self.found.disallowed().is_some() {
+                wrong.push("records are gone that 'ledger.keep' of the policy keeps");
+            }
+            if self.was_given && self.found.given == Some(Given::Absent) {
+                wrong.push("the head given is not in the ledger");
+            }
+        }
+        if self.certificate.is_some_and(|checked| !checked.comparison.fits()) {
+            wrong.push("the certificate does not belong to the ledger");
+        }
+        wrong
+    }
+
+    /// Whether the head that the last run remembered is missing from a chain that holds together.
+    #[must_use]
+    pub fn lacks_remembered(&self) -> bool {
+        !self.was_given && self.found.broken.is_none() && self.found.given == Some(Given::Absent)
+    }
+
+    /// The document for other programs.
+    #[must_use]
+    pub fn json(&self) -> VerifyJson {
+        let found = self.found;
+        let place = |segment: &std::path::Path, line| PlaceJson { segment: text(segment), line };
+        let given = found.given.as_ref().map(|given| match given {
+            Given::Newest => GivenJson { is: "newest", seq: found.last(), after: Some(0) },
+            Given::Inside { seq, after } => GivenJson { is: "inside", seq: Some(*seq), after: Some(*after) },
+            Given::Expired => GivenJson { is: "expired", seq: None, after: None },
+            Given::Absent => GivenJson { is: "absent", seq: None, after: None },
+        });
+        let remembered = found.given.as_ref().filter(|_| !self.was_given).map(|at| *at != Given::Absent);
+        VerifyJson {
+            schema: "ccretain.ledger-verify/1",
+            sound: self.is_sound(),
+            segments: found.segments,
+            records: found.records,
+            first: found.first,
+            last: found.last(),
+            head: found.head.clone(),
+            broken: found.broken.as_ref().map(|broken| BrokenJson {
+                place: place(&broken.segment, broken.line),
+                fault: broken.fault.to_string(),
+            }),
+            closed: found.closed.iter().map(|closed| place(&closed.segment, closed.line)).collect(),
+            gone: found.gone.iter().map(GoneJson::of).collect(),
+            given: given.filter(|_| self.was_given),
+            certificate: self.certificate.map(Checked::json),
+            remembered_head_found: remembered,
+            limits: LIMITS,
+        }
+    }
+
+    /// The result in words.
+    #[must_use]
+    pub fn text(&self, paint: Paint) -> String {
+        let found = self.found;
+        let mut out = String::new();
+        let read =
+            format!("{} in {}", counted(found.records, "record"), counted(found.segments as u64, "file"));
+        match &found.broken {
+            None if found.segments == 0 => {
+                let _ = writeln!(out, "empty: nothing has been recorded yet");
+            }
+            None => {
+                let _ = writeln!(out, "{}: {read}, hash chain intact", paint.good("OK"));
+            }
+            Some(broken) => {
+                let _ = writeln!(
+                    out,
+                    "{}: '{}' line {}: {}",
+                    paint.bad("broken"),
+                    text(&broken.segment),
+                    broken.line,
+                    broken.fault
+                );
+                let _ = writeln!(out, "before it: {read} that fit");
+            }
+        }
+        if let (Some(first), Some(head)) = (found.first, &found.head) {
+            let _ = writeln!(out, "first: {first}\nlast:  {}\nhead:  {}", head.seq, head.sha256);
+        }
+        for closed in &found.closed {
+            let (segment, line) = (text(&closed.segment), closed.line);
+            let _ =
+                writeln!(out, "a line cut off by a crash was closed and recorded: '{segment}' line {line}");
+        }
+        found.gone.iter().for_each(|expiry| gone(expiry, paint, &mut out));
+        if self.was_given {
+            self.head_text(paint, &mut out);
+        }
+        if let Some(checked) = self.certificate {
+            checked.text(paint, &mut out);
+        }
+        if !matches!((self.was_given, &found.given), (true, Some(Given::Newest))) {
+            let _ = writeln!(out, "note:  {LIMITS}");
+        }
+        out
+    }
+
+    /// Where the head given lies. That nothing is missing is only said of a ledger that is there from
+    /// its first record.
+    fn head_text(&self, paint: Paint, out: &mut String) {
+        let found = self.found;
+        let first = found.first.unwrap_or(1);
+        let _ = match &found.given {
+            Some(Given::Newest) if first == 1 => {
+                writeln!(out, "the head given is the newest record: nothing is missing")
+            }
+            Some(Given::Newest) => writeln!(
+                out,
+                "the head given is the newest record, {}: the records from {first} on are all there",
+                found.last().unwrap_or_default()
+            ),
+            Some(Given::Inside { seq, after }) => {
+                let later = match after {
+                    1 => "1 record comes after it".to_owned(),
+                    _ => format!("{} come after it", counted(*after, "record")),
+                };
+                let whole = if first == 1 {
+                    "nothing up to it is missing".to_owned()
+                } else {
+                    format!("the records from {first} to it are all there")
+                };
+                writeln!(out, "the head given is record {seq}: {whole}, and {later}")
+            }
+            Some(Given::Expired) => writeln!(
+                out,
+                "the head given is that of record {}, the last that expired: the records from {first} on are all there",
+                first - 1
+            ),
+            Some(Given::Absent) => writeln!(
+                out,
+                "{}: records were removed or changed, or it is the head of another ledger",
+                paint.bad("the head given is not in the chain")
+            ),
+            None => Ok(()),
+        };
+        // Whoever forges an expiry appends it, so a head from before it is no witness for it.
+        let Some(Given::Inside { seq, .. }) = &found.given else { return };
+        for expiry in found.gone.iter().filter(|expiry| expiry.record > *seq) {
+            let _ = writeln!(
+                out,
+                "note:  record {}, by which records expired, is newer than the head given, which does not vouch for it",
+                expiry.record
+            );
+        }
+    }
+}
+
+/// Records that are gone, by which record, and whether `keep` allows that.
+fn gone(expiry: &Expiry, paint: Paint, out: &mut String) {
+    let Expiry { first, last, record, allowed, .. } = expiry;
+    let keep = expiry.keep.as_ref().map_or_else(String::new, |keep| format!(", with 'keep' {keep}"));
+    let which = match first == last {
+        true => format!("record {first} expired"),
+        false => format!("records {first} to {last} expired"),
+    };
+    let judged = match allowed {
+        Allowed::Yes => "the policy allows that".to_owned(),
+        Allowed::ByAnotherPolicy => {
+            "today's policy keeps them for longer, but that run went by another".to_owned()
+        }
+        Allowed::Unknown => "whether the policy allows that cannot be told from what is left".to_owned(),
+        Allowed::No => paint.bad("the policy keeps them for longer").to_string(),
+    };
+    let _ = writeln!(out, "gone:  {which} by record {record} of {}{keep}: {judged}", day(expiry.time));
+}
