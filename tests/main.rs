@@ -30,6 +30,7 @@ mod guards;
 mod harden;
 mod harness;
 mod holds;
+mod hostile_files;
 mod lines;
 mod managed;
 mod protects;

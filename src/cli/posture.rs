@@ -268,7 +268,7 @@ fn schedules(facts: &mut RunFacts, ctx: &Context) {
             starts: installed.program != Program::Missing,
             other_version: match installed.program {
                 Program::Other(version) => Some(version),
-                Program::Current | Program::Missing => None,
+                Program::Current | Program::NotAsked | Program::Missing => None,
             },
             active: installed.active,
             next: installed.next,

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::version;
 use crate::files;
 
 /// What a program left behind.
@@ -47,6 +48,13 @@ pub trait Host {
     /// # Errors
     /// The program cannot be started; `NotFound` when there is none of that name.
     fn run(&self, program: &str, arguments: &[&str], stdin: &[u8]) -> io::Result<Output>;
+
+    /// What a program answers to `--version`.
+    ///
+    /// # Errors
+    /// It cannot be started; `PermissionDenied` where it belongs to somebody else, `TimedOut` where it does not
+    /// end, `InvalidData` where its answer has no end.
+    fn version(&self, program: &Path) -> io::Result<Output>;
 
     /// The content of a file; `None` when there is none.
     ///
@@ -114,6 +122,10 @@ impl Host for SystemHost {
         }
         let output = child.wait_with_output()?;
         Ok(Output { code: output.status.code(), stdout: output.stdout, stderr: output.stderr })
+    }
+
+    fn version(&self, program: &Path) -> io::Result<Output> {
+        version::ask(program)
     }
 
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {

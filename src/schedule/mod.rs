@@ -18,6 +18,7 @@ mod quote;
 mod splice;
 mod status;
 mod systemd;
+mod version;
 mod when;
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What is installed, whether it would still work, and when it runs next.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, TimeZone, Utc};
 use serde_json::{Value, json};
@@ -32,6 +33,8 @@ pub enum Program {
     Current,
     /// It is there and says something else.
     Other(String),
+    /// It is there and belongs to somebody else, so it was not started to be asked.
+    NotAsked,
     /// It is not there, or does not start.
     Missing,
 }
@@ -48,6 +51,9 @@ impl Installed {
             Program::Current => None,
             Program::Other(version) => {
                 Some(format!("the program there is '{version}', not this one; {renewed} renews it"))
+            }
+            Program::NotAsked => {
+                Some(format!("the program belongs to another user and was not started; {renewed} renews it"))
             }
             Program::Missing => {
                 Some(format!("the program is not there or does not start; {renewed} renews it"))
@@ -71,6 +77,7 @@ impl Program {
         match self {
             Self::Current => "current",
             Self::Other(_) => "other-version",
+            Self::NotAsked => "not-asked",
             Self::Missing => "missing",
         }
     }
@@ -160,7 +167,8 @@ impl Scheduler<'_> {
         if !program.starts_with('/') {
             return Program::Missing;
         }
-        match self.host.run(program, &["--version"], b"") {
+        match self.host.version(Path::new(program)) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Program::NotAsked,
             Ok(output) if output.ok() && output.text() == version => Program::Current,
             Ok(output) if output.ok() => Program::Other(escape::text(&PathBuf::from(output.text()))),
             Ok(_) | Err(_) => Program::Missing,
