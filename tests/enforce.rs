@@ -651,3 +651,34 @@ fn a_link_that_was_followed_is_named_in_the_report() {
     }
     assert!(!session.is_there());
 }
+
+#[test]
+fn of_copies_in_several_folders_the_newest_tells_the_project() {
+    let rules = r#"{"version": 1, "rules": [{"name": "short", "projects": ["/work/beta"], "deleteAfter": "7d"},
+        {"name": "long", "deleteAfter": "60d"}]}"#;
+    // How long ago the copies of acme and of beta were written to, and whether the session stays.
+    for (acme, beta, stays) in [(20, 20, true), (20, 30, true), (30, 20, false)] {
+        let sandbox = Sandbox::new();
+        sandbox.policy(rules);
+        let store = sandbox.store();
+        store.session(9).aged(days(1)).write();
+        let copies = [("/work/acme", acme), ("/work/beta", beta)].map(|(cwd, age)| {
+            let copy = store.session(1).cwd(cwd).aged(days(age)).write();
+            copy.subagent("a1b2c3", days(40));
+            copy
+        });
+        let plans: BTreeSet<String> = (0..if acme == beta { 30 } else { 3 })
+            .map(|_| {
+                let mut plan = sandbox.dry_run().json();
+                plan["run"] = Value::Null;
+                plan["now"] = Value::Null;
+                plan.to_string()
+            })
+            .collect();
+        assert_eq!(plans.len(), 1, "equal runs have equal plans: {plans:#?}");
+        sandbox.enforce().exits(0);
+        for copy in &copies {
+            assert_eq!(copy.is_there(), stays, "acme {acme} d, beta {beta} d");
+        }
+    }
+}

@@ -256,6 +256,7 @@ pub(super) fn describe(
         version: VERSION,
         session: session.id,
         project: session.project.as_deref().map(str::to_owned),
+        rivals: session.rivals.iter().map(|project| project.to_string()).collect(),
         cwds: session.projects.iter().map(|project| project.to_string()).collect(),
         last_activity,
         last_activity_from,

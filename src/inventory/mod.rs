@@ -261,8 +261,10 @@ pub struct Session {
     pub store: StoreIndex,
     /// How it is known.
     pub evidence: Evidence,
-    /// The project by which rules go: that of the first record that has one.
+    /// The project by which rules go: that of the first record that has one, of its newest copy.
     pub project: Option<Arc<str>>,
+    /// The projects of copies that are as new as the one that told `project`.
+    pub rivals: Projects,
     /// Every project path found, which holds go by.
     pub projects: Projects,
     /// The newest record timestamp not later than the inventory.
@@ -289,6 +291,13 @@ pub struct Session {
     pub unsealed: Option<DateTime<Utc>>,
     /// How many names the catalogue does not hold lie in its own folders.
     pub unrecognised: u32,
+}
+
+impl Session {
+    /// The projects by which rules may go: one, or those of copies that are equally new.
+    pub fn rule_projects(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.project.iter().chain(self.rivals.iter())
+    }
 }
 
 /// Something that could not be read; the rest was.

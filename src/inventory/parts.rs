@@ -173,11 +173,26 @@ impl Shelf {
     }
 }
 
+/// Which file told the project of a session; the later ones are believed first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+enum Teller {
+    #[default]
+    Nobody,
+    Subagent,
+    Transcript,
+}
+
+/// The date of a copy: a record's goes before any modification time.
+type CopyDate = Option<(bool, DateTime<Utc>)>;
+
 /// What was seen of one session in one store.
 #[derive(Debug)]
 pub(super) struct Part {
     /// The session, as if this were all of it; shown by a transcript, by a sealed copy, or unknown.
     pub session: Session,
+    /// What told the projects that rules go by. Threads meet copies in any order, so that the newest
+    /// is known only by its date.
+    told_by: (Teller, CopyDate),
     /// The newest modification time of any of its files.
     pub latest: Option<DateTime<Utc>>,
     /// How many files it has here.
@@ -191,6 +206,7 @@ impl Part {
             store,
             evidence: Evidence::Unknown,
             project: None,
+            rivals: Projects::default(),
             projects: Projects::default(),
             newest_record: None,
             modified: None,
@@ -205,7 +221,7 @@ impl Part {
             files: 0..0,
             unrecognised: 0,
         };
-        Self { session, latest: None, files: 0 }
+        Self { session, told_by: Default::default(), latest: None, files: 0 }
     }
 
     /// Whether a transcript or a sealed copy shows that there is such a session here.
@@ -221,6 +237,7 @@ impl Part {
             // Without a transcript, all of its files date it.
             session.modified = self.latest;
         }
+        session.sort_projects();
         session
     }
 
@@ -243,8 +260,8 @@ impl Part {
             session.modified = session.modified.max(modified);
         }
         match said {
-            Said::Facts(facts) => session.hear(facts, kind),
-            Said::Manifest(record) => session.read_record(record),
+            Said::Facts(facts) => self.hear(facts, kind, modified),
+            Said::Manifest(record) => self.read_record(record),
             Said::Unreadable => session.is_unreadable = true,
             _ if kind == Kind::Transcript => session.is_unreadable |= artifact.oddity != Oddity::None,
             _ => {}
@@ -253,14 +270,14 @@ impl Part {
 
     /// Takes in what is known of the same session elsewhere.
     pub fn join(&mut self, other: Self) {
-        let Self { session: theirs, latest, files } = other;
+        let Self { session: theirs, told_by, latest, files } = other;
+        self.is_told(told_by, theirs.rule_projects());
         let mine = &mut self.session;
         mine.evidence = match (mine.evidence, theirs.evidence) {
             (Evidence::Transcript, _) | (_, Evidence::Transcript) => Evidence::Transcript,
             (Evidence::Sealed, _) | (_, Evidence::Sealed) => Evidence::Sealed,
             (mine, _) => mine,
         };
-        mine.project = mine.project.take().or(theirs.project);
         mine.learn_all(&theirs.projects);
         mine.newest_record = mine.newest_record.max(theirs.newest_record);
         mine.modified = mine.modified.max(theirs.modified);
@@ -274,6 +291,55 @@ impl Part {
         self.latest = self.latest.max(latest);
         self.files += files;
     }
+
+    /// Takes what the record of a sealed session says.
+    fn read_record(&mut self, record: &Manifest) {
+        let by_record = record.last_activity_from != Some(DatedBy::Mtime);
+        let own: Vec<&String> = record.project.iter().chain(&record.rivals).collect();
+        let own = if own.is_empty() { record.cwds.iter().collect() } else { own };
+        let projects: Vec<Arc<str>> = own.into_iter().map(|project| Arc::from(project.as_str())).collect();
+        let date = record.last_activity.map(|date| (by_record, date));
+        self.is_told((Teller::Transcript, date), projects.iter());
+        let session = &mut self.session;
+        session.is_desktop |= record.desktop;
+        let cwds = record.cwds.iter().map(|cwd| Arc::from(cwd.as_str()));
+        session.learn_all(&projects.iter().cloned().chain(cwds).collect());
+        if by_record {
+            session.newest_record = session.newest_record.max(record.last_activity);
+        }
+        let transcripts = record.files.iter().filter(|file| file.kind == Kind::Transcript);
+        let modified = transcripts.map(|file| file.mtime).max();
+        // Where nothing but a file's date was known, it is that of before the session was unsealed
+        // and touched; else the dates of the files are, as for a session that is not sealed.
+        let modified =
+            if by_record { modified.or(record.last_activity) } else { record.last_activity.or(modified) };
+        session.modified = session.modified.max(modified);
+        session.has_record = true;
+    }
+
+    fn hear(&mut self, facts: &Facts, kind: Kind, modified: Option<DateTime<Utc>>) {
+        let teller = if kind == Kind::Transcript { Teller::Transcript } else { Teller::Subagent };
+        let date = facts.newest.map(|date| (true, date)).or(modified.map(|date| (false, date)));
+        self.is_told((teller, date), facts.projects.first().into_iter());
+        let session = &mut self.session;
+        session.newest_record = session.newest_record.max(facts.newest);
+        session.is_desktop |= facts.is_desktop && kind == Kind::Transcript;
+        session.learn_all(&facts.projects);
+    }
+
+    /// Takes the projects of a copy for those that rules go by, if none that is newer told others.
+    fn is_told<'p>(&mut self, by: (Teller, CopyDate), projects: impl Iterator<Item = &'p Arc<str>>) {
+        let mut projects = projects.peekable();
+        if projects.peek().is_none() || by < self.told_by {
+            return;
+        }
+        if by > self.told_by {
+            self.told_by = by;
+            self.session.project = None;
+            self.session.rivals = Projects::default();
+        }
+        self.session.may_be_of(projects);
+    }
 }
 
 impl Session {
@@ -282,42 +348,30 @@ impl Session {
         matches!(self.evidence, Evidence::Transcript | Evidence::Sealed)
     }
 
-    /// Takes what the record of a sealed session says.
-    fn read_record(&mut self, record: &Manifest) {
-        self.is_desktop |= record.desktop;
-        // What it was when the session was sealed goes before what was written since.
-        self.project = record.project.as_deref().map(Arc::from).or_else(|| self.project.take());
-        let mut projects: Vec<Arc<str>> = Vec::new();
-        for project in record.project.iter().chain(&record.cwds) {
-            if !projects.iter().any(|known| **known == **project) {
-                projects.push(Arc::from(project.as_str()));
+    /// Takes projects for such that rules may go by; the first by name is the one that is shown.
+    pub(super) fn may_be_of<'p>(&mut self, projects: impl Iterator<Item = &'p Arc<str>>) {
+        for project in projects {
+            if self.rule_projects().any(|known| known == project) {
+                continue;
+            }
+            let mut all: Vec<Arc<str>> = self.rule_projects().cloned().chain([Arc::clone(project)]).collect();
+            all.sort_unstable();
+            let mut all = all.into_iter();
+            self.project = all.next();
+            // Mostly there is one, and an empty list of its own would be an allocation.
+            if all.len() > 0 {
+                self.rivals = all.collect();
             }
         }
-        self.learn_all(&projects.into());
-        match record.last_activity_from {
-            Some(DatedBy::Mtime) => {}
-            _ => self.newest_record = self.newest_record.max(record.last_activity),
-        }
-        let transcripts = record.files.iter().filter(|file| file.kind == Kind::Transcript);
-        let modified = transcripts.map(|file| file.mtime).max();
-        // Where nothing but a file's date was known, it is that of before the session was unsealed
-        // and touched; else the dates of the files are, as for a session that is not sealed.
-        let modified = match record.last_activity_from {
-            Some(DatedBy::Mtime) => record.last_activity.or(modified),
-            _ => modified.or(record.last_activity),
-        };
-        self.modified = self.modified.max(modified);
-        self.has_record = true;
     }
 
-    fn hear(&mut self, facts: &Facts, kind: Kind) {
-        self.newest_record = self.newest_record.max(facts.newest);
-        self.is_desktop |= facts.is_desktop && kind == Kind::Transcript;
-        // Rules go by the transcript's own project, also where a subagent was read first.
-        if kind == Kind::Transcript && self.project.is_none() {
-            self.project = facts.projects.first().cloned();
+    /// Puts the projects in an order that no thread decides.
+    pub(super) fn sort_projects(&mut self) {
+        if !self.projects.is_sorted() {
+            let mut sorted = self.projects.to_vec();
+            sorted.sort_unstable();
+            self.projects = sorted.into();
         }
-        self.learn_all(&facts.projects);
     }
 
     /// Learns of projects; mostly they are those it knows.

@@ -1,5 +1,6 @@
 //! Grouping what was found into sessions, and telling which of them are live.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ use super::{
     Artifact, ArtifactIndex, Belongs, Folder, FolderIndex, Inventory, LiveClient, Oddity, PartIndex, Problem,
     Session, SessionIndex, StoreIndex, StoreView,
 };
-use crate::catalogue::{Kind, SessionId};
+use crate::catalogue::{Kind, Root, SessionId};
 use crate::locate::Store;
 use crate::seal::naming;
 
@@ -86,7 +87,8 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
             _ => {}
         }
     }
-    let mut units = Units::of(parts, is_complete);
+    let is_config = |store: StoreIndex| stores[store.at()].kind == Root::Config;
+    let mut units = Units::of(parts, is_complete, is_config);
     let Found { names, mut artifacts, parts: of_artifacts, projects, newest, .. } = found;
     let stores_of_lines: Vec<(StoreIndex, &[Line])> = line_files
         .iter()
@@ -185,6 +187,9 @@ fn give_jobs_their_session(folders: &[Folder], artifacts: &[Artifact], later: &m
     }
 }
 
+/// What a line tells of a session: when it was written, and the project it names.
+type Heard = (SessionIndex, Option<DateTime<Utc>>, Arc<str>);
+
 /// The sessions, each of one or more parts: the satellites of a store without the transcript belong
 /// to the session of their id in another.
 struct Units {
@@ -197,20 +202,23 @@ struct Units {
 }
 
 impl Units {
-    fn of(parts: Parts, is_complete: bool) -> Self {
+    fn of(parts: Parts, is_complete: bool, is_config: impl Fn(StoreIndex) -> bool) -> Self {
         let (mut parts, places) = parts.into_list();
         let mut newest: FxHashMap<SessionId, u32> =
             FxHashMap::with_capacity_and_hasher(parts.len(), FxBuildHasher);
-        let date = |part: &Part| part.session.newest_record.or(part.session.modified);
-        for (at, part) in (0..).zip(&parts).filter(|(_, part)| part.is_shown()) {
+        // The newest that a transcript shows. Satellites of one id in several stores, and no
+        // transcript, are one unit, of a config store if any of them lies in one: what is sealed has
+        // its place there.
+        let rank = |part: &Part| {
+            let Session { store, newest_record, modified, .. } = part.session;
+            let date = newest_record.or(modified).filter(|_| part.is_shown());
+            (part.is_shown(), date, is_config(store), Reverse(store))
+        };
+        for (at, part) in (0..).zip(&parts).filter(|(_, part)| part.is_shown() || part.files > 0) {
             let entry = newest.entry(part.session.id).or_insert(at);
-            if date(part) > date(&parts[*entry as usize]) {
+            if rank(part) > rank(&parts[*entry as usize]) {
                 *entry = at;
             }
-        }
-        // Satellites of one id in several stores, and no transcript, are one unit.
-        for (at, part) in (0..).zip(&parts).filter(|(_, part)| part.files > 0) {
-            newest.entry(part.session.id).or_insert(at);
         }
         let whole = |(at, part): (u32, &Part)| {
             if part.is_shown() { Some(at) } else { newest.get(&part.session.id).copied() }
@@ -253,37 +261,39 @@ impl Units {
         (self.sessions[own.at()].store == store).then_some(own)
     }
 
-    /// The projects that history lines and index entries of stores name beyond those that are known.
-    fn heard_of(&self, stores: &[(StoreIndex, &[Line])]) -> Vec<(SessionIndex, Arc<str>)> {
+    /// The projects that history lines and index entries of stores name beyond those that are known,
+    /// with the dates of the lines.
+    fn heard_of(&self, stores: &[(StoreIndex, &[Line])]) -> Vec<Heard> {
         let mut new = Vec::new();
         for (store, lines) in stores {
             let news = |line: &Line| {
                 let (id, project) = line.session.zip(line.project.as_ref())?;
                 let index = self.meant_in(*store, id)?;
                 let is_known = self.sessions[index.at()].projects.contains(project);
-                (!is_known).then(|| (index, Arc::clone(project)))
+                (!is_known).then(|| (index, line.date, Arc::clone(project)))
             };
             new.par_extend(lines.par_iter().with_min_len(LINES_AT_ONCE).filter_map(news));
         }
         new
     }
 
-    /// Adds projects to sessions, which is all that is known of the project of an orphaned one.
-    fn learn(&mut self, new: Vec<(SessionIndex, Arc<str>)>) {
-        let mut learnt: FxHashMap<SessionIndex, Vec<Arc<str>>> = FxHashMap::default();
-        for (index, project) in new {
-            let projects = learnt.entry(index).or_default();
-            if !projects.contains(&project) {
-                projects.push(project);
-            }
-        }
-        for (index, projects) in learnt {
-            self.sessions[index.at()].learn_all(&projects.into());
-        }
-        for session in &mut self.sessions {
+    /// Adds projects to sessions. It is all that is known of the project of an orphaned one, which
+    /// has that of its newest line.
+    fn learn(&mut self, mut new: Vec<Heard>) {
+        new.sort_unstable();
+        for heard in new.chunk_by(|(one, ..), (other, ..)| one == other) {
+            let Some((index, newest, _)) = heard.last() else { continue };
+            let session = &mut self.sessions[index.at()];
             if session.project.is_none() {
-                session.project = session.projects.first().cloned();
+                let lines = heard.iter().filter(|(_, date, _)| date == newest);
+                session.may_be_of(lines.map(|(.., project)| project));
             }
+            for (.., project) in heard {
+                if !session.projects.contains(project) {
+                    session.learn_all(&Arc::from([Arc::clone(project)]));
+                }
+            }
+            session.sort_projects();
         }
     }
 

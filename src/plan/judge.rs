@@ -90,6 +90,30 @@ impl Judge<'_> {
         dues.min_by_key(|(due, _)| *due)
     }
 
+    /// What a kind of file of a session is judged by, and when it is due. Of projects that are equally
+    /// the session's, the later due date counts; no due date is later than any.
+    pub(super) fn latest<'s>(
+        &self,
+        session: &'s Session,
+        kind: Kind,
+        date: DateTime<Utc>,
+        period: impl Fn(&Rule) -> Option<&Period>,
+    ) -> (Subject<'s>, Option<(DateTime<Utc>, RuleRef)>) {
+        let judged = |project| {
+            let subject = Subject { kind, project, session: Some(session.id) };
+            let due = self.earliest(&subject, date, &period);
+            (subject, due)
+        };
+        let first = judged(session.project.as_deref());
+        session.rivals.iter().map(|project| judged(Some(project))).fold(first, |known, other| {
+            let is_later = match (known.1, other.1) {
+                (Some((known, _)), Some((other, _))) => other > known,
+                (known, other) => known.is_some() && other.is_none(),
+            };
+            if is_later { other } else { known }
+        })
+    }
+
     /// Whether the mandate has no say in a store: the command is for others, or it is excluded.
     pub(super) fn is_out_of_scope(&self, store: StoreIndex) -> bool {
         let store = &self.inventory.store(store).store;

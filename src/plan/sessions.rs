@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::judge::{Judge, Subject};
+use super::judge::Judge;
 use super::{Decision, Due, Keep, Verdict};
 use crate::catalogue::Kind;
 use crate::inventory::{Artifact, Evidence, Session};
@@ -31,15 +31,19 @@ impl Judge<'_> {
         }
     }
 
+    /// When a kind of file of a session is due for deletion by its own rules.
+    fn deletion(
+        &self,
+        session: &Session,
+        kind: Kind,
+        date: DateTime<Utc>,
+    ) -> Option<(DateTime<Utc>, RuleRef)> {
+        self.latest(session, kind, date, |rule| rule.delete_after.as_ref()).1
+    }
+
     pub(super) fn session(&self, session: &Session) -> Verdict {
         let date = self.date(session);
-        let subject = Subject {
-            kind: Kind::Transcript,
-            project: session.project.as_deref(),
-            session: Some(session.id),
-        };
-        let deletion =
-            date.ok().and_then(|date| self.earliest(&subject, date, |rule| rule.delete_after.as_ref()));
+        let deletion = date.ok().and_then(|date| self.deletion(session, Kind::Transcript, date));
         let decision = self.of_session(session, Kind::Transcript, date, deletion);
         Verdict { decision, date: date.ok(), deletion }
     }
@@ -68,13 +72,12 @@ impl Judge<'_> {
             Ok(date) => date,
             Err(keep) => return Decision::Keep(keep),
         };
-        let subject = Subject { kind, project: session.project.as_deref(), session: Some(session.id) };
         let delete = self.timely(date, deletion);
         match delete {
             Decision::Keep(keep) if kind.row().sealable && session.plain > 0 => {
                 // What was unsealed counts as touched then, for sealing alone.
                 let rested = session.unsealed.map_or(date, |unsealed| unsealed.max(date));
-                let sealing = self.earliest(&subject, rested, |rule| rule.seal_after.as_ref());
+                let sealing = self.latest(session, kind, rested, |rule| rule.seal_after.as_ref()).1;
                 match sealing.filter(|(due, _)| *due <= self.now) {
                     Some((since, rule)) => Decision::Seal(Due { rule, since }),
                     None => Decision::Keep(keep),
@@ -94,10 +97,7 @@ impl Judge<'_> {
     ) -> Decision {
         let (mut decision, mut deletion) = (verdict.decision, verdict.deletion);
         if self.by_kind && kind != Kind::Transcript {
-            let subject = Subject { kind, project: session.project.as_deref(), session: Some(session.id) };
-            let own = verdict
-                .date
-                .and_then(|date| self.earliest(&subject, date, |rule| rule.delete_after.as_ref()));
+            let own = verdict.date.and_then(|date| self.deletion(session, kind, date));
             deletion = match (own, verdict.deletion) {
                 (Some(own), Some(whole)) => Some(if own.0 < whole.0 { own } else { whole }),
                 (own, whole) => own.or(whole),

@@ -148,14 +148,14 @@ proptest! {
             let (period, date) = match decision {
                 Decision::Seal(_) => {
                     prop_assert!(kind.row().sealable && !artifact.sealed && !artifact.hard_linked && artifact.is_regular);
-                    prop_assert!(rule.selector.selects(Kind::Transcript, session.project.as_deref(), Some(session.id)));
+                    prop_assert!(session.rule_projects().map(|project| Some(&**project)).chain([None]).any(|project| rule.selector.selects(Kind::Transcript, project, Some(session.id))));
                     (rule.seal_after.as_ref(), session.unsealed.map_or(date, |unsealed| unsealed.max(date)))
                 }
                 _ => (rule.delete_after.as_ref(), date),
             };
             prop_assert_eq!(period.and_then(|period| period.after(date)), Some(due.since()));
-            let project = session.project.as_deref();
-            prop_assert!([kind, Kind::Transcript].iter().any(|kind| rule.selector.selects(*kind, project, Some(session.id))));
+            let mut projects = session.rule_projects().map(|project| Some(&**project)).chain([None]);
+            prop_assert!(projects.any(|project| [kind, Kind::Transcript].iter().any(|kind| rule.selector.selects(*kind, project, Some(session.id)))));
         }
     }
 

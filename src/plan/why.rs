@@ -76,10 +76,13 @@ type PeriodOf = fn(&Rule) -> Option<&Period>;
 /// Whether any rule of a policy deletes a session sooner or later.
 #[must_use]
 pub fn has_delete_rule(policy: &Policy, session: &Session) -> bool {
-    let layers = policy.mandates.iter().flat_map(|mandate| &mandate.layers);
-    layers.flat_map(|layer| &layer.rules).any(|rule| {
-        rule.delete_after.is_some()
-            && rule.selector.selects(Kind::Transcript, session.project.as_deref(), Some(session.id))
+    policy.mandates.iter().any(|mandate| {
+        let rules = mandate.layers.iter().flat_map(|layer| &layer.rules);
+        let deletes = |project: Option<&str>| {
+            let mut rules = rules.clone().filter(|rule| rule.delete_after.is_some());
+            rules.any(|rule| rule.selector.selects(Kind::Transcript, project, Some(session.id)))
+        };
+        deletes(session.project.as_deref()) && session.rivals.iter().all(|project| deletes(Some(project)))
     })
 }
 
@@ -109,17 +112,18 @@ impl Judge<'_> {
 
     /// A session, or a file of one: its own kind may have a rule, else it goes with the session.
     fn of_unit(&self, mandate: usize, session: &Session, artifact: Option<&Artifact>) -> Opinion {
-        let subject = |kind| Subject { kind, project: session.project.as_deref(), session: Some(session.id) };
+        let date = self.date(session);
+        let subject = |kind, period: PeriodOf| self.latest(session, kind, date.unwrap_or(self.now), period).0;
+        let deleting = |kind| subject(kind, |rule| rule.delete_after.as_ref());
         let own = artifact.and_then(|artifact| artifact.kind).filter(|kind| *kind != Kind::Transcript);
-        let mut subjects = vec![subject(Kind::Transcript)];
-        subjects.extend(own.map(subject));
-        let sealing = [subject(own.unwrap_or(Kind::Transcript))];
+        let mut subjects = vec![deleting(Kind::Transcript)];
+        subjects.extend(own.map(deleting));
+        let sealing = [subject(own.unwrap_or(Kind::Transcript), |rule| rule.seal_after.as_ref())];
         let mut holds: Vec<HoldRef> = self.holds_of(session, Kind::Transcript).collect();
         holds.extend(own.into_iter().flat_map(|kind| self.holds_of(session, kind)));
         holds.sort_by_key(|hold| hold.hold);
         holds.dedup();
-        let mut opinion =
-            self.said(mandate, self.date(session), &touches(session), &subjects, &sealing, holds);
+        let mut opinion = self.said(mandate, date, &touches(session), &subjects, &sealing, holds);
         // What was unsealed counts as touched then, for sealing alone.
         if let Some(rested) =
             opinion.date.ok().zip(session.unsealed).map(|(date, unsealed)| date.max(unsealed))

@@ -29,6 +29,9 @@ pub struct Manifest {
     /// The project by which rules go: the working folder of the first record that has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
+    /// The same of other copies that were as new, of which the later due date counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rivals: Vec<String>,
     /// Every working folder found for it, which holds go by.
     #[serde(default)]
     pub cwds: Vec<String>,

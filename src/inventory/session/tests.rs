@@ -19,6 +19,8 @@ struct Spec {
     project: u8,
     thread: usize,
     is_desktop: bool,
+    /// When it was written, where files may be of one moment.
+    moment: usize,
 }
 
 fn spec() -> impl Strategy<Value = Spec> {
@@ -29,14 +31,16 @@ fn spec() -> impl Strategy<Value = Spec> {
         1 => Just(Some(Kind::McpLog)),
         1 => Just(None),
     ];
-    (kind, 0..2_usize, prop::option::weighted(0.9, 0..4_u8), 0..3_u8, 0..3_usize, any::<bool>()).prop_map(
-        |(kind, store, owner, project, thread, is_desktop)| Spec {
+    let owner = prop::option::weighted(0.9, 0..4_u8);
+    (kind, 0..2_usize, owner, 0..3_u8, 0..3_usize, any::<bool>(), 0..3_usize).prop_map(
+        |(kind, store, owner, project, thread, is_desktop, moment)| Spec {
             kind,
             store,
             owner,
             project,
             thread,
             is_desktop,
+            moment,
         },
     )
 }
@@ -63,6 +67,12 @@ fn known(session: &Session) -> Known {
     (session.is_shown().then_some(session.store), session.id)
 }
 
+/// Makes of every file one of another moment, so that the newest is never a matter of order.
+fn apart(mut specs: Vec<Spec>) -> Vec<Spec> {
+    specs.iter_mut().enumerate().for_each(|(place, spec)| spec.moment = place);
+    specs
+}
+
 fn picture(specs: &[Spec], threads: usize, backwards: bool) -> Picture {
     let mut batches: Vec<Batch> = (0..threads).map(|_| Batch::default()).collect();
     let parts = Parts::default();
@@ -72,9 +82,8 @@ fn picture(specs: &[Spec], threads: usize, backwards: bool) -> Picture {
         order.reverse();
     }
     for place in order {
-        let Spec { kind, store, owner, project, thread, is_desktop } = specs[place].clone();
-        // Every moment is another one, so that the newest is never a matter of order.
-        let (modified, newest) = (at(2 * place), Some(at(2 * place + 1)));
+        let Spec { kind, store, owner, project, thread, is_desktop, moment } = specs[place].clone();
+        let (modified, newest) = (at(2 * moment), Some(at(2 * moment + 1)));
         let artifact = Artifact {
             folder: FolderIndex::of(0),
             name: Default::default(),
@@ -111,7 +120,7 @@ fn picture(specs: &[Spec], threads: usize, backwards: bool) -> Picture {
     for batch in batches {
         found.append(batch.into_found());
     }
-    let mut units = Units::of(parts, true);
+    let mut units = Units::of(parts, true, |store| store.at() == 1);
     let counts = units.tell_owners(&mut found.artifacts, &found.parts);
     let grouped = units.give_out(&found.artifacts, counts);
     let name = |artifact: &Artifact| found.names.get(artifact.name).to_str().unwrap().to_owned();
@@ -120,6 +129,7 @@ fn picture(specs: &[Spec], threads: usize, backwards: bool) -> Picture {
         let files: BTreeSet<String> = files.iter().map(|index| name(&found.artifacts[index.at()])).collect();
         let projects: BTreeSet<&Arc<str>> = session.projects.iter().collect();
         assert_eq!(projects.len(), session.projects.len(), "a project is known once");
+        let projects = (&session.project, &session.rivals, &session.projects, session.store);
         let told = format!(
             "{:?} {projects:?} {:?} {:?} {:?} {} {} {} {files:?}",
             session.evidence,
@@ -152,9 +162,27 @@ proptest! {
         prop_assert_eq!(&alone, &picture(&specs, threads, true));
     }
 
+    /// Rules go by the project of the newest copy, or by those of all that are as new.
+    #[test]
+    fn the_newest_copy_tells_the_project(specs in prop::collection::vec(spec(), 0..40)) {
+        let picture = picture(&specs, 3, false);
+        for (key, told) in &picture.sessions {
+            let Some(store) = key.0 else { continue };
+            let of_session = |other: &&Spec| {
+                other.kind == Some(Kind::Transcript) && other.owner.map(id) == Some(key.1) && other.store == store.at()
+            };
+            let newest = specs.iter().filter(of_session).map(|other| other.moment).max();
+            let projects: BTreeSet<u8> = specs.iter().filter(of_session).filter(|other| Some(other.moment) == newest).map(|other| other.project).collect();
+            let mut named = projects.iter().map(|project| format!("\"/p{project}\""));
+            let (first, rivals) = (named.next().unwrap(), named.collect::<Vec<_>>().join(", "));
+            prop_assert!(told.contains(&format!("(Some({first}), [{rivals}]")), "{} {:?}", told, projects);
+        }
+    }
+
     /// Of one id, satellites go to the transcript of their own store, else to the newest.
     #[test]
     fn satellites_find_their_transcript(specs in prop::collection::vec(spec(), 0..40)) {
+        let specs = apart(specs);
         let picture = picture(&specs, 3, false);
         for (place, spec) in specs.iter().enumerate() {
             let Some(kind) = spec.kind.filter(|kind| kind.is_of_session()) else { continue };

@@ -81,6 +81,21 @@ impl Demand<'_> {
         earliest
     }
 
+    /// The latest of the due dates by the projects that are equally the session's; never, if by any
+    /// of them it is never due.
+    pub(super) fn session_due(
+        &self,
+        kind: Kind,
+        session: &Session,
+        date: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        let mut projects: Vec<Option<&str>> = vec![session.project.as_deref()];
+        projects.extend(session.rivals.iter().map(|project| Some(&**project)));
+        let dues: Option<Vec<_>> =
+            projects.into_iter().map(|project| self.due(kind, project, Some(session.id), date)).collect();
+        dues?.into_iter().max()
+    }
+
     pub(super) fn is_old_enough(&self, date: DateTime<Utc>) -> bool {
         self.of
             .keep_at_least
@@ -93,11 +108,10 @@ impl Demand<'_> {
             return false;
         }
         let Some(date) = self.date(session) else { return false };
-        let project = session.project.as_deref();
         self.is_old_enough(date)
             && [Kind::Transcript, kind]
                 .into_iter()
-                .filter_map(|kind| self.due(kind, project, Some(session.id), date))
+                .filter_map(|kind| self.session_due(kind, session, date))
                 .any(|due| due <= self.now)
     }
 

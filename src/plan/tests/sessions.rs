@@ -21,13 +21,18 @@ impl Demand<'_> {
     /// When the session is to be sealed; what was unsealed rests anew.
     fn sealing(&self, session: &Session, date: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let rested = session.unsealed.into_iter().chain([date]).max()?;
-        let first = |layer: &crate::policy::RuleLayer| {
-            let (project, id) = (session.project.as_deref(), Some(session.id));
-            let acting = layer.rules.iter().filter(|rule| rule.seal_after.is_some());
-            let mut selecting = acting.filter(|rule| rule.selector.selects(Kind::Transcript, project, id));
-            selecting.next()?.seal_after.as_ref()?.after(rested)
+        let by_project = |project: Option<&str>| {
+            let first = |layer: &crate::policy::RuleLayer| {
+                let acting = layer.rules.iter().filter(|rule| rule.seal_after.is_some());
+                let mut selecting =
+                    acting.filter(|rule| rule.selector.selects(Kind::Transcript, project, Some(session.id)));
+                selecting.next()?.seal_after.as_ref()?.after(rested)
+            };
+            self.of.layers.iter().filter_map(first).min()
         };
-        self.of.layers.iter().filter_map(first).min()
+        let rivals = session.rivals.iter().map(|project| by_project(Some(project)));
+        let dues: Option<Vec<_>> = rivals.chain([by_project(session.project.as_deref())]).collect();
+        dues?.into_iter().max()
     }
 
     /// Why nobody can say how old a session is.
@@ -77,8 +82,8 @@ impl Demand<'_> {
             let is_undated = bound.0 == self.why_undated(session);
             return self.bound(session, Kind::Transcript).filter(|_| is_undated).unwrap_or(bound);
         }
-        let (date, id, project) = (self.date(session).unwrap(), Some(session.id), session.project.as_deref());
-        let due = |kind| self.due(kind, project, id, date);
+        let date = self.date(session).unwrap();
+        let due = |kind| self.session_due(kind, session, date);
         let by_age = self.by_age(date, [due(Kind::Transcript), due(kind)].into_iter().flatten().min());
         let goes = |told: Told| told.0 == "delete";
         let whole_goes = goes(self.by_age(date, due(Kind::Transcript)));

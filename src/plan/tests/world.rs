@@ -33,6 +33,8 @@ pub struct SessionSpec {
     id: u8,
     evidence: Evidence,
     projects: Vec<&'static str>,
+    /// How many of the projects after the first are of copies as new as that of the first.
+    rivals: usize,
     record: Option<i64>,
     modified: Option<i64>,
     touched: Option<i64>,
@@ -94,18 +96,21 @@ fn session(future: bool) -> impl Strategy<Value = SessionSpec> {
         (0..STORES, 0..IDS, evidence, prop::collection::vec(select(&PROJECTS[..]), 0..3)),
         (some(age(false)), some(age(future)), some(age(future))),
         (prop::bool::weighted(0.1), prop::bool::weighted(0.05), prop::option::weighted(0.3, age(false))),
+        prop_oneof![2 => Just(0usize), 1 => 1usize..3],
     )
         .prop_map(
             |(
                 (store, id, evidence, projects),
                 (record, modified, touched),
                 (is_live, is_unreadable, unsealed),
+                rivals,
             )| {
                 SessionSpec {
                     store,
                     id,
                     evidence,
                     projects,
+                    rivals,
                     record,
                     modified,
                     touched,
@@ -359,6 +364,13 @@ impl World {
             store: StoreIndex::of(spec.store),
             evidence: spec.evidence,
             project: spec.projects.first().map(|project| Arc::from(*project)),
+            rivals: spec
+                .projects
+                .iter()
+                .skip(1)
+                .take(spec.rivals)
+                .map(|project| Arc::from(*project))
+                .collect(),
             projects: spec.projects.iter().map(|project| Arc::from(*project)).collect(),
             newest_record: spec.record.map(before),
             modified: spec.modified.map(before),

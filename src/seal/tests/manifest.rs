@@ -35,6 +35,7 @@ fn record(files: Vec<SealedFile>) -> Manifest {
         version: VERSION,
         session: id(),
         project: Some("/work/acme".into()),
+        rivals: Vec::new(),
         cwds: vec!["/work/acme".into()],
         last_activity: Some("2026-11-20T08:00:00Z".parse().unwrap()),
         last_activity_from: Some(DatedBy::Record),
