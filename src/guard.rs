@@ -9,7 +9,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::escape::shown;
 use crate::policy::MassGuard;
 
 /// A clock this much before the time last seen is doubted.
@@ -164,112 +163,145 @@ fn fault(sight: &ClockSight) -> Option<ClockFault> {
     (now.signed_duration_since(last_seen) >= AHEAD).then_some(ClockFault::Ahead { last_seen })
 }
 
-/// How much of a store one mandate would delete.
+/// How many of a user's sessions the rules of one guard would delete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Load<'a> {
-    /// The root of the store, in the form of [`crate::escape::text`].
-    pub store: &'a str,
+pub struct Load {
     /// Sessions that are due for deletion.
     pub due: usize,
-    /// All sessions, sealed ones included.
+    /// All sessions that count, sealed ones included.
     pub total: usize,
 }
 
-/// That a policy would have deleted much of a store; remembered in state between runs.
+/// That a policy would have deleted much at once; remembered in state between runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MassReport {
     /// The digest of the policy.
     pub policy: String,
-    /// The root of the store.
-    pub store: String,
     /// The time of the first run that reported it.
     pub first_reported: DateTime<Utc>,
+    /// How many runs have reported it.
+    #[serde(default = "once")]
+    pub times: u32,
 }
 
-/// A deletion that is too large to go unasked; nothing of this store is deleted for the mandate.
+/// What versions before this count stand for.
+fn once() -> u32 {
+    1
+}
+
+/// A deletion that is too large to go unasked.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error(
-    "{due} of {total} sessions in '{}' are due for deletion at once, {percent:.0} % where the policy allows {allowed:.0} %: \
-     '{LIFTED_BY}' at a terminal asks and goes on; 'guard' in the policy sets the bounds",
-    shown(store), percent = share * 100.0, allowed = max_share * 100.0
+    "this run would delete {} of {} sessions ({:.0} %); unattended runs stop above {:.0} %. \
+     Run '{LIFTED_BY}' in a terminal to confirm, or set \"guard\" in the policy{}",
+    grouped(*due), grouped(*total), share * 100.0, max_share * 100.0, Left(*lifts)
 )]
 pub struct MassRefusal {
-    /// The root of the store.
-    pub store: String,
     /// Sessions that are due.
     pub due: usize,
-    /// All sessions.
+    /// All sessions that count.
     pub total: usize,
     /// The share that is due, 0 to 1.
     pub share: f64,
     /// The share that is allowed.
     pub max_share: f64,
-    /// From when on a managed rule goes on by itself; `None` where only a person can.
-    pub lifts_at: Option<DateTime<Utc>>,
+    /// From when on a run goes on by itself, and after how many refusals; `None` where the clock is
+    /// not believed.
+    pub lifts: Option<(DateTime<Utc>, u32)>,
 }
 
-/// What lets a managed rule pass after a day.
+/// What becomes of a refusal that is left alone, in words.
+struct Left(Option<(DateTime<Utc>, u32)>);
+
+impl std::fmt::Display for Left {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Some((at, refusals)) = self.0 else { return Ok(()) };
+        write!(
+            f,
+            "; left alone, runs delete them from {} on",
+            at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+        )?;
+        match refusals {
+            0 | 1 => Ok(()),
+            several => write!(f, ", once {several} of them were refused"),
+        }
+    }
+}
+
+fn grouped(number: usize) -> String {
+    indicatif::HumanCount(number as u64).to_string()
+}
+
+/// How long the same refusal has to stand, and how often, until a run passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// The time since the first.
+    pub span: TimeDelta,
+    /// The number of refusals.
+    pub refusals: u32,
+}
+
+impl Patience {
+    /// That of managed rules: nobody is at the terminal of a managed machine.
+    pub const MANAGED: Self = Self { span: GRACE, refusals: 1 };
+    /// That of all other rules: an unattended machine must not be stopped for ever.
+    pub const OTHERS: Self = Self { span: TimeDelta::days(7), refusals: 2 };
+}
+
+/// What lets a refusal pass in the end.
 #[derive(Debug, Clone, Copy)]
 pub struct MassGrace<'a> {
     /// The time of the run; its clock must be believed ([`ClockVerdict::Allowed`]), else there is
     /// no grace to be had: pass `None` instead of this.
     pub now: DateTime<Utc>,
-    /// The digest that must be the same as a day ago.
+    /// The digest that must be the same as then.
     pub policy: &'a str,
+    /// How long it takes.
+    pub patience: Patience,
 }
 
-/// Judges the deletions of one mandate, store by store; takes note of managed ones in `reports`.
+/// Judges the deletions of the rules of one guard; takes note of a refusal in `reports`.
 ///
-/// Refused is a store where `due / total` is more than `maxShare` and `due` at least
-/// `minSessions`. With `grace` (a mandate whose `guard_has_grace`) it passes if the same digest
-/// reported the same store at least 24 h ago. A report ends when a run of its policy finds the
-/// store within the bounds; stores that are not among the loads keep theirs.
+/// Refused is what has `due / total` above `maxShare` and `due` at least `minSessions`, unless the
+/// same digest reported it often enough and long enough ago. A report ends when a run of its policy
+/// is within the bounds.
 #[must_use]
 pub fn mass(
     guard: &MassGuard,
-    loads: &[Load<'_>],
+    load: Load,
     grace: Option<MassGrace<'_>>,
     reports: &mut Vec<MassReport>,
-) -> Vec<MassRefusal> {
-    let mut refusals = Vec::new();
-    for load in loads {
-        let over = exceeded(guard, load);
-        let Some(MassGrace { now, policy }) = grace else {
-            refusals.extend(over);
-            continue;
-        };
-        let known = reports.iter().position(|report| report.store == load.store && report.policy == policy);
-        let known = known.map(|at| reports.swap_remove(at));
-        let Some(mut refusal) = over else { continue };
-        // A report from the future was dated by a clock that has been put right since.
-        let first_reported = known.map(|report| report.first_reported).filter(|at| *at <= now).unwrap_or(now);
-        reports.push(MassReport { policy: policy.to_owned(), store: load.store.to_owned(), first_reported });
-        if now.signed_duration_since(first_reported) < GRACE {
-            refusal.lifts_at = first_reported.checked_add_signed(GRACE);
-            refusals.push(refusal);
-        }
-    }
-    if let Some(MassGrace { now, policy }) = grace {
-        reports.retain(|report| {
-            report.policy == policy || now.signed_duration_since(report.first_reported) < REPORT_KEPT
-        });
-        reports.sort_by(|a, b| (&a.store, &a.policy).cmp(&(&b.store, &b.policy)));
-    }
-    refusals
+) -> Option<MassRefusal> {
+    let over = exceeded(guard, load);
+    let Some(MassGrace { now, policy, patience }) = grace else { return over };
+    // Versions before this had a report a store.
+    let known: Vec<MassReport> = reports.extract_if(.., |report| report.policy == policy).collect();
+    reports.retain(|report| now.signed_duration_since(report.first_reported) < REPORT_KEPT);
+    let mut refusal = over?;
+    // A report from the future was dated by a clock that has been put right since.
+    let known = known.into_iter().filter(|report| report.first_reported <= now);
+    let known = known.min_by_key(|report| report.first_reported);
+    let (first_reported, times) = known.map_or((now, 0), |report| (report.first_reported, report.times));
+    let passes = now.signed_duration_since(first_reported) >= patience.span && times >= patience.refusals;
+    let times = if passes { times } else { times.saturating_add(1) };
+    reports.push(MassReport { policy: policy.to_owned(), first_reported, times });
+    reports.sort_by(|a, b| a.policy.cmp(&b.policy));
+    refusal.lifts = first_reported.checked_add_signed(patience.span).map(|at| (at, patience.refusals));
+    (!passes).then_some(refusal)
 }
 
-fn exceeded(guard: &MassGuard, load: &Load<'_>) -> Option<MassRefusal> {
+fn exceeded(guard: &MassGuard, load: Load) -> Option<MassRefusal> {
     let MassGuard::On { max_share, min_sessions } = *guard else { return None };
-    let Load { store, due, total } = *load;
+    let Load { due, total } = load;
     if due == 0 || due < min_sessions {
         return None;
     }
-    #[expect(clippy::cast_precision_loss, reason = "no store has 2^52 sessions")]
+    #[expect(clippy::cast_precision_loss, reason = "no user has 2^52 sessions")]
     let share = due as f64 / total as f64;
     // A bound that is no number allows nothing.
     let within = share <= max_share;
-    (!within).then(|| MassRefusal { store: store.to_owned(), due, total, share, max_share, lifts_at: None })
+    (!within).then_some(MassRefusal { due, total, share, max_share, lifts: None })
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 //! The precedence is hold > live or quiet > `keepAtLeast` (which stops deleting and pruning,
 //! never sealing) > delete rule > seal rule. Doubt keeps.
 //!
-//! Where a policy has two mandates, each is judged by itself and the stronger verdict is taken;
-//! so nothing that may delay the one can delay the other.
+//! Where a policy has several mandates, each is judged by itself and the strongest verdict is taken;
+//! so nothing that may delay the one can delay another. What only mandates in audit mode demand is
+//! taken where no other demands anything; what a guard refuses a mandate stays, and is no demand of
+//! that mandate, before the strongest is sought.
 
 mod artifacts;
 mod judge;
@@ -14,7 +16,10 @@ mod pastes;
 pub mod purge;
 mod references;
 mod sessions;
+mod united;
 mod why;
+
+use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 use rayon::prelude::*;
@@ -24,6 +29,7 @@ use crate::inventory::lines::Line;
 use crate::policy::{HoldRef, Policy, RuleRef};
 use judge::{Judge, judges};
 use references::References;
+use united::United;
 
 pub use why::{Action, Considered, Opinion, Standing, What, has_delete_rule, opinions};
 
@@ -54,6 +60,8 @@ pub enum Keep {
     KeepAtLeast(DateTime<Utc>),
     /// Its time has not come; it will at this moment, by this rule.
     NotDue(DateTime<Utc>, RuleRef),
+    /// A rule wants it gone, and a guard refuses that.
+    Refused(Due),
     /// No rule ever wants it gone.
     NoRule,
     /// The catalogue protects its kind.
@@ -84,6 +92,7 @@ impl Keep {
             Self::Quiet => "quiet",
             Self::KeepAtLeast(_) => "keep-at-least",
             Self::NotDue(..) => "not-due",
+            Self::Refused(_) => "refused",
             Self::NoRule => "no-rule",
             Self::Protected => "protected",
             Self::Unrecognised => "unrecognised",
@@ -120,7 +129,7 @@ impl Due {
 }
 
 /// A decision for every artifact and every line.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// The moment it was made for.
     pub now: DateTime<Utc>,
@@ -130,6 +139,9 @@ pub struct Plan {
     pub lines: Vec<Vec<Decision>>,
     /// One for each session of the inventory, in its order.
     pub sessions: Vec<Verdict>,
+    /// For each session the mandates that want it deleted now, a bit each in the order of the policy;
+    /// empty for a purge.
+    pub demanded: Vec<u8>,
     /// What a purge does besides; `None` where rules decided.
     pub purge: Option<purge::Extent>,
 }
@@ -151,8 +163,15 @@ const AT_ONCE: usize = 1024;
 /// Decides about everything in an inventory.
 #[must_use]
 pub fn plan(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>) -> Plan {
+    plan_refusing(inventory, policy, now, &[])
+}
+
+/// The same where guards refuse some mandates, by their places in the policy, to delete and to prune.
+#[must_use]
+pub fn plan_refusing(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>, refused: &[usize]) -> Plan {
     let references = References::new(inventory);
     let judges = judges(inventory, &references, policy, now);
+    let united = United::new(policy, refused);
     let verdicts: Vec<Vec<Verdict>> = judges
         .iter()
         .map(|judge| {
@@ -164,10 +183,15 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>) -> Plan 
                 .collect()
         })
         .collect();
-    let sessions: Vec<Verdict> = (0..inventory.sessions.len())
+    let of_session = |at: usize| verdicts.iter().map(move |of| of.get(at).copied().unwrap_or(Verdict::NONE));
+    let sessions: Vec<Verdict> =
+        (0..inventory.sessions.len()).map(|at| united.verdict(of_session(at))).collect();
+    let demanded = (0..inventory.sessions.len())
         .map(|at| {
-            let of_mandates = verdicts.iter().filter_map(|verdicts| verdicts.get(at)).copied();
-            of_mandates.reduce(Verdict::stronger).unwrap_or(Verdict::NONE)
+            let wants = (0..u8::BITS).zip(of_session(at));
+            wants.fold(0, |bits, (bit, verdict)| {
+                bits | (u8::from(matches!(verdict.decision, Decision::Delete(_))) << bit)
+            })
         })
         .collect();
     let lines: Vec<Vec<Decision>> = inventory
@@ -176,9 +200,8 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>) -> Plan 
         .map(|file| {
             let store = inventory.store_of(inventory.artifact(file.artifact));
             let decide = |line: &Line| {
-                let of_mandates =
-                    judges.iter().zip(&verdicts).map(|(judge, of)| judge.line(file, store, line, of));
-                strongest(of_mandates)
+                let of_mandates = judges.iter().zip(&verdicts);
+                united.decision(of_mandates.map(|(judge, of)| judge.line(file, store, line, of)))
             };
             file.content.lines.par_iter().with_min_len(AT_ONCE).map(decide).collect()
         })
@@ -188,36 +211,34 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>) -> Plan 
         .par_iter()
         .with_min_len(AT_ONCE)
         .map(|artifact| {
-            strongest(
-                judges.iter().zip(&verdicts).map(|(judge, of_mandate)| judge.artifact(artifact, of_mandate)),
-            )
+            let of_mandates = judges.iter().zip(&verdicts);
+            united.decision(of_mandates.map(|(judge, of)| judge.artifact(artifact, of)))
         })
         .collect();
     for (file, lines) in inventory.line_files.iter().zip(&lines) {
         let decision = &mut decisions[file.artifact.at()];
-        if matches!(decision, Decision::Keep(_)) {
-            let first = lines.iter().filter_map(|line| line.due()).min_by_key(|due| due.since);
-            if let Some(due) = first {
-                *decision = Decision::Prune(due);
-            }
-        }
+        *decision = united.of_line_file(*decision, lines);
     }
-    Plan { now, decisions, lines, sessions, purge: None }
+    Plan { now, decisions, lines, sessions, demanded, purge: None }
 }
 
 impl Plan {
-    /// The same plan without anything that removes: what a doubted clock leaves of it.
+    /// The plan without what only rules in audit mode demand: what a run carries out.
     #[must_use]
-    pub fn without_removals(mut self) -> Self {
+    pub fn acting(&self, policy: &Policy) -> Cow<'_, Self> {
+        if !policy.audits_some() {
+            return Cow::Borrowed(self);
+        }
+        let mut acting = self.clone();
         let keep = |decision: &mut Decision| {
-            if let Decision::Delete(due) | Decision::Prune(due) = decision {
+            if let Some(due) = decision.due().filter(|due| policy.audits(due.rule)) {
                 *decision = Decision::Keep(Keep::NotDue(due.since, due.rule));
             }
         };
-        self.decisions.iter_mut().for_each(keep);
-        self.lines.iter_mut().flatten().for_each(keep);
-        self.sessions.iter_mut().for_each(|verdict| keep(&mut verdict.decision));
-        self
+        acting.decisions.iter_mut().for_each(keep);
+        acting.lines.iter_mut().flatten().for_each(keep);
+        acting.sessions.iter_mut().for_each(|verdict| keep(&mut verdict.decision));
+        Cow::Owned(acting)
     }
 
     /// Whether anything at all would change.
@@ -261,6 +282,8 @@ impl Decision {
     /// names the reason; one that never acts has nothing to say.
     fn stronger(self, other: Self) -> Self {
         match (self, other) {
+            (Self::Keep(Keep::Refused(_)), Self::Keep(_)) => self,
+            (Self::Keep(_), Self::Keep(Keep::Refused(_))) => other,
             (Self::Keep(Keep::NotDue(mine, _)), Self::Keep(Keep::NotDue(theirs, _))) => {
                 if theirs < mine {
                     other
@@ -282,20 +305,8 @@ impl Decision {
     }
 }
 
-fn strongest(decisions: impl Iterator<Item = Decision>) -> Decision {
-    decisions.reduce(Decision::stronger).unwrap_or(Decision::Keep(Keep::NoRule))
-}
-
 impl Verdict {
     const NONE: Self = Self { decision: Decision::Keep(Keep::NoRule), date: None, deletion: None };
-
-    fn stronger(self, other: Self) -> Self {
-        let deletion = match (self.deletion, other.deletion) {
-            (Some(mine), Some(theirs)) => Some(if theirs.0 < mine.0 { theirs } else { mine }),
-            (mine, theirs) => mine.or(theirs),
-        };
-        Self { decision: self.decision.stronger(other.decision), date: self.date.or(other.date), deletion }
-    }
 }
 
 #[cfg(test)]

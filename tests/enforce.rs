@@ -330,6 +330,10 @@ fn audit_reports_and_changes_nothing() {
     let output = sandbox.enforce();
     output.exits(0).quietly();
     assert_eq!(output.json()["mode"], "audit");
+    // What is due is told, and counted apart from what would be done.
+    let item = output.item(&format!("{}.jsonl", id(1)));
+    assert_eq!((&item["decision"], &item["audit"]), (&"delete".into(), &true.into()));
+    assert_eq!((output.summary("audit"), output.summary("deleted"), output.summary("kept")), (1, 0, 1));
     before.without(".claude/ccretain").is_unchanged(&sandbox.tree().without(".claude/ccretain"));
     assert!(!sandbox.ledger_lines().is_empty(), "the summary of an audit is in the ledger");
 }
@@ -344,7 +348,7 @@ fn audit_says_what_a_guard_would_refuse_and_is_no_failure() {
     let output = sandbox.enforce();
     output.exits(0).quietly();
     assert_eq!(output.json()["refusals"].as_array().map(Vec::len), Some(1), "{output}");
-    assert_eq!(output.summary("sessionsDeleted"), 25, "what would be done");
+    assert_eq!((output.summary("auditSessions"), output.summary("sessionsDeleted")), (25, 0));
 }
 
 #[test]

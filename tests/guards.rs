@@ -5,7 +5,9 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use crate::common::sandbox::has;
-use crate::common::{Sandbox, days, hours, now, skip};
+use crate::common::store::put;
+use crate::common::{Sandbox, StoreBuilder, Tree, days, hours, id, now, skip};
+use crate::seal::{identity, seals};
 
 /// Sessions that are due and sessions that are not.
 fn mass(due: u32, kept: u32) -> Sandbox {
@@ -159,4 +161,105 @@ fn a_refusal_leaves_nothing_in_a_store_but_the_lock() {
     after.0.remove(Path::new(".claude/ccretain"));
     after.0.remove(Path::new(".claude/ccretain/lock"));
     before.is_unchanged(&after);
+}
+
+#[test]
+fn what_a_temp_tree_has_left_is_no_mass() {
+    let sandbox = mass(1, 1);
+    for number in 101..=125 {
+        let file = format!("-work-acme/{}/tasks/b.output", id(number));
+        put(&sandbox.client_tmp().join(file), "x", days(40));
+    }
+    sandbox.run(["enforce", "--yes"]).exits(0).quietly();
+    assert_eq!(left(&sandbox), 1);
+    let is_temp = |path: &&std::path::PathBuf| path.ends_with("b.output");
+    assert_eq!(Tree::of(&sandbox.client_tmp()).0.keys().filter(is_temp).count(), 0);
+}
+
+#[test]
+fn orphans_with_content_are_a_mass() {
+    let sandbox = mass(0, 10);
+    for number in 101..=125 {
+        sandbox.store().put(format!("file-history/{}/0123456789abcdef@v1", id(number)), "x", days(40));
+    }
+    sandbox.run(["enforce", "--yes"]).exits(4).says("25 of 35 sessions");
+}
+
+/// A second config folder, which `CLAUDE_CONFIG_DIR` names.
+fn second(sandbox: &Sandbox) -> StoreBuilder {
+    StoreBuilder::new(sandbox.home().join("second"), sandbox.client_tmp())
+}
+
+#[test]
+fn a_mass_is_counted_over_all_stores_of_a_user() {
+    let sandbox = mass(12, 5);
+    let other = second(&sandbox);
+    for number in 101..=112 {
+        other.session(number).aged(days(40)).write();
+    }
+    let run = || sandbox.command(["enforce", "--yes"]).env("CLAUDE_CONFIG_DIR", &other.root).run();
+    run().exits(4).says("24 of 29 sessions");
+    // Another store full of sessions that stay is as good as one's own.
+    for number in 201..=240 {
+        other.session(number).aged(days(1)).write();
+    }
+    run().exits(0);
+}
+
+#[test]
+fn sessions_of_excluded_stores_do_not_count() {
+    let sandbox = mass(24, 5);
+    let other = second(&sandbox);
+    for number in 201..=240 {
+        other.session(number).aged(days(1)).write();
+    }
+    sandbox.policy(&format!(
+        r#"{{"version": 1, "rules": [{{"name": "all", "deleteAfter": "30d"}}], "stores": {{"exclude": ["{}"]}}}}"#,
+        other.root.display()
+    ));
+    let output = sandbox.command(["enforce", "--yes"]).env("CLAUDE_CONFIG_DIR", &other.root).run();
+    output.exits(4).says("24 of 29 sessions");
+}
+
+#[test]
+fn sealing_goes_on_beside_a_refusal_which_is_a_failure_then() {
+    let sandbox = mass(25, 1);
+    let recipient = identity(&sandbox);
+    seals(&sandbox, &recipient, "");
+    let sealed = sandbox.store().session(900).aged(days(3)).write();
+    let output = sandbox.run(["enforce", "--yes", "--json"]);
+    output.exits(1);
+    assert!(!sealed.is_there());
+    assert_eq!((output.summary("sealed"), output.summary("deleted")), (2, 0));
+    let json = output.json();
+    assert!(json["errors"].to_string().contains("25 of 27 sessions"), "{}", json["errors"]);
+    // The next run has nothing left to seal, and leaves the stores as they are.
+    sandbox.run(["enforce", "--yes"]).exits(4);
+}
+
+#[test]
+fn what_a_guard_refused_is_kept_for_that_reason() {
+    let sandbox = mass(25, 1);
+    sandbox.store().history(Some(&id(1)), "/work/acme", days(40));
+    let output = sandbox.run(["enforce", "--yes", "--json", "-v"]);
+    output.exits(4);
+    for path in [format!("{}.jsonl", id(1)), "history.jsonl".to_owned()] {
+        let item = output.item(&path);
+        assert_eq!((&item["decision"], &item["reason"]), (&"keep".into(), &"refused".into()), "{item}");
+        assert_eq!(item["rule"], "built-in");
+    }
+}
+
+#[test]
+fn an_unattended_machine_is_not_stopped_for_ever() {
+    if !has("faketime") {
+        return skip("an_unattended_machine_is_not_stopped_for_ever", "needs faketime");
+    }
+    let sandbox = mass(25, 1);
+    for day in 0..7 {
+        enforce_at(&sandbox, now() + days(day)).exits(4);
+    }
+    assert_eq!(left(&sandbox), 26);
+    enforce_at(&sandbox, now() + days(7) + hours(1)).exits(0);
+    assert_eq!(left(&sandbox), 1);
 }

@@ -181,3 +181,137 @@ fn a_store_left_out_by_a_link_is_left_out_of_the_users_rules() {
     enforce(&sandbox).exits(0);
     assert!(session.is_there());
 }
+
+#[test]
+fn what_the_managed_guard_refuses_no_other_rule_takes() {
+    let files = [
+        (
+            "managed-policy.json",
+            r#"{"version": 1, "rules": [{"name": "m", "deleteAfter": "20d"}], "guard": {"maxShare": 0.3, "minSessions": 1}}"#,
+        ),
+        ("policy.json", r#"{"version": 1, "rules": [{"name": "s", "deleteAfter": "10d"}]}"#),
+    ];
+    let Some(sandbox) = with("what_the_managed_guard_refuses_no_other_rule_takes", &files) else { return };
+    let store = sandbox.store();
+    let session = store.session(1).aged(days(50)).write();
+    let plan = store.put("plans/a.md", "x", days(50));
+    store.history(Some(session.id()), "/work/acme", days(50));
+    let output = enforce(&sandbox);
+    output.exits(4);
+    assert!(session.is_there() && plan.exists());
+    assert_eq!(store.history_lines().len(), 1);
+    assert_eq!(output.item(&format!("{}.jsonl", session.id()))["reason"], "refused");
+}
+
+#[test]
+fn a_users_guard_refuses_his_own_rules_alone() {
+    let Some(sandbox) = with("a_users_guard_refuses_his_own_rules_alone", &[MANAGED]) else { return };
+    sandbox.policy(
+        r#"{"version": 1, "guard": {"maxShare": 0.1, "minSessions": 1}, "rules": [{"name": "mine", "deleteAfter": "3d"}]}"#,
+    );
+    let store = sandbox.store();
+    let (managed, own) = (store.session(1).aged(days(20)).write(), store.session(2).aged(days(5)).write());
+    let output = enforce(&sandbox);
+    // Something was done, so the refusal is one of the failures.
+    output.exits(1);
+    assert!(!managed.is_there() && own.is_there());
+    assert!(output.json()["errors"].to_string().contains("1 of 3 sessions"), "{output}");
+    assert_eq!(output.item(&format!("{}.jsonl", own.id()))["reason"], "refused");
+}
+
+#[test]
+fn each_layers_rules_run_in_its_mode_and_a_dry_run_agrees() {
+    let rule = |name: &str, mode: &str, days: u32, project: &str| {
+        format!(
+            r#"{{"version": 1, {mode} "rules": [{{"name": "{name}", "projects": ["/work/{project}"], "deleteAfter": "{days}d"}}]}}"#
+        )
+    };
+    let (audit, enforcing) = (r#""mode": "audit","#, r#""mode": "enforce","#);
+    // managed, system, user; and whether the rules of each act.
+    for (modes, acts) in [
+        ([audit, audit, enforcing], [false, true, true]),
+        ([audit, audit, ""], [false, false, true]),
+        ([audit, audit, audit], [false, false, false]),
+        (["", audit, audit], [true, false, false]),
+        (["", "", audit], [true, true, false]),
+        ([audit, "", audit], [false, true, false]),
+        ([enforcing, audit, enforcing], [true, true, true]),
+    ] {
+        let [managed, system, user] = modes;
+        let files =
+            [("managed-policy.json", rule("m", managed, 7, "m")), ("policy.json", rule("s", system, 7, "s"))];
+        let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+        let Some(sandbox) = with("each_layers_rules_run_in_its_mode_and_a_dry_run_agrees", &files) else {
+            return;
+        };
+        sandbox.policy(&rule("u", user, 7, "u"));
+        let store = sandbox.store();
+        let sessions = [(1, "/work/m"), (2, "/work/s"), (3, "/work/u")]
+            .map(|(number, cwd)| store.session(number).cwd(cwd).aged(days(20)).write());
+        let folder = sandbox.root().join("system");
+        let arguments = ["enforce", "--dry-run", "--json"];
+        let dry = sandbox.command(arguments).with_system_folder(&folder).run();
+        dry.exits(0);
+        let run = enforce(&sandbox);
+        run.exits(0);
+        for (session, acts) in sessions.iter().zip(acts) {
+            let name = format!("{}.jsonl", session.id());
+            assert_eq!(session.is_there(), !acts, "{modes:?} {name}");
+            for output in [&dry, &run] {
+                let item = output.item(&name);
+                assert_eq!(item["decision"], "delete", "{modes:?} {item}");
+                assert_eq!(item["audit"].as_bool().unwrap_or(false), !acts, "{modes:?} {item}");
+            }
+        }
+        let count = acts.iter().filter(|acts| **acts).count() as u64;
+        for output in [&dry, &run] {
+            assert_eq!((output.summary("deleted"), output.summary("audit")), (count, 3 - count), "{modes:?}");
+        }
+    }
+}
+
+#[test]
+fn managed_rules_act_beside_a_system_layer_that_audits() {
+    let files = [("policy.json", r#"{"version": 1, "mode": "audit"}"#), MANAGED];
+    let Some(sandbox) = with("managed_rules_act_beside_a_system_layer_that_audits", &files) else { return };
+    sandbox.policy(r#"{"version": 1, "mode": "enforce"}"#);
+    let session = sandbox.store().session(1).aged(days(20)).write();
+    let output = enforce(&sandbox);
+    output.exits(0);
+    assert_eq!((&output.json()["mode"], output.summary("deleted")), (&"enforce".into(), 1));
+    assert!(!session.is_there());
+}
+
+#[test]
+fn the_built_in_rule_only_reports_where_the_organisation_wants_reports() {
+    let files = [("policy.json", r#"{"version": 1, "mode": "audit"}"#)];
+    let test = "the_built_in_rule_only_reports_where_the_organisation_wants_reports";
+    let Some(sandbox) = with(test, &files) else { return };
+    let session = sandbox.store().session(1).aged(days(40)).write();
+    enforce(&sandbox).exits(0);
+    assert!(session.is_there());
+    sandbox.policy(r#"{"version": 1, "mode": "enforce"}"#);
+    enforce(&sandbox).exits(0);
+    assert!(!session.is_there());
+}
+
+#[test]
+fn lines_that_only_audits_want_gone_stay_beside_others_that_go() {
+    let files = [
+        (
+            "managed-policy.json",
+            r#"{"version": 1, "rules": [{"name": "m", "projects": ["/work/m"], "deleteAfter": "7d"}]}"#,
+        ),
+        ("policy.json", r#"{"version": 1, "mode": "audit", "rules": [{"name": "s", "deleteAfter": "7d"}]}"#),
+    ];
+    let Some(sandbox) = with("lines_that_only_audits_want_gone_stay_beside_others_that_go", &files) else {
+        return;
+    };
+    let store = sandbox.store();
+    store.history(None, "/work/m", days(20));
+    let stays = store.history(None, "/work/s", days(20));
+    let output = enforce(&sandbox);
+    output.exits(0);
+    assert_eq!(store.history_lines(), [stays]);
+    assert_eq!((output.summary("prunedLines"), output.summary("pruned")), (1, 1), "{output}");
+}

@@ -11,7 +11,7 @@ use super::guards::{self, Judged};
 use super::schedule::LogFormatArg;
 use super::survey::{self, Ground};
 use super::{Context, Exit, Failure, surroundings};
-use crate::enforce::{Outcomes, Stop};
+use crate::enforce::{Outcome, Outcomes, Stop};
 use crate::escape::text;
 use crate::hold::{self, Vanished};
 use crate::inventory::{Inventory, Problem};
@@ -58,26 +58,20 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     let vanished = hold::vanished(&ground.state.state.held, &inventory, &ground.policy, ctx.env.now);
     inventory.problems.extend(vanished.iter().map(problem));
     let id = evidence::run_id(ctx);
-    // A run that only looks reports the mandates that only report, too.
-    let all = args.dry_run || audits;
-    let mut policy = if all { ground.policy.clone() } else { ground.policy.acting() };
-    let mut plan = plan::plan(&inventory, &policy, ctx.env.now);
-    let mut judged = guards::judge(&ground, &inventory, &plan, &policy, ctx)?;
-    if !all {
-        judged = consent(args, ctx, &inventory, &plan, &policy, judged)?;
-        if let Some(rest) = judged.without(&policy) {
-            policy = rest;
-            plan = plan::plan(&inventory, &policy, ctx.env.now);
-        }
-        if !judged.clock_allowed {
-            plan = plan.without_removals();
+    let policy = &ground.policy;
+    let mut plan = plan::plan(&inventory, policy, ctx.env.now);
+    let mut judged = guards::judge(&ground, &inventory, &plan, policy, ctx)?;
+    if !args.dry_run && !audits {
+        judged = consent(args, ctx, &inventory, &plan, policy, judged)?;
+        if !judged.refused.is_empty() {
+            plan = plan::plan_refusing(&inventory, policy, ctx.env.now, &judged.refused);
         }
     }
-    let work = Work { args, ctx, id: &id, inventory: &inventory, plan: &plan, policy: &policy };
+    let work = Work { args, ctx, id: &id, inventory: &inventory, plan: &plan, policy };
     if args.dry_run {
         return work.finish(&work.report(None, &ground, &judged), &ground);
     }
-    let recipients = survey::recipients(&policy)?;
+    let recipients = survey::recipients(policy)?;
     let mut ledger = work.open_ledger(&judged)?;
     let outcomes = if audits {
         None
@@ -85,7 +79,7 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
         Some(work.carry_out(&judged, &vanished, recipients.as_ref(), &mut ledger))
     };
     let report = work.report(outcomes.as_ref(), &ground, &judged);
-    let exit = exit_of(&report, &ground, &judged);
+    let exit = exit_of(&report, &ground);
     let head = ledger.close(summary(&report, exit), ctx.env.now);
     let remembered = LastRun {
         run: id.0.clone(),
@@ -101,6 +95,7 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
         unknown: serde_json::Map::default(),
     };
     let mut exit = work.finish(&report, &ground)?;
+    exit = refused(&report).unwrap_or(exit);
     if let Err(failure) = work.leave_traces(&report, exit) {
         ctx.console.failure(&failure);
         exit = exit.or(failure.exit);
@@ -121,7 +116,7 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
         ctx.console.error(&format!("cannot close the ledger: {error}"));
         exit = exit.or(Exit::Failed);
     }
-    Ok(if audits || judged.refusals.is_empty() { exit } else { Exit::Refused })
+    Ok(exit)
 }
 
 /// Asks before the first change, and lets a person at a terminal overrule the guards.
@@ -133,7 +128,8 @@ fn consent(
     policy: &Policy,
     mut judged: Judged,
 ) -> Result<Judged, Failure> {
-    if plan.changes_nothing() || (args.yes && judged.refusals.is_empty()) {
+    let acting = plan.acting(policy);
+    if acting.changes_nothing() || (args.yes && judged.refusals.is_empty()) {
         return Ok(judged);
     }
     if args.yes && !ctx.console.can_ask() {
@@ -145,7 +141,7 @@ fn consent(
     }
     let would = Run::planned(inventory, plan, policy, &[], &judged.refusals);
     ctx.console.notice(&would.text());
-    let files = plan.decisions.iter().filter(|decision| decision.due().is_some()).count() as u64;
+    let files = acting.decisions.iter().filter(|decision| decision.due().is_some()).count() as u64;
     if !ctx
         .console
         .confirm(&format!("Change {} now? Deleted means gone: there is no trash.", counted(files, "file")))
@@ -154,7 +150,7 @@ fn consent(
     }
     judged.clock_allowed = true;
     judged.doubt = None;
-    judged.refused_mandates.clear();
+    judged.refused.clear();
     judged.refusals.clear();
     Ok(judged)
 }
@@ -214,10 +210,11 @@ impl<'a> Work<'a> {
             opening.push(entry);
         }
         opening.extend(vanished.iter().map(gone));
+        let acting = self.plan.acting(self.policy);
         let deeds = Deeds {
             ctx: self.ctx,
             inventory: self.inventory,
-            plan: self.plan,
+            plan: &acting,
             policy: self.policy,
             recipients,
             stop: Stopper::new(self.args.max_runtime.as_ref()),
@@ -266,11 +263,6 @@ impl<'a> Work<'a> {
         for (path, error) in report.errors() {
             ctx.console.error_about(&path, &error);
             exit = Exit::Failed;
-        }
-        if report.outcomes.is_some() {
-            for refusal in report.refusals {
-                ctx.console.error(refusal);
-            }
         }
         match report.outcomes.and_then(|outcomes| outcomes.stopped.as_ref()) {
             Some(Stop::Signal) => ctx.console.warning("asked to stop; the rest waits for the next run"),
@@ -322,6 +314,7 @@ fn summary(report: &Run<'_>, exit: Exit) -> Entry<'static> {
         ("held", tally.held),
         ("live", tally.live),
         ("unrecognised", tally.unrecognised),
+        ("audit", tally.audit),
     ];
     let what = if audits { "audit" } else { "enforce" };
     let mut entry = evidence::summary(&report.policy.digest, what, &counts, exit);
@@ -329,14 +322,18 @@ fn summary(report: &Run<'_>, exit: Exit) -> Entry<'static> {
     entry
 }
 
-fn exit_of(report: &Run<'_>, ground: &Ground, judged: &Judged) -> Exit {
+/// How a run ends that a guard refused something: as a refusal only where it changed nothing.
+fn refused(report: &Run<'_>) -> Option<Exit> {
+    let outcomes = report.outcomes.filter(|_| !report.refusals.is_empty())?;
+    let is_done = outcomes.iter().any(|outcome| matches!(outcome, Some(Outcome::Done(_))));
+    Some(if is_done { Exit::Failed } else { Exit::Refused })
+}
+
+fn exit_of(report: &Run<'_>, ground: &Ground) -> Exit {
     let complaints = !ground.policy.complaints.is_empty() || ground.policy.suspended.is_some();
-    // A run that only reports has nothing to refuse.
-    if !judged.refusals.is_empty() && report.outcomes.is_some() {
-        Exit::Refused
-    } else if complaints || !report.errors().is_empty() {
-        Exit::Failed
-    } else {
-        Exit::Done
+    match refused(report) {
+        Some(exit) => exit,
+        None if complaints || !report.errors().is_empty() => Exit::Failed,
+        None => Exit::Done,
     }
 }

@@ -2,11 +2,11 @@
 
 use super::survey::Ground;
 use super::{Context, Failure, evidence};
-use crate::escape::text;
-use crate::guard::{self, ClockSight, ClockVerdict, Load, MassGrace};
-use crate::inventory::Inventory;
+use crate::catalogue::{Root, Sensitivity};
+use crate::guard::{self, ClockSight, ClockVerdict, Load, MassGrace, Patience};
+use crate::inventory::{Evidence, Inventory, Session};
 use crate::plan::{Decision, Plan};
-use crate::policy::Policy;
+use crate::policy::{Mandate, Mode, Policy};
 use crate::state::State;
 
 /// What the guards say, and what they want remembered.
@@ -14,27 +14,14 @@ use crate::state::State;
 pub(super) struct Judged {
     /// Whether the clock is believed.
     pub clock_allowed: bool,
-    /// The mandates that may not delete, because it would be too much.
-    pub refused_mandates: Vec<usize>,
+    /// The mandates that may not delete or prune, by their places in the policy.
+    pub refused: Vec<usize>,
     /// What the guards refused, in words.
     pub refusals: Vec<String>,
     /// The doubt about the clock to remember.
     pub doubt: Option<guard::ClockDoubt>,
     /// The reports of large deletions to remember.
     pub reports: Vec<guard::MassReport>,
-}
-
-impl Judged {
-    /// The policy without the mandates that were refused; `None` if none was.
-    pub(super) fn without(&self, policy: &Policy) -> Option<Policy> {
-        if self.refused_mandates.is_empty() {
-            return None;
-        }
-        let mut rest = policy.clone();
-        let mut at = 0..;
-        rest.mandates.retain(|_| at.next().is_some_and(|at| !self.refused_mandates.contains(&at)));
-        Some(rest)
-    }
 }
 
 /// Whether the clock is believed, by the ledger and by what lies in the stores; and the doubt about
@@ -52,7 +39,8 @@ pub(super) fn clock(
     Ok(guard::clock(&sight, state.clock.as_ref()))
 }
 
-/// Asks the guards of an unattended run.
+/// Asks the guards of an unattended run. Where the whole policy only reports, they say what they
+/// would refuse.
 pub(super) fn judge(
     ground: &Ground,
     inventory: &Inventory,
@@ -64,42 +52,102 @@ pub(super) fn judge(
     let (verdict, doubt) = clock(state, inventory, ctx)?;
     let mut judged = Judged {
         clock_allowed: verdict.is_allowed(),
-        refused_mandates: Vec::new(),
+        refused: Vec::new(),
         refusals: Vec::new(),
         doubt,
         reports: state.mass.clone(),
     };
+    let all = || (0..policy.mandates.len()).collect::<Vec<_>>();
+    let acting;
+    let looked_at = if policy.mode() == Mode::Audit {
+        plan
+    } else {
+        acting = plan.acting(policy);
+        &acting
+    };
     let removes = |decision: &Decision| matches!(decision, Decision::Delete(_) | Decision::Prune(_));
-    if let ClockVerdict::Refused(refusal) = verdict
-        && plan.decisions.iter().any(removes)
-    {
-        judged.refusals.push(refusal.to_string());
+    if let ClockVerdict::Refused(refusal) = verdict {
+        judged.refused = all();
+        if looked_at.decisions.iter().any(removes) {
+            judged.refusals.push(refusal.to_string());
+        }
     }
-    let roots: Vec<String> = inventory.stores.iter().map(|view| text(&view.store.root)).collect();
-    for (at, mandate) in policy.mandates.iter().enumerate() {
-        let loads: Vec<Load<'_>> = roots
-            .iter()
-            .enumerate()
-            .map(|(store, root)| {
-                let of_store = || {
-                    let sessions = inventory.sessions.iter().zip(&plan.sessions);
-                    sessions.filter(move |(session, _)| session.store.at() == store)
-                };
-                let due = |decision: Decision| {
-                    matches!(decision, Decision::Delete(due) if usize::from(due.rule().mandate) == at)
-                };
-                let due = of_store().filter(|(_, verdict)| due(verdict.decision)).count();
-                Load { store: root, due, total: of_store().count() }
-            })
-            .filter(|load| load.total > 0)
-            .collect();
-        let grace = MassGrace { now: ctx.env.now, policy: &mandate.digest };
-        let grace = (mandate.guard_has_grace && judged.clock_allowed).then_some(grace);
-        let refusals = guard::mass(&mandate.guard.value, &loads, grace, &mut judged.reports);
-        if !refusals.is_empty() {
-            judged.refused_mandates.push(at);
-            judged.refusals.extend(refusals.iter().map(ToString::to_string));
+    // What the managed rules are refused nobody else's rule may take in their place; what they are
+    // allowed nobody's guard may refuse, nor count.
+    let managed = Group::of(policy, true);
+    if judge_group(&managed, &Group::default(), inventory, plan, &mut judged, ctx) {
+        judged.refused = all();
+    } else {
+        let others = Group::of(policy, false);
+        if judge_group(&others, &managed, inventory, plan, &mut judged, ctx) {
+            judged.refused.extend(others.mandates.iter().map(|(at, _)| at));
         }
     }
     Ok(judged)
+}
+
+/// Mandates that share a guard, each with its place in the policy.
+#[derive(Default)]
+struct Group<'a> {
+    mandates: Vec<(usize, &'a Mandate)>,
+}
+
+impl<'a> Group<'a> {
+    /// The managed mandates of a policy, or all others, as far as a run acts on them.
+    fn of(policy: &'a Policy, is_managed: bool) -> Self {
+        let mode = policy.mode();
+        let mandates = policy.mandates.iter().enumerate();
+        let mandates = mandates.filter(|(_, mandate)| mandate.is_managed == is_managed);
+        Self { mandates: mandates.filter(|(_, mandate)| mandate.mode.value == mode).collect() }
+    }
+
+    /// Whether one of them wants a session deleted, by the bits of a plan.
+    fn demands(&self, bits: u8) -> bool {
+        self.mandates.iter().any(|(at, _)| {
+            bits.checked_shr(u32::try_from(*at).unwrap_or(u32::MAX)).is_some_and(|bits| bits & 1 == 1)
+        })
+    }
+
+    /// Whether a session counts: one that is not left out, and of which more than temp files and
+    /// metadata is there.
+    fn counts(&self, inventory: &Inventory, session: &Session) -> bool {
+        let root = &inventory.store(session.store).store.root;
+        let is_excluded = |(_, mandate): &(usize, &Mandate)| {
+            mandate.excluded_stores.iter().any(|excluded| excluded.value == *root)
+        };
+        let is_shown = matches!(session.evidence, Evidence::Transcript | Evidence::Sealed);
+        let has_content = || {
+            inventory.files(session).iter().any(|index| {
+                let artifact = inventory.artifact(*index);
+                let is_temp = inventory.store(inventory.store_of(artifact)).store.kind == Root::Temp;
+                !is_temp && artifact.kind.is_some_and(|kind| kind.row().sensitivity >= Sensitivity::Content)
+            })
+        };
+        !self.mandates.iter().all(is_excluded) && (is_shown || has_content())
+    }
+}
+
+/// Judges what a group would delete beside what another one deletes anyway; says whether it is refused.
+fn judge_group(
+    group: &Group<'_>,
+    beside: &Group<'_>,
+    inventory: &Inventory,
+    plan: &Plan,
+    judged: &mut Judged,
+    ctx: &Context,
+) -> bool {
+    let Some((_, first)) = group.mandates.first() else { return false };
+    let mut load = Load { due: 0, total: 0 };
+    for (session, bits) in inventory.sessions.iter().zip(&plan.demanded) {
+        if group.counts(inventory, session) {
+            load.total += 1;
+            load.due += usize::from(group.demands(*bits) && !beside.demands(*bits));
+        }
+    }
+    let patience = if first.is_managed { Patience::MANAGED } else { Patience::OTHERS };
+    let grace = MassGrace { now: ctx.env.now, policy: &first.digest, patience };
+    let grace = judged.clock_allowed.then_some(grace);
+    let refusal = guard::mass(&first.guard.value, load, grace, &mut judged.reports);
+    judged.refusals.extend(refusal.iter().map(ToString::to_string));
+    refusal.is_some()
 }

@@ -83,15 +83,15 @@ fn the_refusal_says_when_and_how_it_is_lifted() {
     }
 }
 
-fn load(due: usize, total: usize) -> Load<'static> {
-    Load { store: "/home/u/.claude", due, total }
+fn load(due: usize, total: usize) -> Load {
+    Load { due, total }
 }
 
 #[test]
 fn bounds_of_the_mass_guard_are_exact() {
+    let alone = |guard: &MassGuard, load| mass(guard, load, None, &mut Vec::new());
     let refused = |max_share, min_sessions, due, total| {
-        let guard = MassGuard::On { max_share, min_sessions };
-        !mass(&guard, &[load(due, total)], None, &mut Vec::new()).is_empty()
+        alone(&MassGuard::On { max_share, min_sessions }, load(due, total)).is_some()
     };
     assert!(!refused(0.5, 20, 20, 40));
     assert!(refused(0.5, 20, 21, 40));
@@ -103,38 +103,82 @@ fn bounds_of_the_mass_guard_are_exact() {
     assert!(refused(0.0, 0, 1, 1_000_000));
     assert!(!refused(0.0, 0, 0, 0));
     assert!(refused(f64::NAN, 0, 1, 10));
-    assert!(mass(&MassGuard::Off, &[load(40, 40)], None, &mut Vec::new()).is_empty());
-    let text = mass(&MassGuard::default(), &[load(30, 40)], None, &mut Vec::new())[0].to_string();
-    assert!(text.starts_with("30 of 40 sessions in '/home/u/.claude'") && text.contains("75 %"), "{text}");
-    assert!(text.contains(LIFTED_BY), "{text}");
+    assert!(alone(&MassGuard::Off, load(40, 40)).is_none());
+    let text = alone(&MassGuard::default(), load(3708, 4889)).unwrap().to_string();
+    assert!(text.starts_with("this run would delete 3,708 of 4,889 sessions (76 %)"), "{text}");
+    assert!(text.contains("above 50 %") && text.contains(LIFTED_BY), "{text}");
+}
+
+/// Runs one after the other, each at its minute with its policy and its number of due sessions.
+struct Runs {
+    patience: Patience,
+    reports: Vec<MassReport>,
+}
+
+impl Runs {
+    fn of(patience: Patience) -> Self {
+        Self { patience, reports: Vec::new() }
+    }
+
+    fn pass(&mut self, minute: i64, policy: &str, due: usize) -> bool {
+        let grace = Some(MassGrace { now: at(minute), policy, patience: self.patience });
+        mass(&MassGuard::default(), load(due, 40), grace, &mut self.reports).is_none()
+    }
 }
 
 #[test]
-fn a_managed_mandate_waits_a_day_with_the_same_policy() {
-    let mut reports = Vec::new();
-    let mut run = |minute, policy, due| {
-        let grace = Some(MassGrace { now: at(minute), policy });
-        mass(&MassGuard::default(), &[load(due, 40)], grace, &mut reports).is_empty()
+fn managed_rules_wait_a_day_with_the_same_policy() {
+    let mut runs = Runs::of(Patience::MANAGED);
+    assert!(!runs.pass(0, "a", 30));
+    assert!(!runs.pass(DAY - 1, "a", 30));
+    assert!(!runs.pass(DAY, "b", 30), "another policy has reported nothing yet");
+    assert!(runs.pass(DAY, "a", 30));
+    assert!(runs.pass(DAY + 1, "a", 2));
+    assert!(!runs.pass(3 * DAY, "a", 30), "what is over is reported anew");
+    assert!(!runs.pass(2 * DAY, "a", 30), "a report from the future is no report");
+    assert!(runs.pass(3 * DAY, "a", 30));
+}
+
+#[test]
+fn other_rules_wait_a_week_and_two_refusals() {
+    let mut daily = Runs::of(Patience::OTHERS);
+    for day in 0..7 {
+        assert!(!daily.pass(day * DAY, "a", 30), "day {day}");
+    }
+    assert!(daily.pass(7 * DAY, "a", 30));
+    let mut weekly = Runs::of(Patience::OTHERS);
+    assert!(!weekly.pass(0, "a", 30));
+    assert!(!weekly.pass(7 * DAY, "a", 30), "one refusal is not two");
+    assert!(weekly.pass(14 * DAY, "a", 30));
+    let mut edited = Runs::of(Patience::OTHERS);
+    assert!(!edited.pass(0, "a", 30) && !edited.pass(DAY, "a", 30));
+    assert!(!edited.pass(7 * DAY, "b", 30), "an edited policy begins anew");
+    assert!(edited.pass(7 * DAY, "a", 30));
+    let mut mended = Runs::of(Patience::OTHERS);
+    assert!(!mended.pass(0, "a", 30) && !mended.pass(DAY, "a", 30) && mended.pass(2 * DAY, "a", 1));
+    assert!(!mended.pass(8 * DAY, "a", 30), "what is over is reported anew");
+}
+
+#[test]
+fn a_refusal_says_when_runs_go_on_by_themselves() {
+    let of = |patience| {
+        let grace = Some(MassGrace { now: at(0), policy: "a", patience });
+        mass(&MassGuard::default(), load(30, 40), grace, &mut Vec::new()).unwrap()
     };
-    assert!(!run(0, "a", 30));
-    assert!(!run(DAY - 1, "a", 30));
-    assert!(!run(DAY, "b", 30), "another policy has reported nothing yet");
-    assert!(run(DAY, "a", 30));
-    assert!(run(DAY + 1, "a", 2));
-    assert!(!run(3 * DAY, "a", 30), "what is over is reported anew");
-    assert!(!run(2 * DAY, "a", 30), "a report from the future is no report");
-    assert!(run(3 * DAY, "a", 30));
+    let managed = of(Patience::MANAGED);
+    assert_eq!(managed.lifts, Some((at(DAY), 1)));
+    assert!(managed.to_string().ends_with("runs delete them from 2024-10-05T00:00:00Z on"), "{managed}");
+    let other = of(Patience::OTHERS).to_string();
+    assert!(other.ends_with("from 2024-10-11T00:00:00Z on, once 2 of them were refused"), "{other}");
 }
 
 #[test]
-fn a_run_over_some_stores_keeps_the_reports_of_others() {
-    let mut reports = Vec::new();
-    let grace = |minute| Some(MassGrace { now: at(minute), policy: "a" });
-    let guard = MassGuard::default();
-    assert_eq!(mass(&guard, &[load(30, 40)], grace(0), &mut reports).len(), 1);
-    let other = Load { store: "/other", due: 0, total: 3 };
-    assert!(mass(&guard, &[other], grace(HOUR), &mut reports).is_empty());
-    assert!(mass(&guard, &[load(30, 40)], grace(DAY), &mut reports).is_empty());
+fn a_report_of_an_earlier_version_still_counts() {
+    let old = r#"[{"policy": "a", "store": "/x", "firstReported": "2024-10-04T00:00:00Z"},
+        {"policy": "a", "store": "/y", "firstReported": "2024-10-04T12:00:00Z"}]"#;
+    let mut runs = Runs { patience: Patience::MANAGED, reports: serde_json::from_str(old).unwrap() };
+    assert!(runs.pass(DAY, "a", 30));
+    assert_eq!(runs.reports.len(), 1);
 }
 
 proptest! {
@@ -208,11 +252,11 @@ proptest! {
     ) {
         let total = due + rest;
         let guard = MassGuard::On { max_share: f64::from(percent) / 100.0, min_sessions };
-        let grace = grace.then_some(MassGrace { now: at(0), policy: "p" });
-        let refused = mass(&guard, &[load(due, total)], grace, &mut Vec::new());
+        let grace = grace.then_some(MassGrace { now: at(0), policy: "p", patience: Patience::MANAGED });
+        let refused = mass(&guard, load(due, total), grace, &mut Vec::new());
         let over = due * 100 > total * percent as usize && due >= min_sessions;
-        prop_assert_eq!(refused.len(), usize::from(over));
-        if let Some(refusal) = refused.first() {
+        prop_assert_eq!(refused.is_some(), over);
+        if let Some(refusal) = refused {
             prop_assert_eq!((refusal.due, refusal.total), (due, total));
         }
     }
@@ -223,7 +267,7 @@ proptest! {
         let total = 100 + 20 + rest;
         let refused = |percent: u32, due: usize| {
             let guard = MassGuard::On { max_share: f64::from(percent) / 100.0, min_sessions: 20 };
-            !mass(&guard, &[load(due, total)], None, &mut Vec::new()).is_empty()
+            mass(&guard, load(due, total), None, &mut Vec::new()).is_some()
         };
         prop_assert!(!refused(percent, due) || refused(percent, due + more));
         prop_assert!(!refused(percent, due) || refused(percent / 2, due));

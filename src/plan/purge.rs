@@ -301,7 +301,8 @@ impl Taking<'_> {
             let date = self.judge.and_then(|judge| judge.date(session).ok());
             Verdict { decision: self.decision(fate), date, deletion: None }
         });
-        Plan { now: self.now, decisions, lines, sessions: sessions.collect(), purge: Some(extent) }
+        let sessions = sessions.collect();
+        Plan { now: self.now, decisions, lines, sessions, demanded: Vec::new(), purge: Some(extent) }
     }
 
     fn doubts(&self, fates: &[Fate]) -> Vec<Doubtful> {

@@ -134,7 +134,7 @@ keys! {
     "$schema" Text "" "0.1.0" OfFile "The address of the JSON Schema of policies, for editors.";
     "$comment" Text "" "0.1.0" OfFile "A remark; it has no effect.";
     "version" Integer "1" "0.1.0" OfFile "The version of the grammar of policies.";
-    "mode" Word "\"enforce\"" "0.1.0" Delaying "'enforce' does what is due; 'audit' plans, reports, and changes nothing.";
+    "mode" Word "\"enforce\"" "0.1.0" Delaying "'enforce' does what is due; 'audit' plans, reports, and changes nothing. It is about the rules of its own layer; for system rules the stricter of the system's and the user's counts.";
     "rules" Objects "[]" "0.1.0" Earliest "The rules. The first that matches decides, action by action; across the layers the earliest due date wins.";
     "rules[].$comment" Text "" "0.1.0" Part "A remark; it has no effect.";
     "rules[].name" Text "" "0.1.0" Part "The name that reports and the ledger give; 'rule-N' where it is left out.";
@@ -159,8 +159,8 @@ keys! {
     "stores" Object "{}" "0.1.0" PartByPart "Which folders are stores beside the known places.";
     "stores.extra" Texts "[]" "0.1.0" United "Folders that are stores though nothing marks them as such.";
     "stores.exclude" Texts "[]" "0.1.0" Excluding "Folders that are not looked at.";
-    "guard" WordOrObject "{\"maxShare\":0.5,\"minSessions\":20}" "0.1.0" Delaying "When an unattended run that would delete much at once refuses; 'off' never refuses.";
-    "guard.maxShare" Number "0.5" "0.1.0" Part "The share of a store's sessions, above 0 and at most 1.";
+    "guard" WordOrObject "{\"maxShare\":0.5,\"minSessions\":20}" "0.1.0" Delaying "When an unattended run that would delete much at once refuses; 'off' never refuses. Managed rules go on after 24 hours, others after 7 days and two refusals.";
+    "guard.maxShare" Number "0.5" "0.1.0" Part "The share of a user's sessions in all stores, above 0 and at most 1.";
     "guard.minSessions" Integer "20" "0.1.0" Part "The number of sessions below which the share does not matter.";
     "ledger" Object "{}" "0.1.0" PartByPart "How the ledger is kept.";
     "ledger.keep" Period "\"400d\"" "0.1.0" Preference "How long segments of the ledger are kept; 'never' lets none expire.";

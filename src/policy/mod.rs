@@ -168,7 +168,7 @@ impl Hold {
 
 /// Rules that share an authority, with the settings that may delay *them*.
 ///
-/// Where a managed layer has rules there are two mandates, and the stronger verdict of the two
+/// Where a managed layer has rules these are a mandate of their own, and the stronger verdict of all
 /// is carried out; so nothing a user sets can delay what the managed one demands.
 #[derive(Debug, Clone)]
 pub struct Mandate {
@@ -186,8 +186,8 @@ pub struct Mandate {
     pub age_by: Sourced<AgeBy>,
     /// When it refuses to delete much at once.
     pub guard: Sourced<MassGuard>,
-    /// Whether the mass guard passes once the same policy has reported the same a day ago.
-    pub guard_has_grace: bool,
+    /// Whether its rules are the managed layer's, which no user can stop.
+    pub is_managed: bool,
     /// Folders in which this mandate has no say; where a managed layer has rules, a user can
     /// exclude a store from his own rules only.
     pub excluded_stores: Vec<Sourced<PathBuf>>,
@@ -208,7 +208,7 @@ impl Mandate {
             layers: vec![RuleLayer { source: source.clone(), rules: vec![rule] }],
             keep_at_least: None,
             guard: Sourced { value: MassGuard::Off, source },
-            guard_has_grace: false,
+            is_managed: false,
             ..self
         }
     }
@@ -280,8 +280,8 @@ pub struct Policy {
     pub digest: String,
     /// The files and preferences that took part, lowest first.
     pub sources: Vec<Source>,
-    /// One mandate; two where a managed layer has rules, the managed one first (alone where the
-    /// user's files are invalid), or where holds of the user do not bind the system's rules.
+    /// The managed layer's first, where it has rules, then the system's, where its mode or the holds
+    /// that bind it are not the user's, then all others'.
     pub mandates: Vec<Mandate>,
     /// Why the built-in rule deletes nothing, where the client's own settings cannot be read; a
     /// run then ends with exit 1.
@@ -369,22 +369,28 @@ impl Policy {
         })
     }
 
-    /// The policy without the mandates that only report.
+    /// Whether a rule only reports, so that no run acts on what it alone demands.
     #[must_use]
-    pub fn acting(&self) -> Self {
-        let mut acting = self.clone();
-        acting.mandates.retain(|mandate| mandate.mode.value == Mode::Enforce);
-        acting
+    pub fn audits(&self, rule: RuleRef) -> bool {
+        self.mandates.get(usize::from(rule.mandate)).is_some_and(|mandate| mandate.mode.value == Mode::Audit)
     }
 
-    /// The mode a report names: audit only if every mandate is.
+    /// Whether any rule only reports.
+    #[must_use]
+    pub fn audits_some(&self) -> bool {
+        self.mandates.iter().any(|mandate| mandate.mode.value == Mode::Audit && !mandate.layers.is_empty())
+    }
+
+    /// The mode a report names: audit only if every mandate is that has rules.
     #[must_use]
     pub fn mode(&self) -> Mode {
-        if self.mandates.iter().all(|mandate| mandate.mode.value == Mode::Audit) {
-            Mode::Audit
-        } else {
-            Mode::Enforce
-        }
+        let is_enforced = |mandate: &&Mandate| mandate.mode.value == Mode::Enforce;
+        let with_rules = || self.mandates.iter().filter(|mandate| !mandate.layers.is_empty());
+        let enforces = match with_rules().next() {
+            Some(_) => with_rules().any(|mandate| is_enforced(&mandate)),
+            None => self.mandates.iter().any(|mandate| is_enforced(&mandate)),
+        };
+        if enforces { Mode::Enforce } else { Mode::Audit }
     }
 }
 

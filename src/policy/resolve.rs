@@ -15,7 +15,7 @@ use super::compile::{Compiled, Globs, Problem, compile, holds};
 use super::load::{LoadError, Loaded, RawLayer};
 use super::selector::Selector;
 use super::settings::{Folder, GuardSettings, Settings};
-use super::{Hold, Layer, LedgerPolicy, Mandate, MassGuard, Policy, Rule, RuleLayer, Source, Sourced};
+use super::{Hold, Layer, LedgerPolicy, Mandate, MassGuard, Mode, Policy, Rule, RuleLayer, Source, Sourced};
 use crate::error::chain;
 use crate::escape::shown;
 use crate::period::Period;
@@ -246,7 +246,33 @@ impl<'a> Draft<'a> {
         Sourced { value, source }
     }
 
-    /// A mandate over the layers in `rules`, delayed only by what layers in `may` say.
+    /// The mode that the organisation wrote for rules below its managed ones: the managed layer's own
+    /// word is about its rules, where it has some.
+    fn organisation_mode(&self) -> Option<Sourced<Mode>> {
+        let below = |layer| layer == Layer::System || (layer == Layer::Managed && !self.is_managed);
+        self.choose(below, |settings| settings.mode)
+    }
+
+    /// The mode of the rules of a layer. One that has rules and names none enforces.
+    fn mode_of(&self, layer: Layer) -> Sourced<Mode> {
+        let written = |of: Layer| self.choose(|layer| layer == of, |settings| settings.mode);
+        let enforce = || Sourced { value: Mode::Enforce, source: BUILT_IN };
+        match layer {
+            Layer::Managed => written(Layer::Managed).unwrap_or_else(enforce),
+            Layer::System => match (self.organisation_mode(), written(Layer::User)) {
+                // A user can tighten what the organisation only audits, and never loosen it.
+                (Some(Sourced { value: Mode::Audit, .. }), Some(user)) if user.value == Mode::Enforce => user,
+                (organisation, _) => organisation.unwrap_or_else(enforce),
+            },
+            Layer::User | Layer::BuiltIn => written(Layer::User).unwrap_or_else(|| {
+                let has_own_rules = self.rules_of(Layer::User).next().is_some();
+                // The built-in rule is nobody's, so it does not act where the organisation wants reports.
+                self.organisation_mode().filter(|_| !has_own_rules).unwrap_or_else(enforce)
+            }),
+        }
+    }
+
+    /// A mandate over these layers' rules, delayed only by what layers in `may` say.
     fn mandate(
         &self,
         layers: Vec<RuleLayer>,
@@ -264,9 +290,10 @@ impl<'a> Draft<'a> {
             })
             .max_by(|a, b| a.value.length().cmp(&b.value.length()));
         let said = self.layers.iter().map(|(layer, _)| layer).filter(|layer| may(layer.source.layer));
-        let guard_has_grace = layers.iter().any(|layer| layer.source.layer == Layer::Managed);
+        // Those of one mandate have one mode; the last is the lowest that is asked.
+        let lowest = layers.iter().map(|layer| layer.source.layer).min().unwrap_or(Layer::User);
         Mandate {
-            mode: self.choose_or_default(may, |settings| settings.mode),
+            mode: self.mode_of(lowest),
             holds,
             keep_at_least,
             quiet: self
@@ -274,7 +301,7 @@ impl<'a> Draft<'a> {
                 .unwrap_or_else(|| Sourced { value: Period::hours(1), source: BUILT_IN }),
             age_by: self.choose_or_default(may, |settings| settings.age_by),
             guard: self.choose_or_default(may, |settings| settings.guard.as_ref().map(mass_guard)),
-            guard_has_grace,
+            is_managed: layers.iter().any(|layer| layer.source.layer == Layer::Managed),
             excluded_stores: exclude.iter().filter(|folder| may(folder.source.layer)).cloned().collect(),
             digest: digest(said.map(|layer| (layer.source.layer, json!(layer.settings)))),
             layers,
@@ -307,7 +334,6 @@ impl<'a> Draft<'a> {
             .partition(|hold| hold.source.layer != Layer::User);
         users.extend(std::mem::take(&mut self.own_holds));
         let all: Vec<Hold> = organisation.iter().chain(&users).cloned().collect();
-        let bind_organisation = if user_holds.value { all.clone() } else { organisation };
         if !user_holds.value && !users.is_empty() {
             let names: Vec<String> = users.iter().map(|hold| crate::escape::text(&hold.name)).collect();
             self.notes.push(format!(
@@ -324,22 +350,33 @@ impl<'a> Draft<'a> {
         };
         let not_user = |layer: Layer| layer != Layer::User;
         let any = |_: Layer| true;
-        let mandates = if self.is_managed {
-            let managed = self.mandate(layers_of(&[Layer::Managed]), not_user, bind_organisation, &exclude);
-            let rest = layers_of(&[Layer::BuiltIn, Layer::System, Layer::User]);
-            if self.user_dropped {
-                vec![managed]
-            } else {
-                vec![managed, self.mandate(rest, any, all, &exclude)]
-            }
-        } else if !user_holds.value && !users.is_empty() {
-            let strict = self.mandate(layers_of(&[Layer::System]), any, bind_organisation, &exclude);
-            let own = self.mandate(layers_of(&[Layer::BuiltIn, Layer::User]), any, all, &exclude);
-            vec![strict, own]
+        let binds_system = if self.is_managed {
+            self.choose(|layer| layer == Layer::System, |settings| settings.user_holds)
+                .is_none_or(|said| said.value)
         } else {
-            let every = layers_of(&[Layer::BuiltIn, Layer::System, Layer::User, Layer::Managed]);
-            vec![self.mandate(every, any, all, &exclude)]
+            user_holds.value
         };
+        let (of_system, own) = (layers_of(&[Layer::System]), layers_of(&[Layer::BuiltIn, Layer::User]));
+        let modes_differ = !of_system.is_empty()
+            && !own.is_empty()
+            && self.mode_of(Layer::System).value != self.mode_of(Layer::User).value;
+        let is_split = modes_differ || (!binds_system && !users.is_empty());
+        let mut mandates = Vec::new();
+        if self.is_managed {
+            let layers = layers_of(&[Layer::Managed]);
+            let holds = if user_holds.value { all.clone() } else { organisation.clone() };
+            mandates.push(self.mandate(layers, not_user, holds, &exclude));
+        }
+        if self.is_managed && self.user_dropped {
+            // What the user's file holds is not known, so only the managed rules act.
+        } else if is_split {
+            let holds = if binds_system { all.clone() } else { organisation };
+            mandates.push(self.mandate(of_system, any, holds, &exclude));
+            mandates.push(self.mandate(own, any, all, &exclude));
+        } else {
+            let rest = layers_of(&[Layer::BuiltIn, Layer::System, Layer::User]);
+            mandates.push(self.mandate(rest, any, all, &exclude));
+        }
         let excluded_stores = if self.is_managed {
             exclude.iter().filter(|folder| not_user(folder.source.layer)).cloned().collect()
         } else {

@@ -133,11 +133,12 @@ impl Run<'_> {
             let _ = writeln!(text, "refused: {refusal}");
         }
         if groups.is_empty() {
-            let _ = writeln!(
-                text,
-                "{}",
-                if self.outcomes.is_some() { "nothing to do" } else { "nothing is due" }
-            );
+            let word = match self.outcomes {
+                Some(_) if !self.refusals.is_empty() => "nothing was changed",
+                Some(_) => "nothing to do",
+                None => "nothing is due",
+            };
+            let _ = writeln!(text, "{word}");
         } else {
             let mut table = table(
                 &["store", "project", "sessions", "files", "lines", "size", "oldest", "rule"],
@@ -171,7 +172,7 @@ impl Run<'_> {
     fn groups(&self) -> BTreeMap<(StoreIndex, Option<&str>), Group> {
         let artifacts = self.inventory.artifacts.par_iter().enumerate().with_min_len(ARTIFACTS_AT_ONCE);
         let some = artifacts.fold(FxHashMap::default, |mut groups: FxHashMap<_, Group>, (at, artifact)| {
-            if let Some(Fate::Deleted | Fate::Sealed | Fate::Pruned) = self.fate(at) {
+            if let Some(Fate::Deleted | Fate::Sealed | Fate::Pruned | Fate::Audited) = self.fate(at) {
                 groups.entry(self.group_of(artifact)).or_default().take(self, at, artifact);
             }
             groups
@@ -217,6 +218,10 @@ impl Run<'_> {
         if tally.pruned_lines > 0 {
             let (lines, files) = (counted(tally.pruned_lines, "line"), counted(tally.pruned, "file"));
             let _ = writeln!(text, "{would}pruned: {lines} of {files}");
+        }
+        if tally.audit > 0 {
+            let (sessions, files) = (counted(tally.audit_sessions, "session"), counted(tally.audit, "file"));
+            let _ = writeln!(text, "due by rules in audit mode, which only report: {sessions}, {files}");
         }
         if tally.bytes_freed > 0 {
             let _ = writeln!(text, "{would}freed: {}", size(tally.bytes_freed));

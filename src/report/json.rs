@@ -93,6 +93,8 @@ pub struct Item {
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<&'static str>,
     error: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    audit: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     lines: Option<u64>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -194,6 +196,7 @@ impl Run<'_> {
         };
         let (rule, due) = match decision {
             Decision::Keep(Keep::NotDue(due, rule)) => (Some(rule), Some(due)),
+            Decision::Keep(Keep::Refused(due)) => (Some(due.rule()), Some(due.since())),
             decision => (decision.due().map(|due| due.rule()), decision.due().map(|due| due.since())),
         };
         let layer =
@@ -228,6 +231,7 @@ impl Run<'_> {
                 Some(Outcome::Failed(error)) => Some(error.clone()),
                 _ => None,
             },
+            audit: self.is_audited(decision),
             lines: matches!(decision, Decision::Prune(_)).then(|| self.pruned(at).0),
             data_remains: matches!(outcome, Some(Outcome::Done(Effect::DataRemains))),
         }

@@ -134,6 +134,7 @@ fn word(fate: Fate) -> &'static str {
         Fate::Deleted => "deleted",
         Fate::Sealed => "sealed",
         Fate::Pruned => "pruned",
+        Fate::Audited => "audit",
         Fate::Skipped => "skipped",
         Fate::Failed => "failed",
     }

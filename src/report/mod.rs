@@ -73,6 +73,7 @@ impl<'a> Run<'a> {
             errors.push((text(&refused.path), format!("refused as a store: {}", refused.why)));
         }
         let Some(outcomes) = self.outcomes else { return errors };
+        errors.extend(self.refusals.iter().map(|refusal| (String::new(), format!("refused: {refusal}"))));
         for (artifact, outcome) in self.inventory.artifacts.iter().zip(outcomes.iter()) {
             if let Some(Outcome::Failed(error)) = outcome {
                 errors.push((text(&self.inventory.full_path(artifact)), error.clone()));

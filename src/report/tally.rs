@@ -23,6 +23,10 @@ pub struct Tally {
     pub skipped: u64,
     /// Files with which something went wrong.
     pub failed: u64,
+    /// Files that only rules in audit mode want deleted, sealed or cut; no run acts on them.
+    pub audit: u64,
+    /// Sessions of which that is so.
+    pub audit_sessions: u64,
     /// Lines and entries that went.
     pub pruned_lines: u64,
     /// Bytes that are free now; hard-linked data is not among them.
@@ -64,6 +68,8 @@ pub enum Fate {
     Sealed,
     /// It loses lines.
     Pruned,
+    /// Only rules in audit mode demand anything of it.
+    Audited,
     /// It was left alone.
     Skipped,
     /// Something went wrong.
@@ -77,6 +83,9 @@ impl Run<'_> {
         let decision = self.plan.decisions.get(at)?;
         if let Decision::Keep(Keep::OutOfScope) = decision {
             return None;
+        }
+        if self.is_audited(*decision) {
+            return Some(Fate::Audited);
         }
         let Some(outcomes) = self.outcomes else {
             return Some(match decision {
@@ -97,6 +106,12 @@ impl Run<'_> {
         })
     }
 
+    /// Whether only rules in audit mode demand this.
+    #[must_use]
+    pub fn is_audited(&self, decision: Decision) -> bool {
+        decision.due().is_some_and(|due| self.policy.audits(due.rule()))
+    }
+
     /// Lines and bytes that an artifact of lines loses.
     #[must_use]
     pub fn pruned(&self, at: usize) -> (u64, u64) {
@@ -115,8 +130,11 @@ impl Run<'_> {
         }
         let files = self.inventory.line_files.iter().zip(&self.plan.lines);
         files.filter(|(file, _)| file.artifact.at() == at).fold((0, 0), |_, (file, decisions)| {
-            let goes = |line: usize| decisions.get(line).is_some_and(|decision| decision.due().is_some());
-            let lines = decisions.iter().filter(|decision| decision.due().is_some()).count() as u64;
+            // A file that only audits cut shows what they would; one that is cut loses less than that.
+            let is_audited = self.plan.decisions.get(at).is_some_and(|whole| self.is_audited(*whole));
+            let is_cut = |line: &Decision| line.due().is_some() && self.is_audited(*line) == is_audited;
+            let goes = |line: usize| decisions.get(line).is_some_and(is_cut);
+            let lines = decisions.iter().filter(|line| is_cut(line)).count() as u64;
             (lines, file.content.cuts(goes).iter().map(|cut| cut.end - cut.start).sum())
         })
     }
@@ -159,6 +177,7 @@ impl Run<'_> {
                 tally.pruned_lines += lines;
                 tally.bytes_freed += bytes;
             }
+            Fate::Audited => tally.audit += 1,
             Fate::Skipped => tally.skipped += 1,
             Fate::Failed => tally.failed += 1,
         }
@@ -175,6 +194,7 @@ impl Run<'_> {
             let apart = modified.signed_duration_since(record).abs();
             tally.dates_differ += u64::from(apart > chrono::TimeDelta::days(1));
         }
+        tally.audit_sessions += u64::from(self.is_audited(verdict.decision));
         match verdict.decision {
             Decision::Delete(_) if fates().any(|fate| fate == Fate::Deleted) => {
                 tally.sessions_deleted += 1;

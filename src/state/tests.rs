@@ -9,7 +9,7 @@ fn full(dir: &Path) -> StateFile {
     file.state.saw_root(Path::new("/z"), "config", at(0));
     file.state.saw_root(Path::new("/a"), "temp", at(1));
     file.state.clock = Some(ClockDoubt { since: at(2), latest: at(3) });
-    file.state.mass = vec![MassReport { policy: "p".into(), store: "/z".into(), first_reported: at(4) }];
+    file.state.mass = vec![MassReport { policy: "p".into(), first_reported: at(4), times: 2 }];
     file.state.last_run = Some(LastRun {
         run: "r".into(),
         time: at(5),

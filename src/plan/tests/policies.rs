@@ -80,15 +80,36 @@ pub fn mandate() -> impl Strategy<Value = Mandate> {
             quiet: sourced(quiet),
             age_by: sourced(age_by),
             guard: sourced(MassGuard::Off),
-            guard_has_grace: false,
+            is_managed: false,
             excluded_stores: excluded.map(|at| sourced(root(at))).into_iter().collect(),
             digest: String::new(),
         })
 }
 
+/// A mandate without rules.
+pub fn silent(mode: Mode) -> Mandate {
+    Mandate {
+        mode: sourced(mode),
+        layers: Vec::new(),
+        holds: Vec::new(),
+        keep_at_least: None,
+        quiet: sourced("1h".parse().unwrap()),
+        age_by: sourced(AgeBy::Record),
+        guard: sourced(MassGuard::Off),
+        is_managed: false,
+        excluded_stores: Vec::new(),
+        digest: String::new(),
+    }
+}
+
 /// A random policy of one or two mandates.
 pub fn policy() -> impl Strategy<Value = Policy> {
-    prop::collection::vec(mandate(), 1..=2).prop_map(|mandates| Policy {
+    prop::collection::vec(mandate(), 1..=2).prop_map(of)
+}
+
+/// A policy of these mandates.
+pub fn of(mandates: Vec<Mandate>) -> Policy {
+    Policy {
         digest: String::new(),
         sources: Vec::new(),
         mandates,
@@ -102,7 +123,7 @@ pub fn policy() -> impl Strategy<Value = Policy> {
         complaints: Vec::new(),
         notes: Vec::new(),
         said: Vec::new(),
-    })
+    }
 }
 
 /// A mandate with a floor under two rules: one for a project, and a sooner one for the others.

@@ -2,7 +2,7 @@
 
 use super::world::{NOW, before};
 use super::*;
-use crate::policy::HoldRef;
+use crate::policy::{HoldRef, Mode};
 
 fn rule(mandate: u8) -> RuleRef {
     RuleRef { mandate, layer: 0, rule: 0 }
@@ -12,13 +12,14 @@ fn due(hours: i64, mandate: u8) -> Due {
     Due { rule: rule(mandate), since: before(hours) }
 }
 
-fn keeps() -> [(Keep, &'static str); 14] {
+fn keeps() -> [(Keep, &'static str); 15] {
     [
         (Keep::Held(HoldRef { mandate: 0, hold: 0 }), "held"),
         (Keep::Live, "live"),
         (Keep::Quiet, "quiet"),
         (Keep::KeepAtLeast(before(-1)), "keep-at-least"),
         (Keep::NotDue(before(-1), rule(0)), "not-due"),
+        (Keep::Refused(due(1, 0)), "refused"),
         (Keep::NoRule, "no-rule"),
         (Keep::Protected, "protected"),
         (Keep::Unrecognised, "unrecognised"),
@@ -46,7 +47,7 @@ fn plan_of(decisions: Vec<Decision>) -> Plan {
     let lines = vec![decisions.clone()];
     let sessions =
         decisions.iter().map(|decision| Verdict { decision: *decision, ..Verdict::NONE }).collect();
-    Plan { now: NOW(), decisions, lines, sessions, purge: None }
+    Plan { now: NOW(), decisions, lines, sessions, demanded: Vec::new(), purge: None }
 }
 
 #[test]
@@ -56,22 +57,6 @@ fn a_plan_that_keeps_all_changes_nothing() {
     for change in [Decision::Seal(due(1, 0)), Decision::Prune(due(1, 0)), Decision::Delete(due(1, 0))] {
         assert!(!plan_of(vec![keep, change]).changes_nothing());
     }
-}
-
-/// A doubted clock leaves sealing alone, and what would go waits and says for what.
-#[test]
-fn without_removals_only_sealing_is_left() {
-    let (seal, prune, delete) =
-        (Decision::Seal(due(3, 0)), Decision::Prune(due(2, 0)), Decision::Delete(due(1, 1)));
-    let left = plan_of(vec![seal, prune, delete]).without_removals();
-    let expected = vec![
-        seal,
-        Decision::Keep(Keep::NotDue(before(2), rule(0))),
-        Decision::Keep(Keep::NotDue(before(1), rule(1))),
-    ];
-    assert_eq!(left.decisions, expected);
-    assert_eq!(left.lines, std::slice::from_ref(&expected));
-    assert_eq!(left.sessions.iter().map(|verdict| verdict.decision).collect::<Vec<_>>(), expected);
 }
 
 /// Of two that keep, the one that will act first names the reason, else the first that has one.
@@ -84,7 +69,11 @@ fn of_two_that_keep_one_names_the_reason() {
         // One that never acts has nothing to say.
         assert_eq!(keep.stronger(no_rule), keep);
         assert_eq!(no_rule.stronger(keep), keep);
-        if !matches!(keep, Decision::Keep(Keep::NotDue(..))) {
+        if matches!(keep, Decision::Keep(Keep::Refused(_))) {
+            // What a guard refuses today is more than what waits.
+            assert_eq!(keep.stronger(not_due(5, 1)), keep);
+            assert_eq!(not_due(5, 1).stronger(keep), keep);
+        } else if !matches!(keep, Decision::Keep(Keep::NotDue(..))) {
             assert_eq!(keep.stronger(not_due(5, 1)), not_due(5, 1));
             // What keeps it beside a rule that waits is not told by the order of mandates alone.
             assert_eq!(not_due(5, 1).stronger(no_rule), not_due(5, 1));
@@ -130,6 +119,38 @@ fn of_two_verdicts_the_sooner_deletion_counts() {
         (at(1, 0), None, at(1, 0)),
         (None, at(1, 1), at(1, 1)),
     ] {
-        assert_eq!(verdict(mine).stronger(verdict(theirs)).deletion, expected);
+        let both = [verdict(mine), verdict(theirs)].into_iter();
+        assert_eq!(united(&[Mode::Enforce; 2], &[], |united| united.verdict(both)).deletion, expected);
+    }
+}
+
+/// Unites by a policy whose mandates have these modes, of which some are refused.
+fn united<T>(modes: &[Mode], refused: &[usize], ask: impl FnOnce(&United<'_>) -> T) -> T {
+    let policy = policies::of(modes.iter().map(|mode| policies::silent(*mode)).collect());
+    ask(&United::new(&policy, refused))
+}
+
+/// What acts comes first, then what is refused, then what is only reported, then what waits.
+#[test]
+fn modes_and_refusals_are_heard_before_the_stronger_is_sought() {
+    let (enforce, audit) = (Mode::Enforce, Mode::Audit);
+    let delete = |mandate| Decision::Delete(due(1, mandate));
+    let seal = |mandate| Decision::Seal(due(1, mandate));
+    let (no_rule, live) = (Decision::Keep(Keep::NoRule), Decision::Keep(Keep::Live));
+    let refused = |mandate| Decision::Keep(Keep::Refused(due(1, mandate)));
+    for (modes, refusals, says, expected) in [
+        ([enforce, enforce], &[][..], [delete(0), seal(1)], delete(0)),
+        ([audit, enforce], &[], [delete(0), seal(1)], seal(1)),
+        ([audit, enforce], &[], [delete(0), live], delete(0)),
+        ([audit, enforce], &[], [delete(0), no_rule], delete(0)),
+        ([audit, enforce], &[], [live, no_rule], live),
+        ([enforce, enforce], &[0], [delete(0), no_rule], refused(0)),
+        ([enforce, enforce], &[0], [delete(0), delete(1)], delete(1)),
+        ([enforce, enforce], &[0, 1], [delete(0), seal(1)], seal(1)),
+        ([enforce, audit], &[0], [delete(0), delete(1)], refused(0)),
+        ([audit, audit], &[0, 1], [delete(0), no_rule], delete(0)),
+    ] {
+        let decision = united(&modes, refusals, |united| united.decision(says.into_iter()));
+        assert_eq!(decision, expected, "{modes:?} {refusals:?} {says:?}");
     }
 }

@@ -183,6 +183,9 @@ impl Explained<'_> {
 
     fn because(&self, decision: Decision, has_rule: bool) -> String {
         let keep = match decision {
+            decision if self.run.is_audited(decision) => {
+                return "a rule matches and is due, but is in audit mode, which only reports".into();
+            }
             Decision::Delete(_) => {
                 return "a delete rule matches and is due, and nothing above it keeps it".into();
             }
@@ -201,6 +204,7 @@ impl Explained<'_> {
             Keep::Quiet => "it was touched within the quiet period, which counts as live".to_owned(),
             Keep::KeepAtLeast(_) => "a delete rule is due, and keepAtLeast keeps it longer".to_owned(),
             Keep::NotDue(..) => "its delete rule is not due yet".to_owned(),
+            Keep::Refused(_) => "a delete rule is due, and a guard refuses to delete so much".to_owned(),
             Keep::NoRule if has_rule => "it goes with its session".to_owned(),
             Keep::NoRule => match &self.asked {
                 Asked::File(at)
