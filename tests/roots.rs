@@ -11,7 +11,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde_json::{Value, json};
 
 use crate::all_users::{give, machine};
-use crate::common::sandbox::{NOBODY, is_root};
+use crate::common::sandbox::{NOBODY, has, has_namespaces, is_root};
 use crate::common::store::{CONTENT, put};
 use crate::common::{Sandbox, StoreBuilder, days, hours, id, skip};
 
@@ -261,4 +261,54 @@ fn a_store_is_reached_through_a_link_of_its_owner_and_of_nobody_else() {
     lchown(sandbox.home().join("through"), Some(0), None).unwrap();
     sandbox.enforce().exits(0);
     assert!(!old.is_there());
+}
+
+#[test]
+fn a_store_whose_last_session_went_is_visited_as_long_as_anything_is_left() {
+    let sandbox = Sandbox::new();
+    sandbox.store().session(9).aged(hours(3)).write();
+    let alt = StoreBuilder::new(sandbox.home().join("alt"), sandbox.client_tmp());
+    let last = alt.session(1).aged(days(40)).write();
+    // Of a session that has no transcript anywhere, and not due yet.
+    let edited = alt.put(format!("file-history/{}/0123456789abcdef@v1", id(2)), CONTENT, days(20));
+    let pasted = alt.put("paste-cache/0123456789abcdef.txt", CONTENT, days(20));
+    let moved = |arguments: &[&str]| sandbox.command(arguments).env("CLAUDE_CONFIG_DIR", &alt.root);
+    moved(&["enforce", "--yes"]).run().exits(0);
+    assert!(!last.is_there() && edited.exists() && pasted.exists());
+    for path in [&edited, &pasted] {
+        crate::common::store::age(path, days(40));
+    }
+    // A timer does not see the variable.
+    sandbox.run(["enforce", "--yes"]).exits(0);
+    assert!(!edited.exists() && !pasted.exists());
+    let late = alt.put(format!("debug/{}.txt", id(3)), CONTENT, days(2));
+    let output = moved(&["enforce", "--dry-run", "--json", "--store"]).arg(&alt.root).run();
+    output.exits(0);
+    moved(&["purge", "--yes"]).run().exits(0).says("complete");
+    assert!(!late.exists());
+}
+
+#[test]
+fn a_bind_mount_is_not_entered_where_the_kernel_has_no_call_for_that() {
+    let test = "a_bind_mount_is_not_entered_where_the_kernel_has_no_call_for_that";
+    if !has_namespaces() || !has("strace") {
+        return skip(test, "needs root, mount namespaces and strace");
+    }
+    for calls in ["openat2:error=ENOSYS", "openat2:error=EPERM", "openat2,statx:error=ENOSYS"] {
+        let sandbox = Sandbox::new();
+        let session = sandbox.store().session(1).aged(days(40)).write();
+        session.satellites();
+        let outside = sandbox.home().join("outside");
+        let file = outside.join("byvcankqz.txt");
+        put(&file, CONTENT, days(40));
+        let mounted = session.side().join("tool-results");
+        let inject = format!("inject={calls}");
+        let output = sandbox
+            .command(["enforce", "--yes", "--json"])
+            .through(["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=openat2,statx", "-e", &inject])
+            .among_mounts(r#"mount --bind "$1" "$2" && shift 2 && exec "$@""#, [&*outside, &*mounted])
+            .run();
+        assert!(file.exists(), "{calls}: {output}");
+        assert!(!session.is_there(), "{calls}: {output}");
+    }
 }

@@ -87,10 +87,10 @@ impl Dir {
         at.map_or_else(|| self.again(), Ok)
     }
 
-    /// One component without `openat2`: no link, and the same device as the parent.
+    /// One component without `openat2`: no link, and the same mount as the parent.
     fn step(&self, name: &OsStr) -> io::Result<Self> {
         let fd = rustix::fs::openat(&self.0, name, FOLDER, Mode::empty())?;
-        if rustix::fs::fstat(&fd)?.st_dev != rustix::fs::fstat(&self.0)?.st_dev {
+        if mount_of(fd.as_fd())? != mount_of(self.0.as_fd())? {
             return Err(rustix::io::Errno::XDEV.into());
         }
         Ok(Self(fd))
@@ -212,10 +212,12 @@ fn open_beneath(at: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> io::Result<Op
         | ResolveFlags::NO_MAGICLINKS;
     match rustix::fs::openat2(at, path, flags, Mode::empty(), resolve) {
         Ok(fd) => Ok(Some(fd)),
-        Err(Errno::NOSYS | Errno::PERM) => {
+        Err(Errno::NOSYS) => {
             MISSING.store(true, Ordering::Relaxed);
             Ok(None)
         }
+        // A filter of system calls may deny one and let the next pass.
+        Err(Errno::PERM) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -223,6 +225,36 @@ fn open_beneath(at: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> io::Result<Op
 #[cfg(not(target_os = "linux"))]
 fn open_beneath(_: BorrowedFd<'_>, _: &[u8], _: OFlags) -> io::Result<Option<OwnedFd>> {
     Ok(None)
+}
+
+/// The device and the mount that a folder is reached through: a folder of the same file system can be
+/// mounted elsewhere in it, and then the device tells nothing.
+#[cfg(target_os = "linux")]
+fn mount_of(folder: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
+    use rustix::fs::StatxFlags;
+    let device = from_raw(&rustix::fs::fstat(folder)?).stamp.device;
+    let told = rustix::fs::statx(folder, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)
+        .ok()
+        .filter(|stat| StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::MNT_ID));
+    // Linux tells it by `statx` since 5.8, and by this file since 3.15.
+    match told {
+        Some(stat) => Ok((device, stat.stx_mnt_id)),
+        None => Ok((device, mount_in_fdinfo(folder)?)),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn mount_in_fdinfo(folder: BorrowedFd<'_>) -> io::Result<u64> {
+    use std::os::fd::AsRawFd as _;
+    let text = fs_err::read_to_string(format!("/proc/self/fdinfo/{}", folder.as_raw_fd()))?;
+    let id = text.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok());
+    id.ok_or_else(|| io::Error::other("the system does not tell on which mount the folder lies"))
+}
+
+/// Elsewhere a folder is not mounted twice.
+#[cfg(not(target_os = "linux"))]
+fn mount_of(folder: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(from_raw(&rustix::fs::fstat(folder)?).stamp.device)
 }
 
 fn type_of(raw: rustix::fs::FileType) -> Option<FileType> {
@@ -262,5 +294,22 @@ fn from_raw(raw: &rustix::fs::Stat) -> Stat {
         links: wide(raw.st_nlink),
         owner: raw.st_uid,
         mode: u32::from(raw.st_mode) & 0o7777,
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_is_told_alike_by_both_ways_of_asking() {
+        for path in ["/", "/proc", "/dev"] {
+            let dir = Dir::open(Path::new(path)).unwrap();
+            let (_, told) = mount_of(dir.as_fd()).unwrap();
+            assert_eq!(told, mount_in_fdinfo(dir.as_fd()).unwrap(), "{path}");
+        }
+        let root = Dir::open(Path::new("/")).unwrap();
+        assert_eq!(root.step(OsStr::new("proc")).unwrap_err().kind(), io::ErrorKind::CrossesDevices);
     }
 }

@@ -176,7 +176,7 @@ pub fn locate(env: &Environment, request: &Request) -> Located {
     while let Some(candidate) = queue.get(at) {
         at += 1;
         let is_excluded = exclude.contains(&real(&candidate.path)) || exclude.contains(&candidate.path);
-        let opened = match if is_excluded { Err(Refusal::Excluded) } else { open(env, candidate) } {
+        let opened = match if is_excluded { Err(Refusal::Excluded) } else { open(env, request, candidate) } {
             Ok(Some(store)) if exclude.contains(&store.root) => Err(Refusal::Excluded),
             other => other,
         };
@@ -349,7 +349,7 @@ fn reach(env: &Environment, candidate: &Candidate) -> Result<Option<Reached>, Re
 }
 
 /// Opens a candidate: a store, nothing there, or a refusal.
-fn open(env: &Environment, candidate: &Candidate) -> Result<Option<Store>, Refusal> {
+fn open(env: &Environment, request: &Request, candidate: &Candidate) -> Result<Option<Store>, Refusal> {
     let named = matches!(candidate.found_by, FoundBy::Policy | FoundBy::Argument);
     let Some(Reached { dir, path: root }) = reach(env, candidate)? else { return Ok(None) };
     let stat = dir.stat_self().map_err(Refusal::Unreachable)?;
@@ -380,7 +380,9 @@ fn open(env: &Environment, candidate: &Candidate) -> Result<Option<Store>, Refus
     }
     let is_default = env.expand(env.layout().client_config).is_some_and(|path| real(&path) == root);
     let is_certain = candidate.kind != Root::Config || is_default || candidate.found_by == FoundBy::Policy;
-    if !is_certain && !marks::has_mark(&dir) {
+    // Its marks may have gone with the sessions that an earlier run removed, and something else be left.
+    let was_seen = || request.remembered.iter().any(|(path, kind)| (path, *kind) == (&root, candidate.kind));
+    if !is_certain && !marks::has_mark(&dir) && !was_seen() {
         return match candidate.found_by {
             FoundBy::Argument if !is_empty(&dir) => Err(Refusal::NoMark),
             _ => Ok(None),
