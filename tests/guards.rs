@@ -140,6 +140,65 @@ fn a_store_that_nobody_used_for_long_needs_a_second_look() {
     assert!(!session.is_there());
 }
 
+/// The lock of a run gets its time from the kernel and not from a faked clock, so this needs the real one.
+#[test]
+fn nothing_that_a_run_writes_vouches_for_its_clock() {
+    for attempt in 0..16 {
+        let sandbox = Sandbox::new();
+        let session = sandbox.store().session(1).aged(days(100)).write();
+        for run in ["first", "second", "third"] {
+            let output = sandbox.enforce();
+            assert_eq!(output.code, Some(4), "attempt {attempt}, {run} run: {output}");
+            assert!(session.is_there(), "attempt {attempt}, {run} run");
+        }
+    }
+}
+
+#[test]
+fn what_ccretain_and_others_keep_in_a_store_is_no_evidence_of_time() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    let session = store.session(1).aged(days(100)).write();
+    let log = store.put("logs-of-mine/retention.log", "", days(0));
+    store.put("settings.json", "{}", days(0));
+    store.put("ccretain/held/x/session.json", "{}", days(0));
+    store.put(".history.jsonl.part", "", days(0));
+    let refuses = || {
+        sandbox
+            .command(["enforce", "--yes"])
+            .env("CCRETAIN_STATE_DIR", store.path("retention"))
+            .run()
+            .exits(4)
+            .says("clock");
+    };
+    refuses();
+    refuses();
+    assert!(session.is_there() && log.exists());
+    // A rewritten history is new, its lines are not.
+    store.history(None, "/work/acme", days(100));
+    refuses();
+    // What Claude Code left a minute ago is evidence.
+    store.history(None, "/work/acme", days(0));
+    sandbox.enforce().exits(0);
+    assert!(!session.is_there());
+}
+
+#[test]
+fn an_unsealing_that_dates_files_anew_is_no_evidence_of_time() {
+    let sandbox = Sandbox::new();
+    let session = sandbox.store().session(1).aged(days(100)).write();
+    let due = sandbox.store().session(2).aged(days(100)).write();
+    let keys = sandbox.run(["key", "new"]);
+    let recipient = keys.stdout.lines().find(|line| line.starts_with("age1")).expect("a recipient");
+    sandbox.policy(&format!(
+        r#"{{"version": 1, "rules": [{{"name": "all", "deleteAfter": "90d"}}], "recipients": ["{recipient}"]}}"#
+    ));
+    sandbox.run(["seal", session.id()]).exits(0);
+    sandbox.run(["unseal", session.id(), "--touch"]).exits(0);
+    sandbox.enforce().exits(4).says("clock");
+    assert!(session.is_there() && due.is_there());
+}
+
 #[test]
 fn a_refusal_of_the_clock_can_be_confirmed_at_a_terminal() {
     if !has("faketime") {

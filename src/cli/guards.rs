@@ -35,7 +35,8 @@ pub(super) fn clock(
     ctx: &Context,
 ) -> Result<(ClockVerdict, Option<guard::ClockDoubt>), Failure> {
     let ledger = evidence::last_time(ctx)?;
-    let sight = ClockSight { now: ctx.env.now, built: ctx.env.built, ledger, stores: inventory.newest_date };
+    let sight =
+        ClockSight { now: ctx.env.now, built: ctx.env.built, ledger, stores: inventory.newest_date() };
     Ok(guard::clock(&sight, state.clock.as_ref()))
 }
 

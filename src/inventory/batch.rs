@@ -4,8 +4,6 @@
 use std::ffi::OsStr;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-
 use super::content::Said;
 use super::names::Names;
 use super::parts::{Last, Parts};
@@ -38,8 +36,6 @@ pub(super) struct Found {
     pub facts: Vec<(ArtifactIndex, Facts)>,
     /// What is placed when everything was seen.
     pub later: Vec<Later>,
-    /// The newest modification time that is not later than the walk.
-    pub newest: Option<DateTime<Utc>>,
 }
 
 /// An artifact of which more must be known than its own folder tells.
@@ -65,18 +61,10 @@ impl Batch {
     /// Adds a file, whose artifact has no name yet; hands everything over where that is enough.
     ///
     /// What it says about its session is noted in `parts`.
-    pub fn add(
-        &mut self,
-        mut artifact: Artifact,
-        met: Met<'_>,
-        parts: &Parts,
-        now: DateTime<Utc>,
-    ) -> Option<Found> {
+    pub fn add(&mut self, mut artifact: Artifact, met: Met<'_>, parts: &Parts) -> Option<Found> {
         let Self { found, last } = self;
         let Met { name, store, owner, said, is_datable } = met;
         artifact.name = found.names.add(name);
-        let modified = artifact.stamp.modified.date();
-        found.newest = found.newest.max(modified.filter(|date| *date <= now));
         let index = ArtifactIndex::of(found.artifacts.len());
         let waits = matches!(artifact.kind, Some(Kind::SealedFile | Kind::SealedRecord | Kind::Job))
             || matches!(said, Said::Pid(_) | Said::Lines(_));
@@ -115,7 +103,7 @@ impl Found {
 
     /// Takes in what a thread has found.
     pub fn append(&mut self, other: Self) {
-        let Self { names, mut artifacts, mut parts, projects, facts, later, newest } = other;
+        let Self { names, mut artifacts, mut parts, projects, facts, later } = other;
         let before = self.artifacts.len();
         let names_before = self.names.append(names);
         let projects_before = self.projects.len();
@@ -129,7 +117,6 @@ impl Found {
         self.projects.extend(projects);
         self.facts.extend(facts.into_iter().map(|(index, facts)| (moved(index), facts)));
         self.later.extend(later.into_iter().map(|later| Later { artifact: moved(later.artifact), ..later }));
-        self.newest = self.newest.max(newest);
     }
 
     /// What transcripts said that stand for themselves, with the state they were in.

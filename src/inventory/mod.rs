@@ -6,6 +6,7 @@
 
 mod batch;
 mod content;
+mod date;
 mod intern;
 pub mod lenient;
 pub mod lines;
@@ -136,8 +137,6 @@ pub struct Inventory {
     /// Whether every projects folder of every known store was read completely, without which no
     /// session is known to be orphaned.
     pub is_complete: bool,
-    /// The newest date not later than `taken` that any record or file bears.
-    pub newest_date: Option<DateTime<Utc>>,
 }
 
 /// A store as it was found.

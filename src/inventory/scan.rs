@@ -147,7 +147,7 @@ impl<'a> Walk<'a> {
     }
 
     fn add(&self, batch: &mut Batch, artifact: Artifact, met: Met<'_>) {
-        if let Some(full) = batch.add(artifact, met, &self.parts, self.now) {
+        if let Some(full) = batch.add(artifact, met, &self.parts) {
             locked(&self.found).append(full);
         }
     }

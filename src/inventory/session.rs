@@ -89,7 +89,7 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
     }
     let is_config = |store: StoreIndex| stores[store.at()].kind == Root::Config;
     let mut units = Units::of(parts, is_complete, is_config);
-    let Found { names, mut artifacts, parts: of_artifacts, projects, newest, .. } = found;
+    let Found { names, mut artifacts, parts: of_artifacts, projects, .. } = found;
     let stores_of_lines: Vec<(StoreIndex, &[Line])> = line_files
         .iter()
         .map(|file| (folders.list[artifacts[file.artifact.at()].folder.at()].store, &*file.content.lines))
@@ -121,8 +121,6 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
         }
     }
     keep_newest_backup(&mut artifacts, &names, &line_files, &folders.list);
-    let records = sessions.iter().filter_map(|session| session.newest_record);
-    let newest_date = records.filter(|date| *date <= now).max().max(newest);
     Inventory {
         taken: now,
         stores: views,
@@ -136,7 +134,6 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
         line_files,
         problems,
         is_complete,
-        newest_date,
     }
 }
 

@@ -50,7 +50,7 @@ fn id(number: u8) -> SessionId {
 }
 
 fn at(seconds: usize) -> DateTime<Utc> {
-    DateTime::from_timestamp(1_700_000_000 + seconds as i64, 0).unwrap()
+    DateTime::from_timestamp(1_750_000_000 + seconds as i64, 0).unwrap()
 }
 
 /// What is known of a session, whatever the order: of an orphan the store is not said.
@@ -113,7 +113,7 @@ fn picture(specs: &[Spec], threads: usize, backwards: bool) -> Picture {
             said,
             is_datable: true,
         };
-        if let Some(full) = batches[thread % threads].add(artifact, met, &parts, at(1_000_000)) {
+        if let Some(full) = batches[thread % threads].add(artifact, met, &parts) {
             found.append(full);
         }
     }

@@ -340,7 +340,6 @@ impl World {
             line_files,
             problems: Vec::new(),
             is_complete: self.is_complete,
-            newest_date: None,
         }
     }
 

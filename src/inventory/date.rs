@@ -1,0 +1,35 @@
+//! What counts as a date, and what the clock guard may compare the clock with.
+
+use chrono::{DateTime, Utc};
+
+use super::{Artifact, Inventory, Oddity};
+use crate::catalogue::{Disposal, Kind};
+
+impl Inventory {
+    /// The newest date not later than the inventory that Claude Code left in a store.
+    ///
+    /// A wrong clock must not vouch for itself, so nothing counts that ccretain may have written:
+    /// its locks and sealed files, line files (their lines do), settings, which a hook goes into, and
+    /// files that an unsealing gave today's date. Unknown files may be logs, policies or state of
+    /// ccretain that somebody keeps in the store.
+    #[must_use]
+    pub fn newest_date(&self) -> Option<DateTime<Utc>> {
+        let files = self.artifacts.iter().filter(|artifact| self.is_evidence_of_time(artifact));
+        let modified = files.filter_map(|artifact| artifact.stamp.modified.date());
+        let records = self.sessions.iter().filter_map(|session| session.newest_record);
+        let lines = self.line_files.iter().flat_map(|file| &file.content.lines).filter_map(|line| line.date);
+        modified.chain(records).chain(lines).filter(|date| *date <= self.taken).max()
+    }
+
+    fn is_evidence_of_time(&self, artifact: &Artifact) -> bool {
+        let written_by_claude_code = artifact.oddity != Oddity::Foreign
+            && !artifact.sealed
+            && artifact.kind.is_some_and(|kind| {
+                kind.row().disposal == Disposal::File
+                    && !matches!(kind, Kind::Own | Kind::OwnLeftover | Kind::Settings)
+            });
+        let unsealed = self.session_of(artifact).and_then(|session| session.unsealed);
+        written_by_claude_code
+            && unsealed.is_none_or(|when| artifact.stamp.modified.date().is_some_and(|date| date > when))
+    }
+}
