@@ -111,6 +111,9 @@ pub struct Unsealed {
     pub last_activity: DateTime<Utc>,
     /// When it was unsealed, which counts for `quiet` and `sealAfter`.
     pub unsealed_at: DateTime<Utc>,
+    /// What its records said of its last activity, the files' own times of damaged ones included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<DateTime<Utc>>,
     /// What a later version knows besides.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use serde_json::json;
 
 use crate::common::sandbox::has;
-use crate::common::store::{CONTENT, StoreBuilder, age, put, stamp};
+use crate::common::store::{CONTENT, StoreBuilder, put, stamp};
 use crate::common::{Output, Sandbox, days, hours, id, now, skip};
 
 /// A sandbox whose policy deletes after 30 days, with a recent session so that the clock is beyond doubt.
@@ -306,12 +306,67 @@ fn desktop_sessions_are_counted_and_treated_as_any_other() {
 }
 
 #[test]
-fn an_ancient_file_time_does_not_upset_anything() {
+fn a_date_before_2024_is_none() {
+    let years = |years: i64| days(365 * years);
     let (sandbox, store) = sandbox();
-    let session = store.session(1).undated().write();
-    age(&session.transcript, days(365 * 60));
+    policy(&sandbox, "record");
+    for (number, old) in [(1, years(60)), (2, years(46)), (3, years(26)), (4, years(3))] {
+        // No date at all.
+        let undated = store.session(number).undated().files_aged(old).write();
+        // Its records are of a clock without a battery, and its file is young, or old.
+        let young = store.session(10 + number).aged(old).files_aged(days(5)).write();
+        let due = store.session(20 + number).aged(old).files_aged(days(40)).write();
+        // Its file is, and its records are young, or old.
+        let record = store.session(30 + number).aged(days(5)).files_aged(old).write();
+        let old_record = store.session(40 + number).aged(days(40)).files_aged(old).write();
+        let loose = store.put(format!("debug/note-{number}.txt"), "", old);
+        let plan = store.put(format!("plans/{number}.md"), "", old);
+        let output = sandbox.enforce_verbosely();
+        output.exits(0);
+        assert_eq!(output.item(&format!("{}.jsonl", id(number)))["reason"], "undated");
+        assert!(
+            undated.is_there() && young.is_there() && record.is_there() && loose.exists() && plan.exists()
+        );
+        assert!(!due.is_there() && !old_record.is_there());
+        assert_eq!(output.item(&format!("plans/{number}.md"))["reason"], "undated");
+    }
+}
+
+#[test]
+fn a_modification_time_that_is_no_date_leaves_it_to_the_records() {
+    for age_by in ["mtime", "newest"] {
+        let (sandbox, store) = sandbox();
+        policy(&sandbox, age_by);
+        let young = store.session(1).aged(days(5)).files_aged(days(365 * 46)).write();
+        let old = store.session(2).aged(days(40)).files_aged(days(365 * 56)).write();
+        sandbox.enforce().exits(0);
+        assert!(young.is_there() && !old.is_there(), "{age_by}");
+    }
+}
+
+#[test]
+fn a_number_of_seconds_is_a_date_and_a_small_number_none() {
+    let (sandbox, store) = sandbox();
+    policy(&sandbox, "record");
+    let line = |time: i64| {
+        json!({"display": CONTENT, "pastedContents": {}, "timestamp": time, "project": "/w"}).to_string()
+    };
+    let seconds = |old: i64| (now() - days(old)).timestamp();
+    let kept = [line(0), line(-1), line(seconds(5)), line(seconds(5) * 1000), line(946_684_800_000)];
+    let gone = [line(seconds(40)), line(seconds(40) * 1000)];
+    for line in kept.iter().chain(&gone) {
+        store.history_line(line);
+    }
+    let session = |number: u32, old: i64| {
+        let session = store.session(number).undated().files_aged(days(40)).write();
+        let record = json!({"type": "user", "sessionId": session.id(), "timestamp": seconds(old)});
+        put(&session.transcript, format!("{record}\n"), days(40));
+        session
+    };
+    let (young, old) = (session(1, 5), session(2, 40));
     sandbox.enforce().exits(0);
-    assert!(!session.is_there());
+    assert_eq!(store.history_lines(), kept);
+    assert!(young.is_there() && !old.is_there());
 }
 
 #[test]

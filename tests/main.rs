@@ -21,6 +21,7 @@ mod certificate;
 mod check;
 mod commands;
 mod common;
+mod damage;
 mod dates;
 mod documents;
 mod enforce;

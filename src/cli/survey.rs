@@ -158,7 +158,7 @@ impl Ground {
         if self.state.state.has_unsealed() {
             inventory.remember_unsealed(|store, id| {
                 let unsealed = self.state.state.unsealed(&store.store.root, &id.to_string())?;
-                Some((unsealed.unsealed_at, unsealed.last_activity))
+                Some((unsealed.unsealed_at, unsealed.last_activity, unsealed.recorded))
             });
         }
         inventory

@@ -298,6 +298,7 @@ pub(super) fn one(
         session: session.id.to_string(),
         last_activity: session.modified.or(session.newest_record).unwrap_or(ctx.env.now),
         unsealed_at: ctx.env.now,
+        recorded: session.newest_record.and(session.activity()).map(|(date, _)| date),
         unknown: serde_json::Map::default(),
     });
     deed.state.save().map_err(|error| Failure::because(Exit::Refused, &error))?;

@@ -12,9 +12,9 @@ use crate::catalogue::{Root, SessionId};
 use crate::dir::Dir;
 use crate::error::{At as _, PathError};
 use crate::escape::shown;
-use crate::inventory::{ArtifactIndex, Evidence, Inventory, Session};
+use crate::inventory::{ArtifactIndex, Inventory, Session};
 use crate::locate::Store;
-use crate::seal::manifest::{DatedBy, Manifest, ManifestError, SealedFile, VERSION};
+use crate::seal::manifest::{Manifest, ManifestError, SealedFile, VERSION};
 use crate::seal::naming::{self, Tree};
 use crate::seal::{Identities, PlainSize, UnsealError};
 
@@ -248,10 +248,7 @@ pub(super) fn describe(
     recipients: Option<String>,
     now: DateTime<Utc>,
 ) -> Manifest {
-    let (last_activity, last_activity_from) = match (session.newest_record, session.modified) {
-        (Some(record), _) if session.evidence != Evidence::Orphaned => (Some(record), Some(DatedBy::Record)),
-        (_, modified) => (modified, modified.map(|_| DatedBy::Mtime)),
-    };
+    let (last_activity, last_activity_from) = session.activity().unzip();
     Manifest {
         version: VERSION,
         session: session.id,

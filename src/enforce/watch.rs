@@ -89,6 +89,10 @@ fn any_record(root: &Dir, is_it: impl Fn(&PidRecord) -> bool) -> bool {
     names.iter().any(|entry| {
         let kind = cursor.classify(entry.name.as_encoded_bytes()).map(|found| found.kind);
         kind == Some(Kind::PidFile)
-            && dir.read(&entry.name).ok().and_then(PidRecord::read).is_some_and(|record| is_it(&record))
+            && dir
+                .read(&entry.name)
+                .ok()
+                .and_then(|file| PidRecord::read(&file))
+                .is_some_and(|record| is_it(&record))
     })
 }

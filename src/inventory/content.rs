@@ -94,7 +94,7 @@ impl Known {
                 })
             }
             Kind::PidFile | Kind::IdeLock => {
-                PidRecord::read(dir.read(name)?).map_or(Said::Nothing, |record| Said::Pid(Box::new(record)))
+                PidRecord::read(&dir.read(name)?).map_or(Said::Nothing, |record| Said::Pid(Box::new(record)))
             }
             Kind::McpLog | Kind::ErrorLog => {
                 transcript::project_of_log(&dir.read(name)?, interner)?.map_or(Said::Nothing, Said::Project)

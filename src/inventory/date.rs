@@ -1,9 +1,29 @@
 //! What counts as a date, and what the clock guard may compare the clock with.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 
 use super::{Artifact, Inventory, Oddity};
 use crate::catalogue::{Disposal, Kind};
+
+/// 2024-01-01. Clocks without a battery start in 1970, 1980 or 2000, seconds taken for milliseconds
+/// give January 1970, and Claude Code did not exist before this.
+const FIRST: i64 = 1_704_067_200;
+/// The last year of RFC 3339; a number beyond it is no date.
+const LAST_YEAR: i32 = 9999;
+
+/// The date, if it is one that a file or record of Claude Code can have.
+#[must_use]
+pub fn valid(date: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    (date.timestamp() >= FIRST && date.year() <= LAST_YEAR).then_some(date)
+}
+
+impl Artifact {
+    /// When it was modified, if its modification time is a date.
+    #[must_use]
+    pub fn modified(&self) -> Option<DateTime<Utc>> {
+        self.stamp.modified.date().and_then(valid)
+    }
+}
 
 impl Inventory {
     /// The newest date not later than the inventory that Claude Code left in a store.
@@ -15,7 +35,7 @@ impl Inventory {
     #[must_use]
     pub fn newest_date(&self) -> Option<DateTime<Utc>> {
         let files = self.artifacts.iter().filter(|artifact| self.is_evidence_of_time(artifact));
-        let modified = files.filter_map(|artifact| artifact.stamp.modified.date());
+        let modified = files.filter_map(|artifact| artifact.modified());
         let records = self.sessions.iter().filter_map(|session| session.newest_record);
         let lines = self.line_files.iter().flat_map(|file| &file.content.lines).filter_map(|line| line.date);
         modified.chain(records).chain(lines).filter(|date| *date <= self.taken).max()
@@ -30,6 +50,6 @@ impl Inventory {
             });
         let unsealed = self.session_of(artifact).and_then(|session| session.unsealed);
         written_by_claude_code
-            && unsealed.is_none_or(|when| artifact.stamp.modified.date().is_some_and(|date| date > when))
+            && unsealed.is_none_or(|when| artifact.modified().is_some_and(|date| date > when))
     }
 }

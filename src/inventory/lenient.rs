@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::date;
 use chrono::{DateTime, Utc};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -14,9 +15,11 @@ pub enum Lenient<'a> {
     Text(Cow<'a, str>),
     /// A whole number.
     Number(i64),
-    /// Anything else, or nothing.
-    #[default]
+    /// Anything else.
     Other,
+    /// Nothing: the field is not there.
+    #[default]
+    Absent,
 }
 
 impl<'a> Lenient<'a> {
@@ -38,13 +41,18 @@ impl<'a> Lenient<'a> {
         }
     }
 
-    /// A date: RFC 3339 in a text, or milliseconds since 1970 in a number.
+    /// A date: RFC 3339 in a text, or milliseconds since 1970 in a number; seconds where the number
+    /// is a date as seconds only.
     #[must_use]
     pub fn date(&self) -> Option<DateTime<Utc>> {
         match self {
-            Self::Text(text) => DateTime::parse_from_rfc3339(text).ok().map(|date| date.to_utc()),
-            Self::Number(millis) => DateTime::from_timestamp_millis(*millis),
-            Self::Other => None,
+            Self::Text(text) => {
+                DateTime::parse_from_rfc3339(text).ok().map(|date| date.to_utc()).and_then(date::valid)
+            }
+            Self::Number(number) => DateTime::from_timestamp_millis(*number)
+                .and_then(date::valid)
+                .or_else(|| DateTime::from_timestamp(*number, 0).and_then(date::valid)),
+            Self::Other | Self::Absent => None,
         }
     }
 }
@@ -66,6 +74,7 @@ pub fn owned<'de, D: Deserializer<'de>>(from: D) -> Result<Lenient<'static>, D::
         Lenient::Text(text) => Lenient::Text(Cow::Owned(text.into_owned())),
         Lenient::Number(number) => Lenient::Number(number),
         Lenient::Other => Lenient::Other,
+        Lenient::Absent => Lenient::Absent,
     })
 }
 

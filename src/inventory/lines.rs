@@ -257,16 +257,17 @@ mod tests {
     #[test]
     fn history_lines_know_their_date_project_session_and_pastes() {
         let text = "\u{feff}{\"display\":\"x\",\"pastedContents\":{\"1\":{\"contentHash\":\"0123456789abcdef\"}},\
-                    \"timestamp\":1700000000000,\"project\":\"/w\",\"sessionId\":\"aaaaaaaa-0000-4000-8000-000000000001\"}\r\n\
-                    {\"display\":\"old\",\"timestamp\":1600000000000,\"project\":\"/v\"}\n\
+                    \"timestamp\":1780000000000,\"project\":\"/w\",\"sessionId\":\"aaaaaaaa-0000-4000-8000-000000000001\"}\r\n\
+                    {\"display\":\"old\",\"timestamp\":1710000000,\"project\":\"/v\"}\n\
                     not json fedcba9876543210\n{\"torn";
         let lines = read_history(&file(text), &Interner::default()).unwrap();
         assert!(lines.is_well_formed);
         assert_eq!(lines.lines.len(), 4);
-        assert_eq!(lines.lines[0].date, DateTime::from_timestamp(1_700_000_000, 0));
+        assert_eq!(lines.lines[0].date, DateTime::from_timestamp(1_780_000_000, 0));
         assert_eq!(lines.lines[0].project.as_deref(), Some("/w"));
         assert!(lines.lines[0].session.is_some());
         assert_eq!(lines.lines[1].session, None);
+        assert_eq!(lines.lines[1].date, DateTime::from_timestamp(1_710_000_000, 0));
         assert_eq!(lines.lines[2].date, None);
         let references: Vec<(&str, u32)> =
             lines.references.iter().map(|(hash, line)| (&**hash, *line)).collect();
@@ -275,11 +276,22 @@ mod tests {
     }
 
     #[test]
+    fn a_date_before_the_client_is_none() {
+        let text: String = [0, -1, 12, 1_600_000_000, 1_600_000_000_000, 1_704_067_199_999, i64::MAX]
+            .iter()
+            .map(|date| format!("{{\"display\":\"x\",\"timestamp\":{date},\"project\":\"/w\"}}\n"))
+            .collect();
+        let lines = read_history(&file(&text), &Interner::default()).unwrap();
+        assert!(lines.is_well_formed && lines.lines.len() == 7);
+        assert!(lines.lines.iter().all(|line| line.date.is_none()));
+    }
+
+    #[test]
     fn lists_of_a_global_file_are_cut_with_their_commas() {
-        let text = r#"{ "a": 1, "projects": { "/w": { "history": [ "x" , {"display":"y","timestamp":5} ,"z" ], "b": [] }, "/v": {"history":["q"]}, "/u": 7 } }"#;
+        let text = r#"{ "a": 1, "projects": { "/w": { "history": [ "x" , {"display":"y","timestamp":1710000000005} ,"z" ], "b": [] }, "/v": {"history":["q"]}, "/u": 7 } }"#;
         let lines = read_project_lists(&file(text), &Interner::default()).unwrap();
         assert_eq!(lines.lines.len(), 4);
-        assert_eq!(lines.lines[1].date, DateTime::from_timestamp_millis(5));
+        assert_eq!(lines.lines[1].date, DateTime::from_timestamp_millis(1_710_000_000_005));
         assert_eq!(lines.lines[3].project.as_deref(), Some("/v"));
         let all = without(text, &lines.cuts(|_| true));
         assert_eq!(

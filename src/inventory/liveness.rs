@@ -2,15 +2,18 @@
 //!
 //! A pid alone is no identity, so the start time has to be the same, and the file has to be of
 //! our own pid domain (machine and pid namespace). The client writes `pidDomain` as
-//! `linux:<machine id>:<pid namespace>` and `procStart` as field 22 of `/proc/<pid>/stat`
-//! (observed on 2.1.330); a reboot does not change the domain, but `startedAt` then lies before
-//! the boot.
+//! `linux:<machine or boot id>:<pid namespace>` and `procStart` as field 22 of `/proc/<pid>/stat`
+//! (observed on 2.1.330); a reboot does not change a domain with a machine id, but `startedAt` then
+//! lies before the boot. Of a process of another domain nothing is known but what it leaves, so its
+//! session counts as open until nothing of it changed for a week.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::Read as _;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
+use super::date;
 use super::lenient::{Lenient, object};
 use crate::catalogue::SessionId;
 
@@ -52,12 +55,22 @@ pub struct PidRecord {
     pub started_at: Option<DateTime<Utc>>,
     /// Where that process id means something.
     pub domain: Option<String>,
+    /// When the file was written.
+    pub modified: Option<DateTime<Utc>>,
 }
 
 impl PidRecord {
     /// Reads a pid file or the lock of an editor; `None` if it has no pid, and so is neither.
     #[must_use]
-    pub fn read(file: impl Read) -> Option<Self> {
+    pub fn read(file: &File) -> Option<Self> {
+        let mut text = Vec::new();
+        file.take(LARGEST).read_to_end(&mut text).ok()?;
+        let modified = file.metadata().and_then(|metadata| metadata.modified()).ok();
+        let modified = modified.map(DateTime::<Utc>::from).and_then(date::valid);
+        Some(Self { modified, ..Self::parse(&text)? })
+    }
+
+    fn parse(text: &[u8]) -> Option<Self> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Raw<'a> {
@@ -72,14 +85,12 @@ impl PidRecord {
             #[serde(borrow, default)]
             pid_domain: Lenient<'a>,
         }
-        let mut text = Vec::new();
-        file.take(LARGEST).read_to_end(&mut text).ok()?;
-        let raw: Raw<'_> = object(&text)?;
+        let raw: Raw<'_> = object(text)?;
         let Lenient::Number(pid) = raw.pid else { return None };
         let text_of = |value: &Lenient<'_>| match value {
             Lenient::Text(text) => Some(text.to_string()),
             Lenient::Number(number) => Some(number.to_string()),
-            Lenient::Other => None,
+            Lenient::Other | Lenient::Absent => None,
         };
         Some(Self {
             pid: u32::try_from(pid).ok()?,
@@ -87,6 +98,7 @@ impl PidRecord {
             start: text_of(&raw.proc_start),
             started_at: raw.started_at.date(),
             domain: raw.pid_domain.text().map(ToString::to_string),
+            modified: None,
         })
     }
 }
@@ -96,14 +108,14 @@ pub trait Processes: Sync {
     /// The start time of a running process, as the client writes it; `Some(None)` when it runs
     /// but its start cannot be told, `None` when no such process runs.
     fn start(&self, pid: u32) -> Option<Option<String>>;
-    /// Our own pid domain, as the client writes it; `None` when it cannot be told.
-    fn domain(&self) -> Option<String>;
+    /// Our own pid domain, in every form in which the client may write it; none when it cannot be told.
+    fn domains(&self) -> Vec<String>;
     /// When this machine was started.
     fn booted(&self) -> Option<DateTime<Utc>>;
 }
 
 /// Whether the process of a pid file has its session open. `touched` is the last change of
-/// anything of that session.
+/// anything of that session; that the client started and wrote the file counts as one.
 #[must_use]
 pub fn judge(
     record: &PidRecord,
@@ -111,29 +123,29 @@ pub fn judge(
     touched: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Liveness {
-    let (theirs, ours) = (record.domain.as_deref(), processes.domain());
-    let is_ours = match (theirs, ours.as_deref()) {
-        // Files of clients that did not write the domain yet are taken for our own.
-        (None, _) => true,
-        (Some(theirs), Some(ours)) => theirs == ours,
-        (Some(_), None) => false,
-    };
-    if !is_ours {
-        let same_machine = machine_of(theirs).is_some_and(|id| Some(id) == machine_of(ours.as_deref()));
-        let before_boot =
-            matches!((record.started_at, processes.booted()), (Some(start), Some(boot)) if start < boot);
-        let stale = touched.is_some_and(|touched| now.signed_duration_since(touched) >= STALE_AFTER);
-        return if (same_machine && before_boot) || stale {
-            Liveness::Dead
-        } else {
-            Liveness::Elsewhere(record.pid)
-        };
+    let (theirs, ours) = (record.domain.as_deref(), processes.domains());
+    let is_ours = theirs.is_some_and(|theirs| ours.iter().any(|ours| ours == theirs));
+    // Clients that wrote no domain may have run here or elsewhere.
+    if is_ours || theirs.is_none() {
+        match (processes.start(record.pid), &record.start) {
+            (Some(Some(running)), Some(noted)) if running != *noted => {}
+            (Some(_), _) => return Liveness::Process(record.pid),
+            (None, _) => {}
+        }
+        if is_ours {
+            return Liveness::Dead;
+        }
     }
-    match (processes.start(record.pid), &record.start) {
-        (None, _) => Liveness::Dead,
-        (Some(Some(running)), Some(noted)) if running != *noted => Liveness::Dead,
-        _ => Liveness::Process(record.pid),
-    }
+    let same_machine =
+        machine_of(theirs).is_some_and(|id| ours.iter().any(|ours| machine_of(Some(ours)) == Some(id)));
+    let before_boot =
+        matches!((record.started_at, processes.booted()), (Some(start), Some(boot)) if start < boot);
+    let signs = [touched, record.started_at, record.modified].into_iter().flatten();
+    let is_stale = signs
+        .filter(|sign| *sign <= now)
+        .max()
+        .is_some_and(|sign| now.signed_duration_since(sign) >= STALE_AFTER);
+    if (same_machine && before_boot) || is_stale { Liveness::Dead } else { Liveness::Elsewhere(record.pid) }
 }
 
 /// The machine part of a pid domain, if it has one.
@@ -159,10 +171,15 @@ impl Processes for System {
         }
     }
 
-    fn domain(&self) -> Option<String> {
-        let machine = fs_err::read_to_string("/etc/machine-id").unwrap_or_default();
-        let namespace = fs_err::read_link("/proc/self/ns/pid").ok()?;
-        Some(format!("linux:{}:{}", machine.trim(), namespace.to_str()?))
+    fn domains(&self) -> Vec<String> {
+        let Ok(namespace) = fs_err::read_link("/proc/self/ns/pid") else { return Vec::new() };
+        ["/etc/machine-id", "/proc/sys/kernel/random/boot_id"]
+            .into_iter()
+            .filter_map(|file| fs_err::read_to_string(file).ok())
+            // A machine without an id is not told from others by it.
+            .filter(|id| !id.trim().is_empty())
+            .map(|id| format!("linux:{}:{}", id.trim(), namespace.display()))
+            .collect()
     }
 
     fn booted(&self) -> Option<DateTime<Utc>> {
@@ -190,9 +207,9 @@ impl Processes for System {
         }
     }
 
-    fn domain(&self) -> Option<String> {
+    fn domains(&self) -> Vec<String> {
         // What the client writes wherever it is not on Linux.
-        Some("linux".to_owned())
+        vec!["linux".to_owned()]
     }
 
     fn booted(&self) -> Option<DateTime<Utc>> {
@@ -207,8 +224,8 @@ impl Processes for System {
         Some(None)
     }
 
-    fn domain(&self) -> Option<String> {
-        None
+    fn domains(&self) -> Vec<String> {
+        Vec::new()
     }
 
     fn booted(&self) -> Option<DateTime<Utc>> {
@@ -229,18 +246,22 @@ mod tests {
                 _ => None,
             }
         }
-        fn domain(&self) -> Option<String> {
-            Some("linux:machine:pid:[1]".into())
+        fn domains(&self) -> Vec<String> {
+            vec!["linux:machine:pid:[1]".into(), "linux:boot:pid:[1]".into()]
         }
         fn booted(&self) -> Option<DateTime<Utc>> {
-            DateTime::from_timestamp(1_000_000, 0)
+            Some(now() - TimeDelta::days(20))
         }
     }
 
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_780_000_000, 0).unwrap()
+    }
+
     fn verdict(json: &str, days_since_touched: i64) -> Liveness {
-        let now = DateTime::from_timestamp(3_000_000, 0).unwrap();
-        let record = PidRecord::read(json.as_bytes()).unwrap();
-        judge(&record, &Fake, Some(now - TimeDelta::days(days_since_touched)), now)
+        let started = (now() - TimeDelta::days(10)).timestamp_millis().to_string();
+        let record = PidRecord::parse(json.replace("STARTED", &started).as_bytes()).unwrap();
+        judge(&record, &Fake, Some(now() - TimeDelta::days(days_since_touched)), now())
     }
 
     #[test]
@@ -251,29 +272,70 @@ mod tests {
         assert_eq!(verdict(&format!(r#"{{"pid":10,{ours}}}"#), 99), Liveness::Process(10));
         assert_eq!(verdict(&format!(r#"{{"pid":11,"procStart":"1",{ours}}}"#), 99), Liveness::Process(11));
         assert_eq!(verdict(&format!(r#"{{"pid":12,{ours}}}"#), 0), Liveness::Dead);
-        assert_eq!(verdict(r#"{"pid":10,"procStart":"777"}"#, 0), Liveness::Process(10));
+        let by_boot = r#"{"pid":12,"pidDomain":"linux:boot:pid:[1]"}"#;
+        assert_eq!(verdict(by_boot, 0), Liveness::Dead);
+    }
+
+    #[test]
+    fn without_a_domain_a_process_that_is_not_here_may_run_elsewhere() {
+        assert_eq!(verdict(r#"{"pid":10,"procStart":"777"}"#, 99), Liveness::Process(10));
+        for gone in [r#"{"pid":10,"procStart":"778"}"#, r#"{"pid":12}"#] {
+            assert_eq!(verdict(gone, 6), Liveness::Elsewhere(PidRecord::parse(gone.as_bytes()).unwrap().pid));
+            assert_eq!(verdict(gone, 7), Liveness::Dead);
+        }
+    }
+
+    #[test]
+    fn our_domain_is_machine_and_namespace_both() {
+        for other in ["linux:machine:pid:[2]", "linux:other:pid:[1]", "linux::pid:[1]", "linux:", "", "x"] {
+            let other = format!(r#"{{"pid":12,"startedAt":STARTED,"pidDomain":"{other}"}}"#);
+            assert_eq!(verdict(&other, 6), Liveness::Elsewhere(12), "{other}");
+            assert_eq!(verdict(&other, 7), Liveness::Dead, "{other}");
+        }
+    }
+
+    #[test]
+    fn that_a_client_started_and_wrote_its_file_counts_as_a_touch() {
+        let record = |modified: i64, started: i64| PidRecord {
+            modified: Some(now() - TimeDelta::days(modified)),
+            started_at: Some(now() - TimeDelta::days(started)),
+            ..PidRecord::parse(br#"{"pid":12,"pidDomain":"linux:other:pid:[1]"}"#).unwrap()
+        };
+        let old = Some(now() - TimeDelta::days(50));
+        let judged = |modified, started, touched| judge(&record(modified, started), &Fake, touched, now());
+        assert_eq!(judged(6, 50, old), Liveness::Elsewhere(12));
+        assert_eq!(judged(50, 6, old), Liveness::Elsewhere(12));
+        assert_eq!(judged(50, 50, old), Liveness::Dead);
+        // What lies ahead says nothing.
+        assert_eq!(judged(-5, 50, old), Liveness::Dead);
+        assert_eq!(judged(50, -5, old), Liveness::Dead);
+        assert_eq!(judged(-5, 6, old), Liveness::Elsewhere(12));
+        assert_eq!(judged(50, 50, None), Liveness::Dead);
     }
 
     #[test]
     fn another_domain_counts_until_nothing_changed_for_a_week() {
-        let other =
-            r#"{"pid":10,"procStart":"1","startedAt":2000000000,"pidDomain":"linux:machine:pid:[2]"}"#;
+        let other = r#"{"pid":10,"procStart":"1","startedAt":STARTED,"pidDomain":"linux:machine:pid:[2]"}"#;
         assert_eq!(verdict(other, 6), Liveness::Elsewhere(10));
         assert_eq!(verdict(other, 7), Liveness::Dead);
-        let host = r#"{"pid":12,"startedAt":1,"pidDomain":"linux:elsewhere:pid:[1]"}"#;
+        let host = r#"{"pid":12,"startedAt":STARTED,"pidDomain":"linux:elsewhere:pid:[1]"}"#;
         assert_eq!(verdict(host, 6), Liveness::Elsewhere(12));
     }
 
     #[test]
     fn a_process_from_before_the_boot_is_gone() {
-        let before = r#"{"pid":12,"startedAt":999999000,"pidDomain":"linux:machine:pid:[2]"}"#;
-        assert_eq!(verdict(before, 0), Liveness::Dead);
+        let before = (now() - TimeDelta::days(21)).timestamp_millis();
+        for machine in ["machine", "boot"] {
+            let before =
+                format!(r#"{{"pid":12,"startedAt":{before},"pidDomain":"linux:{machine}:pid:[2]"}}"#);
+            assert_eq!(verdict(&before, 0), Liveness::Dead);
+        }
     }
 
     #[test]
     fn a_file_without_a_pid_is_no_pid_file() {
         for text in ["", "{}", "[]", r#"{"pid":"10"}"#, "note: buy milk", r#"{"pid":-1}"#] {
-            assert_eq!(PidRecord::read(text.as_bytes()), None, "{text}");
+            assert_eq!(PidRecord::parse(text.as_bytes()), None, "{text}");
         }
     }
 
@@ -283,6 +345,6 @@ mod tests {
         let me = std::process::id();
         let start = System.start(me).unwrap().unwrap();
         assert!(start.parse::<u64>().is_ok(), "{start}");
-        assert!(System.domain().unwrap().starts_with("linux:"));
+        assert!(System.domains().iter().all(|domain| domain.starts_with("linux:")));
     }
 }

@@ -270,8 +270,14 @@ pub struct Session {
     pub newest_record: Option<DateTime<Utc>>,
     /// The newest modification time of its transcripts; of its files where it is orphaned.
     pub modified: Option<DateTime<Utc>>,
-    /// The newest modification time of any of its files.
+    /// The newest modification time, not later than the inventory, of a transcript or subagent of
+    /// which the newest record may be lost ([`Facts::is_damaged`]).
+    pub damaged: Option<DateTime<Utc>>,
+    /// The newest moment, not later than the inventory, at which any of its files was modified or a
+    /// client of it started.
     pub touched: Option<DateTime<Utc>>,
+    /// The first such moment that is later than the inventory; it hides none that is not.
+    pub touched_ahead: Option<DateTime<Utc>>,
     /// Whether a client has it open.
     pub liveness: Liveness,
     /// Whether a transcript of it could not be read, so that its date is not known.
@@ -420,18 +426,21 @@ impl Inventory {
         self.store(self.store_of(artifact)).store.root.join(self.path(artifact))
     }
 
-    /// Takes note of sessions that were unsealed: when, and their true last activity, which a
-    /// touched file no longer shows.
+    /// Takes note of sessions that were unsealed: when, their true last activity, which a touched
+    /// file no longer shows, and what their records said of it.
     pub fn remember_unsealed(
         &mut self,
-        is_it: impl Fn(&StoreView, SessionId) -> Option<(DateTime<Utc>, DateTime<Utc>)>,
+        is_it: impl Fn(&StoreView, SessionId) -> Option<(DateTime<Utc>, DateTime<Utc>, Option<DateTime<Utc>>)>,
     ) {
         for session in &mut self.sessions {
-            if let Some((when, activity)) = is_it(&self.stores[session.store.at()], session.id) {
+            if let Some((when, activity, recorded)) = is_it(&self.stores[session.store.at()], session.id) {
                 session.unsealed = Some(when);
                 // What was written since counts; what the touch alone did does not.
                 if session.modified.is_some_and(|modified| modified <= when) {
                     session.modified = Some(activity);
+                }
+                if session.damaged.is_some_and(|damaged| damaged <= when) {
+                    session.damaged = recorded.or(Some(activity));
                 }
             }
         }

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::content::Said;
+use super::date;
 use super::liveness::Liveness;
 use super::transcript::{Facts, Projects};
 use super::{Artifact, Evidence, Oddity, PartIndex, ProjectIndex, Session, StoreIndex};
@@ -22,6 +23,8 @@ const ROOM: usize = 14_000;
 /// Sessions as far as they were seen, by store and id; all threads of a walk add to them.
 #[derive(Debug)]
 pub(super) struct Parts {
+    /// When the walk began.
+    now: DateTime<Utc>,
     /// A session is on the shelf that its id says.
     shelves: [Mutex<Shelf>; SHELVES],
 }
@@ -72,15 +75,14 @@ fn shelf_of(id: SessionId) -> usize {
     usize::from(id.first_digit()) % SHELVES
 }
 
-impl Default for Parts {
-    fn default() -> Self {
+impl Parts {
+    /// None yet, of a walk that begins now.
+    pub fn new(now: DateTime<Utc>) -> Self {
         let by_id = || FxHashMap::with_capacity_and_hasher(ROOM / SHELVES, FxBuildHasher);
         let shelf = |_| Mutex::new(Shelf { list: Vec::with_capacity(ROOM / SHELVES), by_id: by_id() });
-        Self { shelves: std::array::from_fn(shelf) }
+        Self { now, shelves: std::array::from_fn(shelf) }
     }
-}
 
-impl Parts {
     /// Finds the part of the session that an artifact is of, and lets it know of the artifact.
     pub fn place(
         &self,
@@ -93,12 +95,16 @@ impl Parts {
     ) -> Option<PartIndex> {
         let part = match (artifact.kind, owner) {
             (Some(kind), Some(id)) if kind.is_of_session() => {
-                let (number, ()) = self.at(last, store, id, |part| part.take(artifact, kind, said));
+                let (number, ()) = self.at(last, store, id, |part| part.take(artifact, kind, said, self.now));
                 Some(number)
             }
-            // An unknown name in a session's own folder is not the session's, but is counted.
+            // An unknown name in a session's own folder is not the session's, but is counted, and
+            // shows that the session is in use.
             (None, Some(id)) => {
-                self.at(last, store, id, |part| part.session.unrecognised += 1);
+                self.at(last, store, id, |part| {
+                    part.session.unrecognised += 1;
+                    part.session.touch(artifact.modified(), self.now);
+                });
                 None
             }
             _ => None,
@@ -210,7 +216,9 @@ impl Part {
             projects: Projects::default(),
             newest_record: None,
             modified: None,
+            damaged: None,
             touched: None,
+            touched_ahead: None,
             liveness: Liveness::Dead,
             is_desktop: false,
             is_unreadable: false,
@@ -242,15 +250,15 @@ impl Part {
     }
 
     /// Takes note of a file.
-    fn take(&mut self, artifact: &Artifact, kind: Kind, said: &Said) {
-        let modified = artifact.stamp.modified.date();
+    fn take(&mut self, artifact: &Artifact, kind: Kind, said: &Said, now: DateTime<Utc>) {
+        let modified = artifact.modified();
         let session = &mut self.session;
         self.files += 1;
         self.latest = self.latest.max(modified);
         let is_record = kind == Kind::SealedRecord;
-        // A pid file tells of a process, a record of the sealing, neither of the conversation.
-        if !is_record && kind != Kind::PidFile {
-            session.touched = session.touched.max(modified);
+        // A record tells of the sealing, not of the conversation.
+        if !is_record {
+            session.touch(modified, now);
         }
         session.sealed += u32::from(artifact.sealed && !is_record);
         session.plain += u32::from(artifact.can_be_sealed());
@@ -260,7 +268,11 @@ impl Part {
             session.modified = session.modified.max(modified);
         }
         match said {
-            Said::Facts(facts) => self.hear(facts, kind, modified),
+            Said::Facts(facts) => {
+                let damaged = modified.filter(|date| facts.is_damaged && *date <= now);
+                self.hear(facts, kind, modified, damaged);
+            }
+            Said::Pid(record) => session.touch(record.started_at, now),
             Said::Manifest(record) => self.read_record(record),
             Said::Unreadable => session.is_unreadable = true,
             _ if kind == Kind::Transcript => session.is_unreadable |= artifact.oddity != Oddity::None,
@@ -281,7 +293,9 @@ impl Part {
         mine.learn_all(&theirs.projects);
         mine.newest_record = mine.newest_record.max(theirs.newest_record);
         mine.modified = mine.modified.max(theirs.modified);
+        mine.damaged = mine.damaged.max(theirs.damaged);
         mine.touched = mine.touched.max(theirs.touched);
+        mine.touched_ahead = [mine.touched_ahead, theirs.touched_ahead].into_iter().flatten().min();
         mine.is_unreadable |= theirs.is_unreadable;
         mine.is_desktop |= theirs.is_desktop;
         mine.has_record |= theirs.has_record;
@@ -298,31 +312,39 @@ impl Part {
         let own: Vec<&String> = record.project.iter().chain(&record.rivals).collect();
         let own = if own.is_empty() { record.cwds.iter().collect() } else { own };
         let projects: Vec<Arc<str>> = own.into_iter().map(|project| Arc::from(project.as_str())).collect();
-        let date = record.last_activity.map(|date| (by_record, date));
+        let last_activity = record.last_activity.and_then(date::valid);
+        let date = last_activity.map(|date| (by_record, date));
         self.is_told((Teller::Transcript, date), projects.iter());
         let session = &mut self.session;
         session.is_desktop |= record.desktop;
         let cwds = record.cwds.iter().map(|cwd| Arc::from(cwd.as_str()));
         session.learn_all(&projects.iter().cloned().chain(cwds).collect());
         if by_record {
-            session.newest_record = session.newest_record.max(record.last_activity);
+            session.newest_record = session.newest_record.max(last_activity);
         }
         let transcripts = record.files.iter().filter(|file| file.kind == Kind::Transcript);
-        let modified = transcripts.map(|file| file.mtime).max();
+        let modified = transcripts.filter_map(|file| date::valid(file.mtime)).max();
         // Where nothing but a file's date was known, it is that of before the session was unsealed
         // and touched; else the dates of the files are, as for a session that is not sealed.
-        let modified =
-            if by_record { modified.or(record.last_activity) } else { record.last_activity.or(modified) };
+        let modified = if by_record { modified.or(last_activity) } else { last_activity.or(modified) };
         session.modified = session.modified.max(modified);
         session.has_record = true;
     }
 
-    fn hear(&mut self, facts: &Facts, kind: Kind, modified: Option<DateTime<Utc>>) {
+    fn hear(
+        &mut self,
+        facts: &Facts,
+        kind: Kind,
+        modified: Option<DateTime<Utc>>,
+        damaged: Option<DateTime<Utc>>,
+    ) {
         let teller = if kind == Kind::Transcript { Teller::Transcript } else { Teller::Subagent };
-        let date = facts.newest.map(|date| (true, date)).or(modified.map(|date| (false, date)));
+        let newest = facts.newest.max(damaged);
+        let date = newest.map(|date| (true, date)).or(modified.map(|date| (false, date)));
         self.is_told((teller, date), facts.projects.first().into_iter());
         let session = &mut self.session;
         session.newest_record = session.newest_record.max(facts.newest);
+        session.damaged = session.damaged.max(damaged);
         session.is_desktop |= facts.is_desktop && kind == Kind::Transcript;
         session.learn_all(&facts.projects);
     }
@@ -363,6 +385,27 @@ impl Session {
                 self.rivals = all.collect();
             }
         }
+    }
+
+    /// Takes note of a moment at which something of it was touched.
+    fn touch(&mut self, moment: Option<DateTime<Utc>>, now: DateTime<Utc>) {
+        match moment {
+            Some(ahead) if ahead > now => {
+                self.touched_ahead = Some(self.touched_ahead.map_or(ahead, |known| known.min(ahead)));
+            }
+            moment => self.touched = self.touched.max(moment),
+        }
+    }
+
+    /// Its last activity by its records, or by its files where no record is dated, whatever a
+    /// policy prefers. A damaged end may have been the newest record, so it counts with either.
+    #[must_use]
+    pub fn activity(&self) -> Option<(DateTime<Utc>, DatedBy)> {
+        let (date, by) = match self.newest_record {
+            Some(_) if self.evidence != Evidence::Orphaned => (self.newest_record, DatedBy::Record),
+            _ => (self.modified, DatedBy::Mtime),
+        };
+        Some((date.max(self.damaged)?, by))
     }
 
     /// Puts the projects in an order that no thread decides.

@@ -71,7 +71,7 @@ pub fn take(
         stores: &stores,
         folders: Mutex::new(Folders::with_room()),
         batches: (0..threads).map(|_| Mutex::default()).collect(),
-        parts: Parts::default(),
+        parts: Parts::new(now),
         found: Mutex::new(Found::with_room()),
         problems: Mutex::default(),
         anchors: Mutex::new(stores.iter().map(|store| store.identity).collect()),

@@ -114,8 +114,7 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
         stores.into_iter().map(|store| StoreView { store, live: Vec::new() }).collect();
     look_for_clients(&mut views, &mut sessions, pids, processes, now);
     for (index, record) in locks {
-        let alive =
-            liveness::judge(&record, processes, artifacts[index.at()].stamp.modified.date(), now).is_live();
+        let alive = liveness::judge(&record, processes, artifacts[index.at()].modified(), now).is_live();
         if alive {
             artifacts[index.at()].oddity = Oddity::InUse;
         }
@@ -207,8 +206,8 @@ impl Units {
         // transcript, are one unit, of a config store if any of them lies in one: what is sealed has
         // its place there.
         let rank = |part: &Part| {
-            let Session { store, newest_record, modified, .. } = part.session;
-            let date = newest_record.or(modified).filter(|_| part.is_shown());
+            let date = part.session.activity().map(|(date, _)| date).filter(|_| part.is_shown());
+            let store = part.session.store;
             (part.is_shown(), date, is_config(store), Reverse(store))
         };
         for (at, part) in (0..).zip(&parts).filter(|(_, part)| part.is_shown() || part.files > 0) {
@@ -360,7 +359,7 @@ fn keep_newest_backup(artifacts: &mut [Artifact], names: &Names, files: &[LineFi
             continue;
         }
         let entry = newest.entry(folders[artifact.folder.at()].store).or_insert(file.artifact);
-        if artifact.stamp.modified.date() > artifacts[entry.at()].stamp.modified.date() {
+        if artifact.modified() > artifacts[entry.at()].modified() {
             *entry = file.artifact;
         }
     }

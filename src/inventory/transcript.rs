@@ -4,6 +4,8 @@
 //! maximum of the last 64 KiB counts; where no record there is dated, the look goes back line by
 //! line until one is. Memory does not grow with the file or its lines.
 
+mod end;
+
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fs::File;
@@ -17,6 +19,7 @@ use serde::Deserialize;
 use super::intern::Interner;
 use super::lenient::{self, Lenient, object};
 use crate::catalogue::SessionId;
+use end::Line;
 
 /// How much of the end is read at once.
 const TAIL: u64 = 64 << 10;
@@ -30,6 +33,8 @@ const DESKTOP_HOSTS: [&str; 4] = ["claude-desktop", "claude-desktop-3p", "local-
 const MARK: &[u8] = b"\xef\xbb\xbf";
 /// A line above this is parsed as a stream.
 const LONG_LINE: u64 = 4 << 20;
+/// A line above this is not understood: it has no date, and counts as damaged.
+const LONGEST_LINE: u64 = 64 << 20;
 /// A buffer above this is not kept for the next transcript.
 const KEPT: usize = 256 << 10;
 
@@ -56,6 +61,9 @@ pub struct Facts {
     pub is_desktop: bool,
     /// Whether a date later than the look was seen, which a later look would not pass over.
     pub has_later: bool,
+    /// Whether a line after the last dated record cannot be read, as a power loss leaves it: the
+    /// newest record may be lost, so the modification time counts too.
+    pub is_damaged: bool,
 }
 
 #[derive(Deserialize)]
@@ -97,10 +105,12 @@ fn read_with(
     now: DateTime<Utc>,
     interner: &Interner,
 ) -> io::Result<Facts> {
-    let mut reading = Reading { facts: Facts::default(), projects: Vec::new(), now, interner };
+    let mut reading =
+        Reading { facts: Facts::default(), projects: Vec::new(), is_end_damaged: None, now, interner };
     if size <= TAIL {
         fill(file, size, buffer)?;
         reading.lines(buffer);
+        reading.end(buffer);
         return Ok(reading.said());
     }
     let tail_start = size - TAIL;
@@ -117,9 +127,14 @@ fn read_with(
     let head_newest = reading.facts.newest.take();
     if let Some(at) = whole {
         reading.lines(&buffer[at..]);
+        reading.end(&buffer[at..]);
     }
     if reading.facts.newest.is_none() {
         reading.backwards(file, boundary, head_end, buffer)?;
+    }
+    // The last dated record may be one of the head's.
+    if reading.is_end_damaged.is_none() {
+        reading.backwards(file, boundary.min(head_end), 0, buffer)?;
     }
     reading.facts.newest = reading.facts.newest.max(head_newest);
     Ok(reading.said())
@@ -129,13 +144,16 @@ struct Reading<'a> {
     facts: Facts,
     /// The projects found so far.
     projects: Vec<Arc<str>>,
+    /// Whether a line after the last dated record is damaged; `None` until either was found.
+    is_end_damaged: Option<bool>,
     now: DateTime<Utc>,
     interner: &'a Interner,
 }
 
 impl Reading<'_> {
     fn said(self) -> Facts {
-        Facts { projects: self.projects.into(), ..self.facts }
+        let is_damaged = self.is_end_damaged.unwrap_or(false);
+        Facts { projects: self.projects.into(), is_damaged, ..self.facts }
     }
 
     /// Takes the lines from the start until a project is known; says where it stopped reading.
@@ -161,7 +179,7 @@ impl Reading<'_> {
                 }
             }
         }
-        Ok(at.min(tail_start))
+        Ok(at)
     }
 
     /// Takes the lines from `end` back to `stop`, a window at a time, until one is dated.
@@ -180,12 +198,14 @@ impl Reading<'_> {
             let whole = if from == stop { Some(0) } else { memchr::memchr(b'\n', buffer).map(|at| at + 1) };
             if let Some(at) = whole.filter(|at| *at < buffer.len()) {
                 self.lines(&buffer[at..]);
+                self.end(&buffer[at..]);
                 end = from + at as u64;
                 continue;
             }
             // A line longer than the window.
             let start = line_start(file, end - 1, buffer)?;
-            self.long_line(file, start, end, buffer)?;
+            let record = self.long_line(file, start, end, buffer)?;
+            self.end_with(record);
             end = start;
         }
         Ok(())
@@ -193,12 +213,15 @@ impl Reading<'_> {
 
     /// Takes what one line longer than a window says, as a stream where it is longer than memory
     /// is to be spent on.
-    fn long_line(&mut self, mut file: &File, start: u64, end: u64, buffer: &mut Vec<u8>) -> io::Result<()> {
+    fn long_line(&mut self, mut file: &File, start: u64, end: u64, buffer: &mut Vec<u8>) -> io::Result<Line> {
+        if end - start > LONGEST_LINE {
+            return Ok(Line::Damaged);
+        }
         file.seek(SeekFrom::Start(start))?;
         if end - start <= LONG_LINE {
             fill(file, end - start, buffer)?;
             self.lines(buffer);
-            return Ok(());
+            return Ok(Line::of(buffer, self.now));
         }
         let mut reader = BufReader::with_capacity(TAIL as usize, file.take(end - start));
         if reader.fill_buf()?.starts_with(MARK) {
@@ -206,12 +229,14 @@ impl Reading<'_> {
         }
         // Like `object`: serde would take a list for the fields in their order.
         if !reader.fill_buf()?.trim_ascii_start().starts_with(b"{") {
-            return Ok(());
+            return Ok(Line::Damaged);
         }
-        if let Ok(record) = serde_json::from_reader::<_, OwnedRecord>(&mut reader) {
-            self.note(&record.into());
-        }
-        Ok(())
+        let Ok(record) = serde_json::from_reader::<_, OwnedRecord>(&mut reader) else {
+            return Ok(Line::Damaged);
+        };
+        let record = record.into();
+        self.note(&record);
+        Ok(Line::of_record(&record, self.now))
     }
 
     /// Takes what whole lines say. Only records that can add something are parsed: those that name
@@ -278,8 +303,9 @@ impl Reading<'_> {
     }
 
     fn note(&mut self, record: &Record<'_>) {
-        if let Some(time) = record.timestamp.date().filter(|time| *time <= self.now) {
-            self.facts.newest = self.facts.newest.max(Some(time));
+        match record.timestamp.date() {
+            Some(time) if time <= self.now => self.facts.newest = self.facts.newest.max(Some(time)),
+            date => self.facts.has_later |= date.is_some(),
         }
         if let Some(cwd) = record.cwd.text().filter(|cwd| !cwd.is_empty())
             && !self.projects.iter().any(|known| **known == *cwd)
@@ -345,15 +371,15 @@ fn plain_text(bytes: &[u8], at: usize) -> Option<&[u8]> {
     (text[end] == b'"').then(|| &text[..end])
 }
 
-/// The date that begins at a place: RFC 3339 in a string, or milliseconds.
+/// The date that begins at a place, in a string or as a number.
 fn date_at(bytes: &[u8], at: usize) -> Option<DateTime<Utc>> {
     if let Some(text) = plain_text(bytes, at) {
         let text = std::str::from_utf8(text).ok()?;
         return Lenient::Text(Cow::Borrowed(text)).date();
     }
-    let digits = bytes.get(at..)?.iter().take_while(|b| b.is_ascii_digit()).count();
-    let text = std::str::from_utf8(bytes.get(at..at + digits)?).ok()?;
-    Lenient::Number(text.parse().ok()?).date()
+    let is_of_number = |b: &&u8| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+    let length = bytes.get(at..)?.iter().take_while(is_of_number).count();
+    serde_json::from_slice::<Lenient<'_>>(bytes.get(at..at + length)?).ok()?.date()
 }
 
 /// Reads so many bytes, or up to the end of the file: one call where the file gives them at once,
@@ -422,5 +448,7 @@ pub fn project_of_log(file: &File, interner: &Interner) -> io::Result<Option<Arc
     }))
 }
 
+#[cfg(test)]
+mod end_tests;
 #[cfg(test)]
 mod tests;

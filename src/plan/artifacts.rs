@@ -43,7 +43,7 @@ impl Judge<'_> {
 
     /// A file of nobody: its own modification time dates it.
     pub(super) fn loose(&self, artifact: &Artifact, kind: Kind) -> Decision {
-        let modified = artifact.stamp.modified.date();
+        let modified = artifact.modified();
         let project = self.inventory.project_named(artifact);
         let unknown = self.may_be_anyones(artifact, kind);
         if let Some(held) = self.holds(kind, project.into_iter(), unknown, None).next() {

@@ -47,9 +47,10 @@ pub(super) fn judges<'a>(
         .collect()
 }
 
-/// When a session was touched, and when what was sealed of it was last unsealed, which counts as much.
-pub(super) fn touches(session: &Session) -> [Option<DateTime<Utc>>; 2] {
-    [session.touched, session.unsealed]
+/// When a session was touched, before and after now, and when what was sealed of it was last
+/// unsealed, which counts as much.
+pub(super) fn touches(session: &Session) -> [Option<DateTime<Utc>>; 3] {
+    [session.touched, session.touched_ahead, session.unsealed]
 }
 
 /// What an artifact is judged by.

@@ -44,7 +44,7 @@ impl<'i> Judge<'i> {
         };
         match (term.due, term.newest) {
             (Err(keep), _) => Decision::Keep(keep),
-            (Ok(_), _) if self.is_quiet(artifact.stamp.modified.date()) => Decision::Keep(Keep::Quiet),
+            (Ok(_), _) if self.is_quiet(artifact.modified()) => Decision::Keep(Keep::Quiet),
             (Ok(due), Some(newest)) => self.timely(newest, Some(due)),
             (Ok(_), None) => Decision::Keep(Keep::Undated),
         }

@@ -14,21 +14,22 @@ impl Judge<'_> {
         if session.is_unreadable {
             return Err(Keep::Undated);
         }
-        let by_file = || match session.modified {
+        let past = |date: Option<DateTime<Utc>>| date.filter(|date| *date <= self.now);
+        let (record, damaged) = (past(session.newest_record), past(session.damaged));
+        let by_file = match session.modified {
             Some(modified) if modified > self.now => Err(Keep::FutureDated),
-            Some(modified) => Ok(modified),
-            None => Err(Keep::Undated),
+            modified => Ok(modified),
         };
-        match (session.evidence, self.mandate.age_by.value) {
-            (Evidence::Unknown, _) => Err(Keep::OwnerUnknown),
-            (Evidence::Orphaned, _) | (_, AgeBy::Mtime) => by_file(),
-            (_, AgeBy::Record) => {
-                session.newest_record.filter(|date| *date <= self.now).map_or_else(by_file, Ok)
-            }
-            (_, AgeBy::Newest) => {
-                Ok(by_file()?.max(session.newest_record.unwrap_or(DateTime::<Utc>::MIN_UTC)))
-            }
-        }
+        let date = match (session.evidence, self.mandate.age_by.value) {
+            (Evidence::Unknown, _) => return Err(Keep::OwnerUnknown),
+            (Evidence::Orphaned, _) => by_file?,
+            // A modification time that is no date leaves it to the records.
+            (_, AgeBy::Mtime) => by_file?.or(record.max(damaged)),
+            (_, AgeBy::Record) if record.is_some() => record.max(damaged),
+            (_, AgeBy::Record) => by_file?.max(damaged),
+            (_, AgeBy::Newest) => by_file?.max(record).max(damaged),
+        };
+        date.ok_or(Keep::Undated)
     }
 
     /// When a kind of file of a session is due for deletion by its own rules.

@@ -143,7 +143,7 @@ impl Judge<'_> {
             return self.said(mandate, Err(Keep::Unrecognised), &[], &[], &[], Vec::new());
         };
         debug_assert!(artifact.belongs == Belongs::Loose);
-        let modified = artifact.stamp.modified.date();
+        let modified = artifact.modified();
         let is_paste = kind.row().owner == Owner::References;
         let owners = if is_paste { self.owners(artifact) } else { Ok([].as_slice()) };
         let store = self.inventory.store_of(artifact);

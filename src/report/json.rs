@@ -204,7 +204,7 @@ impl Run<'_> {
         let outcome = self.outcomes.and_then(|outcomes| outcomes.of(ArtifactIndex::of(at)));
         let activity = match session {
             Some(index) => self.plan.sessions[index.at()].date,
-            None => artifact.stamp.modified.date(),
+            None => artifact.modified(),
         };
         let project = match session {
             Some(index) => self.inventory.session(index).project.as_deref(),

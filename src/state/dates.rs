@@ -26,7 +26,7 @@ use crate::inventory::transcript::{Facts, Projects};
 /// The name of the file.
 pub const FILE: &str = "dates.json";
 /// The version of its form.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// The program that wrote it.
 const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 /// A file that changed this shortly before it was read may change again in the same tick of the
@@ -68,14 +68,16 @@ struct Row {
     projects: u32,
     is_of_client: bool,
     is_desktop: bool,
+    is_damaged: bool,
 }
 
-type Values = ((u64, u64), u64, Time, Time, Option<Time>, u32, bool, bool);
+type Values = ((u64, u64), u64, Time, Time, Option<Time>, u32, bool, bool, bool);
 
 impl From<Row> for Values {
     fn from(row: Row) -> Self {
-        let Row { identity, size, modified, changed, newest, projects, is_of_client, is_desktop } = row;
-        (identity, size, modified, changed, newest, projects, is_of_client, is_desktop)
+        let Row { identity, size, modified, changed, newest, projects, is_of_client, is_desktop, is_damaged } =
+            row;
+        (identity, size, modified, changed, newest, projects, is_of_client, is_desktop, is_damaged)
     }
 }
 
@@ -188,8 +190,8 @@ impl Dates for DateFile {
         }
         let projects = known.projects.get(row.projects as usize)?.clone();
         self.found.fetch_add(1, Ordering::Relaxed);
-        let Row { is_of_client, is_desktop, .. } = *row;
-        Some(Facts { newest, projects, is_of_client, is_desktop, ..Facts::default() })
+        let Row { is_of_client, is_desktop, is_damaged, .. } = *row;
+        Some(Facts { newest, projects, is_of_client, is_desktop, is_damaged, ..Facts::default() })
     }
 
     fn keep(&mut self, all: &mut dyn Iterator<Item = (&FileStamp, &Facts)>) {
@@ -219,6 +221,7 @@ impl Dates for DateFile {
                 projects: list,
                 is_of_client: facts.is_of_client,
                 is_desktop: facts.is_desktop,
+                is_damaged: facts.is_damaged,
             });
         }
         files.sort_unstable_by_key(|row| row.identity);

@@ -23,6 +23,7 @@ fn full(dir: &Path) -> StateFile {
         session: "s".into(),
         last_activity: at(-9),
         unsealed_at: at(6),
+        recorded: Some(at(-8)),
         unknown: Map::new(),
     });
     file

@@ -53,7 +53,9 @@ pub fn read_history(file: &File, interner: &Interner) -> io::Result<Lines> {
                     project.map(|project| projects.of(project, |project| interner.intern(project)));
                 let id = |id: &str| SessionId::from_bytes(id.as_bytes());
                 line.session = prompt.session.text().and_then(|text| sessions.of(text, id));
-                found.is_well_formed |= line.date.is_some() && line.project.is_some();
+                // A date that is none is in the shape of the client, too.
+                let has_time = line.date.is_some() || matches!(prompt.timestamp, Lenient::Number(_));
+                found.is_well_formed |= has_time && line.project.is_some();
                 let hashes = prompt.pastes.into_iter().flat_map(|Pastes(hashes)| hashes);
                 found.references.extend(hashes.map(|hash| (Box::from(hash.as_ref()), position)));
             }

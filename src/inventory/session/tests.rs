@@ -75,7 +75,7 @@ fn apart(mut specs: Vec<Spec>) -> Vec<Spec> {
 
 fn picture(specs: &[Spec], threads: usize, backwards: bool) -> Picture {
     let mut batches: Vec<Batch> = (0..threads).map(|_| Batch::default()).collect();
-    let parts = Parts::default();
+    let parts = Parts::new(at(1_000_000));
     let mut found = Found::with_room();
     let mut order: Vec<usize> = (0..specs.len()).collect();
     if backwards {

@@ -5,32 +5,32 @@ use proptest::prelude::*;
 use super::*;
 
 const NOW: i64 = 1_780_000_000;
-const ID: &str = "aaaaaaaa-0000-4000-8000-000000000001";
+pub const ID: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 
-fn now() -> DateTime<Utc> {
+pub fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(NOW, 0).unwrap()
 }
 
 /// A moment some seconds ago.
-fn ago(seconds: i64) -> DateTime<Utc> {
+pub fn ago(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(NOW - seconds, 0).unwrap()
 }
 
-fn stamp(seconds: i64) -> String {
+pub fn stamp(seconds: i64) -> String {
     ago(seconds).to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }
 
-fn record(seconds: i64) -> String {
+pub fn record(seconds: i64) -> String {
     format!("{{\"type\":\"user\",\"sessionId\":\"{ID}\",\"timestamp\":\"{}\"}}\n", stamp(seconds))
 }
 
 /// A line without a date, of a length in bytes with its newline.
-fn filler(length: usize) -> String {
+pub fn filler(length: usize) -> String {
     let frame = "{\"type\":\"x\",\"text\":\"\"}\n".len();
     format!("{{\"type\":\"x\",\"text\":\"{}\"}}\n", "a".repeat(length.saturating_sub(frame)))
 }
 
-fn facts(text: impl AsRef<[u8]>) -> Facts {
+pub fn facts(text: impl AsRef<[u8]>) -> Facts {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(text.as_ref()).unwrap();
     file.rewind().unwrap();
@@ -43,8 +43,11 @@ fn newest(text: impl AsRef<[u8]>) -> Option<DateTime<Utc>> {
 
 #[test]
 fn an_empty_file_and_an_undated_one_say_nothing() {
-    for text in ["", "\n", "\n\n\n", "{}", "[]\n", "null\n", "\u{0}\u{0}\u{0}", "{\"timestamp\":null}\n"] {
+    for text in ["", "\n", "\n\n\n", "{}"] {
         assert_eq!(facts(text), Facts::default(), "{text:?}");
+    }
+    for text in ["[]\n", "null\n", "\u{0}\u{0}\u{0}", "{\"timestamp\":null}\n"] {
+        assert_eq!(facts(text), Facts { is_damaged: true, ..Facts::default() }, "{text:?}");
     }
 }
 

@@ -150,7 +150,7 @@ impl Touch<'_> {
                             .ok()
                             .or(session.touched.max(session.modified).max(session.newest_record))
                     }
-                    Belongs::Loose => artifact.stamp.modified.date(),
+                    Belongs::Loose => artifact.modified(),
                 };
                 self.is_young(judge, latest, date)
             }
@@ -190,7 +190,7 @@ impl Touch<'_> {
             }
             Covering::Floor(judge, latest) => {
                 // Nothing in a file is younger than the file.
-                let of_file = artifact.stamp.modified.date();
+                let of_file = artifact.modified();
                 let young =
                     lines.into_iter().filter(|(line, _)| self.is_young(judge, latest, line.date.or(of_file)));
                 young.count() > 0

@@ -41,7 +41,8 @@ impl Demand<'_> {
     }
 
     pub(super) fn is_in_use(&self, session: &Session) -> bool {
-        session.liveness.is_live() || self.is_quiet(session.touched) || self.is_quiet(session.unsealed)
+        session.liveness.is_live()
+            || [session.touched, session.touched_ahead, session.unsealed].iter().any(|at| self.is_quiet(*at))
     }
 
     pub(super) fn date(&self, session: &Session) -> Option<DateTime<Utc>> {
@@ -52,10 +53,17 @@ impl Demand<'_> {
         if session.evidence == Evidence::Orphaned {
             return file;
         }
+        let record = session.newest_record.filter(|date| *date <= self.now);
+        if record.is_some() && self.of.age_by.value == AgeBy::Record {
+            return record.max(session.damaged);
+        }
+        // A file's own time in the future is no reason to go by another.
+        if session.modified > Some(self.now) {
+            return None;
+        }
         match self.of.age_by.value {
-            AgeBy::Mtime => file,
-            AgeBy::Record => session.newest_record.filter(|date| *date <= self.now).or(file),
-            AgeBy::Newest => file.map(|file| session.newest_record.map_or(file, |record| record.max(file))),
+            AgeBy::Mtime if file.is_some() => file,
+            _ => [file, record, session.damaged].into_iter().flatten().max(),
         }
     }
 
@@ -126,7 +134,7 @@ impl Demand<'_> {
         let unknown =
             project.is_none() && kind.row().sensitivity >= Sensitivity::Content && kind != Kind::OwnLeftover;
         let projects: Vec<&str> = project.into_iter().collect();
-        let modified = artifact.stamp.modified.date();
+        let modified = artifact.modified();
         if self.holds(kind, &projects, unknown, None) || self.is_quiet(modified) {
             return false;
         }
@@ -158,7 +166,7 @@ impl Demand<'_> {
     /// Since when a paste is due: when the last of the lines that refer to it lets go of it.
     pub(super) fn paste_due(&self, artifact: &Artifact, kind: Kind) -> Option<DateTime<Utc>> {
         let store = self.inventory.store_of(artifact);
-        if lacks_references(self.inventory, store) || self.is_quiet(artifact.stamp.modified.date()) {
+        if lacks_references(self.inventory, store) || self.is_quiet(artifact.modified()) {
             return None;
         }
         let dues: Option<Vec<_>> = referring(self.inventory, artifact)

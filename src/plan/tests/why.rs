@@ -47,7 +47,8 @@ proptest! {
             let demand = Demand { of: &policy.mandates[0], inventory: &inventory, now: NOW() };
             prop_assert_eq!(!told.holds.is_empty(), demand.holds_session(session, Kind::Transcript));
             // It is told to be quiet exactly where it is.
-            let is_quiet = demand.is_quiet(session.touched) || demand.is_quiet(session.unsealed);
+            let touches = [session.touched, session.touched_ahead, session.unsealed];
+            let is_quiet = touches.into_iter().any(|at| demand.is_quiet(at));
             prop_assert_eq!(told.quiet_until.is_some_and(|until| until > NOW()), is_quiet);
             let floor = policy.mandates[0].keep_at_least.as_ref();
             let end = floor.zip(verdict.date).map(|(floor, date)| floor.value.after(date).unwrap_or(DateTime::<Utc>::MAX_UTC));
@@ -119,7 +120,7 @@ proptest! {
             demand.holds(Kind::Paste, &projects, projects.is_empty(), line.session)
         });
         prop_assert_eq!(!told.holds.is_empty(), is_held);
-        prop_assert_eq!(told.quiet_until.is_some_and(|until| until > NOW()), demand.is_quiet(paste.stamp.modified.date()));
+        prop_assert_eq!(told.quiet_until.is_some_and(|until| until > NOW()), demand.is_quiet(paste.modified()));
         if let (Some(floor), Some(_)) = (&policy.mandates[0].keep_at_least, dues) {
             let newest = owners.iter().filter_map(|line| line.date).max();
             prop_assert_eq!(told.floor, newest.map(|date| floor.value.after(date).unwrap_or(DateTime::<Utc>::MAX_UTC)));

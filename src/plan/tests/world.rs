@@ -37,7 +37,9 @@ pub struct SessionSpec {
     rivals: usize,
     record: Option<i64>,
     modified: Option<i64>,
+    damaged: Option<i64>,
     touched: Option<i64>,
+    touched_ahead: Option<i64>,
     is_live: bool,
     is_unreadable: bool,
     unsealed: Option<i64>,
@@ -94,15 +96,20 @@ fn session(future: bool) -> impl Strategy<Value = SessionSpec> {
     ];
     (
         (0..STORES, 0..IDS, evidence, prop::collection::vec(select(&PROJECTS[..]), 0..3)),
-        (some(age(false)), some(age(future)), some(age(future))),
-        (prop::bool::weighted(0.1), prop::bool::weighted(0.05), prop::option::weighted(0.3, age(false))),
+        (some(age(false)), some(age(future)), prop::option::weighted(0.2, age(false)), some(age(false))),
+        (
+            prop::option::weighted(if future { 0.3 } else { 0.0 }, -300i64..0),
+            prop::bool::weighted(0.1),
+            prop::bool::weighted(0.05),
+            prop::option::weighted(0.3, age(false)),
+        ),
         prop_oneof![2 => Just(0usize), 1 => 1usize..3],
     )
         .prop_map(
             |(
                 (store, id, evidence, projects),
-                (record, modified, touched),
-                (is_live, is_unreadable, unsealed),
+                (record, modified, damaged, touched),
+                (touched_ahead, is_live, is_unreadable, unsealed),
                 rivals,
             )| {
                 SessionSpec {
@@ -113,7 +120,9 @@ fn session(future: bool) -> impl Strategy<Value = SessionSpec> {
                     rivals,
                     record,
                     modified,
+                    damaged,
                     touched,
+                    touched_ahead,
                     is_live,
                     is_unreadable,
                     unsealed,
@@ -373,7 +382,9 @@ impl World {
             projects: spec.projects.iter().map(|project| Arc::from(*project)).collect(),
             newest_record: spec.record.map(before),
             modified: spec.modified.map(before),
+            damaged: spec.damaged.map(before),
             touched: spec.touched.map(before),
+            touched_ahead: spec.touched_ahead.map(before),
             liveness: if spec.is_live { Liveness::Process(1) } else { Liveness::Dead },
             is_unreadable: spec.is_unreadable,
             is_desktop: false,

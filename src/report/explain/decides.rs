@@ -15,10 +15,11 @@ impl Explained<'_> {
     pub(super) fn dates(&self) -> Option<Dates> {
         let opinion = self.opinions.first()?;
         let age_by = &self.run.policy.mandates.get(opinion.mandate)?.age_by;
+        let damaged = self.session().and_then(|(_, session)| session.damaged);
         let (record, modified, touched) = match (self.session(), &self.asked) {
             (Some((_, session)), _) => (session.newest_record, session.modified, session.touched),
             (None, Asked::File(at)) => {
-                let modified = self.run.inventory.artifact(*at).stamp.modified.date();
+                let modified = self.run.inventory.artifact(*at).modified();
                 (None, modified, modified)
             }
             _ => (None, None, None),
@@ -30,13 +31,14 @@ impl Explained<'_> {
         let counts = match last {
             None => "none",
             Some(last) if Some(last) == record => "record",
-            Some(last) if Some(last) == modified => "mtime",
+            Some(last) if Some(last) == modified || Some(last) == damaged => "mtime",
             Some(_) => "references",
         };
         Some(Dates {
             record: record.map(time),
             modified: modified.map(time),
             touched: touched.map(time),
+            damaged: damaged.map(time),
             last_activity: last.map(time),
             age_by: is_session.then_some(age_by.value),
             age_by_source: is_session.then(|| age_by.source.clone()),

@@ -225,6 +225,12 @@ impl Dates {
         if self.touched != self.modified {
             line("last touched", self.touched.as_deref().unwrap_or("-"));
         }
+        if let Some(damaged) = &self.damaged {
+            line(
+                "damaged",
+                &format!("{damaged}, modification time of a file whose last lines cannot be read"),
+            );
+        }
         let counts = match self.counts {
             "record" => "the last record",
             "mtime" => "the modification time",

@@ -1,0 +1,60 @@
+//! What comes after the last dated record: a power loss leaves lines there that cannot be read.
+
+use chrono::{DateTime, Utc};
+
+use super::{MARK, Reading, Record, object};
+use crate::inventory::lenient::Lenient;
+
+/// What one line means for the search for damage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Line {
+    /// A record with a date that is not later than the look: nothing before it matters.
+    Dated,
+    /// A sound line without such a date, or a blank one.
+    Undated,
+    /// No JSON object, or one whose timestamp is no date.
+    Damaged,
+}
+
+impl Line {
+    pub(super) fn of(line: &[u8], now: DateTime<Utc>) -> Self {
+        let line = line.strip_prefix(MARK).unwrap_or(line);
+        match object::<Record<'_>>(line) {
+            Some(record) => Self::of_record(&record, now),
+            None if line.trim_ascii().is_empty() => Self::Undated,
+            None => Self::Damaged,
+        }
+    }
+
+    pub(super) fn of_record(record: &Record<'_>, now: DateTime<Utc>) -> Self {
+        match (&record.timestamp, record.timestamp.date()) {
+            (Lenient::Absent, _) => Self::Undated,
+            (_, None) => Self::Damaged,
+            // A clock that was ahead dates nothing, so what was lost after it may be the newest.
+            (_, Some(date)) if date > now => Self::Undated,
+            (_, Some(_)) => Self::Dated,
+        }
+    }
+}
+
+impl Reading<'_> {
+    /// Takes whole lines that come before those already taken, the last one first.
+    pub(super) fn end(&mut self, bytes: &[u8]) {
+        let mut rest = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+        while self.is_end_damaged.is_none() {
+            let start = memchr::memrchr(b'\n', rest).map_or(0, |newline| newline + 1);
+            self.end_with(Line::of(&rest[start..], self.now));
+            let Some(newline) = start.checked_sub(1) else { break };
+            rest = &rest[..newline];
+        }
+    }
+
+    /// Takes one line that comes before those already taken.
+    pub(super) fn end_with(&mut self, line: Line) {
+        self.is_end_damaged = self.is_end_damaged.or(match line {
+            Line::Dated => Some(false),
+            Line::Undated => None,
+            Line::Damaged => Some(true),
+        });
+    }
+}
