@@ -56,6 +56,10 @@ pub struct Layout {
     pub client_cache: &'static str,
     /// The temp folders below which the client keeps a tree of its own, most specific first.
     pub temp: &'static [&'static str],
+    /// The folders that homes lie in, for runs over all users.
+    pub homes: &'static [&'static str],
+    /// The temp folder that all accounts share.
+    pub shared_temp: &'static str,
     /// Data folders of the desktop application.
     pub desktop: &'static [&'static str],
     /// The folder heap snapshots of the client are written to.
@@ -73,6 +77,9 @@ const LINUX: Layout = Layout {
     client_config: "~/.claude",
     client_cache: "${XDG_CACHE_HOME:-~/.cache}/claude-cli-nodejs",
     temp: &["${CLAUDE_CODE_TMPDIR}", "${TMPDIR}", "/tmp"],
+    // `/var/home` is where image-based systems keep them, `/home` then a link to it.
+    homes: &["/home", "/var/home"],
+    shared_temp: "/tmp",
     desktop: &["${XDG_CONFIG_HOME:-~/.config}/Claude"],
     heap_dumps: "~/Desktop",
     client_managed: "/etc/claude-code",
@@ -87,6 +94,8 @@ const MACOS: Layout = Layout {
     client_config: "~/.claude",
     client_cache: "~/Library/Caches/claude-cli-nodejs",
     temp: &["${CLAUDE_CODE_TMPDIR}", "${TMPDIR}", "/private/tmp"],
+    homes: &["/Users"],
+    shared_temp: "/private/tmp",
     desktop: &["~/Library/Application Support/Claude"],
     heap_dumps: "~/Desktop",
     client_managed: "/Library/Application Support/ClaudeCode",
@@ -101,6 +110,8 @@ const WINDOWS: Layout = Layout {
     client_config: "~/.claude",
     client_cache: "${LOCALAPPDATA:-~/AppData/Local}/claude-cli-nodejs/Cache",
     temp: &["${CLAUDE_CODE_TMPDIR}", "${TEMP}", "${TMP}"],
+    homes: &[],
+    shared_temp: "C:/Windows/Temp",
     desktop: &[
         "${APPDATA:-~/AppData/Roaming}/Claude",
         "${LOCALAPPDATA:-~/AppData/Local}/Packages/Claude_pzs8sxrjxfjjc/LocalCache/Roaming/Claude",

@@ -93,6 +93,22 @@ pub struct LastRun {
     /// Refusals of the guards, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<String>,
+    /// Of a run over all users: the names of the accounts that it was not through with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unfinished: Vec<String>,
+    /// What a later version knows besides.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+/// When a run over all users was last through with an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Served {
+    /// The account's id.
+    pub uid: u32,
+    /// When.
+    pub time: DateTime<Utc>,
     /// What a later version knows besides.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
@@ -153,6 +169,9 @@ pub struct State {
     /// The last run over all users that this account, which is root, has started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_run_of_all: Option<LastRun>,
+    /// When runs over all users that this account has started were through with each account.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub served: Vec<Served>,
     /// Sessions whose modification time is not their own, by store and id.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unsealed: Vec<Unsealed>,
@@ -185,6 +204,19 @@ impl State {
                 },
             ),
         }
+    }
+
+    /// When a run over all users was last through with an account.
+    #[must_use]
+    pub fn served(&self, uid: u32) -> Option<DateTime<Utc>> {
+        self.served.iter().find(|served| served.uid == uid).map(|served| served.time)
+    }
+
+    /// Remembers that a run over all users was through with an account.
+    pub fn saw_served(&mut self, uid: u32, time: DateTime<Utc>) {
+        self.served.retain(|served| served.uid != uid);
+        self.served.push(Served { uid, time, unknown: Map::new() });
+        self.served.sort_by_key(|served| served.uid);
     }
 
     /// Whether any unsealed session is remembered.

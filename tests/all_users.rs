@@ -26,7 +26,7 @@ const KILLED: u32 = 58_005;
 /// A sandbox with accounts of its own.
 pub struct Machine {
     pub sandbox: Sandbox,
-    passwd: String,
+    pub passwd: String,
 }
 
 /// A new one; `None`, loudly, where none can be made.
@@ -59,7 +59,7 @@ impl Machine {
     }
 
     /// An account with a home that is not there yet.
-    fn account(&mut self, name: &str, uid: u32) -> PathBuf {
+    pub fn account(&mut self, name: &str, uid: u32) -> PathBuf {
         let home = self.home(name);
         self.passwd += &format!("{name}:x:{uid}:{uid}:{name}:{}:/bin/sh\n", home.display());
         home
@@ -77,7 +77,7 @@ impl Machine {
     }
 
     /// Writes a user's own file.
-    fn write(&self, name: &str, uid: u32, path: &str, text: &str) {
+    pub fn write(&self, name: &str, uid: u32, path: &str, text: &str) {
         let file = self.home(name).join(path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, text).unwrap();
@@ -93,7 +93,7 @@ impl Machine {
         fs::write(self.sandbox.root().join("etc/ccretain").join(name), text).unwrap();
     }
 
-    fn command(&self, arguments: &[&str]) -> Run<'_> {
+    pub fn command(&self, arguments: &[&str]) -> Run<'_> {
         self.alone(&[&["--all-users"], arguments].concat())
     }
 
@@ -111,21 +111,31 @@ impl Machine {
             [ "$(getent passwd)" = "$(cat "$root/etc/passwd")" ] || exit 99
             for real in /root /home; do mount -t tmpfs tmpfs "$real"; done
             mount --bind "$root/log" /var/log
+            # A temp folder in which nothing lies but this sandbox.
+            mount -t tmpfs tmpfs /mnt
+            mkdir -p "/mnt/${root#/tmp/}"
+            mount --rbind "$root" "/mnt/${root#/tmp/}"
+            mount --rbind /mnt /tmp
             [ ! -f "$root/before" ] || . "$root/before"
             exec "$@""#;
         self.sandbox.command(arguments).among_mounts(script, [self.sandbox.root()])
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).run()
     }
 
-    fn enforce(&self) -> Output {
+    pub fn enforce(&self) -> Output {
         self.run(&["enforce", "--yes", "--json"])
     }
 
     /// Starts it, and gives the child of an account as `/proc` shows it once it is where it should be.
-    fn watch(&self, arguments: &[&str], uid: u32, is_there: impl Fn() -> bool) -> (Child, String, PathBuf) {
+    pub fn watch(
+        &self,
+        arguments: &[&str],
+        uid: u32,
+        is_there: impl Fn() -> bool,
+    ) -> (Child, String, PathBuf) {
         let mut command = self.command(arguments).command();
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let start = Instant::now();
@@ -149,7 +159,7 @@ impl Machine {
 /// A policy of a week.
 pub const WEEK: &str = r#"{"version": 1, "rules": [{"name": "week", "deleteAfter": "7d"}]}"#;
 
-fn user<'v>(document: &'v Value, name: &str) -> &'v Value {
+pub fn user<'v>(document: &'v Value, name: &str) -> &'v Value {
     let users = document["users"].as_array().expect("users");
     users.iter().find(|user| user["user"] == name).unwrap_or_else(|| panic!("no {name} in {document}"))
 }

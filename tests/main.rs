@@ -15,6 +15,8 @@
 )]
 
 mod all_users;
+mod all_users_accounts;
+mod all_users_attacks;
 mod architecture;
 mod bad_input;
 mod certificate;

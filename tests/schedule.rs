@@ -438,7 +438,10 @@ fn a_real_systemd_user_manager_fires_the_timer() {
     for folder in [&home, &runtime] {
         fs::create_dir_all(folder).unwrap();
     }
-    let host = SystemHost { variables: vec![("XDG_RUNTIME_DIR".into(), runtime.clone().into())] };
+    let host = SystemHost {
+        variables: vec![("XDG_RUNTIME_DIR".into(), runtime.clone().into())],
+        is_confined: false,
+    };
     let mut daemon = Command::new(manager)
         .arg("--user")
         .envs([("HOME", &home), ("XDG_RUNTIME_DIR", &runtime)])

@@ -118,6 +118,8 @@ table! {
             => "do what is said, or name it in 'stores.exclude' or 'stores.extra'";
         "unreadable" Medium "something could not be read, so nothing is known of it"
             => "give the account access to it";
+        "account-left-out" Medium "Claude Code data of an account is not handled by the runs over all users"
+            => "'ccretain --all-users enforce' as root says which and why; an account that was not reached is the first of the next run";
         "account-unchecked" Medium "an account could not be checked"
             => "what is said there must be mended first";
         "policy-invalid" High "the policy cannot be used, so no run will start"

@@ -1,31 +1,31 @@
 //! `--all-users`: one run for every account of the machine, each with its own rights and no more.
 //!
 //! Root looks at the list of accounts and at the homes themselves. Everything else is done by a
-//! child for each account, this same program, which has become the user before it opens anything.
+//! child for each account, this same program, which becomes the user before it opens anything.
 //! The ledger is root's alone: the child sends what it is about to do and waits until that is on
-//! disk. The user may do with his child as he likes, so it is bounded in time and in what it says.
+//! disk. Its user can stop and end it, so it is bounded in time, and in what it says.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::process::Command as Process;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
+use super::accounts::{self, Accounts};
 use super::args::Command;
-use super::child::{Child, Ended, Keeper};
+use super::child::{Child, Ended};
+use super::keeper::Keeper;
 use super::purge::handover_all::{All, AllHandover};
 use super::{Context, Exit, Failure, surroundings};
 use crate::error::chain;
 use crate::escape::text;
 use crate::guard::{self, ClockSight};
 use crate::ledger::{self, Place, RunId};
-use crate::locate::users::{self, Account, HomeRefusal, Ids};
+use crate::locate::users::{Account, HomeRefusal};
 use crate::period::Length;
-use crate::platform::Platform;
 use crate::policy::load::Places;
 use crate::policy::{self, Policy};
 use crate::report::all_users::{self, AllUsers, Refusal, User};
@@ -72,8 +72,8 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
         }
         policy => (policy?, None),
     };
-    let (accounts, refused) = users::with_homes(accounts(ctx)?);
-    let stop = Stop::new(max_runtime.map(crate::period::Period::length));
+    let Accounts { fit: accounts, refused } = accounts::find(ctx)?;
+    let stop = Stop::new(max_runtime.map(crate::period::Period::length), longest(command));
     let yes = match command {
         Command::Enforce(args) => args.yes,
         Command::Purge(args) => args.yes,
@@ -93,8 +93,8 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
         let mut looking = arguments.clone();
         looking.push("--dry-run".into());
         let keeper = keeper(ctx, &policy, false)?;
-        let would = all(&accounts, &looking, keeper, &stop, ctx);
-        for ended in &would {
+        let would = all(accounts.clone(), &looking, &keeper, &stop, ctx);
+        for ended in &would.ended {
             ctx.console.notice(&format!("{}\n{}", heading(&ended.account), printable(&ended.output)));
         }
         let word = if verb == "purge" { "purge" } else { "yes" };
@@ -116,15 +116,18 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
     if let Some(handover) = &handover {
         handover.begin(ctx, &policy, &run)?;
     }
-    let mut ended = all(&accounts, &arguments, keeper, &stop, ctx);
+    let accounts = if changes { longest_ago_first(accounts, ctx)? } else { accounts };
+    let mut handled = all(accounts, &arguments, &keeper, &stop, ctx);
+    let document = document(verb, &run, &policy, &mut handled, &refused, ctx);
     if let Command::Check(args) = command {
-        let document = document(verb, &run, &policy, &ended, &refused, ctx);
         return super::check::all(args, &document, invalid, ctx);
     }
-    let mut exit = report(verb, &run, &policy, &ended, &refused, ctx)?;
+    let mut exit = report(&document, &handled, ctx)?;
     if let (Some(handover), Command::Purge(args)) = (handover, command) {
-        let parts = ended.iter_mut().map(|ended| (text(&ended.account.home), ended.parts.take())).collect();
-        let refused = refused.iter().map(|(account, why)| (text(&account.home), chain(why))).collect();
+        let ended = handled.ended.iter_mut();
+        let parts = ended.map(|ended| (text(&ended.account.home), ended.parts.take())).collect();
+        let refused = document.refused.iter().chain(&document.not_reached);
+        let refused = refused.map(|refusal| (refusal.home.clone(), refusal.why.clone())).collect();
         let issued = handover.issue(All { args, ctx, policy: &policy, run: &run, asked, parts, refused });
         match issued {
             Ok(files) => files.iter().for_each(|file| ctx.console.notice(handed_over(file).trim_end())),
@@ -137,7 +140,7 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
     let is_done = matches!(command, Command::Enforce(args) if !args.dry_run);
     if let Command::Enforce(super::enforce::EnforceArgs { metrics: Some(file), dry_run: false, .. }) = command
     {
-        let of_users: Vec<&str> = ended.iter().map(|ended| ended.figures.as_str()).collect();
+        let of_users: Vec<&str> = handled.ended.iter().map(|ended| ended.figures.as_str()).collect();
         let figures = all_users::figures(&of_users, surroundings::now(), exit.code());
         if let Err(error) = metrics::write(&ctx.env.absolute(file), &figures) {
             ctx.console.failure(&Failure::because(Exit::Failed, &error));
@@ -145,7 +148,7 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
         }
     }
     if is_done {
-        remember(&run, exit, ctx).unwrap_or_else(|error| {
+        remember(&run, exit, &handled, &document, ctx).unwrap_or_else(|error| {
             ctx.console.failure(&Failure::because(Exit::Failed, &error));
             exit = exit.or(Exit::Failed);
         });
@@ -153,16 +156,31 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// Remembers how a run over all users ended, for `schedule status --system`.
-fn remember(run: &RunId, exit: Exit, ctx: &Context) -> Result<(), StateError> {
+/// Remembers how a run over all users ended, for `schedule status --system`, and whom it served, so
+/// that the next begins with the others.
+fn remember(
+    run: &RunId,
+    exit: Exit,
+    handled: &Handled,
+    document: &AllUsers<'_>,
+    ctx: &Context,
+) -> Result<(), StateError> {
     // Root's own child, which is through, has written the same state.
     let mut file = StateFile::load(&ctx.env.state_dir())?;
+    // Also one that ran into an error: it had its turn.
+    for ended in &handled.ended {
+        file.state.saw_served(ended.account.uid, surroundings::now());
+    }
+    let unfinished = handled.ended.iter().filter(|ended| ended.is_unfinished);
+    let unfinished = unfinished.map(|ended| text(&ended.account.name));
+    let not_reached = document.not_reached.iter().map(|refusal| refusal.user.clone());
     file.state.last_run_of_all = Some(LastRun {
         run: run.0.clone(),
         time: surroundings::now(),
         exit: exit.code(),
         head: None,
         refusals: Vec::new(),
+        unfinished: unfinished.chain(not_reached).collect(),
         unknown: serde_json::Map::default(),
     });
     file.save().map(drop)
@@ -175,33 +193,6 @@ fn of_machine(ctx: &Context) -> Result<Policy, Failure> {
     let places = Places { user_dir: places.system_dir.join(".no-user"), ..places };
     let named = ctx.global.policy.as_ref().map(|path| ctx.env.absolute(path));
     policy::of(&ctx.env, &places, named.as_deref()).map_err(|error| Failure::because(Exit::Usage, &error))
-}
-
-/// The accounts of people, from the system's own list.
-fn accounts(ctx: &Context) -> Result<Vec<Account>, Failure> {
-    let listed = if ctx.env.platform == Platform::Macos {
-        let keys = ["RecordName", "UniqueID", "PrimaryGroupID", "NFSHomeDirectory"];
-        said("/usr/bin/dscl", [".", "-readall", "/Users"].iter().chain(&keys))
-            .map(|text| users::from_dscl(&text))
-    } else {
-        // It knows accounts that no file has; a system without it has no others.
-        said("/usr/bin/getent", ["passwd"].iter())
-            .or_else(|| fs_err::read_to_string("/etc/passwd").ok())
-            .map(|text| users::from_passwd(&text))
-    };
-    let Some(listed) = listed else {
-        return Err(Failure::new(Exit::Failed, "the accounts of this machine cannot be listed"));
-    };
-    let login_defs = fs_err::read_to_string("/etc/login.defs").unwrap_or_default();
-    let ids = Ids::new(ctx.env.platform, &login_defs);
-    let has_store = |home: &Path| home.join(".claude").symlink_metadata().is_ok();
-    Ok(users::of_people(listed, ids, has_store))
-}
-
-/// What a program of the system prints; `None` where it is not there or fails.
-fn said<'a>(program: &str, arguments: impl Iterator<Item = &'a &'a str>) -> Option<String> {
-    let output = Process::new(program).args(arguments.copied()).env_clear().output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// What is needed to keep the ledger for the children.
@@ -235,54 +226,97 @@ fn reader(ctx: &Context, policy: &Policy, last: Option<DateTime<Utc>>) -> Keeper
     }
 }
 
+/// How long a run may take where nothing else says so. The service of a timer has two hours; a purge
+/// is for a machine that is handed in, and is watched.
+fn longest(command: &Command) -> Duration {
+    let hour = Duration::from_secs(60 * 60);
+    if matches!(command, Command::Purge(_)) { 12 * hour } else { hour * 5 / 3 }
+}
+
+/// The least that one account may take of what is left: large stores take minutes.
+const LEAST_SHARE: Duration = Duration::from_secs(10 * 60);
+
 /// Whether the run is to end before all are done.
 pub(super) struct Stop {
     signalled: Arc<AtomicBool>,
     deadline: Option<Instant>,
+    end: Instant,
 }
 
 impl Stop {
-    fn new(max_runtime: Option<Length>) -> Self {
+    fn new(max_runtime: Option<Length>, longest: Duration) -> Self {
         let signalled = Arc::new(AtomicBool::new(false));
         for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
             let _ = signal_hook::flag::register(signal, Arc::clone(&signalled));
         }
+        let now = Instant::now();
         let deadline = match max_runtime {
-            Some(Length::Span(span)) => Instant::now().checked_add(span.to_std().unwrap_or(Duration::ZERO)),
-            Some(Length::Immediately) => Some(Instant::now()),
+            Some(Length::Span(span)) => now.checked_add(span.to_std().unwrap_or(Duration::ZERO)),
+            Some(Length::Immediately) => Some(now),
             Some(Length::Never) | None => None,
         };
-        Self { signalled, deadline }
+        Self { signalled, deadline, end: deadline.unwrap_or(now + longest) }
     }
 
+    /// Whether somebody asked for the end, by a signal or `--max-runtime`.
     pub(super) fn asked(&self) -> bool {
         self.signalled.load(Ordering::Relaxed) || self.deadline.is_some_and(|end| Instant::now() >= end)
     }
+
+    fn left(&self) -> Duration {
+        self.end.saturating_duration_since(Instant::now())
+    }
+
+    /// How long one of so many accounts may take: no account takes the time of all others.
+    fn share(&self, accounts: usize) -> Duration {
+        let left = self.left();
+        let fair = left / u32::try_from(accounts.max(1)).unwrap_or(u32::MAX);
+        fair.max(LEAST_SHARE.min(left))
+    }
+}
+
+/// What became of the accounts.
+struct Handled {
+    ended: Vec<Ended>,
+    /// Those whose turn did not come.
+    waiting: Vec<Account>,
+    /// Whether that was asked for.
+    was_asked: bool,
 }
 
 /// Handles the accounts one after the other.
 fn all(
-    accounts: &[Account],
+    accounts: Vec<Account>,
     arguments: &[OsString],
-    keeper: Keeper,
+    keeper: &Keeper,
     stop: &Stop,
     ctx: &Context,
-) -> Vec<Ended> {
+) -> Handled {
     let mut ended = Vec::new();
-    let mut waiting: VecDeque<&Account> = accounts.iter().collect();
-    while let Some(account) = waiting.pop_front() {
-        if stop.asked() {
-            ctx.console.warning(&format!(
-                "asked to stop; {} and {} more accounts wait for the next run",
-                text(&account.name),
-                waiting.len()
-            ));
-            break;
+    let mut waiting = VecDeque::from(accounts);
+    while !stop.asked() && !stop.left().is_zero() {
+        let share = stop.share(waiting.len());
+        let Some(account) = waiting.pop_front() else { break };
+        let working_dir = &ctx.env.working_dir;
+        let child = Child { account: &account, arguments, keeper, stop, share, working_dir };
+        let end = child.run(variables(&account, ctx));
+        // A child that was stopped before it had begun has not been one.
+        if end.is_unfinished && end.error.is_none() {
+            waiting.push_front(account);
+        } else {
+            ended.push(end);
         }
-        let child = Child { account, arguments, keeper: &keeper, stop, working_dir: &ctx.env.working_dir };
-        ended.push(child.run(variables(account, ctx)));
     }
-    ended
+    Handled { ended, waiting: waiting.into(), was_asked: stop.asked() }
+}
+
+/// The accounts in the order in which they were served last: what kept a run from its end must not
+/// keep the same accounts waiting again.
+fn longest_ago_first(mut accounts: Vec<Account>, ctx: &Context) -> Result<Vec<Account>, Failure> {
+    let file = StateFile::load(&ctx.env.state_dir());
+    let state = file.map_err(|error| Failure::because(Exit::Refused, &error))?.state;
+    accounts.sort_by_key(|account| state.served(account.uid));
+    Ok(accounts)
 }
 
 /// The environment of a child: its user's, and nothing of root's.
@@ -305,48 +339,52 @@ fn document<'a>(
     verb: &'static str,
     run: &'a RunId,
     policy: &'a Policy,
-    ended: &[Ended],
+    handled: &mut Handled,
     refused: &[(Account, HomeRefusal)],
     ctx: &Context,
 ) -> AllUsers<'a> {
+    let refusal = |account: &Account, why: String, is_of_a_store: bool| Refusal {
+        user: text(&account.name),
+        uid: account.uid,
+        home: text(&account.home),
+        why,
+        is_of_a_store,
+    };
+    let not_reached = match handled.was_asked {
+        true => "the run was stopped before its turn came; the next run begins with it",
+        false => "the time of the run was over before its turn came; the next run begins with it",
+    };
     AllUsers {
         verb,
         run: &run.0,
         now: ctx.env.now,
         policy,
-        users: ended.iter().map(user).collect(),
+        users: handled.ended.iter_mut().map(user).collect(),
         refused: refused
             .iter()
-            .map(|(account, why)| Refusal {
-                user: text(&account.name),
-                uid: account.uid,
-                home: text(&account.home),
-                why: chain(why),
-            })
+            .map(|(account, why)| refusal(account, chain(why), why.is_of_a_store()))
+            .collect(),
+        not_reached: handled
+            .waiting
+            .iter()
+            .map(|account| refusal(account, not_reached.to_owned(), false))
             .collect(),
     }
 }
 
-fn report(
-    verb: &'static str,
-    run: &RunId,
-    policy: &Policy,
-    ended: &[Ended],
-    refused: &[(Account, HomeRefusal)],
-    ctx: &Context,
-) -> Result<Exit, Failure> {
-    let document = document(verb, run, policy, ended, refused, ctx);
+/// Prints what the accounts came to, and what went wrong.
+fn report(document: &AllUsers<'_>, handled: &Handled, ctx: &Context) -> Result<Exit, Failure> {
     if ctx.global.json {
         ctx.console.json(&document.json())?;
     } else {
-        for ended in ended {
+        for ended in &handled.ended {
             ctx.console.data(&format!("{}\n{}", heading(&ended.account), printable(&ended.output)))?;
         }
-        if ended.is_empty() && refused.is_empty() {
+        if document.is_empty() {
             ctx.console.data("no account has a home of its own\n")?;
         }
     }
-    for ended in ended {
+    for ended in &handled.ended {
         let name = text(&ended.account.name);
         for line in &ended.messages {
             // A line of log for a machine stays one.
@@ -365,23 +403,38 @@ fn report(
     for refusal in &document.refused {
         ctx.console.error(&format!("{} ('{}') is left out: {}", refusal.user, refusal.home, refusal.why));
     }
-    Ok(exit(ended, !refused.is_empty()))
+    for waits in &document.not_reached {
+        let message = format!("{} ('{}') was not reached: {}", waits.user, waits.home, waits.why);
+        match handled.was_asked {
+            true => ctx.console.warning(&message),
+            false => ctx.console.error(&message),
+        }
+    }
+    let any_left = !document.refused.is_empty() || !(handled.was_asked || handled.waiting.is_empty());
+    Ok(exit(&handled.ended, any_left))
 }
 
-fn user(ended: &Ended) -> User {
+fn user(ended: &mut Ended) -> User {
+    if ended.is_cut {
+        ended.error.get_or_insert_with(|| "its report is too long; the work is done, and recorded".into());
+    }
+    let report: Option<serde_json::Value> = serde_json::from_str(&ended.output).ok();
+    if report.as_ref().is_some_and(|report| !ended.recorded.covers_report(report)) {
+        ended.error.get_or_insert_with(|| "its report counts more than was recorded".into());
+    }
     User {
         user: text(&ended.account.name),
         uid: ended.account.uid,
         home: text(&ended.account.home),
         exit: ended.exit,
-        report: serde_json::from_str(&ended.output).ok(),
+        report,
         messages: ended.messages.iter().map(text).collect(),
         error: ended.error.clone(),
     }
 }
 
 /// That of all where all ended alike; else some items failed and the rest was done.
-fn exit(ended: &[Ended], any_refused: bool) -> Exit {
+fn exit(ended: &[Ended], any_left: bool) -> Exit {
     let of = |code: Option<u8>| match code {
         Some(0) => Exit::Done,
         Some(2) => Exit::Usage,
@@ -393,7 +446,7 @@ fn exit(ended: &[Ended], any_refused: bool) -> Exit {
         ended.iter().map(|ended| if ended.error.is_some() { Exit::Failed } else { of(ended.exit) });
     let first = exits.next().unwrap_or(Exit::Done);
     let alike = exits.all(|exit| exit == first);
-    if alike && !any_refused { first } else { Exit::Failed }
+    if alike && !any_left { first } else { Exit::Failed }
 }
 
 fn heading(account: &Account) -> String {
@@ -403,12 +456,4 @@ fn heading(account: &Account) -> String {
 /// What a child printed, line by line as it may be shown: it may be anything.
 fn printable(output: &str) -> String {
     output.lines().map(|line| format!("  {}\n", text(line))).collect()
-}
-
-impl Keeper {
-    /// The time of the run now: that of its start and what has passed since.
-    pub(super) fn time(&self) -> DateTime<Utc> {
-        let passed = chrono::TimeDelta::from_std(self.began.elapsed()).unwrap_or_default();
-        self.now.checked_add_signed(passed).unwrap_or(self.now)
-    }
 }

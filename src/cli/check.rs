@@ -268,5 +268,9 @@ pub(super) fn all(
     facts.policy.invalid = invalid;
     let findings = retention::of_machine(&facts);
     let machine = Document::new(subject, &facts, policy, findings, None);
-    print(args, format, &machine.with_users(all), ctx)
+    // A state that cannot be read is a finding of root's own account, where it has one.
+    let state = crate::state::StateFile::load(&ctx.env.state_dir());
+    let last = state.ok().and_then(|file| file.state.last_run_of_all);
+    let left_last = last.map(|last| last.unfinished).unwrap_or_default();
+    print(args, format, &machine.with_users(all, &left_last), ctx)
 }

@@ -50,6 +50,7 @@ pub struct EnforceArgs {
 /// What kept it from starting; failures of single items are in the report and make exit 1.
 pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     let mut ground = survey::ground(ctx)?;
+    let recipients = if args.dry_run { None } else { recipients(&mut ground.policy, ctx)? };
     let audits = ground.policy.mode() == Mode::Audit;
     let _locks = if args.dry_run || audits { None } else { Some(deeds::lock(&mut ground, ctx)?) };
     // Never dropped: the program ends with this verb, and freeing a hundred thousand names one by
@@ -71,7 +72,6 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     if args.dry_run {
         return work.finish(&work.report(None, &ground, &judged), &ground);
     }
-    let recipients = survey::recipients(policy)?;
     let mut ledger = work.open_ledger(&judged)?;
     let outcomes = if audits {
         None
@@ -92,6 +92,7 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
             Err(_) => None,
         },
         refusals: judged.refusals.clone(),
+        unfinished: Vec::new(),
         unknown: serde_json::Map::default(),
     };
     let mut exit = work.finish(&report, &ground)?;
@@ -117,6 +118,20 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
         exit = exit.or(Exit::Failed);
     }
     Ok(exit)
+}
+
+/// To whom this run seals; to nobody, with a complaint, where a plugin had to be run and may not.
+fn recipients(policy: &mut Policy, ctx: &Context) -> Result<Option<Recipients>, Failure> {
+    let recipients = survey::recipients(policy)?;
+    if ctx.parent.is_none() || !recipients.as_ref().is_some_and(Recipients::need_programs) {
+        return Ok(recipients);
+    }
+    policy.complaints.push(
+        "nothing is sealed: a recipient of the policy needs a plugin, and a run over all users starts no program; \
+         run 'ccretain enforce' as the user for that"
+            .to_owned(),
+    );
+    Ok(None)
 }
 
 /// Asks before the first change, and lets a person at a terminal overrule the guards.

@@ -10,6 +10,8 @@ use super::{Context, Exit, Failure};
 use crate::ledger::{self, Clock, Entry, Event, Head, Journal, Ledger, Place, RunId};
 use crate::policy::LedgerPolicy;
 
+/// About how much is sent to the parent in one message, in bytes.
+const MESSAGE: usize = 4 << 20;
 const NO_LEDGER: &str = "without a ledger there is no evidence, so nothing was touched";
 
 /// An open ledger, one's own or the parent's.
@@ -126,8 +128,17 @@ impl Journal for Evidence {
         match self {
             Self::Own(ledger) => ledger.append(entries, now),
             Self::Parent(parent) => {
-                let entries = entries.iter().map(|entry| entry.clone().into_owned()).collect();
-                parent.ask(&FromChild::Append { entries })
+                let entries = entries.iter().flat_map(|entry| entry.clone().into_owned().split(MESSAGE));
+                let (mut batch, mut weight) = (Vec::new(), 0);
+                for entry in entries {
+                    weight += entry.weight();
+                    if weight > MESSAGE && !batch.is_empty() {
+                        parent.ask(&FromChild::Append { entries: std::mem::take(&mut batch) })?;
+                        weight = entry.weight();
+                    }
+                    batch.push(entry);
+                }
+                parent.ask(&FromChild::Append { entries: batch })
             }
         }
     }

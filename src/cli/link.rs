@@ -1,9 +1,9 @@
 //! How a child that works for one account speaks with the parent that works for all of them.
 //!
 //! One JSON message a line: the child's on its standard output, the parent's on the child's
-//! standard input. The child begins nothing before [`Hello`], and does nothing that the parent has
-//! not recorded. Neither trusts the other with more than that: the child runs as its user, who can
-//! do with it as he likes.
+//! standard input. The child is started as root and, once it has read [`Hello`], becomes its user
+//! before it opens anything; it does nothing that the parent has not recorded. Its user can stop or
+//! end it and cannot speak in its place, and still the parent bounds whatever it is sent.
 
 use std::io::{self, BufRead as _, Write as _};
 use std::path::PathBuf;
@@ -12,19 +12,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, privileges};
 use crate::ledger::Entry;
 use crate::purge::certificate::Parts;
 
 /// Set in the environment of a child, and nowhere else.
 pub const MARKER: &str = "CCRETAIN_CHILD_OF_ALL_USERS";
 
+/// The longest message that the parent listens to, in bytes.
+pub const LONGEST: u64 = 16 << 20;
+/// How much text a message carries; escaped as JSON it is at most six times as long.
+const PIECE: usize = 1 << 20;
+
 /// What the parent says first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Hello {
     /// The id of the run; all accounts share it.
     pub run: String,
-    /// Whom the child must have become.
+    /// Whom the child must become.
     pub uid: u32,
     /// And of which group.
     pub gid: u32,
@@ -95,31 +100,18 @@ pub struct Link {
 }
 
 impl Link {
-    /// Waits for the parent's greeting, and makes sure that this process is whom it should be.
+    /// Waits for the parent's greeting, and becomes the user whom it names.
     ///
     /// # Errors
-    /// There is no parent, or the privileges were not dropped: nothing was opened.
+    /// There is no parent, or the privileges could not be dropped: nothing was opened.
     pub fn begin() -> Result<Self, Failure> {
         let refused = |why: &str| Failure::new(Exit::Refused, why.to_owned());
         let mut line = String::new();
         io::stdin().lock().read_line(&mut line).map_err(|_| refused("there is no parent"))?;
         let hello: Hello =
             serde_json::from_str(&line).map_err(|_| refused("this is started by --all-users alone"))?;
-        #[cfg(unix)]
-        {
-            use rustix::process as p;
-            let ids = [p::getuid().as_raw(), p::geteuid().as_raw()];
-            let groups = [p::getgid().as_raw(), p::getegid().as_raw()];
-            let others = p::getgroups().map_err(|_| refused("the groups are not known"))?;
-            let dropped = ids.iter().all(|id| *id == hello.uid)
-                && groups.iter().all(|id| *id == hello.gid)
-                && (hello.uid == 0 || others.iter().all(|group| group.as_raw() == hello.gid));
-            if !dropped {
-                return Err(refused("the privileges of root were not given up"));
-            }
-            // Away from the terminal of root, into which a process of this user could type.
-            let _ = p::setsid();
-        }
+        privileges::give_up(hello.uid, hello.gid)
+            .map_err(|error| refused(&format!("cannot become the user {}: {error}", hello.uid)))?;
         Ok(Self { hello: Arc::new(hello), turn: Arc::new(Mutex::new(())) })
     }
 
@@ -129,13 +121,13 @@ impl Link {
         &self.hello
     }
 
-    /// Hands text to the parent to print.
+    /// Hands text to the parent to print, in pieces that are no message too long.
     ///
     /// # Errors
     /// The parent is gone.
     pub fn output(&self, text: &str) -> io::Result<()> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        send(&FromChild::Output { text: text.to_owned() })
+        pieces(text).try_for_each(|piece| send(&FromChild::Output { text: piece.to_owned() }))
     }
 
     /// Hands the figures of the run to the parent.
@@ -175,10 +167,38 @@ impl Link {
     }
 }
 
+/// A text in pieces of at most [`PIECE`] bytes, cut between characters.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (piece, after) = rest.split_at(rest.floor_char_boundary(PIECE));
+        rest = after;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
 fn send(message: &FromChild) -> io::Result<()> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
+    if line.len() as u64 > LONGEST {
+        return Err(io::Error::other("a message to the parent is too long"));
+    }
     let mut out = io::stdout().lock();
     out.write_all(&line)?;
     out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_cut_between_characters_and_nothing_of_it_is_lost() {
+        let text = format!("x{}", "\u{20ac}".repeat(PIECE));
+        let cut: Vec<&str> = pieces(&text).collect();
+        assert_eq!(cut.len(), 4);
+        assert!(cut.iter().all(|piece| piece.len() <= PIECE));
+        assert_eq!(cut.concat(), text);
+        assert_eq!(pieces("").count(), 0);
+    }
 }

@@ -3,6 +3,8 @@
 //! The only room that reads the environment and the clock, and the only one that prints.
 
 #[cfg(unix)]
+mod accounts;
+#[cfg(unix)]
 mod all_users;
 mod args;
 mod ask;
@@ -21,6 +23,8 @@ mod failure;
 mod guards;
 mod harden;
 mod hold;
+#[cfg(unix)]
+mod keeper;
 mod key;
 mod ledger;
 mod link;
@@ -29,6 +33,7 @@ mod mdm;
 mod moment;
 mod policy;
 mod posture;
+mod privileges;
 mod purge;
 mod rekey;
 mod report;

@@ -268,7 +268,7 @@ fn schedules(facts: &mut RunFacts, ctx: &Context) {
             starts: installed.program != Program::Missing,
             other_version: match installed.program {
                 Program::Other(version) => Some(version),
-                Program::Current | Program::NotAsked | Program::Missing => None,
+                Program::Current | Program::NotAsked | Program::Missing | Program::Unknown => None,
             },
             active: installed.active,
             next: installed.next,
@@ -370,6 +370,9 @@ pub(super) fn host(ctx: &Context) -> String {
     let of_kernel = || fs_err::read_to_string("/proc/sys/kernel/hostname").ok();
     let of_variable = || ctx.env.variable("COMPUTERNAME").map(|name| name.to_string_lossy().into_owned());
     let of_program = || {
+        if ctx.parent.is_some() {
+            return None;
+        }
         let output = std::process::Command::new("/bin/hostname").output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     };

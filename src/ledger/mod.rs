@@ -139,6 +139,7 @@ pub struct Ledger {
     names: Option<Names>,
     file: File,
     length: u64,
+    written: u64,
     head: Head,
     reserve: Reserve,
     reserve_used: bool,
@@ -228,6 +229,7 @@ impl Ledger {
             names,
             file: opened,
             length,
+            written: 0,
             head,
             reserve,
             reserve_used: false,
@@ -282,6 +284,12 @@ impl Ledger {
         &self.head
     }
 
+    /// How many bytes of records this run has written.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
     /// Whether the disk was full and the reserve was given back: deletions go first now.
     #[must_use]
     pub fn reserve_used(&self) -> bool {
@@ -329,6 +337,7 @@ impl Ledger {
         match file::put_durably(&mut self.file, self.length, bytes, release) {
             Ok(()) => {
                 self.length += bytes.len() as u64;
+                self.written += bytes.len() as u64;
                 Ok(())
             }
             Err(Lost::Clean(error)) => Err(error),

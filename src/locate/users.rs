@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use super::FileSystem;
 use crate::dir::Dir;
+use crate::error::{At as _, PathError};
+use crate::escape::shown;
 use crate::platform::Platform;
 
 /// An account, as the system's database has it.
@@ -52,6 +54,20 @@ pub enum HomeRefusal {
     /// The system says no.
     #[error("its home cannot be opened")]
     Unreachable(#[source] io::Error),
+    /// A store in a home that no account has.
+    #[error(
+        "Claude Code data lies in '{}', and no account that can be handled covers it: give it to its account, or remove it",
+        shown(_0)
+    )]
+    NoAccount(PathBuf),
+}
+
+impl HomeRefusal {
+    /// Whether a store is left out that belongs to no account, rather than an account.
+    #[must_use]
+    pub fn is_of_a_store(&self) -> bool {
+        matches!(self, Self::NoAccount(_))
+    }
 }
 
 /// The ids that people have.
@@ -65,8 +81,8 @@ pub struct Ids {
 
 /// Homes that mean "none", as distributions write them.
 const NO_HOME: [&str; 5] = ["/", "/nonexistent", "/dev/null", "/var/empty", "/"];
-/// The account that stands for nobody.
-const NOBODY: u32 = 65_534;
+/// The accounts that stand for nobody: of a file system that knows no owners, of 16 bits, of none.
+const NOBODY: [u32; 4] = [65_534, 65_535, u32::MAX - 1, u32::MAX];
 
 impl Ids {
     /// The ids of a platform: `UID_MIN` and `UID_MAX` of `/etc/login.defs` on Linux (1000 and 60000
@@ -86,7 +102,13 @@ impl Ids {
     }
 
     fn has(self, uid: u32) -> bool {
-        uid != NOBODY && (self.least..=self.most).contains(&uid)
+        !NOBODY.contains(&uid) && (self.least..=self.most).contains(&uid)
+    }
+
+    /// Whether it may be an account of a directory (Active Directory, LDAP, systemd-homed), whose
+    /// ids lie above those that the system gives to people; services of the system have such, too.
+    fn may_be_of_a_directory(self, uid: u32) -> bool {
+        !NOBODY.contains(&uid) && uid > self.most
     }
 }
 
@@ -132,19 +154,153 @@ pub fn from_dscl(text: &str) -> Vec<Account> {
     text.split("\n-\n").filter_map(account).collect()
 }
 
-/// The accounts of people with a home, and root where its home holds a store: elsewhere nobody
-/// would be told that it is left out.
+/// Reads what `id -P UID` prints on macOS: the ten fields of `master.passwd(5)`.
 #[must_use]
-pub fn of_people(accounts: Vec<Account>, ids: Ids, root_has_store: impl Fn(&Path) -> bool) -> Vec<Account> {
+pub fn from_master_passwd(text: &str) -> Vec<Account> {
+    let account = |line: &str| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let [name, _, uid, gid, _, _, _, _, home, _] = fields.as_slice() else { return None };
+        let (uid, gid) = (uid.parse().ok()?, gid.parse().ok()?);
+        Some(Account { name: (*name).to_owned(), uid, gid, home: PathBuf::from(home) })
+    };
+    text.lines().filter_map(account).collect()
+}
+
+/// What tells people from services, where an id does not.
+pub trait Homes {
+    /// Whether a folder is a home that belongs to the account.
+    fn is_own(&self, account: &Account) -> bool;
+    /// Whether root has a store.
+    fn root_has_store(&self, home: &Path) -> bool;
+}
+
+/// The accounts of people with a home, those of directories among them, and root where it has a
+/// store: elsewhere nobody would be told that it is left out.
+#[must_use]
+pub fn of_people(accounts: Vec<Account>, ids: Ids, homes: &dyn Homes) -> Vec<Account> {
     let mut seen = HashSet::new();
+    let is_person = |account: &Account| {
+        ids.has(account.uid)
+            || (ids.may_be_of_a_directory(account.uid) && homes.is_own(account))
+            || (account.uid == 0 && homes.root_has_store(&account.home))
+    };
     accounts
         .into_iter()
         .filter(|account| account.home.is_absolute())
         .filter(|account| !NO_HOME.iter().any(|none| account.home == Path::new(none)))
-        .filter(|account| ids.has(account.uid) || (account.uid == 0 && root_has_store(&account.home)))
+        .filter(is_person)
         // Another name of the same account and home.
         .filter(|account| seen.insert((account.uid, account.home.clone())))
         .collect()
+}
+
+/// A folder that looks like somebody's home, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HomeFolder {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Who owns it.
+    pub owner: u32,
+    /// Device and inode: one folder may have several paths.
+    pub identity: (u64, u64),
+    /// Whether a store lies in it.
+    pub has_store: bool,
+}
+
+/// How deep homes lie below their place: `/home/DOMAIN/name` is what directories make of it.
+const DEPTH: usize = 2;
+/// The name of a store in a home.
+const STORE: &str = ".claude";
+
+/// The folders in the places of homes, by their names and owners alone; nothing in them is opened.
+///
+/// # Errors
+/// A place that is there and cannot be listed.
+#[cfg(unix)]
+pub fn home_folders(places: &[PathBuf]) -> Result<Vec<HomeFolder>, PathError> {
+    let mut found = Vec::new();
+    let mut seen = HashSet::new();
+    for place in places {
+        list_homes(place, DEPTH, &mut seen, &mut found)?;
+    }
+    Ok(found)
+}
+
+#[cfg(unix)]
+fn list_homes(
+    place: &Path,
+    depth: usize,
+    seen: &mut HashSet<(u64, u64)>,
+    found: &mut Vec<HomeFolder>,
+) -> Result<(), PathError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let entries = match std::fs::read_dir(place) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(());
+        }
+        entries => entries.at("list", place)?,
+    };
+    for entry in entries {
+        let path = entry.at("list", place)?.path();
+        // A home may be a link; only root can have made it, in a folder that is root's.
+        let Ok(meta) = path.metadata() else { continue };
+        if !meta.is_dir() || !seen.insert((meta.dev(), meta.ino())) {
+            continue;
+        }
+        let has_store = path.join(STORE).symlink_metadata().is_ok();
+        if meta.uid() == 0 && !has_store && depth > 1 && !path.is_symlink() {
+            list_homes(&path, depth - 1, seen, found)?;
+        } else {
+            let identity = (meta.dev(), meta.ino());
+            found.push(HomeFolder { path, owner: meta.uid(), identity, has_store });
+        }
+    }
+    Ok(())
+}
+
+/// The owners of `claude-<uid>` folders in the temp folder that all share; one that is another's
+/// than its name says is no tree of Claude Code.
+#[cfg(unix)]
+#[must_use]
+pub fn owners_of_temp_trees(temp: &Path) -> Vec<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(entries) = std::fs::read_dir(temp) else { return Vec::new() };
+    let owner = |entry: std::fs::DirEntry| {
+        let uid = entry.file_name().to_str()?.strip_prefix("claude-")?.parse().ok()?;
+        let meta = entry.path().symlink_metadata().ok()?;
+        (meta.is_dir() && meta.uid() == uid).then_some(uid)
+    };
+    entries.flatten().filter_map(owner).collect()
+}
+
+#[cfg(unix)]
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    fs_err::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
+}
+
+/// Stores that none of the accounts covers, each with its owner: those in the places of homes, and
+/// the trees of Claude Code in the shared temp folder.
+#[cfg(unix)]
+#[must_use]
+pub fn uncovered(
+    folders: &[HomeFolder],
+    temp: &Path,
+    owners_of_trees: &[u32],
+    accounts: &[&Account],
+) -> Vec<(Account, HomeRefusal)> {
+    let homes: HashSet<(u64, u64)> = accounts.iter().filter_map(|account| identity(&account.home)).collect();
+    let is_covered = |folder: &HomeFolder| homes.contains(&folder.identity);
+    let in_homes = folders.iter().filter(|folder| folder.has_store && !is_covered(folder));
+    let in_homes = in_homes.map(|folder| (folder.owner, folder.path.clone()));
+    let in_temp = owners_of_trees.iter().filter(|uid| accounts.iter().all(|account| account.uid != **uid));
+    let in_temp = in_temp.map(|uid| (*uid, temp.join(format!("claude-{uid}"))));
+    let refusal = |(uid, path): (u32, PathBuf)| {
+        let known = accounts.iter().find(|account| account.uid == uid);
+        let name = known.map_or_else(|| format!("uid {uid}"), |account| account.name.clone());
+        (Account { name, uid, gid: uid, home: path.clone() }, HomeRefusal::NoAccount(path))
+    };
+    in_homes.chain(in_temp).map(refusal).collect()
 }
 
 /// Looks at the homes: which accounts can be handled, and why the others cannot.
@@ -250,12 +406,54 @@ mod tests {
             account("relative", 1003, "home"),
             account("nobody", 65_534, "/home/nobody"),
             account("far", 100_000, "/home/far"),
+            account("service", 64_055, "/var/lib/service"),
+            account("none2", u32::MAX - 1, "/home/none2"),
         ];
+        struct Made(bool);
+        impl Homes for Made {
+            fn is_own(&self, account: &Account) -> bool {
+                account.home.starts_with("/home")
+            }
+            fn root_has_store(&self, _: &Path) -> bool {
+                self.0
+            }
+        }
         let names = |root_has_store: bool| -> Vec<String> {
-            of_people(all.clone(), ids, |_| root_has_store).into_iter().map(|a| a.name).collect()
+            of_people(all.clone(), ids, &Made(root_has_store)).into_iter().map(|a| a.name).collect()
         };
-        assert_eq!(names(false), ["ann"]);
-        assert_eq!(names(true), ["root", "ann"]);
+        assert_eq!(names(false), ["ann", "far"]);
+        assert_eq!(names(true), ["root", "ann", "far"]);
+    }
+
+    #[test]
+    fn an_account_of_a_directory_is_read_from_its_ten_fields() {
+        let read = from_master_passwd("ann:*:501:20::0:0:Ann B:/Users/ann:/bin/zsh\nshort:x:1\n");
+        assert_eq!(read, [Account { gid: 20, ..account("ann", 501, "/Users/ann") }]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn stores_that_no_account_covers_are_told_whatever_folder_of_a_domain_they_lie_in() {
+        use std::os::unix::fs::MetadataExt as _;
+        let place = tempfile::tempdir().unwrap();
+        let uid = place.path().metadata().unwrap().uid();
+        let home = |name: &str| {
+            let path = place.path().join(name);
+            fs_err::create_dir_all(path.join(STORE)).unwrap();
+            path
+        };
+        let (ann, gone) = (home("ann"), home("gone"));
+        fs_err::create_dir(place.path().join("empty")).unwrap();
+        std::os::unix::fs::symlink(&ann, place.path().join("same")).unwrap();
+        let folders = home_folders(&[place.path().to_owned(), place.path().join("none")]).unwrap();
+        let stores = folders.iter().filter(|folder| folder.has_store).count();
+        assert_eq!(stores, 2, "{folders:?}");
+        assert!(folders.iter().all(|folder| folder.owner == uid));
+        let account = account("ann", uid, ann);
+        let left = uncovered(&folders, Path::new("/tmp"), &[uid, uid + 7], &[&account]);
+        let homes: Vec<_> = left.iter().map(|(account, _)| account.home.clone()).collect();
+        assert_eq!(homes, [gone, PathBuf::from(format!("/tmp/claude-{}", uid + 7))]);
+        assert!(left[0].1.is_of_a_store());
     }
 
     #[cfg(unix)]

@@ -24,8 +24,10 @@ pub struct AllUsers<'a> {
     pub policy: &'a Policy,
     /// The accounts that were handled.
     pub users: Vec<User>,
-    /// Those that were not.
+    /// Those that were not, and stores of no account.
     pub refused: Vec<Refusal>,
+    /// Those whose turn did not come.
+    pub not_reached: Vec<Refusal>,
 }
 
 /// An account that was handled.
@@ -59,9 +61,18 @@ pub struct Refusal {
     pub home: String,
     /// Why.
     pub why: String,
+    /// Whether it is a store that no account covers.
+    #[serde(skip)]
+    pub is_of_a_store: bool,
 }
 
 impl AllUsers<'_> {
+    /// Whether there is no account at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.refused.is_empty() && self.not_reached.is_empty()
+    }
+
     /// The document: that of `enforce` with the accounts beside, or a list of documents.
     #[must_use]
     pub fn json(&self) -> Value {
@@ -77,6 +88,7 @@ impl AllUsers<'_> {
             "now": time(self.now),
             "users": users,
             "refused": self.refused,
+            "notReached": self.not_reached,
         })
     }
 
@@ -123,6 +135,7 @@ impl AllUsers<'_> {
         for refused in &self.refused {
             errors.push(json!({"path": refused.home, "error": format!("{}: {}", refused.user, refused.why)}));
         }
+        summary.insert("accountsNotReached".to_owned(), json!(self.not_reached.len()));
         json!({
             "schema": "ccretain.enforce/1",
             "run": self.run,
@@ -137,6 +150,7 @@ impl AllUsers<'_> {
             "errors": errors,
             "users": users,
             "refused": self.refused,
+            "notReached": self.not_reached,
         })
     }
 }

@@ -100,10 +100,23 @@ pub struct SystemHost {
     /// Variables added for the programs that are run, e.g. `XDG_RUNTIME_DIR`, without which
     /// `systemctl --user` does not find its manager.
     pub variables: Vec<(OsString, OsString)>,
+    /// Whether no program may be run: a child of a run over all users has been closed to its user,
+    /// and a program that it starts would not be.
+    pub is_confined: bool,
+}
+
+impl SystemHost {
+    fn may_run(&self) -> io::Result<()> {
+        match self.is_confined {
+            true => Err(io::Error::new(io::ErrorKind::Unsupported, "a run over all users starts no program")),
+            false => Ok(()),
+        }
+    }
 }
 
 impl Host for SystemHost {
     fn run(&self, program: &str, arguments: &[&str], stdin: &[u8]) -> io::Result<Output> {
+        self.may_run()?;
         let mut child = Command::new(program)
             .args(arguments)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
@@ -125,6 +138,7 @@ impl Host for SystemHost {
     }
 
     fn version(&self, program: &Path) -> io::Result<Output> {
+        self.may_run()?;
         version::ask(program)
     }
 

@@ -37,6 +37,8 @@ pub enum Program {
     NotAsked,
     /// It is not there, or does not start.
     Missing,
+    /// It was not asked.
+    Unknown,
 }
 
 impl Installed {
@@ -48,7 +50,7 @@ impl Installed {
             Scope::System => "'ccretain schedule install --system'",
         };
         let program = match &self.program {
-            Program::Current => None,
+            Program::Current | Program::Unknown => None,
             Program::Other(version) => {
                 Some(format!("the program there is '{version}', not this one; {renewed} renews it"))
             }
@@ -79,6 +81,7 @@ impl Program {
             Self::Other(_) => "other-version",
             Self::NotAsked => "not-asked",
             Self::Missing => "missing",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -171,6 +174,7 @@ impl Scheduler<'_> {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Program::NotAsked,
             Ok(output) if output.ok() && output.text() == version => Program::Current,
             Ok(output) if output.ok() => Program::Other(escape::text(&PathBuf::from(output.text()))),
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => Program::Unknown,
             Ok(_) | Err(_) => Program::Missing,
         }
     }

@@ -242,6 +242,12 @@ impl Recipients {
         self.0.iter()
     }
 
+    /// Whether a plugin has to be run for one of them.
+    #[must_use]
+    pub fn need_programs(&self) -> bool {
+        self.0.iter().any(|one| one.family() == Family::Plugin)
+    }
+
     /// SHA-256 (hex) over the recipients, whatever their order.
     #[must_use]
     pub fn digest(&self) -> String {

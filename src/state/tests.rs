@@ -16,6 +16,7 @@ fn full(dir: &Path) -> StateFile {
         exit: 4,
         head: Some(Head::genesis()),
         refusals: vec!["no".into()],
+        unfinished: Vec::new(),
         unknown: Map::new(),
     });
     file.state.remember_unsealed(Unsealed {

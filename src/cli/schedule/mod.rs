@@ -185,6 +185,7 @@ fn host(ctx: &Context) -> SystemHost {
     let missing = ctx.env.variable("XDG_RUNTIME_DIR").is_none() && runtime.is_dir();
     SystemHost {
         variables: missing.then(|| ("XDG_RUNTIME_DIR".into(), runtime.into())).into_iter().collect(),
+        is_confined: ctx.parent.is_some(),
     }
 }
 

@@ -10,8 +10,9 @@ impl Document {
     /// The document of the machine: every account's stores and findings, each finding with the
     /// account it is of. What an account reports may be anything, as its user could change it, so
     /// only what reads as a document of ours counts; one that gives none is a finding itself.
+    /// `left_last` are the accounts that the last run over all users was not through with.
     #[must_use]
-    pub fn with_users(mut self, all: &AllUsers<'_>) -> Self {
+    pub fn with_users(mut self, all: &AllUsers<'_>, left_last: &[String]) -> Self {
         let mut rows: Vec<Value> = Vec::new();
         for user in &all.users {
             let report = user.report.clone().and_then(|value| serde_json::from_value::<Self>(value).ok());
@@ -24,7 +25,7 @@ impl Document {
             };
             let Some(report) = report else {
                 let why = user.error.clone().unwrap_or_else(|| user.messages.join("; "));
-                self.findings.push(unchecked(&user.user, why));
+                self.findings.push(of_account("account-unchecked", Some(&user.user), why));
                 rows.push(row(None));
                 continue;
             };
@@ -66,8 +67,18 @@ impl Document {
                 sum.left.extend(fixed.left);
             }
         }
-        for refused in &all.refused {
-            self.findings.push(unchecked(&refused.user, format!("'{}': {}", refused.home, refused.why)));
+        for name in left_last {
+            let why = format!("the last run over all users was not through with '{name}'");
+            self.findings.push(of_account("account-left-out", Some(name), why));
+        }
+        if all.is_empty() {
+            let why = "no account with a home of its own was found, so nothing was checked".to_owned();
+            self.findings.push(of_account("account-left-out", None, why));
+        }
+        for refused in all.refused.iter().chain(&all.not_reached) {
+            let id = if refused.is_of_a_store { "account-left-out" } else { "account-unchecked" };
+            let why = format!("'{}': {}", refused.home, refused.why);
+            self.findings.push(of_account(id, Some(&refused.user), why));
             rows.push(json!({
                 "user": refused.user, "uid": refused.uid, "home": refused.home, "exit": null,
                 "compliant": null, "error": refused.why,
@@ -78,8 +89,8 @@ impl Document {
     }
 }
 
-fn unchecked(user: &str, why: String) -> Found {
-    let known: &Known = table::known("account-unchecked");
+fn of_account(id: &'static str, user: Option<&str>, why: String) -> Found {
+    let known: &Known = table::known(id);
     Found {
         id: known.id.to_owned(),
         area: known.area.word().to_owned(),
@@ -90,7 +101,7 @@ fn unchecked(user: &str, why: String) -> Found {
         count: None,
         bytes: None,
         fixable: false,
-        user: Some(user.to_owned()),
+        user: user.map(str::to_owned),
     }
 }
 

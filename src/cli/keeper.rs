@@ -1,0 +1,322 @@
+//! What the parent of a run over all users keeps for one account: its records, and what it reports.
+//!
+//! Whatever a child sends is bounded here, in bytes that come in and in bytes that are written, and
+//! no count is believed that was not recorded.
+
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+
+use super::child::Ended;
+use super::link::{FromChild, ToChild};
+use crate::error::chain;
+use crate::ledger::{Clock, Entry, Event, Ledger, Place, RunId};
+use crate::locate::users::Account;
+use crate::policy::LedgerPolicy;
+
+/// The most that is written to the ledger for one account in one run, in bytes.
+const MOST_RECORDED: u64 = 256 << 20;
+/// The longest summary of a run, in bytes.
+const LONGEST_SUMMARY: usize = 64 << 10;
+/// The longest report of one account, in bytes.
+const LONGEST_REPORT: usize = 32 << 20;
+
+/// What keeps the ledger for all accounts.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    pub place: Place,
+    pub policy: LedgerPolicy,
+    pub run: RunId,
+    /// Whether root's own clock guard vouches for the time.
+    pub proven: bool,
+    pub last: Option<DateTime<Utc>>,
+    pub now: DateTime<Utc>,
+    pub began: Instant,
+}
+
+impl Keeper {
+    /// The time of the run now: that of its start and what has passed since.
+    pub(super) fn time(&self) -> DateTime<Utc> {
+        let passed = chrono::TimeDelta::from_std(self.began.elapsed()).unwrap_or_default();
+        self.now.checked_add_signed(passed).unwrap_or(self.now)
+    }
+}
+
+/// What the ledger got from one child of what was removed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Recorded {
+    files: u64,
+    lines: u64,
+}
+
+impl Recorded {
+    fn note(&mut self, entry: &Entry<'_>) {
+        if entry.event != Event::Outcome || entry.decision.as_deref() == Some("seal") {
+            return;
+        }
+        self.files = self.files.saturating_add(entry.files.unwrap_or(0));
+        self.lines = self.lines.saturating_add(entry.lines.unwrap_or(0));
+    }
+
+    /// Whether so many files and lines were recorded as removed.
+    fn covers(self, files: u64, lines: u64) -> bool {
+        files <= self.files && lines <= self.lines
+    }
+
+    /// Whether the counts of a report are of what was recorded; one of a run that only looked has none.
+    pub(super) fn covers_report(self, report: &serde_json::Value) -> bool {
+        let acted = report["dryRun"] == false && report["mode"] == "enforce";
+        let count = |key: &str| report["summary"][key].as_u64().unwrap_or(0);
+        !acted || self.covers(count("deleted"), count("prunedLines"))
+    }
+}
+
+/// The parent's side of the conversation with one child.
+pub(super) struct Desk<'a> {
+    account: &'a Account,
+    keeper: &'a Keeper,
+    ended: &'a mut Ended,
+    ledger: Option<Ledger>,
+    has_opened: bool,
+}
+
+impl<'a> Desk<'a> {
+    pub(super) fn new(account: &'a Account, keeper: &'a Keeper, ended: &'a mut Ended) -> Self {
+        Self { account, keeper, ended, ledger: None, has_opened: false }
+    }
+
+    /// Handles one message; gives the answer, if it needs one.
+    ///
+    /// # Errors
+    /// It is none that a child of ours sends: the child must be ended.
+    pub(super) fn hear(&mut self, line: &[u8]) -> Result<Option<ToChild>, String> {
+        let message: FromChild = serde_json::from_slice(line).map_err(|_| no_sense())?;
+        match message {
+            FromChild::Output { text } => {
+                if self.ended.output.len() + text.len() > LONGEST_REPORT {
+                    // What was done is done; only the report of it is lost.
+                    self.ended.output.clear();
+                    self.ended.is_cut = true;
+                }
+                if !self.ended.is_cut {
+                    self.ended.output.push_str(&text);
+                }
+                Ok(None)
+            }
+            FromChild::Figures { text } => {
+                self.ended.figures = text;
+                Ok(None)
+            }
+            FromChild::Certificate { parts } => {
+                if self.ended.parts.is_some()
+                    || !self.ended.recorded.covers(parts.counts.files, parts.counts.lines)
+                {
+                    return Err("its certificate claims more than was recorded".to_owned());
+                }
+                self.ended.parts = Some(parts);
+                Ok(None)
+            }
+            FromChild::Open { proven } => self.open(proven).map(Some),
+            FromChild::Append { entries } => self.append(entries).map(Some),
+            FromChild::Close { .. } if line.len() > LONGEST_SUMMARY => Err(no_sense()),
+            FromChild::Close { summary } => self.close(*summary).map(Some),
+        }
+    }
+
+    fn open(&mut self, proven: bool) -> Result<ToChild, String> {
+        // A second opening would begin its bounds anew.
+        if std::mem::replace(&mut self.has_opened, true) {
+            return Err(no_sense());
+        }
+        let keeper = self.keeper;
+        let clock = if proven && keeper.proven { Clock::Proven } else { Clock::Unproven };
+        match Ledger::open(&keeper.place, &keeper.policy, &keeper.run, clock, keeper.time()) {
+            Ok(ledger) => {
+                self.ledger = Some(ledger);
+                Ok(ToChild::Done)
+            }
+            Err(error) => Ok(ToChild::Failed { error: chain(&error), locked: error.is_locked() }),
+        }
+    }
+
+    fn append(&mut self, entries: Vec<Entry<'static>>) -> Result<ToChild, String> {
+        let Some(ledger) = &mut self.ledger else { return Err(no_sense()) };
+        if !entries.iter().all(|entry| is_a_runs_own(entry.event)) {
+            return Err(no_sense());
+        }
+        if ledger.written() > MOST_RECORDED {
+            let error = "too much is to be recorded for one account in one run".to_owned();
+            return Ok(ToChild::Failed { error, locked: false });
+        }
+        let name = crate::escape::text(&self.account.name);
+        let entries: Vec<Entry<'_>> = entries.into_iter().map(|entry| of_user(entry, &name)).collect();
+        match ledger.append(&entries, self.keeper.time()) {
+            Ok(()) => {
+                entries.iter().for_each(|entry| self.ended.recorded.note(entry));
+                Ok(ToChild::Done)
+            }
+            Err(error) => Ok(ToChild::Failed { error: error.to_string(), locked: false }),
+        }
+    }
+
+    fn close(&mut self, summary: Entry<'static>) -> Result<ToChild, String> {
+        if summary.event != Event::Summary {
+            return Err(no_sense());
+        }
+        let Some(ledger) = self.ledger.take() else { return Err(no_sense()) };
+        let name = crate::escape::text(&self.account.name);
+        match ledger.close(of_user(summary, &name), self.keeper.time()) {
+            Ok(_) => Ok(ToChild::Done),
+            Err(error) => Ok(ToChild::Failed { error: error.to_string(), locked: false }),
+        }
+    }
+
+    /// Closes the records of a child that has gone without its summary.
+    pub(super) fn end_early(&mut self, why: &str) {
+        let Some(ledger) = self.ledger.take() else { return };
+        let mut summary = Entry::new(Event::Summary);
+        summary.error = Some(why.to_owned().into());
+        let name = crate::escape::text(&self.account.name);
+        if let Err(error) = ledger.close(of_user(summary, &name), self.keeper.time()) {
+            tracing::warn!(%error, "the ledger could not be closed");
+        }
+    }
+}
+
+fn no_sense() -> String {
+    "its child sent a message that is not one of ours".to_owned()
+}
+
+/// Whether a record is one that a run makes of its own work; the others are the keeper's.
+fn is_a_runs_own(event: Event) -> bool {
+    // A purge for root breaks holds in its child.
+    matches!(
+        event,
+        Event::Started
+            | Event::Intent
+            | Event::Outcome
+            | Event::Refused
+            | Event::HeldVanished
+            | Event::HoldReleased
+    )
+}
+
+/// The record with the account it is of, whatever the child said.
+fn of_user<'a>(mut entry: Entry<'a>, name: &str) -> Entry<'a> {
+    entry.user = Some(name.to_owned().into());
+    entry.head = None;
+    entry
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account() -> Account {
+        Account { name: "ann".into(), uid: 1_000, gid: 1_000, home: "/home/ann".into() }
+    }
+
+    fn keeper(dir: &std::path::Path) -> Keeper {
+        let (dir, state_dir) = (dir.join("log"), dir.join("state"));
+        Keeper {
+            place: Place { dir, state_dir },
+            policy: LedgerPolicy::default(),
+            run: RunId::random(),
+            proven: true,
+            last: None,
+            now: DateTime::UNIX_EPOCH,
+            began: Instant::now(),
+        }
+    }
+
+    fn say(message: &FromChild) -> Vec<u8> {
+        serde_json::to_vec(message).unwrap()
+    }
+
+    fn open() -> Vec<u8> {
+        say(&FromChild::Open { proven: true })
+    }
+
+    fn outcome(files: u64) -> Entry<'static> {
+        Entry { files: Some(files), decision: Some("delete".into()), ..Entry::new(Event::Outcome) }
+    }
+
+    #[test]
+    fn a_ledger_is_opened_once_and_only_for_records_of_a_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let (account, keeper) = (account(), keeper(dir.path()));
+        let mut ended = Ended::new(&account);
+        let mut desk = Desk::new(&account, &keeper, &mut ended);
+        let close = |text: String| {
+            let mut summary = Entry::new(Event::Summary);
+            summary.reason = Some(text.into());
+            say(&FromChild::Close { summary: Box::new(summary) })
+        };
+        assert!(desk.hear(&say(&FromChild::Append { entries: vec![outcome(1)] })).is_err());
+        assert!(matches!(desk.hear(&open()), Ok(Some(ToChild::Done))));
+        assert!(desk.hear(&open()).is_err());
+        for event in [Event::Certificate, Event::HoldAdded, Event::Summary, Event::Segment, Event::Expired] {
+            assert!(desk.hear(&say(&FromChild::Append { entries: vec![Entry::new(event)] })).is_err());
+        }
+        assert!(desk.hear(&close("x".repeat(LONGEST_SUMMARY))).is_err());
+        assert!(matches!(desk.hear(&close("well".into())), Ok(Some(ToChild::Done))));
+        assert!(desk.hear(&open()).is_err(), "once is once, also after its end");
+        assert!(desk.hear(b"{\"output\":").is_err());
+    }
+
+    #[test]
+    fn no_count_is_believed_that_was_not_recorded() {
+        let dir = tempfile::tempdir().unwrap();
+        let (account, keeper) = (account(), keeper(dir.path()));
+        let mut ended = Ended::new(&account);
+        let mut desk = Desk::new(&account, &keeper, &mut ended);
+        let mut sealed = outcome(50);
+        sealed.decision = Some("seal".into());
+        let mut entries = vec![outcome(3), sealed];
+        entries[0].lines = Some(2);
+        desk.hear(&open()).unwrap();
+        desk.hear(&say(&FromChild::Append { entries })).unwrap();
+        assert!(ended.recorded.covers(3, 2) && !ended.recorded.covers(4, 0) && !ended.recorded.covers(0, 3));
+        let report = |dry_run: bool, deleted: u64| {
+            let summary = serde_json::json!({ "deleted": deleted, "prunedLines": 2 });
+            serde_json::json!({ "dryRun": dry_run, "mode": "enforce", "summary": summary })
+        };
+        assert!(ended.recorded.covers_report(&report(false, 3)));
+        assert!(!ended.recorded.covers_report(&report(false, 4)));
+        assert!(ended.recorded.covers_report(&report(true, 4)), "a dry run has done nothing");
+    }
+
+    #[test]
+    fn what_is_written_for_one_account_is_bounded() {
+        let dir = tempfile::tempdir().unwrap();
+        let (account, keeper) = (account(), keeper(dir.path()));
+        let mut ended = Ended::new(&account);
+        let mut desk = Desk::new(&account, &keeper, &mut ended);
+        desk.hear(&open()).unwrap();
+        // Each is four times as long in the ledger as in the message.
+        let entries = || (0..20_000).map(|_| Entry::new(Event::Intent)).collect::<Vec<_>>();
+        let mut answers =
+            (0..80).map(|_| desk.hear(&say(&FromChild::Append { entries: entries() })).unwrap());
+        let refused = answers.any(|answer| matches!(answer, Some(ToChild::Failed { .. })));
+        assert!(refused, "too much was written");
+        let written: u64 = fs_err::read_dir(&keeper.place.dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().metadata().unwrap().len())
+            .sum();
+        assert!(written < MOST_RECORDED + (64 << 20), "{written}");
+    }
+
+    #[test]
+    fn a_report_that_is_too_long_is_dropped_and_the_work_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let (account, keeper) = (account(), keeper(dir.path()));
+        let mut ended = Ended::new(&account);
+        let mut desk = Desk::new(&account, &keeper, &mut ended);
+        let text = say(&FromChild::Output { text: "x".repeat(1 << 20) });
+        for _ in 0..=(LONGEST_REPORT >> 20) {
+            assert!(matches!(desk.hear(&text), Ok(None)));
+        }
+        assert!(matches!(desk.hear(&open()), Ok(Some(ToChild::Done))));
+        assert!(ended.is_cut && ended.output.is_empty());
+    }
+}

@@ -1,0 +1,119 @@
+//! How a child of a run over all users becomes the user whose account it handles.
+//!
+//! On Linux the child is started as root and drops its rights itself: a process that has changed
+//! its ids since its `exec` is closed to its new user ("not dumpable", prctl(2)), who can then
+//! neither trace it (ptrace(2)) nor take its pipes (`pidfd_getfd`), and so cannot speak in its place.
+//! It must execute nothing afterwards: an `exec` would open the process again.
+
+use std::io;
+
+/// The most private memory that a child may have: it looks at what its user made, and one account
+/// must not take the machine's memory. A store of a million files takes 0.2 GiB.
+#[cfg(unix)]
+const MOST_MEMORY: u64 = 2 << 30;
+
+/// Gives the command of a child the user's ids where the child cannot change them by itself.
+#[cfg(all(unix, not(target_os = "linux")))]
+pub(super) fn at_start(command: &mut std::process::Command, uid: u32, gid: u32) {
+    use std::os::unix::process::CommandExt as _;
+    if uid != 0 {
+        // The standard library empties the supplementary groups where a uid is set by root.
+        command.gid(gid).uid(uid);
+    }
+}
+
+/// On Linux the child changes its ids by itself.
+#[cfg(target_os = "linux")]
+pub(super) fn at_start(_: &mut std::process::Command, _: u32, _: u32) {}
+
+/// Gives up everything of root, closes what root's caller had open, and makes sure of both.
+///
+/// Must come before anything is opened and before a second thread is started: a thread's ids are
+/// its own, and later threads inherit them.
+///
+/// # Errors
+/// Something could not be given up: the child must end.
+#[cfg(unix)]
+pub(super) fn give_up(uid: u32, gid: u32) -> io::Result<()> {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    close_inherited()?;
+    let bound = |most| Rlimit { current: Some(most), maximum: Some(most) };
+    setrlimit(Resource::Data, bound(MOST_MEMORY))?;
+    setrlimit(Resource::Core, bound(0))?;
+    become_user(uid, gid)?;
+    has_become(uid, gid)?;
+    // Away from the terminal of root, into which a process of this user could type.
+    let _ = rustix::process::setsid();
+    Ok(())
+}
+
+#[cfg(not(unix))]
+pub(super) fn give_up(_: u32, _: u32) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(target_os = "linux")]
+fn become_user(uid: u32, gid: u32) -> io::Result<()> {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    use rustix::thread as t;
+    if uid != 0 {
+        let (user, group) = (t::Uid::from_raw(uid), t::Gid::from_raw(gid));
+        t::set_thread_groups(&[])?;
+        t::set_thread_res_gid(group, group, group)?;
+        t::set_thread_res_uid(user, user, user)?;
+        t::set_no_new_privs(true)?;
+    }
+    // The kernel has done it where ids changed, unless fs.suid_dumpable says otherwise.
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+}
+
+#[cfg(all(unix, not(target_os = "linux")))]
+#[expect(clippy::unnecessary_wraps, reason = "analogous to Linux")]
+fn become_user(_: u32, _: u32) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(unix)]
+fn has_become(uid: u32, gid: u32) -> io::Result<()> {
+    use rustix::process as p;
+    let ids = [p::getuid().as_raw(), p::geteuid().as_raw()];
+    let groups = [p::getgid().as_raw(), p::getegid().as_raw()];
+    let others = p::getgroups()?;
+    let dropped = ids.iter().all(|id| *id == uid)
+        && (uid == 0
+            || groups.iter().all(|id| *id == gid) && others.iter().all(|group| group.as_raw() == gid));
+    if dropped && (uid == 0 || has_no_capability()?) {
+        return Ok(());
+    }
+    Err(io::Error::other("the privileges of root were not given up"))
+}
+
+#[cfg(target_os = "linux")]
+fn has_no_capability() -> io::Result<bool> {
+    let sets = rustix::thread::capabilities(None)?;
+    Ok(sets.effective.is_empty() && sets.permitted.is_empty())
+}
+
+#[cfg(all(unix, not(target_os = "linux")))]
+#[expect(clippy::unnecessary_wraps, reason = "analogous to Linux")]
+fn has_no_capability() -> io::Result<bool> {
+    Ok(true)
+}
+
+/// Closes every descriptor but the three of the conversation: the shell or daemon that started root's
+/// run may have left files of root's open, and they are no business of the user's.
+#[cfg(unix)]
+fn close_inherited() -> io::Result<()> {
+    // All numbers first: the listing has a descriptor of its own, which is closed by then.
+    let open = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
+    let names = fs_err::read_dir(open)?.map(|entry| Ok(entry?.file_name()));
+    let names = names.collect::<io::Result<Vec<_>>>()?;
+    let numbers = names.iter().filter_map(|name| name.to_str()?.parse::<i32>().ok());
+    for number in numbers.filter(|number| *number > 2) {
+        match nix::unistd::close(number) {
+            Ok(()) | Err(nix::errno::Errno::EBADF) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}

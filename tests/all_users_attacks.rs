@@ -1,0 +1,298 @@
+//! `--all-users` against the users themselves: what the owner of a home can do to the child that works in it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::all_users::{Machine, give, machine, user};
+use crate::common::sandbox::has;
+use crate::common::{days, skip};
+
+// Looked for among all processes, so each of one test alone.
+const TRACER: u32 = 58_021;
+const HALTED: u32 = 58_022;
+const ZOMBIE: u32 = 58_023;
+const CALLER: u32 = 58_024;
+const RUNNER: u32 = 58_025;
+const STARTED: u32 = 58_026;
+const WAITED: u32 = 58_027;
+const BOB: u32 = 58_028;
+
+/// What a user can do in Python, who waits for the first process of an account that is not his own.
+const PRELUDE: &str = r"
+import ctypes, os, signal, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+whose = int(sys.argv[1])
+def child():
+    end = time.time() + 30
+    while time.time() < end:
+        for pid in filter(str.isdigit, os.listdir('/proc')):
+            try:
+                status = open('/proc/' + pid + '/status').read()
+            except OSError:
+                continue
+            if int(pid) != os.getpid() and '\nUid:\t' + '\t'.join([str(whose)] * 4) + '\n' in status:
+                return int(pid)
+        time.sleep(0.002)
+    sys.exit('no child was seen')
+def call(function, *arguments):
+    ctypes.set_errno(0)
+    result = function(*arguments)
+    return 'done' if result >= 0 else os.strerror(ctypes.get_errno())
+";
+
+impl Machine {
+    /// An account whose child has to wait for a few seconds, as somebody else holds the lock of a line file.
+    fn busy(&mut self, name: &str, uid: u32) {
+        let store = self.person(name, uid);
+        let session = store.session(1).aged(days(40)).write();
+        store.history(Some(session.id()), "/work/acme", days(40));
+        fs::create_dir(store.path("history.jsonl.lock")).unwrap();
+        give(&self.home(name), uid);
+    }
+
+    /// Runs a script beside the run that follows, as root or as the account it is about.
+    fn beside(&self, script: &str, whose: u32, as_root: bool) {
+        let root = self.sandbox.root();
+        fs::write(root.join("attack.py"), format!("{PRELUDE}{script}")).unwrap();
+        fs::write(root.join("seen"), "").unwrap();
+        fs::set_permissions(root.join("seen"), fs::Permissions::from_mode(0o666)).unwrap();
+        let who = match as_root {
+            true => String::new(),
+            false => format!("setpriv --reuid {whose} --regid {whose} --clear-groups "),
+        };
+        let line = format!(
+            r#"{who}/usr/bin/python3 "$root/attack.py" {whose} >"$root/seen" 2>&1 </dev/null 3>&- & "#
+        );
+        fs::write(root.join("before"), line).unwrap();
+    }
+
+    fn seen(&self) -> String {
+        fs::read_to_string(self.sandbox.root().join("seen")).unwrap()
+    }
+}
+
+/// A machine on which Python is there for everybody.
+fn attacked(test: &str) -> Option<Machine> {
+    if !Path::new("/usr/bin/python3").exists() || !has("setpriv") {
+        skip(test, "needs /usr/bin/python3 and setpriv");
+        return None;
+    }
+    machine(test)
+}
+
+fn is_slow_allowed(test: &str) -> bool {
+    let allowed = std::env::var_os("CCRETAIN_SLOW_TESTS").is_some();
+    if !allowed {
+        skip(test, "takes more than a minute; set CCRETAIN_SLOW_TESTS to run it");
+    }
+    allowed
+}
+
+#[test]
+fn a_user_can_neither_trace_his_child_nor_take_its_pipes() {
+    let Some(mut machine) = attacked("a_user_can_neither_trace_his_child_nor_take_its_pipes") else { return };
+    machine.busy("ann", TRACER);
+    machine.beside(
+        r"
+pid = child()
+print('seize:', call(libc.ptrace, 0x4206, pid, 0, 0))
+print('attach:', call(libc.ptrace, 16, pid, 0, 0))
+handle = libc.syscall(434, pid, 0)
+print('take:', call(libc.syscall, 438, handle, 1, 0))
+for name in ['mem', 'fd', 'environ', 'maps']:
+    try:
+        path = '/proc/%d/%s' % (pid, name)
+        os.listdir(path) if name == 'fd' else open(path, 'rb').read(1)
+        print(name, 'done')
+    except PermissionError:
+        print(name, 'no')
+",
+        TRACER,
+        false,
+    );
+    machine.enforce();
+    let seen = machine.seen();
+    let lines: Vec<&str> = seen.lines().collect();
+    let no = "Operation not permitted";
+    let expected = [format!("seize: {no}"), format!("attach: {no}"), format!("take: {no}")];
+    assert_eq!(lines[..3], expected, "{seen}");
+    assert_eq!(lines[3..], ["mem no", "fd no", "environ no", "maps no"], "{seen}");
+}
+
+#[test]
+fn a_child_has_no_descriptor_of_whoever_called_root() {
+    let Some(mut machine) = machine("a_child_has_no_descriptor_of_whoever_called_root") else { return };
+    machine.busy("ann", CALLER);
+    let root = machine.sandbox.root();
+    fs::write(root.join("secret"), "of root").unwrap();
+    fs::write(root.join("before"), r#"exec 7<"$root/secret" 9<"$root/secret""#).unwrap();
+    let first = machine.home("ann").join(".claude/projects/-work-acme");
+    let gone = || fs::read_dir(&first).map_or(0, Iterator::count) == 0;
+    let (mut process, _, path) = machine.watch(&["enforce", "--yes"], CALLER, gone);
+    let open: Vec<_> = fs::read_dir(path.join("fd"))
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| fs::read_link(entry.path()).ok())
+        .collect();
+    process.wait().unwrap();
+    assert!(open.len() > 3, "{open:?}");
+    assert!(!open.iter().any(|file| file.ends_with("secret")), "{open:?}");
+}
+
+#[test]
+fn a_child_starts_no_program() {
+    let Some(mut machine) = machine("a_child_starts_no_program") else { return };
+    machine.busy("ann", RUNNER);
+    let root = machine.sandbox.root().to_owned();
+    let (bin, mark) = (root.join("bin"), root.join("mark"));
+    fs::create_dir(&bin).unwrap();
+    fs::write(&mark, "").unwrap();
+    fs::set_permissions(&mark, fs::Permissions::from_mode(0o666)).unwrap();
+    for name in ["systemctl", "crontab", "loginctl", "hostname", "ps", "age-plugin-x", "ccretain", "old"] {
+        let file = bin.join(name);
+        let script = format!("#!/bin/sh\necho {name} $(id -u) >> {}\n", mark.display());
+        fs::write(&file, script).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    fs::write(root.join("before"), r#"mount --bind "$root/bin" /usr/local/bin"#).unwrap();
+    let unit = ".config/systemd/user/ccretain";
+    machine.write("ann", RUNNER, &format!("{unit}.timer"), "[Timer]\nOnCalendar=daily\n");
+    let service = "[Service]\nExecStart=/usr/local/bin/old enforce --yes\n";
+    machine.write("ann", RUNNER, &format!("{unit}.service"), service);
+    machine.system(
+        "managed-policy.json",
+        r#"{"version": 1, "recipients": ["age1x1qcrqvpsxqcrqvpsxqcrqvpsxqcrqvpsxqcrqvpsxqcrqvpsxqcrqvpsz7acc5"],
+            "rules": [{"name": "s", "sealAfter": "1d"}]}"#,
+    );
+    machine.enforce();
+    let check = machine.run(&["check", "--json"]);
+    assert!(!check.stdout.contains("\"schedule-broken\""), "{check}");
+    machine.run(&["status"]);
+    fs::remove_file(root.join("etc/ccretain/managed-policy.json")).unwrap();
+    let certificate = root.join("all.json");
+    machine.run(&["purge", "--yes", "--certificate", certificate.to_str().unwrap()]);
+    let mark = fs::read_to_string(mark).unwrap();
+    assert!(!mark.contains(&RUNNER.to_string()), "{mark}");
+}
+
+#[test]
+fn a_child_that_is_halted_is_ended_after_a_minute_and_the_others_are_done() {
+    let test = "a_child_that_is_halted_is_ended_after_a_minute";
+    if !is_slow_allowed(test) {
+        return;
+    }
+    let Some(mut machine) = attacked(test) else { return };
+    machine.busy("ann", HALTED);
+    let second = machine.person("bob", BOB).session(2).aged(days(40)).write();
+    give(&machine.home("bob"), BOB);
+    machine.beside("os.kill(child(), signal.SIGSTOP)\n", HALTED, false);
+    let start = Instant::now();
+    let output = machine.enforce();
+    assert!(start.elapsed() < Duration::from_secs(100), "{:?}", start.elapsed());
+    output.exits(1);
+    assert!(!second.is_there());
+    let json = output.json();
+    assert!(user(&json, "ann")["error"].as_str().unwrap().contains("held up"), "{json}");
+    assert_eq!(user(&json, "bob")["exit"], 0);
+    machine.run(&["ledger", "verify"]).exits(0);
+}
+
+/// A child that nobody but its tracer can bury, as root itself can make one, and a hanging file system.
+#[test]
+fn a_child_that_cannot_be_buried_is_left_behind() {
+    let test = "a_child_that_cannot_be_buried_is_left_behind";
+    if !is_slow_allowed(test) {
+        return;
+    }
+    let Some(mut machine) = attacked(test) else { return };
+    machine.busy("ann", ZOMBIE);
+    let second = machine.person("bob", BOB).session(2).aged(days(40)).write();
+    give(&machine.home("bob"), BOB);
+    machine.beside(
+        "print('seize:', call(libc.ptrace, 0x4206, child(), 0, 0), flush=True)\ntime.sleep(100)\n",
+        ZOMBIE,
+        true,
+    );
+    let start = Instant::now();
+    let output = machine.enforce();
+    assert!(start.elapsed() < Duration::from_secs(95), "{:?}", start.elapsed());
+    assert_eq!(machine.seen().trim(), "seize: done");
+    output.exits(1);
+    assert!(!second.is_there());
+    let json = output.json();
+    assert!(user(&json, "ann")["error"].as_str().unwrap().contains("left behind"), "{json}");
+    assert_eq!(user(&json, "bob")["exit"], 0);
+}
+
+#[test]
+fn who_was_not_reached_is_named_and_is_first_in_the_next_run() {
+    let Some(mut machine) = machine("who_was_not_reached_is_named_and_is_first_in_the_next_run") else {
+        return;
+    };
+    machine.busy("ann", WAITED);
+    let second = machine.person("bob", BOB).session(2).aged(days(40)).write();
+    give(&machine.home("bob"), BOB);
+    let (process, _, _) = machine.watch(&["enforce", "--yes", "--json"], WAITED, || true);
+    let pid = rustix::process::Pid::from_child(&process);
+    std::thread::sleep(Duration::from_millis(500));
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let output = process.wait_with_output().unwrap();
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(second.is_there(), "{json}");
+    assert_eq!(json["notReached"][0]["user"], "bob", "{json}");
+    assert_eq!(json["summary"]["accountsNotReached"], 1);
+    let check = machine.run(&["check", "--json"]).json();
+    let left: Vec<_> = check["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|found| found["id"] == "account-left-out")
+        .map(|found| (&found["user"], &found["severity"]))
+        .collect();
+    assert_eq!(left, [(&Value::from("bob"), &Value::from("medium"))], "{check}");
+    let output = machine.run(&["-v", "enforce", "--yes"]);
+    assert!(!second.is_there());
+    let at = |name: &str| output.stdout.find(&format!("{name} (uid")).expect(name);
+    assert!(at("bob") < at("ann"), "{output}");
+    let check = machine.run(&["check", "--json"]);
+    assert!(!check.stdout.contains("account-left-out"), "{check}");
+}
+
+#[test]
+fn a_stop_while_a_child_starts_is_a_stop() {
+    let Some(mut machine) = machine("a_stop_while_a_child_starts_is_a_stop") else { return };
+    machine.person("ann", STARTED);
+    for round in 0..25 {
+        let mut command = machine.command(&["enforce", "--yes", "--json"]).command();
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let process = command.spawn().unwrap();
+        let group = rustix::process::Pid::from_child(&process);
+        // As soon as the child is there, and then later and later: as systemd does it, to both.
+        let is_childs = |entry: &fs::DirEntry| {
+            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let parent = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+            let parent =
+                parent.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)).map(str::to_owned);
+            line.starts_with(b"ccretain\0enforce") && parent == Some(group.to_string())
+        };
+        let start = Instant::now();
+        while !fs::read_dir("/proc").unwrap().flatten().any(|entry| is_childs(&entry)) {
+            if start.elapsed() > Duration::from_secs(20) {
+                break;
+            }
+        }
+        std::thread::sleep(Duration::from_micros(400 * round));
+        rustix::process::kill_process_group(group, rustix::process::Signal::TERM).unwrap();
+        let output = process.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(0), "round {round}: {said}{text}");
+        assert!(!text.contains("signal") && !said.contains("signal"), "round {round}: {said}{text}");
+    }
+}
