@@ -98,7 +98,7 @@ fn session(future: bool) -> impl Strategy<Value = SessionSpec> {
         (0..STORES, 0..IDS, evidence, prop::collection::vec(select(&PROJECTS[..]), 0..3)),
         (some(age(false)), some(age(future)), prop::option::weighted(0.2, age(false)), some(age(false))),
         (
-            prop::option::weighted(if future { 0.3 } else { 0.0 }, -300i64..0),
+            prop::option::weighted(0.3, -300i64..0).prop_map(move |ahead| ahead.filter(|_| future)),
             prop::bool::weighted(0.1),
             prop::bool::weighted(0.05),
             prop::option::weighted(0.3, age(false)),
