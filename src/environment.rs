@@ -17,6 +17,8 @@ pub struct User {
     pub uid: u32,
     /// The home folder, as the environment gives it.
     pub home: PathBuf,
+    /// The same with every link resolved, as programs started below it record it.
+    pub real_home: PathBuf,
 }
 
 /// Surroundings of a run: platform, user, variables and the time, all of one moment.
@@ -34,6 +36,8 @@ pub struct Environment {
     pub built: DateTime<Utc>,
     /// The folder the command was given in, against which relative arguments are read.
     pub working_dir: PathBuf,
+    /// Whether this Linux runs inside of Windows, whose drives it then sees.
+    pub is_wsl: bool,
 }
 
 impl Environment {
@@ -62,6 +66,19 @@ impl Environment {
     #[must_use]
     pub fn config_dir(&self) -> PathBuf {
         self.own_dir("CCRETAIN_CONFIG_DIR", self.layout().user_policy)
+    }
+
+    /// The variable that names the folder of the user's own files or one above it, and the folder it names.
+    #[must_use]
+    pub fn config_dir_named_by(&self) -> Option<(&'static str, PathBuf)> {
+        const OWN: &str = "CCRETAIN_CONFIG_DIR";
+        if let Some(dir) = self.variable(OWN) {
+            return Some((OWN, self.working_dir.join(dir)));
+        }
+        let (name, _) = self.layout().user_policy.strip_prefix("${")?.split_once(":-")?;
+        // One that is not absolute counts as unset.
+        let dir = PathBuf::from(self.variable(name)?);
+        dir.is_absolute().then_some((name, dir))
     }
 
     /// The folder of state (`CCRETAIN_STATE_DIR`, else the platform's place).

@@ -42,11 +42,12 @@ impl<'a> Bench<'a> {
         ]);
         let env = Environment {
             platform: Platform::Linux,
-            user: User { name: "tester".to_owned(), uid, home: home.clone() },
+            user: User { name: "tester".to_owned(), uid, home: home.clone(), real_home: home.clone() },
             variables,
             now: now(),
             built: DateTime::from_timestamp(0, 0).unwrap(),
             working_dir: home,
+            is_wsl: false,
         };
         let policy = policy::of(&env, &Places::new(&env), None).unwrap();
         Self { sandbox, env, policy }

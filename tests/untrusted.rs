@@ -98,7 +98,7 @@ const UNTRUSTED: &[Case] = &[
             fs::rename(folder, folder.with_extension("real")).unwrap();
             symlink("ccretain.real", folder).unwrap();
         },
-        "it is a link or no folder",
+        "it is a link or not a folder",
     ),
     (
         "a broken drop-in",

@@ -188,9 +188,7 @@ fn remember(
 
 /// The policy of the machine, without any user's: what the ledger of all is kept by.
 fn of_machine(ctx: &Context) -> Result<Policy, Failure> {
-    let places = Places::new(&ctx.env);
-    // No user's files: nothing lies there.
-    let places = Places { user_dir: places.system_dir.join(".no-user"), ..places };
+    let places = Places { user: None, ..Places::new(&ctx.env) };
     let named = ctx.global.policy.as_ref().map(|path| ctx.env.absolute(path));
     policy::of(&ctx.env, &places, named.as_deref()).map_err(|error| Failure::because(Exit::Usage, &error))
 }

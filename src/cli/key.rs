@@ -153,11 +153,17 @@ mod tests {
     fn env(home: &Path) -> Environment {
         Environment {
             platform: Platform::HERE,
-            user: crate::environment::User { name: "ann".into(), uid: 1000, home: home.into() },
+            user: crate::environment::User {
+                name: "ann".into(),
+                uid: 1000,
+                home: home.into(),
+                real_home: home.into(),
+            },
             variables: [("CCRETAIN_CONFIG_DIR".into(), home.join("a/config").into())].into(),
             now: "2026-11-22T10:00:00Z".parse().unwrap(),
             built: chrono::DateTime::UNIX_EPOCH,
             working_dir: home.into(),
+            is_wsl: false,
         }
     }
 

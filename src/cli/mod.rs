@@ -23,6 +23,7 @@ mod failure;
 mod guards;
 mod harden;
 mod hold;
+mod home;
 #[cfg(unix)]
 mod keeper;
 mod key;
@@ -116,7 +117,10 @@ fn asked_for_json() -> bool {
 /// Finds out for whom this runs, and runs it.
 fn start(cli: Cli, console: Console) -> Result<Exit, Failure> {
     let parent = if surroundings::has_parent() { Some(Link::begin()?) } else { None };
-    let mut env = surroundings::read(&cli.global)?;
+    let mut env = surroundings::read(home::is_of_machine(&cli.command, &cli.global))?;
+    if parent.is_none() {
+        home::check(&cli.command, &cli.global, &env)?;
+    }
     let console = match &parent {
         Some(parent) => {
             env.working_dir.clone_from(&parent.hello().working_dir);

@@ -21,7 +21,6 @@ use crate::ledger::{self, Expected, Given, Record};
 use crate::locate::Refusal;
 use crate::plan::{self, Plan};
 use crate::policy::claude::{ClientSettings, switches};
-use crate::policy::load::Places;
 use crate::policy::{self, Mode, Policy};
 use crate::schedule::{Program, Scope};
 use crate::state::StateFile;
@@ -133,10 +132,7 @@ pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<P
 
 /// A policy that nobody wrote: what stands in for one that cannot be used.
 pub(super) fn nothing(ctx: &Context) -> Result<Policy, Failure> {
-    let places = Places::new(&ctx.env);
-    let none = ctx.env.state_dir().join(".no-policy");
-    let places = Places { system_dir: none.clone(), user_dir: none, managed_prefs: None, ..places };
-    policy::of(&ctx.env, &places, None).map_err(|error| Failure::because(super::Exit::Usage, &error))
+    policy::built_in(&ctx.env).map_err(|error| Failure::because(super::Exit::Usage, &error))
 }
 
 /// State that remembers nothing: what stands in for one that cannot be read. Never saved.

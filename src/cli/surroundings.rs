@@ -1,35 +1,38 @@
 //! Reading the environment and the clock, once.
 
+use std::path::{Path, PathBuf};
+
 use chrono::{DateTime, Utc};
 
-use super::args::Global;
 use super::{Exit, Failure};
 use crate::environment::{Environment, User};
+use crate::escape::shown;
+use crate::locate::users;
 use crate::platform::Platform;
 
 /// Midnight of the day this program was built, in seconds since 1970.
 const BUILT: &str = env!("CCRETAIN_BUILT");
 
-/// Reads what the program knows of its surroundings.
+/// Reads what the program knows of its surroundings; `of_account` takes the home of the account where `HOME` is
+/// somebody else's.
 ///
 /// # Errors
 /// When there is no home folder or no current folder.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment and the clock")]
-pub(super) fn read(_: &Global) -> Result<Environment, Failure> {
-    let home = std::env::home_dir()
-        .filter(|home| home.is_absolute())
-        .ok_or_else(|| Failure::new(Exit::Usage, "the home folder is not known").hint("set HOME"))?;
+pub(super) fn read(of_account: bool) -> Result<Environment, Failure> {
+    let uid = uid();
+    let home = home(uid, of_account)?;
     let working_dir = std::env::current_dir()
         .map_err(|error| Failure::new(Exit::Usage, format!("cannot find the current folder: {error}")))?;
     let variables: std::collections::BTreeMap<_, _> = std::env::vars_os().collect();
-    let uid = uid();
     let name = ["USER", "LOGNAME", "USERNAME"]
         .iter()
         .find_map(|key| variables.get(std::ffi::OsStr::new(key)))
         .map_or_else(|| uid.to_string(), |name| name.to_string_lossy().into_owned());
+    let real_home = fs_err::canonicalize(&home).unwrap_or_else(|_| home.clone());
     Ok(Environment {
         platform: Platform::HERE,
-        user: User { name, uid, home },
+        user: User { name, uid, home, real_home },
         variables,
         now: Utc::now(),
         built: BUILT
@@ -38,7 +41,57 @@ pub(super) fn read(_: &Global) -> Result<Environment, Failure> {
             .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
             .unwrap_or_default(),
         working_dir,
+        is_wsl: is_wsl(),
     })
+}
+
+/// The home: `HOME`, else that of the account.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment and the clock")]
+fn home(uid: u32, of_account: bool) -> Result<PathBuf, Failure> {
+    let named = std::env::var_os("HOME").filter(|home| !home.is_empty());
+    if cfg!(unix)
+        && let Some(named) = named.map(PathBuf::from)
+    {
+        if !named.is_absolute() {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("HOME is '{}', which is not a whole path", shown(&named)),
+            )
+            .hint("set HOME to the home folder"));
+        }
+        let own = if of_account && is_of_another(&named, uid) { account_home(uid) } else { None };
+        return Ok(own.unwrap_or(named));
+    }
+    // An empty HOME is none; the library would take it for the home.
+    let known = if cfg!(unix) && std::env::var_os("HOME").is_some() { None } else { std::env::home_dir() };
+    known
+        .or_else(|| account_home(uid))
+        .filter(|home| home.is_absolute())
+        .ok_or_else(|| Failure::new(Exit::Usage, "the home folder is not known").hint("set HOME"))
+}
+
+/// The home that the file of accounts names.
+fn account_home(uid: u32) -> Option<PathBuf> {
+    let accounts = users::from_passwd(&fs_err::read_to_string("/etc/passwd").ok()?);
+    accounts.into_iter().find(|account| account.uid == uid).map(|account| account.home)
+}
+
+/// Whether this is root, and the home another's: `sudo` may keep `HOME`.
+#[cfg(unix)]
+pub(super) fn is_of_another(home: &Path, uid: u32) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    uid == 0 && home.metadata().is_ok_and(|found| found.uid() != 0)
+}
+
+#[cfg(not(unix))]
+pub(super) fn is_of_another(_: &Path, _: u32) -> bool {
+    false
+}
+
+/// Whether this Linux runs inside of Windows.
+fn is_wsl() -> bool {
+    let release = fs_err::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().to_lowercase();
+    cfg!(target_os = "linux") && (release.contains("microsoft") || release.contains("wsl"))
 }
 
 /// What the clock says now, for what is said of a run at its end; decisions go by the time it began.

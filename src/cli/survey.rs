@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Context, Exit, Failure};
+use super::{Context, Exit, Failure, home};
 use crate::catalogue::Root;
 use crate::escape::shown;
 use crate::inventory::liveness::System;
@@ -62,6 +62,19 @@ pub fn in_force(ctx: &Context) -> Result<Policy, Failure> {
         .map_err(|error| Failure::because(Exit::Usage, &error))
 }
 
+/// The same for a command that only looks: an invalid layer of the user's is left out and reported. A file that
+/// was named must be valid.
+///
+/// # Errors
+/// As [`in_force`].
+pub fn in_force_to_look(ctx: &Context) -> Result<Policy, Failure> {
+    if ctx.global.policy.is_some() {
+        return in_force(ctx);
+    }
+    policy::of_valid_layers(&ctx.env, &Places::new(&ctx.env))
+        .map_err(|error| Failure::because(Exit::Usage, &error))
+}
+
 /// What earlier runs remembered.
 ///
 /// # Errors
@@ -116,10 +129,9 @@ pub fn locate(ctx: &Context, mut policy: Policy, state: StateFile, found: Vec<(P
 /// An invalid policy is exit 2. Nothing was to be touched, so that what cannot be read is a failure
 /// (1) and no refusal.
 pub fn ground_to_look(ctx: &Context) -> Result<Ground, Failure> {
-    ground(ctx).map_err(|failure| match failure.exit {
-        Exit::Refused => Failure { exit: Exit::Failed, ..failure },
-        _ => failure,
-    })
+    let policy = in_force_to_look(ctx)?;
+    let state = remembered(ctx).map_err(|failure| Failure { exit: Exit::Failed, ..failure })?;
+    Ok(locate(ctx, policy, state, Vec::new()))
 }
 
 /// Folders that the `env` of the client's own settings names.
@@ -150,7 +162,8 @@ impl Ground {
         let mut remembered = DateFile::new(&ctx.env.state_dir(), ctx.env.now);
         // The file is the user's, and nothing of his may delay what the organisation demands.
         let mut layers = self.policy.mandates.iter().flat_map(|mandate| &mandate.layers);
-        let dates: &mut dyn Dates = match layers.any(|layer| layer.source.layer == Layer::Managed) {
+        let forgets = layers.any(|layer| layer.source.layer == Layer::Managed) || home::is_foreign(&ctx.env);
+        let dates: &mut dyn Dates = match forgets {
             true => &mut Unremembered,
             false => &mut remembered,
         };

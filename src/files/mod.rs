@@ -4,9 +4,11 @@
 //! bound: a FIFO, a terminal, a link to `/dev/zero` or a sparse file of a terabyte stops no command. Links are
 //! followed here; what must not be one is opened through a folder's handle or is a file of our own ([`own`]).
 
+mod absence;
 mod own;
 mod write;
 
+pub use absence::{confirm_absence, is_absent};
 pub use own::{
     has_one_name, open_for_reading, open_named_twice, open_own, open_private, private_options, remove_own,
     rename_own,
@@ -32,17 +34,24 @@ pub fn open(path: &Path) -> io::Result<File> {
     regular(open_any(path)?)
 }
 
+/// The same; `None` where nothing has that name, and nothing is in the way.
+///
+/// # Errors
+/// What is there and cannot be opened, and as [`confirm_absence`].
+pub fn open_if_there(path: &Path) -> io::Result<Option<File>> {
+    match open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if is_absent(&error) => confirm_absence(path).map(|()| None),
+        Err(error) => Err(error),
+    }
+}
+
 /// The whole content of a file; links are followed. `None` where nothing has that name.
 ///
 /// # Errors
-/// What is there and cannot be read: a link that leads nowhere, no regular file, more than `most` bytes.
+/// What is there and cannot be read: no regular file, more than `most` bytes, and as [`confirm_absence`].
 pub fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
-    match open(path) {
-        Ok(file) => contents(&file, most).map(Some),
-        // A link that leads nowhere is not the absence of a file.
-        Err(error) if is_absent(&error) && path.symlink_metadata().is_err() => Ok(None),
-        Err(error) => Err(error),
-    }
+    open_if_there(path)?.map(|file| contents(&file, most)).transpose()
 }
 
 /// The whole content of an open file.
@@ -108,12 +117,6 @@ impl Turn {
         static LARGE_BUFFER: Mutex<()> = Mutex::new(());
         Self(LARGE_BUFFER.lock().unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-/// Whether an error says that nothing has that name.
-#[must_use]
-pub fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 fn regular(file: File) -> io::Result<File> {

@@ -10,7 +10,7 @@ use super::compile::{Compiled, Globs, compile};
 use super::keys::SCHEMA_ID;
 use super::load::{LoadError, Loaded, RawLayer};
 use super::recipient::{self, Family};
-use super::resolve::{BuiltIn, Context, resolve};
+use super::resolve::{BuiltIn, Context, InvalidUser, resolve};
 use super::{Layer, Policy, Source, managed, parse, trusted};
 use crate::catalogue::{Kind, SessionId};
 use crate::error::chain;
@@ -91,7 +91,8 @@ pub fn check(path: &Path, against: &Against<'_>) -> Result<Checked, LoadError> {
     };
     checked.rules = compiled.rules.rules.len();
     checked.holds = compiled.holds.len();
-    let context = Context { globs: against.globs, built_in: Ok(BuiltIn::default()) };
+    let context =
+        Context { globs: against.globs, built_in: Ok(BuiltIn::default()), invalid_user: InvalidUser::Stops };
     let alone = Loaded { layers: vec![layer.clone()], ..Loaded::default() };
     match resolve(alone, &context) {
         Ok(policy) => {

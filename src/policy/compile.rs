@@ -6,7 +6,8 @@ use std::path::Path;
 use super::load::RawLayer;
 use super::recipient::{self, Family};
 use super::selector::{BadGlob, ProjectGlob, Selector};
-use super::settings::{Glob, HoldSettings, KindName, RuleSettings};
+use super::settings::{Glob, HoldGlob, HoldSettings, KindName, RuleSettings};
+use super::spelling::Paths;
 use super::{Hold, Layer, Rule, RuleLayer, Source};
 use crate::catalogue::{Kind, SessionId};
 use crate::period::{Length, Period};
@@ -14,17 +15,27 @@ use crate::period::{Length, Period};
 /// What globs are compiled with.
 #[derive(Debug, Clone, Copy)]
 pub struct Globs<'a> {
-    /// What `~/` stands for: the home of the stores' owner.
+    /// What `~/` stands for: the home of the stores' owner, as spelled.
     pub home: &'a Path,
-    /// Whether case is ignored.
-    pub ignore_case: bool,
+    /// The same with every link resolved.
+    pub real_home: &'a Path,
+    /// How paths are compared on this machine.
+    pub paths: Paths,
 }
 
 impl<'a> Globs<'a> {
     /// The home and the platform of the environment.
     #[must_use]
     pub fn new(env: &'a crate::environment::Environment) -> Self {
-        Self { home: &env.user.home, ignore_case: env.platform.ignores_case() }
+        Self { home: &env.user.home, real_home: &env.user.real_home, paths: Paths::of(env) }
+    }
+
+    /// Compiles one glob.
+    ///
+    /// # Errors
+    /// When the pattern is not a glob over whole paths.
+    pub fn compile(&self, written: &str) -> Result<ProjectGlob, BadGlob> {
+        ProjectGlob::new(written, &[self.home, self.real_home], self.paths)
     }
 }
 
@@ -122,6 +133,17 @@ pub struct Compiled {
     pub rules: RuleLayer,
     /// Its holds.
     pub holds: Vec<Hold>,
+    /// What is worth telling.
+    pub remarks: Remarks,
+}
+
+/// What is worth telling about a layer that can be used.
+#[derive(Debug, Clone, Default)]
+pub struct Remarks {
+    /// What is wrong with it and makes a run end with exit 1.
+    pub complaints: Vec<String>,
+    /// What has no effect.
+    pub notes: Vec<String>,
 }
 
 /// Compiles a layer; every problem it has is found, not only the first.
@@ -141,7 +163,8 @@ pub fn compile(layer: &RawLayer, globs: Globs<'_>) -> Result<Compiled, Vec<Probl
         rules.push(rule);
     }
     problems.extend(later_than_session(&rules));
-    let holds = holds(&layer.source, settings.holds.iter().flatten(), globs, &mut problems);
+    let mut remarks = Remarks::default();
+    let holds = holds(&layer.source, settings.holds.iter().flatten(), globs, &mut problems, &mut remarks);
     let spans = [("keepAtLeast", &settings.keep_at_least), ("quiet", &settings.quiet)];
     for (key, period) in spans {
         if let Some(period) = period.as_ref().filter(|period| period.length() == Length::Never) {
@@ -164,7 +187,7 @@ pub fn compile(layer: &RawLayer, globs: Globs<'_>) -> Result<Compiled, Vec<Probl
         problems.push(Problem::Mixed);
     }
     if problems.is_empty() {
-        Ok(Compiled { rules: RuleLayer { source: layer.source.clone(), rules }, holds })
+        Ok(Compiled { rules: RuleLayer { source: layer.source.clone(), rules }, holds, remarks })
     } else {
         Err(problems)
     }
@@ -176,6 +199,7 @@ pub fn holds<'a>(
     written: impl Iterator<Item = &'a HoldSettings>,
     globs: Globs<'_>,
     problems: &mut Vec<Problem>,
+    remarks: &mut Remarks,
 ) -> Vec<Hold> {
     let mut holds: Vec<Hold> = Vec::new();
     for hold in written {
@@ -188,10 +212,27 @@ pub fn holds<'a>(
         if holds.iter().any(|other| other.name == hold.name) {
             problems.push(Problem::DuplicateName("hold", hold.name.clone()));
         }
-        let parts = (hold.projects.as_deref(), hold.kinds.as_deref(), hold.sessions.as_deref());
+        if hold.kinds.is_some() {
+            remarks.notes.push(format!(
+                "{whose} names kinds, which has no effect: a hold covers whole sessions and what belongs to them"
+            ));
+        }
+        let mut bad = Vec::new();
+        let written = hold.projects.iter().flatten().map(HoldGlob::as_str);
+        let parts = (hold.projects.is_some(), written, None, hold.sessions.as_deref());
+        let mut selector = selector(&whose, parts, globs, &mut bad);
+        // Dropping a hold of the organisation's would lose what it keeps.
+        if source.layer != Layer::User && bad.iter().any(|problem| matches!(problem, Problem::Glob(_))) {
+            let is_glob = |problem: &Problem| matches!(problem, Problem::Glob(_));
+            for glob in bad.extract_if(.., |problem| is_glob(problem)) {
+                remarks.complaints.push(format!("{whose} holds all projects, because {glob}"));
+            }
+            selector.projects = None;
+        }
+        problems.append(&mut bad);
         holds.push(Hold {
             name: hold.name.clone(),
-            selector: selector(&whose, parts, globs, problems),
+            selector,
             reason: hold.reason.clone(),
             until: hold.until,
             source: source.clone(),
@@ -206,7 +247,8 @@ fn rule(written: &RuleSettings, at: usize, globs: Globs<'_>, problems: &mut Vec<
     if name.trim().is_empty() {
         problems.push(Problem::EmptyText(whose.clone(), "name"));
     }
-    let parts = (written.projects.as_deref(), written.kinds.as_deref(), written.sessions.as_deref());
+    let projects = written.projects.iter().flatten().map(Glob::as_str);
+    let parts = (written.projects.is_some(), projects, written.kinds.as_deref(), written.sessions.as_deref());
     Rule {
         selector: selector(&whose, parts, globs, problems),
         name,
@@ -215,16 +257,17 @@ fn rule(written: &RuleSettings, at: usize, globs: Globs<'_>, problems: &mut Vec<
     }
 }
 
-type Parts<'a> = (Option<&'a [Glob]>, Option<&'a [KindName]>, Option<&'a [SessionId]>);
+type Parts<'a, I> = (bool, I, Option<&'a [KindName]>, Option<&'a [SessionId]>);
 
-fn selector(
+fn selector<'a>(
     whose: &str,
-    (projects, kinds, sessions): Parts<'_>,
+    (has_projects, projects, kinds, sessions): Parts<'a, impl Iterator<Item = &'a str>>,
     globs: Globs<'_>,
     problems: &mut Vec<Problem>,
 ) -> Selector {
+    let projects: Vec<&str> = projects.collect();
     let lists = [
-        ("projects", projects.map(<[_]>::len)),
+        ("projects", has_projects.then_some(projects.len())),
         ("kinds", kinds.map(<[_]>::len)),
         ("sessions", sessions.map(<[_]>::len)),
     ];
@@ -234,14 +277,14 @@ fn selector(
         }
     }
     let mut compiled = Vec::new();
-    for glob in projects.into_iter().flatten() {
-        match ProjectGlob::new(glob.as_str(), globs.home, globs.ignore_case) {
+    for glob in projects {
+        match globs.compile(glob) {
             Ok(glob) => compiled.push(glob),
             Err(bad) => problems.push(bad.into()),
         }
     }
     Selector {
-        projects: projects.map(|_| compiled),
+        projects: has_projects.then_some(compiled),
         kinds: kinds.map(|kinds| kinds.iter().map(|kind| kind.0).collect()),
         sessions: sessions.map(|ids| ids.iter().copied().collect::<BTreeSet<_>>()),
     }

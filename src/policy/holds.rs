@@ -5,9 +5,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::load::LoadError;
-use super::parse::parse;
+use super::parse;
 use super::settings::HoldSettings;
 use super::trusted::read_own;
 use crate::error::{At as _, PathError};
@@ -36,14 +37,18 @@ pub fn path(user_dir: &Path) -> PathBuf {
 /// # Errors
 /// A file that cannot be read or does not fit, and a name given twice.
 pub fn read(path: &Path) -> Result<Option<Vec<HoldSettings>>, LoadError> {
-    let Some(bytes) = read_own(path)? else { return Ok(None) };
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    read_own(path)?.map(|bytes| parse(path, &bytes)).transpose()
+}
+
+/// What the text of the file says.
+pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<HoldSettings>, LoadError> {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let holds = if text.trim_ascii_start().starts_with(b"[") {
-        parse::<Vec<HoldSettings>>(&bytes)
+        parse::parse::<Vec<HoldSettings>>(bytes)
     } else {
-        parse::<HoldsFile>(&bytes).and_then(|file| match file.version {
+        parse::parse::<HoldsFile>(bytes).and_then(|file| match file.version {
             1 => Ok(file.holds),
-            other => Err(super::parse::SyntaxError {
+            other => Err(parse::SyntaxError {
                 line: 1,
                 column: 1,
                 message: format!("version {other} is not known: this program reads version 1"),
@@ -60,7 +65,25 @@ pub fn read(path: &Path) -> Result<Option<Vec<HoldSettings>>, LoadError> {
             ));
         }
     }
-    Ok(Some(holds))
+    Ok(holds)
+}
+
+/// The holds that can be read in a file that is not valid as a whole, and whether those are all it has.
+pub(super) fn rescue(bytes: &[u8]) -> (Vec<HoldSettings>, bool) {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let Ok(whole) = serde_json::from_slice::<Value>(text) else { return (Vec::new(), false) };
+    let list = if whole.is_array() { Some(&whole) } else { whole.get("holds") };
+    let entries = match list {
+        None => return (Vec::new(), whole.is_object()),
+        Some(Value::Array(entries)) => entries,
+        Some(_) => return (Vec::new(), false),
+    };
+    let found: Vec<HoldSettings> =
+        entries.iter().filter_map(|entry| HoldSettings::deserialize(entry).ok()).collect();
+    // Of a key that is given twice the parser keeps one.
+    let is_named_once = text.windows(7).filter(|word| word == b"\"holds\"").count() <= 1;
+    let is_all = found.len() == entries.len() && is_named_once;
+    (found, is_all)
 }
 
 /// Replaces the user's holds, whole or not at all: written beside, flushed, renamed. Mode 0600.

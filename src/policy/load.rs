@@ -4,13 +4,15 @@
 
 use std::path::{Path, PathBuf};
 
+use super::own::{self, Loose};
 use super::parse::{self, SyntaxError};
 use super::settings::{HoldSettings, Settings};
-use super::trusted::{TrustedDir, read_own};
+use super::trusted::{self, TrustedDir, read_own};
 use super::{Layer, Source, holds, managed};
 use crate::environment::Environment;
 use crate::error::PathError;
 use crate::escape::shown;
+use crate::files;
 use crate::platform::Platform;
 
 /// The folders policies are read from.
@@ -18,14 +20,25 @@ use crate::platform::Platform;
 pub struct Places {
     /// The folder of system and managed policies.
     pub system_dir: PathBuf,
-    /// The folder of the user's policy and holds.
-    pub user_dir: PathBuf,
+    /// Where the user's own files lie; `None` reads none of them.
+    pub user: Option<UserPlace>,
     /// The folder of managed preferences, where the platform has one.
     pub managed_prefs: Option<PathBuf>,
     /// The account whose managed preferences count.
     pub user_name: String,
     /// The owner that system and managed files must have: root, except in tests.
     pub trusted_owner: u32,
+}
+
+/// Where a user's policy and holds lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserPlace {
+    /// The folder.
+    pub dir: PathBuf,
+    /// The variable that names the folder or one above it, and that folder: it must be there.
+    pub named_by: Option<(&'static str, PathBuf)>,
+    /// The user's id; nobody else may be able to write the files.
+    pub uid: u32,
 }
 
 impl Places {
@@ -35,7 +48,11 @@ impl Places {
         let layout = env.layout();
         Self {
             system_dir: env.expand(layout.system_policy).unwrap_or_else(|| layout.system_policy.into()),
-            user_dir: env.config_dir(),
+            user: Some(UserPlace {
+                dir: env.config_dir(),
+                named_by: env.config_dir_named_by(),
+                uid: env.user.uid,
+            }),
             managed_prefs: (env.platform == Platform::Macos)
                 .then(|| PathBuf::from("/Library/Managed Preferences")),
             user_name: env.user.name.clone(),
@@ -60,10 +77,12 @@ pub struct Loaded {
     pub layers: Vec<RawLayer>,
     /// The user's own holds and their file.
     pub holds: Option<(Source, Vec<HoldSettings>)>,
-    /// Why the user's policy cannot be read, if so.
-    pub broken_user: Option<LoadError>,
-    /// Why the user's holds cannot be read, if so.
-    pub broken_holds: Option<LoadError>,
+    /// What is wrong with the user's files; any fault makes the whole layer invalid.
+    pub faults: Vec<LoadError>,
+    /// Holds in a file of the user's that is otherwise invalid.
+    pub rescued: Vec<(Source, Vec<HoldSettings>)>,
+    /// Whether the user may have holds that could not be read.
+    pub has_unread_holds: bool,
 }
 
 /// Why a policy cannot be read.
@@ -87,8 +106,11 @@ pub enum LoadError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Somebody else may have written a file of the user's.
+    #[error(transparent)]
+    Loose(#[from] Loose),
     /// The file does not fit the grammar.
-    #[error("policy '{}' does not fit", shown(path))]
+    #[error("policy '{}' is not valid", shown(path))]
     Syntax {
         /// The file.
         path: PathBuf,
@@ -152,20 +174,88 @@ fn read_trusted(
 }
 
 fn read_user(places: &Places, named: Option<&Path>, loaded: &mut Loaded) -> Result<(), LoadError> {
-    let path = named.map_or_else(|| places.user_dir.join("policy.json"), Path::to_path_buf);
-    match read_file(&path, Layer::User) {
-        Ok(Some(layer)) => loaded.layers.push(layer),
-        Ok(None) if named.is_some() => return Err(LoadError::Missing { path }),
-        Ok(None) => {}
-        Err(error) => loaded.broken_user = Some(error),
+    let Some(user) = &places.user else {
+        let Some(path) = named else { return Ok(()) };
+        let layer = read_file(path, Layer::User)?;
+        loaded.layers.push(layer.ok_or_else(|| LoadError::Missing { path: path.to_path_buf() })?);
+        return Ok(());
+    };
+    if let Some(fault) = user.missing() {
+        loaded.fault(fault, true);
     }
-    let path = holds::path(&places.user_dir);
-    match holds::read(&path) {
-        Ok(Some(list)) => loaded.holds = Some((Source { layer: Layer::User, path: Some(path) }, list)),
-        Ok(None) => {}
-        Err(error) => loaded.broken_holds = Some(error),
+    loaded.faults.extend(own::of_folder(&user.dir, user.uid, false).map(LoadError::from));
+    let known = loaded.faults.len();
+    let path = named.map_or_else(|| user.dir.join("policy.json"), Path::to_path_buf);
+    let source = Source { layer: Layer::User, path: Some(path.clone()) };
+    if let Some(bytes) = loaded.read_own(&path, user) {
+        match parse::policy(&bytes) {
+            Ok(settings) => loaded.layers.push(RawLayer { source, settings }),
+            Err(error) => loaded.rescue(source, &bytes, LoadError::syntax(&path, error)),
+        }
+    } else if named.is_some() && loaded.faults.len() == known {
+        return Err(LoadError::Missing { path });
+    }
+    let path = holds::path(&user.dir);
+    let source = Source { layer: Layer::User, path: Some(path.clone()) };
+    if let Some(bytes) = loaded.read_own(&path, user) {
+        match holds::parse(&path, &bytes) {
+            Ok(list) => loaded.holds = Some((source, list)),
+            Err(error) => loaded.rescue(source, &bytes, error),
+        }
     }
     Ok(())
+}
+
+impl UserPlace {
+    /// What is wrong where a variable names a folder that is not there: a volume may not be mounted.
+    fn missing(&self) -> Option<LoadError> {
+        let (variable, folder) = self.named_by.as_ref()?;
+        let reason = match folder.metadata() {
+            Ok(found) if found.is_dir() => return None,
+            Ok(_) => format!("{variable} names it, and it is not a folder"),
+            Err(error) if files::is_absent(&error) => format!(
+                "{variable} names it, and it does not exist: mount it, make it with `mkdir -m 700`, or unset {variable}"
+            ),
+            Err(error) => format!("{variable} names it: {error}"),
+        };
+        Some(LoadError::untrusted(folder, &reason))
+    }
+}
+
+impl Loaded {
+    fn fault(&mut self, fault: LoadError, hides_holds: bool) {
+        self.faults.push(fault);
+        self.has_unread_holds |= hides_holds;
+    }
+
+    /// The content of a file of the user's, if it is there and can be read; what is wrong with it is noted.
+    fn read_own(&mut self, path: &Path, user: &UserPlace) -> Option<Vec<u8>> {
+        let is_elsewhere = path.is_symlink() || path.parent() != Some(&user.dir);
+        let real_folder = || if is_elsewhere { own::of_real_folder(path, user.uid) } else { None };
+        let read = trusted::open_own(path).and_then(|file| {
+            let Some(file) = file else { return Ok(None) };
+            let loose = own::of_open(&file, path, user.uid).or_else(real_folder);
+            Ok(Some((trusted::contents(&file, path)?, loose)))
+        });
+        match read {
+            Ok(Some((bytes, loose))) => {
+                self.faults.extend(loose.map(LoadError::from));
+                Some(bytes)
+            }
+            Ok(None) => None,
+            Err(error) => {
+                self.fault(error, true);
+                None
+            }
+        }
+    }
+
+    /// Takes the holds out of a file that is not valid as a whole.
+    fn rescue(&mut self, source: Source, bytes: &[u8], fault: LoadError) {
+        let (found, is_all) = holds::rescue(bytes);
+        self.fault(fault, !is_all);
+        self.rescued.push((source, found));
+    }
 }
 
 /// Reads one policy file that may be anybody's; `None` where nothing has that name.

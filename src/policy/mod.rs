@@ -9,12 +9,14 @@ pub mod holds;
 pub mod keys;
 pub mod load;
 pub mod managed;
+pub mod own;
 pub mod parse;
 pub mod recipient;
 pub mod resolve;
 pub mod selector;
 pub mod settings;
 pub mod show;
+pub mod spelling;
 mod trusted;
 
 use std::fmt;
@@ -332,8 +334,41 @@ pub fn of_stores(
     config_dirs: &[PathBuf],
 ) -> Result<Policy, resolve::PolicyError> {
     let client = claude::read(&claude::ClientPlaces::new(env).with(config_dirs), &[]);
-    let context = resolve::Context { globs: compile::Globs::new(env), built_in: client.built_in() };
+    let context = resolve::Context {
+        globs: compile::Globs::new(env),
+        built_in: client.built_in(),
+        invalid_user: resolve::InvalidUser::Stops,
+    };
     resolve::resolve(load::load(places, named)?, &context)
+}
+
+/// The same where an invalid layer of the user's is left out and reported, for commands that only look.
+///
+/// # Errors
+/// What is wrong with a layer of the organisation's.
+pub fn of_valid_layers(
+    env: &crate::environment::Environment,
+    places: &load::Places,
+) -> Result<Policy, resolve::PolicyError> {
+    let context = resolve::Context {
+        globs: compile::Globs::new(env),
+        built_in: claude::read(&claude::ClientPlaces::new(env), &[]).built_in(),
+        invalid_user: resolve::InvalidUser::IsLeftOut,
+    };
+    resolve::resolve(load::load(places, None)?, &context)
+}
+
+/// The built-in rule alone: what stands in for a policy that cannot be used.
+///
+/// # Errors
+/// None that is known: nothing is read that could be wrong.
+pub fn built_in(env: &crate::environment::Environment) -> Result<Policy, resolve::PolicyError> {
+    let context = resolve::Context {
+        globs: compile::Globs::new(env),
+        built_in: claude::read(&claude::ClientPlaces::new(env), &[]).built_in(),
+        invalid_user: resolve::InvalidUser::Stops,
+    };
+    resolve::resolve(load::Loaded::default(), &context)
 }
 
 impl Policy {

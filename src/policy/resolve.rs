@@ -4,6 +4,7 @@
 //! user's takes part; so whatever the user's files say, a managed due date stays what it is.
 
 mod recipients;
+mod user;
 
 use std::path::PathBuf;
 
@@ -11,12 +12,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::compile::{Compiled, Globs, Problem, compile, holds};
+use super::compile::{Compiled, Globs, Problem, compile};
 use super::load::{LoadError, Loaded, RawLayer};
 use super::selector::Selector;
 use super::settings::{Folder, GuardSettings, Settings};
 use super::{Hold, Layer, LedgerPolicy, Mandate, MassGuard, Mode, Policy, Rule, RuleLayer, Source, Sourced};
-use crate::error::chain;
 use crate::escape::shown;
 use crate::period::Period;
 
@@ -28,6 +28,18 @@ pub struct Context<'a> {
     /// The period of the built-in rule and the settings file of the client it comes from, or why
     /// there is none.
     pub built_in: Result<BuiltIn, String>,
+    /// What an invalid user layer does where nothing of the organisation's has rules.
+    pub invalid_user: InvalidUser,
+}
+
+/// What an invalid user layer does where no system or managed layer has rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InvalidUser {
+    /// There is no policy, so nothing is done.
+    #[default]
+    Stops,
+    /// It is left out and reported, by commands that only look.
+    IsLeftOut,
 }
 
 /// The built-in rule's period.
@@ -69,47 +81,66 @@ fn contradiction(source: &Source, problem: Problem) -> PolicyError {
 /// Unites the layers.
 ///
 /// # Errors
-/// Contradictions; those in the user's own layer only where no managed layer has rules.
+/// Contradictions; those in the user's own layer only where no system or managed layer has rules.
 pub fn resolve(loaded: Loaded, context: &Context<'_>) -> Result<Policy, PolicyError> {
-    let Loaded { layers, holds: own_holds, broken_user, broken_holds } = loaded;
-    let has_rules = |layer: &RawLayer| layer.settings.rules.as_ref().is_some_and(|rules| !rules.is_empty());
-    let is_managed = layers.iter().any(|layer| layer.source.layer == Layer::Managed && has_rules(layer));
-    let mut draft = Draft { is_managed, globs: context.globs, ..Draft::new(context.globs) };
-    if let Some(error) = broken_user {
-        draft.user_failed(error.into())?;
+    let Loaded { layers, holds: own_holds, faults, rescued, has_unread_holds } = loaded;
+    let has_rules = |wanted: Layer| {
+        let rules = |layer: &RawLayer| layer.settings.rules.as_ref().is_some_and(|rules| !rules.is_empty());
+        layers.iter().any(|layer| layer.source.layer == wanted && rules(layer))
+    };
+    let is_managed = has_rules(Layer::Managed);
+    let goes_on = is_managed || has_rules(Layer::System) || context.invalid_user == InvalidUser::IsLeftOut;
+    let mut draft = Draft { is_managed, goes_on, has_unread_holds, ..Draft::new(context.globs) };
+    for fault in faults {
+        draft.user_failed(fault.into())?;
     }
     for layer in layers {
         let is_user = layer.source.layer == Layer::User;
-        if is_user && draft.user_dropped {
-            continue;
-        }
         match compile(&layer, context.globs) {
-            Ok(compiled) => draft.layers.push((layer, compiled)),
+            Ok(compiled) => {
+                draft.hear(&compiled.remarks);
+                draft.layers.push((layer, compiled));
+            }
+            Err(problems) if is_user => {
+                for problem in problems {
+                    draft.user_failed(contradiction(&layer.source, problem))?;
+                }
+                draft.rescue(&layer.source, layer.settings.holds.iter().flatten());
+            }
             Err(problems) => {
-                for problem in problems.into_iter().take(if is_managed { usize::MAX } else { 1 }) {
-                    let error = contradiction(&layer.source, problem);
-                    if is_user { draft.user_failed(error)? } else { return Err(error) }
+                if let Some(problem) = problems.into_iter().next() {
+                    return Err(contradiction(&layer.source, problem));
                 }
             }
         }
     }
-    draft.take_own_holds(own_holds, broken_holds)?;
+    draft.take_own_holds(own_holds)?;
+    for (source, list) in &rescued {
+        draft.rescue(source, list.iter());
+    }
+    draft.leave_invalid_user_out();
     draft.check_floor()?;
     draft.unite_recipients()?;
     draft.check_recipients()?;
+    draft.leave_invalid_user_out();
     Ok(draft.finish(&context.built_in))
 }
 
 /// The policy while it is put together.
 struct Draft<'a> {
     is_managed: bool,
+    /// Whether an invalid user layer is left out instead of stopping everything.
+    goes_on: bool,
     globs: Globs<'a>,
     /// Layers that take part, lowest first.
     layers: Vec<(RawLayer, Compiled)>,
+    /// Holds of the user beside those of a layer that takes part.
     own_holds: Vec<Hold>,
     own_holds_source: Option<(Source, Value)>,
-    /// The user's own files were wrong, so nothing of them counts.
+    /// The user's own files were wrong, so nothing of them counts but holds.
     user_dropped: bool,
+    /// The user may have holds that are not known.
+    has_unread_holds: bool,
     recipients: Vec<Sourced<String>>,
     complaints: Vec<String>,
     notes: Vec<String>,
@@ -119,55 +150,17 @@ impl<'a> Draft<'a> {
     fn new(globs: Globs<'a>) -> Self {
         Self {
             is_managed: false,
+            goes_on: false,
             globs,
             layers: Vec::new(),
             own_holds: Vec::new(),
             own_holds_source: None,
             user_dropped: false,
+            has_unread_holds: false,
             recipients: Vec::new(),
             complaints: Vec::new(),
             notes: Vec::new(),
         }
-    }
-
-    /// An invalid user layer stops a run, except where the organisation's rules must go on.
-    fn user_failed(&mut self, error: PolicyError) -> Result<(), PolicyError> {
-        if !self.is_managed {
-            return Err(error);
-        }
-        self.user_dropped = true;
-        self.layers.retain(|(layer, _)| layer.source.layer != Layer::User);
-        self.complaints.push(format!("the user's policy is left out: {}", chain(&error)));
-        Ok(())
-    }
-
-    fn take_own_holds(
-        &mut self,
-        own: Option<(Source, Vec<super::settings::HoldSettings>)>,
-        broken: Option<LoadError>,
-    ) -> Result<(), PolicyError> {
-        let mut unknown = None;
-        if let Some((source, list)) = own {
-            let mut problems = Vec::new();
-            self.own_holds = holds(&source, list.iter(), self.globs, &mut problems);
-            if let Some(problem) = problems.into_iter().next() {
-                self.own_holds.clear();
-                unknown = Some(contradiction(&source, problem));
-            }
-            self.own_holds_source = Some((source, json!(list)));
-        }
-        if let Some(error) = unknown.or(broken.map(PolicyError::from)) {
-            self.user_failed(error)?;
-            // Which sessions are held is not known; where such holds bind, all may be.
-            self.own_holds = vec![Hold {
-                name: "unreadable-holds".into(),
-                selector: Selector::default(),
-                reason: "the user's holds cannot be read".into(),
-                until: None,
-                source: Source { layer: Layer::User, path: None },
-            }];
-        }
-        Ok(())
     }
 
     /// `keepAtLeast` of the organisation must leave its own rules something to do.
@@ -324,7 +317,7 @@ impl<'a> Draft<'a> {
                 None
             }
         };
-        let user_holds = self.user_holds();
+        let (user_holds, binds) = self.user_holds();
         let extra_stores = self.folders(|settings| settings.stores.as_ref().map_or(&[], |s| &s.extra));
         let exclude = self.folders(|settings| settings.stores.as_ref().map_or(&[], |s| &s.exclude));
         let (organisation, mut users): (Vec<Hold>, Vec<Hold>) = self
@@ -333,7 +326,10 @@ impl<'a> Draft<'a> {
             .flat_map(|(_, compiled)| compiled.holds.clone())
             .partition(|hold| hold.source.layer != Layer::User);
         users.extend(std::mem::take(&mut self.own_holds));
-        let all: Vec<Hold> = organisation.iter().chain(&users).cloned().collect();
+        let every = |more: Vec<Hold>| -> Vec<Hold> {
+            organisation.iter().chain(&users).cloned().chain(more).collect()
+        };
+        let bound = |binds: bool| if binds { every(Vec::new()) } else { organisation.clone() };
         if !user_holds.value && !users.is_empty() {
             let names: Vec<String> = users.iter().map(|hold| crate::escape::text(&hold.name)).collect();
             self.notes.push(format!(
@@ -350,32 +346,24 @@ impl<'a> Draft<'a> {
         };
         let not_user = |layer: Layer| layer != Layer::User;
         let any = |_: Layer| true;
-        let binds_system = if self.is_managed {
-            self.choose(|layer| layer == Layer::System, |settings| settings.user_holds)
-                .is_none_or(|said| said.value)
-        } else {
-            user_holds.value
-        };
         let (of_system, own) = (layers_of(&[Layer::System]), layers_of(&[Layer::BuiltIn, Layer::User]));
         let modes_differ = !of_system.is_empty()
             && !own.is_empty()
             && self.mode_of(Layer::System).value != self.mode_of(Layer::User).value;
-        let is_split = modes_differ || (!binds_system && !users.is_empty());
+        let is_split = modes_differ || self.has_unread_holds || (!binds.system && !users.is_empty());
         let mut mandates = Vec::new();
         if self.is_managed {
-            let layers = layers_of(&[Layer::Managed]);
-            let holds = if user_holds.value { all.clone() } else { organisation.clone() };
-            mandates.push(self.mandate(layers, not_user, holds, &exclude));
+            let holds = bound(binds.managed);
+            mandates.push(self.mandate(layers_of(&[Layer::Managed]), not_user, holds, &exclude));
         }
-        if self.is_managed && self.user_dropped {
-            // What the user's file holds is not known, so only the managed rules act.
-        } else if is_split {
-            let holds = if binds_system { all.clone() } else { organisation };
-            mandates.push(self.mandate(of_system, any, holds, &exclude));
-            mandates.push(self.mandate(own, any, all, &exclude));
+        if is_split {
+            mandates.push(self.mandate(of_system, any, bound(binds.system), &exclude));
+            // Unread holds may cover anything, and the organisation's rules go on without them.
+            let unread = self.has_unread_holds.then(user::unread_holds).into_iter().collect();
+            mandates.push(self.mandate(own, any, every(unread), &exclude));
         } else {
             let rest = layers_of(&[Layer::BuiltIn, Layer::System, Layer::User]);
-            mandates.push(self.mandate(rest, any, all, &exclude));
+            mandates.push(self.mandate(rest, any, every(Vec::new()), &exclude));
         }
         let excluded_stores = if self.is_managed {
             exclude.iter().filter(|folder| not_user(folder.source.layer)).cloned().collect()
@@ -412,15 +400,27 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Whether users' holds bind the organisation's rules is not the user's to say.
-    fn user_holds(&self) -> Sourced<bool> {
+    /// Whether users' holds bind the organisation's rules is not the user's to say: a system layer says it for
+    /// system rules, a managed one for its own.
+    fn user_holds(&self) -> (Sourced<bool>, Binds) {
         let get = |settings: &Settings| settings.user_holds;
         let default = |value| Sourced { value, source: BUILT_IN };
         if self.is_managed {
-            return self.choose(|layer| layer == Layer::Managed, get).unwrap_or_else(|| default(false));
+            let managed = self.choose(|layer| layer == Layer::Managed, get).unwrap_or_else(|| default(false));
+            let system = self.choose(|layer| layer == Layer::System, get).unwrap_or_else(|| default(true));
+            let binds = Binds { managed: managed.value, system: system.value };
+            return (if managed.value { system } else { managed }, binds);
         }
-        self.choose(|layer| layer != Layer::User, get).unwrap_or_else(|| default(true))
+        let said = self.choose(|layer| layer != Layer::User, get).unwrap_or_else(|| default(true));
+        let binds = Binds { managed: said.value, system: said.value };
+        (said, binds)
     }
+}
+
+/// Which rules of the organisation the users' holds bind.
+struct Binds {
+    managed: bool,
+    system: bool,
 }
 
 const BUILT_IN: Source = Source { layer: Layer::BuiltIn, path: None };

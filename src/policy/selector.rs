@@ -5,6 +5,8 @@ use std::path::Path;
 
 use globset::{GlobBuilder, GlobMatcher};
 
+use super::spelling::{Paths, equivalents, in_wsl, plain, spellings, windows, without_case};
+
 use crate::catalogue::{Kind, SessionId};
 
 /// A compiled selector; without any part it selects everything.
@@ -22,15 +24,26 @@ pub struct Selector {
 #[derive(Debug, Clone)]
 pub struct ProjectGlob {
     written: String,
-    /// The pattern with the home put in, in lower case where case is ignored.
-    whole: String,
-    ignore_case: bool,
-    matchers: Vec<GlobMatcher>,
+    /// The pattern with the home put in, as spelled and as resolved, and inside of WSL.
+    patterns: Vec<Pattern>,
+    paths: Paths,
+}
+
+/// One pattern of a glob.
+#[derive(Debug, Clone)]
+struct Pattern {
+    text: String,
+    /// The same without case.
+    folded: String,
+    /// It is written as Windows writes paths.
+    is_windows: bool,
+    exact: Vec<GlobMatcher>,
+    in_any_case: Vec<GlobMatcher>,
 }
 
 /// A pattern that is no glob.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{pattern}' is no project glob: {reason}")]
+#[error("'{}' is not a project glob: {reason}", crate::escape::shown(pattern))]
 pub struct BadGlob {
     /// The pattern as written.
     pub pattern: String,
@@ -39,67 +52,41 @@ pub struct BadGlob {
 }
 
 impl ProjectGlob {
-    /// Compiles a glob; `~/` at its start is `home`.
+    /// Compiles a glob; `~/` at its start is any of the `homes`, which are spellings of one.
     ///
     /// # Errors
     /// When the pattern is no glob, or neither absolute nor below `~/`.
-    pub fn new(written: &str, home: &Path, ignore_case: bool) -> Result<Self, BadGlob> {
+    pub fn new(written: &str, homes: &[&Path], paths: Paths) -> Result<Self, BadGlob> {
         let bad = |reason: &str| BadGlob { pattern: written.to_owned(), reason: reason.to_owned() };
-        let mut whole = match written.strip_prefix("~/") {
-            Some(rest) => format!("{}/{rest}", globset::escape(&home.to_string_lossy())),
-            None if written == "~" => globset::escape(&home.to_string_lossy()),
-            None => written.to_owned(),
-        };
-        // Whoever writes a folder with a slash at its end means the folder; no project ends with one.
-        while whole.len() > 1 && whole.ends_with('/') {
-            whole.pop();
+        let mut patterns: Vec<Pattern> = Vec::new();
+        for (text, is_windows) in texts(written, homes).map_err(&bad)? {
+            let text = plain(&text).into_owned();
+            if text.split('/').any(|part| part == "..") {
+                return Err(bad("'..' is not resolved: write the path without it"));
+            }
+            if patterns.iter().all(|known| known.text != text) {
+                patterns.push(Pattern::new(text, is_windows).map_err(|reason| bad(&reason))?);
+            }
         }
-        if ignore_case {
-            // The matcher knows the case of ASCII letters alone.
-            whole = whole.to_lowercase();
-        }
-        let anchored = whole.starts_with(['/', '*', '\\']) || whole.get(1..2) == Some(":");
-        if !anchored {
-            return Err(bad("it is matched against whole paths, so it must begin with '/', '~/' or '*'"));
-        }
-        let compile = |pattern: &str| {
-            GlobBuilder::new(pattern)
-                .literal_separator(true)
-                .case_insensitive(ignore_case)
-                .build()
-                .map(|glob| glob.compile_matcher())
-                .map_err(|error| bad(&error.kind().to_string()))
-        };
-        let mut matchers = vec![compile(&whole)?];
-        if let Some(parent) = whole.strip_suffix("/**").filter(|parent| !parent.is_empty()) {
-            matchers.push(compile(parent)?);
-        }
-        Ok(Self { written: written.to_owned(), whole, ignore_case, matchers })
+        Ok(Self { written: written.to_owned(), patterns, paths })
     }
 
     /// Whether some project may match both globs: `false` only where that is certain.
     #[must_use]
     pub fn may_overlap(&self, other: &Self) -> bool {
-        const SPECIAL: [char; 5] = ['*', '?', '[', '{', '\\'];
-        let head = |glob: &Self| glob.whole.find(SPECIAL);
-        match (head(self), head(other)) {
-            (None, _) => other.matches(&self.whole),
-            (_, None) => self.matches(&other.whole),
-            (Some(a), Some(b)) => {
-                let common = a.min(b);
-                // `/work/a/**` matches `/work/a` too, so the slash before the first star does not divide.
-                let cut = |glob: &Self| glob.whole.as_bytes().get(..common).unwrap_or_default().to_vec();
-                let trim = |mut bytes: Vec<u8>| {
-                    if bytes.last() == Some(&b'/') {
-                        bytes.pop();
-                    }
-                    bytes
-                };
-                let (a, b) = (trim(cut(self)), trim(cut(other)));
-                let shorter = a.len().min(b.len());
-                a.get(..shorter) == b.get(..shorter)
-            }
-        }
+        let has_windows = |glob: &Self| glob.patterns.iter().any(|pattern| pattern.is_windows);
+        let has_drives = self.paths.has_drives || has_windows(self) || has_windows(other);
+        let ignores_case = self.paths.ignore_case || has_windows(self) || has_windows(other);
+        let all = |glob: &Self| -> Vec<String> {
+            let of =
+                |pattern: &Pattern| if ignores_case { pattern.folded.clone() } else { pattern.text.clone() };
+            let texts: Vec<String> = glob.patterns.iter().map(of).collect();
+            let more =
+                texts.iter().filter(|_| has_drives).flat_map(|text| equivalents(text).unwrap_or_default());
+            more.chain(texts.iter().cloned()).collect()
+        };
+        let others = all(other);
+        all(self).iter().any(|a| others.iter().any(|b| overlap(a, b)))
     }
 
     /// The glob as it was written.
@@ -108,16 +95,114 @@ impl ProjectGlob {
         &self.written
     }
 
-    /// Whether a project path matches.
+    /// Whether a project path matches, for a rule: on a machine without drives a letter alone is none.
     #[must_use]
     pub fn matches(&self, project: &str) -> bool {
-        let project = match project.trim_end_matches('/') {
-            "" => project,
-            trimmed => trimmed,
+        self.fits(project, self.paths.has_drives)
+    }
+
+    /// Whether a project path matches, for a hold: in doubt it does.
+    #[must_use]
+    pub fn covers(&self, project: &str) -> bool {
+        self.fits(project, true)
+    }
+
+    fn fits(&self, project: &str, guesses: bool) -> bool {
+        let spellings = spellings(project);
+        self.patterns.iter().any(|pattern| {
+            spellings.iter().any(|spelling| {
+                if spelling.is_guess && !guesses && !pattern.is_windows {
+                    return false;
+                }
+                if self.paths.ignore_case || spelling.ignores_case || pattern.is_windows {
+                    let folded = without_case(&spelling.text);
+                    pattern.in_any_case.iter().any(|matcher| matcher.is_match(&folded))
+                } else {
+                    pattern.exact.iter().any(|matcher| matcher.is_match(&*spelling.text))
+                }
+            })
+        })
+    }
+}
+
+impl Pattern {
+    fn new(text: String, is_windows: bool) -> Result<Self, String> {
+        let folded = without_case(&text);
+        let compile = |pattern: &str| {
+            GlobBuilder::new(pattern)
+                .literal_separator(true)
+                .backslash_escape(!is_windows)
+                .build()
+                .map(|glob| glob.compile_matcher())
+                .map_err(|error| error.kind().to_string())
         };
-        let lowered = self.ignore_case.then(|| project.to_lowercase());
-        let project = lowered.as_deref().unwrap_or(project);
-        self.matchers.iter().any(|matcher| matcher.is_match(project))
+        let with_folder = |text: &str| -> Result<Vec<GlobMatcher>, String> {
+            let folder = text.strip_suffix("/**").map(|folder| if folder.is_empty() { "/" } else { folder });
+            std::iter::once(text).chain(folder).map(compile).collect()
+        };
+        let (exact, in_any_case) = (with_folder(&text)?, with_folder(&folded)?);
+        Ok(Self { text, folded, is_windows, exact, in_any_case })
+    }
+}
+
+/// The patterns that a written glob stands for, each with whether it is written as Windows does.
+fn texts(written: &str, homes: &[&Path]) -> Result<Vec<(String, bool)>, &'static str> {
+    if written.is_empty() {
+        return Err("it is empty");
+    }
+    if let Some(rest) = written.strip_prefix('~') {
+        let is_windows = rest.starts_with('\\');
+        if !rest.is_empty() && !rest.starts_with(['/', '\\']) {
+            return Err("only the home of the store's owner has a short form, '~/': write the whole path");
+        }
+        let rest = if is_windows { rest.replace('\\', "/") } else { rest.to_owned() };
+        let below = |home: &&Path| {
+            let home = home.to_string_lossy();
+            match windows(&home) {
+                Some(home) => (format!("{}{rest}", globset::escape(&home)), true),
+                None => (format!("{}{rest}", globset::escape(&home)), is_windows),
+            }
+        };
+        return Ok(homes.iter().map(below).collect());
+    }
+    if let Some(text) = windows(written) {
+        let inner = in_wsl(&text).map(|inner| (inner.to_owned(), true));
+        return Ok(std::iter::once((text.clone(), true)).chain(inner).collect());
+    }
+    if written.starts_with('*') {
+        // Only a separator stands before a letter: nobody escapes one.
+        let is_separator = |at: usize| written[at + 1..].starts_with(char::is_alphanumeric);
+        let is_windows = written.match_indices('\\').any(|(at, _)| is_separator(at));
+        let text = if is_windows { written.replace('\\', "/") } else { written.to_owned() };
+        return Ok(vec![(text, is_windows)]);
+    }
+    if written.starts_with('/') {
+        return Ok(vec![(written.to_owned(), false)]);
+    }
+    Err("it is matched against whole paths, so it must begin with '/', '~/' or '*'")
+}
+
+/// Whether some path may match both texts of globs.
+fn overlap(a: &str, b: &str) -> bool {
+    const SPECIAL: [char; 5] = ['*', '?', '[', '{', '\\'];
+    let is_match = |glob: &str, path: &str| {
+        Pattern::new(glob.to_owned(), false)
+            .is_ok_and(|pattern| pattern.exact.iter().any(|matcher| matcher.is_match(path)))
+    };
+    match (a.find(SPECIAL), b.find(SPECIAL)) {
+        (None, _) => is_match(b, a),
+        (_, None) => is_match(a, b),
+        (Some(to_a), Some(to_b)) => {
+            let common = to_a.min(to_b);
+            // `/work/a/**` matches `/work/a` too, so the slash before the first star does not divide.
+            let trimmed = |text: &str| {
+                let head = text.as_bytes().get(..common).unwrap_or_default();
+                head.strip_suffix(b"/").unwrap_or(head).to_vec()
+            };
+            let (a, b) = (trimmed(a), trimmed(b));
+            let shorter = a.len().min(b.len());
+            a.get(..shorter) == b.get(..shorter)
+        }
     }
 }
 
@@ -162,9 +247,9 @@ impl Selector {
                 project_unknown
                     || projects.any(|project| {
                         globs.iter().any(|glob| {
-                            glob.matches(project)
-                                || repository_of_worktree(project)
-                                    .is_some_and(|repository| glob.matches(repository))
+                            glob.covers(project)
+                                || repository_of_worktree(&plain(project))
+                                    .is_some_and(|repository| glob.covers(repository))
                         })
                     })
             })
@@ -195,8 +280,10 @@ mod tests {
     use super::*;
 
     fn glob(pattern: &str) -> ProjectGlob {
-        ProjectGlob::new(pattern, Path::new("/home/a[b]"), false).unwrap()
+        ProjectGlob::new(pattern, &[Path::new("/home/a[b]")], Paths::default()).unwrap()
     }
+
+    const ANY_CASE: Paths = Paths { ignore_case: true, has_drives: false };
 
     #[test]
     fn a_star_stops_at_a_slash_and_two_stars_include_the_folder() {
@@ -210,7 +297,7 @@ mod tests {
         assert!(glob("~/src/**").matches("/home/a[b]/src/x"));
         assert!(glob("~/src").matches("/home/a[b]/src"));
         assert!(!glob("/Work/**").matches("/work/x"));
-        assert!(ProjectGlob::new("/Work/**", Path::new("/"), true).unwrap().matches("/work/X"));
+        assert!(ProjectGlob::new("/Work/**", &[], ANY_CASE).unwrap().matches("/work/X"));
     }
 
     #[test]
@@ -226,17 +313,19 @@ mod tests {
 
     #[test]
     fn where_case_is_ignored_it_is_that_of_every_script() {
-        let written = |pattern| ProjectGlob::new(pattern, Path::new("/Users/Zoë"), true).unwrap();
+        let written = |pattern| ProjectGlob::new(pattern, &[Path::new("/Users/Zoë")], ANY_CASE).unwrap();
         assert!(written("/Work/ÜBER/**").matches("/work/über/x"));
         assert!(written("/work/über").matches("/Work/ÜBER"));
         assert!(written("~/ДЕЛО").matches("/users/ZOË/дело"));
-        assert!(!ProjectGlob::new("/ÜBER", Path::new("/"), false).unwrap().matches("/über"));
+        assert!(!ProjectGlob::new("/ÜBER", &[], Paths::default()).unwrap().matches("/über"));
     }
 
     #[test]
     fn a_relative_or_broken_glob_is_an_error() {
-        for pattern in ["work/**", "", "acme", "/work/[a"] {
-            assert!(ProjectGlob::new(pattern, Path::new("/"), false).is_err(), "{pattern}");
+        for pattern in
+            ["work/**", "", "acme", "/work/[a", "~bob/x", "/work/../x", "~/..", r"C:\x\..\y", "{/a,/b}"]
+        {
+            assert!(ProjectGlob::new(pattern, &[Path::new("/")], Paths::default()).is_err(), "{pattern}");
         }
     }
 

@@ -11,6 +11,7 @@ use serde::de::{DeserializeOwned, IntoDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::selector::ProjectGlob;
+use super::spelling::Paths;
 use super::{AgeBy, Compression, Detail, Mode, Names, recipient};
 use crate::catalogue::{KINDS, Kind, SessionId};
 use crate::period::Period;
@@ -111,7 +112,7 @@ pub struct HoldSettings {
     pub name: String,
     /// Globs over project paths.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
-    pub projects: Option<Vec<Glob>>,
+    pub projects: Option<Vec<HoldGlob>>,
     /// Kinds of artifact.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub kinds: Option<Vec<KindName>>,
@@ -339,8 +340,15 @@ macro_rules! checked_text {
 checked_text! {
     /// A glob over whole project paths, as written.
     Glob,
-    |text| ProjectGlob::new(text, Path::new("/"), false).map(drop).map_err(|error| error.to_string()),
-    { "type": "string", "pattern": "^(/|~|\\*|\\\\|[A-Za-z]:)" }
+    |text| ProjectGlob::new(text, &[Path::new("/")], Paths::default()).map(drop).map_err(|error| error.to_string()),
+    { "type": "string", "pattern": "^(/|~[/\\\\]|~$|\\*|\\\\|[A-Za-z]:)" }
+}
+
+checked_text! {
+    /// A glob of a hold, as written: what one that cannot be used means depends on whose hold it is.
+    HoldGlob,
+    |_| Ok(()),
+    { "type": "string", "pattern": "^(/|~[/\\\\]|~$|\\*|\\\\|[A-Za-z]:)" }
 }
 
 checked_text! {

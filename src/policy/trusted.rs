@@ -1,6 +1,5 @@
 //! Opens policy files: what is checked is the opened file, never a path that may change under it.
 
-#[cfg(unix)]
 use std::fs::File;
 #[cfg(not(unix))]
 use std::io;
@@ -18,7 +17,17 @@ const LARGEST: u64 = 4 * 1024 * 1024;
 /// # Errors
 /// What is there and cannot be read: without permission, a dangling link, a pipe, too large.
 pub fn read_own(path: &Path) -> Result<Option<Vec<u8>>, LoadError> {
-    Ok(files::read(path, LARGEST).at("read", path)?)
+    open_own(path)?.map(|file| contents(&file, path)).transpose()
+}
+
+/// Opens a file of the user for reading; `None` where nothing has that name and nothing is in the way.
+pub(super) fn open_own(path: &Path) -> Result<Option<File>, LoadError> {
+    Ok(files::open_if_there(path).at("read", path)?)
+}
+
+/// The content of such a file.
+pub(super) fn contents(file: &File, path: &Path) -> Result<Vec<u8>, LoadError> {
+    Ok(files::contents(file, LARGEST).at("read", path)?)
 }
 
 /// A folder of the machine's administrator, opened and found to be his alone.
@@ -41,9 +50,12 @@ impl<'a> TrustedDir<'a> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::DIRECTORY;
         let handle = match openat(CWD, path, flags, Mode::empty()) {
             Ok(handle) => handle,
-            Err(rustix::io::Errno::NOENT) => return Ok(None),
+            Err(rustix::io::Errno::NOENT) => {
+                files::confirm_absence(path).at("open", path)?;
+                return Ok(None);
+            }
             Err(rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR) => {
-                return Err(LoadError::untrusted(path, "it is a link or no folder"));
+                return Err(LoadError::untrusted(path, "it is a link or not a folder"));
             }
             Err(error) => return Err(error).at("open", path).map_err(LoadError::from),
         };
@@ -122,8 +134,11 @@ impl<'a> TrustedDir<'a> {
     pub fn open(path: &'a Path, _owner: u32) -> Result<Option<Self>, LoadError> {
         match fs_err::symlink_metadata(path) {
             Ok(metadata) if metadata.is_dir() => Ok(Some(Self { path })),
-            Ok(_) => Err(LoadError::untrusted(path, "it is a link or no folder")),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Ok(_) => Err(LoadError::untrusted(path, "it is a link or not a folder")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                files::confirm_absence(path).at("open", path)?;
+                Ok(None)
+            }
             Err(error) => Err(error).at("open", path).map_err(LoadError::from),
         }
     }

@@ -13,8 +13,8 @@ use crate::enforce::preserve::{self, Preserved, Preserving};
 use crate::escape::{shown, text};
 use crate::hold;
 use crate::ledger::{self, Entry, Event, Ledger};
-use crate::policy::compile::{self, Globs};
-use crate::policy::settings::{Glob, HoldSettings};
+use crate::policy::compile::{self, Globs, Remarks};
+use crate::policy::settings::{HoldGlob, HoldSettings};
 use crate::policy::{Hold, Layer, Source, holds};
 use crate::report::hold::HoldDone;
 use crate::report::json::time as written;
@@ -33,7 +33,7 @@ pub(super) struct New {
 pub(super) fn add(new: New, ground: &Ground, sight: &Sight, ctx: &Context) -> Result<Exit, Failure> {
     given("reason", &new.reason)?;
     let until = new.until.map(|until| to_come(until, ctx.env.now)).transpose()?;
-    let globs: Result<Vec<Glob>, String> = new.projects.iter().map(Glob::new).collect();
+    let globs: Result<Vec<HoldGlob>, String> = new.projects.iter().map(HoldGlob::new).collect();
     let globs = globs.map_err(|error| Failure::new(Exit::Usage, error))?;
     let mut ids: Vec<SessionId> = Vec::new();
     for named in &new.sessions {
@@ -84,7 +84,9 @@ pub(super) fn add(new: New, ground: &Ground, sight: &Sight, ctx: &Context) -> Re
     };
     let source = Source { layer: Layer::User, path: Some(path.clone()) };
     let mut problems = Vec::new();
-    let compiled = compile::holds(&source, std::iter::once(&written), Globs::new(&ctx.env), &mut problems);
+    let globs = Globs::new(&ctx.env);
+    let written_once = std::iter::once(&written);
+    let compiled = compile::holds(&source, written_once, globs, &mut problems, &mut Remarks::default());
     if let Some(problem) = problems.first() {
         return Err(Failure::because(Exit::Usage, problem));
     }

@@ -17,7 +17,7 @@ use crate::ledger::Clock;
 use crate::locate::{Refusal, Refused};
 use crate::plan::purge::{self as taking, Breaks, Purging, Wanted};
 use crate::policy::Layer;
-use crate::policy::selector::ProjectGlob;
+use crate::policy::compile::Globs;
 use crate::purge::certificate::Witness;
 use crate::report::purge::obstacle;
 
@@ -70,8 +70,7 @@ pub enum With {
 
 /// What was typed, as what is wanted.
 pub(super) fn wanted(args: &PurgeArgs, ctx: &Context) -> Result<Wanted, Failure> {
-    let ignore_case = ctx.env.platform.ignores_case();
-    let globs = args.projects.iter().map(|glob| ProjectGlob::new(glob, &ctx.env.user.home, ignore_case));
+    let globs = args.projects.iter().map(|glob| Globs::new(&ctx.env).compile(glob));
     let projects = globs.collect::<Result<Vec<_>, _>>().map_err(|error| {
         Failure::because(Exit::Usage, &error).hint("give the whole path, with ** for all below")
     })?;

@@ -17,7 +17,7 @@ use crate::escape::text;
 use crate::exposure::{self, Subject};
 use crate::inventory::{FolderIndex, StoreIndex};
 use crate::ledger::{Clock, Entry, Event, Head, Journal};
-use crate::policy::{Policy, holds, load::Places};
+use crate::policy::{Policy, holds};
 use crate::purge::certificate::{
     Certificate, Exception, ExceptionReason, Files, Format, Identity, Imprint, LedgerRef, Machine, Method,
     Operator, Origin, Parts, PolicyRef, Remaining, RemainingKind, ResidualRisk, Scope, Signer, Signing,
@@ -348,7 +348,7 @@ fn own_remains(ctx: &Context, policy: &Policy, identity: Identity) -> Vec<Remain
     for path in policy.sources.iter().filter_map(|source| source.path.clone()) {
         add(RemainingKind::Policy, path.clone(), &[path]);
     }
-    let own = holds::path(&Places::new(&ctx.env).user_dir);
+    let own = holds::path(&ctx.env.config_dir());
     add(RemainingKind::Holds, own.clone(), &[own]);
     if identity == Identity::Kept {
         let path = identity_path(&ctx.env);

@@ -149,7 +149,7 @@ fn search_home(ctx: &Context) -> search::Search {
         return search::Search::default();
     }
     let bar = ctx.console.progress(1, "looking for stores below the home");
-    let found = search::search(&ctx.env.user.home);
+    let found = search::search(&ctx.env.user.real_home);
     bar.finish_and_clear();
     found
 }

@@ -117,16 +117,28 @@ pub enum LogFormatArg {
     Json,
 }
 
+impl ScheduleArgs {
+    /// Whether it is about the schedule of the whole system.
+    pub fn is_of_system(&self) -> bool {
+        match &self.action {
+            Action::Install(job) | Action::Print(job) => job.place.system,
+            Action::Remove(place) => place.system,
+            Action::Status { system } => *system,
+        }
+    }
+
+    /// Whether it changes files of the user's.
+    pub fn changes(&self) -> bool {
+        matches!(self.action, Action::Install(_) | Action::Remove(_)) && !self.is_of_system()
+    }
+}
+
 /// Runs the verb.
 ///
 /// # Errors
 /// A scheduler that is missing, disabled or refuses; files that cannot be read or written.
 pub fn run(args: &ScheduleArgs, ctx: &Context) -> Result<Exit, Failure> {
-    let system = match &args.action {
-        Action::Install(job) | Action::Print(job) => job.place.system,
-        Action::Remove(place) => place.system,
-        Action::Status { system } => *system,
-    };
+    let system = args.is_of_system();
     let host = host(ctx);
     let places = places(ctx);
     let scope = if system { Scope::System } else { Scope::User };

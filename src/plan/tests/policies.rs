@@ -22,7 +22,8 @@ fn period(of: &'static [&'static str]) -> impl Strategy<Value = Period> {
 }
 
 fn selector() -> impl Strategy<Value = Selector> {
-    let glob = |text: &str| ProjectGlob::new(text, std::path::Path::new("/home/x"), false).unwrap();
+    let glob =
+        |text: &str| ProjectGlob::new(text, &[std::path::Path::new("/home/x")], Default::default()).unwrap();
     let globs = select(vec!["/work/acme/**", "/work/*", "/work/beta", "~/**", "/home/x"]);
     let all: Vec<Kind> = KINDS.iter().map(|row| row.kind).collect();
     let count = all.len();
@@ -130,7 +131,7 @@ pub fn of(mandates: Vec<Mandate>) -> Policy {
 pub fn floored() -> impl Strategy<Value = Policy> {
     let (own, others) = (period(&["30d", "90d"]), period(&["immediately", "3d"]));
     (policy(), own, others, period(&["7d", "14d", "60d"])).prop_map(|(mut policy, own, others, floor)| {
-        let glob = ProjectGlob::new("/work/acme/**", std::path::Path::new("/home/x"), false).unwrap();
+        let glob = ProjectGlob::new("/work/acme/**", &[], Default::default()).unwrap();
         let rule = |delete: Period, projects: Option<Vec<ProjectGlob>>| Rule {
             name: "rule".to_owned(),
             selector: Selector { projects, kinds: None, sessions: None },

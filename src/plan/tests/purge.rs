@@ -16,7 +16,7 @@ use crate::policy::Layer;
 use crate::policy::selector::{ProjectGlob, repository_of_worktree};
 
 fn glob(text: &str) -> ProjectGlob {
-    ProjectGlob::new(text, std::path::Path::new("/home/x"), false).unwrap()
+    ProjectGlob::new(text, &[std::path::Path::new("/home/x")], Default::default()).unwrap()
 }
 
 fn wanted() -> impl Strategy<Value = Wanted> {

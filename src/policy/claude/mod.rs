@@ -29,6 +29,8 @@ pub const DEFAULT_DAYS: u64 = 30;
 pub struct ClientPlaces {
     /// The client's config folders; the first is the one in force.
     pub config_dirs: Vec<PathBuf>,
+    /// The folder that `CLAUDE_CONFIG_DIR` names: it must be there.
+    pub named: Option<PathBuf>,
     /// The folder of `managed-settings.json`.
     pub managed_dir: PathBuf,
     /// The folder of managed preferences, where the platform has one.
@@ -45,10 +47,11 @@ impl ClientPlaces {
         let layout = env.layout();
         let moved = env.variable("CLAUDE_CONFIG_DIR").map(|dir| env.working_dir.join(dir));
         let usual = env.expand(layout.client_config);
-        let mut config_dirs: Vec<PathBuf> = moved.into_iter().chain(usual).collect();
+        let mut config_dirs: Vec<PathBuf> = moved.iter().cloned().chain(usual).collect();
         config_dirs.dedup();
         Self {
             config_dirs,
+            named: moved,
             managed_dir: env.expand(layout.client_managed).unwrap_or_else(|| layout.client_managed.into()),
             managed_prefs: (env.platform == Platform::Macos)
                 .then(|| PathBuf::from("/Library/Managed Preferences")),
@@ -119,17 +122,21 @@ pub struct Removal {
 #[must_use]
 pub fn read(places: &ClientPlaces, projects: &[PathBuf]) -> ClientSettings {
     let mut dirs = places.config_dirs.clone();
+    let mut must_exist: Vec<PathBuf> = places.named.iter().cloned().collect();
     let mut users: Vec<SettingsFile> = Vec::new();
     let mut next = 0;
     while let Some(dir) = dirs.get(next).cloned() {
+        let file = SettingsFile::of_folder(&dir, must_exist.contains(&dir));
         // A folder that is not there says nothing, except the one in force.
-        if next == 0 || dir.is_dir() {
-            let file = SettingsFile::read(SourceKind::User, &dir.join("settings.json"));
+        if next == 0 || file.state != FileState::Missing || dir.is_dir() {
             // Settings may name another config folder, which has settings of its own.
             let named = file.variable("CLAUDE_CONFIG_DIR").map(PathBuf::from);
-            dirs.extend(
-                named.filter(|named| named.is_absolute() && !dirs.contains(named) && dirs.len() < 64),
-            );
+            if let Some(named) = named.filter(|named| named.is_absolute() && dirs.len() < 64) {
+                if !dirs.contains(&named) {
+                    dirs.push(named.clone());
+                }
+                must_exist.push(named);
+            }
             users.push(file);
         }
         next += 1;

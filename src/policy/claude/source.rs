@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::ClientPlaces;
 use super::switches::{self, Meaning, Switch};
 use crate::escape::shown;
+use crate::files;
 use crate::policy::trusted::read_own;
 
 /// The client's preference domain.
@@ -133,6 +134,16 @@ pub struct SettingsFile {
 }
 
 impl SettingsFile {
+    /// `settings.json` of a config folder; one that a variable names must exist.
+    pub(super) fn of_folder(dir: &Path, must_exist: bool) -> Self {
+        let file = Self::read(SourceKind::User, &dir.join("settings.json"));
+        if must_exist && file.state == FileState::Missing && !dir.is_dir() {
+            let why = "CLAUDE_CONFIG_DIR names its folder, which does not exist".to_owned();
+            return Self { state: FileState::Unreadable(why), ..file };
+        }
+        file
+    }
+
     pub(super) fn read(kind: SourceKind, path: &Path) -> Self {
         let state = match read_own(path) {
             Ok(None) => FileState::Missing,
@@ -271,7 +282,9 @@ pub(super) fn managed(places: &ClientPlaces) -> Vec<SettingsFile> {
             paths.sort();
             files.extend(paths.iter().map(|path| SettingsFile::read(SourceKind::Managed, path)));
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) if files::is_absent(&error) => {
+            files.extend(files::confirm_absence(&drop_ins).err().map(|error| unreadable(&drop_ins, &error)));
+        }
         Err(error) => files.push(unreadable(&drop_ins, &error)),
     }
     files.retain(SettingsFile::says_something);

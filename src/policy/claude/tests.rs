@@ -21,6 +21,7 @@ impl Home {
 
     fn read(&self, projects: &[&str]) -> ClientSettings {
         let places = ClientPlaces {
+            named: None,
             config_dirs: vec![self.at("claude"), self.at("other")],
             managed_dir: self.at("managed"),
             managed_prefs: Some(self.at("prefs")),
@@ -162,6 +163,7 @@ fn a_config_folder_that_settings_or_earlier_runs_name_counts() {
         (USER, "{\"cleanupPeriodDays\": 3}"),
     ]);
     let places = ClientPlaces {
+        named: None,
         config_dirs: vec![home.at("claude")],
         managed_dir: home.at("managed"),
         managed_prefs: None,

@@ -55,7 +55,7 @@ impl Draft<'_> {
 
     /// Whether a user's recipient that does not fit is left out instead of stopping everything.
     fn is_managed_for_recipients(&self) -> bool {
-        self.is_managed
+        self.goes_on
             || self
                 .layers
                 .iter()
@@ -66,6 +66,8 @@ impl Draft<'_> {
     pub(super) fn check_recipients(&mut self) -> Result<(), PolicyError> {
         let by_organisation = self.recipients.iter().any(|one| one.source.layer != Layer::User);
         let nobody = self.recipients.is_empty();
+        // What an invalid user layer says of recipients is not known.
+        let goes_on = self.is_managed || self.user_dropped;
         let mut unsealed = Vec::new();
         for (layer, compiled) in &mut self.layers {
             let seals = |rule: &&mut Rule| {
@@ -80,7 +82,7 @@ impl Draft<'_> {
                     let where_from = " in a system or managed layer";
                     return Err(contradiction(&layer.source, Problem::NoRecipient(name, where_from)));
                 }
-                Layer::System | Layer::User if nobody && self.is_managed => {
+                Layer::User | Layer::System if nobody && (goes_on || layer.source.layer == Layer::User) => {
                     unsealed.push(contradiction(&layer.source, Problem::NoRecipient(name, "")));
                     sealing.for_each(|rule| rule.seal_after = None);
                 }

@@ -1,7 +1,7 @@
 use std::io::Write as _;
 
 use super::*;
-use crate::policy::load::{LoadError, Places, load};
+use crate::policy::load::{LoadError, Places, UserPlace, load};
 
 struct Machine {
     dir: tempfile::TempDir,
@@ -49,7 +49,7 @@ impl Machine {
     fn load(&self, named: Option<&str>) -> Result<Loaded, LoadError> {
         let places = Places {
             system_dir: self.at("sys"),
-            user_dir: self.at("user"),
+            user: Some(UserPlace { dir: self.at("user"), named_by: None, uid: self.owner }),
             managed_prefs: Some(self.at("prefs")),
             user_name: "ann".into(),
             trusted_owner: self.owner,
@@ -167,7 +167,7 @@ fn what_is_no_plain_file_is_refused() {
     let machine = Machine::new();
     rustix::fs::rename(machine.at("sys"), machine.at("elsewhere")).unwrap();
     symlink(machine.at("elsewhere"), machine.at("sys")).unwrap();
-    assert!(machine.refused().contains("link or no folder"));
+    assert!(machine.refused().contains("link or not a folder"));
 
     // The user's own may be a link, as dotfile managers make them, but not a dangling one.
     let machine = Machine::new();
@@ -175,7 +175,7 @@ fn what_is_no_plain_file_is_refused() {
     symlink(machine.at("dotfiles/policy.json"), machine.at("user/policy.json")).unwrap();
     assert_eq!(machine.load(None).unwrap().layers.len(), 1);
     rustix::fs::rename(machine.at("dotfiles"), machine.at("gone")).unwrap();
-    assert!(machine.load(None).unwrap().broken_user.is_some());
+    assert!(!machine.load(None).unwrap().faults.is_empty());
 }
 
 #[test]
@@ -192,10 +192,10 @@ fn damaged_files_are_errors_and_the_users_are_told_apart() {
         assert!(machine.refused().contains(want), "{text}: {}", machine.refused());
         let machine = Machine::new();
         machine.put("user/policy.json", text);
-        let error = machine.load(None).unwrap().broken_user.unwrap();
+        let error = machine.load(None).unwrap().faults.remove(0);
         assert!(crate::error::chain(&error).contains(want), "{text}");
     }
     let machine = Machine::new();
     machine.put("user/policy.json", &format!("{}{EMPTY}", " ".repeat(5 << 20)));
-    assert!(crate::error::chain(&machine.load(None).unwrap().broken_user.unwrap()).contains("larger than"));
+    assert!(crate::error::chain(&machine.load(None).unwrap().faults[0]).contains("larger than"));
 }

@@ -22,8 +22,13 @@ pub(super) fn layer(layer: Layer, name: &str, says: &Value) -> RawLayer {
 
 pub(super) fn context() -> Context<'static> {
     Context {
-        globs: Globs { home: Path::new("/home/ann"), ignore_case: false },
+        globs: Globs {
+            home: Path::new("/home/ann"),
+            real_home: Path::new("/data/ann"),
+            paths: super::spelling::Paths::default(),
+        },
         built_in: Ok(BuiltIn::default()),
+        invalid_user: super::resolve::InvalidUser::Stops,
     }
 }
 

@@ -141,7 +141,7 @@ proptest! {
         let mut layers = organisation();
         layers.push(layer(Layer::User, "u", &user));
         let missing = || crate::policy::load::LoadError::Missing { path: "/u".into() };
-        let loaded = Loaded { layers, broken_user: broken.then(missing), ..Loaded::default() };
+        let loaded = Loaded { layers, faults: broken.then(missing).into_iter().collect(), has_unread_holds: broken, ..Loaded::default() };
         let after = resolve(loaded, &context()).unwrap();
         prop_assert_eq!(format!("{:?}", before.mandates[0]), format!("{:?}", after.mandates[0]));
         prop_assert_eq!(before.excluded_stores, after.excluded_stores);

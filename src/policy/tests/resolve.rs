@@ -3,7 +3,8 @@ use serde_json::json;
 use super::*;
 use crate::policy::load::LoadError;
 use crate::policy::recipient::tests::{SSH, X25519, of_plugin, tagged_post_quantum};
-use crate::policy::{AgeBy, MassGuard, Mode};
+use crate::policy::resolve::InvalidUser;
+use crate::policy::{AgeBy, Mandate, MassGuard, Mode};
 
 const M: Layer = Layer::Managed;
 const S: Layer = Layer::System;
@@ -92,23 +93,94 @@ fn an_invalid_user_layer_stops_a_run_only_without_managed_rules() {
     let system = layer(S, "s", &json!({"rules": [{"deleteAfter": "3d"}]}));
     let policy = resolved(vec![system, invalid, managed_rule()]).unwrap();
     assert!(policy.complaints[0].contains("rule 'x' does nothing"), "{:?}", policy.complaints);
-    // What the user's file holds is not known, so only the managed rules act.
-    assert_eq!(policy.mandates.len(), 1);
+    // Rules of the system go on; without the user's file no built-in rule takes its place.
+    let layers: Vec<usize> = policy.mandates.iter().map(|mandate| mandate.layers.len()).collect();
+    assert_eq!(layers, [1, 1]);
     assert!(policy.sources.iter().all(|source| source.layer != U));
+    let seals = layer(S, "s", &json!({"rules": [{"kinds": ["mcp-log"], "deleteAfter": "3d"}]}));
+    let invalid = layer(U, "u", &json!({"rules": [{"name": "x"}]}));
+    let policy = resolved(vec![seals, invalid.clone()]).unwrap();
+    assert_eq!(policy.mandates[0].layers.len(), 1, "rules of a system layer are enough to go on");
+    let looking = Context { invalid_user: InvalidUser::IsLeftOut, ..context() };
+    let policy = resolve(Loaded { layers: vec![invalid], ..Loaded::default() }, &looking).unwrap();
+    assert!(policy.mandates.iter().all(|mandate| mandate.layers.is_empty()), "nothing is due by a guess");
+    assert_eq!(policy.complaints.len(), 1);
 }
 
 #[test]
-fn holds_that_cannot_be_read_hold_everything_they_may_hold() {
-    let broken = || Some(LoadError::Missing { path: "/holds.json".into() });
-    let with =
-        |layers, broken_holds| resolve(Loaded { layers, broken_holds, ..Loaded::default() }, &context());
-    assert!(with(vec![], broken()).is_err());
-    let policy = with(vec![managed_rule()], broken()).unwrap();
-    assert!(policy.mandates.len() == 1 && policy.mandates[0].holds.is_empty());
+fn holds_of_an_invalid_user_layer_go_on_where_they_can_be_read() {
+    let broken = |layers: Vec<RawLayer>, has_unread_holds| {
+        let faults = vec![LoadError::Missing { path: "/u.json".into() }];
+        resolve(Loaded { layers, faults, has_unread_holds, ..Loaded::default() }, &context())
+    };
+    assert!(broken(vec![], true).is_err());
+    let names = |policy: &Policy| -> Vec<Vec<String>> {
+        let names = |mandate: &Mandate| mandate.holds.iter().map(|hold| hold.name.clone()).collect();
+        policy.mandates.iter().map(names).collect()
+    };
+    let system = layer(S, "s", &json!({"rules": [{"deleteAfter": "7d"}]}));
     let lets = layer(M, "m", &json!({"userHolds": true, "rules": [{"deleteAfter": "7d"}]}));
-    let policy = with(vec![lets], broken()).unwrap();
-    assert_eq!(policy.mandates[0].holds.len(), 1);
-    assert_eq!(policy.complaints.len(), 1);
+    let user =
+        layer(U, "u", &json!({"rules": [{"deleteAfter": "1d"}], "holds": [{"name": "mine", "reason": "r"}]}));
+    // Known ones bind whom they would have bound.
+    assert_eq!(names(&broken(vec![system.clone(), user.clone()], false).unwrap()), [["mine"]]);
+    assert_eq!(names(&broken(vec![user.clone(), lets.clone()], false).unwrap()), [["mine"], ["mine"]]);
+    assert_eq!(names(&broken(vec![user.clone(), managed_rule()], false).unwrap()), [vec![], vec!["mine"]]);
+    // Unknown ones may cover anything, and stop what is the user's alone.
+    assert_eq!(
+        names(&broken(vec![system.clone(), user, lets], true).unwrap()),
+        [vec!["mine"], vec!["mine"], vec!["mine", "unreadable-holds"]]
+    );
+    // A layer that contradicts itself has holds that do not.
+    let says = json!({"rules": [{"name": "x"}], "holds": [
+        {"name": "good", "reason": "r"}, {"name": "bad", "reason": "r", "projects": ["work/**"]}]});
+    let policy = resolved(vec![system, layer(U, "u", &says)]).unwrap();
+    assert_eq!(names(&policy), [vec!["good"], vec!["good", "unreadable-holds"]]);
+}
+
+#[test]
+fn a_system_layer_that_lets_no_users_hold_bind_says_it_for_itself_and_above() {
+    let user =
+        layer(U, "u", &json!({"holds": [{"name": "mine", "reason": "r"}], "rules": [{"deleteAfter": "9d"}]}));
+    let forbids = layer(S, "s", &json!({"userHolds": false, "rules": [{"deleteAfter": "7d"}]}));
+    let policy = resolved(vec![forbids.clone(), user.clone(), managed_rule()]).unwrap();
+    let bound: Vec<_> = policy.mandates.iter().map(|m| (m.layers[0].source.layer, m.holds.len())).collect();
+    assert_eq!(bound, [(M, 0), (S, 0), (U, 1)]);
+    let lets = layer(M, "m", &json!({"userHolds": true, "rules": [{"deleteAfter": "7d"}]}));
+    let policy = resolved(vec![forbids, user, lets]).unwrap();
+    let bound: Vec<_> = policy.mandates.iter().map(|m| (m.layers[0].source.layer, m.holds.len())).collect();
+    assert_eq!(bound, [(M, 1), (S, 0), (U, 1)]);
+    assert!(!policy.user_holds.value, "not every rule is bound");
+}
+
+#[test]
+fn a_hold_of_the_organisation_that_cannot_be_understood_holds_everything() {
+    for bad in ["", "work/**", "~bob/x", "/work/../x", "/work/[a"] {
+        let says = json!({"rules": [{"deleteAfter": "7d"}], "holds": [{"name": "court", "reason": "r", "projects": [bad, "/a"]}]});
+        for at in [S, M] {
+            let policy = resolved(vec![layer(at, "x", &says)]).unwrap();
+            assert!(policy.mandates[0].holds[0].selector.projects.is_none(), "{bad}");
+            assert!(
+                policy.complaints[0].contains("hold 'court' holds all projects"),
+                "{:?}",
+                policy.complaints
+            );
+        }
+        assert!(resolved(vec![layer(U, "x", &says)]).is_err(), "{bad}");
+    }
+    // What another platform writes is never an error.
+    for good in [r"C:\work\**", "C:/work/**", r"\\wsl$\Ubuntu\x", "~\\x", "/work/**"] {
+        let says = json!({"holds": [{"name": "court", "reason": "r", "projects": [good]}]});
+        assert!(resolved(vec![layer(M, "x", &says)]).unwrap().complaints.is_empty(), "{good}");
+    }
+}
+
+#[test]
+fn kinds_in_a_hold_have_no_effect() {
+    let says = json!({"holds": [{"name": "h", "reason": "r", "kinds": ["debug-log"], "projects": ["/a"]}]});
+    let policy = resolved(vec![layer(M, "m", &says)]).unwrap();
+    assert!(policy.mandates[0].holds[0].selector.kinds.is_none());
+    assert!(policy.notes[0].contains("hold 'h' names kinds"), "{:?}", policy.notes);
 }
 
 #[test]

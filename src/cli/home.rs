@@ -1,0 +1,83 @@
+//! Whose home a command is about: it must be there, and root changes nothing in another's.
+
+use super::args::{Command, Global};
+use super::hold::HoldCommand;
+use super::key::KeyCommand;
+use super::policy::PolicyCommand;
+use super::{Exit, Failure, surroundings};
+use crate::environment::Environment;
+use crate::escape::shown;
+
+/// Whether the command is about the machine, and so about the account's own home whatever `HOME` says.
+pub(super) fn is_of_machine(command: &Command, global: &Global) -> bool {
+    global.all_users || matches!(command, Command::Schedule(args) if args.is_of_system())
+}
+
+/// Whether the command needs no home.
+fn needs_none(command: &Command) -> bool {
+    match command {
+        Command::Completions { .. } | Command::Man { .. } | Command::Mdm { .. } => true,
+        Command::Policy { command } => matches!(command, PolicyCommand::Schema | PolicyCommand::Init),
+        _ => false,
+    }
+}
+
+/// Whether the command changes a user's store, state or policy.
+fn changes(command: &Command) -> bool {
+    match command {
+        Command::Enforce(args) => !args.dry_run,
+        Command::Purge(args) => !args.dry_run,
+        Command::Check(args) => args.fix,
+        Command::Hold { command } => !matches!(command, HoldCommand::List),
+        Command::Key(command) => matches!(command, KeyCommand::New { .. }),
+        Command::Schedule(args) => args.changes(),
+        Command::Seal(_) | Command::Unseal(_) | Command::Resume(_) | Command::Rekey(_) => true,
+        Command::Status(_)
+        | Command::Policy { .. }
+        | Command::Harden(_)
+        | Command::Report(_)
+        | Command::Explain(_)
+        | Command::Ledger(_)
+        | Command::Cat(_)
+        | Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Mdm { .. } => false,
+    }
+}
+
+/// Whether state is to be left as it is: root would lock the user out of it.
+pub(super) fn is_foreign(env: &Environment) -> bool {
+    let moved = |name| env.variable(name).is_some();
+    surroundings::is_of_another(&env.user.home, env.user.uid)
+        && !(moved("CCRETAIN_STATE_DIR") && moved("CCRETAIN_CONFIG_DIR"))
+}
+
+/// Refuses a home that is not there, and what root would change in another's home.
+///
+/// # Errors
+/// Exit 2; nothing was touched.
+pub(super) fn check(command: &Command, global: &Global, env: &Environment) -> Result<(), Failure> {
+    if needs_none(command) {
+        return Ok(());
+    }
+    let home = &env.user.home;
+    let why = match home.metadata() {
+        Ok(found) if found.is_dir() => None,
+        Ok(_) => Some("it is not a folder".to_owned()),
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(why) = why {
+        let message = format!("cannot use the home folder '{}': {why}", shown(home));
+        return Err(Failure::new(Exit::Usage, message).hint("mount it, or set HOME to the home folder"));
+    }
+    let is_named = !is_foreign(env) && !global.stores.is_empty();
+    if surroundings::is_of_another(home, env.user.uid) && changes(command) && !is_named {
+        let message = format!(
+            "'{}' is another account's home, and what root makes in it that account cannot use",
+            shown(home)
+        );
+        return Err(Failure::new(Exit::Usage, message)
+            .hint("leave `sudo` away, or use `--all-users` for every account of this machine"));
+    }
+    Ok(())
+}
