@@ -162,7 +162,6 @@ fn what_ccretain_and_others_keep_in_a_store_is_no_evidence_of_time() {
     let log = store.put("logs-of-mine/retention.log", "", days(0));
     store.put("settings.json", "{}", days(0));
     store.put("ccretain/held/x/session.json", "{}", days(0));
-    store.put(".history.jsonl.part", "", days(0));
     let refuses = || {
         sandbox
             .command(["enforce", "--yes"])

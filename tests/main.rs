@@ -38,6 +38,7 @@ mod hostile_files;
 mod lines;
 mod managed;
 mod own_files;
+mod owners;
 mod policy_places;
 mod protects;
 mod purge;

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use crate::common::store::{CONTENT, StoreBuilder, dead_pid, put};
-use crate::common::{Output, Sandbox, days, hours, id};
+use crate::common::{Output, Sandbox, days, hours, id, now};
 
 fn sandbox() -> (Sandbox, StoreBuilder) {
     let sandbox = Sandbox::new();
@@ -87,6 +87,80 @@ fn a_client_of_another_domain_counts_until_a_week_without_change() {
     assert!(recent.is_there());
     assert_eq!(reason(&output, &transcript(1)), "live");
     assert!(!stale.is_there());
+}
+
+#[test]
+fn a_client_that_has_just_started_elsewhere_protects_an_old_session() {
+    let elsewhere = json!({"pidDomain": "linux:0123456789abcdef0123456789abcdef:pid:[1]", "procStart": "77"});
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap().to_str().unwrap().to_owned();
+    let container = json!({"pidDomain": format!("linux:{}:pid:[1]", boot.trim()), "procStart": "77",
+        "startedAt": now().timestamp_millis()});
+    let ours = json!({"pidDomain": format!("linux:{}:{namespace}", boot.trim()), "procStart": "77"});
+    let started = |old: i64| {
+        json!({"startedAt": (now() - days(old)).timestamp_millis(),
+        "pidDomain": "linux:0123456789abcdef0123456789abcdef:pid:[1]"})
+    };
+    for (number, domain, old, reason_is) in [
+        // By the time of the file, and by what it says.
+        (1, elsewhere.clone(), 6, Some("live")),
+        (2, elsewhere.clone(), 8, None),
+        (3, started(6), 40, Some("live")),
+        (4, started(8), 40, None),
+        (5, container, 40, Some("live")),
+        // What lies ahead says nothing.
+        (6, elsewhere, -3, None),
+        (7, started(-3), 40, None),
+        // A dead client of ours, by the other form of our domain.
+        (8, ours.clone(), 1, None),
+        // One of ours that was there within the hour.
+        (9, ours, 0, Some("quiet")),
+    ] {
+        let (sandbox, store) = sandbox();
+        let session = store.session(number).aged(days(50)).write();
+        crate::common::store::age(&store.pid_file(dead_pid(), session.id(), domain), days(old));
+        let output = sandbox.enforce_verbosely();
+        output.exits(0);
+        assert_eq!(session.is_there(), reason_is.is_some(), "{number}: {output}");
+        if let Some(expected) = reason_is {
+            assert_eq!(reason(&output, &transcript(number)), expected, "{number}");
+        }
+    }
+}
+
+#[test]
+fn a_time_that_lies_ahead_hides_no_other() {
+    let minutes = chrono::Duration::minutes;
+    for (touched, ahead, there) in [
+        (minutes(5), days(5), true),
+        (hours(2), days(5), false),
+        (hours(2), minutes(30), true),
+        (hours(2), minutes(90), false),
+        (minutes(59), minutes(61), true),
+    ] {
+        let (sandbox, store) = sandbox();
+        let session = store.session(1).aged(days(50)).write();
+        put(&session.temp().join("tasks/a.output"), CONTENT, touched);
+        store.put(format!("file-history/{}/0123456789abcdef@v1", session.id()), CONTENT, -ahead);
+        store.put(format!("file-history/{}/0123456789abcdef@v2", session.id()), CONTENT, days(-300));
+        sandbox.enforce().exits(0);
+        assert_eq!(session.is_there(), there, "touched {touched} ago, another file {ahead} ahead");
+    }
+}
+
+#[test]
+fn quiet_holds_for_loose_files_and_unknown_files_of_a_session() {
+    let (sandbox, store) = sandbox();
+    sandbox.policy(r#"{"version": 1, "rules": [{"name": "all", "deleteAfter": "immediately"}]}"#);
+    let fresh = store.put("plans/fresh.md", CONTENT, chrono::Duration::minutes(30));
+    let old = store.put("plans/old.md", CONTENT, hours(2));
+    let session = store.session(1).aged(days(50)).write();
+    put(&session.side().join("made-up.bin"), CONTENT, chrono::Duration::minutes(30));
+    let other = store.session(2).aged(days(50)).write();
+    put(&other.side().join("made-up.bin"), CONTENT, hours(2));
+    sandbox.enforce();
+    assert!(fresh.exists() && !old.exists());
+    assert!(session.is_there() && !other.is_there());
 }
 
 #[test]

@@ -141,8 +141,13 @@ fn up_to(most: u64, file: &File) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
+/// A document without the mark that some editors put before it.
 fn note(file: &File) -> io::Result<Vec<u8>> {
-    up_to(LARGEST_NOTE, file)
+    let mut text = up_to(LARGEST_NOTE, file)?;
+    if text.starts_with(transcript::MARK) {
+        text.drain(..transcript::MARK.len());
+    }
+    Ok(text)
 }
 
 /// The session a conversation of the desktop application refers to.

@@ -282,6 +282,8 @@ pub struct Session {
     pub liveness: Liveness,
     /// Whether a transcript of it could not be read, so that its date is not known.
     pub is_unreadable: bool,
+    /// Whether a transcript of it belongs to another account, which is why it was not read.
+    pub is_foreign: bool,
     /// Whether the desktop application wrote it.
     pub is_desktop: bool,
     /// Its files, by their places in [`Inventory::grouped`]; [`Inventory::files`] gives them.

@@ -222,6 +222,7 @@ impl Part {
             liveness: Liveness::Dead,
             is_desktop: false,
             is_unreadable: false,
+            is_foreign: false,
             has_record: false,
             plain: 0,
             sealed: 0,
@@ -275,7 +276,10 @@ impl Part {
             Said::Pid(record) => session.touch(record.started_at, now),
             Said::Manifest(record) => self.read_record(record),
             Said::Unreadable => session.is_unreadable = true,
-            _ if kind == Kind::Transcript => session.is_unreadable |= artifact.oddity != Oddity::None,
+            _ if kind == Kind::Transcript => {
+                session.is_unreadable |= artifact.oddity != Oddity::None;
+                session.is_foreign |= artifact.oddity == Oddity::Foreign;
+            }
             _ => {}
         }
     }
@@ -297,6 +301,7 @@ impl Part {
         mine.touched = mine.touched.max(theirs.touched);
         mine.touched_ahead = [mine.touched_ahead, theirs.touched_ahead].into_iter().flatten().min();
         mine.is_unreadable |= theirs.is_unreadable;
+        mine.is_foreign |= theirs.is_foreign;
         mine.is_desktop |= theirs.is_desktop;
         mine.has_record |= theirs.has_record;
         mine.plain += theirs.plain;

@@ -30,7 +30,7 @@ const HEAD_LIMIT: u64 = 8 << 20;
 /// The entry points whose transcripts the client's own sweep spares (read in client 2.1.330).
 const DESKTOP_HOSTS: [&str; 4] = ["claude-desktop", "claude-desktop-3p", "local-agent", "local_agent"];
 /// What some editors put before the first line.
-const MARK: &[u8] = b"\xef\xbb\xbf";
+pub(super) const MARK: &[u8] = b"\xef\xbb\xbf";
 /// A line above this is parsed as a stream.
 const LONG_LINE: u64 = 4 << 20;
 /// A line above this is not understood: it has no date, and counts as damaged.

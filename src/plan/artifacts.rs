@@ -49,6 +49,9 @@ impl Judge<'_> {
         if let Some(held) = self.holds(kind, project.into_iter(), unknown, None).next() {
             return Decision::Keep(Keep::Held(held));
         }
+        if lacks_owner(kind) {
+            return Decision::Keep(Keep::OwnerUnknown);
+        }
         let date = match modified {
             None => return Decision::Keep(Keep::Undated),
             _ if self.is_quiet(modified) => return Decision::Keep(Keep::Quiet),
@@ -66,4 +69,10 @@ impl Judge<'_> {
             && (kind.row().sensitivity >= Sensitivity::Content || kind == Kind::BridgePointer)
             && kind != Kind::OwnLeftover
     }
+}
+
+/// Whether a file of nobody is somebody's all the same: its own content says whose, and could not be
+/// read. A pid file without a session is one of an older client.
+pub(super) fn lacks_owner(kind: Kind) -> bool {
+    kind.row().owner == Owner::Content && kind != Kind::PidFile
 }

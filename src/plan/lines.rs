@@ -58,7 +58,9 @@ impl Judge<'_> {
                     _ => Keep::NoRule,
                 });
             }
-            None if is_index && !self.inventory.is_complete => return Decision::Keep(Keep::OwnerUnknown),
+            None if is_index && (line.session.is_none() || !self.inventory.is_complete) => {
+                return Decision::Keep(Keep::OwnerUnknown);
+            }
             _ => {}
         }
         match line.date {

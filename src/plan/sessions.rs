@@ -11,6 +11,9 @@ use crate::policy::{AgeBy, RuleRef};
 impl Judge<'_> {
     /// The last activity of a session, by the clock of the mandate.
     pub(super) fn date(&self, session: &Session) -> Result<DateTime<Utc>, Keep> {
+        if session.is_foreign {
+            return Err(Keep::Foreign);
+        }
         if session.is_unreadable {
             return Err(Keep::Undated);
         }

@@ -4,6 +4,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::artifacts::lacks_owner;
 use super::judge::{Judge, Subject, judges, touches};
 use super::{Keep, References};
 use crate::catalogue::{Kind, Owner};
@@ -155,6 +156,7 @@ impl Judge<'_> {
             let holds = self.holds(kind, project.into_iter(), unknown, None).collect();
             let date = match (owners, modified) {
                 (Err(keep), _) => Err(keep),
+                _ if lacks_owner(kind) => Err(Keep::OwnerUnknown),
                 (_, None) => Err(Keep::Undated),
                 (_, Some(date)) if date > self.now => Err(Keep::FutureDated),
                 (_, Some(date)) => Ok(date),

@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use super::Run;
 use super::tally::{Fate, Tally};
 use crate::escape::text;
-use crate::inventory::{Artifact, Belongs, StoreIndex};
+use crate::inventory::{Artifact, Belongs, Oddity, StoreIndex};
 use crate::plan::Decision;
 use crate::policy::RuleRef;
 
@@ -64,6 +64,8 @@ pub fn lines(table: &Table) -> String {
     })
 }
 
+/// So many files of other accounts are named.
+const FOREIGN_NAMED: usize = 5;
 /// So many artifacts are worth a thread.
 const ARTIFACTS_AT_ONCE: usize = 4096;
 
@@ -254,8 +256,26 @@ impl Run<'_> {
             let (files, bytes) = (counted(tally.unrecognised, "file"), size(tally.unrecognised_bytes));
             let _ = writeln!(text, "unrecognised, never touched: {files}, {bytes} (-v lists them)");
         }
+        if tally.foreign > 0 {
+            let _ =
+                writeln!(text, "owned by another account, never touched: {}", counted(tally.foreign, "file"));
+            for path in self.foreign().take(FOREIGN_NAMED) {
+                let _ = writeln!(text, "  {path}");
+            }
+            if tally.foreign > FOREIGN_NAMED as u64 {
+                let _ = writeln!(text, "  and {} more (-v lists them)", tally.foreign - FOREIGN_NAMED as u64);
+            }
+        }
         text.push_str(&self.next());
         text
+    }
+
+    /// The files that belong to another account, e.g. transcripts of sessions that were run with `sudo`.
+    fn foreign(&self) -> impl Iterator<Item = String> {
+        let all = self.inventory.artifacts.iter().enumerate();
+        let seen =
+            all.filter(|(at, artifact)| artifact.oddity == Oddity::Foreign && self.fate(*at).is_some());
+        seen.map(move |(_, artifact)| format!("'{}'", text(&self.inventory.full_path(artifact))))
     }
 
     /// What falls due for deletion next.

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Run;
 use crate::enforce::{Effect, Outcome};
-use crate::inventory::{Artifact, ArtifactIndex, Session};
+use crate::inventory::{Artifact, ArtifactIndex, Oddity, Session};
 use crate::plan::{Decision, Keep, Verdict};
 
 /// The counts of a run; in a dry run, of what would happen.
@@ -49,6 +49,8 @@ pub struct Tally {
     pub unrecognised: u64,
     /// Their bytes.
     pub unrecognised_bytes: u64,
+    /// Files of other accounts, which are never touched.
+    pub foreign: u64,
     /// Files that are gone while their data remain under another name.
     pub data_remains: u64,
     /// Lines that have no date or cannot be read, and so stay.
@@ -181,6 +183,7 @@ impl Run<'_> {
             Fate::Skipped => tally.skipped += 1,
             Fate::Failed => tally.failed += 1,
         }
+        tally.foreign += u64::from(artifact.oddity == Oddity::Foreign);
         if let Some(Decision::Keep(Keep::Unrecognised)) = self.plan.decisions.get(at) {
             tally.unrecognised += 1;
             tally.unrecognised_bytes += artifact.stamp.size;

@@ -36,6 +36,7 @@ impl Taking<'_> {
                 // Neither when nor of what it was is known, but perhaps of what it was not.
                 _ if self.is_elsewhere(session) => return Fate::OUTSIDE,
                 Some(Err(Keep::FutureDated)) => return Fate::Doubtful(Doubt::FutureDated),
+                Some(Err(Keep::Foreign)) => return Fate::Doubtful(Doubt::Foreign),
                 Some(Err(Keep::OwnerUnknown)) => return Fate::Doubtful(Doubt::NoProject),
                 _ => return Fate::Doubtful(Doubt::Undated),
             }

@@ -19,7 +19,9 @@ fn expected(demand: &Demand<'_>, file: &LineFile, line: &Line, verdicts: &[Verdi
         // An entry of an index stays for what its session stays for.
         (true, Some(Decision::Keep(keep))) => return Some(keep),
         (true, Some(_)) => return Some(Keep::NoRule),
-        (true, None) if !demand.inventory.is_complete => return Some(Keep::OwnerUnknown),
+        (true, None) if line.session.is_none() || !demand.inventory.is_complete => {
+            return Some(Keep::OwnerUnknown);
+        }
         _ => {}
     }
     let Some(date) = line.date else { return Some(Keep::Undated) };

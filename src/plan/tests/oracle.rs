@@ -127,7 +127,8 @@ impl Demand<'_> {
         let store = self.inventory.store_of(artifact);
         let live = !self.inventory.store(store).live.is_empty();
         let in_lines = kind.row().disposal != Disposal::File && kind != Kind::ConfigBackup;
-        if in_lines || (kind.row().protection == Protection::UnlessLive && live) {
+        let is_someones = kind.row().owner == Owner::Content && kind != Kind::PidFile;
+        if is_someones || in_lines || (kind.row().protection == Protection::UnlessLive && live) {
             return false;
         }
         let project = self.inventory.project_named(artifact);
@@ -221,7 +222,7 @@ impl Demand<'_> {
                 return false;
             }
         }
-        if session.is_none() && is_index && !self.inventory.is_complete {
+        if session.is_none() && is_index && (line.session.is_none() || !self.inventory.is_complete) {
             return false;
         }
         line.date.filter(|date| *date <= self.now).is_some_and(|date| {

@@ -387,6 +387,7 @@ impl World {
             touched_ahead: spec.touched_ahead.map(before),
             liveness: if spec.is_live { Liveness::Process(1) } else { Liveness::Dead },
             is_unreadable: spec.is_unreadable,
+            is_foreign: false,
             is_desktop: false,
             files: start..u32::try_from(grouped.len()).unwrap(),
             unrecognised: 0,

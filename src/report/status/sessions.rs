@@ -76,6 +76,8 @@ pub struct Kept {
     pub(super) undated: u64,
     pub(super) future_dated: u64,
     pub(super) owner_unknown: u64,
+    /// Sessions of which a transcript belongs to another account.
+    pub(super) foreign: u64,
     pub(super) desktop: u64,
     pub(super) dates_differ: u64,
     pub(super) undated_lines: u64,
@@ -194,6 +196,7 @@ impl Sight<'_> {
                 Keep::Undated => kept.undated += 1,
                 Keep::FutureDated => kept.future_dated += 1,
                 Keep::OwnerUnknown => kept.owner_unknown += 1,
+                Keep::Foreign => kept.foreign += 1,
                 _ => {}
             }
         }

@@ -207,6 +207,7 @@ impl Status {
             (self.kept.undated, "session", "without a date"),
             (self.kept.future_dated, "session", "dated in the future"),
             (self.kept.owner_unknown, "session", "of which it is not known what they belong to"),
+            (self.kept.foreign, "session", "whose transcript belongs to another account"),
             (self.kept.desktop, "session", "written by the desktop application"),
             (self.kept.dates_differ, "session", "of which records and file times differ by more than a day"),
             (self.kept.undated_lines, "line", "without a date"),
