@@ -3,6 +3,8 @@
 //! Folder and file names under a store come from elsewhere, so a name must not be able to move
 //! the cursor, colour the terminal or forge a line of a log.
 
+pub mod json;
+
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::Path;

@@ -10,7 +10,7 @@
 
 pub mod dates;
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -25,6 +25,8 @@ use crate::ledger::Head;
 
 /// The name of the file.
 pub const FILE: &str = "state.json";
+/// How what root keeps of an account is named in messages of the account's own child.
+const KEPT: &str = "root's state of this account";
 /// The version this program writes.
 const VERSION: u32 = 1;
 
@@ -257,7 +259,8 @@ impl State {
 pub struct StateFile {
     /// What is remembered; to be changed at will.
     pub state: State,
-    path: PathBuf,
+    /// `None` where the file cannot be used and is left as it is.
+    path: Option<PathBuf>,
     saved: State,
 }
 
@@ -277,7 +280,50 @@ impl StateFile {
         };
         state.roots.sort_by(|a, b| a.path.cmp(&b.path));
         state.roots.dedup_by(|a, b| a.path == b.path);
-        Ok(Self { saved: state.clone(), state, path })
+        Ok(Self { saved: state.clone(), state, path: Some(path) })
+    }
+
+    /// The state of an account of which root keeps its own: what a run over all users goes by.
+    ///
+    /// `own` is the user's file, who may write into it what he likes; so only that counts of it
+    /// which adds a root to look at, or dates a session that was unsealed. `kept` is what root keeps,
+    /// as [`Self::kept`] gave it; empty before the first run. What cannot be used, of either, is begun
+    /// anew and given back as an error beside.
+    #[must_use]
+    pub fn of_account(own: Result<Self, StateError>, kept: &str) -> (Self, Vec<StateError>) {
+        let mut errors = Vec::new();
+        let own = own.unwrap_or_else(|error| {
+            errors.push(error);
+            Self { state: State::default(), path: None, saved: State::default() }
+        });
+        let mut state = match kept {
+            // What is not known yet is not made up by the user, but for what was seen and held.
+            "" => State {
+                last_run: own.state.last_run.clone(),
+                held: own.state.held.clone(),
+                ..State::default()
+            },
+            kept => parse(kept.as_bytes(), Path::new(KEPT)).unwrap_or_else(|error| {
+                errors.push(error);
+                State::default()
+            }),
+        };
+        for root in &own.state.roots {
+            if !state.roots.iter().any(|known| known.path == root.path) {
+                state.roots.push(root.clone());
+            }
+        }
+        state.roots.sort_by(|a, b| a.path.cmp(&b.path));
+        state.unsealed.clone_from(&own.state.unsealed);
+        (Self { state, ..own }, errors)
+    }
+
+    /// What root keeps of an account: all but what its user alone records.
+    ///
+    /// # Errors
+    /// Never in practice: the state is text.
+    pub fn kept(&self) -> Result<String, StateError> {
+        written(&State { unsealed: Vec::new(), ..self.state.clone() }, Path::new(KEPT))
     }
 
     /// Writes the state if it was changed; says whether it was.
@@ -288,22 +334,22 @@ impl StateFile {
         if self.state == self.saved {
             return Ok(false);
         }
-        let dir = self.path.parent().unwrap_or(Path::new("."));
-        files::private_dir(dir)?;
-        let mut value = serde_json::to_value(&self.state)
-            .map_err(|source| StateError::Damaged { path: self.path.clone(), source })?;
-        if let Some(keys) = value.as_object_mut() {
-            keys.insert("version".to_owned(), VERSION.into());
-        }
-        // Mode 0600 and create-new are what this crate gives.
-        let mut temp = tempfile::NamedTempFile::new_in(dir).at("create", &self.path)?;
-        writeln!(temp, "{value:#}").at("write", &self.path)?;
-        temp.as_file().sync_all().at("write", &self.path)?;
-        temp.persist(&self.path).map_err(|error| error.error).at("replace", &self.path)?;
-        files::sync_dir(dir)?;
+        let Some(path) = &self.path else { return Ok(false) };
+        files::private_dir(path.parent().unwrap_or(Path::new(".")))?;
+        files::replace(path, written(&self.state, path)?.as_bytes(), 0o600)?;
         self.saved = self.state.clone();
         Ok(true)
     }
+}
+
+/// The text of a state.
+fn written(state: &State, path: &Path) -> Result<String, StateError> {
+    let damaged = |source| StateError::Damaged { path: path.to_path_buf(), source };
+    let mut value = serde_json::to_value(state).map_err(damaged)?;
+    if let Some(keys) = value.as_object_mut() {
+        keys.insert("version".to_owned(), VERSION.into());
+    }
+    Ok(format!("{value:#}\n"))
 }
 
 fn parse(bytes: &[u8], path: &Path) -> Result<State, StateError> {

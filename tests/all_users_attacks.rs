@@ -21,6 +21,8 @@ const RUNNER: u32 = 58_025;
 const STARTED: u32 = 58_026;
 const WAITED: u32 = 58_027;
 const BOB: u32 = 58_028;
+const GRACED: u32 = 58_029;
+const NAMER: u32 = 58_030;
 
 /// What a user can do in Python, who waits for the first process of an account that is not his own.
 const PRELUDE: &str = r"
@@ -294,5 +296,117 @@ fn a_stop_while_a_child_starts_is_a_stop() {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert_eq!(output.status.code(), Some(0), "round {round}: {said}{text}");
         assert!(!text.contains("signal") && !said.contains("signal"), "round {round}: {said}{text}");
+    }
+}
+
+/// A machine policy whose mass guard has the first run wait for a day.
+const MONTH: &str = r#"{"version": 1, "rules": [{"name": "m", "deleteAfter": "30d"}]}"#;
+
+#[test]
+fn the_day_of_grace_is_root_s_to_count() {
+    let Some(mut machine) = machine("the_day_of_grace_is_root_s_to_count") else { return };
+    machine.system("managed-policy.json", MONTH);
+    let store = machine.person("ann", GRACED);
+    let sessions: Vec<_> = (1..=25).map(|number| store.session(number).aged(days(60)).write()).collect();
+    give(&machine.home("ann"), GRACED);
+    machine.enforce();
+    assert!(sessions.iter().all(crate::common::store::Session::is_there), "refused at first");
+    let own = machine.home("ann").join(".local/state/ccretain/state.json");
+    let kept = machine.sandbox.state().join(format!("accounts/{GRACED}.json"));
+    let reported = |file: &Path| -> Value {
+        let state: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+        state["mass"][0]["firstReported"].clone()
+    };
+    let first = reported(&kept);
+    assert!(first.is_string(), "{}", fs::read_to_string(&kept).unwrap());
+    assert_eq!(kept.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    // The user begins anew: that does not.
+    fs::remove_file(&own).unwrap();
+    machine.enforce();
+    assert_eq!(reported(&kept), first);
+    // The user's own file cannot be used at all: that is a complaint, and no more.
+    for garbage in ["garbage", r#"{"version": 99}"#] {
+        fs::write(&own, garbage).unwrap();
+        give(&own, GRACED);
+        let output = machine.enforce();
+        output.says("what earlier runs remembered is not used");
+        assert_eq!(reported(&kept), first, "{output}");
+    }
+    // Nor can the user make the day shorter: what root's file says is what counts.
+    let old = "2020-01-01T00:00:00Z";
+    let forged = fs::read_to_string(&kept).unwrap().replace(first.as_str().unwrap(), old);
+    fs::write(&own, &forged).unwrap();
+    give(&own, GRACED);
+    machine.enforce();
+    assert!(
+        sessions.iter().all(crate::common::store::Session::is_there),
+        "the user's file is none of root's"
+    );
+    fs::remove_file(&own).unwrap();
+    fs::write(&kept, &forged).unwrap();
+    machine.enforce();
+    assert!(!sessions.iter().any(crate::common::store::Session::is_there), "the day is over");
+    // What root keeps and cannot be used is begun anew, and said.
+    fs::write(&kept, "garbage").unwrap();
+    let output = machine.enforce();
+    output.exits(1).says("root's state of this account");
+    assert!(reported_is_json(&kept));
+}
+
+fn reported_is_json(file: &Path) -> bool {
+    serde_json::from_slice::<Value>(&fs::read(file).unwrap()).is_ok()
+}
+
+/// What acts on a terminal, in names that a user may choose.
+const ACTING: &str = "x\u{1b}[31m\u{9b}31m\u{202e}\u{200b}y";
+
+fn acts(text: &str) -> bool {
+    text.chars().any(|c| (c.is_control() && c != '\n') || matches!(c, '\u{202e}' | '\u{200b}'))
+}
+
+#[test]
+fn nothing_that_a_user_names_acts_on_the_screen_of_root() {
+    let Some(mut machine) = machine("nothing_that_a_user_names_acts_on_the_screen_of_root") else { return };
+    let store = machine.person("ann", NAMER);
+    let session = store.session(1).cwd(&format!("/work/{ACTING}")).aged(days(40)).write();
+    store.history(Some(session.id()), &format!("/work/{ACTING}"), days(40));
+    fs::write(store.path(format!("projects/{ACTING}")), "no folder").unwrap();
+    let rules = serde_json::json!({"version": 1, "rules": [{"name": ACTING, "deleteAfter": "7d"}]});
+    machine.write("ann", NAMER, ".config/ccretain/policy.json", &rules.to_string());
+    give(&machine.home("ann"), NAMER);
+    let file = machine.sandbox.root().join("log/ccretain.prom");
+    let figures = ["--metrics", file.to_str().unwrap()];
+    for arguments in [
+        &["-v", "enforce", "--dry-run", "--json"][..],
+        &["-v", "enforce", "--dry-run"],
+        &["check", "--json"],
+        &["check"],
+        &["status", "--json"],
+        &["status"],
+        &[&["-v", "enforce", "--yes", "--json", "--log-format", "json"][..], &figures].concat(),
+        &["ledger", "show", "--json"],
+        &["ledger", "show"],
+    ] {
+        let output = machine.run(arguments);
+        assert!(!output.stdout.is_empty() && !acts(&output.stdout), "{arguments:?}: {output}");
+        assert!(!acts(&output.stderr), "{arguments:?}: {output}");
+    }
+    assert!(!session.is_there());
+    let ledger = fs::read_to_string(machine.sandbox.ledger()).unwrap();
+    assert!(ledger.contains("31m") && !acts(&ledger), "{ledger}");
+    let figures = fs::read_to_string(file).unwrap();
+    assert!(!acts(&figures) && figures.contains("\nccretain_files{"), "{figures}");
+    for name in ["all.json", "all.txt"] {
+        // A second name of a file is an exception, with its path.
+        let session = store.session(3).cwd("/work/acme").aged(days(1)).write();
+        let folder = store.path(format!("projects/-work-acme/{}/tool-results", session.id()));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(format!("{ACTING}.txt")), "content").unwrap();
+        fs::hard_link(folder.join(format!("{ACTING}.txt")), machine.home("ann").join(name)).unwrap();
+        give(&machine.home("ann"), NAMER);
+        let certificate = machine.sandbox.root().join(name);
+        machine.run(&["purge", "--yes", "--certificate", certificate.to_str().unwrap()]);
+        let text = fs::read_to_string(certificate).unwrap();
+        assert!(text.contains("31m") && !acts(&text), "{text}");
     }
 }

@@ -18,17 +18,18 @@ use super::accounts::{self, Accounts};
 use super::args::Command;
 use super::child::{Child, Ended};
 use super::keeper::Keeper;
+use super::kept_state;
 use super::purge::handover_all::{All, AllHandover};
 use super::{Context, Exit, Failure, surroundings};
 use crate::error::chain;
-use crate::escape::text;
+use crate::escape::{self, text};
 use crate::guard::{self, ClockSight};
 use crate::ledger::{self, Place, RunId};
 use crate::locate::users::{Account, HomeRefusal};
 use crate::period::Length;
 use crate::policy::load::Places;
 use crate::policy::{self, Policy};
-use crate::report::all_users::{self, AllUsers, Refusal, User};
+use crate::report::all_users::{self, AllUsers, Figures, Refusal, User};
 use crate::report::certificate::handed_over;
 use crate::report::metrics;
 use crate::state::{LastRun, StateError, StateFile};
@@ -118,11 +119,11 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
     }
     let accounts = if changes { longest_ago_first(accounts, ctx)? } else { accounts };
     let mut handled = all(accounts, &arguments, &keeper, &stop, ctx);
-    let document = document(verb, &run, &policy, &mut handled, &refused, ctx);
+    let mut document = document(verb, &run, &policy, &mut handled, &refused, ctx);
     if let Command::Check(args) = command {
         return super::check::all(args, &document, invalid, ctx);
     }
-    let mut exit = report(&document, &handled, ctx)?;
+    let mut exit = report(&mut document, &handled, ctx)?;
     if let (Some(handover), Command::Purge(args)) = (handover, command) {
         let ended = handled.ended.iter_mut();
         let parts = ended.map(|ended| (text(&ended.account.home), ended.parts.take())).collect();
@@ -140,7 +141,11 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
     let is_done = matches!(command, Command::Enforce(args) if !args.dry_run);
     if let Command::Enforce(super::enforce::EnforceArgs { metrics: Some(file), dry_run: false, .. }) = command
     {
-        let of_users: Vec<&str> = handled.ended.iter().map(|ended| ended.figures.as_str()).collect();
+        let owns: Vec<_> =
+            handled.ended.iter().map(|ended| |store: &str| owns(&ended.account, store)).collect();
+        let of_users = handled.ended.iter().zip(&owns);
+        let of_users: Vec<Figures<'_>> =
+            of_users.map(|(ended, owns)| Figures { text: &ended.figures, owns }).collect();
         let figures = all_users::figures(&of_users, surroundings::now(), exit.code());
         if let Err(error) = metrics::write(&ctx.env.absolute(file), &figures) {
             ctx.console.failure(&Failure::because(Exit::Failed, &error));
@@ -295,9 +300,17 @@ fn all(
     while !stop.asked() && !stop.left().is_zero() {
         let share = stop.share(waiting.len());
         let Some(account) = waiting.pop_front() else { break };
-        let working_dir = &ctx.env.working_dir;
-        let child = Child { account: &account, arguments, keeper, stop, share, working_dir };
-        let end = child.run(variables(&account, ctx));
+        let (working_dir, state_dir) = (&ctx.env.working_dir, ctx.env.state_dir());
+        let kept = kept_state::read(&state_dir, account.uid);
+        // Begun anew where it cannot be used.
+        let state = kept.as_ref().map_or_else(|_| Some(String::new()), Clone::clone);
+        let child = Child { account: &account, arguments, keeper, stop, share, working_dir, state };
+        let mut end = child.run(variables(&account, ctx));
+        let state = end.state.take();
+        let written = state.map_or(Ok(()), |state| kept_state::write(&state_dir, account.uid, &state));
+        if let Err(error) = kept.map(drop).and(written) {
+            end.error.get_or_insert_with(|| format!("what root keeps of it: {}", chain(&error)));
+        }
         // A child that was stopped before it had begun has not been one.
         if end.is_unfinished && end.error.is_none() {
             waiting.push_front(account);
@@ -371,7 +384,7 @@ fn document<'a>(
 }
 
 /// Prints what the accounts came to, and what went wrong.
-fn report(document: &AllUsers<'_>, handled: &Handled, ctx: &Context) -> Result<Exit, Failure> {
+fn report(document: &mut AllUsers<'_>, handled: &Handled, ctx: &Context) -> Result<Exit, Failure> {
     if ctx.global.json {
         ctx.console.json(&document.json())?;
     } else {
@@ -388,7 +401,7 @@ fn report(document: &AllUsers<'_>, handled: &Handled, ctx: &Context) -> Result<E
             // A line of log for a machine stays one.
             if let Ok(serde_json::Value::Object(mut record)) = serde_json::from_str(line) {
                 record.insert("user".into(), name.clone().into());
-                ctx.console.log(&serde_json::Value::Object(record).to_string());
+                ctx.console.log(&escape::json::line(&record).unwrap_or_default());
                 continue;
             }
             let line = line.strip_prefix("ccretain: ").unwrap_or(line);
@@ -445,6 +458,14 @@ fn exit(ended: &[Ended], any_left: bool) -> Exit {
     let first = exits.next().unwrap_or(Exit::Done);
     let alike = exits.all(|exit| exit == first);
     if alike && !any_left { first } else { Exit::Failed }
+}
+
+/// Whether a store is an account's: in its home, or a folder of its own elsewhere.
+fn owns(account: &Account, store: &str) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let store = std::path::Path::new(store);
+    store.starts_with(&account.home)
+        || fs_err::symlink_metadata(store).is_ok_and(|meta| meta.is_dir() && meta.uid() == account.uid)
 }
 
 fn heading(account: &Account) -> String {

@@ -189,10 +189,10 @@ pub(super) fn print(
 }
 
 fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
-    let mut bytes = serde_json::to_vec_pretty(value)
+    let mut text = crate::escape::json::pretty(value)
         .map_err(|error| Failure::new(Exit::Failed, format!("cannot write JSON: {error}")))?;
-    bytes.push(b'\n');
-    Ok(bytes)
+    text.push('\n');
+    Ok(text.into_bytes())
 }
 
 /// Closes what is open to others, under the locks of the stores and with a record in the ledger.

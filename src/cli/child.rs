@@ -40,6 +40,8 @@ pub(super) struct Ended {
     pub output: String,
     /// Whether that was too long, and was dropped.
     pub is_cut: bool,
+    /// What is to be kept of the account until the next run.
+    pub state: Option<String>,
     /// The figures of its run, for a collector.
     pub figures: String,
     /// The facts of its certificate, after a purge.
@@ -62,6 +64,7 @@ impl Ended {
             exit: None,
             output: String::new(),
             is_cut: false,
+            state: None,
             figures: String::new(),
             parts: None,
             recorded: Recorded::default(),
@@ -81,6 +84,8 @@ pub(super) struct Child<'a> {
     /// How long it may take.
     pub share: Duration,
     pub working_dir: &'a Path,
+    /// What root keeps of the account ([`Hello::state`]).
+    pub state: Option<String>,
 }
 
 impl Child<'_> {
@@ -168,6 +173,7 @@ impl Child<'_> {
                 gid: self.account.gid,
                 working_dir: self.working_dir.to_path_buf(),
                 ledger_time: keeper.last,
+                state: self.state.clone(),
             },
         );
         let began = Instant::now();

@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::args::{Colour, Global};
 use super::link::Link;
 use super::{Exit, Failure};
+use crate::escape;
 
 /// Where a verb prints.
 #[derive(Debug, Clone)]
@@ -120,10 +121,10 @@ impl Console {
     /// # Errors
     /// When stdout cannot be written; a closed pipe is no error.
     pub fn json(&self, document: &impl serde::Serialize) -> Result<(), Failure> {
-        let mut text = serde_json::to_vec_pretty(document)
+        let mut text = escape::json::pretty(document)
             .map_err(|error| Failure::new(Exit::Failed, format!("cannot write JSON: {error}")))?;
-        text.push(b'\n');
-        self.raw(&text)
+        text.push('\n');
+        self.raw(text.as_bytes())
     }
 
     /// Stdout for what is too long to hold in memory.
@@ -226,7 +227,8 @@ impl Console {
 
     fn say(&self, word: &str, colour: anstyle::AnsiColor, message: &str) {
         if self.log_json {
-            return self.log(&serde_json::json!({ "level": word, "message": message }).to_string());
+            let line = serde_json::json!({ "level": word, "message": message });
+            return self.log(&escape::json::line(&line).unwrap_or_default());
         }
         let mut err = io::stderr().lock();
         // Nothing is left to tell when stderr itself is gone.

@@ -109,8 +109,8 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
         hold::remember(held, &inventory, &ground.policy, outcomes.as_ref(), ctx.env.now);
     ground.remember_roots(ctx);
     ground.forget_gone(&inventory);
-    if let Err(error) = ground.state.save() {
-        ctx.console.failure(&Failure::because(Exit::Failed, &error));
+    if let Err(failure) = survey::save(&mut ground.state, ctx) {
+        ctx.console.failure(&failure);
         exit = exit.or(Exit::Failed);
     }
     if let Err(error) = head {

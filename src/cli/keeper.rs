@@ -10,9 +10,12 @@ use chrono::{DateTime, Utc};
 use super::child::Ended;
 use super::link::{FromChild, ToChild};
 use crate::error::chain;
+use crate::escape;
+use crate::files;
 use crate::ledger::{Clock, Entry, Event, Ledger, Place, RunId};
 use crate::locate::users::Account;
 use crate::policy::LedgerPolicy;
+use crate::purge::certificate::Parts;
 
 /// The most that is written to the ledger for one account in one run, in bytes.
 const MOST_RECORDED: u64 = 256 << 20;
@@ -78,11 +81,12 @@ pub(super) struct Desk<'a> {
     ended: &'a mut Ended,
     ledger: Option<Ledger>,
     has_opened: bool,
+    state: String,
 }
 
 impl<'a> Desk<'a> {
     pub(super) fn new(account: &'a Account, keeper: &'a Keeper, ended: &'a mut Ended) -> Self {
-        Self { account, keeper, ended, ledger: None, has_opened: false }
+        Self { account, keeper, ended, ledger: None, has_opened: false, state: String::new() }
     }
 
     /// Handles one message; gives the answer, if it needs one.
@@ -103,6 +107,16 @@ impl<'a> Desk<'a> {
                 }
                 Ok(None)
             }
+            FromChild::State { text, ends } => {
+                if self.state.len() + text.len() > files::DOCUMENT as usize {
+                    return Err("what is to be remembered of it is too much".to_owned());
+                }
+                self.state.push_str(&text);
+                if ends {
+                    self.ended.state = Some(std::mem::take(&mut self.state));
+                }
+                Ok(None)
+            }
             FromChild::Figures { text } => {
                 self.ended.figures = text;
                 Ok(None)
@@ -113,7 +127,7 @@ impl<'a> Desk<'a> {
                 {
                     return Err("its certificate claims more than was recorded".to_owned());
                 }
-                self.ended.parts = Some(parts);
+                self.ended.parts = Some(Box::new(printable(&parts)?));
                 Ok(None)
             }
             FromChild::Open { proven } => self.open(proven).map(Some),
@@ -181,6 +195,12 @@ impl<'a> Desk<'a> {
             tracing::warn!(%error, "the ledger could not be closed");
         }
     }
+}
+
+/// The facts with every text as it may be shown: names in them are the user's.
+fn printable(parts: &Parts) -> Result<Parts, String> {
+    let value = serde_json::to_value(parts).map(escape::json::printable);
+    value.and_then(serde_json::from_value).map_err(|_| no_sense())
 }
 
 fn no_sense() -> String {

@@ -37,6 +37,9 @@ pub struct Hello {
     pub working_dir: PathBuf,
     /// The newest time in the parent's ledger whose clock was proven.
     pub ledger_time: Option<DateTime<Utc>>,
+    /// What root keeps of the account ([`crate::state::StateFile::of_account`]); empty before the
+    /// first run, `None` for root's own account, whose state nobody else writes.
+    pub state: Option<String>,
 }
 
 /// What a child says.
@@ -68,6 +71,13 @@ pub enum FromChild {
     Certificate {
         /// The facts.
         parts: Box<Parts>,
+    },
+    /// What root is to keep of the account, in pieces; nobody answers.
+    State {
+        /// A piece of the text.
+        text: String,
+        /// Whether it is the last.
+        ends: bool,
     },
     /// What it would have printed; nobody answers.
     Output {
@@ -128,6 +138,16 @@ impl Link {
     pub fn output(&self, text: &str) -> io::Result<()> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         pieces(text).try_for_each(|piece| send(&FromChild::Output { text: piece.to_owned() }))
+    }
+
+    /// Hands what is to be remembered of the account to the parent.
+    ///
+    /// # Errors
+    /// The parent is gone.
+    pub fn state(&self, text: &str) -> io::Result<()> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        pieces(text).try_for_each(|piece| send(&FromChild::State { text: piece.to_owned(), ends: false }))?;
+        send(&FromChild::State { text: String::new(), ends: true })
     }
 
     /// Hands the figures of the run to the parent.

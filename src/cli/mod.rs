@@ -26,6 +26,8 @@ mod hold;
 mod home;
 #[cfg(unix)]
 mod keeper;
+#[cfg(unix)]
+mod kept_state;
 mod key;
 mod ledger;
 mod link;

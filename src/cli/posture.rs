@@ -65,7 +65,7 @@ pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<P
         Err(failure) => (nothing(ctx)?, Some(failure.message)),
     };
     let (state, state_error) = match survey::remembered(ctx) {
-        Ok(state) => (state, None),
+        Ok((state, unused)) => (state, unused.into_iter().next()),
         Err(failure) => (forgotten(ctx)?, Some(failure.message)),
     };
     let ground = survey::locate(ctx, policy, state, Vec::new());

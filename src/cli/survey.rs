@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::{Context, Exit, Failure, home};
 use crate::catalogue::Root;
+use crate::error::chain;
 use crate::escape::shown;
 use crate::inventory::liveness::System;
 use crate::inventory::{self, Dates, Inventory, Unremembered};
@@ -11,7 +12,7 @@ use crate::locate::{self, FoundBy, Located, Refusal, Refused, Request, Store};
 use crate::policy::{self, Layer, Policy, claude, load::Places};
 use crate::seal::{Plugins, Recipient, Recipients};
 use crate::state::dates::DateFile;
-use crate::state::{RememberedRoot, State, StateFile};
+use crate::state::{RememberedRoot, State, StateError, StateFile};
 
 /// What a verb knows before it looks into the stores.
 #[derive(Debug)]
@@ -41,8 +42,9 @@ pub fn ground(ctx: &Context) -> Result<Ground, Failure> {
 /// # Errors
 /// As [`ground`].
 pub fn ground_with(ctx: &Context, found: Vec<(PathBuf, Root)>) -> Result<Ground, Failure> {
-    let policy = in_force(ctx)?;
-    let mut state = loaded(ctx)?;
+    let mut policy = in_force(ctx)?;
+    let (mut state, complaints) = loaded(ctx)?;
+    policy.complaints.extend(complaints);
     for path in forget_misnamed(&mut state.state, ctx) {
         ctx.console.warning(&format!(
             "'{}' was remembered as a temp folder of Claude Code, which it cannot be by its name: it is no longer visited",
@@ -75,18 +77,39 @@ pub fn in_force_to_look(ctx: &Context) -> Result<Policy, Failure> {
         .map_err(|error| Failure::because(Exit::Usage, &error))
 }
 
-/// What earlier runs remembered.
+/// What earlier runs remembered, and what of it could not be used and was begun anew.
 ///
 /// # Errors
 /// State that cannot be read is exit 4.
-pub fn remembered(ctx: &Context) -> Result<StateFile, Failure> {
-    let mut file = loaded(ctx)?;
+pub fn remembered(ctx: &Context) -> Result<(StateFile, Vec<String>), Failure> {
+    let (mut file, complaints) = loaded(ctx)?;
     forget_misnamed(&mut file.state, ctx);
-    Ok(file)
+    Ok((file, complaints))
 }
 
-fn loaded(ctx: &Context) -> Result<StateFile, Failure> {
-    StateFile::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Refused, &error))
+fn loaded(ctx: &Context) -> Result<(StateFile, Vec<String>), Failure> {
+    let own = StateFile::load(&ctx.env.state_dir());
+    let Some(kept) = ctx.parent.as_ref().and_then(|parent| parent.hello().state.as_deref()) else {
+        return own.map(|own| (own, Vec::new())).map_err(|error| Failure::because(Exit::Refused, &error));
+    };
+    let (file, errors) = StateFile::of_account(own, kept);
+    let complaint = |error| format!("what earlier runs remembered is not used: {}", chain(&error));
+    Ok((file, errors.into_iter().map(complaint).collect()))
+}
+
+/// Saves what is remembered: in the user's own file, and with root where root keeps its own.
+///
+/// # Errors
+/// Exit 1: it cannot be written, or the parent is gone.
+pub(super) fn save(file: &mut StateFile, ctx: &Context) -> Result<(), Failure> {
+    let failed = |error: &StateError| Failure::because(Exit::Failed, error);
+    if let Some(parent) = ctx.parent.as_ref().filter(|parent| parent.hello().state.is_some()) {
+        let kept = file.kept().map_err(|error| failed(&error))?;
+        parent
+            .state(&kept)
+            .map_err(|error| Failure::new(Exit::Failed, format!("cannot reach the parent: {error}")))?;
+    }
+    file.save().map(drop).map_err(|error| failed(&error))
 }
 
 /// Forgets roots that cannot be what they were remembered as; gives their paths.
@@ -129,8 +152,9 @@ pub fn locate(ctx: &Context, mut policy: Policy, state: StateFile, found: Vec<(P
 /// An invalid policy is exit 2. Nothing was to be touched, so that what cannot be read is a failure
 /// (1) and no refusal.
 pub fn ground_to_look(ctx: &Context) -> Result<Ground, Failure> {
-    let policy = in_force_to_look(ctx)?;
-    let state = remembered(ctx).map_err(|failure| Failure { exit: Exit::Failed, ..failure })?;
+    let mut policy = in_force_to_look(ctx)?;
+    let (state, complaints) = remembered(ctx).map_err(|failure| Failure { exit: Exit::Failed, ..failure })?;
+    policy.complaints.extend(complaints);
     Ok(locate(ctx, policy, state, Vec::new()))
 }
 
@@ -193,7 +217,7 @@ impl Ground {
     /// # Errors
     /// Exit 4: it cannot be read.
     pub fn reload_state(&mut self, ctx: &Context) -> Result<(), Failure> {
-        self.state = remembered(ctx)?;
+        self.state = remembered(ctx)?.0;
         Ok(())
     }
 

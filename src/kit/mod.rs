@@ -112,7 +112,7 @@ fn filled(template: &str, policy: &Value) -> String {
     template
         .replace("@VERSION@", env!("CARGO_PKG_VERSION"))
         .replace("@DOMAIN@", DOMAIN)
-        .replace("@POLICY@", &indented(&serde_json::to_string_pretty(policy).unwrap_or_default()))
+        .replace("@POLICY@", &indented(&crate::escape::json::pretty(policy).unwrap_or_default()))
 }
 
 /// Every line but the first moved to the right, for a place in YAML.
@@ -121,7 +121,7 @@ fn indented(text: &str) -> String {
 }
 
 fn pretty(value: &Value) -> String {
-    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    let mut text = crate::escape::json::pretty(value).unwrap_or_default();
     text.push('\n');
     text
 }

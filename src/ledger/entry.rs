@@ -359,7 +359,7 @@ impl Batch<'_> {
             until: until.map(stamp),
             head: stated.as_ref(),
         };
-        serde_json::to_writer(&mut *out, &line)?;
+        crate::escape::json::to_writer(&mut *out, &line)?;
         let bytes = out.get(start..).unwrap_or_default();
         *head = Head { seq, sha256: digest(bytes) };
         out.push(b'\n');

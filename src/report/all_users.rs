@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::json::time;
-use crate::escape::text;
+use super::metrics::{FIGURES, FILES, heading, read_series, series};
 use crate::policy::Policy;
 
 /// A run over all users.
@@ -73,16 +73,19 @@ impl AllUsers<'_> {
         self.users.is_empty() && self.refused.is_empty() && self.not_reached.is_empty()
     }
 
-    /// The document: that of `enforce` with the accounts beside, or a list of documents.
+    /// The document, for which the accounts' own are used up: that of `enforce` with the accounts beside, or a list of documents.
     #[must_use]
-    pub fn json(&self) -> Value {
+    pub fn json(&mut self) -> Value {
         if self.verb == "enforce" { self.merged() } else { self.listed() }
     }
 
     /// A list of the documents, for verbs whose reports cannot be put together.
-    fn listed(&self) -> Value {
-        let users: Vec<Value> =
-            self.users.iter().map(|user| with(user, "report", user.report.clone())).collect();
+    fn listed(&mut self) -> Value {
+        let users = self.users.iter_mut().map(|user| {
+            let report = user.report.take();
+            with(user, "report", report)
+        });
+        let users: Vec<Value> = users.collect();
         json!({
             "schema": format!("ccretain.{}-all-users/1", self.verb),
             "now": time(self.now),
@@ -93,15 +96,18 @@ impl AllUsers<'_> {
     }
 
     /// One report: stores, items and errors of all, the numbers added up.
-    fn merged(&self) -> Value {
+    fn merged(&mut self) -> Value {
         let (mut stores, mut items, mut refusals, mut errors) = (vec![], vec![], vec![], vec![]);
         let (mut summary, mut users) = (Map::new(), vec![]);
         let (mut dry_run, mut mode) = (false, "audit");
-        for user in &self.users {
-            let empty = Value::Null;
-            let report = user.report.as_ref().unwrap_or(&empty);
+        for user in &mut self.users {
+            let has_report = user.report.is_some();
+            let mut report = user.report.take().unwrap_or_default();
             let first = stores.len() as u64;
-            let list = |key: &str| report.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+            let mut list = |key: &str| match report.get_mut(key).map(Value::take) {
+                Some(Value::Array(list)) => list,
+                _ => Vec::new(),
+            };
             stores.extend(list("stores"));
             items.extend(list("items").into_iter().map(|mut item| {
                 if let Some(store) = item.get("store").and_then(Value::as_u64) {
@@ -121,12 +127,12 @@ impl AllUsers<'_> {
             if report.get("mode").and_then(Value::as_str) == Some("enforce") {
                 mode = "enforce";
             }
-            let mut row = with(user, "policy", report.get("policy").cloned());
+            let mut row = with(user, "policy", report.get_mut("policy").map(Value::take));
             row["stores"] = json!((first..stores.len() as u64).collect::<Vec<_>>());
             users.push(row);
             if let Some(error) = &user.error {
                 errors.push(json!({"path": user.home, "error": error}));
-            } else if user.report.is_none() {
+            } else if !has_report {
                 // Nothing was reported, so what was said is why.
                 let why = user.messages.join("; ");
                 errors.push(json!({"path": user.home, "error": why}));
@@ -155,39 +161,53 @@ impl AllUsers<'_> {
     }
 }
 
+/// The figures of one account, and which stores are its own.
+pub struct Figures<'a> {
+    /// As the account's child wrote them.
+    pub text: &'a str,
+    /// Whether a store is the account's.
+    pub owns: &'a dyn Fn(&str) -> bool,
+}
+
 /// The figures of all accounts: added up, but for the time and the exit code, which are those of
-/// the whole run. What does not look like a figure of ours is left out: a user could change it.
+/// the whole run. What is none of ours, or is about a store of another account, is left out: one
+/// odd line makes a collector drop the whole file.
 #[must_use]
-pub fn figures(of_users: &[&str], ended: DateTime<Utc>, exit: u8) -> String {
-    let mut sums: BTreeMap<(&str, &str), u64> = BTreeMap::new();
-    for line in of_users.iter().flat_map(|figures| figures.lines()) {
-        let Some((series, value)) = line.rsplit_once(' ') else { continue };
-        let Ok(value) = value.parse::<u64>() else { continue };
-        let (name, labels) = series.split_at(series.find('{').unwrap_or(series.len()));
-        let is_name = name.starts_with("ccretain_")
-            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-        let are_labels = labels.is_empty()
-            || (labels.starts_with("{store=\"") && labels.ends_with("\"}") && text(labels) == labels);
-        if is_name && are_labels {
-            let sum = sums.entry((name, labels)).or_default();
-            *sum = sum.saturating_add(value);
+pub fn figures(of_users: &[Figures<'_>], ended: DateTime<Utc>, exit: u8) -> String {
+    let mut sums = [0_u64; FIGURES.len()];
+    let mut files: BTreeMap<(String, &str, &str), u64> = BTreeMap::new();
+    for user in of_users {
+        for line in user.text.lines() {
+            let Some((name, value)) = line.rsplit_once(' ') else { continue };
+            let Ok(value) = value.parse::<u64>() else { continue };
+            let known = name
+                .strip_prefix("ccretain_")
+                .and_then(|name| FIGURES.iter().position(|(known, _)| *known == name));
+            let sum = match (known, read_series(name)) {
+                (Some(at), _) => sums.get_mut(at),
+                (None, Some(labels)) if (user.owns)(&labels.0) => Some(files.entry(labels).or_default()),
+                _ => None,
+            };
+            if let Some(sum) = sum {
+                *sum = sum.saturating_add(value);
+            }
         }
     }
-    sums.insert(
-        ("ccretain_last_run_timestamp_seconds", ""),
-        u64::try_from(ended.timestamp()).unwrap_or_default(),
-    );
-    sums.insert(("ccretain_last_run_exit_code", ""), exit.into());
-    if let Some(stopped) = sums.get_mut(&("ccretain_last_run_stopped", "")) {
-        *stopped = (*stopped).min(1);
+    let mut out = String::new();
+    for ((name, help), sum) in FIGURES.iter().zip(sums) {
+        let value = match *name {
+            "last_run_timestamp_seconds" => u64::try_from(ended.timestamp()).unwrap_or_default(),
+            "last_run_exit_code" => exit.into(),
+            "last_run_stopped" => sum.min(1),
+            _ => sum,
+        };
+        let _ = writeln!(out, "{}ccretain_{name} {value}", heading(name, help));
     }
-    let (mut out, mut last) = (String::new(), "");
-    for ((name, labels), value) in sums {
-        if name != last {
-            let _ = writeln!(out, "# TYPE {name} gauge");
-            last = name;
-        }
-        let _ = writeln!(out, "{name}{labels} {value}");
+    if !files.is_empty() {
+        out.push_str(&heading(FILES.0, FILES.1));
+    }
+    for ((store, kind, fate), count) in files {
+        let _ = writeln!(out, "{} {count}", series(&store, kind, fate));
     }
     out
 }
@@ -205,16 +225,42 @@ mod tests {
 
     #[test]
     fn figures_are_added_up_and_nothing_else_gets_in() {
-        let ann = "# HELP ccretain_sessions_kept x\n# TYPE ccretain_sessions_kept gauge\nccretain_sessions_kept 2\n\
-            ccretain_last_run_exit_code 4\nccretain_files{store=\"/home/a b/.claude\",kind=\"transcript\",outcome=\"kept\"} 2\n";
-        let bob = "ccretain_sessions_kept 3\nnode_load1 9\nccretain_x{bad 1\nccretain_files{job=\"x\"} 1\nccretain_sessions_kept -1\n";
-        let at = DateTime::from_timestamp(1_000, 0).unwrap();
-        assert_eq!(
-            figures(&[ann, bob], at, 1),
-            "# TYPE ccretain_files gauge\nccretain_files{store=\"/home/a b/.claude\",kind=\"transcript\",outcome=\"kept\"} 2\n\
-             # TYPE ccretain_last_run_exit_code gauge\nccretain_last_run_exit_code 1\n\
-             # TYPE ccretain_last_run_timestamp_seconds gauge\nccretain_last_run_timestamp_seconds 1000\n\
-             # TYPE ccretain_sessions_kept gauge\nccretain_sessions_kept 5\n"
+        let series =
+            |store: &str, rest: &str| format!("ccretain_files{{store=\"{store}\",kind=\"transcript\"{rest}");
+        let kept = series("/home/a b/x\\\"y", ",outcome=\"kept\"} 2\n");
+        let ann = format!(
+            "# HELP ccretain_sessions_kept x\n# TYPE ccretain_sessions_kept gauge\nccretain_sessions_kept 2\n\
+             ccretain_last_run_exit_code 4\n{kept}"
         );
+        let bob = [
+            "ccretain_sessions_kept 3\nnode_load1 9\nccretain_x{bad 1\nccretain_files{job=\"x\"} 1\n"
+                .to_owned(),
+            "ccretain_sessions_kept -1\nccretain_other 1\nccretain_sessions_kept{store=\"/b\"} 7\n"
+                .to_owned(),
+            series("/b", ",outcome=\"kept\"} 5\n"),
+            series("/b\"y", ",outcome=\"kept\"} 1\n"),
+            series("/b\\y", ",outcome=\"kept\"} 1\n"),
+            series("/b\u{9b}", ",outcome=\"kept\"} 1\n"),
+            series("/b", ",outcome=\"kept\",outcome=\"x\"} 1\n"),
+            series("/b", ",outcome=\"lost\"} 1\n"),
+            kept.clone(),
+        ]
+        .concat();
+        let at = DateTime::from_timestamp(1_000, 0).unwrap();
+        let of = |text, owns| Figures { text, owns };
+        let (anns, bobs) = (|store: &str| store.starts_with("/home/a b/"), |store: &str| store == "/b");
+        let all = figures(&[of(&ann, &anns), of(&bob, &bobs)], at, 1);
+        let values: Vec<&str> =
+            all.lines().filter(|line| !line.starts_with('#') && !line.ends_with(" 0")).collect();
+        let files = series("/b", ",outcome=\"kept\"} 5\n");
+        let expected = [
+            "ccretain_last_run_timestamp_seconds 1000",
+            "ccretain_last_run_exit_code 1",
+            "ccretain_sessions_kept 5",
+            files.trim_end(),
+            kept.trim_end(),
+        ];
+        assert_eq!(values, expected, "{all}");
+        assert_eq!(all.lines().filter(|line| line.starts_with("# HELP ccretain_files ")).count(), 1);
     }
 }

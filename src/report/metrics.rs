@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 
 use super::Run;
 use super::tally::Fate;
+use crate::catalogue::Kind;
 use crate::error::{At, PathError};
 use crate::escape::text;
 
@@ -41,34 +42,87 @@ pub fn write_bytes(path: &Path, bytes: &[u8], mode: u32) -> Result<(), PathError
     Ok(())
 }
 
+/// The figures without labels and what they are, in the order they are written; each name begins with
+/// `ccretain_`.
+pub(super) const FIGURES: &[(&str, &str)] = &[
+    ("last_run_timestamp_seconds", "When the last run ended."),
+    ("last_run_duration_seconds", "How long it took."),
+    ("last_run_exit_code", "How the last run ended; 0 is well."),
+    ("last_run_stopped", "Whether it was stopped before all was done."),
+    ("sessions_kept", "Sessions that the last run kept."),
+    ("sessions_deleted", "Sessions that the last run deleted."),
+    ("sessions_sealed", "Sessions that the last run sealed."),
+    ("sessions_held", "Sessions under a hold."),
+    ("sessions_live", "Sessions that are open."),
+    ("pruned_lines", "Lines that the last run removed."),
+    ("freed_bytes", "Bytes that the last run freed."),
+    ("failed_files", "Files with which something went wrong."),
+    ("unrecognised_files", "Files the catalogue does not know."),
+    ("unrecognised_bytes", "Bytes of those files."),
+];
+/// The figure with labels.
+pub(super) const FILES: (&str, &str) = ("files", "Files by store, kind and what the last run did.");
+
+/// The kind of what the catalogue does not know.
+const UNRECOGNISED: &str = "unrecognised";
+
+/// What stands before a figure.
+pub(super) fn heading(name: &str, help: &str) -> String {
+    format!("# HELP ccretain_{name} {help}\n# TYPE ccretain_{name} gauge\n")
+}
+
+/// A series of the figure with labels.
+pub(super) fn series(store: &str, kind: &str, fate: &str) -> String {
+    let store = store.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("ccretain_files{{store=\"{store}\",kind=\"{kind}\",outcome=\"{fate}\"}}")
+}
+
+/// Reads a series of the figure with labels, as [`series`] writes it: the store, the kind and what
+/// was done, all of them as they may be there.
+pub(super) fn read_series(text: &str) -> Option<(String, &'static str, &'static str)> {
+    let labels = text.strip_prefix("ccretain_files{store=\"")?.strip_suffix("\"}")?;
+    let (labels, fate) = labels.rsplit_once("\",outcome=\"")?;
+    let (escaped, kind) = labels.rsplit_once("\",kind=\"")?;
+    let fate = Fate::ALL.into_iter().map(word).find(|known| *known == fate)?;
+    let kind = if kind == UNRECOGNISED { UNRECOGNISED } else { kind.parse::<Kind>().ok()?.name() };
+    let (mut store, mut characters) = (String::new(), escaped.chars());
+    while let Some(character) = characters.next() {
+        store.push(match character {
+            '\\' => characters.next().filter(|next| matches!(next, '\\' | '"'))?,
+            '"' => return None,
+            other => other,
+        });
+    }
+    (store == crate::escape::text(store.as_str())).then_some((store, kind, fate))
+}
+
 impl Run<'_> {
     /// The figures of a run that ended at a time; the last line ends with a newline, as collectors ask.
     #[must_use]
     pub fn metrics(&self, exit: u8, ended: DateTime<Utc>) -> String {
         let tally = self.tally();
-        let mut out = String::new();
-        let mut figure = |name: &str, help: &str, value: String| {
-            let _ = write!(
-                out,
-                "# HELP ccretain_{name} {help}\n# TYPE ccretain_{name} gauge\nccretain_{name} {value}\n"
-            );
-        };
-        figure("last_run_timestamp_seconds", "When the last run ended.", ended.timestamp().to_string());
         let took = ended.signed_duration_since(self.plan.now).num_seconds().max(0);
-        figure("last_run_duration_seconds", "How long it took.", took.to_string());
-        figure("last_run_exit_code", "How the last run ended; 0 is well.", exit.to_string());
-        let stopped = u8::from(self.stopped().is_some()).to_string();
-        figure("last_run_stopped", "Whether it was stopped before all was done.", stopped);
-        figure("sessions_kept", "Sessions that the last run kept.", tally.sessions_kept.to_string());
-        figure("sessions_deleted", "Sessions that the last run deleted.", tally.sessions_deleted.to_string());
-        figure("sessions_sealed", "Sessions that the last run sealed.", tally.sessions_sealed.to_string());
-        figure("sessions_held", "Sessions under a hold.", tally.held.to_string());
-        figure("sessions_live", "Sessions that are open.", tally.live.to_string());
-        figure("pruned_lines", "Lines that the last run removed.", tally.pruned_lines.to_string());
-        figure("freed_bytes", "Bytes that the last run freed.", tally.bytes_freed.to_string());
-        figure("failed_files", "Files with which something went wrong.", tally.failed.to_string());
-        figure("unrecognised_files", "Files the catalogue does not know.", tally.unrecognised.to_string());
-        figure("unrecognised_bytes", "Bytes of those files.", tally.unrecognised_bytes.to_string());
+        let values = [
+            ended.timestamp().max(0).unsigned_abs(),
+            took.unsigned_abs(),
+            u64::from(exit),
+            u64::from(self.stopped().is_some()),
+            tally.sessions_kept,
+            tally.sessions_deleted,
+            tally.sessions_sealed,
+            tally.held,
+            tally.live,
+            tally.pruned_lines,
+            tally.bytes_freed,
+            tally.failed,
+            tally.unrecognised,
+            tally.unrecognised_bytes,
+        ];
+        let mut out = String::new();
+        for ((name, help), value) in FIGURES.iter().zip(values) {
+            out.push_str(&heading(name, help));
+            let _ = writeln!(out, "ccretain_{name} {value}");
+        }
         out.push_str(&self.by_kind());
         out
     }
@@ -79,17 +133,12 @@ impl Run<'_> {
         for (at, artifact) in self.inventory.artifacts.iter().enumerate() {
             let Some(fate) = self.fate(at) else { continue };
             let store = text(&self.inventory.store(self.inventory.store_of(artifact)).store.root);
-            let kind = artifact.kind.map_or("unrecognised", crate::catalogue::Kind::name);
+            let kind = artifact.kind.map_or(UNRECOGNISED, Kind::name);
             *counts.entry((store, kind, word(fate))).or_default() += 1;
         }
-        let mut out = String::from("# HELP ccretain_files Files by store, kind and what the last run did.\n");
-        out.push_str("# TYPE ccretain_files gauge\n");
+        let mut out = heading(FILES.0, FILES.1);
         for ((store, kind, fate), count) in counts {
-            let store = store.replace('\\', "\\\\").replace('"', "\\\"");
-            let _ = writeln!(
-                out,
-                "ccretain_files{{store=\"{store}\",kind=\"{kind}\",outcome=\"{fate}\"}} {count}"
-            );
+            let _ = writeln!(out, "{} {count}", series(&store, kind, fate));
         }
         out
     }
@@ -115,7 +164,7 @@ impl Run<'_> {
     /// The same as one JSON object.
     #[must_use]
     pub fn log_json(&self, exit: u8, ended: DateTime<Utc>) -> String {
-        serde_json::json!({
+        let line = serde_json::json!({
             "time": super::json::time(ended),
             "level": "info",
             "message": "run ended",
@@ -123,8 +172,8 @@ impl Run<'_> {
             "exit": exit,
             "stopped": self.stopped(),
             "summary": self.tally(),
-        })
-        .to_string()
+        });
+        crate::escape::json::line(&line).unwrap_or_default()
     }
 }
 

@@ -78,6 +78,12 @@ pub enum Fate {
     Failed,
 }
 
+impl Fate {
+    /// Every one.
+    pub(super) const ALL: [Self; 7] =
+        [Self::Kept, Self::Deleted, Self::Sealed, Self::Pruned, Self::Audited, Self::Skipped, Self::Failed];
+}
+
 impl Run<'_> {
     /// What became of an artifact; `None` for what is none of this run's business.
     #[must_use]

@@ -126,3 +126,48 @@ fn private_lossless_and_no_link() {
 fn write(path: &Path, bytes: &[u8]) {
     fs_err::write(path, bytes).unwrap();
 }
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a scratch folder")]
+fn what_root_keeps_of_an_account_is_not_the_users_to_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = |policy: &str| MassReport { policy: policy.into(), first_reported: at(0), times: 1 };
+    let now = at(0);
+    let unsealed = Unsealed {
+        store: "/s".into(),
+        session: "a".into(),
+        last_activity: now,
+        unsealed_at: now,
+        recorded: None,
+        unknown: Map::default(),
+    };
+    let mut own = StateFile::load(dir.path()).unwrap();
+    own.state.saw_root(Path::new("/own"), "config", now);
+    own.state.mass.push(report("forged"));
+    own.state.remember_unsealed(unsealed.clone());
+    own.save().unwrap();
+    let load = || StateFile::load(dir.path());
+    // Before the first run.
+    let (mut file, errors) = StateFile::of_account(load(), "");
+    assert!(errors.is_empty() && file.state.mass.is_empty());
+    assert_eq!(file.state.roots.len(), 1);
+    file.state.mass.push(report("ours"));
+    file.state.saw_root(Path::new("/ours"), "config", now);
+    let kept = file.kept().unwrap();
+    file.save().unwrap();
+    assert!(!kept.contains("unsealed"), "{kept}");
+    // The user takes away what was written, and adds what may count.
+    std::fs::remove_file(dir.path().join(FILE)).unwrap();
+    let (file, errors) = StateFile::of_account(load(), &kept);
+    assert!(errors.is_empty() && file.state.unsealed.is_empty());
+    assert_eq!((file.state.roots.len(), file.state.mass.as_slice()), (2, [report("ours")].as_slice()));
+    // What cannot be used, of either, is begun anew, and the user's stays as it is.
+    std::fs::write(dir.path().join(FILE), "garbage").unwrap();
+    let (mut file, errors) = StateFile::of_account(load(), &kept);
+    assert_eq!((errors.len(), file.state.mass.len()), (1, 1));
+    file.state.mass.clear();
+    assert!(!file.save().unwrap());
+    assert_eq!(std::fs::read_to_string(dir.path().join(FILE)).unwrap(), "garbage");
+    let (file, errors) = StateFile::of_account(load(), "garbage");
+    assert_eq!((errors.len(), file.state), (2, State::default()));
+}

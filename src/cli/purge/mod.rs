@@ -318,8 +318,7 @@ impl Work<'_> {
 
     /// Remembers what later runs must know, and forgets what is gone.
     fn remember(&self, after: &Inventory, clock: &ClockSays) -> Result<(), Failure> {
-        let mut file = crate::state::StateFile::load(&self.ctx.env.state_dir())
-            .map_err(|error| Failure::because(Exit::Failed, &error))?;
+        let (mut file, _) = survey::remembered(self.ctx)?;
         let there: HashSet<(&PathBuf, SessionId)> = after
             .sessions
             .iter()
@@ -336,8 +335,7 @@ impl Work<'_> {
         file.state.clock = clock.doubt;
         crate::state::dates::forget(&self.ctx.env.state_dir())
             .map_err(|error| Failure::because(Exit::Failed, &error))?;
-        file.save().map_err(|error| Failure::because(Exit::Failed, &error))?;
-        Ok(())
+        survey::save(&mut file, self.ctx)
     }
 }
 

@@ -146,7 +146,7 @@ impl Certificate {
     /// `<`, `>` and `&` are written as escapes, so that a page can hold the document unchanged.
     #[must_use]
     pub fn json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        let mut text = crate::escape::json::pretty(self).unwrap_or_default();
         text.push('\n');
         // None of them is part of JSON itself: where they stand, they stand in a text.
         text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
