@@ -85,6 +85,8 @@ fn sound(test: &str) -> Option<Machine> {
     machine.system("policy.json", r#"{"version": 1, "rules": [{"name": "corp", "deleteAfter": "30d"}]}"#);
     let store = machine.person("ann", ANN);
     let hook = ["schedule", "install", "--backend", "claude-hook", "--write"];
+    // Root makes nothing in another account's home.
+    give(&machine.home("ann"), 0);
     machine.sandbox.command(hook).env("HOME", machine.home("ann")).run().exits(0);
     fs::set_permissions(store.path("settings.json"), fs::Permissions::from_mode(0o600)).unwrap();
     give(&machine.home("ann"), ANN);

@@ -43,7 +43,7 @@ impl Ended {
 impl Sandbox {
     fn new() -> Self {
         let sandbox = Self { dir: tempfile::tempdir().unwrap() };
-        for folder in ["home/.claude", "bin", "state", "tmp"] {
+        for folder in ["home/.claude", "bin", "state", "config", "tmp"] {
             fs::create_dir_all(sandbox.path(folder)).unwrap();
         }
         sandbox

@@ -192,7 +192,7 @@ fn a_refusal_is_told_with_what_lifts_it() {
 }
 
 #[test]
-fn what_cannot_be_read_is_exit_1_and_an_invalid_policy_exit_2() {
+fn what_cannot_be_read_is_exit_1_and_so_is_an_invalid_policy() {
     let (sandbox, store) = sandbox();
     let session = store.session(1).aged(days(40)).write();
     let folder = session.transcript.parent().unwrap().to_owned();
@@ -203,9 +203,10 @@ fn what_cannot_be_read_is_exit_1_and_an_invalid_policy_exit_2() {
     assert!(output.stderr.contains("-work-acme"), "{output}");
     assert_eq!(output.json()["stores"][0]["sessions"], 1, "the rest is told");
     sandbox.policy("{");
-    let output = sandbox.run(["status"]);
-    output.exits(2);
-    assert_eq!(output.stdout, "");
+    let output = sandbox.command(["status", "--json"]).unprivileged().run();
+    output.exits(1);
+    assert!(output.stderr.contains("policy.json' is not valid"), "{output}");
+    assert_eq!(output.json()["stores"][0]["sessions"], 1, "the stores are told all the same");
 }
 
 #[test]
