@@ -76,8 +76,10 @@ pub enum Keep {
     OwnerUnknown,
     /// It is a link.
     Link,
-    /// It is another owner's, on another file system, or no regular file.
+    /// It is another owner's, or no regular file.
     Foreign,
+    /// It, or the lock and the sealed files of the store that it may be of, cannot be reached.
+    OutOfReach,
     /// The command was told to change other stores only.
     OutOfScope,
 }
@@ -101,6 +103,7 @@ impl Keep {
             Self::OwnerUnknown => "owner-unknown",
             Self::Link => "link",
             Self::Foreign => "foreign",
+            Self::OutOfReach => "out-of-reach",
             Self::OutOfScope => "out-of-scope",
         }
     }

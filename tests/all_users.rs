@@ -333,12 +333,15 @@ fn a_user_who_swaps_folders_for_links_reaches_nothing_outside() {
     let mut deleted = 0;
     for round in 0..6 {
         for number in 1..=40 {
-            ann.session(number).cwd("/work/acme").aged(days(40)).write();
+            ann.session(number).cwd("/work/acme").aged(days(40)).write().satellites();
         }
         give(&machine.home("ann"), ANN);
-        let (folder, aside) = (projects.join("-work-acme"), projects.join("-work-aside"));
-        let target = if round % 2 == 0 { &anns } else { &roots };
-        let link = projects.join("-work-link");
+        // The user's own link in place of a project's folder is followed, and so is none further down.
+        let own = round % 2 == 0;
+        let at = if own { projects.join("-work-acme") } else { projects.clone() };
+        let folder = at.join(if own { id(1) } else { "-work-acme".to_owned() });
+        let (aside, link) = (at.join("-work-aside"), at.join("-work-link"));
+        let target = if own { &anns } else { &roots };
         symlink(target.join("store/projects/-work-acme"), &link).unwrap();
         lchown(&link, Some(ANN), Some(ANN)).unwrap();
         let stop = AtomicBool::new(false);

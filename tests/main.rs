@@ -37,6 +37,7 @@ mod homes;
 mod hostile_files;
 mod lines;
 mod managed;
+mod mounts;
 mod own_files;
 mod owners;
 mod policy_places;

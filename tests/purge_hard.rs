@@ -147,8 +147,8 @@ fn links_and_hostile_names() {
     output.exits(1);
     assert_eq!(fs::read(&precious).unwrap(), b"precious");
     assert!(!session.is_there() && !session.side().exists() && !session.temp().exists());
-    // The link among the projects leads out of the store: told, and left.
-    assert_eq!(reasons(&output), ["linked"], "{output}");
+    // A link among the projects is followed, and what is not known behind it is told, and left.
+    assert_eq!(reasons(&output), ["unrecognised"], "{output}");
     assert!(store.has("projects/linked"));
     assert!(!output.stdout.contains('\u{1b}') && !output.stderr.contains('\u{1b}'));
     fs::remove_file(store.path("projects/linked")).unwrap();

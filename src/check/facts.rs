@@ -28,6 +28,8 @@ pub struct Facts {
     pub refused: Vec<RefusedFact>,
     /// What could not be read: path and reason.
     pub unread: Vec<(String, String)>,
+    /// What lies behind mount points and links that are not followed, and why.
+    pub out_of_reach: Vec<(String, String)>,
     /// What was held and is gone, a sentence each.
     pub vanished: Vec<String>,
     /// Permissions.

@@ -232,6 +232,10 @@ fn roots(facts: &Facts, findings: &mut Vec<Finding>) {
             findings.push(Finding::new(id, some(lines)).count(count));
         }
     }
+    if !facts.out_of_reach.is_empty() {
+        let lines = facts.out_of_reach.iter().map(|(path, why)| format!("'{path}': {why}"));
+        findings.push(Finding::new("out-of-reach", some(lines)).count(facts.out_of_reach.len() as u64));
+    }
     if !facts.unread.is_empty() {
         let lines = facts.unread.iter().map(|(path, why)| format!("'{path}': {why}"));
         findings.push(Finding::new("unreadable", some(lines)).count(facts.unread.len() as u64));

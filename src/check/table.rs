@@ -120,6 +120,8 @@ table! {
             => "give the account access to it";
         "account-left-out" Medium "Claude Code data of an account is not handled by the runs over all users"
             => "'ccretain --all-users enforce' as root says which and why; an account that was not reached is the first of the next run";
+        "out-of-reach" High "session data lies where no run can reach it"
+            => "mount it, repair the link, or move it into the store: 'ccretain enforce --dry-run' names each place";
         "account-unchecked" Medium "an account could not be checked"
             => "what is said there must be mended first";
         "policy-invalid" High "the policy cannot be used, so no run will start"

@@ -76,6 +76,7 @@ const CHANGES: &[Change] = &[
     ("root-refused", |facts| {
         facts.refused = vec![RefusedFact { path: "/other".into(), why: "no".into(), is_missing: false }];
     }),
+    ("out-of-reach", |facts| facts.out_of_reach = vec![("/x".into(), "no".into())]),
     ("unreadable", |facts| facts.unread = vec![("/x".into(), "no".into())]),
     ("policy-invalid", |facts| facts.policy.invalid = Some("no".into())),
     ("policy-complaint", |facts| facts.policy.complaints = vec!["no".into()]),

@@ -23,15 +23,24 @@ use crate::seal::Recipients;
 /// Exit 75 where another run works, exit 1 where a store cannot be locked; nothing was touched.
 pub fn take_locks(ground: &Ground) -> Result<lock::Locks, Failure> {
     let mut locks = lock::Locks::default();
-    for store in ground.stores.iter().filter(|store| has_lock(store)) {
-        locks.take(store).map_err(|error| unlocked(&error))?;
+    for at in to_lock(&ground.stores) {
+        locks.take(&ground.stores[at]).map_err(|error| unlocked(&error))?;
     }
     Ok(locks)
 }
 
-/// Whether a run locks a store: a config folder that may be changed; those beside it go with it.
-fn has_lock(store: &Store) -> bool {
-    store.kind == Root::Config && store.in_scope
+/// The stores that a run locks, always in one order: config folders that may be changed, and those
+/// that share a folder with one. What lies beside them goes with them.
+fn to_lock(stores: &[Store]) -> Vec<usize> {
+    let is_changed = |store: &&Store| store.kind == Root::Config && store.in_scope;
+    let has_lock = |store: &Store| {
+        is_changed(&store)
+            || (store.without_own_folder().is_none()
+                && stores.iter().filter(is_changed).any(|other| store.shares_with(other)))
+    };
+    let mut found: Vec<usize> = (0..stores.len()).filter(|at| has_lock(&stores[*at])).collect();
+    found.sort_by_key(|at| stores[*at].identity);
+    found
 }
 
 fn unlocked(error: &lock::LockError) -> Failure {
@@ -53,19 +62,26 @@ fn unlocked(error: &lock::LockError) -> Failure {
 pub fn lock(ground: &mut Ground, ctx: &Context) -> Result<lock::Locks, Failure> {
     let mut locks = lock::Locks::default();
     let Ground { stores, refused, .. } = ground;
-    for store in stores.iter_mut().filter(|store| has_lock(store)) {
-        match locks.take(store) {
+    for at in to_lock(stores) {
+        match locks.take(&stores[at]) {
             Ok(()) => {}
             Err(lock::LockError::File(error)) => {
-                store.in_scope = false;
-                let why = Refusal::Unlockable(error);
-                refused.push(Refused { path: store.root.clone(), kind: store.kind, why });
+                let failed = stores[at].clone();
+                refuse(&mut stores[at], Refusal::Unlockable(error), refused);
+                for store in stores.iter_mut().filter(|store| store.in_scope && store.shares_with(&failed)) {
+                    refuse(store, Refusal::SharedUnlockable(failed.root.clone()), refused);
+                }
             }
             Err(error) => return Err(unlocked(&error)),
         }
     }
     ground.reload_state(ctx)?;
     Ok(locks)
+}
+
+fn refuse(store: &mut Store, why: Refusal, refused: &mut Vec<Refused>) {
+    store.in_scope = false;
+    refused.push(Refused { path: store.root.clone(), kind: store.kind, why });
 }
 
 /// A plan that is to be carried out.

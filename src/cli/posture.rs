@@ -16,7 +16,7 @@ use crate::error::chain;
 use crate::escape::{shown, text};
 use crate::exposure;
 use crate::hold;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, OUT_OF_REACH, Problem};
 use crate::ledger::{self, Expected, Given, Record};
 use crate::locate::Refusal;
 use crate::plan::{self, Plan};
@@ -116,11 +116,14 @@ pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<P
             is_missing: matches!(refused.why, Refusal::Missing),
         })
         .collect();
-    facts.unread = inventory
-        .problems
-        .iter()
-        .map(|problem| (text(&problem.path), format!("cannot {} it: {}", problem.doing, problem.error)))
-        .collect();
+    let (missed, unread): (Vec<&Problem>, Vec<&Problem>) =
+        inventory.problems.iter().partition(|problem| problem.doing == OUT_OF_REACH);
+    let told =
+        |problem: &&Problem| (text(&problem.path), format!("cannot {} it: {}", problem.doing, problem.error));
+    facts.unread = unread.iter().map(told).collect();
+    facts.out_of_reach = missed.iter().map(told).collect();
+    let refused = ground.refused.iter().filter(|refused| matches!(refused.why, Refusal::OwnFolder(_)));
+    facts.out_of_reach.extend(refused.map(|refused| (text(&refused.path), refused.why.to_string())));
     let (seen, repair) = modes::look(&inventory, repairs);
     facts.modes = seen;
     facts.modes.own = own(ctx);

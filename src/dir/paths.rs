@@ -49,14 +49,6 @@ impl Dir {
         Ok(at)
     }
 
-    /// Opens a folder in this one through a link.
-    ///
-    /// # Errors
-    /// As the platform's calls.
-    pub fn follow(&self, name: &OsStr) -> io::Result<Self> {
-        Ok(Self(self.0.join(name).canonicalize()?))
-    }
-
     /// A second handle on the same folder.
     ///
     /// # Errors

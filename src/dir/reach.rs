@@ -96,6 +96,7 @@ pub(super) const MOST_LINKS: usize = 40;
 #[cfg(unix)]
 mod walk {
     use std::ffi::{OsStr, OsString};
+    use std::io;
     use std::os::fd::OwnedFd;
     use std::os::unix::ffi::OsStringExt as _;
     use std::path::{Component, Path, PathBuf};
@@ -123,54 +124,81 @@ mod walk {
             if !path.is_absolute() {
                 return Err(Errno::INVAL.into());
             }
-            let root = || rustix::fs::open("/", PASSED, Mode::empty());
-            let (mut at, mut real) = (root()?, PathBuf::from("/"));
-            // The next name is the last one.
-            let mut way: Vec<OsString> = names(path);
-            // How many of the names are those of the path that was given; the others are those of links.
-            let mut given = way.len();
-            let (mut links, mut is_behind) = (0, false);
-            while let Some(name) = way.pop() {
-                given = given.min(way.len());
-                if name == ".." {
-                    at = openat(&at, "..", PASSED, Mode::empty())?;
-                    real.pop();
+            walk((root()?, PathBuf::from("/")), names(path), may_follow)
+        }
+
+        /// Opens a folder in this one that may be a link or lie on another file system; a link is followed where
+        /// `may_follow` says so.
+        ///
+        /// # Errors
+        /// As [`Dir::reach`].
+        pub fn follow(&self, name: &OsStr, may_follow: &dyn Fn(&Link) -> bool) -> Result<Self, Unreached> {
+            let here = openat(&self.0, c".", PASSED, Mode::empty())?;
+            Ok(walk((here, PathBuf::new()), vec![name.to_os_string()], may_follow)?.dir)
+        }
+
+        /// Opens the folder above this one.
+        ///
+        /// # Errors
+        /// As `openat(2)`.
+        pub fn above(&self) -> io::Result<Self> {
+            Ok(Self(openat(&self.0, c"..", FOLDER, Mode::empty())?))
+        }
+    }
+
+    fn root() -> rustix::io::Result<OwnedFd> {
+        rustix::fs::open("/", PASSED, Mode::empty())
+    }
+
+    /// Walks from an open folder, which has a path, along names, of which the next one is the last.
+    fn walk(
+        (mut at, mut real): (OwnedFd, PathBuf),
+        mut way: Vec<OsString>,
+        may_follow: &dyn Fn(&Link) -> bool,
+    ) -> Result<Reached, Unreached> {
+        // How many of the names are those that were given; the others are those of links.
+        let mut given = way.len();
+        let (mut links, mut is_behind) = (0, false);
+        while let Some(name) = way.pop() {
+            given = given.min(way.len());
+            if name == ".." {
+                at = openat(&at, "..", PASSED, Mode::empty())?;
+                real.pop();
+                continue;
+            }
+            match openat(&at, &*name, PASSED, Mode::empty()) {
+                Ok(folder) => {
+                    at = folder;
+                    real.push(name);
                     continue;
                 }
-                match openat(&at, &*name, PASSED, Mode::empty()) {
-                    Ok(folder) => {
-                        at = folder;
-                        real.push(name);
-                        continue;
-                    }
-                    Err(Errno::NOTDIR | Errno::LOOP) => {}
-                    Err(error) => return Err(error.into()),
-                }
-                let Some((owner, target)) = read_link(&at, &name)? else {
-                    return Err(if given == 0 { Unreached::NoFolder } else { Errno::NOTDIR.into() });
-                };
-                links += 1;
-                let place = match given {
-                    0 if is_behind => LinkPlace::Beyond,
-                    0 => LinkPlace::Entry,
-                    _ => LinkPlace::Above,
-                };
-                is_behind = given == 0;
-                let link = Link { path: real.join(name), owner, place };
-                if links > MOST_LINKS {
-                    return Err(Errno::LOOP.into());
-                }
-                if !may_follow(&link) {
-                    return Err(Unreached::Link(link));
-                }
-                if target.is_absolute() {
-                    (at, real) = (root()?, PathBuf::from("/"));
-                }
-                way.append(&mut names(&target));
+                Err(Errno::NOTDIR | Errno::LOOP) => {}
+                Err(error) => return Err(error.into()),
             }
-            let dir = Dir(openat(&at, c".", FOLDER, Mode::empty())?);
-            Ok(Reached { dir, path: real })
+            let Some((owner, target)) = read_link(&at, &name)? else {
+                return Err(if given == 0 { Unreached::NoFolder } else { Errno::NOTDIR.into() });
+            };
+            links += 1;
+            let place = match given {
+                0 if is_behind => LinkPlace::Beyond,
+                0 => LinkPlace::Entry,
+                _ => LinkPlace::Above,
+            };
+            is_behind = given == 0;
+            let link = Link { path: real.join(name), owner, place };
+            if links > MOST_LINKS {
+                return Err(Errno::LOOP.into());
+            }
+            if !may_follow(&link) {
+                return Err(Unreached::Link(link));
+            }
+            if target.is_absolute() {
+                (at, real) = (root()?, PathBuf::from("/"));
+            }
+            way.append(&mut names(&target));
         }
+        let dir = Dir(openat(&at, c".", FOLDER, Mode::empty())?);
+        Ok(Reached { dir, path: real })
     }
 
     /// The names of a path, the last one first.
@@ -217,6 +245,8 @@ mod walk {
 
 #[cfg(not(unix))]
 mod walk {
+    use std::ffi::OsStr;
+    use std::io;
     use std::path::{Path, PathBuf};
 
     use super::{Dir, Link, LinkPlace, MOST_LINKS, Reached, Unreached};
@@ -246,6 +276,22 @@ mod walk {
                 return Err(Unreached::NoFolder);
             }
             Ok(Reached { dir: Dir::open(&path)?, path })
+        }
+
+        /// Opens a folder in this one that may be a link; it is followed where `may_follow` says so.
+        ///
+        /// # Errors
+        /// As [`Dir::reach`].
+        pub fn follow(&self, name: &OsStr, may_follow: &dyn Fn(&Link) -> bool) -> Result<Self, Unreached> {
+            Ok(Self::reach(&self.path().join(name), may_follow)?.dir)
+        }
+
+        /// Opens the folder above this one.
+        ///
+        /// # Errors
+        /// `NotFound` at the top.
+        pub fn above(&self) -> io::Result<Self> {
+            Self::open(self.path().parent().ok_or(io::ErrorKind::NotFound)?)
         }
     }
 }

@@ -96,15 +96,6 @@ impl Dir {
         Ok(Self(fd))
     }
 
-    /// Opens a folder in this one through a link, and on whichever file system it lies: for the
-    /// top-level folders of a store only, whose owner the caller checks on the handle.
-    ///
-    /// # Errors
-    /// As `openat(2)`.
-    pub fn follow(&self, name: &OsStr) -> io::Result<Self> {
-        Ok(Self(rustix::fs::openat(&self.0, name, FOLDER.difference(OFlags::NOFOLLOW), Mode::empty())?))
-    }
-
     /// A second handle on the same folder.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 
 use crate::dir::{Dir, FileStamp, Stat};
+use crate::locate::Store;
 
 /// Whether a file is still the one that was seen: same device, inode, size and modification time.
 /// The inode's own change time may differ: a chmod is no reason to keep.
@@ -218,16 +219,16 @@ pub fn folder(dir: &Dir, name: &OsStr) -> io::Result<Dir> {
     }
 }
 
-/// Opens what lies below a folder on a path of plain names; each folder is made if it is not there,
-/// for the owner alone.
+/// Opens a folder of a store; each folder on the way is made if it is not there, for the owner alone.
 ///
 /// # Errors
 /// As [`folder`].
-pub fn folders(above: &Dir, path: &Path) -> io::Result<Dir> {
-    if let Ok(dir) = above.below(path) {
+pub fn folders(store: &Store, path: &Path) -> io::Result<Dir> {
+    let (above, rest) = store.nearest(path);
+    if let Ok(dir) = above.below(rest) {
         return Ok(dir);
     }
-    path.iter().try_fold(above.again()?, |at, name| folder(&at, name))
+    rest.iter().try_fold(above.again()?, |at, name| folder(&at, name))
 }
 
 /// Makes a folder that was not there, for the owner alone.

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, TryLockError};
 use std::io;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ impl Locks {
     /// [`LockError::Held`] at once if another run holds it; nothing is waited for.
     pub fn take(&mut self, store: &Store) -> Result<(), LockError> {
         let path = store.root.join("ccretain").join("lock");
-        let own = dir::folder(&store.dir, OsStr::new("ccretain")).at("make", store.root.join("ccretain"))?;
+        let own = dir::folders(store, Path::new("ccretain")).at("make", store.root.join("ccretain"))?;
         let file = dir::open_or_create(&own, OsStr::new("lock"), 0o600).at("open the lock", &path)?;
         match file.try_lock() {
             Ok(()) => self.0.push(file),

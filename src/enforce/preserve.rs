@@ -115,7 +115,7 @@ impl Preserving<'_> {
     fn folder(&self, session: &Session, below: Option<&Path>) -> io::Result<Dir> {
         let mut path = self.path(session);
         path.extend(below);
-        dir::folders(&self.inventory.store(session.store).store.dir, &path)
+        dir::folders(&self.inventory.store(session.store).store, &path)
     }
 
     /// Copies one file; `None` for what has no plain content of the session.
@@ -248,7 +248,7 @@ pub fn count(store: &Store, hold: &str) -> io::Result<usize> {
     if !can_be_folder(hold) {
         return Ok(0);
     }
-    match store.dir.below(&Path::new(FOLDER).join(hold)) {
+    match store.below(&Path::new(FOLDER).join(hold)) {
         Ok(folder) => Ok(folder.entries()?.len()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
         Err(error) => Err(error),
@@ -272,7 +272,7 @@ pub struct Copied {
 /// A folder cannot be listed.
 pub fn all(store: &Store) -> io::Result<Vec<Copied>> {
     let names = |path: &Path| -> io::Result<Vec<String>> {
-        let names = match store.dir.below(path) {
+        let names = match store.below(path) {
             Ok(folder) => folder.entries()?,
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound) => Vec::new(),
             Err(error) => return Err(error),
@@ -302,15 +302,14 @@ pub fn remove(store: &Store, hold: &str) -> io::Result<u64> {
     if !can_be_folder(hold) {
         return Ok(0);
     }
-    let above = match store.dir.below(Path::new(FOLDER)) {
+    let above = match store.below(Path::new(FOLDER)) {
         Ok(above) => above,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         Err(error) => return Err(error),
     };
     let removed = empty(&above, OsStr::new(hold), 0)?;
     // Others may still have copies there.
-    let _ =
-        store.dir.below(Path::new("ccretain")).and_then(|own| dir::remove_if_empty(&own, OsStr::new("held")));
+    let _ = store.below(Path::new("ccretain")).and_then(|own| dir::remove_if_empty(&own, OsStr::new("held")));
     Ok(removed)
 }
 

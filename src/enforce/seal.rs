@@ -167,7 +167,9 @@ impl Sealing<'_> {
     }
 
     fn flush(&self, stores: &BTreeSet<StoreIndex>) -> io::Result<()> {
-        stores.iter().try_for_each(|store| dir::sync_file_system(&self.inventory.store(*store).store.dir))
+        // Our own folder may lie on another disk than the store.
+        let own = |store: &StoreIndex| self.inventory.store(*store).store.below(Path::new("ccretain"));
+        stores.iter().try_for_each(|store| dir::sync_file_system(&own(store)?))
     }
 
     fn sealer(&self) -> Result<Sealer, SealError> {
@@ -186,7 +188,7 @@ impl Sealing<'_> {
         let store = &self.inventory.store(session.store).store;
         let mut path = naming::session_folder(session.id);
         path.extend(below);
-        dir::folders(&store.dir, &path)
+        dir::folders(store, &path)
     }
 }
 

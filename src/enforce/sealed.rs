@@ -97,7 +97,7 @@ impl<'a> SealedSession<'a> {
     /// As [`SealedSession::open`].
     pub fn open_in(store: &'a Store, id: SessionId, below: PathBuf) -> Result<Self, SealedError> {
         let at = store.root.join(&below);
-        let folder = store.dir.below(&below).at("open", &at)?;
+        let folder = store.below(&below).at("open", &at)?;
         let path = at.join(naming::RECORD);
         let file = folder.read(OsStr::new(naming::RECORD)).at("open", &path)?;
         let mut json = Vec::new();
@@ -214,7 +214,7 @@ impl<'a> SealedSession<'a> {
         }
         dir::unlink(&now.folder, OsStr::new(naming::RECORD)).at("remove", root.join(naming::RECORD))?;
         let above = self.below.parent().unwrap_or(Path::new(naming::FOLDER));
-        let above = self.store.dir.below(above).at("open", &root)?;
+        let above = self.store.below(above).at("open", &root)?;
         dir::remove_if_empty(&above, OsStr::new(&self.id.to_string())).at("remove", &root)?;
         dir::sync(&above).at("flush", &root)?;
         Ok(())

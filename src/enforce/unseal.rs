@@ -290,12 +290,16 @@ impl Restoring<'_> {
     /// Opens the folder of a file, which is made where `made` is given and it is not there.
     fn folder(&self, tree: &Tree, below: Option<&Path>, mut made: Option<&mut Vec<Made>>) -> io::Result<Dir> {
         let store = self.session.store;
-        let mut at = match tree {
-            None => store.dir.again()?,
-            Some(temp) => temp_folder(temp, store, made.as_deref_mut())?,
+        let below = below.unwrap_or(Path::new(""));
+        let (mut at, rest) = match tree {
+            None => {
+                let (nearest, rest) = store.nearest(below);
+                (nearest.again()?, rest)
+            }
+            Some(temp) => (temp_folder(temp, store, made.as_deref_mut())?, below),
         };
-        let mut path = PathBuf::new();
-        for name in below.into_iter().flatten() {
+        let mut path: PathBuf = below.iter().take(below.iter().count() - rest.iter().count()).collect();
+        for name in rest {
             path.push(name);
             at = match at.child(name) {
                 Ok(dir) => dir,
@@ -304,12 +308,6 @@ impl Restoring<'_> {
                     dir::make_new_folder(&at, name)?;
                     made.push(Made::Below(tree.clone(), path.clone()));
                     at.child(name)?
-                }
-                // Top-level folders of a store may be links of the same owner.
-                Err(_) if tree.is_none() && path.iter().count() == 1 => {
-                    let dir = at.follow(name)?;
-                    owned(&dir, store)?;
-                    dir
                 }
                 Err(error) => return Err(error),
             };

@@ -3,18 +3,19 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
 use crate::catalogue::{Cursor, Kind, Root, SessionId};
-use crate::dir::Dir;
 use crate::inventory::liveness::{self, PidRecord, Processes};
 use crate::inventory::{Inventory, Session, StoreIndex};
+use crate::locate::Store;
 
 /// The `sessions` folders of the config stores, opened anew at each look: a client that starts
 /// makes the folder where there was none.
 pub(super) struct Watch<'a> {
-    roots: HashMap<StoreIndex, &'a Dir>,
+    roots: HashMap<StoreIndex, &'a Store>,
     /// The last change of anything of a session, by which a client of another pid domain is
     /// judged.
     touched: HashMap<SessionId, DateTime<Utc>>,
@@ -29,7 +30,7 @@ impl<'a> Watch<'a> {
             .iter()
             .enumerate()
             .filter(|(_, view)| view.store.kind == Root::Config)
-            .map(|(at, view)| (StoreIndex::of(at), &*view.store.dir))
+            .map(|(at, view)| (StoreIndex::of(at), &view.store))
             .collect();
         let mut touched = HashMap::with_capacity(inventory.sessions.len());
         for session in &inventory.sessions {
@@ -73,19 +74,15 @@ impl<'a> Watch<'a> {
 }
 
 /// Whether a pid file of a store is of interest; a folder that cannot be listed may hold one.
-fn any_record(root: &Dir, is_it: impl Fn(&PidRecord) -> bool) -> bool {
+fn any_record(store: &Store, is_it: impl Fn(&PidRecord) -> bool) -> bool {
     use std::io::ErrorKind::{NotADirectory, NotFound};
     let name = OsStr::new("sessions");
     let cursor = Cursor::at(Root::Config).enter(name.as_encoded_bytes());
-    // Through a link too: it is a top-level folder.
-    let opened = root.child(name).or_else(|error| match error.kind() {
-        NotFound => Err(error),
-        _ => root.follow(name),
-    });
-    let (dir, names) = match opened.and_then(|dir| dir.entries().map(|names| (dir, names))) {
-        Ok(listed) => listed,
-        Err(error) => return !matches!(error.kind(), NotFound | NotADirectory),
-    };
+    let (dir, names) =
+        match store.below(Path::new(name)).and_then(|dir| dir.entries().map(|names| (dir, names))) {
+            Ok(listed) => listed,
+            Err(error) => return !matches!(error.kind(), NotFound | NotADirectory),
+        };
     names.iter().any(|entry| {
         let kind = cursor.classify(entry.name.as_encoded_bytes()).map(|found| found.kind);
         kind == Some(Kind::PidFile)

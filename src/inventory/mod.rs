@@ -27,15 +27,15 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::catalogue::{Kind, SessionId};
+use crate::catalogue::{Cursor, Kind, SessionId};
 use crate::dir::{Dir, FileStamp};
-use crate::locate::Store;
+use crate::locate::{Crossing, Store};
 use lines::LineFile;
 use liveness::Liveness;
 use transcript::{Facts, Projects};
 
 pub use names::{Name, Names};
-pub use scan::take;
+pub use scan::{OUT_OF_REACH, take};
 
 macro_rules! index {
     ($(#[$doc:meta])* $vis:vis $name:ident) => {
@@ -168,7 +168,7 @@ pub struct Folder {
     pub parent: Option<FolderIndex>,
     /// Its name, as [`Inventory::folder_name`] gives it; empty for the root.
     pub name: Name,
-    /// The handle, for roots and for top-level folders that are links.
+    /// The handle, for roots and for what was followed.
     pub anchor: Option<Arc<Dir>>,
     /// The session whose own folder this is, or lies in.
     pub session: Option<SessionId>,
@@ -183,8 +183,10 @@ pub enum Oddity {
     Link,
     /// A FIFO, socket or device.
     Special,
-    /// Another owner's, or a folder on another file system.
+    /// Another owner's.
     Foreign,
+    /// Something behind a mount point or a link that is not followed.
+    OutOfReach,
     /// Protected although its kind is not: the newest usable backup, a lock of a live process.
     InUse,
 }
@@ -345,9 +347,32 @@ impl Inventory {
         &self.sessions[index.at()]
     }
 
-    /// The top-level folders that are links, and were followed once.
-    pub fn links_followed(&self) -> impl Iterator<Item = &Folder> {
-        self.folders.iter().filter(|folder| folder.parent.is_some() && folder.anchor.is_some())
+    /// The folders that are links or mount points and were followed once, each with its store.
+    pub fn crossings(&self) -> impl Iterator<Item = (StoreIndex, &Crossing)> {
+        self.stores.iter().enumerate().flat_map(|(at, view)| {
+            let own = view.store.crossings.followed.iter().filter(|crossing| crossing.is_own);
+            own.map(move |crossing| (StoreIndex::of(at), crossing))
+        })
+    }
+
+    /// Whether a folder that may hold files of a session could not be reached, such as that of all edited files.
+    #[must_use]
+    pub fn misses_parts_of(&self, session: &Session) -> bool {
+        let store = &self.store(session.store).store;
+        store.crossings.out_of_reach.iter().any(|missed| {
+            let inside = missed
+                .path
+                .iter()
+                .fold(Cursor::at(store.kind), |cursor, name| cursor.enter(name.as_encoded_bytes()));
+            missed.path.iter().count() == 1 && inside.kinds().any(Kind::is_of_session)
+        })
+    }
+
+    /// The stores that reach a folder of a store, or of which it reaches one.
+    pub fn sharing(&self, index: StoreIndex) -> impl Iterator<Item = StoreIndex> {
+        let store = &self.store(index).store;
+        let others = self.stores.iter().enumerate();
+        others.filter(|(_, view)| view.store.shares_with(store)).map(|(at, _)| StoreIndex::of(at))
     }
 
     /// The name of a folder; empty for the root of a store.

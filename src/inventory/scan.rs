@@ -4,13 +4,12 @@
 //! recursion, so depth costs no stack. A large folder is several jobs. Content is read only of the
 //! few kinds whose dates, owner or lines are in the file, and only its head and tail.
 //!
-//! `entry` judges one entry of a folder, `links` what is done about a link.
+//! `entry` judges one entry of a folder, `links` enters what lies behind links and mount points.
 
 mod entry;
 mod links;
 
 use std::cell::Cell;
-use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io;
 use std::ops::Range;
@@ -22,18 +21,20 @@ use chrono::{DateTime, Utc};
 use rayon::Scope;
 
 use super::batch::{Batch, Found, Met};
-use super::content::{Reading, Said};
+use super::content::Reading;
 use super::intern::Interner;
 use super::liveness::Processes;
 use super::names::{Name, Names};
 use super::parts::Parts;
 use super::session::Folders;
-use super::{Artifact, Dates, Folder, FolderIndex, Inventory, Oddity, Problem, StoreIndex, session};
+use super::{Artifact, Dates, Folder, FolderIndex, Inventory, Problem, StoreIndex, session};
 use crate::catalogue::{Cursor, Root, SessionId};
 use crate::dir::{Dir, FileStamp, FileType, Stat};
 use crate::locate::Store;
-use entry::artifact;
+use links::Crossed;
 
+/// What is said to have been tried with something out of reach.
+pub const OUT_OF_REACH: &str = "reach";
 /// So many files of one folder are one job.
 const FILES_AT_ONCE: usize = 512;
 /// So many folders in one folder are one job; of more than these, half are another's.
@@ -74,7 +75,6 @@ pub fn take(
         parts: Parts::new(now),
         found: Mutex::new(Found::with_room()),
         problems: Mutex::default(),
-        anchors: Mutex::new(stores.iter().map(|store| store.identity).collect()),
         is_complete: AtomicBool::new(all_reached),
     };
     let roots: Vec<Place> =
@@ -110,8 +110,6 @@ struct Walk<'a> {
     found: Mutex<Found>,
     parts: Parts,
     problems: Mutex<Vec<Problem>>,
-    /// Roots and followed links by identity, so that no tree is walked twice.
-    anchors: Mutex<HashSet<(u64, u64)>>,
     is_complete: AtomicBool,
 }
 
@@ -271,7 +269,7 @@ impl<'a> Walk<'a> {
             self.spawn_folders(scope, place, half);
         }
         while let Some(name) = names.pop() {
-            let Some(inside) = self.step_into(place, name) else { continue };
+            let Some(inside) = self.step_into(scope, place, name) else { continue };
             self.look(scope, inside, || {
                 let rest = std::mem::take(&mut names);
                 if !rest.is_empty() {
@@ -281,7 +279,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn step_into(&self, place: &Place, name: Box<OsStr>) -> Option<Place> {
+    fn step_into<'s>(&'s self, scope: &Scope<'s>, place: &Place, name: Box<OsStr>) -> Option<Place> {
         let cursor = place.cursor.enter(name.as_encoded_bytes());
         if cursor.is_dead() && self.store(place.store).kind.is_shared() {
             return None;
@@ -297,21 +295,23 @@ impl<'a> Walk<'a> {
                 Some(Place { dir, index, store, cursor, session, top: false, holds_projects })
             }
             Err(error) => {
-                self.not_entered(place, &name, &cursor, error);
+                self.not_entered(scope, place, &name, error);
                 None
             }
         }
     }
 
-    /// A folder that cannot be entered: another file system's is foreign, anything else a problem.
-    fn not_entered(&self, place: &Place, name: &OsStr, cursor: &Cursor, error: io::Error) {
+    /// A folder that cannot be entered: what is mounted there is followed or out of reach, anything
+    /// else is a problem.
+    fn not_entered<'s>(&'s self, scope: &Scope<'s>, place: &Place, name: &OsStr, error: io::Error) {
         match error.kind() {
             io::ErrorKind::NotFound => {}
             io::ErrorKind::CrossesDevices => {
-                if self.store(place.store).kind == Root::Config && !cursor.is_dead() {
-                    self.is_complete.store(false, Ordering::Relaxed);
-                }
-                let owner = cursor.session().or(place.session);
+                let why = match self.cross(scope, place, name) {
+                    Crossed::Followed { .. } => return,
+                    Crossed::Missed(why) => why,
+                    Crossed::No => "another file system is mounted there".to_owned(),
+                };
                 let stat = Stat {
                     stamp: FileStamp::default(),
                     file_type: FileType::Folder,
@@ -319,13 +319,7 @@ impl<'a> Walk<'a> {
                     owner: 0,
                     mode: 0,
                 };
-                let artifact = artifact(place.index, &stat, None, Oddity::Foreign);
-                let store = place.store;
-                self.add(
-                    &mut self.batch(),
-                    artifact,
-                    Met { name, store, owner, said: Said::Nothing, is_datable: false },
-                );
+                self.out_of_reach(&mut self.batch(), place, name, &stat, &why);
             }
             _ => self.problem(place.store, place.index, Some(name), "open", error),
         }
@@ -360,10 +354,14 @@ impl<'a> Walk<'a> {
                 continue;
             }
             if stat.file_type == FileType::Link {
-                if place.top && self.follow(scope, place, name, &stat) {
-                    continue;
+                match self.cross(scope, place, name) {
+                    Crossed::Followed { here: true } => continue,
+                    Crossed::Missed(why) => {
+                        self.out_of_reach(&mut batch, place, name, &stat, &why);
+                        continue;
+                    }
+                    Crossed::Followed { here: false } | Crossed::No => {}
                 }
-                self.pass_by(place, name);
             }
             self.note(&mut batch, place, name, &stat, recognised);
         }

@@ -90,9 +90,13 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
     let is_config = |store: StoreIndex| stores[store.at()].kind == Root::Config;
     let mut units = Units::of(parts, is_complete, is_config);
     let Found { names, mut artifacts, parts: of_artifacts, projects, .. } = found;
-    let stores_of_lines: Vec<(StoreIndex, &[Line])> = line_files
+    let reached = |store: StoreIndex| reaching(stores.iter(), store);
+    let stores_of_lines: Vec<(Vec<StoreIndex>, &[Line])> = line_files
         .iter()
-        .map(|file| (folders.list[artifacts[file.artifact.at()].folder.at()].store, &*file.content.lines))
+        .map(|file| {
+            let folder = &folders.list[artifacts[file.artifact.at()].folder.at()];
+            (reached(folder.store), &*file.content.lines)
+        })
         .collect();
     let (learnt, counts) =
         rayon::join(|| units.heard_of(&stores_of_lines), || units.tell_owners(&mut artifacts, &of_artifacts));
@@ -247,24 +251,27 @@ impl Units {
         *self.of_parts.get(place as usize)?
     }
 
-    /// The session of an id that what lies in a store may mean: its own, else one without a transcript.
-    fn meant_in(&self, store: StoreIndex, id: SessionId) -> Option<SessionIndex> {
+    /// The session of an id that what lies in a store may mean: its own, or that of one which shares a
+    /// folder with it, else one without a transcript.
+    fn meant_in(&self, stores: &[StoreIndex], id: SessionId) -> Option<SessionIndex> {
         let index = self.of_part(*self.newest.get(&id)?)?;
         if !self.sessions[index.at()].is_shown() {
             return Some(index);
         }
-        let own = self.of_part(self.places.find(store, id)?)?;
-        (self.sessions[own.at()].store == store).then_some(own)
+        stores.iter().find_map(|store| {
+            let own = self.of_part(self.places.find(*store, id)?)?;
+            (self.sessions[own.at()].store == *store).then_some(own)
+        })
     }
 
     /// The projects that history lines and index entries of stores name beyond those that are known,
     /// with the dates of the lines.
-    fn heard_of(&self, stores: &[(StoreIndex, &[Line])]) -> Vec<Heard> {
+    fn heard_of(&self, stores: &[(Vec<StoreIndex>, &[Line])]) -> Vec<Heard> {
         let mut new = Vec::new();
-        for (store, lines) in stores {
+        for (meant, lines) in stores {
             let news = |line: &Line| {
                 let (id, project) = line.session.zip(line.project.as_ref())?;
-                let index = self.meant_in(*store, id)?;
+                let index = self.meant_in(meant, id)?;
                 let is_known = self.sessions[index.at()].projects.contains(project);
                 (!is_known).then(|| (index, line.date, Arc::clone(project)))
             };
@@ -324,6 +331,13 @@ impl Units {
     }
 }
 
+/// A store, and those that share a folder with it.
+fn reaching<'a>(stores: impl Iterator<Item = &'a Store> + Clone, index: StoreIndex) -> Vec<StoreIndex> {
+    let Some(store) = stores.clone().nth(index.at()) else { return vec![index] };
+    let others = stores.enumerate().filter(|(_, other)| other.shares_with(store));
+    std::iter::once(index).chain(others.map(|(at, _)| StoreIndex::of(at))).collect()
+}
+
 /// Tells from the pid files which sessions are open.
 fn look_for_clients(
     views: &mut [StoreView],
@@ -343,7 +357,11 @@ fn look_for_clients(
         for session in sessions.iter_mut().filter(|session| Some(session.id) == record.session) {
             session.liveness = liveness;
         }
-        views[store.at()].live.push(LiveClient { pid: record.pid, session: record.session, liveness });
+        let reached = reaching(views.iter().map(|view| &view.store), store);
+        for at in reached {
+            let client = LiveClient { pid: record.pid, session: record.session, liveness };
+            views[at.at()].live.push(client);
+        }
     }
 }
 

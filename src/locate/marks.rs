@@ -2,12 +2,13 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 
 use serde::Deserialize;
 
+use super::crossing::is_followed;
 use crate::catalogue::SessionId;
-use crate::dir::{Dir, FileType};
+use crate::dir::{Dir, FileType, Unreached};
 
 /// How much of a file is looked at.
 const LOOK: u64 = 256 << 10;
@@ -105,19 +106,16 @@ fn has_global(dir: &Dir) -> bool {
 
 /// A store of which every session is sealed, and which has no history, has no other mark.
 fn has_sealed(dir: &Dir) -> bool {
-    let sealed = dir.child(OsStr::new("ccretain")).and_then(|own| own.child(OsStr::new("sealed")));
+    let sealed = through(dir, "ccretain").and_then(|own| own.child(OsStr::new("sealed")));
     let Ok(sessions) = sealed.and_then(|sealed| sealed.entries()) else { return false };
     sessions.iter().any(|session| SessionId::from_bytes(session.name.as_encoded_bytes()).is_some())
 }
 
 fn has_transcript(dir: &Dir) -> bool {
-    let Ok(projects) = dir.child(OsStr::new("projects")).or_else(|_| dir.follow(OsStr::new("projects")))
-    else {
-        return false;
-    };
+    let Ok(projects) = through(dir, "projects") else { return false };
     let Ok(folders) = projects.entries() else { return false };
     folders.iter().any(|folder| {
-        let Ok(project) = projects.child(&folder.name) else { return false };
+        let Ok(project) = through(&projects, &folder.name) else { return false };
         let Ok(files) = project.entries() else { return false };
         files.iter().any(|entry| {
             let name = entry.name.as_encoded_bytes();
@@ -126,6 +124,12 @@ fn has_transcript(dir: &Dir) -> bool {
                 && project.read(&entry.name).is_ok_and(|file| names_itself(file, id))
         })
     })
+}
+
+/// Opens a folder that may be a link of its owner or a mount point.
+fn through(dir: &Dir, name: impl AsRef<OsStr>) -> io::Result<Dir> {
+    let owner = dir.stat_self()?.owner;
+    dir.follow(name.as_ref(), &|link| is_followed(owner, link)).map_err(Unreached::into_io)
 }
 
 fn is_regular(dir: &Dir, name: &OsStr) -> bool {

@@ -3,6 +3,7 @@
 //! What is a store is decided by marks the client leaves, never by a name alone; a root of the
 //! wrong kind is refused and reported, and the others are done.
 
+mod crossing;
 mod filesystem;
 pub mod marks;
 pub mod search;
@@ -20,6 +21,7 @@ use crate::environment::Environment;
 use crate::error::{PathError, chain};
 use crate::escape::shown;
 
+pub use crossing::{Crossing, Crossings, OutOfReach, Way};
 pub use filesystem::FileSystem;
 
 /// A tree where the client keeps session data of one user.
@@ -43,6 +45,8 @@ pub struct Store {
     pub is_certain: bool,
     /// Whether it may be changed; the others are only read.
     pub in_scope: bool,
+    /// What of it lies behind links and mount points.
+    pub crossings: Crossings,
 }
 
 /// How a store was found.
@@ -145,9 +149,28 @@ pub enum Refusal {
     /// The system says no.
     #[error("it cannot be opened: {0}")]
     Unreachable(#[source] io::Error),
+    /// Its lock and its sealed files cannot be reached.
+    #[error("'ccretain' in it is out of reach, so nothing of it is changed: {0}")]
+    OwnFolder(String),
+    /// It is to be changed only while a store is locked that cannot be.
+    #[error("it shares a folder with '{}', which cannot be locked, so nothing of it is changed", shown(.0))]
+    SharedUnlockable(PathBuf),
     /// It can be read, and its lock cannot be made.
     #[error("it cannot be locked, so nothing of it is changed: {}", chain(.0))]
     Unlockable(#[source] PathError),
+}
+
+impl Located {
+    /// Leaves alone what has its lock and its sealed files where they cannot be reached, or where
+    /// another store has its own.
+    fn refuse_without_own_folder(&mut self) {
+        for store in &mut self.stores {
+            let Some(why) = store.without_own_folder() else { continue };
+            let why = Refusal::OwnFolder(why.to_owned());
+            store.in_scope = false;
+            self.refused.push(Refused { path: store.root.clone(), kind: store.kind, why });
+        }
+    }
 }
 
 impl Refused {
@@ -200,11 +223,13 @@ pub fn locate(env: &Environment, request: &Request) -> Located {
             }
         }
     }
+    crossing::resolve(&mut located.stores);
     if !only.is_empty() {
         for store in &mut located.stores {
             store.in_scope = only.contains(&store.root);
         }
     }
+    located.refuse_without_own_folder();
     located
 }
 
@@ -398,6 +423,7 @@ fn open(env: &Environment, request: &Request, candidate: &Candidate) -> Result<O
         identity: (stat.stamp.device, stat.stamp.inode),
         is_certain,
         in_scope: true,
+        crossings: Crossings::default(),
     }))
 }
 

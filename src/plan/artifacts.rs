@@ -10,6 +10,7 @@ impl Judge<'_> {
         match artifact.oddity {
             Oddity::Link => return Decision::Keep(Keep::Link),
             Oddity::Special | Oddity::Foreign => return Decision::Keep(Keep::Foreign),
+            Oddity::OutOfReach => return Decision::Keep(Keep::OutOfReach),
             Oddity::InUse => return Decision::Keep(Keep::Protected),
             Oddity::None => {}
         }
@@ -27,6 +28,9 @@ impl Judge<'_> {
             let session = self.inventory.session(index);
             let verdict = verdicts.get(index.at()).copied().unwrap_or(Verdict::NONE);
             return self.part(artifact, kind, session, verdict);
+        }
+        if self.may_be_of_a_store_out_of_reach(store) {
+            return Decision::Keep(Keep::OutOfReach);
         }
         if row.protection == Protection::UnlessLive && !self.inventory.store(store).live.is_empty() {
             return Decision::Keep(Keep::Live);

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::references::References;
 use super::{Decision, Due, Keep};
-use crate::catalogue::{Kind, SessionId};
+use crate::catalogue::{Kind, Root, SessionId};
 use crate::inventory::{Inventory, Session, StoreIndex};
 use crate::period::Period;
 use crate::policy::{HoldRef, Mandate, Policy, Rule, RuleRef};
@@ -119,6 +119,12 @@ impl Judge<'_> {
     pub(super) fn is_out_of_scope(&self, store: StoreIndex) -> bool {
         let store = &self.inventory.store(store).store;
         !store.in_scope || self.mandate.excluded_stores.iter().any(|excluded| excluded.value == store.root)
+    }
+
+    /// Whether what is nobody's in a tree beside the stores may be of one of which nothing may be changed.
+    pub(super) fn may_be_of_a_store_out_of_reach(&self, store: StoreIndex) -> bool {
+        let is_beside = self.inventory.store(store).store.kind != Root::Config;
+        is_beside && self.inventory.stores.iter().any(|view| view.store.without_own_folder().is_some())
     }
 
     /// The holds in force that cover something, in their order.

@@ -43,6 +43,9 @@ impl Judge<'_> {
         if self.is_out_of_scope(store) {
             return Decision::Keep(Keep::OutOfScope);
         }
+        if self.may_be_of_a_store_out_of_reach(store) {
+            return Decision::Keep(Keep::OutOfReach);
+        }
         let is_index = file.content.format == Format::Entries;
         let kind = if is_index { Kind::SessionsIndex } else { Kind::History };
         if let Some(keep) = self.line_stays(line, kind, session.map(|at| &self.inventory.sessions[at])) {

@@ -106,6 +106,8 @@ pub enum Doubt {
     Link,
     /// It is another owner's, or on another file system.
     Foreign,
+    /// It lies behind a mount point or a link that is not followed.
+    OutOfReach,
     /// It names no project.
     NoProject,
     /// It is of a selected project and of others too.
@@ -129,6 +131,7 @@ impl Doubt {
         match self {
             Self::Link => "link",
             Self::Foreign => "foreign",
+            Self::OutOfReach => "out-of-reach",
             Self::NoProject => "no-project",
             Self::Mixed => "mixed",
             Self::Undated => "undated",
@@ -144,7 +147,8 @@ impl Doubt {
     pub fn words(self) -> &'static str {
         match self {
             Self::Link => "it is a link, and what it leads to lies in no store",
-            Self::Foreign => "it is another owner's, or on another file system",
+            Self::Foreign => "it is another owner's",
+            Self::OutOfReach => "it lies behind a mount point or a link that is not followed",
             Self::NoProject => "it names no project",
             Self::Mixed => "it is of other projects too",
             Self::Undated => "it has no date",
@@ -159,6 +163,7 @@ impl Doubt {
         match self {
             Self::Link => Keep::Link,
             Self::Foreign => Keep::Foreign,
+            Self::OutOfReach => Keep::OutOfReach,
             Self::NoProject | Self::Mixed | Self::Damaged => Keep::OwnerUnknown,
             Self::Undated => Keep::Undated,
             Self::FutureDated => Keep::FutureDated,

@@ -28,9 +28,13 @@ impl<'a> References<'a> {
         for file in &inventory.line_files {
             let store = inventory.store_of(inventory.artifact(file.artifact));
             read.insert(file.artifact.at());
+            // A folder of pastes may be that of several stores.
+            let reached: Vec<StoreIndex> = inventory.sharing(store).chain([store]).collect();
             for (hash, line) in &file.content.references {
                 let line = file.content.lines.get(*line as usize);
-                pastes.entry((store, &**hash)).or_default().extend(line);
+                for store in &reached {
+                    pastes.entry((*store, &**hash)).or_default().extend(line);
+                }
             }
         }
         for (at, session) in inventory.sessions.iter().enumerate() {
@@ -41,7 +45,8 @@ impl<'a> References<'a> {
             .iter()
             .enumerate()
             .filter(|(at, artifact)| artifact.kind == Some(Kind::History) && !read.contains(at));
-        let unknown = unread.map(|(_, artifact)| inventory.store_of(artifact)).collect();
+        let unknown = unread.map(|(_, artifact)| inventory.store_of(artifact));
+        let unknown = unknown.flat_map(|store| inventory.sharing(store).chain([store])).collect();
         Self { pastes, unknown, sessions }
     }
 }

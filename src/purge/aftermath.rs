@@ -300,7 +300,7 @@ pub fn doubt(inventory: &Inventory, doubtful: &Doubtful) -> Exception {
         Doubt::Link => ExceptionReason::Linked,
         Doubt::Foreign => ExceptionReason::Foreign,
         Doubt::Live => ExceptionReason::Live,
-        Doubt::Damaged => ExceptionReason::Unreadable,
+        Doubt::Damaged | Doubt::OutOfReach => ExceptionReason::Unreadable,
         Doubt::Unrecognised => ExceptionReason::Unrecognised,
         Doubt::NoProject | Doubt::Mixed | Doubt::Undated | Doubt::FutureDated => {
             ExceptionReason::Unattributed

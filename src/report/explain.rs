@@ -253,7 +253,8 @@ impl Explained<'_> {
     fn is_ruled(&self) -> bool {
         self.is_dated()
             && match self.decision() {
-                Some(Decision::Keep(Keep::Protected | Keep::Link | Keep::Foreign)) | None => false,
+                Some(Decision::Keep(Keep::Protected | Keep::Link | Keep::Foreign | Keep::OutOfReach))
+                | None => false,
                 Some(_) => true,
             }
     }

@@ -161,10 +161,10 @@ impl Run<'_> {
             text.push_str(&lines(&table));
             text.push('\n');
         }
-        for folder in self.inventory.links_followed() {
-            let root = crate::escape::text(&self.inventory.store(folder.store).store.root);
-            let name = crate::escape::text(self.inventory.folder_name(folder));
-            let _ = writeln!(text, "link followed in {root}: {name}");
+        for (store, crossing) in self.inventory.crossings() {
+            let root = crate::escape::text(&self.inventory.store(store).store.root);
+            let (way, path) = (crossing.way.word(), crate::escape::text(&crossing.path));
+            let _ = writeln!(text, "{way} followed in {root}: {path}");
         }
         text.push_str(&self.totals(&tally));
         text
@@ -241,7 +241,11 @@ impl Run<'_> {
         }
         let _ = writeln!(text, "{kept}");
         let asides = [
-            (tally.partly_deleted, "session", "went but for what the catalogue does not know in its folder"),
+            (
+                tally.partly_deleted,
+                "session",
+                "went, except for files that ccretain does not know or cannot reach",
+            ),
             (tally.skipped, "file", "left alone: changed, gone or opened since the plan was made"),
             (tally.data_remains, "file", "gone by this name; the data remain under another (hard link)"),
             (tally.undated_lines, "line", "without a date, which stay"),

@@ -8,6 +8,7 @@ use super::tally::{Fate, Tally};
 use crate::enforce::{Effect, Outcome};
 use crate::escape::text;
 use crate::inventory::{ArtifactIndex, Belongs};
+use crate::locate::Way;
 use crate::plan::{Decision, Keep};
 use crate::policy::Mode;
 
@@ -69,9 +70,12 @@ pub struct Store {
     pub artifacts: usize,
     /// Their bytes.
     pub bytes: u64,
-    /// Top-level folders that are links.
+    /// Folders that are links and were followed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<String>,
+    /// Folders that are mount points.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<String>,
 }
 
 /// One artifact and what became of it.
@@ -154,6 +158,7 @@ impl Run<'_> {
                 artifacts: 0,
                 bytes: 0,
                 links: Vec::new(),
+                mounts: Vec::new(),
             })
             .collect();
         for artifact in &inventory.artifacts {
@@ -164,8 +169,13 @@ impl Run<'_> {
         for session in &inventory.sessions {
             stores[session.store.at()].sessions += 1;
         }
-        for folder in inventory.links_followed() {
-            stores[folder.store.at()].links.push(text(self.inventory.folder_name(folder)));
+        for (store, crossing) in inventory.crossings() {
+            let store = &mut stores[store.at()];
+            let list = match crossing.way {
+                Way::Link => &mut store.links,
+                Way::Mount => &mut store.mounts,
+            };
+            list.push(text(&crossing.path));
         }
         stores
     }

@@ -207,7 +207,9 @@ impl Run<'_> {
         match verdict.decision {
             Decision::Delete(_) if fates().any(|fate| fate == Fate::Deleted) => {
                 tally.sessions_deleted += 1;
-                let left = session.unrecognised > 0 || fates().any(|fate| fate != Fate::Deleted);
+                let left = session.unrecognised > 0
+                    || self.inventory.misses_parts_of(session)
+                    || fates().any(|fate| fate != Fate::Deleted);
                 tally.partly_deleted += u64::from(left);
             }
             Decision::Seal(_) if fates().any(|fate| fate == Fate::Sealed) => tally.sessions_sealed += 1,

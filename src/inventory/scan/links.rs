@@ -1,73 +1,85 @@
-//! Links at the top of a store: which are followed, and what those that are not may hide.
+//! What lies behind links and mount points: what was followed is entered, what is out of reach is told.
 
 use std::ffi::OsStr;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use rayon::Scope;
 
-use super::{Place, Walk, locked};
-use crate::catalogue::Root;
-use crate::dir::{Dir, Stat};
-use crate::inventory::{Folder, Name};
+use super::entry::artifact;
+use super::{OUT_OF_REACH, Place, Walk};
+use crate::dir::Stat;
+use crate::inventory::batch::{Batch, Met};
+use crate::inventory::content::Said;
+use crate::inventory::{Folder, Name, Oddity};
+
+/// What became of a name behind which something else lies.
+pub(super) enum Crossed {
+    /// It is walked, here or as a part of another folder.
+    Followed {
+        /// Whether it is walked here.
+        here: bool,
+    },
+    /// It could not be followed, and why.
+    Missed(String),
+    /// It is none that would be followed.
+    No,
+}
 
 impl Walk<'_> {
-    /// Follows a top-level folder that is a link of the store's owner; says whether it did.
-    pub(super) fn follow<'s>(&'s self, scope: &Scope<'s>, place: &Place, name: &OsStr, link: &Stat) -> bool {
-        let store = self.store(place.store);
-        let cursor = place.cursor.enter(name.as_encoded_bytes());
-        if store.kind != Root::Config || cursor.is_dead() || link.owner != store.owner {
-            return false;
+    /// Enters a folder that is a link or a mount point, where it was followed when its store was located.
+    pub(super) fn cross<'s>(&'s self, scope: &Scope<'s>, place: &Place, name: &OsStr) -> Crossed {
+        let path = match (place.top, place.holds_projects) {
+            (true, _) => PathBuf::from(name),
+            (false, true) => Path::new("projects").join(name),
+            (false, false) => return Crossed::No,
+        };
+        let crossings = &self.store(place.store).crossings;
+        if let Some(why) = crossings.why_not(&path) {
+            return Crossed::Missed(why.to_owned());
         }
-        let Ok(target) = place.dir.follow(name) else { return false };
-        let Ok(stat) = target.stat_self() else { return false };
-        if stat.owner != store.owner || !locked(&self.anchors).insert((stat.stamp.device, stat.stamp.inode)) {
-            return false;
+        let Some(crossing) = crossings.at(&path) else { return Crossed::No };
+        if !crossing.is_own {
+            return Crossed::Followed { here: false };
         }
-        let Ok(anchor) = target.again() else { return false };
+        let dir = match crossing.dir.again() {
+            Ok(dir) => dir,
+            Err(error) => return Crossed::Missed(error.to_string()),
+        };
         let folder = Folder {
             store: place.store,
             parent: Some(place.index),
             name: Name::default(),
-            anchor: Some(Arc::new(anchor)),
+            anchor: Some(Arc::clone(&crossing.dir)),
             session: None,
         };
         let inside = Place {
-            dir: target,
+            dir,
             index: self.add_folder(folder, name),
             store: place.store,
-            cursor,
+            cursor: place.cursor.enter(name.as_encoded_bytes()),
             session: None,
             top: false,
-            holds_projects: name == "projects",
+            holds_projects: place.top && name == "projects",
         };
         scope.spawn(move |scope| self.look(scope, inside, || ()));
-        true
+        Crossed::Followed { here: true }
     }
 
-    /// A link that is not followed. Where it stands for the projects folder, for the folder of a
-    /// project or for our own, what lies behind it may be the transcript of any session.
-    pub(super) fn pass_by(&self, place: &Place, name: &OsStr) {
-        let matters = if place.top { name == "projects" || name == "ccretain" } else { place.holds_projects };
-        if !matters || self.store(place.store).kind != Root::Config {
-            return;
-        }
-        let identity = |dir: &Dir| dir.stat_self().map(|stat| (stat.stamp.device, stat.stamp.inode)).ok();
-        let is_walked = match place.dir.follow(name) {
-            // A link to a file, which is seen as a link.
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => true,
-            Err(_) => false,
-            // Another root, a folder followed before, or another name of a folder beside it.
-            Ok(target) => {
-                identity(&target).is_some_and(|id| locked(&self.anchors).contains(&id))
-                    || target
-                        .follow(OsStr::new(".."))
-                        .is_ok_and(|above| identity(&above) == identity(&place.dir))
-            }
-        };
-        if !is_walked {
-            self.is_complete.store(false, Ordering::Relaxed);
-        }
+    /// Notes what cannot be reached, and tells it.
+    pub(super) fn out_of_reach(
+        &self,
+        batch: &mut Batch,
+        place: &Place,
+        name: &OsStr,
+        stat: &Stat,
+        why: &str,
+    ) {
+        self.problem(place.store, place.index, Some(name), OUT_OF_REACH, io::Error::other(why.to_owned()));
+        let owner = place.cursor.enter(name.as_encoded_bytes()).session().or(place.session);
+        let artifact = artifact(place.index, stat, None, Oddity::OutOfReach);
+        let store = place.store;
+        self.add(batch, artifact, Met { name, store, owner, said: Said::Nothing, is_datable: false });
     }
 }

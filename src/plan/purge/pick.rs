@@ -72,6 +72,7 @@ impl Taking<'_> {
         }
         match artifact.oddity {
             Oddity::Foreign => Fate::Doubtful(Doubt::Foreign),
+            Oddity::OutOfReach => Fate::Doubtful(Doubt::OutOfReach),
             Oddity::Link if artifact.kind.is_some() && !self.wanted.inner_links.contains(&index) => {
                 Fate::Doubtful(Doubt::Link)
             }
@@ -241,8 +242,10 @@ impl Taking<'_> {
     /// What the catalogue does not know goes only at a person's word, and where nothing but the
     /// client's own lies; where content lies, that it stays is a doubt.
     fn unknown(&self, index: ArtifactIndex, artifact: &Artifact) -> Fate {
-        if artifact.oddity == Oddity::Foreign {
-            return Fate::Doubtful(Doubt::Foreign);
+        match artifact.oddity {
+            Oddity::Foreign => return Fate::Doubtful(Doubt::Foreign),
+            Oddity::OutOfReach => return Fate::Doubtful(Doubt::OutOfReach),
+            _ => {}
         }
         if artifact.oddity == Oddity::Link && !self.wanted.inner_links.contains(&index) {
             // It stands where a folder of content would.
@@ -334,6 +337,7 @@ fn untaken(artifact: &Artifact) -> Doubt {
     match artifact.oddity {
         Oddity::Link => Doubt::Link,
         Oddity::Foreign => Doubt::Foreign,
+        Oddity::OutOfReach => Doubt::OutOfReach,
         _ => Doubt::Damaged,
     }
 }

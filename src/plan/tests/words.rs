@@ -12,7 +12,7 @@ fn due(hours: i64, mandate: u8) -> Due {
     Due { rule: rule(mandate), since: before(hours) }
 }
 
-fn keeps() -> [(Keep, &'static str); 15] {
+fn keeps() -> [(Keep, &'static str); 16] {
     [
         (Keep::Held(HoldRef { mandate: 0, hold: 0 }), "held"),
         (Keep::Live, "live"),
@@ -28,6 +28,7 @@ fn keeps() -> [(Keep, &'static str); 15] {
         (Keep::OwnerUnknown, "owner-unknown"),
         (Keep::Link, "link"),
         (Keep::Foreign, "foreign"),
+        (Keep::OutOfReach, "out-of-reach"),
         (Keep::OutOfScope, "out-of-scope"),
     ]
 }

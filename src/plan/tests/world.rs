@@ -14,7 +14,7 @@ use crate::inventory::liveness::Liveness;
 use crate::inventory::{
     ArtifactIndex, Folder, FolderIndex, LiveClient, Name, Names, ProjectIndex, SessionIndex, StoreView,
 };
-use crate::locate::{FoundBy, Store};
+use crate::locate::{Crossings, FoundBy, Store};
 use std::collections::HashSet;
 
 /// The time of every plan.
@@ -301,6 +301,7 @@ impl World {
                 identity: (0, at as u64),
                 is_certain: true,
                 in_scope: *in_scope,
+                crossings: Crossings::default(),
             },
             live: has_client
                 .then_some(LiveClient { pid: 7, session: None, liveness: Liveness::Process(7) })

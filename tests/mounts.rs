@@ -1,0 +1,248 @@
+//! Folders of a store behind links and mount points: followed once where they may be, and told where they may not.
+
+use std::fs;
+use std::os::unix::fs::{lchown, symlink};
+use std::path::{Path, PathBuf};
+
+use crate::common::sandbox::{Run, has_namespaces, is_root};
+use crate::common::store::{CONTENT, put};
+use crate::common::{Output, Sandbox, StoreBuilder, days, hours, id, skip};
+
+/// Binds folders over others, two words a pair, and then runs what follows `--`.
+const BIND: &str = r#"set -e
+    while [ "$1" != -- ]; do mount --bind "$1" "$2"; shift 2; done; shift; exec "$@""#;
+
+fn bound<'r>(run: Run<'r>, pairs: &[(&Path, &Path)]) -> Output {
+    let words: Vec<&Path> =
+        pairs.iter().flat_map(|(from, to)| [*from, *to]).chain([Path::new("--")]).collect();
+    run.among_mounts(BIND, words).run()
+}
+
+fn sandbox() -> (Sandbox, StoreBuilder) {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    store.session(900).cwd("/work/anchor").aged(hours(3)).write();
+    (sandbox, store)
+}
+
+/// Moves a folder of a store elsewhere, with another user's hands where it was.
+fn moved(sandbox: &Sandbox, store: &StoreBuilder, path: &str) -> (PathBuf, PathBuf) {
+    let (from, to) = (store.path(path), sandbox.home().join("volumes").join(path));
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
+    fs::rename(&from, &to).unwrap();
+    (from, to)
+}
+
+#[test]
+fn a_top_folder_or_a_projects_may_be_a_mount_point_or_a_link() {
+    let test = "a_top_folder_or_a_projects_may_be_a_mount_point_or_a_link";
+    for path in ["projects", "projects/-work-acme", "file-history", "tasks", "debug", "todos", "ccretain"] {
+        for way in ["link", "mount"] {
+            if way == "mount" && !has_namespaces() {
+                skip(test, "needs root and mount namespaces");
+                continue;
+            }
+            let (sandbox, store) = sandbox();
+            sandbox.enforce().exits(0);
+            let session = store.session(1).aged(days(40)).write();
+            let files = session.satellites();
+            let (from, to) = moved(&sandbox, &store, path);
+            let named = format!("{way} followed in [HOME]/.claude: {path}");
+            if way == "link" {
+                symlink(&to, &from).unwrap();
+                sandbox.run(["enforce", "--yes"]).exits(0).quietly().says(&named);
+                fs::remove_file(&from).unwrap();
+            } else {
+                fs::create_dir(&from).unwrap();
+                let run = sandbox.command(["enforce", "--yes"]);
+                bound(run, &[(&to, &from)]).exits(0).quietly().says(&named);
+                fs::remove_dir(&from).unwrap();
+            }
+            assert!(to.exists(), "{path} as a {way}");
+            fs::rename(&to, &from).unwrap();
+            assert!(!session.is_there(), "{path} as a {way}");
+            let left: Vec<_> = files.iter().filter(|file| file.exists()).collect();
+            assert!(left.is_empty(), "{path} as a {way}: {left:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_sealed_lies_behind_the_link_of_our_own_folder_and_comes_back() {
+    let (sandbox, store) = sandbox();
+    let session = store.session(1).aged(days(3)).write();
+    let text = fs::read(&session.transcript).unwrap();
+    fs::create_dir_all(sandbox.home().join("volumes/own")).unwrap();
+    symlink(sandbox.home().join("volumes/own"), store.path("ccretain")).unwrap();
+    sandbox.run(["key", "new"]).exits(0);
+    let shown = sandbox.run(["key", "show"]);
+    let recipient = shown.stdout.split_whitespace().find(|word| word.starts_with("age1")).unwrap().to_owned();
+    sandbox.policy(&format!(
+        r#"{{"version": 1, "rules": [{{"name": "s", "sealAfter": "1d"}}], "recipients": ["{recipient}"]}}"#
+    ));
+    sandbox.enforce().exits(0);
+    assert!(!session.is_there());
+    let sealed = sandbox.home().join("volumes/own/sealed").join(session.id());
+    assert!(sealed.join("session.json").exists());
+    sandbox.run(["unseal", "--keep-date", session.id()]).exits(0);
+    assert_eq!(fs::read(&session.transcript).unwrap(), text);
+    assert!(!sealed.exists());
+}
+
+#[test]
+fn a_deeper_mount_is_out_of_reach_and_never_silence() {
+    let test = "a_deeper_mount_is_out_of_reach_and_never_silence";
+    if !has_namespaces() {
+        return skip(test, "needs root and mount namespaces");
+    }
+    let (sandbox, store) = sandbox();
+    let session = store.session(1).aged(days(40)).write();
+    session.satellites();
+    let outside = sandbox.home().join("outside");
+    put(&outside.join("byvcankqz.txt"), CONTENT, days(40));
+    let over = session.side().join("tool-results");
+    let pairs: [(&Path, &Path); 1] = [(&outside, &over)];
+    let check = bound(sandbox.command(["check", "--json"]), &pairs);
+    let findings = check.json()["findings"].clone();
+    let finding = findings.as_array().unwrap().iter().find(|finding| finding["id"] == "out-of-reach");
+    assert_eq!(finding.unwrap_or_else(|| panic!("{check}"))["severity"], "high");
+    let dry = bound(sandbox.command(["-v", "enforce", "--dry-run", "--json"]), &pairs);
+    dry.exits(1);
+    assert_eq!(dry.item("tool-results")["reason"], "out-of-reach");
+    let output = bound(sandbox.command(["enforce", "--yes", "--json"]), &pairs);
+    output.exits(1).says("tool-results").says("another file system is mounted there");
+    assert_eq!((output.summary("sessionsDeleted"), output.summary("partlyDeleted")), (1, 1), "{output}");
+    assert!(!session.is_there() && outside.join("byvcankqz.txt").exists());
+}
+
+#[test]
+fn a_dead_link_in_place_of_a_folder_of_sessions_is_told() {
+    for path in ["projects/-gone", "file-history"] {
+        let (sandbox, store) = sandbox();
+        let session = store.session(1).aged(days(40)).write();
+        store.link(path, "/nowhere");
+        let output = sandbox.enforce_verbosely();
+        output.exits(1).says(path).says("a link that leads nowhere");
+        assert_eq!(output.item(path)["reason"], "out-of-reach");
+        assert!(!session.is_there());
+        // What may lie behind it of that session is still there.
+        assert_eq!(output.summary("partlyDeleted"), u64::from(path == "file-history"), "{output}");
+    }
+    // What is never touched is none of it.
+    let (sandbox, store) = sandbox();
+    store.link("skills", "/nowhere");
+    store.link("CLAUDE.md", "/nowhere");
+    sandbox.enforce().exits(0);
+}
+
+#[test]
+fn a_store_whose_own_folder_is_out_of_reach_is_left_alone_with_all_that_may_be_its() {
+    let (sandbox, store) = sandbox();
+    let session = store.session(1).aged(days(40)).write();
+    session.satellites();
+    let history = store.history(Some(session.id()), "/work/acme", days(40));
+    let loose = sandbox.client_tmp().join("claude-paste-1");
+    put(&loose, CONTENT, days(60));
+    let orphan = sandbox.client_tmp().join("-work-acme").join(id(44)).join("tasks/b.output");
+    put(&orphan, CONTENT, days(60));
+    let other = StoreBuilder::new(sandbox.home().join("other"), sandbox.client_tmp());
+    let gone = other.session(5).aged(days(40)).write();
+    store.link("ccretain", "/nowhere");
+    let before = sandbox.tree();
+    let run = |arguments: &[&str]| sandbox.command(arguments).env("CLAUDE_CONFIG_DIR", &other.root).run();
+    run(&["purge", "--yes"]).exits(4);
+    let output = run(&["enforce", "--yes", "--json"]);
+    output.exits(1).says("'ccretain' in it is out of reach");
+    assert!(session.is_there() && loose.exists() && orphan.exists() && session.temp().exists(), "{output}");
+    assert_eq!(store.history_lines(), [history]);
+    assert!(!gone.is_there());
+    let kept = before.0.keys().filter(|path| path.to_str().unwrap().contains(".claude/"));
+    let after = sandbox.tree();
+    assert!(kept.clone().count() > 10 && kept.clone().all(|path| after.0.contains_key(path)));
+    let check = run(&["check", "--json"]);
+    let findings = check.json()["findings"].clone();
+    assert!(findings.as_array().unwrap().iter().any(|finding| finding["id"] == "out-of-reach"), "{check}");
+}
+
+#[test]
+fn a_link_or_a_folder_of_somebody_else_is_not_followed() {
+    if !is_root() {
+        return skip("a_link_or_a_folder_of_somebody_else_is_not_followed", "needs root, to give it away");
+    }
+    for (gives_link, says) in [(true, "is a link of user 58093"), (false, "belongs to user 58093")] {
+        let (sandbox, store) = sandbox();
+        let session = store.session(1).aged(days(40)).write();
+        let (from, to) = moved(&sandbox, &store, "projects/-work-acme");
+        symlink(&to, &from).unwrap();
+        lchown(if gives_link { &from } else { &to }, Some(58_093), None).unwrap();
+        sandbox.enforce().exits(1).says(says);
+        assert!(session.is_there());
+    }
+}
+
+/// A second store that reaches the projects of the first.
+fn sharing(sandbox: &Sandbox, store: &StoreBuilder) -> StoreBuilder {
+    let second = StoreBuilder::new(sandbox.home().join("a-second"), sandbox.client_tmp());
+    fs::remove_dir(second.path("projects")).unwrap();
+    symlink(store.path("projects"), second.path("projects")).unwrap();
+    second
+}
+
+#[test]
+fn a_folder_that_two_stores_reach_is_one_and_both_have_a_say() {
+    for what in ["a hold by a line", "a running client", "a lock"] {
+        let (sandbox, store) = sandbox();
+        let session = store.session(1).aged(days(40)).write();
+        let second = sharing(&sandbox, &store);
+        let mut lock = None;
+        match what {
+            "a hold by a line" => {
+                sandbox.policy(
+                    r#"{"version": 1, "holds": [{"name": "h", "projects": ["/only/there/**"], "reason": "x"}]}"#,
+                );
+                second.history(Some(session.id()), "/only/there", days(50));
+            }
+            "a running client" => {
+                second.pid_file(std::process::id(), session.id(), serde_json::json!({}));
+                second.history(None, "/work/x", days(1));
+            }
+            _ => {
+                second.history(None, "/work/x", days(1));
+                fs::create_dir(second.path("ccretain")).unwrap();
+                let file = fs::File::create(second.path("ccretain/lock")).unwrap();
+                file.lock().unwrap();
+                lock = Some(file);
+            }
+        }
+        let output = sandbox
+            .command(["-v", "enforce", "--yes", "--json", "--store"])
+            .arg(&store.root)
+            .env("CLAUDE_CONFIG_DIR", &second.root)
+            .run();
+        output.exits(if lock.is_some() { 75 } else { 0 });
+        assert!(session.is_there(), "{what}: {output}");
+        drop(lock);
+    }
+    let (sandbox, store) = sandbox();
+    let session = store.session(1).aged(days(40)).write();
+    let second = sharing(&sandbox, &store);
+    second.history(Some(session.id()), "/work/acme", days(40));
+    let output = sandbox.command(["enforce", "--yes", "--json"]).env("CLAUDE_CONFIG_DIR", &second.root).run();
+    output.exits(0);
+    assert_eq!(output.summary("sessionsDeleted"), 1, "{output}");
+    assert!(!session.is_there() && second.history_lines().is_empty());
+    assert!(fs::symlink_metadata(second.path("projects")).unwrap().is_symlink());
+}
+
+#[test]
+fn our_own_folder_is_of_one_store_alone() {
+    let (sandbox, store) = sandbox();
+    sandbox.enforce().exits(0);
+    let first = store.session(1).aged(days(40)).write();
+    let second = StoreBuilder::new(sandbox.home().join("a-second"), sandbox.client_tmp());
+    let kept = second.session(2).aged(days(40)).write();
+    symlink(store.path("ccretain"), second.path("ccretain")).unwrap();
+    let output = sandbox.command(["enforce", "--yes", "--json"]).env("CLAUDE_CONFIG_DIR", &second.root).run();
+    output.exits(1).says("another store reaches it too");
+    assert!(!first.is_there() && kept.is_there(), "{output}");
+}
