@@ -294,6 +294,12 @@ fn a_child_has_given_up_everything_of_root_before_it_works() {
     assert_eq!(line("Groups:"), "", "{status}");
     assert_eq!(line("CapEff:"), "0000000000000000");
     assert_eq!(line("CapPrm:"), "0000000000000000");
+    assert_eq!(line("NoNewPrivs:"), "1");
+    let limits = fs::read_to_string(path.join("limits")).unwrap();
+    let bound =
+        |name: &str| limits.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+    assert!(bound("Max data size").starts_with("2147483648"), "{limits}");
+    assert!(bound("Max core file size").starts_with('0'), "{limits}");
     let environment = String::from_utf8_lossy(&fs::read(path.join("environ")).unwrap()).into_owned();
     let mut names: Vec<&str> =
         environment.split('\0').filter_map(|pair| Some(pair.split_once('=')?.0)).collect();

@@ -23,6 +23,7 @@ const WAITED: u32 = 58_027;
 const BOB: u32 = 58_028;
 const GRACED: u32 = 58_029;
 const NAMER: u32 = 58_030;
+const OLD_KERNEL: u32 = 58_031;
 
 /// What a user can do in Python, who waits for the first process of an account that is not his own.
 const PRELUDE: &str = r"
@@ -409,4 +410,38 @@ fn nothing_that_a_user_names_acts_on_the_screen_of_root() {
         let text = fs::read_to_string(certificate).unwrap();
         assert!(text.contains("31m") && !acts(&text), "{text}");
     }
+}
+
+#[test]
+fn mounts_are_told_from_folders_on_old_kernels_too() {
+    let test = "mounts_are_told_from_folders_on_old_kernels_too";
+    if !has("strace") {
+        return skip(test, "needs strace");
+    }
+    let Some(mut machine) = machine(test) else { return };
+    let store = machine.person("ann", OLD_KERNEL);
+    let due = store.session(1).cwd("/work/acme").aged(days(40)).write();
+    let mounted = store.session(2).cwd("/work/acme").aged(days(40)).write();
+    let folder = store.path(format!("projects/-work-acme/{}/tool-results", mounted.id()));
+    fs::create_dir_all(&folder).unwrap();
+    let other = machine.home("ann").join("other");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("mine.txt"), "not of the session").unwrap();
+    std::process::Command::new("touch")
+        .arg("-d")
+        .arg("60 days ago")
+        .arg(other.join("mine.txt"))
+        .status()
+        .unwrap();
+    give(&machine.home("ann"), OLD_KERNEL);
+    let before = format!(r#"mount --bind "{}" "{}""#, other.display(), folder.display());
+    fs::write(machine.sandbox.root().join("before"), before).unwrap();
+    let trace = machine.sandbox.root().join("trace");
+    let words = ["strace", "-f", "-o", trace.to_str().unwrap(), "-e", "trace=openat2,statx"];
+    let faults = ["-e", "inject=openat2:error=ENOSYS", "-e", "inject=statx:error=ENOSYS"];
+    let output = machine.command(&["enforce", "--yes", "--json"]).inner(words.iter().chain(&faults)).run();
+    let faults = fs::read_to_string(trace).unwrap();
+    assert!(faults.contains("openat2") && faults.contains("INJECTED"), "{output}");
+    assert!(!due.is_there(), "{output}");
+    assert!(other.join("mine.txt").exists(), "{output}");
 }

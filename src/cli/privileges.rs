@@ -57,6 +57,7 @@ fn become_user(uid: u32, gid: u32) -> io::Result<()> {
     use rustix::process::{DumpableBehavior, set_dumpable_behavior};
     use rustix::thread as t;
     if uid != 0 {
+        crate::dir::mounts::note();
         let (user, group) = (t::Uid::from_raw(uid), t::Gid::from_raw(gid));
         t::set_thread_groups(&[])?;
         t::set_thread_res_gid(group, group, group)?;

@@ -4,6 +4,8 @@
 //! NO_SYMLINKS and NO_XDEV where the kernel has it), so a folder that is swapped for a link
 //! between a look and a deed is never followed. Changing anything is the business of `enforce`.
 
+#[cfg(target_os = "linux")]
+pub mod mounts;
 #[cfg(not(unix))]
 mod paths;
 mod reach;

@@ -90,7 +90,7 @@ impl Dir {
     /// One component without `openat2`: no link, and the same mount as the parent.
     fn step(&self, name: &OsStr) -> io::Result<Self> {
         let fd = rustix::fs::openat(&self.0, name, FOLDER, Mode::empty())?;
-        if mount_of(fd.as_fd())? != mount_of(self.0.as_fd())? {
+        if is_other_mount(fd.as_fd(), self.0.as_fd())? {
             return Err(rustix::io::Errno::XDEV.into());
         }
         Ok(Self(fd))
@@ -232,6 +232,24 @@ fn mount_of(folder: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
         Some(stat) => Ok((device, stat.stx_mnt_id)),
         None => Ok((device, mount_in_fdinfo(folder)?)),
     }
+}
+
+/// Whether a folder is reached through another mount than the one above it.
+#[cfg(target_os = "linux")]
+fn is_other_mount(folder: BorrowedFd<'_>, above: BorrowedFd<'_>) -> io::Result<bool> {
+    match (mount_of(folder), mount_of(above)) {
+        (Ok(one), Ok(other)) => Ok(one != other),
+        (Err(error), _) | (_, Err(error)) => {
+            let (one, other) = (rustix::fs::fstat(folder)?, rustix::fs::fstat(above)?);
+            let is_mounted = super::mounts::is_mounted(one.st_dev, one.st_ino).ok_or(error)?;
+            Ok(is_mounted || one.st_dev != other.st_dev)
+        }
+    }
+}
+
+#[cfg(all(unix, not(target_os = "linux")))]
+fn is_other_mount(folder: BorrowedFd<'_>, above: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(mount_of(folder)? != mount_of(above)?)
 }
 
 #[cfg(target_os = "linux")]

@@ -260,6 +260,13 @@ impl Run<'_> {
         self
     }
 
+    /// Runs it through another program that is started within all others.
+    #[must_use]
+    pub fn inner<S: AsRef<OsStr>>(mut self, wrapper: impl IntoIterator<Item = S>) -> Self {
+        self.wrapper.extend(wrapper.into_iter().map(|word| word.as_ref().to_owned()));
+        self
+    }
+
     /// Runs another program with the arguments, one that runs the program under test itself.
     #[must_use]
     pub fn by(mut self, program: impl Into<PathBuf>) -> Self {
