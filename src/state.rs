@@ -9,6 +9,7 @@
 //! Two runs do not write it at once: it is loaded and saved under the lock of the ledger.
 
 pub mod dates;
+mod first_seen;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use crate::escape::shown;
 use crate::files;
 pub use crate::guard::{ClockDoubt, MassReport};
 use crate::ledger::Head;
+pub use first_seen::FirstSeen;
 
 /// The name of the file.
 pub const FILE: &str = "state.json";
@@ -180,6 +182,9 @@ pub struct State {
     /// What was held, to tell what has vanished.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<Held>,
+    /// What has no date, by store and the run that first saw it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub first_seen: Vec<FirstSeen>,
     /// What a later version knows besides.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,

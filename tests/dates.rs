@@ -333,6 +333,39 @@ fn a_date_before_2024_is_none() {
 }
 
 #[test]
+fn what_has_no_date_is_dated_by_the_run_that_first_saw_it() {
+    if !has("faketime") {
+        return skip("what_has_no_date_is_dated_by_the_run_that_first_saw_it", "needs faketime");
+    }
+    let (sandbox, store) = sandbox();
+    policy(&sandbox, "record");
+    let ancient = days(365 * 46);
+    let session = store.session(1).undated().files_aged(ancient).write();
+    let plan = store.put("plans/words-of-a-prompt.md", "", ancient);
+    let orphan = store.put(format!("file-history/{}/0123456789abcdef@v1", id(7)), "", ancient);
+    let line = json!({"display": CONTENT, "pastedContents": {}, "timestamp": 0, "project": "/w"}).to_string();
+    store.history_line(&line);
+    let run = |after: i64| {
+        sandbox.command(["enforce", "--yes"]).at(now() + days(after)).run().exits(0).quietly();
+        (session.is_there(), plan.exists(), orphan.exists())
+    };
+    sandbox.command(["enforce", "--dry-run"]).at(now() - days(20)).run().exits(0);
+    assert_eq!(run(0), (true, true, true));
+    let state = fs::read_to_string(sandbox.state().join("state.json")).unwrap();
+    assert!(state.contains(&id(1)) && !state.contains("words-of-a-prompt"));
+    let explained = sandbox.run(["explain", &id(1), "--json"]).json();
+    assert_eq!(explained["dates"]["counts"], "first-seen");
+    sandbox.run(["explain", &id(1)]).exits(0).says("the first run that saw it").says("keep (not-due)");
+    sandbox.run(["explain".as_ref(), plan.as_os_str()]).exits(0).says("the first run that saw it");
+    assert_eq!(run(29), (true, true, true));
+    assert_eq!(run(31), (false, false, false));
+    assert_eq!(store.history_lines(), [line], "an undated line without a session stays");
+    let state = fs::read_to_string(sandbox.state().join("state.json")).unwrap();
+    assert!(run(32) == (false, false, false) && state.contains("firstSeen"));
+    assert!(!fs::read_to_string(sandbox.state().join("state.json")).unwrap().contains("\"what\""));
+}
+
+#[test]
 fn a_modification_time_that_is_no_date_leaves_it_to_the_records() {
     for age_by in ["mtime", "newest"] {
         let (sandbox, store) = sandbox();

@@ -104,6 +104,9 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     ground.state.state.last_run = Some(remembered);
     ground.state.state.clock = judged.doubt;
     ground.state.state.mass = judged.reports;
+    if judged.clock_allowed {
+        ground.state.state.saw_undated(&inventory);
+    }
     let held = &ground.state.state.held;
     ground.state.state.held =
         hold::remember(held, &inventory, &ground.policy, outcomes.as_ref(), ctx.env.now);

@@ -198,6 +198,10 @@ impl Ground {
                 Some((unsealed.unsealed_at, unsealed.last_activity, unsealed.recorded))
             });
         }
+        let first_seen = self.state.state.first_seen();
+        if !first_seen.is_empty() {
+            inventory.remember_first_seen(|store, key| first_seen.get(&(store, key)).copied());
+        }
         inventory
     }
 

@@ -7,6 +7,7 @@
 mod batch;
 mod content;
 mod date;
+mod first_seen;
 mod intern;
 pub mod lenient;
 pub mod lines;
@@ -34,6 +35,7 @@ use lines::LineFile;
 use liveness::Liveness;
 use transcript::{Facts, Projects};
 
+pub use first_seen::{FirstSeen, Undated};
 pub use names::{Name, Names};
 pub use scan::{OUT_OF_REACH, take};
 
@@ -132,6 +134,8 @@ pub struct Inventory {
     pub grouped: Vec<ArtifactIndex>,
     /// Files of which lines are artifacts, with those lines.
     pub line_files: Vec<LineFile>,
+    /// When earlier runs first saw the files of nobody that have no date.
+    pub first_seen: FirstSeen,
     /// What could not be read.
     pub problems: Vec<Problem>,
     /// Whether every projects folder of every known store was read completely, without which no
@@ -275,6 +279,8 @@ pub struct Session {
     /// The newest modification time, not later than the inventory, of a transcript or subagent of
     /// which the newest record may be lost ([`Facts::is_damaged`]).
     pub damaged: Option<DateTime<Utc>>,
+    /// When a run first saw it, where it has no date.
+    pub first_seen: Option<DateTime<Utc>>,
     /// The newest moment, not later than the inventory, at which any of its files was modified or a
     /// client of it started.
     pub touched: Option<DateTime<Utc>>,

@@ -11,7 +11,7 @@ const LARGE: usize = 100_000;
 pub struct Names(held::Held);
 
 /// One of [`Names`]; of use only with those it was added to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Name {
     at: u32,
     length: u16,

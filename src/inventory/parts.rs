@@ -217,6 +217,7 @@ impl Part {
             newest_record: None,
             modified: None,
             damaged: None,
+            first_seen: None,
             touched: None,
             touched_ahead: None,
             liveness: Liveness::Dead,
@@ -406,11 +407,22 @@ impl Session {
     /// policy prefers. A damaged end may have been the newest record, so it counts with either.
     #[must_use]
     pub fn activity(&self) -> Option<(DateTime<Utc>, DatedBy)> {
-        let (date, by) = match self.newest_record {
-            Some(_) if self.evidence != Evidence::Orphaned => (self.newest_record, DatedBy::Record),
-            _ => (self.modified, DatedBy::Mtime),
-        };
-        Some((date.max(self.damaged)?, by))
+        let (date, by) = self.said_of_activity();
+        Some((date.or(self.first_seen)?, by))
+    }
+
+    /// Whether neither a record nor a file dates it.
+    pub(super) fn is_undated(&self) -> bool {
+        self.said_of_activity().0.is_none()
+    }
+
+    fn said_of_activity(&self) -> (Option<DateTime<Utc>>, DatedBy) {
+        match self.newest_record {
+            Some(record) if self.evidence != Evidence::Orphaned => {
+                (Some(record).max(self.damaged), DatedBy::Record)
+            }
+            _ => (self.modified.max(self.damaged), DatedBy::Mtime),
+        }
     }
 
     /// Puts the projects in an order that no thread decides.

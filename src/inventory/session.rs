@@ -18,8 +18,8 @@ use super::liveness::{self, PidRecord, Processes};
 use super::names::Names;
 use super::parts::{Last, Part, Parts, Places};
 use super::{
-    Artifact, ArtifactIndex, Belongs, Folder, FolderIndex, Inventory, LiveClient, Oddity, PartIndex, Problem,
-    Session, SessionIndex, StoreIndex, StoreView,
+    Artifact, ArtifactIndex, Belongs, FirstSeen, Folder, FolderIndex, Inventory, LiveClient, Oddity,
+    PartIndex, Problem, Session, SessionIndex, StoreIndex, StoreView,
 };
 use crate::catalogue::{Kind, Root, SessionId};
 use crate::locate::Store;
@@ -135,6 +135,7 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
         sessions,
         grouped,
         line_files,
+        first_seen: FirstSeen::default(),
         problems,
         is_complete,
     }

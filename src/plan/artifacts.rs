@@ -45,7 +45,7 @@ impl Judge<'_> {
         self.loose(artifact, kind)
     }
 
-    /// A file of nobody: its own modification time dates it.
+    /// A file of nobody: its own modification time dates it, or the day on which it was first seen.
     pub(super) fn loose(&self, artifact: &Artifact, kind: Kind) -> Decision {
         let modified = artifact.modified();
         let project = self.inventory.project_named(artifact);
@@ -56,7 +56,7 @@ impl Judge<'_> {
         if lacks_owner(kind) {
             return Decision::Keep(Keep::OwnerUnknown);
         }
-        let date = match modified {
+        let date = match self.inventory.dated(artifact) {
             None => return Decision::Keep(Keep::Undated),
             _ if self.is_quiet(modified) => return Decision::Keep(Keep::Quiet),
             Some(date) if date > self.now => return Decision::Keep(Keep::FutureDated),

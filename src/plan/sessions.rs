@@ -32,7 +32,7 @@ impl Judge<'_> {
             (_, AgeBy::Record) => by_file?.max(damaged),
             (_, AgeBy::Newest) => by_file?.max(record).max(damaged),
         };
-        date.ok_or(Keep::Undated)
+        date.or(past(session.first_seen)).ok_or(Keep::Undated)
     }
 
     /// When a kind of file of a session is due for deletion by its own rules.

@@ -154,7 +154,7 @@ impl Judge<'_> {
             let project = self.inventory.project_named(artifact);
             let unknown = self.may_be_anyones(artifact, kind);
             let holds = self.holds(kind, project.into_iter(), unknown, None).collect();
-            let date = match (owners, modified) {
+            let date = match (owners, self.inventory.dated(artifact)) {
                 (Err(keep), _) => Err(keep),
                 _ if lacks_owner(kind) => Err(Keep::OwnerUnknown),
                 (_, None) => Err(Keep::Undated),

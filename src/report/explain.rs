@@ -116,6 +116,8 @@ pub struct Dates {
     touched: Option<String>,
     /// The modification time of a transcript or subagent of which the newest record may be lost.
     damaged: Option<String>,
+    /// When a run first saw what has no date.
+    first_seen: Option<String>,
     last_activity: Option<String>,
     /// Which date of a session the policy goes by; a file of nobody has only its own.
     age_by: Option<AgeBy>,

@@ -98,7 +98,7 @@ impl Group {
                 let is_first = first.is_some_and(|first| first.at() == at);
                 (verdict.date, is_first && verdict.decision.due().is_some())
             }
-            Belongs::Loose => (artifact.modified(), false),
+            Belongs::Loose => (run.inventory.dated(artifact), false),
         };
         self.sessions += u64::from(is_first);
         self.oldest = [self.oldest, date].into_iter().flatten().min();

@@ -214,7 +214,7 @@ impl Run<'_> {
         let outcome = self.outcomes.and_then(|outcomes| outcomes.of(ArtifactIndex::of(at)));
         let activity = match session {
             Some(index) => self.plan.sessions[index.at()].date,
-            None => artifact.modified(),
+            None => self.inventory.dated(artifact),
         };
         let project = match session {
             Some(index) => self.inventory.session(index).project.as_deref(),

@@ -208,7 +208,7 @@ impl Taking<'_> {
             return Fate::OUTSIDE;
         }
         if let Some(before) = self.wanted.before {
-            match artifact.modified() {
+            match self.inventory.dated(artifact) {
                 None => return doubt(Doubt::Undated),
                 Some(date) if date > self.now => return doubt(Doubt::FutureDated),
                 Some(date) if date >= before => return Fate::OUTSIDE,

@@ -150,7 +150,7 @@ impl Touch<'_> {
                             .ok()
                             .or(session.touched.max(session.modified).max(session.newest_record))
                     }
-                    Belongs::Loose => artifact.modified(),
+                    Belongs::Loose => inventory.dated(artifact),
                 };
                 self.is_young(judge, latest, date)
             }

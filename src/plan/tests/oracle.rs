@@ -51,7 +51,7 @@ impl Demand<'_> {
         }
         let file = session.modified.filter(|date| *date <= self.now);
         if session.evidence == Evidence::Orphaned {
-            return file;
+            return if session.modified.is_none() { session.first_seen } else { file };
         }
         let record = session.newest_record.filter(|date| *date <= self.now);
         if record.is_some() && self.of.age_by.value == AgeBy::Record {
@@ -63,7 +63,7 @@ impl Demand<'_> {
         }
         match self.of.age_by.value {
             AgeBy::Mtime if file.is_some() => file,
-            _ => [file, record, session.damaged].into_iter().flatten().max(),
+            _ => [file, record, session.damaged].into_iter().flatten().max().or(session.first_seen),
         }
     }
 

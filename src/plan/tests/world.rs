@@ -12,7 +12,8 @@ use crate::inventory::Belongs;
 use crate::inventory::lines::Lines;
 use crate::inventory::liveness::Liveness;
 use crate::inventory::{
-    ArtifactIndex, Folder, FolderIndex, LiveClient, Name, Names, ProjectIndex, SessionIndex, StoreView,
+    ArtifactIndex, FirstSeen, Folder, FolderIndex, LiveClient, Name, Names, ProjectIndex, SessionIndex,
+    StoreView,
 };
 use crate::locate::{Crossings, FoundBy, Store};
 use std::collections::HashSet;
@@ -38,6 +39,7 @@ pub struct SessionSpec {
     record: Option<i64>,
     modified: Option<i64>,
     damaged: Option<i64>,
+    first_seen: Option<i64>,
     touched: Option<i64>,
     touched_ahead: Option<i64>,
     is_live: bool,
@@ -102,6 +104,7 @@ fn session(future: bool) -> impl Strategy<Value = SessionSpec> {
             prop::bool::weighted(0.1),
             prop::bool::weighted(0.05),
             prop::option::weighted(0.3, age(false)),
+            prop::option::weighted(0.2, age(false)),
         ),
         prop_oneof![2 => Just(0usize), 1 => 1usize..3],
     )
@@ -109,7 +112,7 @@ fn session(future: bool) -> impl Strategy<Value = SessionSpec> {
             |(
                 (store, id, evidence, projects),
                 (record, modified, damaged, touched),
-                (touched_ahead, is_live, is_unreadable, unsealed),
+                (touched_ahead, is_live, is_unreadable, unsealed, first_seen),
                 rivals,
             )| {
                 SessionSpec {
@@ -121,6 +124,7 @@ fn session(future: bool) -> impl Strategy<Value = SessionSpec> {
                     record,
                     modified,
                     damaged,
+                    first_seen,
                     touched,
                     touched_ahead,
                     is_live,
@@ -348,6 +352,7 @@ impl World {
             sessions,
             grouped,
             line_files,
+            first_seen: FirstSeen::default(),
             problems: Vec::new(),
             is_complete: self.is_complete,
         }
@@ -384,6 +389,7 @@ impl World {
             newest_record: spec.record.map(before),
             modified: spec.modified.map(before),
             damaged: spec.damaged.map(before),
+            first_seen: spec.first_seen.map(before),
             touched: spec.touched.map(before),
             touched_ahead: spec.touched_ahead.map(before),
             liveness: if spec.is_live { Liveness::Process(1) } else { Liveness::Dead },

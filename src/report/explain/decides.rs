@@ -28,10 +28,18 @@ impl Explained<'_> {
         let last = opinion.date.ok();
         let difference =
             record.zip(modified).map(|(record, modified)| modified.signed_duration_since(record));
+        let first_seen = match self.asked {
+            Asked::File(at) if !is_session => {
+                let artifact = self.run.inventory.artifact(at);
+                self.run.inventory.dated(artifact).filter(|_| modified.is_none())
+            }
+            _ => self.session().and_then(|(_, session)| session.first_seen),
+        };
         let counts = match last {
             None => "none",
             Some(last) if Some(last) == record => "record",
             Some(last) if Some(last) == modified || Some(last) == damaged => "mtime",
+            Some(last) if Some(last) == first_seen => "first-seen",
             Some(_) => "references",
         };
         Some(Dates {
@@ -39,6 +47,7 @@ impl Explained<'_> {
             modified: modified.map(time),
             touched: touched.map(time),
             damaged: damaged.map(time),
+            first_seen: first_seen.map(time),
             last_activity: last.map(time),
             age_by: is_session.then_some(age_by.value),
             age_by_source: is_session.then(|| age_by.source.clone()),

@@ -235,6 +235,7 @@ impl Dates {
             "record" => "the last record",
             "mtime" => "the modification time",
             "references" => "the newest line that refers to it",
+            "first-seen" => "the first run that saw it, because nothing dates it",
             _ => "none",
         };
         let by = self.age_by.zip(self.age_by_source.as_ref()).map_or_else(String::new, |(by, source)| {
