@@ -4,7 +4,8 @@
 //! ([`crate::environment::Environment::state_dir`]), replaced whole (a new file, flushed, renamed).
 //! A missing file is an empty state. One that cannot be read, or that a newer version wrote, is an
 //! error and never "nothing remembered": forgotten roots would no longer be cleaned, and forgotten
-//! doubts would let a wrong clock pass. Keys that this version does not know are kept.
+//! doubts would let a wrong clock pass. Only where managed rules must go on whatever the user does
+//! is it begun anew ([`StateFile::anew`]). Keys that this version does not know are kept.
 //!
 //! Two runs do not write it at once: it is loaded and saved under the lock of the ledger.
 
@@ -14,7 +15,7 @@ mod first_seen;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -31,6 +32,12 @@ pub const FILE: &str = "state.json";
 const KEPT: &str = "root's state of this account";
 /// The version this program writes.
 const VERSION: u32 = 1;
+/// What files are called that could not be used, with the number of the later ones.
+const UNUSABLE: &str = "state.json.unusable";
+/// So many of them are put aside; whoever makes more of them has other means to fill his own disk.
+const MOST_UNUSABLE: u32 = 1000;
+/// How long a state that was begun anew has not seen enough to tell which sessions are orphaned.
+const LEARNING: TimeDelta = TimeDelta::days(7);
 
 /// Why the state cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -159,6 +166,9 @@ pub struct Held {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct State {
+    /// When it was begun anew, because an earlier one could not be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begun: Option<DateTime<Utc>>,
     /// Roots, in the order of their paths.
     pub roots: Vec<RememberedRoot>,
     /// A doubt of the clock guard.
@@ -191,6 +201,12 @@ pub struct State {
 }
 
 impl State {
+    /// Whether so little is remembered that a session without a transcript may have one somewhere.
+    #[must_use]
+    pub fn is_learning(&self, now: DateTime<Utc>) -> bool {
+        self.begun.is_some_and(|begun| begun <= now && now.signed_duration_since(begun) < LEARNING)
+    }
+
     /// Remembers that a root was seen.
     pub fn saw_root(&mut self, path: &Path, kind: &str, now: DateTime<Utc>) {
         match self.roots.binary_search_by(|root| root.path.as_path().cmp(path)) {
@@ -267,6 +283,8 @@ pub struct StateFile {
     /// `None` where the file cannot be used and is left as it is.
     path: Option<PathBuf>,
     saved: State,
+    /// Whether what lies at the path cannot be used, and is put aside when this is saved.
+    replaces: bool,
 }
 
 impl StateFile {
@@ -285,7 +303,7 @@ impl StateFile {
         };
         state.roots.sort_by(|a, b| a.path.cmp(&b.path));
         state.roots.dedup_by(|a, b| a.path == b.path);
-        Ok(Self { saved: state.clone(), state, path: Some(path) })
+        Ok(Self { saved: state.clone(), state, path: Some(path), replaces: false })
     }
 
     /// The state of an account of which root keeps its own: what a run over all users goes by.
@@ -295,22 +313,27 @@ impl StateFile {
     /// as [`Self::kept`] gave it; empty before the first run. What cannot be used, of either, is begun
     /// anew and given back as an error beside.
     #[must_use]
-    pub fn of_account(own: Result<Self, StateError>, kept: &str) -> (Self, Vec<StateError>) {
+    pub fn of_account(
+        own: Result<Self, StateError>,
+        kept: &str,
+        now: DateTime<Utc>,
+    ) -> (Self, Vec<StateError>) {
         let mut errors = Vec::new();
         let own = own.unwrap_or_else(|error| {
             errors.push(error);
-            Self { state: State::default(), path: None, saved: State::default() }
+            Self { state: State::default(), path: None, saved: State::default(), replaces: false }
         });
         let mut state = match kept {
             // What is not known yet is not made up by the user, but for what was seen and held.
             "" => State {
                 last_run: own.state.last_run.clone(),
                 held: own.state.held.clone(),
+                begun: (!errors.is_empty()).then_some(now),
                 ..State::default()
             },
             kept => parse(kept.as_bytes(), Path::new(KEPT)).unwrap_or_else(|error| {
                 errors.push(error);
-                State::default()
+                State { begun: Some(now), ..State::default() }
             }),
         };
         for root in &own.state.roots {
@@ -321,6 +344,13 @@ impl StateFile {
         state.roots.sort_by(|a, b| a.path.cmp(&b.path));
         state.unsealed.clone_from(&own.state.unsealed);
         (Self { state, ..own }, errors)
+    }
+
+    /// An empty state in place of one that cannot be used; that one is put aside when this is saved.
+    #[must_use]
+    pub fn anew(state_dir: &Path, now: DateTime<Utc>) -> Self {
+        let state = State { begun: Some(now), ..State::default() };
+        Self { state, path: Some(state_dir.join(FILE)), saved: State::default(), replaces: true }
     }
 
     /// What root keeps of an account: all but what its user alone records.
@@ -341,6 +371,10 @@ impl StateFile {
         }
         let Some(path) = &self.path else { return Ok(false) };
         files::private_dir(path.parent().unwrap_or(Path::new(".")))?;
+        if self.replaces {
+            put_aside(path)?;
+            self.replaces = false;
+        }
         files::replace(path, written(&self.state, path)?.as_bytes(), 0o600)?;
         self.saved = self.state.clone();
         Ok(true)
@@ -355,6 +389,18 @@ fn written(state: &State, path: &Path) -> Result<String, StateError> {
         keys.insert("version".to_owned(), VERSION.into());
     }
     Ok(format!("{value:#}\n"))
+}
+
+/// Gives a file that cannot be used, or whatever is in its place, another name.
+fn put_aside(path: &Path) -> Result<(), StateError> {
+    let beside = |number: u32| match number {
+        0 => path.with_file_name(UNUSABLE),
+        _ => path.with_file_name(format!("{UNUSABLE}.{number}")),
+    };
+    let is_free =
+        |to: &PathBuf| to.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    let to = (0..MOST_UNUSABLE).map(beside).find(is_free).unwrap_or_else(|| beside(MOST_UNUSABLE));
+    Ok(files::rename_own(path, &to)?)
 }
 
 fn parse(bytes: &[u8], path: &Path) -> Result<State, StateError> {

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::common::sandbox::has;
-use crate::common::store::CONTENT;
+use crate::common::store::{CONTENT, age};
 use crate::common::{Output, Sandbox, StoreBuilder, Tree, days, hours, id, now, skip};
 
 fn mode(path: &Path, mode: u32) {
@@ -192,6 +192,24 @@ fn state_that_cannot_be_read_is_a_finding() {
     output.exits(3).quietly();
     finding(&output.json(), "state-unreadable");
     assert_eq!(fs::read_to_string(sandbox.state().join("state.json")).unwrap(), "{ broken");
+}
+
+#[test]
+fn a_lock_that_is_held_for_days_is_a_finding_and_no_success() {
+    let (sandbox, store) = sound();
+    let due = store.session(77).aged(days(40)).write();
+    let lock = fs::File::open(store.path("ccretain/lock")).unwrap();
+    lock.lock().unwrap();
+    // Another run that works now.
+    sandbox.enforce().exits(75);
+    lacks(&check(&sandbox), "lock-held");
+    age(&store.path("ccretain/lock"), days(2));
+    finding(&check(&sandbox), "lock-held");
+    sandbox.enforce().exits(1).says("has been held since");
+    assert!(due.is_there());
+    drop(lock);
+    lacks(&check(&sandbox), "lock-held");
+    sandbox.enforce().exits(0);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::common::sandbox::{has, has_namespaces};
-use crate::common::{Output, Sandbox, days, hours, id, now, skip};
+use crate::common::{Output, Sandbox, StoreBuilder, days, hours, id, now, skip};
 
 /// A sandbox and a system folder with files; `None` where no namespace can be made.
 fn with(test: &str, files: &[(&str, &str)]) -> Option<Sandbox> {
@@ -314,4 +314,59 @@ fn lines_that_only_audits_want_gone_stay_beside_others_that_go() {
     output.exits(0);
     assert_eq!(store.history_lines(), [stays]);
     assert_eq!((output.summary("prunedLines"), output.summary("pruned")), (1, 1), "{output}");
+}
+
+/// What a user may put in the place of the state, so that no run could read it.
+const UNUSABLE: [&str; 4] =
+    ["echo '{ broken' > $S", "echo '{\"version\": 99}' > $S", "mkdir $S", "mkfifo $S"];
+
+fn spoil_state(sandbox: &Sandbox, how: &str) {
+    let state = sandbox.state().join("state.json");
+    let script = format!("rm -rf $S; {how}");
+    let done = std::process::Command::new("sh").args(["-c", &script]).env("S", &state).status().unwrap();
+    assert!(done.success());
+}
+
+#[test]
+fn a_state_that_cannot_be_used_does_not_stop_managed_rules() {
+    let test = "a_state_that_cannot_be_used_does_not_stop_managed_rules";
+    for how in UNUSABLE {
+        let Some(sandbox) = with(test, &[MANAGED]) else { return };
+        let store = sandbox.store();
+        let moved = StoreBuilder::new(sandbox.home().join("moved"), sandbox.client_tmp());
+        moved.session(10).aged(days(1)).write();
+        let folder = sandbox.root().join("system");
+        let first = sandbox.command(["enforce", "--yes"]).with_system_folder(&folder);
+        first.env("CLAUDE_CONFIG_DIR", &moved.root).run().exits(0);
+        spoil_state(&sandbox, how);
+        let sessions = [store.session(1).aged(days(20)).write(), moved.session(11).aged(days(20)).write()];
+        let orphan = store.put(format!("file-history/{}/0123456789abcdef@v1", id(50)), "x", days(40));
+        let look = sandbox.command(["check", "--json"]).with_system_folder(&folder).run();
+        assert!(look.json()["findings"].to_string().contains("state-unreadable"), "{how}: {look}");
+        let output = enforce(&sandbox);
+        output.exits(1).says("begun anew");
+        // What a timer does not see is found by the ledger.
+        assert!(sessions.iter().all(|session| !session.is_there()), "{how}: {output}");
+        assert!(orphan.exists(), "{how}: its transcript may lie where nobody remembers");
+        enforce(&sandbox).exits(0);
+        assert!(orphan.exists(), "{how}: a week is not over");
+        if has("faketime") {
+            let later = sandbox.command(["enforce", "--yes"]).with_system_folder(&folder);
+            later.at(now() + days(8)).run().exits(0);
+            assert!(!orphan.exists(), "{how}");
+        }
+    }
+}
+
+#[test]
+fn a_state_that_cannot_be_used_stops_a_run_without_managed_rules() {
+    for how in UNUSABLE {
+        let sandbox = Sandbox::new();
+        let session = sandbox.store().session(1).aged(days(40)).write();
+        sandbox.store().session(2).aged(hours(3)).write();
+        fs::create_dir_all(sandbox.state()).unwrap();
+        spoil_state(&sandbox, how);
+        sandbox.enforce().exits(4);
+        assert!(session.is_there());
+    }
 }

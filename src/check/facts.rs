@@ -159,6 +159,8 @@ pub struct RunFacts {
     pub unwritable: Option<String>,
     /// Why the state cannot be read.
     pub state: Option<String>,
+    /// Stores that have been locked for too long, and since when.
+    pub locked: Vec<(String, DateTime<Utc>)>,
 }
 
 /// Something that starts runs.

@@ -105,6 +105,10 @@ fn runs(facts: &Facts, findings: &mut Vec<Finding>) {
     if let Some(why) = &runs.state {
         findings.push(Finding::new("state-unreadable", vec![why.clone()]));
     }
+    if !runs.locked.is_empty() {
+        let lines = runs.locked.iter().map(|(root, since)| format!("'{root}' since {}", day(*since)));
+        findings.push(Finding::new("lock-held", some(lines)).count(runs.locked.len() as u64));
+    }
     schedules(runs, findings);
 }
 

@@ -90,6 +90,8 @@ table! {
             => "repair it or move it away; roots in unusual places must be named again then";
         "guard-refusal" Medium "a guard refuses to delete"
             => "look at the plan and confirm it at a terminal: 'ccretain enforce'";
+        "lock-held" Medium "the lock of a store has been held for more than a day"
+            => "no run can work on it meanwhile: 'fuser -v STORE/ccretain/lock' names the process that holds it";
         "sealed-to-others" Medium "sealed sessions are not sealed to today's recipients"
             => "'ccretain rekey --identity FILE' seals them anew";
         "sealed-to-unknown" Info "of some sealed sessions it is not recorded to whom they are sealed"

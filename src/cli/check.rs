@@ -210,7 +210,7 @@ fn fix(posture: &Posture, ctx: &Context) -> Result<Fixed, Failure> {
     if targets.is_empty() {
         return Ok(fixed);
     }
-    let _locks = deeds::take_locks(&posture.ground)?;
+    let _locks = deeds::take_locks(&posture.ground, ctx)?;
     let run = evidence::run_id(ctx);
     let policy = &posture.ground.policy;
     let mut ledger = Evidence::open(ctx, &policy.ledger.value, &run, Clock::Unproven)?;

@@ -8,6 +8,7 @@ use super::survey::Ground;
 use super::{Context, Exit, Failure};
 use crate::catalogue::Root;
 use crate::enforce::{self, Outcomes, Stop, Tools, lock};
+use crate::escape::shown;
 use crate::inventory::Inventory;
 use crate::inventory::liveness::System;
 use crate::ledger::{Entry, Journal};
@@ -15,16 +16,17 @@ use crate::locate::{Refusal, Refused, Store};
 use crate::period::{Length, Period};
 use crate::plan::Plan;
 use crate::policy::Policy;
+use crate::report::json::time;
 use crate::seal::Recipients;
 
 /// Takes the locks of the stores that may be changed.
 ///
 /// # Errors
-/// Exit 75 where another run works, exit 1 where a store cannot be locked; nothing was touched.
-pub fn take_locks(ground: &Ground) -> Result<lock::Locks, Failure> {
+/// Exit 75 where another run works, exit 1 where one seems to hang or a store cannot be locked; nothing was touched.
+pub fn take_locks(ground: &Ground, ctx: &Context) -> Result<lock::Locks, Failure> {
     let mut locks = lock::Locks::default();
     for at in to_lock(&ground.stores) {
-        locks.take(&ground.stores[at]).map_err(|error| unlocked(&error))?;
+        locks.take(&ground.stores[at]).map_err(|error| unlocked(&error, ctx))?;
     }
     Ok(locks)
 }
@@ -43,9 +45,15 @@ fn to_lock(stores: &[Store]) -> Vec<usize> {
     found
 }
 
-fn unlocked(error: &lock::LockError) -> Failure {
+fn unlocked(error: &lock::LockError, ctx: &Context) -> Failure {
     match error {
-        lock::LockError::Held(_) => {
+        lock::LockError::Held { store, since: Some(since) } if lock::is_stuck(*since, ctx.env.now) => {
+            let file = store.join("ccretain/lock");
+            let message = format!("the lock '{}' has been held since {}", shown(&file), time(*since));
+            Failure::new(Exit::Failed, message)
+                .hint(format!("`fuser -v '{}'` names the process that holds it", shown(&file)))
+        }
+        lock::LockError::Held { .. } => {
             Failure::because(Exit::Locked, error).hint("it will be done when that run is")
         }
         // A store that cannot be written to is one that cannot be changed: nothing was touched.
@@ -72,7 +80,7 @@ pub fn lock(ground: &mut Ground, ctx: &Context) -> Result<lock::Locks, Failure> 
                     refuse(store, Refusal::SharedUnlockable(failed.root.clone()), refused);
                 }
             }
-            Err(error) => return Err(unlocked(&error)),
+            Err(error) => return Err(unlocked(&error, ctx)),
         }
     }
     ground.reload_state(ctx)?;

@@ -76,7 +76,7 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     let outcomes = if audits {
         None
     } else {
-        Some(work.carry_out(&judged, &vanished, recipients.as_ref(), &mut ledger))
+        Some(work.carry_out(&ground, &judged, &vanished, recipients.as_ref(), &mut ledger))
     };
     let report = work.report(outcomes.as_ref(), &ground, &judged);
     let exit = exit_of(&report, &ground);
@@ -216,12 +216,18 @@ impl<'a> Work<'a> {
     /// Carries out the plan, with progress, until it is done, the time is up or a signal comes.
     fn carry_out(
         &self,
+        ground: &Ground,
         judged: &Judged,
         vanished: &[Vanished],
         recipients: Option<&Recipients>,
         ledger: &mut Evidence,
     ) -> Outcomes {
         let mut opening = vec![evidence::started(&self.policy.digest, None)];
+        for store in ground.new_roots(self.ctx) {
+            let mut entry = Entry::new(Event::RootSeen);
+            entry.store = Some(text(&store.root).into());
+            opening.push(entry);
+        }
         for refusal in &judged.refusals {
             let mut entry = Entry::new(Event::Refused);
             entry.reason = Some(refusal.clone().into());
@@ -343,12 +349,15 @@ fn summary(report: &Run<'_>, exit: Exit) -> Entry<'static> {
 /// How a run ends that a guard refused something: as a refusal only where it changed nothing.
 fn refused(report: &Run<'_>) -> Option<Exit> {
     let outcomes = report.outcomes.filter(|_| !report.refusals.is_empty())?;
-    let is_done = outcomes.iter().any(|outcome| matches!(outcome, Some(Outcome::Done(_))));
+    // What an earlier run left unfinished is nobody's data: its removal is no deed of the plan.
+    let mut demanded = report.plan.decisions.iter().zip(outcomes.iter());
+    let is_done = demanded
+        .any(|(decision, outcome)| decision.due().is_some() && matches!(outcome, Some(Outcome::Done(_))));
     Some(if is_done { Exit::Failed } else { Exit::Refused })
 }
 
 fn exit_of(report: &Run<'_>, ground: &Ground) -> Exit {
-    let complaints = !ground.policy.complaints.is_empty() || ground.policy.suspended.is_some();
+    let complaints = !ground.complaints().is_empty();
     match refused(report) {
         Some(exit) => exit,
         None if complaints || !report.errors().is_empty() => Exit::Failed,

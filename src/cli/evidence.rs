@@ -2,12 +2,15 @@
 //! users, who alone writes that one.
 
 use std::io;
+use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 
 use super::link::{FromChild, Link};
 use super::{Context, Exit, Failure};
+use crate::catalogue::Root;
 use crate::ledger::{self, Clock, Entry, Event, Head, Journal, Ledger, Place, RunId};
+use crate::locate;
 use crate::policy::LedgerPolicy;
 
 /// About how much is sent to the parent in one message, in bytes.
@@ -27,6 +30,21 @@ pub enum Evidence {
 #[must_use]
 pub fn run_id(ctx: &Context) -> RunId {
     ctx.parent.as_ref().map_or_else(RunId::random, |parent| RunId(parent.hello().run.clone()))
+}
+
+/// The config folders and temp trees that runs of the user worked on, by his own ledger; none where the
+/// parent keeps it, or it cannot be read.
+pub fn roots(ctx: &Context) -> Vec<PathBuf> {
+    if ctx.parent.is_some() {
+        return Vec::new();
+    }
+    let roots = ledger::roots(&ctx.env.ledger_dir()).unwrap_or_default();
+    // A run leaves its lock in each config folder; the other trees lie where they always do.
+    let is_one = |root: &PathBuf| {
+        locate::bears_its_name(&ctx.env, root, Root::Temp)
+            || (*root != ctx.env.user.home && root.join("ccretain").is_dir())
+    };
+    roots.into_iter().map(PathBuf::from).filter(is_one).collect()
 }
 
 /// Opens the user's own ledger; its lock is also that of the state and of the user's holds.

@@ -213,6 +213,7 @@ fn is_a_runs_own(event: Event) -> bool {
     matches!(
         event,
         Event::Started
+            | Event::RootSeen
             | Event::Intent
             | Event::Outcome
             | Event::Refused

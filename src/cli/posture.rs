@@ -3,22 +3,24 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::key::identity_path;
 use super::survey::{self, Ground};
 use super::{Context, Failure, guards, schedule, status};
+use crate::catalogue::Root;
 use crate::check::client::{self, ClientFacts, PolicyPeriods, Seen};
 use crate::check::facts::{LedgerFact, PolicyFacts, RefusedFact, RunFacts, ScheduleFact};
 use crate::check::modes::{OwnMode, Repair};
 use crate::check::{Facts, look, modes};
+use crate::enforce::lock;
 use crate::error::chain;
 use crate::escape::{shown, text};
 use crate::exposure;
 use crate::hold;
 use crate::inventory::{Inventory, OUT_OF_REACH, Problem};
 use crate::ledger::{self, Expected, Given, Record};
-use crate::locate::Refusal;
+use crate::locate::{Refusal, Store};
 use crate::plan::{self, Plan};
 use crate::policy::claude::{ClientSettings, switches};
 use crate::policy::{self, Mode, Policy};
@@ -64,7 +66,7 @@ pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<P
         Err(failure) if ctx.global.policy.is_some() => return Err(failure),
         Err(failure) => (nothing(ctx)?, Some(failure.message)),
     };
-    let (state, state_error) = match survey::remembered(ctx) {
+    let (state, state_error) = match survey::remembered(&policy, ctx) {
         Ok((state, unused)) => (state, unused.into_iter().next()),
         Err(failure) => (forgotten(ctx)?, Some(failure.message)),
     };
@@ -78,6 +80,7 @@ pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<P
     let mut summaries = Vec::new();
     facts.runs = runs(&ground, &mut summaries, ctx);
     facts.runs.state = state_error;
+    facts.runs.locked = locked(&ground, ctx);
     if let Some(plan) = &plan {
         facts.unruled = look::unruled(&inventory, plan, &ground.policy);
         facts.unruled.unrecognised_before = unrecognised_before(&summaries, ctx);
@@ -154,6 +157,15 @@ fn of_policy(policy: &Policy, invalid: Option<String>) -> PolicyFacts {
         suspended: policy.suspended.clone(),
         audits: policy.mode() == Mode::Audit,
     }
+}
+
+/// The stores of which the lock is held for too long.
+fn locked(ground: &Ground, ctx: &Context) -> Vec<(String, DateTime<Utc>)> {
+    let since = |store: &Store| {
+        let since = lock::held_since(store).filter(|since| lock::is_stuck(*since, ctx.env.now))?;
+        Some((text(&store.root), since))
+    };
+    ground.stores.iter().filter(|store| store.kind == Root::Config).filter_map(since).collect()
 }
 
 fn is_known(ground: &Ground, refusal: &str) -> bool {

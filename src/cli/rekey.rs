@@ -72,7 +72,7 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
     let ground = survey::ground(ctx)?;
     let recipients = seal::recipients(ctx, &ground.policy)?;
     let keys = vault::identities(ctx, &args.identity)?;
-    let locks = take_locks(&ground)?;
+    let locks = take_locks(&ground, ctx)?;
     let inventory = ground.inventory(ctx);
     let mut unlisted = Vec::new();
     let targets = targets(&inventory, &mut unlisted);

@@ -47,7 +47,7 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Usage, "what the client prints is not JSON of ours"));
     }
     let ground = survey::ground(ctx)?;
-    let locks = take_locks(&ground)?;
+    let locks = take_locks(&ground, ctx)?;
     let inventory = ground.inventory(ctx);
     let index = session::find(&inventory, &args.session, ctx)?;
     let session = inventory.session(index);
@@ -154,7 +154,7 @@ fn client(
 /// Removes the sealed copy, with the locks taken anew.
 fn remove(ctx: &Context, seen: &Inventory, id: SessionId, files: &[SealedFile]) -> Result<(), Failure> {
     let ground = survey::ground(ctx)?;
-    let locks = take_locks(&ground)?;
+    let locks = take_locks(&ground, ctx)?;
     let session = seen.sessions.iter().find(|session| session.id == id && session.sealed > 0);
     let Some(session) = session else { return Ok(()) };
     // A hold may have been placed while the client ran.

@@ -72,7 +72,7 @@ struct Document<'a> {
 pub fn run(args: &SealArgs, ctx: &Context) -> Result<Exit, Failure> {
     let ground = survey::ground(ctx)?;
     let recipients = recipients(ctx, &ground.policy)?;
-    let locks = take_locks(&ground)?;
+    let locks = take_locks(&ground, ctx)?;
     let inventory = ground.inventory(ctx);
     let mut wanted: HashSet<SessionIndex> = HashSet::new();
     for argument in &args.sessions {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Context, Exit, Failure, home};
+use super::{Context, Exit, Failure, evidence, home};
 use crate::catalogue::Root;
 use crate::error::chain;
 use crate::escape::shown;
@@ -43,7 +43,7 @@ pub fn ground(ctx: &Context) -> Result<Ground, Failure> {
 /// As [`ground`].
 pub fn ground_with(ctx: &Context, found: Vec<(PathBuf, Root)>) -> Result<Ground, Failure> {
     let mut policy = in_force(ctx)?;
-    let (mut state, complaints) = loaded(ctx)?;
+    let (mut state, complaints) = loaded(&policy, ctx)?;
     policy.complaints.extend(complaints);
     for path in forget_misnamed(&mut state.state, ctx) {
         ctx.console.warning(&format!(
@@ -81,20 +81,40 @@ pub fn in_force_to_look(ctx: &Context) -> Result<Policy, Failure> {
 ///
 /// # Errors
 /// State that cannot be read is exit 4.
-pub fn remembered(ctx: &Context) -> Result<(StateFile, Vec<String>), Failure> {
-    let (mut file, complaints) = loaded(ctx)?;
+pub fn remembered(policy: &Policy, ctx: &Context) -> Result<(StateFile, Vec<String>), Failure> {
+    let (mut file, complaints) = loaded(policy, ctx)?;
     forget_misnamed(&mut file.state, ctx);
     Ok((file, complaints))
 }
 
-fn loaded(ctx: &Context) -> Result<(StateFile, Vec<String>), Failure> {
-    let own = StateFile::load(&ctx.env.state_dir());
-    let Some(kept) = ctx.parent.as_ref().and_then(|parent| parent.hello().state.as_deref()) else {
-        return own.map(|own| (own, Vec::new())).map_err(|error| Failure::because(Exit::Refused, &error));
-    };
-    let (file, errors) = StateFile::of_account(own, kept);
-    let complaint = |error| format!("what earlier runs remembered is not used: {}", chain(&error));
-    Ok((file, errors.into_iter().map(complaint).collect()))
+fn loaded(policy: &Policy, ctx: &Context) -> Result<(StateFile, Vec<String>), Failure> {
+    let dir = ctx.env.state_dir();
+    let own = StateFile::load(&dir);
+    if let Some(kept) = ctx.parent.as_ref().and_then(|parent| parent.hello().state.as_deref()) {
+        let (file, errors) = StateFile::of_account(own, kept, ctx.env.now);
+        let complaint = |error| format!("what earlier runs remembered is not used: {}", chain(&error));
+        return Ok((file, errors.into_iter().map(complaint).collect()));
+    }
+    match own {
+        Ok(own) => Ok((own, Vec::new())),
+        // No user may stop what the organisation demands.
+        Err(error) if policy.is_managed() => {
+            let mut file = StateFile::anew(&dir, ctx.env.now);
+            for root in evidence::roots(ctx) {
+                // What it is shows when it is looked at; a temp tree has no mark but its name.
+                let is_temp = locate::bears_its_name(&ctx.env, &root, Root::Temp);
+                let kind = if is_temp { Root::Temp } else { Root::Config };
+                file.state.saw_root(&root, kind.word(), ctx.env.now);
+            }
+            let complaint = format!(
+                "what earlier runs remembered cannot be used and is begun anew, \
+                 so for 7 days nothing goes that has lost its transcript: {}",
+                chain(&error)
+            );
+            Ok((file, vec![complaint]))
+        }
+        Err(error) => Err(Failure::because(Exit::Refused, &error)),
+    }
 }
 
 /// Saves what is remembered: in the user's own file, and with root where root keeps its own.
@@ -153,7 +173,8 @@ pub fn locate(ctx: &Context, mut policy: Policy, state: StateFile, found: Vec<(P
 /// (1) and no refusal.
 pub fn ground_to_look(ctx: &Context) -> Result<Ground, Failure> {
     let mut policy = in_force_to_look(ctx)?;
-    let (state, complaints) = remembered(ctx).map_err(|failure| Failure { exit: Exit::Failed, ..failure })?;
+    let (state, complaints) =
+        remembered(&policy, ctx).map_err(|failure| Failure { exit: Exit::Failed, ..failure })?;
     policy.complaints.extend(complaints);
     Ok(locate(ctx, policy, state, Vec::new()))
 }
@@ -192,6 +213,9 @@ impl Ground {
             false => &mut remembered,
         };
         let mut inventory = inventory::take(self.stores.clone(), all_reached, ctx.env.now, &System, dates);
+        if self.state.state.is_learning(ctx.env.now) {
+            inventory.doubt_orphans();
+        }
         if self.state.state.has_unsealed() {
             inventory.remember_unsealed(|store, id| {
                 let unsealed = self.state.state.unsealed(&store.store.root, &id.to_string())?;
@@ -221,7 +245,7 @@ impl Ground {
     /// # Errors
     /// Exit 4: it cannot be read.
     pub fn reload_state(&mut self, ctx: &Context) -> Result<(), Failure> {
-        self.state = remembered(ctx)?.0;
+        self.state = remembered(&self.policy, ctx)?.0;
         Ok(())
     }
 
@@ -241,6 +265,12 @@ impl Ground {
         });
     }
 
+    /// The stores that later runs will visit because this one sees them for the first time.
+    pub fn new_roots(&self, ctx: &Context) -> impl Iterator<Item = &Store> {
+        let is_known = |store: &&Store| self.state.state.roots.iter().any(|root| root.path == store.root);
+        self.stores.iter().filter(|store| is_remembered(store, ctx)).filter(move |store| !is_known(store))
+    }
+
     /// Remembers the roots of this run for later ones, which may not see the same variables.
     pub fn remember_roots(&mut self, ctx: &Context) {
         remember(&self.stores, &mut self.state.state, ctx);
@@ -254,13 +284,16 @@ impl Ground {
 
 fn remember(stores: &[Store], state: &mut State, ctx: &Context) {
     forget_misnamed(state, ctx);
-    for store in stores {
-        let derived = matches!(store.kind, Root::Home | Root::HeapDumps)
-            || matches!(store.found_by, FoundBy::Desktop | FoundBy::Search);
-        if !derived && locate::bears_its_name(&ctx.env, &store.root, store.kind) {
-            state.saw_root(&store.root, store.kind.word(), ctx.env.now);
-        }
+    for store in stores.iter().filter(|store| is_remembered(store, ctx)) {
+        state.saw_root(&store.root, store.kind.word(), ctx.env.now);
     }
+}
+
+/// Whether later runs visit a store because this one saw it.
+fn is_remembered(store: &Store, ctx: &Context) -> bool {
+    let derived = matches!(store.kind, Root::Home | Root::HeapDumps)
+        || matches!(store.found_by, FoundBy::Desktop | FoundBy::Search);
+    !derived && locate::bears_its_name(&ctx.env, &store.root, store.kind)
 }
 
 /// To whom sessions are sealed; `None` where the policy names nobody.

@@ -133,7 +133,7 @@ pub(super) enum After {
 /// What kept it from starting: nothing was changed then.
 pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
     let ground = survey::ground(ctx)?;
-    let locks = take_locks(&ground)?;
+    let locks = take_locks(&ground, ctx)?;
     let inventory = ground.inventory(ctx);
     let mut sessions = Vec::new();
     for argument in &args.sessions {

@@ -92,6 +92,15 @@ mod calls {
         remove_folder(dir, from)
     }
 
+    pub(super) fn touch(file: &File) -> io::Result<()> {
+        use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
+        let times = Timestamps {
+            last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+            last_modification: Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
+        };
+        Ok(rustix::fs::futimens(file, &times)?)
+    }
+
     pub(super) fn mark(dir: &Dir, name: &OsStr) -> io::Result<()> {
         use rustix::fs::{Timespec, Timestamps, UTIME_OMIT};
         let made = dir.stat(name)?.stamp.modified.seconds();
@@ -144,6 +153,10 @@ mod calls {
 
     pub(super) fn open_or_create(dir: &Dir, name: &OsStr, _: u32) -> io::Result<File> {
         File::options().read(true).write(true).create(true).truncate(false).open(dir.path().join(name))
+    }
+
+    pub(super) fn touch(_: &File) -> io::Result<()> {
+        Ok(())
     }
 
     pub(super) fn rename(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
@@ -295,6 +308,14 @@ pub fn rename_new(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
 /// As `renameat2(2)`; `AlreadyExists` if the name is taken.
 pub fn rename_folder_new(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
     calls::rename_folder_new(dir, from, to)
+}
+
+/// Gives an open file of ours the present moment as its modification time, by the kernel's clock.
+///
+/// # Errors
+/// As `futimens(2)`.
+pub fn touch(file: &File) -> io::Result<()> {
+    calls::touch(file)
 }
 
 /// The nanoseconds of the modification time of a lock of ours: the client sets whole

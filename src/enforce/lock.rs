@@ -7,6 +7,8 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::dir;
 use crate::dir::Dir;
 use crate::error::{At, PathError};
@@ -26,8 +28,13 @@ pub struct Locks(Vec<File>);
 #[non_exhaustive]
 pub enum LockError {
     /// Another run works on a store.
-    #[error("another run of ccretain is working on '{}'", shown(.0))]
-    Held(std::path::PathBuf),
+    #[error("another run of ccretain is working on '{}'", shown(store))]
+    Held {
+        /// The root of the store.
+        store: std::path::PathBuf,
+        /// Since when, as far as that can be told.
+        since: Option<DateTime<Utc>>,
+    },
     /// The lock file cannot be made.
     #[error(transparent)]
     File(#[from] PathError),
@@ -46,8 +53,14 @@ impl Locks {
         let own = dir::folders(store, Path::new("ccretain")).at("make", store.root.join("ccretain"))?;
         let file = dir::open_or_create(&own, OsStr::new("lock"), 0o600).at("open the lock", &path)?;
         match file.try_lock() {
-            Ok(()) => self.0.push(file),
-            Err(TryLockError::WouldBlock) => return Err(LockError::Held(store.root.clone())),
+            Ok(()) => {
+                // Tells others since when it is held.
+                dir::touch(&file).at("touch the lock", &path)?;
+                self.0.push(file);
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(LockError::Held { store: store.root.clone(), since: modified(&file) });
+            }
             Err(TryLockError::Error(error)) => return Err(error).at("lock", &path).map_err(LockError::File),
         }
         Ok(())
@@ -58,6 +71,29 @@ impl Locks {
     pub fn count(&self) -> usize {
         self.0.len()
     }
+}
+
+/// A run that has worked on a store for this long does not work.
+const STUCK: TimeDelta = TimeDelta::days(1);
+
+/// Whether a lock that is held since then is held for too long.
+#[must_use]
+pub fn is_stuck(since: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    now.signed_duration_since(since) > STUCK
+}
+
+/// Since when somebody has held the lock of a store; `None` where nobody does.
+#[must_use]
+pub fn held_since(store: &Store) -> Option<DateTime<Utc>> {
+    let file = store.dir.below(std::path::Path::new("ccretain")).ok()?.read(OsStr::new("lock")).ok()?;
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => modified(&file),
+        _ => None,
+    }
+}
+
+fn modified(file: &File) -> Option<DateTime<Utc>> {
+    file.metadata().ok()?.modified().ok().map(DateTime::from)
 }
 
 /// The client's own lock around a line file: a folder `<file>.lock`, made by mkdir (observed on

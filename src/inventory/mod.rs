@@ -459,6 +459,13 @@ impl Inventory {
         self.store(self.store_of(artifact)).store.root.join(self.path(artifact))
     }
 
+    /// Takes it that a session without a transcript may have one in a store that is not known.
+    pub fn doubt_orphans(&mut self) {
+        for session in self.sessions.iter_mut().filter(|session| session.evidence == Evidence::Orphaned) {
+            session.evidence = Evidence::Unknown;
+        }
+    }
+
     /// Takes note of sessions that were unsealed: when, their true last activity, which a touched
     /// file no longer shows, and what their records said of it.
     pub fn remember_unsealed(

@@ -44,6 +44,8 @@ pub enum Clock {
 pub enum Event {
     /// A run begins.
     Started,
+    /// A store was seen for the first time; every later run visits it.
+    RootSeen,
     /// Something will be done; synced to disk before the deed.
     Intent,
     /// What did happen, with counts and every failed path.

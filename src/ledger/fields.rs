@@ -53,6 +53,7 @@ pub const FIELDS: &[(&str, &str)] = &[
 /// Every event with what it means.
 pub const EVENTS: &[(Event, &str)] = &[
     (Event::Started, "A run begins."),
+    (Event::RootSeen, "A store was seen for the first time; every later run visits it."),
     (Event::Intent, "Something will be done. The record is on disk before the deed begins."),
     (Event::Outcome, "What did happen, with counts and every failed path."),
     (Event::Refused, "A guard refused, or a hold or a lock stopped the run."),
@@ -116,19 +117,20 @@ mod tests {
         // A new event does not compile here until it is in both places.
         let place = |event: Event| match event {
             Event::Started => 0,
-            Event::Intent => 1,
-            Event::Outcome => 2,
-            Event::Refused => 3,
-            Event::HoldAdded => 4,
-            Event::HoldReleased => 5,
-            Event::HeldVanished => 6,
-            Event::Certificate => 7,
-            Event::Summary => 8,
-            Event::Segment => 9,
-            Event::Torn => 10,
-            Event::Expired => 11,
+            Event::RootSeen => 1,
+            Event::Intent => 2,
+            Event::Outcome => 3,
+            Event::Refused => 4,
+            Event::HoldAdded => 5,
+            Event::HoldReleased => 6,
+            Event::HeldVanished => 7,
+            Event::Certificate => 8,
+            Event::Summary => 9,
+            Event::Segment => 10,
+            Event::Torn => 11,
+            Event::Expired => 12,
         };
         let places: Vec<usize> = EVENTS.iter().map(|(event, _)| place(*event)).collect();
-        assert_eq!(places, (0..12).collect::<Vec<_>>());
+        assert_eq!(places, (0..13).collect::<Vec<_>>());
     }
 }

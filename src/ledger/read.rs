@@ -1,6 +1,6 @@
 //! Reading records: for `ledger show`, for the time last seen, for the last run.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
@@ -196,6 +196,21 @@ pub fn last_time(dir: &Path) -> Result<Option<DateTime<Utc>>, LedgerError> {
 /// When a segment cannot be read.
 pub fn last_run(dir: &Path) -> Result<Option<Record>, LedgerError> {
     newest(dir, |record| record.event == "summary")
+}
+
+/// The roots that runs worked on, as they were written; with keyed names they cannot be told.
+///
+/// # Errors
+/// When a segment cannot be read.
+pub fn roots(dir: &Path) -> Result<BTreeSet<String>, LedgerError> {
+    let mut roots = BTreeSet::new();
+    for item in records(dir, &Filter::default())? {
+        if let Item::Record(record) = item? {
+            roots
+                .extend(record.text("store").filter(|root| Path::new(root).is_absolute()).map(str::to_owned));
+        }
+    }
+    Ok(roots)
 }
 
 /// The summaries of the newest runs, at most `most`, the newest first. Lines that are none are

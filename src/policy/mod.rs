@@ -404,6 +404,12 @@ impl Policy {
         })
     }
 
+    /// Whether it has rules that no user may stop.
+    #[must_use]
+    pub fn is_managed(&self) -> bool {
+        self.mandates.iter().any(|mandate| mandate.is_managed)
+    }
+
     /// Whether a rule only reports, so that no run acts on what it alone demands.
     #[must_use]
     pub fn audits(&self, rule: RuleRef) -> bool {

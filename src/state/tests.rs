@@ -148,7 +148,7 @@ fn what_root_keeps_of_an_account_is_not_the_users_to_write() {
     own.save().unwrap();
     let load = || StateFile::load(dir.path());
     // Before the first run.
-    let (mut file, errors) = StateFile::of_account(load(), "");
+    let (mut file, errors) = StateFile::of_account(load(), "", now);
     assert!(errors.is_empty() && file.state.mass.is_empty());
     assert_eq!(file.state.roots.len(), 1);
     file.state.mass.push(report("ours"));
@@ -158,16 +158,57 @@ fn what_root_keeps_of_an_account_is_not_the_users_to_write() {
     assert!(!kept.contains("unsealed"), "{kept}");
     // The user takes away what was written, and adds what may count.
     std::fs::remove_file(dir.path().join(FILE)).unwrap();
-    let (file, errors) = StateFile::of_account(load(), &kept);
+    let (file, errors) = StateFile::of_account(load(), &kept, now);
     assert!(errors.is_empty() && file.state.unsealed.is_empty());
     assert_eq!((file.state.roots.len(), file.state.mass.as_slice()), (2, [report("ours")].as_slice()));
     // What cannot be used, of either, is begun anew, and the user's stays as it is.
     std::fs::write(dir.path().join(FILE), "garbage").unwrap();
-    let (mut file, errors) = StateFile::of_account(load(), &kept);
+    let (mut file, errors) = StateFile::of_account(load(), &kept, now);
     assert_eq!((errors.len(), file.state.mass.len()), (1, 1));
     file.state.mass.clear();
     assert!(!file.save().unwrap());
     assert_eq!(std::fs::read_to_string(dir.path().join(FILE)).unwrap(), "garbage");
-    let (file, errors) = StateFile::of_account(load(), "garbage");
-    assert_eq!((errors.len(), file.state), (2, State::default()));
+    let (file, errors) = StateFile::of_account(load(), "garbage", now);
+    assert_eq!((errors.len(), file.state), (2, State { begun: Some(now), ..State::default() }));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_used_is_put_aside_and_begun_anew() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(FILE);
+    let fifo = || mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    let put: [&dyn Fn(); 4] = [
+        &|| write(&path, b"{"),
+        &|| write(&path, br#"{"version":99}"#),
+        &|| fs_err::create_dir_all(path.join("full")).unwrap(),
+        &fifo,
+    ];
+    for (at, put) in put.iter().cycle().take(12).enumerate() {
+        put();
+        assert!(StateFile::load(dir.path()).is_err());
+        let mut anew = StateFile::anew(dir.path(), at_day(0));
+        anew.state.saw_root(Path::new("/a"), "config", at_day(0));
+        // A look changes nothing.
+        assert!(StateFile::load(dir.path()).is_err());
+        anew.save().unwrap_or_else(|error| panic!("{at}: {error}"));
+        let again = StateFile::load(dir.path()).unwrap();
+        assert_eq!((again.state.begun, again.state.roots.len()), (Some(at_day(0)), 1));
+        files::remove_own(&path).unwrap();
+    }
+    assert_eq!(fs_err::read(dir.path().join(UNUSABLE)).unwrap(), b"{");
+}
+
+#[test]
+fn a_state_begun_anew_learns_for_a_week() {
+    let state = StateFile::anew(Path::new("/x"), at_day(0)).state;
+    assert!(state.is_learning(at_day(0)) && state.is_learning(at_day(7) - TimeDelta::seconds(1)));
+    assert!(!state.is_learning(at_day(7)));
+    // One that says it will be begun tomorrow was written by somebody else.
+    assert!(!state.is_learning(at_day(-1)));
+}
+
+fn at_day(days: i64) -> DateTime<Utc> {
+    at(days * 86_400)
 }

@@ -71,8 +71,10 @@ pub fn run(command: HoldCommand, ctx: &Context) -> Result<Exit, Failure> {
     let ground = survey::ground(ctx)?;
     // Before the look into the stores that the deed goes by.
     let _locks = match &command {
-        HoldCommand::Add { preserve: true, .. } => Some(deeds::take_locks(&ground)?),
-        HoldCommand::Release { name, .. } if copies(&ground, name).0 > 0 => Some(deeds::take_locks(&ground)?),
+        HoldCommand::Add { preserve: true, .. } => Some(deeds::take_locks(&ground, ctx)?),
+        HoldCommand::Release { name, .. } if copies(&ground, name).0 > 0 => {
+            Some(deeds::take_locks(&ground, ctx)?)
+        }
         _ => None,
     };
     let sight = Sight::new(&ground, ctx);

@@ -318,7 +318,7 @@ impl Work<'_> {
 
     /// Remembers what later runs must know, and forgets what is gone.
     fn remember(&self, after: &Inventory, clock: &ClockSays) -> Result<(), Failure> {
-        let (mut file, _) = survey::remembered(self.ctx)?;
+        let (mut file, _) = survey::remembered(&self.ground.policy, self.ctx)?;
         let there: HashSet<(&PathBuf, SessionId)> = after
             .sessions
             .iter()

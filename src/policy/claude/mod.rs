@@ -76,8 +76,10 @@ impl ClientPlaces {
 /// What the client's settings say, by source.
 #[derive(Debug, Clone, Default)]
 pub struct ClientSettings {
-    /// The managed source in force; one with drop-ins has a file for each.
+    /// The managed source in force for Claude Code; one with drop-ins has a file for each.
     pub managed: Vec<SettingsFile>,
+    /// The managed source of the machine, whatever lies in the user's own folder.
+    pub machine: Vec<SettingsFile>,
     /// `settings.json` of each config folder, the one in force first.
     pub users: Vec<SettingsFile>,
     /// For each project looked at: its local and its checked-in settings, the stronger first.
@@ -147,11 +149,9 @@ pub fn read(places: &ClientPlaces, projects: &[PathBuf]) -> ClientSettings {
         let shared = SettingsFile::read(SourceKind::Project, &folder.join("settings.json"));
         (project.clone(), vec![local, shared])
     };
-    ClientSettings {
-        managed: source::managed(places),
-        users,
-        projects: projects.iter().map(of_project).collect(),
-    }
+    let machine = source::machine(places);
+    let managed = source::server(places).map_or_else(|| machine.clone(), |server| vec![server]);
+    ClientSettings { managed, machine, users, projects: projects.iter().map(of_project).collect() }
 }
 
 impl ClientSettings {
@@ -160,7 +160,7 @@ impl ClientSettings {
     #[must_use]
     pub fn sweep(&self, project: Option<&Path>) -> Sweep {
         // A managed period pins the sweep, and keeps it going whatever else is broken.
-        match self.managed_period() {
+        match period_of(&self.managed) {
             Some(Ok((days, path))) => return Sweep::Runs { days, path: Some(path) },
             Some(Err(reason)) => return Sweep::Paused { reason },
             None => {}
@@ -176,16 +176,6 @@ impl ClientSettings {
             None => (DEFAULT_DAYS, None),
         };
         Sweep::Runs { days, path }
-    }
-
-    /// The managed period and its file; an error where the managed settings cannot be read.
-    fn managed_period(&self) -> Option<Result<(u64, PathBuf), String>> {
-        if let Some(reason) = self.managed.iter().find_map(SettingsFile::trouble) {
-            return Some(Err(reason));
-        }
-        // Later files of one source win, drop-ins over the base file.
-        let found = self.managed.iter().rev();
-        found.filter_map(|file| Some((file.cleanup().days()?, file.path.clone()))).next().map(Ok)
     }
 
     /// The earliest date at which the client's own sweep may remove a file last written at
@@ -235,7 +225,7 @@ impl ClientSettings {
         path: Option<PathBuf>,
         project: Option<&Path>,
     ) -> Option<(u64, Option<PathBuf>)> {
-        if matches!(self.managed_period(), Some(Ok(_))) {
+        if matches!(period_of(&self.managed), Some(Ok(_))) {
             return Some((days, path));
         }
         let own = project.and_then(|project| self.projects.get(project)).into_iter().flatten();
@@ -247,8 +237,9 @@ impl ClientSettings {
         Some(if limit.0 >= days { (limit.0, Some(limit.1)) } else { (days, path) })
     }
 
-    /// The period of the built-in rule: the client's managed one, else the user's, else 30 days.
-    /// Of several config folders the longest counts.
+    /// The period of the built-in rule: the machine's managed one, else the user's, else 30 days.
+    /// Of several config folders the longest counts. What a server manages is cached in the user's
+    /// own folder, where anybody may have written it: it can only shorten the period.
     ///
     /// # Errors
     /// Why there is none: settings that cannot be read, or a period that is none.
@@ -257,9 +248,17 @@ impl ClientSettings {
             delete_after: Period::days(u32::try_from(days).unwrap_or(u32::MAX)),
             path: Some(path),
         };
-        if let Some(managed) = self.managed_period() {
-            return managed.map(|(days, path)| of(days, path));
-        }
+        let server = self.managed.iter().filter(|file| file.kind == SourceKind::Server);
+        let shorter = server.filter_map(|file| Some(of(file.cleanup().days()?, file.path.clone())));
+        let own = match period_of(&self.machine) {
+            Some(managed) => managed.map(|(days, path)| of(days, path))?,
+            None => self.users_period(of)?,
+        };
+        let all = [own].into_iter().chain(shorter);
+        Ok(all.min_by(|a, b| a.delete_after.length().cmp(&b.delete_after.length())).unwrap_or_default())
+    }
+
+    fn users_period(&self, of: impl Fn(u64, PathBuf) -> BuiltIn) -> Result<BuiltIn, String> {
         if let Some(reason) = self.users.iter().find_map(SettingsFile::trouble) {
             return Err(reason);
         }
@@ -307,6 +306,16 @@ impl ClientSettings {
         }
         remarks
     }
+}
+
+/// The period of a managed source and its file; an error where its settings cannot be read.
+fn period_of(managed: &[SettingsFile]) -> Option<Result<(u64, PathBuf), String>> {
+    if let Some(reason) = managed.iter().find_map(SettingsFile::trouble) {
+        return Some(Err(reason));
+    }
+    // Later files of one source win, drop-ins over the base file.
+    let found = managed.iter().rev();
+    found.filter_map(|file| Some((file.cleanup().days()?, file.path.clone()))).next().map(Ok)
 }
 
 /// A fragment for the client's `managed-settings.json` that keeps its sweep from removing what

@@ -250,15 +250,15 @@ fn object(kind: SourceKind, bytes: &[u8]) -> Result<Value, String> {
     }
 }
 
-/// The managed source in force: the first that is there, for the client does not unite them.
-pub(super) fn managed(places: &ClientPlaces) -> Vec<SettingsFile> {
-    let server = places
-        .config_dirs
-        .first()
-        .map(|dir| SettingsFile::read(SourceKind::Server, &dir.join("remote-settings.json")));
-    if let Some(server) = server.filter(SettingsFile::says_something) {
-        return vec![server];
-    }
+/// The cache of what a server manages, where it says something. It lies in the user's own folder.
+pub(super) fn server(places: &ClientPlaces) -> Option<SettingsFile> {
+    let dir = places.config_dirs.first()?;
+    let file = SettingsFile::read(SourceKind::Server, &dir.join("remote-settings.json"));
+    file.says_something().then_some(file)
+}
+
+/// The managed source of the machine: the first that is there, for Claude Code does not unite them.
+pub(super) fn machine(places: &ClientPlaces) -> Vec<SettingsFile> {
     let name = format!("{DOMAIN}.plist");
     for folder in places.managed_prefs.iter().flat_map(|root| [root.join(&places.user_name), root.clone()]) {
         let file = SettingsFile::read(SourceKind::Preferences, &folder.join(&name));

@@ -111,6 +111,31 @@ fn broken_managed_settings_pause_and_a_server_beats_a_file() {
     assert_eq!(days(&client.sweep(None)), Some(4));
 }
 
+/// What a server manages is cached in the user's own folder.
+#[test]
+fn a_users_own_file_shortens_the_built_in_period_and_never_stops_it() {
+    const SERVER: &str = "claude/remote-settings.json";
+    let of = |days: u32| format!("{{\"cleanupPeriodDays\": {days}}}");
+    for (server, user, managed, expected) in [
+        (of(9), None, None, 9),
+        (of(99_999), None, None, 30),
+        (of(99_999), Some(of(20)), None, 20),
+        (of(9), Some(of(20)), None, 9),
+        (of(99_999), Some(of(20)), Some(of(5)), 5),
+        (of(3), None, Some(of(5)), 3),
+        (of(0), None, None, 30),
+        ("{ broken".to_owned(), None, Some(of(5)), 5),
+        ("[]".to_owned(), None, None, 30),
+        ("{\"cleanupPeriodDays\": \"x\"}".to_owned(), None, None, 30),
+    ] {
+        let mut files = vec![(SERVER, server.as_str())];
+        files.extend(user.as_deref().map(|text| (USER, text)));
+        files.extend(managed.as_deref().map(|text| (MANAGED, text)));
+        let built_in = Home::new(&files).read(&[]).built_in().unwrap();
+        assert_eq!(built_in.delete_after.length(), Period::days(expected).length(), "{files:?}");
+    }
+}
+
 #[test]
 fn the_desktop_is_exempt_unless_managed_or_limited() {
     let removes = |files: &[(&str, &str)]| {
