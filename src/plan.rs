@@ -12,6 +12,7 @@
 mod artifacts;
 mod judge;
 mod lines;
+mod memory;
 mod pastes;
 pub mod purge;
 mod references;
@@ -31,6 +32,7 @@ use judge::{Judge, judges};
 use references::References;
 use united::United;
 
+pub use memory::memory;
 pub use why::{Action, Considered, Opinion, Standing, What, has_delete_rule, opinions};
 
 /// What is to be done with an artifact, and why.
@@ -145,6 +147,8 @@ pub struct Plan {
     /// For each session the mandates that want it deleted now, a bit each in the order of the policy;
     /// empty for a purge.
     pub demanded: Vec<u8>,
+    /// One for each session that is remembered and was not found.
+    pub absent: Vec<Verdict>,
     /// What a purge does besides; `None` where rules decided.
     pub purge: Option<purge::Extent>,
 }
@@ -178,17 +182,15 @@ pub fn plan_refusing(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>,
     let verdicts: Vec<Vec<Verdict>> = judges
         .iter()
         .map(|judge| {
-            inventory
-                .sessions
-                .par_iter()
-                .with_min_len(AT_ONCE)
-                .map(|session| judge.session(session))
-                .collect()
+            let found = inventory.sessions.par_iter().with_min_len(AT_ONCE);
+            let absent = inventory.absent.sessions.par_iter().with_min_len(AT_ONCE);
+            found.chain(absent.map(|(session, _)| session)).map(|session| judge.session(session)).collect()
         })
         .collect();
     let of_session = |at: usize| verdicts.iter().map(move |of| of.get(at).copied().unwrap_or(Verdict::NONE));
-    let sessions: Vec<Verdict> =
-        (0..inventory.sessions.len()).map(|at| united.verdict(of_session(at))).collect();
+    let all = inventory.sessions.len() + inventory.absent.sessions.len();
+    let mut sessions: Vec<Verdict> = (0..all).map(|at| united.verdict(of_session(at))).collect();
+    let absent = sessions.split_off(inventory.sessions.len());
     let demanded = (0..inventory.sessions.len())
         .map(|at| {
             let wants = (0..u8::BITS).zip(of_session(at));
@@ -222,7 +224,7 @@ pub fn plan_refusing(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>,
         let decision = &mut decisions[file.artifact.at()];
         *decision = united.of_line_file(*decision, lines);
     }
-    Plan { now, decisions, lines, sessions, demanded, purge: None }
+    Plan { now, decisions, lines, sessions, absent, demanded, purge: None }
 }
 
 impl Plan {

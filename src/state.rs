@@ -11,6 +11,7 @@
 
 pub mod dates;
 mod first_seen;
+pub mod sessions;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -155,7 +155,13 @@ fn all_transcripts_of_one_id_are_one_session() {
             session.transcript.display()
         );
     }
+    // What dated it is remembered: the copy may be on a volume that is not mounted today.
     fs::remove_file(&worktree.transcript).unwrap();
+    sandbox.enforce().exits(0);
+    for session in [&main, &set_aside, &orphaned] {
+        assert!(session.is_there(), "{} is gone", session.transcript.display());
+    }
+    sandbox.delete_after("2d");
     sandbox.enforce().exits(0);
     for session in [&main, &set_aside, &orphaned] {
         assert!(!session.is_there(), "{} is left", session.transcript.display());

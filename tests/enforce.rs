@@ -666,8 +666,8 @@ fn of_copies_in_several_folders_the_newest_tells_the_project() {
         sandbox.policy(rules);
         let store = sandbox.store();
         store.session(9).aged(days(1)).write();
-        let copies = [("/work/acme", acme), ("/work/beta", beta)].map(|(cwd, age)| {
-            let copy = store.session(1).cwd(cwd).aged(days(age)).write();
+        let copies = [("/work/acme", acme), ("/work/beta", beta)].map(|(cwd, old)| {
+            let copy = store.session(1).cwd(cwd).aged(days(old)).write();
             copy.subagent("a1b2c3", days(40));
             copy
         });

@@ -55,6 +55,7 @@ mod schedule_system;
 mod seal;
 mod seal_flushes;
 mod seal_kills;
+mod settling;
 mod spelling;
 mod stops;
 mod untrusted;

@@ -356,9 +356,16 @@ catalogue! {
         Config "local/<**>",
     ];
     /// The record of a sealed session.
-    SealedRecord "sealed-record": Session File Metadata plain AGE => [Config "ccretain/sealed/<S>/session.json"];
+    SealedRecord "sealed-record": Session File Metadata plain AGE => [
+        Config "ccretain/sealed/<S>/session.json",
+        Temp "ccretain/sealed/<S>/session.json",
+    ];
     /// A sealed file of which the original is not known; others keep the kind of their original.
-    SealedFile "sealed-file": Session File Content plain AGE => [Config "ccretain/sealed/<S>/<**>"];
+    SealedFile "sealed-file": Session File Content plain AGE => [
+        Config "ccretain/sealed/<S>/<**>",
+        // Sessions without a config store were once sealed there.
+        Temp "ccretain/sealed/<S>/<**>",
+    ];
     /// What ccretain itself keeps in a store.
     Own "ccretain": Loose File Metadata plain PURGE => [Config "ccretain/<**>"];
     /// What an interrupted rewrite of ccretain left behind.

@@ -187,6 +187,9 @@ pub fn look(inventory: &Inventory, repairs: bool) -> (Modes, Repair) {
     let folders = folders(inventory, &modes, &roots, repairs);
     let mut holds = vec![false; inventory.folders.len()];
     for (at, artifact) in inventory.artifacts.iter().enumerate() {
+        if inventory.store(inventory.store_of(artifact)).store.is_excluded {
+            continue;
+        }
         let mode = u32::from(artifact.mode);
         let Some(kind) = artifact.kind else {
             if mode & LOOSE != 0 && artifact.oddity == Oddity::None {
@@ -237,6 +240,8 @@ pub fn look(inventory: &Inventory, repairs: bool) -> (Modes, Repair) {
     if repairs {
         folders_to_close(inventory, &modes, &folders, &holds, &mut repair);
     }
+    // Those that the policy leaves out are the last.
+    modes.stores.truncate(inventory.stores.iter().filter(|view| !view.store.is_excluded).count());
     (modes, repair)
 }
 

@@ -55,7 +55,8 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     let _locks = if args.dry_run || audits { None } else { Some(deeds::lock(&mut ground, ctx)?) };
     // Never dropped: the program ends with this verb, and freeing a hundred thousand names one by
     // one would be the last thing it does.
-    let mut inventory = ManuallyDrop::new(ground.inventory(ctx));
+    let (inventory, remembered) = ground.inventory_and_memory(ctx);
+    let mut inventory = ManuallyDrop::new(inventory);
     let vanished = hold::vanished(&ground.state.state.held, &inventory, &ground.policy, ctx.env.now);
     inventory.problems.extend(vanished.iter().map(problem));
     let id = evidence::run_id(ctx);
@@ -73,6 +74,11 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
         return work.finish(&work.report(None, &ground, &judged), &ground);
     }
     let mut ledger = work.open_ledger(&judged)?;
+    // Before the first change: what dated a session must be known also where this run is killed.
+    if let Some(remembered) = remembered.filter(|_| !audits) {
+        let saved = remembered.save(&ctx.env.state_dir(), plan::memory(&inventory, &plan, policy));
+        saved.map_err(|error| Failure::because(Exit::Refused, &error))?;
+    }
     let outcomes = if audits {
         None
     } else {

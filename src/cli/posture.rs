@@ -130,7 +130,7 @@ pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<P
     let (seen, repair) = modes::look(&inventory, repairs);
     facts.modes = seen;
     facts.modes.own = own(ctx);
-    let roots: Vec<_> = inventory.stores.iter().map(|view| view.store.root.clone()).collect();
+    let roots: Vec<_> = ground.stores.iter().map(|store| store.root.clone()).collect();
     facts.exposure = exposed(&roots, ctx);
     facts.clients = clients(&ground, &inventory, plan.as_ref(), ctx);
     Ok(Posture { facts, ground, inventory, plan, repair, runs: summaries })

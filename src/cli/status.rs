@@ -106,7 +106,7 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
 pub(super) fn clients(inventory: &Inventory, ctx: &Context) -> Vec<(usize, ClientSettings)> {
     let stores = inventory.stores.iter().enumerate();
     stores
-        .filter(|(_, view)| view.store.kind == Root::Config)
+        .filter(|(_, view)| view.store.kind == Root::Config && !view.store.is_excluded)
         .map(|(at, view)| {
             let mut projects: Vec<PathBuf> = inventory
                 .sessions

@@ -7,11 +7,12 @@ use crate::catalogue::Root;
 use crate::error::chain;
 use crate::escape::shown;
 use crate::inventory::liveness::System;
-use crate::inventory::{self, Dates, Inventory, Unremembered};
+use crate::inventory::{self, Dates, Inventory, Problem, Unremembered};
 use crate::locate::{self, FoundBy, Located, Refusal, Refused, Request, Store};
 use crate::policy::{self, Layer, Policy, claude, load::Places};
 use crate::seal::{Plugins, Recipient, Recipients};
 use crate::state::dates::DateFile;
+use crate::state::sessions::{self, Remembered};
 use crate::state::{RememberedRoot, State, StateError, StateFile};
 
 /// What a verb knows before it looks into the stores.
@@ -25,6 +26,10 @@ pub struct Ground {
     pub client: claude::ClientSettings,
     /// The stores.
     pub stores: Vec<Store>,
+    /// Stores that the policy leaves out, which are only looked into.
+    pub excluded: Vec<Store>,
+    /// Whether one of those cannot be looked into.
+    pub lacks_excluded: bool,
     /// What was refused as a store.
     pub refused: Vec<Refused>,
 }
@@ -158,12 +163,12 @@ pub fn locate(ctx: &Context, mut policy: Policy, state: StateFile, found: Vec<(P
         settings: named_in_settings(ctx, &client),
         found,
     };
-    let Located { stores, refused } = locate::locate(env, &request);
+    let Located { stores, excluded, lacks_excluded, refused } = locate::locate(env, &request);
     // A store is known by its real path, and may be left out by a link to it.
     for excluded in policy.mandates.iter_mut().flat_map(|mandate| &mut mandate.excluded_stores) {
         excluded.value = locate::real(&env.absolute(&excluded.value));
     }
-    Ground { policy, state, client, stores, refused }
+    Ground { policy, state, client, stores, excluded, lacks_excluded, refused }
 }
 
 /// The same for a verb that only looks.
@@ -199,23 +204,40 @@ impl Ground {
     /// Looks into the stores.
     #[must_use]
     pub fn inventory(&self, ctx: &Context) -> Inventory {
+        self.inventory_and_memory(ctx).0
+    }
+
+    /// Looks into the stores; what earlier runs remembered of sessions is in it, and comes along so
+    /// that it can be replaced. `None` where it cannot be read.
+    #[must_use]
+    pub fn inventory_and_memory(&self, ctx: &Context) -> (Inventory, Option<Remembered>) {
         // A config folder that could not be looked into may hold the transcript of any session.
         let is_unread = |refused: &&Refused| {
             refused.kind == Root::Config && !matches!(refused.why, Refusal::Unlockable(_))
         };
-        let all_reached = !self.refused.iter().any(|refused| is_unread(&refused));
-        let mut remembered = DateFile::new(&ctx.env.state_dir(), ctx.env.now);
+        let all_reached = !self.lacks_excluded && !self.refused.iter().any(|refused| is_unread(&refused));
+        let mut dates_before = DateFile::new(&ctx.env.state_dir(), ctx.env.now);
         // The file is the user's, and nothing of his may delay what the organisation demands.
         let mut layers = self.policy.mandates.iter().flat_map(|mandate| &mandate.layers);
         let forgets = layers.any(|layer| layer.source.layer == Layer::Managed) || home::is_foreign(&ctx.env);
         let dates: &mut dyn Dates = match forgets {
             true => &mut Unremembered,
-            false => &mut remembered,
+            false => &mut dates_before,
         };
-        let mut inventory = inventory::take(self.stores.clone(), all_reached, ctx.env.now, &System, dates);
-        if self.state.state.is_learning(ctx.env.now) {
+        let remembered = Remembered::load(&ctx.env.state_dir(), ctx.env.now);
+        let is_blind = remembered.as_ref().map_or(true, |remembered| remembered.is_blind(ctx.env.now));
+        let stores = self.stores.iter().chain(&self.excluded).cloned().collect();
+        let mut inventory = inventory::take(stores, all_reached, ctx.env.now, &System, dates);
+        if is_blind || self.state.state.is_learning(ctx.env.now) {
             inventory.doubt_orphans();
         }
+        // What the policy leaves out is no failure of a run.
+        let of_excluded = |problem: &Problem| {
+            problem.store.is_some_and(|store| inventory.stores[store.at()].store.is_excluded)
+        };
+        let kept: Vec<bool> = inventory.problems.iter().map(|problem| !of_excluded(problem)).collect();
+        let mut kept = kept.into_iter();
+        inventory.problems.retain(|_| kept.next().unwrap_or(true));
         if self.state.state.has_unsealed() {
             inventory.remember_unsealed(|store, id| {
                 let unsealed = self.state.state.unsealed(&store.store.root, &id.to_string())?;
@@ -226,7 +248,18 @@ impl Ground {
         if !first_seen.is_empty() {
             inventory.remember_first_seen(|store, key| first_seen.get(&(store, key)).copied());
         }
-        inventory
+        let (why, remembered) = match remembered {
+            Ok(mut remembered) => (remembered.damage.take().map(std::io::Error::from), Some(remembered)),
+            Err(error) => (Some(std::io::Error::other(crate::error::chain(&error))), None),
+        };
+        if let Some(error) = why {
+            let path = sessions::path(&ctx.env.state_dir());
+            inventory.problems.push(Problem { store: None, path, doing: "use", error });
+        }
+        if let Some(remembered) = &remembered {
+            inventory.recall(&remembered.memory, true);
+        }
+        (inventory, remembered)
     }
 
     /// What is wrong with the policy, and why it deletes nothing.

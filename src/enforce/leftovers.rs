@@ -36,7 +36,8 @@ pub(super) fn remove(
     let mut found: BTreeMap<StoreIndex, Vec<ArtifactIndex>> = BTreeMap::new();
     let mut in_scope = BTreeSet::new();
     for (at, (artifact, decision)) in inventory.artifacts.iter().zip(&plan.decisions).enumerate() {
-        if matches!(decision, Decision::Keep(Keep::OutOfScope)) {
+        let store = &inventory.store(inventory.store_of(artifact)).store;
+        if !store.in_scope || matches!(decision, Decision::Keep(Keep::OutOfScope)) {
             continue;
         }
         in_scope.insert(inventory.store_of(artifact));

@@ -25,6 +25,7 @@ use super::{Outcome, Unit, dir};
 use crate::dir::{Dir, FileTime};
 use crate::inventory::{ArtifactIndex, FolderIndex, Inventory, Session, StoreIndex};
 use crate::ledger::Ciphertext;
+use crate::locate::Store;
 use crate::policy::Compression;
 use crate::seal::manifest::SealedFile;
 use crate::seal::naming;
@@ -185,10 +186,16 @@ impl Sealing<'_> {
 
     /// Opens a folder in the session's sealed folder, which is made if it is not there.
     fn sealed_folder(&self, session: &Session, below: Option<&Path>) -> io::Result<Dir> {
-        let store = &self.inventory.store(session.store).store;
+        let store = self.home(session)?;
         let mut path = naming::session_folder(session.id);
         path.extend(below);
         dir::folders(store, &path)
+    }
+
+    /// The store that the sealed files of a session go to.
+    fn home(&self, session: &Session) -> io::Result<&Store> {
+        let store = self.inventory.sealing_store(session).ok_or(io::ErrorKind::NotFound)?;
+        Ok(&self.inventory.store(store).store)
     }
 }
 

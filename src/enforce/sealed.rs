@@ -237,7 +237,7 @@ pub(super) fn place(
         let own: PathBuf = path.components().take(2).collect();
         return Some((Tree::Temp, below, Some(store.root.join(own))));
     }
-    (at == session.store).then_some((Tree::Store, path, None))
+    (inventory.sealing_store(session) == Some(at)).then_some((Tree::Store, path, None))
 }
 
 /// The record of a session as it is now, with these files; `recipients` is the digest of those that

@@ -13,6 +13,7 @@ pub mod lenient;
 pub mod lines;
 pub mod liveness;
 pub mod members;
+pub mod memory;
 mod names;
 mod parts;
 mod scan;
@@ -28,11 +29,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::catalogue::{Cursor, Kind, SessionId};
+use crate::catalogue::{Cursor, Kind, Root, SessionId};
 use crate::dir::{Dir, FileStamp};
 use crate::locate::{Crossing, Store};
 use lines::LineFile;
 use liveness::Liveness;
+use memory::{Absent, Before};
 use transcript::{Facts, Projects};
 
 pub use first_seen::{FirstSeen, Undated};
@@ -141,6 +143,8 @@ pub struct Inventory {
     /// Whether every projects folder of every known store was read completely, without which no
     /// session is known to be orphaned.
     pub is_complete: bool,
+    /// What is remembered from earlier runs and was not found now.
+    pub absent: Absent,
 }
 
 /// A store as it was found.
@@ -258,7 +262,7 @@ pub enum Evidence {
 }
 
 /// One conversation: the transcript and every file that belongs to it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Session {
     /// Its id.
     pub id: SessionId,
@@ -270,6 +274,8 @@ pub struct Session {
     pub project: Option<Arc<str>>,
     /// The projects of copies that are as new as the one that told `project`.
     pub rivals: Projects,
+    /// Whether a transcript or the record of a sealed one told `project`.
+    pub is_told: bool,
     /// Every project path found, which holds go by.
     pub projects: Projects,
     /// The newest record timestamp not later than the inventory.
@@ -286,6 +292,10 @@ pub struct Session {
     pub touched: Option<DateTime<Utc>>,
     /// The first such moment that is later than the inventory; it hides none that is not.
     pub touched_ahead: Option<DateTime<Utc>>,
+    /// What dated its transcript when an earlier run saw it, where none is found now.
+    pub before: Option<Box<Before>>,
+    /// The same session without what is remembered of it, where that is a user's word and differs.
+    pub found: Option<Box<Session>>,
     /// Whether a client has it open.
     pub liveness: Liveness,
     /// Whether a transcript of it could not be read, so that its date is not known.
@@ -418,6 +428,26 @@ impl Inventory {
     #[must_use]
     pub fn store_of(&self, artifact: &Artifact) -> StoreIndex {
         self.folder(artifact.folder).store
+    }
+
+    /// The config store that the sealed files of a session go to: its own, or the user's where it lies
+    /// only in a temp tree, which is no place to keep anything.
+    #[must_use]
+    pub fn sealing_store(&self, session: &Session) -> Option<StoreIndex> {
+        let is_config = |view: &StoreView| view.store.kind == Root::Config;
+        if is_config(self.store(session.store)) {
+            return Some(session.store);
+        }
+        let is_own = |view: &StoreView| is_config(view) && view.store.in_scope;
+        self.stores.iter().position(is_own).map(StoreIndex::of)
+    }
+
+    /// Whether an artifact is sealed with its session. In another config store it has no place beside
+    /// the others.
+    #[must_use]
+    pub fn is_sealed_with(&self, artifact: &Artifact, session: &Session) -> bool {
+        let store = self.store_of(artifact);
+        self.store(store).store.kind == Root::Temp || self.sealing_store(session) == Some(store)
     }
 
     /// The path of a folder relative to its store.

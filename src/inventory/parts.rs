@@ -8,7 +8,6 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::content::Said;
 use super::date;
-use super::liveness::Liveness;
 use super::transcript::{Facts, Projects};
 use super::{Artifact, Evidence, Oddity, PartIndex, ProjectIndex, Session, StoreIndex};
 use crate::catalogue::{Kind, SessionId};
@@ -207,31 +206,7 @@ pub(super) struct Part {
 
 impl Part {
     pub fn new(store: StoreIndex, id: SessionId) -> Self {
-        let session = Session {
-            id,
-            store,
-            evidence: Evidence::Unknown,
-            project: None,
-            rivals: Projects::default(),
-            projects: Projects::default(),
-            newest_record: None,
-            modified: None,
-            damaged: None,
-            first_seen: None,
-            touched: None,
-            touched_ahead: None,
-            liveness: Liveness::Dead,
-            is_desktop: false,
-            is_unreadable: false,
-            is_foreign: false,
-            has_record: false,
-            plain: 0,
-            sealed: 0,
-            unsealed: None,
-            files: 0..0,
-            unrecognised: 0,
-        };
-        Self { session, told_by: Default::default(), latest: None, files: 0 }
+        Self { session: Session::new(store, id), told_by: Default::default(), latest: None, files: 0 }
     }
 
     /// Whether a transcript or a sealed copy shows that there is such a session here.
@@ -365,6 +340,7 @@ impl Part {
             self.told_by = by;
             self.session.project = None;
             self.session.rivals = Projects::default();
+            self.session.is_told = by.0 == Teller::Transcript;
         }
         self.session.may_be_of(projects);
     }
@@ -372,7 +348,8 @@ impl Part {
 
 impl Session {
     /// Whether a transcript or a sealed copy shows that there is such a session.
-    pub(super) fn is_shown(&self) -> bool {
+    #[must_use]
+    pub fn is_shown(&self) -> bool {
         matches!(self.evidence, Evidence::Transcript | Evidence::Sealed)
     }
 

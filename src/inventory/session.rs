@@ -15,6 +15,7 @@ use super::content::Said;
 use super::intern::Interner;
 use super::lines::{Line, LineFile};
 use super::liveness::{self, PidRecord, Processes};
+use super::memory::Absent;
 use super::names::Names;
 use super::parts::{Last, Part, Parts, Places};
 use super::{
@@ -138,6 +139,7 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
         first_seen: FirstSeen::default(),
         problems,
         is_complete,
+        absent: Absent::default(),
     }
 }
 
@@ -236,11 +238,16 @@ impl Units {
         let mut each = of_parts.iter();
         let others: Vec<Part> = parts.extract_if(.., |_| each.next().is_some_and(Option::is_none)).collect();
         let of_others = (0..).zip(wholes).filter(|(at, whole)| *whole != Some(*at));
-        for (part, (at, whole)) in others.into_iter().zip(of_others) {
+        for (mut part, (at, whole)) in others.into_iter().zip(of_others) {
             let unit = whole.and_then(|whole| of_parts[whole as usize]);
             of_parts[at as usize] = unit;
             if let Some(unit) = unit {
-                parts[unit.at()].join(part);
+                let whole = &mut parts[unit.at()];
+                // What lies in another config store is not sealed with it.
+                if is_config(part.session.store) {
+                    part.session.plain = 0;
+                }
+                whole.join(part);
             }
         }
         let sessions = parts.into_iter().map(|part| part.into_session(is_complete)).collect();
@@ -252,17 +259,11 @@ impl Units {
         *self.of_parts.get(place as usize)?
     }
 
-    /// The session of an id that what lies in a store may mean: its own, or that of one which shares a
-    /// folder with it, else one without a transcript.
+    /// The session of an id that what lies in a store means: its own, or that of one which shares a
+    /// folder with it, else the newest.
     fn meant_in(&self, stores: &[StoreIndex], id: SessionId) -> Option<SessionIndex> {
-        let index = self.of_part(*self.newest.get(&id)?)?;
-        if !self.sessions[index.at()].is_shown() {
-            return Some(index);
-        }
-        stores.iter().find_map(|store| {
-            let own = self.of_part(self.places.find(*store, id)?)?;
-            (self.sessions[own.at()].store == *store).then_some(own)
-        })
+        let own = stores.iter().find_map(|store| self.of_part(self.places.find(*store, id)?));
+        own.or_else(|| self.of_part(*self.newest.get(&id)?))
     }
 
     /// The projects that history lines and index entries of stores name beyond those that are known,

@@ -47,6 +47,9 @@ pub struct Store {
     pub in_scope: bool,
     /// What of it lies behind links and mount points.
     pub crossings: Crossings,
+    /// Whether the policy leaves it out: it is only looked into, since what lies elsewhere may belong
+    /// to a session of it.
+    pub is_excluded: bool,
 }
 
 /// How a store was found.
@@ -93,6 +96,10 @@ pub struct Request {
 pub struct Located {
     /// The stores.
     pub stores: Vec<Store>,
+    /// Those that the policy leaves out.
+    pub excluded: Vec<Store>,
+    /// Whether one that the policy leaves out is there and cannot be looked into.
+    pub lacks_excluded: bool,
     /// What was refused or could not be reached.
     pub refused: Vec<Refused>,
 }
@@ -199,8 +206,18 @@ pub fn locate(env: &Environment, request: &Request) -> Located {
     while let Some(candidate) = queue.get(at) {
         at += 1;
         let is_excluded = exclude.contains(&real(&candidate.path)) || exclude.contains(&candidate.path);
-        let opened = match if is_excluded { Err(Refusal::Excluded) } else { open(env, request, candidate) } {
-            Ok(Some(store)) if exclude.contains(&store.root) => Err(Refusal::Excluded),
+        let opened = match open(env, request, candidate) {
+            Ok(Some(store)) if is_excluded || exclude.contains(&store.root) => {
+                if seen.insert((store.identity, store.kind)) {
+                    located.excluded.push(Store { in_scope: false, is_excluded: true, ..store });
+                }
+                Err(Refusal::Excluded)
+            }
+            Err(why) if is_excluded => {
+                located.lacks_excluded |= !matches!(why, Refusal::Missing);
+                Err(Refusal::Excluded)
+            }
+            Ok(None) if is_excluded => Err(Refusal::Excluded),
             other => other,
         };
         match opened {
@@ -424,6 +441,7 @@ fn open(env: &Environment, request: &Request, candidate: &Candidate) -> Result<O
         is_certain,
         in_scope: true,
         crossings: Crossings::default(),
+        is_excluded: false,
     }))
 }
 

@@ -7,6 +7,10 @@ use crate::inventory::{Artifact, Belongs, Oddity};
 
 impl Judge<'_> {
     pub(super) fn artifact(&self, artifact: &Artifact, verdicts: &[Verdict]) -> Decision {
+        let store = self.inventory.store_of(artifact);
+        if self.inventory.store(store).store.is_excluded {
+            return Decision::Keep(Keep::OutOfScope);
+        }
         match artifact.oddity {
             Oddity::Link => return Decision::Keep(Keep::Link),
             Oddity::Special | Oddity::Foreign => return Decision::Keep(Keep::Foreign),
@@ -20,7 +24,6 @@ impl Judge<'_> {
             return Decision::Keep(Keep::Protected);
         }
         // Also for a part of a session of another store, such as its temp folder.
-        let store = self.inventory.store_of(artifact);
         if self.is_out_of_scope(store) {
             return Decision::Keep(Keep::OutOfScope);
         }

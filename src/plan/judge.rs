@@ -1,13 +1,13 @@
 //! One mandate as a judge: what it goes by, whatever it judges.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::references::References;
 use super::{Decision, Due, Keep};
 use crate::catalogue::{Kind, Root, SessionId};
 use crate::inventory::{Inventory, Session, StoreIndex};
 use crate::period::Period;
-use crate::policy::{HoldRef, Mandate, Policy, Rule, RuleRef};
+use crate::policy::{HoldRef, Layer, Mandate, Policy, Rule, RuleRef};
 
 /// One mandate, and what it judges.
 pub(super) struct Judge<'a> {
@@ -117,8 +117,39 @@ impl Judge<'_> {
 
     /// Whether the mandate has no say in a store: the command is for others, or it is excluded.
     pub(super) fn is_out_of_scope(&self, store: StoreIndex) -> bool {
+        !self.inventory.store(store).store.in_scope || self.is_excluded(store)
+    }
+
+    /// Whether a layer of the mandate, or all, leave a store out.
+    pub(super) fn is_excluded(&self, store: StoreIndex) -> bool {
         let store = &self.inventory.store(store).store;
-        !store.in_scope || self.mandate.excluded_stores.iter().any(|excluded| excluded.value == store.root)
+        store.is_excluded || self.mandate.excluded_stores.iter().any(|excluded| excluded.value == store.root)
+    }
+
+    /// Whether the mandate has no say over a session. An orphan is of no store more than of another.
+    pub(super) fn is_elsewhere(&self, session: &Session) -> bool {
+        let files = self.inventory.files(session);
+        if session.is_shown() || files.is_empty() {
+            return self.is_out_of_scope(session.store);
+        }
+        files
+            .iter()
+            .all(|index| self.is_out_of_scope(self.inventory.store_of(self.inventory.artifact(*index))))
+    }
+
+    /// What is decided with what is remembered. Where that is a user's word, it delays a managed rule
+    /// for no more than a day beyond what was found without it.
+    pub(super) fn within_a_day(&self, decision: Decision, found: impl FnOnce() -> Decision) -> Decision {
+        let is_managed = || self.mandate.layers.iter().any(|layer| layer.source.layer == Layer::Managed);
+        let is_bound = self.inventory.absent.is_users_word && is_managed();
+        if !is_bound || !matches!(decision, Decision::Keep(_)) {
+            return decision;
+        }
+        let is_overdue = |due: &Due| self.now.signed_duration_since(due.since) >= TimeDelta::hours(24);
+        match found() {
+            Decision::Delete(due) if is_overdue(&due) => Decision::Delete(due),
+            _ => decision,
+        }
     }
 
     /// Whether what is nobody's in a tree beside the stores may be of one of which nothing may be changed.

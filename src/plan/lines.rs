@@ -1,14 +1,17 @@
 //! Lines: what becomes of each line of a line file.
 
+use chrono::{DateTime, Utc};
+
 use super::judge::{Judge, Subject};
 use super::{Decision, Keep, Verdict};
 use crate::catalogue::Kind;
 use crate::inventory::lines::{Format, Line, LineFile};
 use crate::inventory::{Session, StoreIndex};
-use crate::policy::HoldRef;
+use crate::policy::{HoldRef, RuleRef};
 
 impl Judge<'_> {
-    /// The holds in force that cover a line, or the session it names.
+    /// The holds in force that cover a line, or the session it names. A line that names no project is
+    /// of its session's.
     pub(super) fn holds_of_line(
         &self,
         line: &Line,
@@ -16,7 +19,8 @@ impl Judge<'_> {
         session: Option<&Session>,
     ) -> impl Iterator<Item = HoldRef> {
         let projects = line.project.iter().map(|project| &**project);
-        let own = self.holds(kind, projects, line.project.is_none(), line.session);
+        let unknown = line.project.is_none() && session.is_none_or(|session| session.projects.is_empty());
+        let own = self.holds(kind, projects, unknown, line.session);
         own.chain(session.into_iter().flat_map(|session| self.holds_of(session, Kind::Transcript)))
     }
 
@@ -26,10 +30,32 @@ impl Judge<'_> {
             return Some(Keep::Held(held));
         }
         let session = session?;
+        if session.is_shown() && self.is_excluded(session.store) {
+            return Some(Keep::OwnerUnknown);
+        }
         if session.liveness.is_live() {
             return Some(Keep::Live);
         }
         self.is_session_quiet(session).then_some(Keep::Quiet)
+    }
+
+    /// What something of a kind is judged by for a line that names it, and when it is due. A line that
+    /// names no project is of its session's.
+    pub(super) fn of_line<'l>(
+        &self,
+        line: &'l Line,
+        kind: Kind,
+        session: Option<&'l Session>,
+        date: DateTime<Utc>,
+    ) -> (Subject<'l>, Option<(DateTime<Utc>, RuleRef)>) {
+        match (&line.project, session) {
+            (None, Some(session)) => self.latest(session, kind, date, |rule| rule.delete_after.as_ref()),
+            (project, _) => {
+                let subject = Subject { kind, project: project.as_deref(), session: line.session };
+                let due = self.earliest(&subject, date, |rule| rule.delete_after.as_ref());
+                (subject, due)
+            }
+        }
     }
 
     pub(super) fn line(
@@ -39,54 +65,55 @@ impl Judge<'_> {
         line: &Line,
         verdicts: &[Verdict],
     ) -> Decision {
-        let session = self.session_of(line, store);
         if self.is_out_of_scope(store) {
             return Decision::Keep(Keep::OutOfScope);
         }
         if self.may_be_of_a_store_out_of_reach(store) {
             return Decision::Keep(Keep::OutOfReach);
         }
+        let known = self.known_to(line, store);
+        let session = known.map(|known| known.session);
         let is_index = file.content.format == Format::Entries;
         let kind = if is_index { Kind::SessionsIndex } else { Kind::History };
-        if let Some(keep) = self.line_stays(line, kind, session.map(|at| &self.inventory.sessions[at])) {
+        if let Some(keep) = self.line_stays(line, kind, session) {
             return Decision::Keep(keep);
         }
-        let whole = session.and_then(|at| verdicts.get(at));
+        let whole = known.and_then(|known| verdicts.get(known.at));
+        let with_session = whole.and_then(|verdict| self.with_session(verdict));
         match whole.map(|verdict| verdict.decision) {
-            Some(Decision::Delete(due)) => return Decision::Delete(due),
             // An entry of an index stays as long as its session does.
             Some(decision) if is_index => {
-                return Decision::Keep(match decision {
-                    Decision::Keep(keep) => keep,
-                    _ => Keep::NoRule,
-                });
+                return match decision {
+                    Decision::Keep(_) | Decision::Delete(_) => decision,
+                    _ => with_session.unwrap_or(Decision::Keep(Keep::NoRule)),
+                };
             }
             None if is_index && (line.session.is_none() || !self.inventory.is_complete) => {
                 return Decision::Keep(Keep::OwnerUnknown);
             }
             _ => {}
         }
-        match line.date {
+        let own = match line.date {
             None => Decision::Keep(Keep::Undated),
             Some(date) if date > self.now => Decision::Keep(Keep::FutureDated),
-            Some(date) => {
-                let subject = Subject { kind, project: line.project.as_deref(), session: line.session };
-                let own = self.timely(date, self.earliest(&subject, date, |rule| rule.delete_after.as_ref()));
-                let of_session = whole.and_then(|verdict| match verdict.decision {
-                    Decision::Keep(Keep::NotDue(..)) | Decision::Seal(_) => verdict.deletion,
-                    Decision::Keep(Keep::KeepAtLeast(end)) => verdict.deletion.map(|(_, rule)| (end, rule)),
-                    _ => None,
-                });
-                match (own, of_session) {
-                    // It goes with its session, if that goes sooner.
-                    (Decision::Keep(Keep::NotDue(..) | Keep::NoRule), Some((due, rule)))
-                        if due > self.now =>
-                    {
-                        own.stronger(Decision::Keep(Keep::NotDue(due, rule)))
-                    }
-                    _ => own,
-                }
-            }
+            Some(date) => self.timely(date, self.of_line(line, kind, session, date).1),
+        };
+        match (own, with_session) {
+            // By its own time or with its session, whichever is first.
+            (Decision::Keep(Keep::Undated | Keep::FutureDated), Some(with_session)) => with_session,
+            (Decision::Keep(Keep::KeepAtLeast(_)), Some(Decision::Keep(_))) | (_, None) => own,
+            (own, Some(with_session)) => own.stronger(with_session),
         }
+    }
+
+    /// What becomes of a line by what becomes of its session; `None` where that says nothing.
+    fn with_session(&self, verdict: &Verdict) -> Option<Decision> {
+        let (due, rule) = match verdict.decision {
+            Decision::Delete(_) => return Some(verdict.decision),
+            Decision::Keep(Keep::NotDue(..)) | Decision::Seal(_) => verdict.deletion?,
+            Decision::Keep(Keep::KeepAtLeast(end)) => (end, verdict.deletion?.1),
+            _ => return None,
+        };
+        (due > self.now).then_some(Decision::Keep(Keep::NotDue(due, rule)))
     }
 }

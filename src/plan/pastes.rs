@@ -50,6 +50,20 @@ impl<'i> Judge<'i> {
         }
     }
 
+    /// What the owner of a paste is judged by, and when it is due: a session, or a line alone. With the
+    /// last of them a paste goes at the latest.
+    pub(super) fn of_owner<'l>(
+        &self,
+        line: &'l Line,
+        session: Option<&'l Session>,
+        date: DateTime<Utc>,
+    ) -> (Subject<'l>, Option<(DateTime<Utc>, RuleRef)>) {
+        match session {
+            Some(session) => self.latest(session, Kind::Transcript, date, |rule| rule.delete_after.as_ref()),
+            None => self.of_line(line, Kind::History, None, date),
+        }
+    }
+
     /// Which of the lines that refer to a paste decides; `None` where there are none. A line that
     /// `stays` keeps it whatever its age.
     pub(super) fn term<'l>(
@@ -61,18 +75,19 @@ impl<'i> Judge<'i> {
     ) -> Option<Term<'l>> {
         let mut latest: Option<Term<'l>> = None;
         for line in owners {
-            let session = self.session_of(line, store).map(|at| &self.inventory.sessions[at]);
-            let dated = session.and_then(|session| self.date(session).ok()).or(line.date);
-            let date = match dated {
-                None => Err(Keep::Undated),
-                Some(date) if date > self.now => Err(Keep::FutureDated),
-                Some(date) => Ok(date),
+            let session = self.known_to(line, store).map(|known| known.session);
+            let date = match (session, line.date) {
+                (Some(session), _) => self.date(session),
+                (None, None) => Err(Keep::Undated),
+                (None, Some(date)) if date > self.now => Err(Keep::FutureDated),
+                (None, Some(date)) => Ok(date),
             };
-            let subject = Subject { kind, project: line.project.as_deref(), session: line.session };
             let due = match stays(line, session) {
                 Some(keep) => Err(keep),
                 None => date.and_then(|date| {
-                    self.earliest(&subject, date, |rule| rule.delete_after.as_ref()).ok_or(Keep::NoRule)
+                    let own = self.of_line(line, kind, session, date).1;
+                    let with_owner = self.of_owner(line, session, date).1;
+                    own.into_iter().chain(with_owner).min_by_key(|(due, _)| *due).ok_or(Keep::NoRule)
                 }),
             };
             let newest = latest.and_then(|known| known.newest).max(date.ok());

@@ -306,8 +306,15 @@ impl Taking<'_> {
             let date = self.judge.and_then(|judge| judge.date(session).ok());
             Verdict { decision: self.decision(fate), date, deletion: None }
         });
-        let sessions = sessions.collect();
-        Plan { now: self.now, decisions, lines, sessions, demanded: Vec::new(), purge: Some(extent) }
+        Plan {
+            now: self.now,
+            decisions,
+            lines,
+            sessions: sessions.collect(),
+            absent: Vec::new(),
+            demanded: Vec::new(),
+            purge: Some(extent),
+        }
     }
 
     fn doubts(&self, fates: &[Fate]) -> Vec<Doubtful> {

@@ -1,5 +1,6 @@
 //! Who refers to what across an inventory: lines to pastes, and lines to sessions.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
@@ -8,15 +9,25 @@ use smallvec::SmallVec;
 use super::Judge;
 use crate::catalogue::{Kind, SessionId};
 use crate::inventory::lines::Line;
-use crate::inventory::{Artifact, Inventory, StoreIndex};
+use crate::inventory::{Artifact, Inventory, Session, StoreIndex};
 
 /// Who refers to what across the inventory.
 pub(super) struct References<'a> {
     pub(super) pastes: FxHashMap<(StoreIndex, &'a str), Vec<&'a Line>>,
     /// Stores with a file of references that could not be read.
     pub(super) unknown: HashSet<StoreIndex>,
-    /// Mostly one, but an id may be known in several stores.
+    /// Mostly one, but an id may be known in several stores; the newest first.
     pub(super) sessions: FxHashMap<SessionId, SmallVec<[usize; 1]>>,
+    /// The newest session of an id that is remembered and was not found, by its place among those.
+    absent: FxHashMap<SessionId, usize>,
+}
+
+/// A session that a line names, found or remembered.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) session: &'a Session,
+    /// Its place among the verdicts: those that were found, then those that are remembered.
+    pub(super) at: usize,
 }
 
 impl<'a> References<'a> {
@@ -37,8 +48,21 @@ impl<'a> References<'a> {
                 }
             }
         }
+        for (hash, line) in inventory.absent.lines.iter().map(|(store, hash, line)| ((*store, &**hash), line))
+        {
+            pastes.entry(hash).or_default().push(line);
+        }
         for (at, session) in inventory.sessions.iter().enumerate() {
             sessions.entry(session.id).or_default().push(at);
+        }
+        let newest_first = |at: &usize| Reverse(age(&inventory.sessions[*at]));
+        sessions.values_mut().filter(|of| of.len() > 1).for_each(|of| of.sort_by_key(newest_first));
+        let mut absent: FxHashMap<SessionId, usize> = FxHashMap::default();
+        for (at, (session, _)) in inventory.absent.sessions.iter().enumerate() {
+            let known = absent.entry(session.id).or_insert(at);
+            if age(session) > age(&inventory.absent.sessions[*known].0) {
+                *known = at;
+            }
         }
         let unread = inventory
             .artifacts
@@ -47,8 +71,14 @@ impl<'a> References<'a> {
             .filter(|(at, artifact)| artifact.kind == Some(Kind::History) && !read.contains(at));
         let unknown = unread.map(|(_, artifact)| inventory.store_of(artifact));
         let unknown = unknown.flat_map(|store| inventory.sharing(store).chain([store])).collect();
-        Self { pastes, unknown, sessions }
+        Self { pastes, unknown, sessions, absent }
     }
+}
+
+/// How new a session is; one that a transcript shows goes before any that none does.
+fn age(session: &Session) -> impl Ord + use<> {
+    let Session { newest_record, modified, store, .. } = session;
+    (session.is_shown(), newest_record.or(*modified), Reverse(*store))
 }
 
 impl<'a> Judge<'a> {
@@ -60,7 +90,18 @@ impl<'a> Judge<'a> {
         self.references.pastes.get(&key).map(Vec::as_slice)
     }
 
-    /// The session a line names: the one in its own store, else any of that id.
+    /// The session a line names, also where it is only remembered.
+    pub(super) fn known_to(&self, line: &Line, store: StoreIndex) -> Option<Known<'a>> {
+        let sessions = &self.inventory.sessions;
+        if let Some(at) = self.session_of(line, store) {
+            return Some(Known { session: &sessions[at], at });
+        }
+        let at = *self.references.absent.get(&line.session?)?;
+        let (session, _) = self.inventory.absent.sessions.get(at)?;
+        Some(Known { session, at: sessions.len() + at })
+    }
+
+    /// The session a line names: the one in its own store, else the newest of that id.
     pub(super) fn session_of(&self, line: &Line, store: StoreIndex) -> Option<usize> {
         let known = self.references.sessions.get(&line.session?)?;
         let own = known.iter().find(|at| self.inventory.sessions[**at].store == store);

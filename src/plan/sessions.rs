@@ -25,7 +25,18 @@ impl Judge<'_> {
         };
         let date = match (session.evidence, self.mandate.age_by.value) {
             (Evidence::Unknown, _) => return Err(Keep::OwnerUnknown),
-            (Evidence::Orphaned, _) => by_file?,
+            (Evidence::Orphaned, clock) => match &session.before {
+                None => by_file?,
+                // A transcript that is out of sight, on a volume that is not mounted say, still dates it.
+                Some(before) => {
+                    let date = match clock {
+                        AgeBy::Record => before.record.or(before.modified),
+                        AgeBy::Mtime => before.modified.or(before.record),
+                        AgeBy::Newest => before.record.max(before.modified),
+                    };
+                    Some(date.ok_or(Keep::Undated)?.max(by_file?.unwrap_or(DateTime::<Utc>::MIN_UTC)))
+                }
+            },
             // A modification time that is no date leaves it to the records.
             (_, AgeBy::Mtime) => by_file?.or(record.max(damaged)),
             (_, AgeBy::Record) if record.is_some() => record.max(damaged),
@@ -36,7 +47,7 @@ impl Judge<'_> {
     }
 
     /// When a kind of file of a session is due for deletion by its own rules.
-    fn deletion(
+    pub(super) fn deletion(
         &self,
         session: &Session,
         kind: Kind,
@@ -46,6 +57,18 @@ impl Judge<'_> {
     }
 
     pub(super) fn session(&self, session: &Session) -> Verdict {
+        self.verdict(self.view(session))
+    }
+
+    /// A session with or without what is remembered of it, as this mandate has to see it.
+    fn view<'s>(&self, session: &'s Session) -> &'s Session {
+        let Some(found) = session.found.as_deref() else { return session };
+        let decision = self.verdict(session).decision;
+        let bound = self.within_a_day(decision, || self.verdict(found).decision);
+        if bound == decision { session } else { found }
+    }
+
+    fn verdict(&self, session: &Session) -> Verdict {
         let date = self.date(session);
         let deletion = date.ok().and_then(|date| self.deletion(session, Kind::Transcript, date));
         let decision = self.of_session(session, Kind::Transcript, date, deletion);
@@ -60,7 +83,7 @@ impl Judge<'_> {
         date: Result<DateTime<Utc>, Keep>,
         deletion: Option<(DateTime<Utc>, RuleRef)>,
     ) -> Decision {
-        if self.is_out_of_scope(session.store) {
+        if self.is_elsewhere(session) {
             return Decision::Keep(Keep::OutOfScope);
         }
         if let Some(held) = self.holds_of(session, kind).next() {
@@ -78,7 +101,7 @@ impl Judge<'_> {
         };
         let delete = self.timely(date, deletion);
         match delete {
-            Decision::Keep(keep) if kind.row().sealable && session.plain > 0 => {
+            Decision::Keep(keep) if kind.row().sealable && session.plain > 0 && self.can_seal(session) => {
                 // What was unsealed counts as touched then, for sealing alone.
                 let rested = session.unsealed.map_or(date, |unsealed| unsealed.max(date));
                 let sealing = self.latest(session, kind, rested, |rule| rule.seal_after.as_ref()).1;
@@ -91,6 +114,11 @@ impl Judge<'_> {
         }
     }
 
+    /// Whether there is a place for the sealed files of a session, where the mandate has a say.
+    fn can_seal(&self, session: &Session) -> bool {
+        self.inventory.sealing_store(session).is_some_and(|store| !self.is_out_of_scope(store))
+    }
+
     /// A file of a session: it goes with the session, or earlier if a rule for its kind says so.
     pub(super) fn part(
         &self,
@@ -99,6 +127,11 @@ impl Judge<'_> {
         session: &Session,
         verdict: Verdict,
     ) -> Decision {
+        // In an excluded store it is still a session, of which this mandate knows nothing.
+        if session.is_shown() && self.is_excluded(session.store) {
+            return Decision::Keep(Keep::OwnerUnknown);
+        }
+        let session = self.view(session);
         let (mut decision, mut deletion) = (verdict.decision, verdict.deletion);
         if self.by_kind && kind != Kind::Transcript {
             let own = verdict.date.and_then(|date| self.deletion(session, kind, date));
@@ -121,7 +154,9 @@ impl Judge<'_> {
         }
         match decision {
             // What is not sealed waits for its deletion, whatever delays that.
-            Decision::Seal(_) if !artifact.can_be_sealed() => {
+            Decision::Seal(_)
+                if !artifact.can_be_sealed() || !self.inventory.is_sealed_with(artifact, session) =>
+            {
                 verdict.date.map_or(Decision::Keep(Keep::NoRule), |date| self.timely(date, deletion))
             }
             other => other,

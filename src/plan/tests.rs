@@ -277,11 +277,11 @@ proptest! {
                     let line = &lines[*line as usize];
                     // A paste goes by the date of the session, where a line has none itself.
                     let demand = Demand { of: &policy.mandates[0], inventory: &inventory, now: NOW() };
-                    let is_dated = demand.session_named(told, store).is_some_and(|of| demand.date(of).is_some());
+                    let session = demand.session_named(told, store);
                     let held = match line {
-                        Decision::Keep(Keep::Held(_) | Keep::Live | Keep::Quiet) => true,
-                        Decision::Keep(Keep::Undated) => !is_dated,
-                        _ => false,
+                        Decision::Keep(Keep::Held(_) | Keep::Live | Keep::Quiet | Keep::OwnerUnknown) => true,
+                        Decision::Keep(Keep::Undated) => session.is_none_or(|of| demand.date(of).is_none()),
+                        _ => session.is_some_and(|of| demand.date(of).is_none()),
                     };
                     prop_assert!(&**of != hash || policy.mandates.len() > 1 || !held, "{line:?} refers to {hash}");
                 }

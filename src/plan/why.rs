@@ -166,15 +166,17 @@ impl Judge<'_> {
         };
         let (mut touched, mut holds) = (vec![modified], Vec::new());
         for line in owners.unwrap_or_default() {
-            let session = self.session_of(line, store).map(|at| &self.inventory.sessions[at]);
+            let session = self.known_to(line, store).map(|known| known.session);
             touched.extend(session.into_iter().flat_map(touches));
             holds.extend(self.holds_of_line(line, kind, session));
         }
         holds.sort_by_key(|hold| hold.hold);
         holds.dedup();
         let line = term.line;
-        let subject = Subject { kind, project: line.project.as_deref(), session: line.session };
-        let mut opinion = self.said(mandate, term.date, &touched, &[subject], &[], holds);
+        let session = self.known_to(line, store).map(|known| known.session);
+        let date = term.date.unwrap_or(self.now);
+        let subjects = [self.of_line(line, kind, session, date).0, self.of_owner(line, session, date).0];
+        let mut opinion = self.said(mandate, term.date, &touched, &subjects, &[], holds);
         opinion.floor = term.newest.and_then(|newest| self.floor_end(newest));
         opinion
     }

@@ -149,6 +149,8 @@ impl Run<'_> {
         let mut stores: Vec<Store> = inventory
             .stores
             .iter()
+            // Those that the policy leaves out are the last.
+            .take_while(|view| !view.store.is_excluded)
             .map(|view| Store {
                 root: text(&view.store.root),
                 owner: view.store.owner_name.clone(),
@@ -162,15 +164,18 @@ impl Run<'_> {
             })
             .collect();
         for artifact in &inventory.artifacts {
-            let store = &mut stores[inventory.store_of(artifact).at()];
-            store.artifacts += 1;
-            store.bytes += artifact.stamp.size;
+            if let Some(store) = stores.get_mut(inventory.store_of(artifact).at()) {
+                store.artifacts += 1;
+                store.bytes += artifact.stamp.size;
+            }
         }
         for session in &inventory.sessions {
-            stores[session.store.at()].sessions += 1;
+            if let Some(store) = stores.get_mut(session.store.at()) {
+                store.sessions += 1;
+            }
         }
         for (store, crossing) in inventory.crossings() {
-            let store = &mut stores[store.at()];
+            let Some(store) = stores.get_mut(store.at()) else { continue };
             let list = match crossing.way {
                 Way::Link => &mut store.links,
                 Way::Mount => &mut store.mounts,

@@ -53,7 +53,7 @@ impl Sealing<'_> {
             for below in folders {
                 self.sealed_folder(session, Some(below)).and_then(|dir| dir::sync(&dir)).map_err(failed)?;
             }
-            let store = &self.inventory.store(session.store).store;
+            let store = self.home(session).map_err(failed)?;
             for above in [naming::FOLDER, "ccretain", ""] {
                 store.below(Path::new(above)).and_then(|dir| dir::sync(&dir)).map_err(failed)?;
             }
@@ -84,7 +84,7 @@ impl Sealing<'_> {
             folders.extend(parent.ancestors().map(Path::to_path_buf));
         }
         // Folders made for it go again, the deepest first; those in use stay.
-        let store = &self.inventory.store(session.store).store;
+        let Ok(store) = self.home(session) else { return };
         let own = naming::session_folder(session.id);
         for below in folders.iter().rev() {
             let path = own.join(below);

@@ -37,8 +37,8 @@ impl Sealing<'_> {
         if self.watch.is_live(session) {
             return Err(skip(Skip::BecameLive));
         }
-        let mut prepared =
-            Prepared { session: index.at(), store: session.store, parts: Vec::new(), record: Vec::new() };
+        let store = self.inventory.sealing_store(session).unwrap_or(session.store);
+        let mut prepared = Prepared { session: index.at(), store, parts: Vec::new(), record: Vec::new() };
         let written = self.write_all(unit, session, &mut prepared);
         match written {
             Ok(()) => Ok(prepared),

@@ -13,6 +13,8 @@ use super::super::lenient::{Lenient, object};
 use super::{Line, Lines};
 use crate::catalogue::SessionId;
 
+/// How the client begins a line, by which one that is cut off is still known.
+const BEGINNING: &[u8] = b"{\"display\":";
 /// Bytes of a line, as most are.
 const USUAL_LINE: u64 = 256;
 /// Room is made for the lines of so many bytes at most.
@@ -53,17 +55,23 @@ pub fn read_history(file: &File, interner: &Interner) -> io::Result<Lines> {
                     project.map(|project| projects.of(project, |project| interner.intern(project)));
                 let id = |id: &str| SessionId::from_bytes(id.as_bytes());
                 line.session = prompt.session.text().and_then(|text| sessions.of(text, id));
-                // A date that is none is in the shape of the client, too.
+                // A line that names a session is the client's, dated or not: dated ones go first. A date
+                // that is none is in the shape of the client, too.
                 let has_time = line.date.is_some() || matches!(prompt.timestamp, Lenient::Number(_));
-                found.is_well_formed |= has_time && line.project.is_some();
+                found.is_well_formed |= line.session.is_some() || has_time && line.project.is_some();
                 let hashes = prompt.pastes.into_iter().flat_map(|Pastes(hashes)| hashes);
                 found.references.extend(hashes.map(|hash| (Box::from(hash.as_ref()), position)));
             }
             // A line that cannot be read refers to every hash it contains.
-            None => found.references.extend(hashes_in(body).map(|hash| (hash, position))),
+            None => {
+                found.is_well_formed |= body.starts_with(BEGINNING);
+                found.references.extend(hashes_in(body).map(|hash| (hash, position)));
+            }
         }
         found.lines.push(line);
     })?;
+    // What is left when every line has gone is nobody else's file.
+    found.is_well_formed |= found.lines.is_empty();
     Ok(found)
 }
 

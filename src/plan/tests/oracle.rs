@@ -13,8 +13,29 @@ pub(super) struct Demand<'a> {
 
 impl Demand<'_> {
     pub(super) fn may_touch(&self, store: StoreIndex) -> bool {
+        self.inventory.store(store).store.in_scope && !self.leaves_out(store)
+    }
+
+    pub(super) fn leaves_out(&self, store: StoreIndex) -> bool {
         let store = &self.inventory.store(store).store;
-        store.in_scope && !self.of.excluded_stores.iter().any(|excluded| excluded.value == store.root)
+        store.is_excluded || self.of.excluded_stores.iter().any(|excluded| excluded.value == store.root)
+    }
+
+    /// A session that a transcript shows is of its store, an orphan of every one that it lies in.
+    pub(super) fn may_touch_session(&self, session: &Session) -> bool {
+        let of_files = self.inventory.files(session).iter();
+        let stores: Vec<StoreIndex> =
+            of_files.map(|index| self.inventory.store_of(self.inventory.artifact(*index))).collect();
+        if is_shown(session) || stores.is_empty() {
+            return self.may_touch(session.store);
+        }
+        stores.into_iter().any(|store| self.may_touch(store))
+    }
+
+    /// Whether a session is of a store that the mandate leaves out, so that it knows nothing of what
+    /// belongs to it elsewhere.
+    pub(super) fn is_unknown(&self, session: &Session) -> bool {
+        is_shown(session) && self.leaves_out(session.store)
     }
 
     pub(super) fn holds(&self, kind: Kind, projects: &[&str], unknown: bool, id: Option<SessionId>) -> bool {
@@ -51,7 +72,18 @@ impl Demand<'_> {
         }
         let file = session.modified.filter(|date| *date <= self.now);
         if session.evidence == Evidence::Orphaned {
-            return if session.modified.is_none() { session.first_seen } else { file };
+            let Some(before) = &session.before else {
+                return if session.modified.is_none() { session.first_seen } else { file };
+            };
+            let transcript = match self.of.age_by.value {
+                AgeBy::Mtime => before.modified.or(before.record)?,
+                AgeBy::Record => before.record.or(before.modified)?,
+                AgeBy::Newest => before.modified.into_iter().chain(before.record).max()?,
+            };
+            return match session.modified {
+                Some(modified) if modified > self.now => None,
+                modified => Some(modified.map_or(transcript, |modified| modified.max(transcript))),
+            };
         }
         let record = session.newest_record.filter(|date| *date <= self.now);
         if record.is_some() && self.of.age_by.value == AgeBy::Record {
@@ -112,7 +144,11 @@ impl Demand<'_> {
     }
 
     pub(super) fn part_goes(&self, session: &Session, kind: Kind) -> bool {
-        if !self.may_touch(session.store) || self.holds_session(session, kind) || self.is_in_use(session) {
+        if !self.may_touch_session(session)
+            || self.is_unknown(session)
+            || self.holds_session(session, kind)
+            || self.is_in_use(session)
+        {
             return false;
         }
         let Some(date) = self.date(session) else { return false };
@@ -144,23 +180,60 @@ impl Demand<'_> {
         })
     }
 
-    /// The session a line names: that of its own store, else any of that id.
+    /// The session a line names: that of its own store, else the newest of that id, else one that is
+    /// remembered.
     pub(super) fn session_named(&self, line: &Line, store: StoreIndex) -> Option<&Session> {
         let of_id = || self.inventory.sessions.iter().filter(|session| Some(session.id) == line.session);
-        of_id().find(|session| session.store == store).or_else(|| of_id().next())
+        let age = |session: &Session| {
+            let date = session.newest_record.or(session.modified);
+            (is_shown(session), date, std::cmp::Reverse(session.store))
+        };
+        let absent = self.inventory.absent.sessions.iter().map(|(session, _)| session);
+        let absent = absent.filter(|session| Some(session.id) == line.session);
+        of_id()
+            .find(|session| session.store == store)
+            .or_else(|| of_id().max_by_key(|session| age(session)))
+            .or_else(|| absent.max_by_key(|session| age(session)))
+    }
+
+    /// A line that names no project is of its session's.
+    pub(super) fn holds_line(&self, kind: Kind, line: &Line, session: Option<&Session>) -> bool {
+        let projects: Vec<&str> = line.project.iter().map(|project| &**project).collect();
+        let unknown = projects.is_empty() && session.is_none_or(|session| session.projects.is_empty());
+        self.holds(kind, &projects, unknown, line.session)
+    }
+
+    pub(super) fn line_due(
+        &self,
+        kind: Kind,
+        line: &Line,
+        session: Option<&Session>,
+        date: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        match (&line.project, session) {
+            (None, Some(session)) => self.session_due(kind, session, date),
+            (project, _) => self.due(kind, project.as_deref(), line.session, date),
+        }
     }
 
     /// When a paste may go for one of the lines that refer to it; `None` if it has to stay for that one.
     pub(super) fn due_by_owner(&self, kind: Kind, line: &Line, store: StoreIndex) -> Option<DateTime<Utc>> {
-        let projects: Vec<&str> = line.project.iter().map(|project| &**project).collect();
         let session = self.session_named(line, store);
-        let is_bound =
-            session.is_some_and(|of| self.holds_session(of, Kind::Transcript) || self.is_in_use(of));
-        if is_bound || self.holds(kind, &projects, projects.is_empty(), line.session) {
+        let is_bound = session.is_some_and(|of| {
+            self.holds_session(of, Kind::Transcript) || self.is_in_use(of) || self.is_unknown(of)
+        });
+        if is_bound || self.holds_line(kind, line, session) {
             return None;
         }
-        let date = session.and_then(|session| self.date(session)).or(line.date)?;
-        let due = self.due(kind, line.project.as_deref(), line.session, date);
+        let date = match session {
+            Some(session) => self.date(session)?,
+            None => line.date?,
+        };
+        let with_owner = match session {
+            Some(session) => self.session_due(Kind::Transcript, session, date),
+            None => self.line_due(Kind::History, line, None, date),
+        };
+        let due = self.line_due(kind, line, session, date).into_iter().chain(with_owner).min();
         due.filter(|due| date <= self.now && *due <= self.now && self.is_old_enough(date))
     }
 
@@ -206,13 +279,13 @@ impl Demand<'_> {
         }
         let is_index = file.content.format == Format::Entries;
         let kind = if is_index { Kind::SessionsIndex } else { Kind::History };
-        let projects: Vec<&str> = line.project.iter().map(|project| &**project).collect();
-        if self.holds(kind, &projects, projects.is_empty(), line.session) {
+        let session = self.session_named(line, store);
+        if self.holds_line(kind, line, session) {
             return false;
         }
-        let session = self.session_named(line, store);
         if let Some(session) = session {
-            if self.holds_session(session, Kind::Transcript) || self.is_in_use(session) {
+            let is_in_use = self.holds_session(session, Kind::Transcript) || self.is_in_use(session);
+            if is_in_use || self.is_unknown(session) {
                 return false;
             }
             if self.part_goes(session, Kind::Transcript) {
@@ -226,10 +299,14 @@ impl Demand<'_> {
             return false;
         }
         line.date.filter(|date| *date <= self.now).is_some_and(|date| {
-            let due = self.due(kind, line.project.as_deref(), line.session, date);
+            let due = self.line_due(kind, line, session, date);
             self.is_old_enough(date) && due.is_some_and(|due| due <= self.now)
         })
     }
+}
+
+pub(super) fn is_shown(session: &Session) -> bool {
+    matches!(session.evidence, Evidence::Transcript | Evidence::Sealed)
 }
 
 pub(super) fn demands<'a>(
@@ -256,6 +333,14 @@ pub(super) fn referring<'a>(inventory: &'a Inventory, artifact: &Artifact) -> Ve
         })
         .filter(|(of, _)| &***of == hash)
         .map(|(_, line)| line)
+        .chain(
+            inventory
+                .absent
+                .lines
+                .iter()
+                .filter(|(at, of, _)| *at == store && **of == *hash)
+                .map(|(.., line)| line),
+        )
         .collect()
 }
 

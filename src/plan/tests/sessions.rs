@@ -60,7 +60,7 @@ impl Demand<'_> {
 
     /// What keeps a kind of file of a session whatever its age.
     fn bound(&self, session: &Session, kind: Kind) -> Option<Told> {
-        let why = if !self.may_touch(session.store) {
+        let why = if !self.may_touch_session(session) {
             "out-of-scope"
         } else if self.holds_session(session, kind) {
             "held"
@@ -87,7 +87,9 @@ impl Demand<'_> {
         let by_age = self.by_age(date, [due(Kind::Transcript), due(kind)].into_iter().flatten().min());
         let goes = |told: Told| told.0 == "delete";
         let whole_goes = goes(self.by_age(date, due(Kind::Transcript)));
-        let sealing = self.sealing(session, date).filter(|due| *due <= self.now && session.plain > 0);
+        let place = self.inventory.sealing_store(session).is_some_and(|store| self.may_touch(store));
+        let sealing =
+            self.sealing(session, date).filter(|due| *due <= self.now && session.plain > 0 && place);
         match (sealing, self.bound(session, Kind::Transcript)) {
             _ if whole_goes || goes(by_age) => by_age,
             // A hold on transcripts alone keeps the session from being sealed, since that is done whole.
@@ -119,6 +121,11 @@ proptest! {
                 continue;
             }
             let is_sealable = kind.row().sealable && artifact.is_regular && !artifact.hard_linked && !artifact.sealed;
+            if demand.is_unknown(session) {
+                prop_assert_eq!(told(*decision), ("owner-unknown", None));
+                continue;
+            }
+            let is_sealable = is_sealable && inventory.is_sealed_with(artifact, session);
             let expected = demand.of_kind(session, kind, is_sealable);
             prop_assert_eq!(told(*decision), expected, "{:?} of {:?}", artifact, session);
         }

@@ -110,7 +110,10 @@ proptest! {
         let owners = referring(&inventory, paste);
         // The due date of a rule that is told to apply is the latest, and that of one of the lines.
         let dues: Option<Vec<_>> = owners.iter()
-            .map(|line| demand.due(Kind::Paste, line.project.as_deref(), line.session, line.date.unwrap()))
+            .map(|line| {
+                let of = |kind| demand.due(kind, line.project.as_deref(), line.session, line.date.unwrap());
+                of(Kind::Paste).into_iter().chain(of(Kind::History)).min()
+            })
             .collect();
         let applies = told.rules.iter().filter(|rule| rule.action == Action::Delete && rule.standing == Standing::Applies);
         prop_assert_eq!(applies.filter_map(|rule| rule.due).min(), dues.clone().and_then(|dues| dues.into_iter().max()));

@@ -48,7 +48,7 @@ fn plan_of(decisions: Vec<Decision>) -> Plan {
     let lines = vec![decisions.clone()];
     let sessions =
         decisions.iter().map(|decision| Verdict { decision: *decision, ..Verdict::NONE }).collect();
-    Plan { now: NOW(), decisions, lines, sessions, demanded: Vec::new(), purge: None }
+    Plan { now: NOW(), decisions, lines, sessions, absent: Vec::new(), demanded: Vec::new(), purge: None }
 }
 
 #[test]

@@ -306,6 +306,7 @@ impl World {
                 is_certain: true,
                 in_scope: *in_scope,
                 crossings: Crossings::default(),
+                is_excluded: false,
             },
             live: has_client
                 .then_some(LiveClient { pid: 7, session: None, liveness: Liveness::Process(7) })
@@ -355,6 +356,7 @@ impl World {
             first_seen: FirstSeen::default(),
             problems: Vec::new(),
             is_complete: self.is_complete,
+            absent: Default::default(),
         }
     }
 
@@ -385,6 +387,9 @@ impl World {
                 .take(spec.rivals)
                 .map(|project| Arc::from(*project))
                 .collect(),
+            is_told: true,
+            before: None,
+            found: None,
             projects: spec.projects.iter().map(|project| Arc::from(*project)).collect(),
             newest_record: spec.record.map(before),
             modified: spec.modified.map(before),

@@ -1,0 +1,263 @@
+//! What earlier runs saw of sessions, which the disk may no longer show: a run that removes part of a
+//! session also removes what dated it or told its project, and a volume may not be mounted today.
+//!
+//! Decisions must not change by their own doing, so the next run is given what this one knew.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::lines::Line;
+use super::liveness::Liveness;
+use super::transcript::Projects;
+use super::{Evidence, Inventory, Session, StoreIndex};
+use crate::catalogue::SessionId;
+use crate::escape::text;
+
+/// What is remembered of sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Memory {
+    /// Sessions, by id and root.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<RememberedSession>,
+    /// History lines that are gone and referred to a paste that is not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<RememberedLine>,
+}
+
+/// What is remembered of one session.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RememberedSession {
+    /// Its id.
+    pub session: Option<SessionId>,
+    /// The root of its store, as [`text`] writes it.
+    pub root: String,
+    /// Whether a transcript or a sealed copy of it was seen.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub shown: bool,
+    /// The newest record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<DateTime<Utc>>,
+    /// The newest modification time of its transcripts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modified: Option<DateTime<Utc>>,
+    /// The newest modification time of its files, where no transcript was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files: Option<DateTime<Utc>>,
+    /// The newest modification time of any of its files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub touched: Option<DateTime<Utc>>,
+    /// The projects that rules may go by; several where copies are equally new.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<String>,
+    /// Every project found, where that is more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<String>,
+}
+
+/// A history line that is gone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RememberedLine {
+    /// The root of its store, as [`text`] writes it.
+    pub root: String,
+    /// The hash of the paste it referred to.
+    pub paste: String,
+    /// When it was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub date: Option<DateTime<Utc>>,
+    /// The project it named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// The session it named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
+}
+
+/// What dated the transcript of a session that is not found now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Before {
+    /// The root it lay in.
+    pub root: String,
+    /// Its newest record.
+    pub record: Option<DateTime<Utc>>,
+    /// Its modification time.
+    pub modified: Option<DateTime<Utc>>,
+}
+
+/// What is remembered and was not found at all.
+#[derive(Debug, Default)]
+pub struct Absent {
+    /// Sessions, of which lines may still be there, each with the root it was of.
+    pub sessions: Vec<(Session, String)>,
+    /// Lines, with the store and the hash of the paste.
+    pub lines: Vec<(StoreIndex, Box<str>, Line)>,
+    /// Lines of stores that were not located.
+    pub elsewhere: Vec<RememberedLine>,
+    /// Whether what is remembered is the word of a user, which delays no managed rule for long.
+    pub is_users_word: bool,
+}
+
+impl Inventory {
+    /// Adds what earlier runs saw to what was found. Dates later than this inventory say nothing: they
+    /// were written by a clock that was wrong.
+    pub fn recall(&mut self, memory: &Memory, is_users_word: bool) {
+        self.absent.is_users_word = is_users_word;
+        let mut rows: HashMap<SessionId, Vec<(&RememberedSession, bool)>> = HashMap::new();
+        for row in &memory.sessions {
+            if let Some(id) = row.session {
+                rows.entry(id).or_default().push((row, false));
+            }
+        }
+        for session in &mut self.sessions {
+            let Some(rows) = rows.get_mut(&session.id) else { continue };
+            let root = text(&self.stores[session.store.at()].store.root);
+            let mut known = session.clone();
+            // Two stores may hold transcripts of one id, which are two sessions.
+            let own = |row: &RememberedSession| !session.is_shown() || row.root == root;
+            for (row, is_used) in rows.iter_mut().filter(|(row, _)| own(row)) {
+                known.recall(row, self.taken);
+                *is_used = true;
+            }
+            if is_users_word && known.differs(session) {
+                known.found = Some(Box::new(session.clone()));
+            }
+            *session = known;
+        }
+        let mut left: Vec<&RememberedSession> =
+            rows.into_values().flatten().filter(|(_, is_used)| !is_used).map(|(row, _)| row).collect();
+        left.sort_unstable();
+        let evidence = if self.is_complete { Evidence::Orphaned } else { Evidence::Unknown };
+        for row in left {
+            let Some(id) = row.session else { continue };
+            let store = self.store_at(&row.root).unwrap_or(StoreIndex::of(0));
+            let mut session = Session { evidence, ..Session::new(store, id) };
+            session.recall(row, self.taken);
+            self.absent.sessions.push((session, row.root.clone()));
+        }
+        for line in &memory.lines {
+            let Some(store) = self.store_at(&line.root) else {
+                self.absent.elsewhere.push(line.clone());
+                continue;
+            };
+            let recalled = Line {
+                date: line.date,
+                project: line.project.as_deref().map(Arc::from),
+                session: line.session,
+                ..Line::default()
+            };
+            self.absent.lines.push((store, line.paste.as_str().into(), recalled));
+        }
+    }
+
+    fn store_at(&self, root: &str) -> Option<StoreIndex> {
+        self.stores.iter().position(|view| text(&view.store.root) == root).map(StoreIndex::of)
+    }
+
+    /// What a later run must know of a session.
+    #[must_use]
+    pub fn remembered(&self, session: &Session) -> RememberedSession {
+        let root = session.before.as_ref().map(|before| before.root.clone());
+        session.remembered(root.unwrap_or_else(|| text(&self.store(session.store).store.root)))
+    }
+}
+
+impl Session {
+    /// A session of which nothing is known.
+    pub(super) fn new(store: StoreIndex, id: SessionId) -> Self {
+        Self {
+            id,
+            store,
+            evidence: Evidence::Unknown,
+            project: None,
+            rivals: Projects::default(),
+            is_told: false,
+            projects: Projects::default(),
+            newest_record: None,
+            modified: None,
+            damaged: None,
+            first_seen: None,
+            touched: None,
+            touched_ahead: None,
+            before: None,
+            found: None,
+            liveness: Liveness::Dead,
+            is_desktop: false,
+            is_unreadable: false,
+            is_foreign: false,
+            has_record: false,
+            plain: 0,
+            sealed: 0,
+            unsealed: None,
+            files: 0..0,
+            unrecognised: 0,
+        }
+    }
+
+    fn differs(&self, other: &Self) -> bool {
+        let dates = |session: &Self| (session.newest_record, session.modified, session.touched);
+        dates(self) != dates(other)
+            || self.before != other.before
+            || self.project != other.project
+            || self.rivals != other.rivals
+            || self.projects != other.projects
+    }
+
+    fn recall(&mut self, row: &RememberedSession, now: DateTime<Utc>) {
+        let past = |date: Option<DateTime<Utc>>| date.filter(|date| *date <= now);
+        self.touched = self.touched.max(past(row.touched));
+        if self.is_shown() {
+            // No run removes a transcript and leaves the session, so only what subagents said can be
+            // missing. A modification time may have been set back for a reason.
+            self.newest_record = self.newest_record.max(past(row.record));
+        } else {
+            self.modified = self.modified.max(past(row.files));
+            if row.shown {
+                let known = self.before.take();
+                let (record, modified) = known.map_or((None, None), |known| (known.record, known.modified));
+                self.before = Some(Box::new(Before {
+                    root: row.root.clone(),
+                    record: record.max(past(row.record)),
+                    modified: modified.max(past(row.modified)),
+                }));
+            }
+        }
+        let rules: Vec<Arc<str>> = row.rules.iter().map(|project| Arc::from(project.as_str())).collect();
+        if !self.is_told && !rules.is_empty() {
+            self.project = None;
+            self.rivals = Projects::default();
+            self.may_be_of(rules.iter());
+        }
+        let others = row.others.iter().map(|project| Arc::from(project.as_str()));
+        self.learn_all(&rules.iter().cloned().chain(others).collect());
+        self.sort_projects();
+    }
+
+    /// What a later run must know of this session of a root.
+    #[must_use]
+    pub fn remembered(&self, root: String) -> RememberedSession {
+        let rules: Vec<String> = self.rule_projects().map(|project| project.to_string()).collect();
+        let others = self.projects.iter().filter(|project| !rules.iter().any(|rule| **rule == ***project));
+        let (record, modified, files) = match &self.before {
+            // A damaged end may have been the newest record.
+            _ if self.is_shown() => (self.newest_record.max(self.damaged), self.modified, None),
+            Some(before) => (before.record, before.modified, self.modified),
+            None => (None, None, self.modified),
+        };
+        RememberedSession {
+            session: Some(self.id),
+            root,
+            shown: self.is_shown() || self.before.is_some(),
+            record,
+            modified,
+            files,
+            touched: self.touched,
+            others: others.map(|project| project.to_string()).collect(),
+            rules,
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What dated sessions and told their projects at earlier runs.
+//!
+//! One file, `sessions.json`, mode 0600, beside the state; a file of its own because it has a row for
+//! every session, which most commands do not need. It holds ids, dates and project paths, no content.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::StateError;
+use crate::error::{At as _, PathError};
+use crate::files;
+use crate::inventory::memory::Memory;
+
+/// The name of the file.
+pub const FILE: &str = "sessions.json";
+/// The version this program writes.
+const VERSION: u64 = 1;
+/// How long no session is known to be an orphan once what was remembered could not be used.
+const BLIND: TimeDelta = TimeDelta::days(7);
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Written {
+    version: u64,
+    /// When it was begun anew, because the one before was damaged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    begun: Option<DateTime<Utc>>,
+    #[serde(flatten)]
+    memory: Memory,
+}
+
+/// What is remembered of sessions, with its file.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    /// What is remembered.
+    pub memory: Memory,
+    /// Why it could not be used, so that it begins anew.
+    pub damage: Option<serde_json::Error>,
+    begun: Option<DateTime<Utc>>,
+    /// Whether the file says something else, so that it has to be written in any case.
+    is_new: bool,
+}
+
+/// Where the file lies in a folder of state.
+#[must_use]
+pub fn path(state_dir: &Path) -> PathBuf {
+    state_dir.join(FILE)
+}
+
+impl Remembered {
+    /// Reads the file; a missing one is nothing remembered, a damaged one begins anew.
+    ///
+    /// # Errors
+    /// It is there and cannot be read, is a link or somebody else's, or of a later version.
+    pub fn load(state_dir: &Path, now: DateTime<Utc>) -> Result<Self, StateError> {
+        let path = path(state_dir);
+        let Some(opened) = files::open_own(&path)? else { return Ok(Self::default()) };
+        let bytes = files::contents(&opened, files::DOCUMENT).at("read", &path)?;
+        match serde_json::from_slice::<Written>(&bytes) {
+            Ok(written) if written.version > VERSION => {
+                Err(StateError::Newer { path, found: written.version })
+            }
+            Ok(Written { begun, memory, .. }) => Ok(Self { memory, damage: None, begun, is_new: false }),
+            Err(damage) => {
+                Ok(Self { memory: Memory::default(), damage: Some(damage), begun: Some(now), is_new: true })
+            }
+        }
+    }
+
+    /// Whether it was begun anew a short while ago, so that the transcript of any session may have been
+    /// seen by runs that are forgotten.
+    #[must_use]
+    pub fn is_blind(&self, now: DateTime<Utc>) -> bool {
+        self.begun.is_some_and(|begun| begun <= now && now.signed_duration_since(begun) < BLIND)
+    }
+
+    /// Writes what is to be remembered from now on, if it is something else.
+    ///
+    /// # Errors
+    /// It cannot be written; the old file is whole then.
+    pub fn save(&self, state_dir: &Path, memory: Memory) -> Result<(), StateError> {
+        if memory == self.memory && !self.is_new {
+            return Ok(());
+        }
+        let path = path(state_dir);
+        files::private_dir(state_dir)?;
+        let written = Written { version: VERSION, begun: self.begun, memory };
+        let text = serde_json::to_vec(&written).map_err(io::Error::from).at("write", &path)?;
+        Ok(files::replace(&path, &text, 0o600)?)
+    }
+}
+
+/// Forgets every session: where a purge has passed, not even their projects' paths stay.
+///
+/// # Errors
+/// When the file is there and cannot be removed.
+pub fn forget(state_dir: &Path) -> Result<(), PathError> {
+    let path = path(state_dir);
+    files::remove_own(&path).at("remove", &path)
+}

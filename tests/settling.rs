@@ -1,0 +1,286 @@
+//! Decisions survive what they do: a second run at the same time does nothing, and nothing goes that the first kept.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::common::store::put;
+use crate::common::{Output, Sandbox, StoreBuilder, days, hours, id, now};
+use crate::seal::{identity, seals};
+
+/// A sandbox with a policy and a session of today, so that the clock is beyond doubt.
+fn sandbox(rules: &str) -> (Sandbox, StoreBuilder) {
+    let sandbox = Sandbox::new();
+    sandbox.policy(&format!(r#"{{"version": 1, "rules": {rules}}}"#));
+    let store = sandbox.store();
+    store.session(9).cwd("/work/anchor").aged(hours(3)).write();
+    (sandbox, store)
+}
+
+fn changes_nothing(output: &Output) {
+    output.exits(0);
+    for count in ["deleted", "pruned", "sealed"] {
+        assert_eq!(output.summary(count), 0, "{count}: {output}");
+    }
+}
+
+#[test]
+fn what_a_subagent_dated_stays_dated_when_the_subagent_is_gone() {
+    let (sandbox, store) = sandbox(
+        r#"[{"name": "k", "kinds": ["subagent"], "deleteAfter": "1d"}, {"name": "d", "deleteAfter": "30d"}]"#,
+    );
+    let session = store.session(1).aged(days(40)).write();
+    session.subagent("a1b2c3", days(2));
+    assert_eq!(sandbox.enforce().summary("deleted"), 1);
+    changes_nothing(&sandbox.enforce());
+    assert!(session.is_there());
+}
+
+#[test]
+fn a_project_that_only_a_line_told_is_known_when_the_line_is_gone() {
+    let (sandbox, store) = sandbox(
+        r#"[{"name": "lines", "kinds": ["history"], "deleteAfter": "7d"},
+            {"name": "acme", "projects": ["/work/acme/**"], "deleteAfter": "90d"}, {"name": "rest", "deleteAfter": "7d"}]"#,
+    );
+    let file = store.put(format!("file-history/{}/aaaaaaaaaaaaaaaa@v1", id(1)), "edited", days(20));
+    store.history(Some(&id(1)), "/work/acme", days(20));
+    assert_eq!(sandbox.enforce().summary("prunedLines"), 1);
+    changes_nothing(&sandbox.enforce());
+    assert!(file.exists());
+}
+
+#[test]
+fn a_paste_stays_for_its_session_when_its_line_is_gone() {
+    let (sandbox, store) = sandbox(r#"[{"name": "d", "deleteAfter": "30d"}]"#);
+    store.session(1).aged(days(5)).write();
+    let hash = "0123456789abcdef";
+    let paste = store.put(format!("paste-cache/{hash}.txt"), "pasted", days(60));
+    store.history_line(
+        &json!({
+            "display": "d", "pastedContents": {"1": {"id": 1, "type": "text", "contentHash": hash}},
+            "timestamp": (now() - days(50)).timestamp_millis(), "project": "/work/acme", "sessionId": id(1),
+        })
+        .to_string(),
+    );
+    assert_eq!(sandbox.enforce().summary("prunedLines"), 1);
+    changes_nothing(&sandbox.enforce());
+    assert!(paste.exists());
+    // When its session goes, so does the paste.
+    sandbox.policy(r#"{"version": 1, "rules": [{"name": "d", "deleteAfter": "3d"}]}"#);
+    sandbox.enforce().exits(0);
+    assert!(!paste.exists(), "its last owner is gone");
+}
+
+#[test]
+fn satellites_outlive_a_volume_that_is_not_mounted() {
+    for whole in [true, false] {
+        let (sandbox, store) = sandbox(r#"[{"name": "d", "deleteAfter": "30d"}]"#);
+        let session = store.session(1).aged(days(5)).write();
+        let hash = "0123456789abcdef";
+        let paste = store.put(format!("paste-cache/{hash}.txt"), "pasted", days(60));
+        let line = json!({
+            "display": "d", "pastedContents": {"1": {"id": 1, "type": "text", "contentHash": hash}},
+            "timestamp": (now() - days(20)).timestamp_millis(), "project": "/work/acme", "sessionId": id(1),
+        });
+        store.history_line(&line.to_string());
+        let history = store.put(format!("file-history/{}/aaaaaaaaaaaaaaaa@v1", id(1)), "edited", days(60));
+        let temp = store.tmp.join(format!("-work-acme/{}/scratchpad/a.py", id(1)));
+        put(&temp, "scratch", days(60));
+        changes_nothing(&sandbox.enforce());
+        let below = if whole { "projects" } else { "projects/-work-acme" };
+        fs::rename(store.path(below), sandbox.root().join("unmounted")).unwrap();
+        fs::create_dir(store.path(below)).unwrap();
+        changes_nothing(&sandbox.enforce());
+        changes_nothing(&sandbox.enforce());
+        assert!(history.exists() && temp.exists() && paste.exists());
+        // Once the session itself is due, so are they.
+        sandbox.policy(r#"{"version": 1, "rules": [{"name": "d", "deleteAfter": "4d"}]}"#);
+        sandbox.enforce().exits(0);
+        assert!(!history.exists() && !temp.exists() && !paste.exists());
+        assert!(!session.is_there());
+    }
+}
+
+#[test]
+fn a_session_that_its_user_removed_goes_with_its_own_date() {
+    let (sandbox, store) = sandbox(r#"[{"name": "d", "deleteAfter": "30d"}]"#);
+    let session = store.session(1).aged(days(29)).write();
+    let history = store.put(format!("file-history/{}/aaaaaaaaaaaaaaaa@v1", id(1)), "edited", days(60));
+    changes_nothing(&sandbox.enforce());
+    fs::remove_file(&session.transcript).unwrap();
+    changes_nothing(&sandbox.enforce());
+    sandbox.policy(r#"{"version": 1, "rules": [{"name": "d", "deleteAfter": "28d"}]}"#);
+    sandbox.enforce().exits(0);
+    assert!(!history.exists());
+    // Nothing is left of it, here neither.
+    sandbox.enforce().exits(0);
+    let remembered = fs::read_to_string(sandbox.state().join("sessions.json")).unwrap();
+    assert!(remembered.contains(&id(9)) && !remembered.contains(&id(1)), "{remembered}");
+}
+
+#[test]
+fn damaged_memory_begins_anew_and_spares_orphans() {
+    let (sandbox, store) = sandbox(r#"[{"name": "d", "deleteAfter": "30d"}]"#);
+    let history = store.put(format!("file-history/{}/aaaaaaaaaaaaaaaa@v1", id(1)), "edited", days(60));
+    fs::write(sandbox.state().join("sessions.json"), "{\"version\":1,\"sess").unwrap();
+    sandbox.enforce().exits(1).says("sessions.json");
+    assert!(history.exists());
+    sandbox.enforce().exits(0);
+    assert!(history.exists(), "a transcript may have been seen by a run that is forgotten");
+}
+
+#[test]
+fn a_purge_leaves_nothing_remembered_of_what_it_removed() {
+    let (sandbox, store) = sandbox(r#"[{"name": "d", "deleteAfter": "30d"}]"#);
+    store.session(1).aged(days(5)).write();
+    sandbox.enforce().exits(0);
+    let file = sandbox.state().join("sessions.json");
+    assert!(fs::read_to_string(&file).unwrap().contains(&id(1)));
+    sandbox.run(["purge", "--yes", "--project", "/work/acme/**"]).exits(0);
+    assert!(!fs::read_to_string(&file).unwrap().contains(&id(1)));
+    sandbox.run(["purge", "--yes"]).exits(0);
+    assert!(!file.exists());
+}
+
+#[test]
+fn a_session_of_an_excluded_store_is_still_a_session() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    store.session(9).aged(hours(3)).write();
+    let other = StoreBuilder::new(sandbox.home().join("alt"), store.tmp.clone());
+    other.session(1).aged(hours(4)).write();
+    let temp = store.tmp.join(format!("-work-acme/{}/scratchpad/a.py", id(1)));
+    put(&temp, "scratch", days(60));
+    let lost = store.tmp.join(format!("-work-acme/{}/scratchpad/a.py", id(2)));
+    put(&lost, "scratch", days(60));
+    let alt = other.root.to_str().unwrap();
+    sandbox.policy(&format!(r#"{{"version": 1, "stores": {{"exclude": ["{alt}"]}}}}"#));
+    let run = |arguments: &[&str]| sandbox.command(arguments).env("CLAUDE_CONFIG_DIR", alt).run();
+    let plan = run(&["enforce", "-n", "--json", "-v"]).json();
+    assert_eq!(plan["stores"].as_array().unwrap().iter().filter(|store| store["root"] == alt).count(), 0);
+    let item = plan["items"].as_array().unwrap().iter().find(|item| item["session"] == id(1)).unwrap();
+    assert_eq!(item["reason"], "owner-unknown");
+    run(&["enforce", "--yes"]).exits(0);
+    assert!(temp.exists());
+    assert!(!lost.exists(), "one that is of no session anywhere goes");
+    assert!(!other.path("ccretain").exists(), "what is left out is not even locked");
+}
+
+#[test]
+fn an_index_entry_without_a_project_is_of_its_session() {
+    let (sandbox, store) = sandbox(r#"[{"name": "d", "deleteAfter": "30d"}]"#);
+    let session = store.session(1).aged(days(40)).write();
+    let index = session.transcript.with_file_name("sessions-index.json");
+    let entries = json!({"version": 1, "entries": [{"sessionId": id(1), "firstPrompt": "p"}]});
+    put(&index, entries.to_string(), days(40));
+    for (project, goes) in [("/work/acme/**", false), ("/nowhere/**", true)] {
+        sandbox.policy(&format!(
+            r#"{{"version": 1, "holds": [{{"name": "h", "projects": ["{project}"], "reason": "r"}}]}}"#
+        ));
+        sandbox.enforce().exits(0);
+        assert_eq!(!fs::read_to_string(&index).unwrap().contains(&id(1)), goes, "{project}");
+    }
+}
+
+#[test]
+fn a_history_without_dated_lines_keeps_its_kind() {
+    let sandbox = Sandbox::new();
+    sandbox.store().session(9).aged(hours(3)).write();
+    for content in
+        ["", "{\"display\":\"d\",\"pastedContents\":{},\"sessionId\":\"ID\"}\n", "{\"display\":\"to"]
+    {
+        let other = StoreBuilder::new(sandbox.home().join("alt"), sandbox.client_tmp());
+        other.session(1).aged(days(2)).write();
+        put(&other.path("history.jsonl"), content.replace("ID", &id(1)), days(2));
+        let alt = other.root.to_str().unwrap();
+        let plan =
+            sandbox.command(["enforce", "-n", "--json", "-v"]).env("CLAUDE_CONFIG_DIR", alt).run().json();
+        let items = plan["items"].as_array().unwrap();
+        let item = items.iter().find(|item| item["path"] == "history.jsonl").unwrap();
+        assert_eq!(item["kind"], "history", "{content:?}");
+    }
+}
+
+/// What lies in a folder, with what is in each file.
+fn files_below(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.file_type().unwrap().is_dir() {
+                true => open.push(entry.path()),
+                false => _ = found.insert(entry.path(), fs::read(entry.path()).unwrap()),
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn an_orphan_over_config_and_temp_trees_is_sealed_whole_and_comes_back() {
+    // Over both, over two temp trees, and in a temp tree alone.
+    for places in [&["config", "temp"][..], &["temp", "other"], &["temp"]] {
+        let sandbox = Sandbox::new();
+        seals(&sandbox, &identity(&sandbox), "");
+        let store = sandbox.store();
+        store.session(9).cwd("/work/anchor").aged(hours(3)).write();
+        let other = sandbox.root().join("other");
+        let other_temp = other.join(store.tmp.file_name().unwrap());
+        for place in places {
+            let (path, text) = match *place {
+                "config" => (store.path(format!("file-history/{}/aaaaaaaaaaaaaaaa@v1", id(1))), "edited"),
+                "temp" => (store.tmp.join(format!("-work-acme/{}/images/1.png", id(1))), "image"),
+                _ => (other_temp.join(format!("-work-acme/{}/images/1.png", id(1))), "another image"),
+            };
+            put(&path, text, days(5));
+        }
+        fs::create_dir_all(&other_temp).unwrap();
+        for folder in [&store.tmp, &other_temp, &other] {
+            let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o700));
+        }
+        let of_session = || -> BTreeMap<PathBuf, Vec<u8>> {
+            let mut all = files_below(sandbox.root());
+            all.retain(|path, _| {
+                let text = path.to_str().unwrap();
+                text.contains(&id(1)) && !text.contains("/ccretain/")
+            });
+            all
+        };
+        let before = of_session();
+        assert_eq!(before.len(), places.len());
+        let run = |arguments: &[&str]| sandbox.command(arguments).env("TMPDIR", &other).run();
+        let sealed = run(&["enforce", "--yes", "--json"]);
+        assert_eq!(sealed.summary("sealed"), places.len() as u64, "{places:?} {sealed}");
+        assert_eq!(of_session().len(), 0, "{places:?}: nothing stays plain");
+        let own = sandbox.home().join(".claude/ccretain/sealed").join(id(1));
+        assert!(own.join("session.json").exists() && own.join("temp").exists());
+        assert!(!store.tmp.join("ccretain").exists() && !other_temp.join("ccretain").exists());
+        let again = run(&["enforce", "--yes", "--json"]);
+        changes_nothing(&again);
+        run(&["unseal", &id(1), "--keep-date"]).exits(0);
+        assert_eq!(of_session(), before, "{places:?}");
+    }
+}
+
+#[test]
+fn what_was_sealed_into_a_temp_tree_is_found_again() {
+    let sandbox = Sandbox::new();
+    seals(&sandbox, &identity(&sandbox), "");
+    let store = sandbox.store();
+    store.session(9).cwd("/work/anchor").aged(hours(3)).write();
+    let file = store.tmp.join(format!("-work-acme/{}/images/1.png", id(1)));
+    put(&file, "image", days(5));
+    fs::set_permissions(&store.tmp, fs::Permissions::from_mode(0o700)).unwrap();
+    sandbox.enforce().exits(0);
+    // As earlier versions did it.
+    fs::create_dir_all(store.tmp.join("ccretain/sealed")).unwrap();
+    let [from, to] = [&store.root, &store.tmp].map(|root| root.join("ccretain/sealed").join(id(1)));
+    fs::rename(from, &to).unwrap();
+    changes_nothing(&sandbox.enforce());
+    sandbox.run(["unseal", &id(1), "--keep-date"]).exits(0);
+    assert_eq!(fs::read(&file).unwrap(), b"image");
+    assert!(!to.exists());
+}
