@@ -118,7 +118,7 @@ fn a_certificate_belongs_to_the_ledger_of_its_run() {
     for file in ["hand-in.json", "hand-in.html"] {
         verify(&sandbox, file).exits(0).quietly().says("certificate: belongs to this ledger");
         let mode = fs::metadata(sandbox.root().join(file)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "{file}");
+        assert_eq!(mode & 0o777, 0o644, "it follows the umask: {file}");
     }
     let mut asked = sandbox.command(["ledger", "verify", "--json", "--certificate"]);
     asked = asked.arg(sandbox.root().join("hand-in.json"));

@@ -118,7 +118,10 @@ fn a_list_says_who_holds_what_and_until_when() {
     assert!(holds[0]["clientRemoves"].is_null(), "it ended before the client comes");
     assert_eq!(holds[2]["covers"]["sessions"], 0);
     let text = sandbox.run(["hold", "list"]);
-    text.exits(0).quietly().says("expired on 2020-01-01").says("the client will remove this on");
+    text.exits(0)
+        .quietly()
+        .says("expired at the end of 2019-12-31 (UTC)")
+        .says("the client will remove this on");
     text.says("covers nothing that is here now");
 }
 
@@ -381,4 +384,73 @@ fn a_hold_on_a_folder_written_with_a_slash_at_its_end_holds() {
         .says("1 session");
     sandbox.enforce().exits(0);
     assert!(held.is_there());
+}
+
+#[test]
+fn a_day_ends_where_the_user_is() {
+    for (zone, end, offset) in [
+        ("America/Los_Angeles", "2999-03-02T08:00:00Z", "-08:00"),
+        ("Asia/Tokyo", "2999-03-01T15:00:00Z", "+09:00"),
+        ("UTC", "2999-03-02T00:00:00Z", "+00:00"),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.store().session(1).cwd("/work/acme").aged(days(20)).write();
+        let added = sandbox
+            .command(["hold", "add", "--project", "/work/acme", "--reason", "r", "--name", "h", "--json"])
+            .arg("--until")
+            .arg("2999-03-01")
+            .env("TZ", zone)
+            .run();
+        added.exits(0);
+        assert_eq!(
+            (&added.json()["hold"]["until"], &added.json()["hold"]["zone"]),
+            (&end.into(), &offset.into())
+        );
+        let stored = fs::read_to_string(sandbox.config().join("holds.json")).unwrap();
+        assert!(stored.contains("\"2999-03-02T00:00:00"), "{stored}");
+        // Wherever it is read, it is the moment and the zone of who typed it.
+        let zone = if offset == "+00:00" { "UTC".to_owned() } else { format!("UTC{offset}") };
+        for words in [&["hold", "list"][..], &["policy", "show"], &["explain", &id(1)]] {
+            sandbox.run(words).exits(0).says(&format!("the end of 2999-03-01 ({zone})"));
+        }
+    }
+}
+
+#[test]
+fn a_day_in_a_policy_ends_when_it_has_ended_everywhere() {
+    if !crate::common::sandbox::has("faketime") {
+        return skip("a_day_in_a_policy_ends_when_it_has_ended_everywhere", "needs faketime");
+    }
+    let sandbox = Sandbox::new();
+    let today = chrono::Utc::now().date_naive();
+    let hold = format!(
+        r#""holds": [{{"name": "h", "projects": ["/work/acme"], "reason": "r", "until": "{today}"}}]"#
+    );
+    sandbox.policy(&format!(r#"{{"version": 1, "rules": [{{"deleteAfter": "7d"}}], {hold}}}"#));
+    sandbox.store().session(1).cwd("/work/acme").aged(days(20)).write();
+    sandbox.store().session(2).aged(hours(1)).write();
+    let end = (today + chrono::Days::new(1)).and_hms_opt(12, 0, 0).unwrap().and_utc();
+    let state = |at| {
+        let json = sandbox.command(["hold", "list", "--json"]).at(at).run().json();
+        json["holds"][0]["state"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(state(end - hours(1)), "active");
+    assert_eq!(state(end + hours(1)), "expired");
+}
+
+#[test]
+fn kinds_in_a_hold_are_ignored_with_a_warning() {
+    let sandbox = Sandbox::new();
+    let session = sandbox.store().session(1).cwd("/work/acme").aged(days(20)).write();
+    let file = sandbox.policy(
+        r#"{"version": 1, "rules": [{"deleteAfter": "7d"}],
+            "holds": [{"name": "h", "projects": ["/work/acme"], "kinds": ["debug-log"], "reason": "r"}]}"#,
+    );
+    sandbox
+        .run(["policy", "check", file.to_str().unwrap()])
+        .exits(0)
+        .says("names kinds, which has no effect");
+    sandbox.run(["policy", "show", "--json"]).exits(0).says("names kinds, which has no effect");
+    sandbox.enforce().exits(0);
+    assert!(session.is_there(), "the whole session is held");
 }

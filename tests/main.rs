@@ -40,6 +40,7 @@ mod managed;
 mod mounts;
 mod own_files;
 mod owners;
+mod policy_kit;
 mod policy_places;
 mod protects;
 mod purge;

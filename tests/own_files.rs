@@ -1,1 +1,203 @@
+//! A user's own policy, holds and identity are private whatever the umask, and not believed where others can write them.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
+
+use crate::common::sandbox::{NOBODY, Run, has_namespaces, is_root};
+use crate::common::{Sandbox, days, skip};
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+fn set(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Everything below a folder.
+fn below(folder: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(below(&entry.path()));
+        }
+        found.insert(entry.path());
+    }
+    found
+}
+
+/// A run in which nothing is taken from what files are made with.
+fn open_to_all<'a>(sandbox: &'a Sandbox, words: &[&str]) -> Run<'a> {
+    sandbox
+        .command(words)
+        .env("CCRETAIN_CONFIG_DIR", "")
+        .env("CCRETAIN_STATE_DIR", "")
+        .env("XDG_CONFIG_HOME", "")
+        .env("XDG_STATE_HOME", "")
+        .through(["sh", "-c", "umask 0; exec \"$@\"", "sh"])
+}
+
+#[test]
+fn what_is_made_is_private_whatever_the_umask() {
+    let sandbox = Sandbox::new();
+    let session = sandbox.store().session(1).cwd("/work/acme").aged(days(20)).write();
+    session.satellites();
+    sandbox.store().session(2).aged(days(40)).write();
+    let known = below(sandbox.root());
+    let key = open_to_all(&sandbox, &["key", "new"]).run();
+    key.exits(0);
+    let policy = sandbox.write(
+        ".config/ccretain/policy.json",
+        format!(
+            r#"{{"version": 1, "rules": [{{"deleteAfter": "30d"}}], "recipients": ["{}"]}}"#,
+            key.stdout.trim()
+        ),
+    );
+    set(&policy, 0o600);
+    for words in [
+        &["hold", "add", "--project", "/work/acme", "--reason", "r", "--name", "h", "--preserve"][..],
+        &["enforce", "--yes"],
+        &["hold", "release", "h", "--reason", "r"],
+        &["seal", "--idle", "1d"],
+        &["schedule", "install", "--backend", "systemd"],
+    ] {
+        let output = open_to_all(&sandbox, words).run();
+        assert!(words[0] == "schedule" || output.code == Some(0), "{output}");
+    }
+    let made: Vec<PathBuf> = below(sandbox.root()).difference(&known).cloned().collect();
+    for path in &made {
+        let found = fs::symlink_metadata(path).unwrap();
+        if found.is_symlink() {
+            continue;
+        }
+        let is_unit = path.to_string_lossy().contains("systemd/user/");
+        let wanted = match (found.is_dir(), is_unit) {
+            (true, _) => 0o700,
+            (false, true) => 0o644,
+            (false, false) => 0o600,
+        };
+        assert_eq!(found.mode() & 0o7777, wanted, "{}", path.display());
+    }
+    assert!(made.len() > 8, "{made:?}");
+}
+
+#[test]
+fn files_that_the_caller_names_follow_the_umask_and_are_for_nobody_else_to_write() {
+    let sandbox = Sandbox::new();
+    sandbox.store().session(1).aged(days(20)).write();
+    sandbox.delete_after("7d");
+    let out = sandbox.root().join("out");
+    for (umask, file, folder) in [("0", 0o644, 0o755), ("077", 0o600, 0o700)] {
+        fs::create_dir(&out).unwrap();
+        let at = |name: &str| out.join(name).to_str().unwrap().to_owned();
+        for words in [
+            &["enforce", "--yes", "--metrics", &at("m.prom")][..],
+            &["report", "--html", &at("r.html")],
+            &["check", "--format", "json", "--output", &at("c.json")],
+            &["purge", "--yes", "--certificate", &at("p.json")],
+            &["mdm", &at("kit")],
+            &["man", &at("man")],
+        ] {
+            let script = format!("umask {umask}; exec \"$@\"");
+            sandbox.command(words).through(["sh", "-c", &script, "sh"]).run();
+        }
+        for name in ["m.prom", "r.html", "c.json", "p.json", "kit/managed-policy.json", "man/ccretain.1"] {
+            assert_eq!(mode(&out.join(name)), file, "{umask} {name}");
+        }
+        assert_eq!((mode(&out.join("kit")), mode(&out.join("man"))), (folder, folder), "{umask}");
+        fs::remove_dir_all(&out).unwrap();
+    }
+}
+
+/// Ways in which somebody else can write what is the user's.
+const LOOSE: &[(&str, u32)] = &[
+    ("", 0o777),
+    ("", 0o1777),
+    ("", 0o775),
+    ("policy.json", 0o666),
+    ("policy.json", 0o662),
+    ("policy.json", 0o664),
+    ("holds.json", 0o666),
+];
+
+fn with_holds() -> (Sandbox, crate::common::store::Session) {
+    let sandbox = Sandbox::new();
+    let session = sandbox.store().session(1).cwd("/work/acme").aged(days(60)).write();
+    sandbox.store().session(2).aged(days(1)).write();
+    sandbox.policy(r#"{"version": 1, "rules": [{"deleteAfter": "30d"}]}"#);
+    let holds = sandbox.config().join("holds.json");
+    fs::write(&holds, r#"[{"name": "case", "projects": ["/work/acme"], "reason": "r"}]"#).unwrap();
+    set(&holds, 0o600);
+    (sandbox, session)
+}
+
+#[test]
+fn what_others_can_write_is_not_believed() {
+    for (name, loose) in LOOSE {
+        let (sandbox, session) = with_holds();
+        let path = sandbox.config().join(name);
+        if *loose & 0o002 == 0 {
+            if !is_root() {
+                continue;
+            }
+            // A group in which somebody else may be.
+            chown(&path, None, Some(NOBODY)).unwrap();
+        }
+        let private = mode(&path);
+        set(&path, *loose);
+        let why = format!("{name:?} {loose:o}");
+        for words in [&["enforce", "--yes"][..], &["hold", "list"], &["policy", "show"], &["purge", "--yes"]]
+        {
+            let output = sandbox.run(words);
+            assert_eq!(output.code, Some(2), "{why}: {output}");
+            output.says("others can write to").says("chmod go-w");
+        }
+        for words in [&["status"][..], &["explain", session.id()]] {
+            sandbox.run(words).exits(1).says("others can write to");
+        }
+        for words in [&["check"][..], &["check", "--fix"]] {
+            sandbox.run(words).exits(3).says("policy-writable").says("chmod go-w");
+        }
+        assert_eq!(mode(&path), *loose, "nothing is changed without being asked: {why}");
+        set(&path, private & 0o7755);
+        sandbox.run(["enforce", "--yes"]).exits(0);
+        assert!(session.is_there());
+    }
+}
+
+#[test]
+fn holds_that_others_can_write_go_on_holding_beside_rules_of_the_system() {
+    if !has_namespaces() {
+        return skip("holds_that_others_can_write_go_on_holding", "needs root and mount namespaces");
+    }
+    for (file, is_held) in [("policy.json", true), ("managed-policy.json", false)] {
+        let (sandbox, session) = with_holds();
+        set(&sandbox.config(), 0o777);
+        let folder = sandbox.root().join("system");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join(file), r#"{"version": 1, "rules": [{"deleteAfter": "30d"}]}"#).unwrap();
+        let output = sandbox.command(["enforce", "--yes"]).with_system_folder(&folder).run();
+        output.exits(1).says("the user's policy is left out").says("chmod go-w");
+        assert_eq!(session.is_there(), is_held, "{file}: {output}");
+    }
+}
+
+#[test]
+fn an_identity_that_others_can_write_opens_nothing() {
+    let (sandbox, session) = with_holds();
+    fs::remove_file(sandbox.config().join("holds.json")).unwrap();
+    sandbox.run(["key", "new"]).exits(0);
+    sandbox.run(["seal", session.id()]).exits(0);
+    let identity = sandbox.config().join("identity.age");
+    set(&identity, 0o622);
+    for words in
+        [&["key", "show"][..], &["cat", session.id()], &["unseal", session.id(), "--touch"], &["rekey"]]
+    {
+        sandbox.run(words).exits(2).says("others can write to").says("chmod go-w");
+    }
+    sandbox.run(["check"]).exits(3).says("policy-writable");
+    set(&identity, 0o600);
+    sandbox.run(["cat", session.id()]).exits(0);
+}

@@ -27,7 +27,7 @@ fn sandbox() -> (Sandbox, StoreBuilder) {
 fn page(sandbox: &Sandbox) -> String {
     let file = sandbox.root().join("report.html");
     sandbox.command(["report", "--html"]).arg(&file).run().exits(0).quietly().says("wrote");
-    assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600, "it names projects");
+    assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o644, "it follows the umask");
     fs::read_to_string(&file).unwrap()
 }
 

@@ -384,6 +384,7 @@ fn the_sandbox_lets_it_do_its_job(with: &Scheduler<'_>, scratch: &Path, runtime:
     let old = Command::new("touch").args(["-d", "2020-01-01"]).arg(&transcript).status().unwrap();
     assert!(old.success());
 
+    fs::create_dir_all(home.join("config")).unwrap();
     let variable = |name: &str, path: &Path| (name.to_owned(), path.to_str().unwrap().to_owned());
     let job = Job {
         environment: vec![

@@ -379,7 +379,6 @@ fn broken_settings_are_refused_and_kept() {
 fn an_invalid_policy_is_not_put_on_a_schedule() {
     let sandbox = Sandbox::new();
     sandbox.cron();
-    fs::create_dir_all(sandbox.path("config")).unwrap();
     fs::write(sandbox.path("config/policy.json"), "{\"version\": 1, \"rulez\": []}").unwrap();
     let ended = sandbox.schedule(&["install", "--backend", "cron"]).with(2);
     assert!(ended.stderr.contains("rulez"), "{}", ended.stderr);

@@ -15,6 +15,7 @@ pub(super) fn evaluate(facts: &Facts, findings: &mut Vec<Finding>) {
     files(facts, findings);
     secrets(facts, findings);
     own(facts, findings);
+    loose(facts, findings);
     heap(facts, findings);
     machine(facts, findings);
 }
@@ -90,6 +91,13 @@ fn own(facts: &Facts, findings: &mut Vec<Finding>) {
         if !lines.is_empty() {
             findings.push(Finding::new(id, some(lines)));
         }
+    }
+}
+
+fn loose(facts: &Facts, findings: &mut Vec<Finding>) {
+    let lines: Vec<String> = facts.modes.loose.iter().map(ToString::to_string).collect();
+    if !lines.is_empty() {
+        findings.push(Finding::new("policy-writable", some(lines)));
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Modes {
     pub stores: Vec<StoreModes>,
     /// Files and folders of ccretain's own outside of the stores that others can read.
     pub own: Vec<OwnMode>,
+    /// What others can write of the user's own policy, holds and identity.
+    pub loose: Vec<crate::policy::own::Loose>,
 }
 
 /// A file or folder of ccretain's own.

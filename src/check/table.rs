@@ -148,6 +148,8 @@ table! {
             => "they hold the conversation and credentials: delete them once they were looked at";
         "identity-loose" High "others can read the key that opens sealed files"
             => "chmod 600 it, make a new one with 'ccretain key new', and seal anew with 'ccretain rekey'";
+        "policy-writable" High "others can write the policy, the holds or the identity"
+            => "take their access away (chmod go-w), and look whether somebody has changed them";
         "own-files-loose" Medium "others can read ccretain's own records"
             => "chmod 700 the folder: ledger and state name projects and sessions";
     }

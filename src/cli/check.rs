@@ -11,12 +11,12 @@ use super::{Context, Exit, Failure, deeds};
 use crate::check::{Severity, evaluate};
 use crate::enforce::modes;
 use crate::escape::text;
+use crate::files;
 use crate::ledger::{Clock, Journal as _};
 use crate::period::{Length, Period};
 #[cfg(unix)]
 use crate::report::all_users::AllUsers;
 use crate::report::check::{Document, Fixed, Left, Subject};
-use crate::report::metrics;
 use crate::report::style::Paint;
 
 /// What `check` takes.
@@ -176,13 +176,8 @@ pub(super) fn print(
         Format::Osquery => json(&document.osquery())?,
     };
     match &args.output {
-        // What collectors read, as another user, is counts; the others name paths.
-        Some(path) => {
-            let is_open = matches!(format, Format::Prometheus | Format::Jamf);
-            let mode = if is_open { 0o644 } else { 0o600 };
-            metrics::write_bytes(&ctx.env.absolute(path), &bytes, mode)
-                .map_err(|error| Failure::because(Exit::Failed, &error))?;
-        }
+        Some(path) => files::replace_named(&ctx.env.absolute(path), &bytes)
+            .map_err(|error| Failure::because(Exit::Failed, &error))?,
         None => ctx.console.raw(&bytes)?,
     }
     Ok(if document.compliant { Exit::Done } else { Exit::NotCompliant })

@@ -55,6 +55,8 @@ const EXAMPLES: &[Examples] = &[
         &[
             ("ccretain policy init > policy.json", "a commented start"),
             ("ccretain policy check policy.json", "before it is put in place"),
+            ("ccretain policy init --managed > managed.json", "for all users; it only reports"),
+            ("ccretain policy check --as managed managed.json", "as what it will be"),
             ("ccretain policy show", "what holds, and who says so"),
             ("ccretain policy client", "what the client itself would do"),
         ],

@@ -17,7 +17,7 @@ pub(super) fn is_of_machine(command: &Command, global: &Global) -> bool {
 fn needs_none(command: &Command) -> bool {
     match command {
         Command::Completions { .. } | Command::Man { .. } | Command::Mdm { .. } => true,
-        Command::Policy { command } => matches!(command, PolicyCommand::Schema | PolicyCommand::Init),
+        Command::Policy { command } => matches!(command, PolicyCommand::Schema | PolicyCommand::Init { .. }),
         _ => false,
     }
 }

@@ -12,6 +12,8 @@ use super::{Context, Exit, Failure};
 use crate::environment::Environment;
 use crate::error::{At as _, PathError};
 use crate::escape::{self, shown};
+use crate::files;
+use crate::policy::own;
 use crate::seal::{Ask, SecretString, identities, key};
 
 /// What to do with the identity.
@@ -39,6 +41,28 @@ pub fn identity_path(env: &Environment) -> PathBuf {
     env.config_dir().join(IDENTITY)
 }
 
+/// The user's identity, if there is one: nobody else may be able to write it.
+///
+/// # Errors
+/// Exit 2: it is out of reach, or somebody else may have written it.
+pub fn own_identity(env: &Environment) -> Result<Option<PathBuf>, Failure> {
+    let path = identity_path(env);
+    if let Some(loose) = own::look(&path, env.user.uid) {
+        let failure =
+            Failure::new(Exit::Usage, format!("cannot use the identity '{}': {loose}", shown(&path)));
+        return Err(
+            failure.hint(format!("`{}` mends it, once you know that the file is yours", loose.remedy()))
+        );
+    }
+    let is_there = path.symlink_metadata().is_ok();
+    if !is_there {
+        files::confirm_absence(&path)
+            .at("look for", &path)
+            .map_err(|error| Failure::because(Exit::Usage, &error))?;
+    }
+    Ok(is_there.then_some(path))
+}
+
 #[derive(Serialize)]
 struct Document {
     schema: &'static str,
@@ -61,6 +85,7 @@ pub(super) fn run(what: KeyCommand, ctx: &Context) -> Result<Exit, Failure> {
             ("ccretain.key-new/1", vec![recipient])
         }
         KeyCommand::Show => {
+            own_identity(&ctx.env)?;
             let recipients = show(&path, &(Arc::new(Terminal::new(&ctx.console)) as Arc<dyn Ask>))?;
             if identities::is_exposed(&path)? {
                 ctx.console.warning(&format!("'{}' can be read or changed by others", shown(&path)));
@@ -94,7 +119,7 @@ fn create(env: &Environment, path: &Path, passphrase: Option<SecretString>) -> R
         None => new.content,
     };
     let dir = env.config_dir();
-    create_private(&dir).at("create", &dir)?;
+    files::private_dir(&dir)?;
     let mut file = tempfile::Builder::new()
         .prefix(".identity.")
         .suffix(".part")
@@ -120,17 +145,6 @@ fn show(path: &Path, ask: &Arc<dyn Ask>) -> Result<Vec<String>, Failure> {
         let failure = Failure::because(Exit::Failed, &error);
         if missing { failure.hint("`ccretain key new` makes an identity") } else { failure }
     })
-}
-
-#[cfg(unix)]
-fn create_private(dir: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
-}
-
-#[cfg(not(unix))]
-fn create_private(dir: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(dir)
 }
 
 #[cfg(unix)]

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::{Context, Exit, Failure, args};
-use crate::error::{At as _, PathError};
+use crate::error::PathError;
+use crate::files;
 use crate::manual;
 
 /// Writes every page into a folder, which is made where it is missing.
@@ -16,12 +17,11 @@ pub fn run(dir: &Path, ctx: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-#[expect(clippy::disallowed_methods, reason = "pages of the manual, in a folder that was named for them")]
 fn write(dir: &Path) -> Result<(), PathError> {
-    std::fs::create_dir_all(dir).at("make", dir)?;
+    files::named_dir(dir)?;
     for page in manual::pages(&args::command()) {
         let path = dir.join(&page.name);
-        std::fs::write(&path, &page.text).at("write", &path)?;
+        files::replace_named(&path, page.text.as_bytes())?;
     }
     Ok(())
 }

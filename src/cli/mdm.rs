@@ -4,8 +4,12 @@ use std::path::Path;
 
 use super::{Context, Exit, Failure};
 use crate::error::{At as _, PathError};
+use crate::escape::shown;
 use crate::files;
 use crate::kit::{self, File};
+use crate::policy::Layer;
+use crate::policy::check::judge;
+use crate::policy::compile::Globs;
 
 /// Writes the kit for the policy that `--policy` names, else for one that only reports.
 ///
@@ -20,19 +24,30 @@ pub fn run(dir: &Path, ctx: &Context) -> Result<Exit, Failure> {
         }
         None => kit::START.into(),
     };
+    // A kit is for the managed layer, which forbids more than others do.
+    let place = ctx
+        .global
+        .policy
+        .as_ref()
+        .map_or_else(|| "managed-policy.json".into(), |path| ctx.env.absolute(path));
+    if let Err(problems) = judge(&place, &policy, Layer::Managed, Globs::new(&ctx.env)) {
+        let message =
+            format!("'{}' is not valid as a managed policy: {}", shown(&place), problems.join("; "));
+        return Err(Failure::new(Exit::Usage, message)
+            .hint("`ccretain policy check --as managed FILE` says the same"));
+    }
     let files = kit::files(&policy).map_err(|error| Failure::because(Exit::Usage, &error))?;
     write(&ctx.env.absolute(dir), &files).map_err(|error| Failure::because(Exit::Failed, &error))?;
     Ok(Exit::Done)
 }
 
-#[expect(clippy::disallowed_methods, reason = "files of the kit, in a folder that was named for them")]
 fn write(dir: &Path, files: &[File]) -> Result<(), PathError> {
     for file in files {
         let path = dir.join(&file.name);
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).at("make", folder)?;
+            files::named_dir(folder)?;
         }
-        std::fs::write(&path, &file.text).at("write", &path)?;
+        files::replace_named(&path, file.text.as_bytes())?;
         #[cfg(unix)]
         if file.is_script {
             use std::os::unix::fs::PermissionsExt as _;

@@ -1,6 +1,8 @@
-//! Moments as they are typed.
+//! Moments as they are typed: a day without a time is the day of whoever types it.
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{
+    DateTime, Days, FixedOffset, Local, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc,
+};
 
 use crate::period::{Length, Period};
 
@@ -13,7 +15,7 @@ pub enum Since {
     Ago(TimeDelta),
 }
 
-/// Reads a moment, or how long ago it was.
+/// Reads a moment, or how long ago it was; a day is its beginning.
 ///
 /// # Errors
 /// It is neither.
@@ -21,8 +23,8 @@ pub fn since(text: &str) -> Result<Since, String> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Ok(Since::Time(time.to_utc()));
     }
-    if let Some(midnight) = text.parse::<NaiveDate>().ok().and_then(|day| day.and_hms_opt(0, 0, 0)) {
-        return Ok(Since::Time(midnight.and_utc()));
+    if let Some(midnight) = text.parse::<NaiveDate>().ok().and_then(|day| beginning(day, &Local)) {
+        return Ok(Since::Time(midnight.to_utc()));
     }
     match text.parse::<Period>().map(|period| period.length()) {
         Ok(Length::Span(span)) => Ok(Since::Ago(span)),
@@ -30,7 +32,7 @@ pub fn since(text: &str) -> Result<Since, String> {
     }
 }
 
-/// Reads a moment.
+/// Reads a moment; a day is its beginning.
 ///
 /// # Errors
 /// It is none.
@@ -38,5 +40,67 @@ pub fn moment(text: &str) -> Result<DateTime<Utc>, String> {
     match since(text) {
         Ok(Since::Time(time)) => Ok(time),
         _ => Err("write a time (2026-01-31 or 2026-01-31T12:00:00Z)".to_owned()),
+    }
+}
+
+/// Reads a moment until which something lasts, with the zone it was said in; a day is its end.
+///
+/// # Errors
+/// It is none.
+pub fn end(text: &str) -> Result<DateTime<FixedOffset>, String> {
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Ok(time);
+    }
+    let day = text.parse::<NaiveDate>().ok();
+    day.and_then(|day| end_of(day, &Local)).ok_or_else(|| {
+        "write a day (2027-03-01), which is held to its end, or a time (2027-03-01T12:00:00Z)".to_owned()
+    })
+}
+
+/// The first moment of a day, the earlier one where clocks are set back over midnight: what is before it is gone.
+fn beginning<Z: TimeZone>(day: NaiveDate, zone: &Z) -> Option<DateTime<FixedOffset>> {
+    midnight(day.and_time(NaiveTime::MIN), zone).map(|(first, _)| first)
+}
+
+/// The first moment after a day, the later one where clocks are set back over midnight: what lasts is not cut off.
+fn end_of<Z: TimeZone>(day: NaiveDate, zone: &Z) -> Option<DateTime<FixedOffset>> {
+    let next = day.checked_add_days(Days::new(1))?.and_time(NaiveTime::MIN);
+    midnight(next, zone).map(|(_, last)| last)
+}
+
+/// Both moments that clocks show as this one; where they are set forward over it, the first after it.
+fn midnight<Z: TimeZone>(
+    at: NaiveDateTime,
+    zone: &Z,
+) -> Option<(DateTime<FixedOffset>, DateTime<FixedOffset>)> {
+    let quarters = (0..=12).map(|quarter| at + TimeDelta::minutes(15 * quarter));
+    quarters
+        .map(|at| zone.from_local_datetime(&at))
+        .find_map(|found| Some((found.clone().earliest()?.fixed_offset(), found.latest()?.fixed_offset())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_ends_where_it_was_typed() {
+        let day = |text: &str| text.parse::<NaiveDate>().unwrap();
+        let west = FixedOffset::west_opt(8 * 3600).unwrap();
+        let end = end_of(day("2027-03-01"), &west).unwrap();
+        assert_eq!(end.to_rfc3339(), "2027-03-02T00:00:00-08:00");
+        assert_eq!(end.to_utc().to_rfc3339(), "2027-03-02T08:00:00+00:00");
+        assert_eq!(
+            beginning(day("2027-03-01"), &west).unwrap().to_utc().to_rfc3339(),
+            "2027-03-01T08:00:00+00:00"
+        );
+        assert_eq!(end_of(NaiveDate::MAX, &west), None);
+        assert_eq!(
+            super::end("2027-03-01T12:00:00+02:00").unwrap().to_rfc3339(),
+            "2027-03-01T12:00:00+02:00"
+        );
+        for wrong in ["tomorrow", "30d", "", "2026-13-01"] {
+            assert!(super::end(wrong).is_err() && moment(wrong).is_err(), "{wrong}");
+        }
     }
 }

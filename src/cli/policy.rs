@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{Context, Exit, Failure};
@@ -11,33 +11,65 @@ use crate::escape::{shown, text};
 use crate::inventory;
 use crate::locate::{self, Request};
 use crate::period::Period;
-use crate::policy::check::{Against, Checked, Known, check, init};
+use crate::policy::check::{Against, Checked, Known, Start, check, init};
 use crate::policy::claude::{self, ClientPlaces, ClientSettings, Number, Sweep};
 use crate::policy::compile::Globs;
 use crate::policy::load::Places;
 use crate::policy::resolve::PolicyError;
-use crate::policy::{Policy, Source, keys, show};
+use crate::policy::{Layer, Policy, Source, keys, show};
+use crate::report::human::in_zone;
 
 /// What can be asked of policies.
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
     /// Print the policy in force: each value, who set it, what it shadowed.
     Show,
-    /// Check a policy file, for an administrator's tests.
+    /// Check a policy file as the layer it is for, for an administrator's tests; without a file, those in force.
     Check {
+        /// Judge it as this layer; without it, as its name and place say.
+        #[arg(long = "as", value_enum, value_name = "LAYER")]
+        layer: Option<LayerArg>,
         /// The file.
-        file: PathBuf,
+        file: Option<PathBuf>,
     },
     /// Print the JSON Schema of policies.
     Schema,
     /// Print a policy to start from.
-    Init,
+    Init {
+        /// One that reports and changes nothing.
+        #[arg(long)]
+        audit: bool,
+        /// One for the organisation, which no user can loosen; it too reports and changes nothing at first.
+        #[arg(long)]
+        managed: bool,
+    },
     /// Print the client's own retention settings.
     Client {
         /// Print a fragment for its managed-settings.json that matches the policy.
         #[arg(long)]
         emit: bool,
     },
+}
+
+/// A layer by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LayerArg {
+    /// The organisation's.
+    Managed,
+    /// The machine's.
+    System,
+    /// A user's.
+    User,
+}
+
+impl From<LayerArg> for Layer {
+    fn from(layer: LayerArg) -> Self {
+        match layer {
+            LayerArg::Managed => Self::Managed,
+            LayerArg::System => Self::System,
+            LayerArg::User => Self::User,
+        }
+    }
 }
 
 /// Runs `ccretain policy`.
@@ -47,12 +79,28 @@ pub enum PolicyCommand {
 pub fn run(command: &PolicyCommand, ctx: &Context) -> Result<Exit, Failure> {
     match command {
         PolicyCommand::Show => print_policy(ctx),
-        PolicyCommand::Check { file } => print_check(file, &known(ctx), ctx),
+        PolicyCommand::Check { layer, file: Some(file) } => {
+            let file = ctx.env.absolute(file);
+            print_checks(&[(file, layer.map(Layer::from))], ctx)
+        }
+        PolicyCommand::Check { layer, file: None } => {
+            print_checks(&in_place(layer.map(Layer::from), ctx)?, ctx)
+        }
         PolicyCommand::Schema => ctx.console.json(&keys::schema()).map(|()| Exit::Done),
-        PolicyCommand::Init => {
-            ctx.console.raw(init().as_bytes())?;
-            let place = ctx.env.config_dir().join("policy.json");
-            ctx.console.notice(&format!("write it to '{}', then: ccretain policy check FILE", shown(&place)));
+        PolicyCommand::Init { audit, managed } => {
+            let start = match (managed, audit) {
+                (true, _) => Start::Managed,
+                (false, true) => Start::Audit,
+                (false, false) => Start::User,
+            };
+            ctx.console.raw(init(start).as_bytes())?;
+            let dir = if *managed { Places::new(&ctx.env).system_dir } else { ctx.env.config_dir() };
+            let (name, layer) =
+                if *managed { ("managed-policy.json", " --as managed") } else { ("policy.json", "") };
+            let place = dir.join(name);
+            let check = format!("ccretain policy check{layer} FILE");
+            ctx.console
+                .notice(&format!("check it with `{check}`, then put it in place as '{}'", shown(&place)));
             Ok(Exit::Done)
         }
         PolicyCommand::Client { emit: true } => print_fragment(ctx),
@@ -146,7 +194,7 @@ fn print_policy(ctx: &Context) -> Result<Exit, Failure> {
             );
         }
         for hold in &holds {
-            let until = hold.until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
+            let until = hold.ends.map(|until| format!(" until {}", in_zone(until))).unwrap_or_default();
             let advisory = if hold.binds_all { "" } else { " (does not bind the organisation's rules)" };
             let _ = writeln!(
                 out,
@@ -179,41 +227,93 @@ fn print_policy(ctx: &Context) -> Result<Exit, Failure> {
     Ok(ended(&policy))
 }
 
-fn print_check(file: &Path, known: &[Known], ctx: &Context) -> Result<Exit, Failure> {
-    let path = ctx.env.absolute(file);
+/// The policy files that are in place, each as what it is.
+fn in_place(wanted: Option<Layer>, ctx: &Context) -> Result<Vec<(PathBuf, Option<Layer>)>, Failure> {
+    let policy = super::survey::in_force_to_look(ctx)?;
+    let mut files: Vec<(PathBuf, Option<Layer>)> = policy
+        .said
+        .into_iter()
+        .filter_map(|layer| Some((layer.source.path?, Some(layer.source.layer))))
+        .collect();
+    // One that is invalid takes no part, and is what is asked about.
+    let own = ctx.env.config_dir().join("policy.json");
+    if own.symlink_metadata().is_ok() && files.iter().all(|(path, _)| *path != own) {
+        files.push((own, Some(Layer::User)));
+    }
+    files.retain(|(_, layer)| wanted.is_none() || wanted == *layer);
+    if files.is_empty() {
+        let message = "no policy is in place: the built-in rule applies";
+        return Err(
+            Failure::new(Exit::Usage, message).hint("`ccretain policy init` prints one to start from")
+        );
+    }
+    Ok(files)
+}
+
+fn print_checks(files: &[(PathBuf, Option<Layer>)], ctx: &Context) -> Result<Exit, Failure> {
+    let known = known(ctx);
     let client = claude::read(&ClientPlaces::new(&ctx.env), &[]);
-    let against = Against { globs: Globs::new(&ctx.env), known, client: &client, now: ctx.env.now };
-    let checked: Checked = check(&path, &against).map_err(|error| Failure::because(Exit::Usage, &error))?;
-    let is_valid = checked.problems.is_empty();
+    let against = Against { globs: Globs::new(&ctx.env), known: &known, client: &client, now: ctx.env.now };
+    let mut documents = Vec::new();
+    let mut exit = Exit::Done;
+    for (path, layer) in files {
+        let checked = check(path, *layer, &against).map_err(|error| Failure::because(Exit::Usage, &error))?;
+        if !checked.problems.is_empty() {
+            exit = Exit::Usage;
+        }
+        if ctx.console.wants_json() {
+            documents.push(checked_json(path, &checked, known.len()));
+        } else {
+            print_checked(path, &checked, known.len(), ctx)?;
+        }
+        for problem in &checked.problems {
+            ctx.console.error(&format!("'{}': {problem}", shown(path)));
+        }
+    }
     if ctx.console.wants_json() {
-        ctx.console.json(&json!({
-            "schema": "ccretain.policy-check/1",
-            "path": text(&path),
-            "valid": is_valid,
-            "problems": checked.problems,
-            "warnings": checked.warnings,
-            "rules": checked.rules,
-            "holds": checked.holds,
-            "sessions": known.len(),
-            "sessionsWithoutRule": checked.sessions_without_rule,
-        }))?;
-    } else if is_valid {
+        let one = match documents.as_mut_slice() {
+            [one] => one.take(),
+            _ => json!({
+                "schema": "ccretain.policy-check/1",
+                "valid": exit == Exit::Done,
+                "files": documents,
+            }),
+        };
+        ctx.console.json(&one)?;
+    }
+    Ok(exit)
+}
+
+fn checked_json(path: &Path, checked: &Checked, sessions: usize) -> Value {
+    json!({
+        "schema": "ccretain.policy-check/1",
+        "path": text(path),
+        "layer": checked.layer,
+        "valid": checked.problems.is_empty(),
+        "problems": checked.problems,
+        "warnings": checked.warnings,
+        "rules": checked.rules,
+        "holds": checked.holds,
+        "sessions": sessions,
+        "sessionsWithoutRule": checked.sessions_without_rule,
+    })
+}
+
+fn print_checked(path: &Path, checked: &Checked, sessions: usize, ctx: &Context) -> Result<(), Failure> {
+    if checked.problems.is_empty() {
+        let layer = checked.layer.map(|layer| format!(" as a {layer} policy")).unwrap_or_default();
         ctx.console.data(&format!(
-            "'{}' is valid: {} rules, {} holds; {} of {} sessions here match no delete rule\n",
-            shown(&path),
+            "'{}' is valid{layer}: {} rules, {} holds; {} of {sessions} sessions here match no delete rule\n",
+            shown(path),
             checked.rules,
             checked.holds,
             checked.sessions_without_rule,
-            known.len()
         ))?;
-        for warning in &checked.warnings {
-            ctx.console.data(&format!("warning: {warning}\n"))?;
-        }
     }
-    for problem in &checked.problems {
-        ctx.console.error(&format!("'{}': {problem}", shown(&path)));
+    for warning in &checked.warnings {
+        ctx.console.data(&format!("warning: {warning}\n"))?;
     }
-    Ok(if is_valid { Exit::Done } else { Exit::Usage })
+    Ok(())
 }
 
 fn print_fragment(ctx: &Context) -> Result<Exit, Failure> {

@@ -23,7 +23,8 @@ use crate::ledger::{self, Expected, Given, Record};
 use crate::locate::{Refusal, Store};
 use crate::plan::{self, Plan};
 use crate::policy::claude::{ClientSettings, switches};
-use crate::policy::{self, Mode, Policy};
+use crate::policy::own::{self, Loose};
+use crate::policy::{self, Mode, Policy, holds};
 use crate::schedule::{Program, Scope};
 use crate::state::StateFile;
 
@@ -129,7 +130,8 @@ pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<P
     facts.out_of_reach.extend(refused.map(|refused| (text(&refused.path), refused.why.to_string())));
     let (seen, repair) = modes::look(&inventory, repairs);
     facts.modes = seen;
-    facts.modes.own = own(ctx);
+    facts.modes.own = readable(ctx);
+    facts.modes.loose = loose(ctx);
     let roots: Vec<_> = ground.stores.iter().map(|store| store.root.clone()).collect();
     facts.exposure = exposed(&roots, ctx);
     facts.clients = clients(&ground, &inventory, plan.as_ref(), ctx);
@@ -311,7 +313,7 @@ fn unrecognised_before(summaries: &[Record], ctx: &Context) -> Option<u64> {
 }
 
 /// What of ccretain's own lies outside the stores and is open to others.
-fn own(ctx: &Context) -> Vec<OwnMode> {
+fn readable(ctx: &Context) -> Vec<OwnMode> {
     let identity = identity_path(&ctx.env);
     let mut folders = vec![ctx.env.state_dir()];
     if ctx.parent.is_none() && ctx.env.ledger_dir() != folders[0] {
@@ -323,6 +325,21 @@ fn own(ctx: &Context) -> Vec<OwnMode> {
         (mode & 0o077 != 0).then_some(OwnMode { path, mode, is_identity })
     })
     .collect()
+}
+
+/// What others can write of the user's own policy, holds and identity, each once.
+fn loose(ctx: &Context) -> Vec<Loose> {
+    let dir = ctx.env.config_dir();
+    let named = ctx.global.policy.as_ref().map(|path| ctx.env.absolute(path));
+    let files =
+        [named.unwrap_or_else(|| dir.join("policy.json")), holds::path(&dir), identity_path(&ctx.env)];
+    let mut found: Vec<Loose> = Vec::new();
+    for loose in files.iter().filter_map(|path| own::look(path, ctx.env.user.uid)) {
+        if !found.contains(&loose) {
+            found.push(loose);
+        }
+    }
+    found
 }
 
 #[cfg(unix)]

@@ -14,7 +14,6 @@ use crate::escape::{shown, text};
 use crate::files;
 use crate::report::check::{Document, SCHEMA, Subject};
 use crate::report::html::{Fleet, Machine, Run, Unreadable};
-use crate::report::metrics;
 
 /// What `report` takes.
 #[derive(Debug, Clone, Args)]
@@ -118,7 +117,7 @@ fn write(args: &ReportArgs, page: &str, ctx: &Context) -> Result<(), Failure> {
         return ctx.console.raw(page.as_bytes());
     }
     // It names projects, so it is the owner's alone.
-    metrics::write_bytes(&ctx.env.absolute(&args.html), page.as_bytes(), 0o600)
+    files::replace_named(&ctx.env.absolute(&args.html), page.as_bytes())
         .map_err(|error| Failure::because(Exit::Failed, &error))
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::ask::Terminal;
 use super::deeds::{Deeds, Stopper, take_locks};
-use super::key::identity_path;
+use super::key::own_identity;
 use super::survey::{self, Ground};
 use super::vault::{self, Deed, Head, Of};
 use super::{Context, Exit, Failure, session};
@@ -118,15 +118,13 @@ pub(super) fn recipients(ctx: &Context, policy: &Policy) -> Result<Recipients, F
     if let Some(recipients) = survey::recipients(policy)? {
         return Ok(recipients);
     }
-    let path = identity_path(&ctx.env);
+    let own = own_identity(&ctx.env)?;
     let ask: Arc<dyn Ask> = Arc::new(Terminal::new(&ctx.console));
     let nobody = || {
         Failure::new(Exit::Usage, "the policy names no recipient to seal to, so nothing was touched")
             .hint("`ccretain key new` makes an identity; name its recipient in the policy's `recipients`")
     };
-    if !path.exists() {
-        return Err(nobody());
-    }
+    let path = own.ok_or_else(nobody)?;
     let texts = key::recipients_in(&path, &ask).map_err(|error| Failure::because(Exit::Usage, &error))?;
     let parsed: Result<Vec<Recipient>, _> =
         texts.iter().map(|text| Recipient::parse(text, Plugins::Refused)).collect();

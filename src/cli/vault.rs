@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::ask::Terminal;
-use super::key::identity_path;
+use super::key::{identity_path, own_identity};
 use super::survey::Ground;
 use super::{Context, Exit, Failure, evidence};
 use crate::catalogue::{Root, SessionId};
@@ -29,6 +29,9 @@ use crate::state::StateFile;
 pub fn identities(ctx: &Context, named: &[PathBuf]) -> Result<Identities, Failure> {
     let ask: Arc<dyn Ask> = Arc::new(Terminal::new(&ctx.console));
     let mut keys = Identities::new();
+    if named.is_empty() {
+        own_identity(&ctx.env)?;
+    }
     let own = [identity_path(&ctx.env)];
     let paths: Vec<PathBuf> =
         if named.is_empty() { own.into() } else { named.iter().map(|path| ctx.env.absolute(path)).collect() };

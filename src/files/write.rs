@@ -71,6 +71,49 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), PathError> 
     sync_dir(dir)
 }
 
+/// Puts a file that the caller named in place in one step: its permissions follow the umask, and nobody but the
+/// owner can write it.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_named(path: &Path, content: &[u8]) -> Result<(), PathError> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = named_beside(dir, "").at("write", path)?;
+    file.write_all(content).at("write", path)?;
+    file.as_file().sync_all().at("write", path)?;
+    file.persist(path).map_err(|error| error.error).at("write", path)?;
+    sync_dir(dir)
+}
+
+/// An unfinished file of this folder with the permissions of one that the caller named.
+///
+/// # Errors
+/// As `open(2)`.
+pub fn named_beside(dir: &Path, suffix: &str) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".ccretain-").suffix(suffix);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // The umask takes from these; what is beyond them nobody asked for.
+        builder.permissions(std::fs::Permissions::from_mode(0o644));
+    }
+    builder.tempfile_in(dir)
+}
+
+/// Makes a folder that the caller named, and those above it that are missing, by the umask and for nobody else
+/// to write.
+///
+/// # Errors
+/// As `mkdir(2)`.
+pub fn named_dir(dir: &Path) -> Result<(), PathError> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o755);
+    builder.create(dir).at("create", dir)
+}
+
 /// Flushes the names in a folder to disk; a system without that has no such call.
 ///
 /// # Errors

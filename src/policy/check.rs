@@ -35,6 +35,8 @@ pub struct Known {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Checked {
+    /// The layer it was judged as.
+    pub layer: Option<Layer>,
     /// What makes the file invalid; empty where it is valid.
     pub problems: Vec<String>,
     /// What is valid and may surprise.
@@ -60,54 +62,68 @@ pub struct Against<'a> {
     pub now: DateTime<Utc>,
 }
 
-/// Checks one file; a name that ends in `.plist` is read as managed preferences, and
-/// `managed-policy.json` as a managed policy.
+/// The layer that the name of a file says: `.plist` is managed preferences, `managed-policy.json` a managed
+/// policy, and what lies in the system's folder one of the system.
+fn layer_by_name(path: &Path) -> Layer {
+    let is_list = path.extension().is_some_and(|ending| ending == "plist");
+    if is_list || path.file_name().is_some_and(|name| name == "managed-policy.json") {
+        Layer::Managed
+    } else {
+        Layer::System
+    }
+}
+
+/// A file as one layer alone.
+#[derive(Debug)]
+pub struct Judged {
+    layer: RawLayer,
+    compiled: Compiled,
+    policy: Policy,
+}
+
+/// Judges what a file says as this layer; a name that ends in `.plist` is read as managed preferences.
+///
+/// # Errors
+/// What makes it invalid there.
+pub fn judge(path: &Path, bytes: &[u8], layer: Layer, globs: Globs<'_>) -> Result<Judged, Vec<String>> {
+    let is_list = path.extension().is_some_and(|ending| ending == "plist");
+    let settings = if is_list { managed::from_plist(bytes) } else { parse::policy(bytes) };
+    let settings = settings.map_err(|error| vec![error.to_string()])?;
+    let layer = RawLayer { source: Source { layer, path: Some(path.to_path_buf()) }, settings };
+    let compiled = compile(&layer, globs)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    let context = Context { globs, built_in: Ok(BuiltIn::default()), invalid_user: InvalidUser::Stops };
+    let alone = Loaded { layers: vec![layer.clone()], ..Loaded::default() };
+    let policy = resolve(alone, &context).map_err(|error| {
+        vec![std::error::Error::source(&error).map_or_else(|| chain(&error), ToString::to_string)]
+    })?;
+    Ok(Judged { layer, compiled, policy })
+}
+
+/// Checks one file, as this layer or as the one that its name says.
 ///
 /// # Errors
 /// A file that is not there. What is wrong inside is in the result.
-pub fn check(path: &Path, against: &Against<'_>) -> Result<Checked, LoadError> {
-    let mut checked = Checked::default();
-    let is_list = path.extension().is_some_and(|ending| ending == "plist");
-    let is_managed = is_list || path.file_name().is_some_and(|name| name == "managed-policy.json");
+pub fn check(path: &Path, layer: Option<Layer>, against: &Against<'_>) -> Result<Checked, LoadError> {
     let Some(bytes) = trusted::read_own(path)? else {
         return Err(LoadError::Missing { path: path.to_path_buf() });
     };
-    let settings = if is_list { managed::from_plist(&bytes) } else { parse::policy(&bytes) };
-    let settings = match settings {
-        Ok(settings) => settings,
-        Err(error) => {
-            checked.problems.push(error.to_string());
-            return Ok(checked);
-        }
-    };
-    let layer = if is_managed { Layer::Managed } else { Layer::System };
-    let layer = RawLayer { source: Source { layer, path: Some(path.to_path_buf()) }, settings };
-    let compiled = match compile(&layer, against.globs) {
-        Ok(compiled) => compiled,
-        Err(problems) => {
-            checked.problems.extend(problems.iter().map(ToString::to_string));
-            return Ok(checked);
-        }
-    };
-    checked.rules = compiled.rules.rules.len();
-    checked.holds = compiled.holds.len();
-    let context =
-        Context { globs: against.globs, built_in: Ok(BuiltIn::default()), invalid_user: InvalidUser::Stops };
-    let alone = Loaded { layers: vec![layer.clone()], ..Loaded::default() };
-    match resolve(alone, &context) {
-        Ok(policy) => {
+    let judged_as = layer.unwrap_or_else(|| layer_by_name(path));
+    let mut checked = Checked { layer, ..Checked::default() };
+    match judge(path, &bytes, judged_as, against.globs) {
+        Err(problems) => checked.problems = problems,
+        Ok(Judged { layer, compiled, policy }) => {
+            checked.rules = compiled.rules.rules.len();
+            checked.holds = compiled.holds.len();
             let unmatched = |known: &&Known| {
                 !policy.may_delete(Kind::Transcript, known.project.as_deref(), known.session)
             };
             checked.sessions_without_rule = against.known.iter().filter(unmatched).count();
-        }
-        Err(error) => {
-            let problem =
-                std::error::Error::source(&error).map_or_else(|| chain(&error), ToString::to_string);
-            checked.problems.push(problem);
+            checked.warnings = warnings(&layer, &compiled, against);
+            let remarks = compiled.remarks;
+            checked.warnings.extend(remarks.complaints.into_iter().chain(remarks.notes));
         }
     }
-    checked.warnings = warnings(&layer, &compiled, against);
     Ok(checked)
 }
 
@@ -120,7 +136,7 @@ fn warnings(layer: &RawLayer, compiled: &Compiled, against: &Against<'_>) -> Vec
         .chain(compiled.holds.iter().map(|hold| ("hold", &hold.name, &hold.selector)));
     for (what, name, selector) in selectors {
         for glob in selector.projects.iter().flatten() {
-            let fits = |known: &Known| known.project.as_deref().is_some_and(|project| glob.matches(project));
+            let fits = |known: &Known| known.project.as_deref().is_some_and(|project| glob.covers(project));
             if !against.known.iter().any(fits) {
                 let glob = text(glob.written());
                 warnings.push(format!("'{glob}' of {what} '{}' matches no known project", text(name)));
@@ -226,11 +242,47 @@ impl Policy {
     }
 }
 
+/// What a policy to start from is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// A user's own.
+    User,
+    /// The same, which only reports.
+    Audit,
+    /// The organisation's, which only reports.
+    Managed,
+}
+
 /// A policy to start from: valid as it is, with a remark at each thing to decide.
 #[must_use]
-pub fn init() -> String {
-    START.replace("SCHEMA_ID", SCHEMA_ID)
+pub fn init(start: Start) -> String {
+    let text = match start {
+        Start::Managed => MANAGED_START.to_owned(),
+        Start::Audit => START.replace("\"mode\": \"enforce\"", "\"mode\": \"audit\""),
+        Start::User => START.to_owned(),
+    };
+    text.replace("SCHEMA_ID", SCHEMA_ID)
 }
+
+const MANAGED_START: &str = r#"{
+  "$schema": "SCHEMA_ID",
+  "$comment": "For every user of a machine, and no user can loosen it. Check: ccretain policy check --as managed FILE. With 'audit' it reports and changes nothing; set 'enforce' once the reports are as they should be.",
+  "version": 1,
+  "mode": "audit",
+  "rules": [
+    {
+      "$comment": "Sessions untouched for longer are deleted. A rule for single projects (\"projects\": [\"/work/client/**\"]) comes first. To encrypt what is idle, name a recipient below and add \"sealAfter\": \"7d\".",
+      "name": "organisation",
+      "deleteAfter": "30d"
+    }
+  ],
+  "holds": [],
+  "userHolds": false,
+  "recipients": [],
+  "guard": { "maxShare": 0.5, "minSessions": 20 },
+  "ledger": { "keep": "400d" }
+}
+"#;
 
 // Text, not a value: its keys keep the order in which one reads them.
 const START: &str = r#"{

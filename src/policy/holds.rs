@@ -1,7 +1,6 @@
 //! The user's own holds: `holds.json` beside the user's policy, written by `hold add` and `hold release`.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +11,7 @@ use super::parse;
 use super::settings::HoldSettings;
 use super::trusted::read_own;
 use crate::error::{At as _, PathError};
+use crate::files;
 
 /// The name of the file in the user's policy folder.
 pub const FILE_NAME: &str = "holds.json";
@@ -91,23 +91,17 @@ pub(super) fn rescue(bytes: &[u8]) -> (Vec<HoldSettings>, bool) {
 /// # Errors
 /// When the folder cannot be made or the file not written.
 pub fn write(path: &Path, holds: &[HoldSettings]) -> Result<(), PathError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs_err::create_dir_all(folder).at("create", folder)?;
+    files::private_dir(path.parent().unwrap_or(Path::new(".")))?;
     let file = HoldsFile { version: 1, holds: holds.to_vec() };
     let mut text = serde_json::to_vec_pretty(&file).map_err(std::io::Error::from).at("write", path)?;
     text.push(b'\n');
-    let mut beside = tempfile::Builder::new().prefix(".holds.").tempfile_in(folder).at("create", folder)?;
-    beside.write_all(&text).at("write", path)?;
-    beside.as_file().sync_all().at("write", path)?;
-    beside.persist(path).map_err(|error| error.error).at("write", path)?;
-    #[cfg(unix)]
-    std::fs::File::open(folder).and_then(|dir| dir.sync_all()).at("write", folder)?;
-    Ok(())
+    files::replace(path, &text, 0o600)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write as _;
 
     fn hold(name: &str) -> HoldSettings {
         serde_json::from_value(

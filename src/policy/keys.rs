@@ -150,7 +150,7 @@ keys! {
     "holds[].kinds" Texts "" "0.1.0" Part "Kinds of artifact. Left out: every kind.";
     "holds[].sessions" Texts "" "0.1.0" Part "Ids of sessions. Left out: every session.";
     "holds[].reason" Text "" "0.1.0" Part "Why the hold was placed; it is written to the ledger.";
-    "holds[].until" Time "" "0.1.0" Part "When the hold ends (RFC 3339). Left out: when it is released.";
+    "holds[].until" Time "" "0.1.0" Part "When the hold ends: a time (RFC 3339), or a day, which ends when it ends at UTC-12. Left out: when it is released.";
     "keepAtLeast" Period "" "0.1.0" Longest "Nothing younger is deleted, whatever the rules say; sealing goes on. The longest of all layers counts.";
     "quiet" Period "\"1h\"" "0.1.0" Delaying "A session with a file touched within this period counts as live.";
     "ageBy" Word "\"record\"" "0.1.0" Delaying "What dates a session: the newest timestamp in its 'record's, the 'mtime' of its files, or the 'newest' of both.";
@@ -188,7 +188,17 @@ static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
             place.insert("default".into(), default);
         }
         if key.kind == KeyType::Time {
-            place.insert("format".into(), "date-time".into());
+            // A time, or a day, which ends when it ends everywhere.
+            place.insert("pattern".into(), r"^\d{4}-\d{2}-\d{2}([Tt ].+)?$".into());
+        }
+        // The loader says the same: these words read in two ways here.
+        let senseless = match key.path {
+            "keepAtLeast" | "quiet" => Some("never"),
+            "ledger.keep" => Some("immediately"),
+            _ => None,
+        };
+        if let Some(word) = senseless {
+            place.insert("not".into(), json!({"const": word}));
         }
     }
     if let Value::Object(root) = &mut schema {

@@ -22,7 +22,7 @@ mod trusted;
 use std::fmt;
 use std::path::PathBuf;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, FixedOffset, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::period::Period;
@@ -154,8 +154,8 @@ pub struct Hold {
     pub selector: Selector,
     /// Why it was placed.
     pub reason: String,
-    /// When it ends, if it does.
-    pub until: Option<DateTime<Utc>>,
+    /// When it ends, if it does, in the zone of whoever said so.
+    pub until: Option<DateTime<FixedOffset>>,
     /// Who placed it.
     pub source: Source,
 }

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Days, FixedOffset, NaiveDate, NaiveTime, TimeZone as _};
 use schemars::JsonSchema;
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -125,7 +125,7 @@ pub struct HoldSettings {
     /// When it ends.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "time")]
     #[schemars(with = "String")]
-    pub until: Option<DateTime<Utc>>,
+    pub until: Option<DateTime<FixedOffset>>,
 }
 
 /// Which folders are stores.
@@ -218,12 +218,23 @@ fn share<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
     from.deserialize_f64(Checking { expected: "a share, which is a number", check, kind: OfNumbers })
 }
 
-fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<DateTime<Utc>>, D::Error> {
-    checked(from, "a time, which is a text", |text| match DateTime::parse_from_rfc3339(text) {
-        Ok(time) => Ok(Some(time.to_utc())),
-        Err(_) => {
-            Err(format!("'{}' is no time: write it like 2027-03-01T00:00:00Z", crate::escape::shown(text)))
+/// The place where a day ends last. Which day a policy means where nobody's zone is known is all of them.
+const WESTERNMOST: i32 = -12 * 3600;
+
+fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<DateTime<FixedOffset>>, D::Error> {
+    checked(from, "a time, which is a text", |text| {
+        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+            return Ok(Some(time));
         }
+        let end = || {
+            let next =
+                text.parse::<NaiveDate>().ok()?.checked_add_days(Days::new(1))?.and_time(NaiveTime::MIN);
+            FixedOffset::east_opt(WESTERNMOST)?.from_local_datetime(&next).single()
+        };
+        end().map(Some).ok_or_else(|| {
+            let text = crate::escape::shown(text);
+            format!("'{text}' is not a time: write a day (2027-03-01) or a time (2027-03-01T00:00:00Z)")
+        })
     })
 }
 

@@ -70,6 +70,9 @@ pub struct HoldRow {
     /// When it ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
+    /// The same in the zone of whoever said so.
+    #[serde(skip)]
+    pub ends: Option<chrono::DateTime<chrono::FixedOffset>>,
     /// Whether it binds every rule; a hold that does not is advisory for the organisation's.
     pub binds_all: bool,
     /// Who placed it.
@@ -149,7 +152,8 @@ pub fn holds(policy: &Policy) -> Vec<HoldRow> {
             name: crate::escape::text(&hold.name),
             selector: selector(&hold.selector),
             reason: crate::escape::text(&hold.reason),
-            until: hold.until.map(|until| until.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
+            until: hold.until.map(|until| until.to_utc().to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
+            ends: hold.until,
             binds_all,
             source: hold.source.clone(),
         })

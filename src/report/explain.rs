@@ -147,6 +147,9 @@ pub struct HoldJson {
     name: String,
     reason: String,
     until: Option<String>,
+    /// The same with its zone, for people.
+    #[serde(skip)]
+    ends: Option<String>,
     #[serde(flatten)]
     source: Source,
     binds: &'static str,

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, FixedOffset, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::human::{counted, day};
+use super::human::{counted, day, in_zone};
 use super::json::time;
 use crate::escape::text;
 use crate::hold::{Coverage, Sweeping};
@@ -23,6 +23,9 @@ pub struct HoldReport {
     selector: Value,
     reason: String,
     until: Option<String>,
+    /// The offset of the zone in which that was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zone: Option<String>,
     #[serde(flatten)]
     source: Source,
     /// `active` or `expired`.
@@ -36,7 +39,7 @@ pub struct HoldReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     items: Option<Vec<Item>>,
     #[serde(skip)]
-    until_day: Option<DateTime<Utc>>,
+    ends: Option<DateTime<FixedOffset>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -98,7 +101,8 @@ impl HoldReport {
             name: text(&hold.name),
             selector: show::selector(&hold.selector),
             reason: text(&hold.reason),
-            until: hold.until.map(time),
+            until: hold.until.map(|until| time(until.to_utc())),
+            zone: hold.until.map(|until| until.format("%:z").to_string()),
             source: hold.source.clone(),
             state: if hold.is_active(now) { "active" } else { "expired" },
             advisory: !binds_all,
@@ -113,7 +117,7 @@ impl HoldReport {
             }),
             preserved: 0,
             items: with_items.then(|| items().collect()),
-            until_day: hold.until,
+            ends: hold.until,
         }
     }
 
@@ -121,6 +125,7 @@ impl HoldReport {
     #[must_use]
     pub fn coverage(&self) -> Vec<String> {
         let mut lines = Vec::new();
+        lines.extend(self.ends.map(|until| format!("ends at {}", in_zone(until))));
         lines.push(if self.covers.sessions == 0 && self.covers.files == 0 {
             "covers nothing that is here now".to_owned()
         } else {
@@ -162,9 +167,9 @@ impl HoldReport {
 
     fn text(&self) -> String {
         let mut out = String::new();
-        let until = match (self.state, self.until_day) {
-            ("expired", Some(until)) => format!("expired on {}", day(until)),
-            (_, Some(until)) => format!("until {}", day(until)),
+        let until = match (self.state, self.ends) {
+            ("expired", Some(until)) => format!("expired at {}", in_zone(until)),
+            (_, Some(until)) => format!("until {}", in_zone(until)),
             (_, None) => "active".to_owned(),
         };
         let place = self.source.path.as_ref().map(|path| format!(" '{}'", text(path))).unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, FixedOffset, NaiveTime, Utc};
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::BinaryBytes;
 use rayon::prelude::*;
@@ -39,6 +39,20 @@ pub fn size(bytes: u64) -> String {
 #[must_use]
 pub fn day(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d").to_string()
+}
+
+/// A moment with its zone, as people read it: midnight is the end of a day.
+#[must_use]
+pub fn in_zone(at: DateTime<FixedOffset>) -> String {
+    let zone = match at.offset().local_minus_utc() {
+        0 => "UTC".to_owned(),
+        _ => format!("UTC{}", at.format("%:z")),
+    };
+    let day_before = at.date_naive().pred_opt().filter(|_| at.time() == NaiveTime::MIN);
+    match day_before {
+        Some(day) => format!("the end of {day} ({zone})"),
+        None => format!("{} ({zone})", at.format("%Y-%m-%d %H:%M")),
+    }
 }
 
 /// A table without lines, its numbers to the right.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -10,36 +9,16 @@ use chrono::{DateTime, Utc};
 use super::Run;
 use super::tally::Fate;
 use crate::catalogue::Kind;
-use crate::error::{At, PathError};
+use crate::error::PathError;
 use crate::escape::text;
+use crate::files;
 
 /// Writes figures so that a collector never sees half of them: a file beside it, then a rename.
 ///
 /// # Errors
 /// When the file cannot be written; the one that was there is whole then.
 pub fn write(path: &Path, figures: &str) -> Result<(), PathError> {
-    // Collectors run as another user; there is no content in it, only counts.
-    write_bytes(path, figures.as_bytes(), 0o644)
-}
-
-/// Writes a file of these permissions in one step: a file beside it, then a rename.
-///
-/// # Errors
-/// When the file cannot be written; the one that was there is whole then.
-pub fn write_bytes(path: &Path, bytes: &[u8], mode: u32) -> Result<(), PathError> {
-    let folder = path.parent().unwrap_or_else(|| Path::new("/"));
-    let mut file = tempfile::Builder::new().prefix(".ccretain-").tempfile_in(folder).at("write", path)?;
-    file.write_all(bytes).at("write", path)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(mode)).at("write", path)?;
-    }
-    #[cfg(not(unix))]
-    let _ = mode;
-    file.as_file().sync_all().at("write", path)?;
-    file.persist(path).map_err(|error| error.error).at("write", path)?;
-    Ok(())
+    files::replace_named(path, figures.as_bytes())
 }
 
 /// The figures without labels and what they are, in the order they are written; each name begins with

@@ -173,6 +173,16 @@ impl Host for SystemHost {
     }
 
     fn make_dir(&self, path: &Path) -> io::Result<()> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::DirBuilderExt as _;
+            // Folders of the system are for everybody to read; those of a user are nobody else's.
+            let is_of_system =
+                ["/etc", "/Library", "/usr", "/var"].iter().any(|system| path.starts_with(system));
+            let mode = if is_of_system { 0o755 } else { 0o700 };
+            std::fs::DirBuilder::new().mode(mode).create(path)
+        }
+        #[cfg(not(unix))]
         fs_err::create_dir(path)
     }
 
@@ -204,7 +214,8 @@ impl Host for SystemHost {
 fn set_mode(file: &std::fs::File, replaces: &Path, mode: u32) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     let permissions = match fs_err::metadata(replaces) {
-        Ok(existing) => existing.permissions(),
+        // Nobody else may say what runs.
+        Ok(existing) => std::fs::Permissions::from_mode(existing.permissions().mode() & !0o022),
         Err(_) => std::fs::Permissions::from_mode(mode),
     };
     file.set_permissions(permissions)

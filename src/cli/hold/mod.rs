@@ -7,10 +7,10 @@ mod release;
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, FixedOffset};
 use clap::Subcommand;
 
-use super::moment::moment;
+use super::moment::end;
 use super::survey::{self, Ground};
 use super::{Context, Exit, Failure, deeds, status};
 use crate::catalogue::Root;
@@ -40,9 +40,10 @@ pub enum HoldCommand {
         /// Why.
         #[arg(long)]
         reason: String,
-        /// When it ends, such as 2027-03-01 or 2027-03-01T12:00:00Z; without it, when it is released.
-        #[arg(long, value_name = "TIME", value_parser = moment)]
-        until: Option<DateTime<Utc>>,
+        /// When it ends: 2027-03-01, to the end of that day here, or 2027-03-01T12:00:00Z. Without it, when it is
+        /// released.
+        #[arg(long, value_name = "TIME", value_parser = end)]
+        until: Option<DateTime<FixedOffset>>,
         /// Its name; one is made where none is given.
         #[arg(long)]
         name: Option<String>,

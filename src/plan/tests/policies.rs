@@ -58,7 +58,7 @@ fn hold() -> impl Strategy<Value = Hold> {
         name: "hold".to_owned(),
         selector,
         reason: "because".to_owned(),
-        until: until.map(before),
+        until: until.map(|until| before(until).fixed_offset()),
         source: source(),
     })
 }

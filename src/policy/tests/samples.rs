@@ -2,14 +2,14 @@
 //! the text beside it says.
 
 use super::*;
-use crate::policy::check::{Against, Checked, check, init};
+use crate::policy::check::{Against, Checked, Start, check, init};
 use crate::policy::claude::ClientSettings;
 
 fn checked(path: &Path) -> Checked {
     let client = ClientSettings::default();
     let against =
         Against { globs: context().globs, known: &[], client: &client, now: chrono::DateTime::UNIX_EPOCH };
-    check(path, &against).unwrap()
+    check(path, None, &against).unwrap()
 }
 
 fn samples(folder: &str) -> Vec<PathBuf> {
@@ -43,13 +43,27 @@ fn invalid_samples_say_what_is_wrong() {
 }
 
 #[test]
-fn the_start_is_valid_and_says_what_the_defaults_are() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("policy.json");
-    std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), init().as_bytes()).unwrap();
-    let found = checked(&path);
-    assert_eq!((found.problems, found.rules), (vec![], 2));
-    assert!(init().contains(crate::policy::keys::SCHEMA_ID));
+fn each_start_is_valid_for_what_it_is() {
+    use crate::policy::Mode;
+    for (start, layer, mode) in [
+        (Start::User, Layer::User, Mode::Enforce),
+        (Start::Audit, Layer::User, Mode::Audit),
+        (Start::Managed, Layer::Managed, Mode::Audit),
+    ] {
+        let text = init(start);
+        assert!(text.contains(crate::policy::keys::SCHEMA_ID));
+        let settings = crate::policy::parse::policy(text.as_bytes()).unwrap();
+        assert_eq!(settings.mode, Some(mode));
+        crate::policy::check::judge(Path::new("p.json"), text.as_bytes(), layer, context().globs).unwrap();
+    }
+}
+
+#[test]
+fn what_only_a_managed_layer_forbids_is_found_as_one() {
+    let says = br#"{"keepAtLeast": "60d", "rules": [{"name": "o", "deleteAfter": "30d"}]}"#;
+    let judged = |layer| crate::policy::check::judge(Path::new("p.json"), says, layer, context().globs);
+    assert!(judged(Layer::System).is_ok() && judged(Layer::User).is_ok());
+    assert!(judged(Layer::Managed).unwrap_err()[0].contains("keepAtLeast 60d is longer"));
 }
 
 #[test]
@@ -70,7 +84,7 @@ fn a_check_warns_of_what_may_surprise() {
     let client = ClientSettings::default();
     let against =
         Against { globs: context().globs, known: &known, client: &client, now: chrono::DateTime::UNIX_EPOCH };
-    let found = check(&path, &against).unwrap();
+    let found = check(&path, None, &against).unwrap();
     assert_eq!(found.problems, Vec::<String>::new());
     assert_eq!(found.sessions_without_rule, 2);
     assert_eq!(

@@ -14,6 +14,7 @@ use super::sign::{SignError, Signing};
 use super::{Certificate, Signer};
 use crate::error::{At as _, PathError};
 use crate::escape::shown;
+use crate::files;
 
 /// A printing of a certificate, chosen by the extension of its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,11 +222,7 @@ pub fn digest(bytes: &[u8]) -> String {
 
 impl Place {
     fn new(path: PathBuf, format: Format) -> Result<Self, PathError> {
-        let draft = tempfile::Builder::new()
-            .prefix(".ccretain-")
-            .suffix(".part")
-            .tempfile_in(folder(&path))
-            .at("create", &path)?;
+        let draft = files::named_beside(folder(&path), ".part").at("create", &path)?;
         Ok(Self { path, format, draft })
     }
 

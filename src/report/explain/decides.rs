@@ -99,7 +99,8 @@ impl Explained<'_> {
             holds.push(HoldJson {
                 name: text(&hold.name),
                 reason: text(&hold.reason),
-                until: hold.until.map(time),
+                until: hold.until.map(|until| time(until.to_utc())),
+                ends: hold.until.map(crate::report::human::in_zone),
                 source: hold.source.clone(),
                 binds: if all { "all rules" } else { "the rules of its own and lower layers" },
             });

@@ -80,7 +80,7 @@ impl Explain {
         }
         for each in &self.holds {
             let until =
-                each.until.as_ref().map_or_else(|| "without end".to_owned(), |at| format!("until {at}"));
+                each.ends.as_ref().map_or_else(|| "without end".to_owned(), |at| format!("until {at}"));
             line(
                 hold,
                 &format!(
