@@ -47,7 +47,8 @@ impl Inventory {
             of: Of::Session(SessionIndex::of(at)),
         });
         let files = (0..).zip(&self.artifacts).filter(|(_, artifact)| {
-            let may_go = |kind: Kind| !kind.is_protected() && kind.row().disposal == Disposal::File;
+            let is_whole = |kind: Kind| kind.row().disposal == Disposal::File || kind == Kind::ConfigBackup;
+            let may_go = |kind: Kind| !kind.is_protected() && is_whole(kind);
             artifact.modified().is_none()
                 && artifact.belongs == Belongs::Loose
                 && artifact.oddity == Oddity::None

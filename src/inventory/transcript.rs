@@ -221,7 +221,7 @@ impl Reading<'_> {
         if end - start <= LONG_LINE {
             fill(file, end - start, buffer)?;
             self.lines(buffer);
-            return Ok(Line::of(buffer, self.now));
+            return Ok(self.line(buffer.strip_prefix(MARK).unwrap_or(buffer)));
         }
         let mut reader = BufReader::with_capacity(TAIL as usize, file.take(end - start));
         if reader.fill_buf()?.starts_with(MARK) {

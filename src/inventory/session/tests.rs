@@ -56,9 +56,14 @@ fn at(seconds: usize) -> DateTime<Utc> {
 /// What is known of a session, whatever the order: of an orphan the store is not said.
 type Known = (Option<StoreIndex>, SessionId);
 
+/// In seconds: the walk begins among the files, so that some are dated ahead of it.
+const WALK: usize = 30;
+
 #[derive(Debug, PartialEq)]
 struct Picture {
     sessions: BTreeMap<Known, String>,
+    /// Of each session: by a damaged file, last touched, first touched ahead.
+    times: BTreeMap<Known, [Option<DateTime<Utc>>; 3]>,
     /// By the name of the file: its session, and the project it names.
     files: BTreeMap<String, (Option<Known>, Option<String>)>,
 }
@@ -75,7 +80,7 @@ fn apart(mut specs: Vec<Spec>) -> Vec<Spec> {
 
 fn picture(specs: &[Spec], threads: usize, backwards: bool) -> Picture {
     let mut batches: Vec<Batch> = (0..threads).map(|_| Batch::default()).collect();
-    let parts = Parts::new(at(1_000_000));
+    let parts = Parts::new(at(WALK));
     let mut found = Found::with_room();
     let mut order: Vec<usize> = (0..specs.len()).collect();
     if backwards {
@@ -100,7 +105,14 @@ fn picture(specs: &[Spec], threads: usize, backwards: bool) -> Picture {
         let project: Arc<str> = Arc::from(format!("/p{project}"));
         let said = match kind {
             Some(Kind::Transcript | Kind::Subagent) => {
-                Said::Facts(Facts { newest, projects: Arc::from([project]), is_desktop, ..Facts::default() })
+                let is_damaged = moment % 3 == 0;
+                Said::Facts(Facts {
+                    newest,
+                    projects: Arc::from([project]),
+                    is_desktop,
+                    is_damaged,
+                    ..Facts::default()
+                })
             }
             Some(Kind::McpLog) => Said::Project(project),
             _ => Said::Nothing,
@@ -142,6 +154,8 @@ fn picture(specs: &[Spec], threads: usize, backwards: bool) -> Picture {
         );
         (known(session), told)
     });
+    let times = |session: &Session| [session.damaged, session.touched, session.touched_ahead];
+    let times = units.sessions.iter().map(|session| (known(session), times(session))).collect();
     let files = found.artifacts.iter().map(|artifact| {
         let session = match artifact.belongs {
             Belongs::Session(index) => Some(known(&units.sessions[index.at()])),
@@ -150,7 +164,7 @@ fn picture(specs: &[Spec], threads: usize, backwards: bool) -> Picture {
         let project = artifact.project.map(|index: ProjectIndex| found.projects[index.at()].to_string());
         (name(artifact), (session, project))
     });
-    Picture { sessions: sessions.collect(), files: files.collect() }
+    Picture { sessions: sessions.collect(), times, files: files.collect() }
 }
 
 proptest! {
@@ -160,6 +174,31 @@ proptest! {
         prop_assert_eq!(&alone, &picture(&specs, 1, true));
         prop_assert_eq!(&alone, &picture(&specs, threads, false));
         prop_assert_eq!(&alone, &picture(&specs, threads, true));
+    }
+
+    /// Nothing that lies ahead of the walk hides what does not, in whatever file.
+    #[test]
+    fn times_ahead_hide_no_other(specs in prop::collection::vec(spec(), 0..40)) {
+        let specs = apart(specs);
+        let picture = picture(&specs, 3, false);
+        for (key, times) in &picture.times {
+            let own = |of: &dyn Fn(&Spec) -> bool| -> Vec<usize> {
+                let all = specs.iter().enumerate().filter(|(place, spec)| {
+                    // An unknown name shows life of a session of its id, in its own store or the newest.
+                    let is_unknown = spec.kind.is_none() && spec.owner.map(id) == Some(key.1);
+                    (picture.files[&place.to_string()].0 == Some(*key) || is_unknown) && of(spec)
+                });
+                all.map(|(_, spec)| 2 * spec.moment).collect()
+            };
+            let past = |moments: Vec<usize>| moments.into_iter().filter(|moment| *moment <= WALK).max().map(at);
+            let says = |spec: &Spec| matches!(spec.kind, Some(Kind::Transcript | Kind::Subagent));
+            prop_assert_eq!(times[0], past(own(&|spec| says(spec) && spec.moment % 3 == 0)));
+            let ahead = |moments: Vec<usize>| moments.into_iter().filter(|moment| *moment > WALK).min().map(at);
+            let (all, known) = (own(&|_| true), own(&|spec| spec.kind.is_some()));
+            prop_assert!(times[1] >= past(known.clone()) && times[1] <= past(all.clone()));
+            prop_assert!(times[2].is_none_or(|first| Some(first) >= ahead(all)));
+            prop_assert!(ahead(known).is_none_or(|known| times[2].is_some_and(|first| first <= known)));
+        }
     }
 
     /// Rules go by the project of the newest copy, or by those of all that are as new.

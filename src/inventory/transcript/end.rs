@@ -17,15 +17,6 @@ pub(super) enum Line {
 }
 
 impl Line {
-    pub(super) fn of(line: &[u8], now: DateTime<Utc>) -> Self {
-        let line = line.strip_prefix(MARK).unwrap_or(line);
-        match object::<Record<'_>>(line) {
-            Some(record) => Self::of_record(&record, now),
-            None if line.trim_ascii().is_empty() => Self::Undated,
-            None => Self::Damaged,
-        }
-    }
-
     pub(super) fn of_record(record: &Record<'_>, now: DateTime<Utc>) -> Self {
         match (&record.timestamp, record.timestamp.date()) {
             (Lenient::Absent, _) => Self::Undated,
@@ -40,12 +31,26 @@ impl Line {
 impl Reading<'_> {
     /// Takes whole lines that come before those already taken, the last one first.
     pub(super) fn end(&mut self, bytes: &[u8]) {
+        let bytes = bytes.strip_prefix(MARK).unwrap_or(bytes);
         let mut rest = bytes.strip_suffix(b"\n").unwrap_or(bytes);
         while self.is_end_damaged.is_none() {
             let start = memchr::memrchr(b'\n', rest).map_or(0, |newline| newline + 1);
-            self.end_with(Line::of(&rest[start..], self.now));
+            let line = self.line(&rest[start..]);
+            self.end_with(line);
             let Some(newline) = start.checked_sub(1) else { break };
             rest = &rest[..newline];
+        }
+    }
+
+    /// Takes what one line says. However its keys are written, a record that ends the search counts.
+    pub(super) fn line(&mut self, line: &[u8]) -> Line {
+        match object::<Record<'_>>(line) {
+            Some(record) => {
+                self.note(&record);
+                Line::of_record(&record, self.now)
+            }
+            None if line.trim_ascii().is_empty() => Line::Undated,
+            None => Line::Damaged,
         }
     }
 

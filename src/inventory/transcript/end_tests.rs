@@ -121,6 +121,21 @@ fn sound_lines_are_not_damaged() {
 }
 
 #[test]
+fn a_record_counts_however_its_keys_are_written() {
+    let escaped = record(5).replace("timestamp", "time\\u0073tamp");
+    let dated = record(9).replace("2026", "\\u0032026");
+    for (text, newest) in [(record(9) + &escaped, ago(5)), (record(12) + &dated, ago(9))] {
+        for after in ["", &filler(70_000)] {
+            let found = facts(text.clone() + after);
+            assert_eq!((found.newest, found.is_damaged), (Some(newest), false), "{text}");
+        }
+    }
+    // A mark in the middle of a file hides the record behind it from Claude Code too.
+    let glued = facts(record(9) + "\u{feff}" + &record(5));
+    assert_eq!((glued.newest, glued.is_damaged), (Some(ago(9)), true));
+}
+
+#[test]
 fn a_number_is_a_date_in_milliseconds_or_in_seconds() {
     let line = |number: &str| format!("{{\"type\":\"user\",\"timestamp\":{number}}}\n");
     let seconds = ago(7).timestamp();
