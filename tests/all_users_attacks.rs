@@ -313,7 +313,7 @@ fn the_day_of_grace_is_root_s_to_count() {
     machine.enforce();
     assert!(sessions.iter().all(crate::common::store::Session::is_there), "refused at first");
     let own = machine.home("ann").join(".local/state/ccretain/state.json");
-    let kept = machine.sandbox.state().join(format!("accounts/{GRACED}.json"));
+    let kept = machine.sandbox.state().join(format!("accounts/{GRACED}/state.json"));
     let reported = |file: &Path| -> Value {
         let state: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
         state["mass"][0]["firstReported"].clone()
@@ -345,7 +345,13 @@ fn the_day_of_grace_is_root_s_to_count() {
     );
     fs::remove_file(&own).unwrap();
     fs::write(&kept, &forged).unwrap();
-    machine.enforce();
+    // What sessions were is root's to remember as well.
+    let memory = own.with_file_name("sessions.json");
+    fs::write(&memory, "garbage").unwrap();
+    give(&memory, GRACED);
+    let output = machine.enforce();
+    assert!(!output.stderr.contains("sessions.json"), "{output}");
+    assert!(kept.with_file_name("sessions.json").exists(), "{output}");
     assert!(!sessions.iter().any(crate::common::store::Session::is_there), "the day is over");
     // What root keeps and cannot be used is begun anew, and said.
     fs::write(&kept, "garbage").unwrap();

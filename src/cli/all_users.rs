@@ -303,12 +303,10 @@ fn all(
         let (working_dir, state_dir) = (&ctx.env.working_dir, ctx.env.state_dir());
         let kept = kept_state::read(&state_dir, account.uid);
         // Begun anew where it cannot be used.
-        let state = kept.as_ref().map_or_else(|_| Some(String::new()), Clone::clone);
-        let child = Child { account: &account, arguments, keeper, stop, share, working_dir, state };
+        let before = kept.as_ref().map_or_else(|_| Some(kept_state::nothing()), Clone::clone);
+        let child = Child { account: &account, arguments, keeper, stop, share, working_dir, kept: before };
         let mut end = child.run(variables(&account, ctx));
-        let state = end.state.take();
-        let written = state.map_or(Ok(()), |state| kept_state::write(&state_dir, account.uid, &state));
-        if let Err(error) = kept.map(drop).and(written) {
+        if let Err(error) = kept {
             end.error.get_or_insert_with(|| format!("what root keeps of it: {}", chain(&error)));
         }
         // A child that was stopped before it had begun has not been one.

@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::all_users::Stop;
 use super::keeper::{Desk, Keeper, Recorded};
+use super::kept_state::Kept;
 use super::link::{Hello, LONGEST};
 use super::privileges;
 use crate::locate::users::Account;
@@ -40,8 +41,6 @@ pub(super) struct Ended {
     pub output: String,
     /// Whether that was too long, and was dropped.
     pub is_cut: bool,
-    /// What is to be kept of the account until the next run.
-    pub state: Option<String>,
     /// The figures of its run, for a collector.
     pub figures: String,
     /// The facts of its certificate, after a purge.
@@ -64,7 +63,6 @@ impl Ended {
             exit: None,
             output: String::new(),
             is_cut: false,
-            state: None,
             figures: String::new(),
             parts: None,
             recorded: Recorded::default(),
@@ -84,8 +82,8 @@ pub(super) struct Child<'a> {
     /// How long it may take.
     pub share: Duration,
     pub working_dir: &'a Path,
-    /// What root keeps of the account ([`Hello::state`]).
-    pub state: Option<String>,
+    /// What root keeps of the account ([`Hello::kept`]).
+    pub kept: Option<Kept>,
 }
 
 impl Child<'_> {
@@ -173,7 +171,7 @@ impl Child<'_> {
                 gid: self.account.gid,
                 working_dir: self.working_dir.to_path_buf(),
                 ledger_time: keeper.last,
-                state: self.state.clone(),
+                kept: self.kept.clone(),
             },
         );
         let began = Instant::now();

@@ -76,8 +76,8 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     let mut ledger = work.open_ledger(&judged)?;
     // Before the first change: what dated a session must be known also where this run is killed.
     if let Some(remembered) = remembered.filter(|_| !audits) {
-        let saved = remembered.save(&ctx.env.state_dir(), plan::memory(&inventory, &plan, policy));
-        saved.map_err(|error| Failure::because(Exit::Refused, &error))?;
+        survey::remember_sessions(&remembered, plan::memory(&inventory, &plan, policy), ctx)
+            .map_err(|failure| Failure { exit: Exit::Refused, ..failure })?;
     }
     let outcomes = if audits {
         None

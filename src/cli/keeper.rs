@@ -8,10 +8,10 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 
 use super::child::Ended;
+use super::kept_state;
 use super::link::{FromChild, ToChild};
 use crate::error::chain;
 use crate::escape;
-use crate::files;
 use crate::ledger::{Clock, Entry, Event, Ledger, Place, RunId};
 use crate::locate::users::Account;
 use crate::policy::LedgerPolicy;
@@ -19,6 +19,8 @@ use crate::purge::certificate::Parts;
 
 /// The most that is written to the ledger for one account in one run, in bytes.
 const MOST_RECORDED: u64 = 256 << 20;
+/// The longest file of state that is kept of an account, in bytes.
+const MOST_KEPT: usize = 64 << 20;
 /// The longest summary of a run, in bytes.
 const LONGEST_SUMMARY: usize = 64 << 10;
 /// The longest report of one account, in bytes.
@@ -107,15 +109,15 @@ impl<'a> Desk<'a> {
                 }
                 Ok(None)
             }
-            FromChild::State { text, ends } => {
-                if self.state.len() + text.len() > files::DOCUMENT as usize {
+            FromChild::Keep { name, text, ends } => {
+                if !kept_state::FILES.contains(&name.as_str()) {
+                    return Err(no_sense());
+                }
+                if self.state.len() + text.len() > MOST_KEPT {
                     return Err("what is to be remembered of it is too much".to_owned());
                 }
                 self.state.push_str(&text);
-                if ends {
-                    self.ended.state = Some(std::mem::take(&mut self.state));
-                }
-                Ok(None)
+                Ok(ends.then(|| self.keep(&name)))
             }
             FromChild::Figures { text } => {
                 self.ended.figures = text;
@@ -134,6 +136,15 @@ impl<'a> Desk<'a> {
             FromChild::Append { entries } => self.append(entries).map(Some),
             FromChild::Close { .. } if line.len() > LONGEST_SUMMARY => Err(no_sense()),
             FromChild::Close { summary } => self.close(*summary).map(Some),
+        }
+    }
+
+    /// Writes a file of state at once: what it says must be known also where the run is killed.
+    fn keep(&mut self, name: &str) -> ToChild {
+        let text = std::mem::take(&mut self.state);
+        match kept_state::write(&self.keeper.place.state_dir, self.account.uid, name, &text) {
+            Ok(()) => ToChild::Done,
+            Err(error) => ToChild::Failed { error: chain(&error), locked: false },
         }
     }
 

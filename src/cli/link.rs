@@ -5,6 +5,7 @@
 //! before it opens anything; it does nothing that the parent has not recorded. Its user can stop or
 //! end it and cannot speak in its place, and still the parent bounds whatever it is sent.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, Write as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,9 +38,9 @@ pub struct Hello {
     pub working_dir: PathBuf,
     /// The newest time in the parent's ledger whose clock was proven.
     pub ledger_time: Option<DateTime<Utc>>,
-    /// What root keeps of the account ([`crate::state::StateFile::of_account`]); empty before the
-    /// first run, `None` for root's own account, whose state nobody else writes.
-    pub state: Option<String>,
+    /// What root keeps of the account, each file of state by its name; empty before the first run,
+    /// `None` for root's own account, whose state nobody else writes.
+    pub kept: Option<BTreeMap<String, String>>,
 }
 
 /// What a child says.
@@ -72,9 +73,11 @@ pub enum FromChild {
         /// The facts.
         parts: Box<Parts>,
     },
-    /// What root is to keep of the account, in pieces; nobody answers.
-    State {
-        /// A piece of the text.
+    /// What root is to keep of the account, in pieces; only the last is answered.
+    Keep {
+        /// The name of the file of state.
+        name: String,
+        /// A piece of its text.
         text: String,
         /// Whether it is the last.
         ends: bool,
@@ -140,14 +143,25 @@ impl Link {
         pieces(text).try_for_each(|piece| send(&FromChild::Output { text: piece.to_owned() }))
     }
 
-    /// Hands what is to be remembered of the account to the parent.
+    /// What root keeps of the account in place of a file of state; `None` where the account's own
+    /// file is all there is.
+    #[must_use]
+    pub fn kept(&self, name: &str) -> Option<&str> {
+        self.hello.kept.as_ref().map(|kept| kept.get(name).map_or("", String::as_str))
+    }
+
+    /// Hands a file of state to the parent, and waits until it is kept.
     ///
     /// # Errors
-    /// The parent is gone.
-    pub fn state(&self, text: &str) -> io::Result<()> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        pieces(text).try_for_each(|piece| send(&FromChild::State { text: piece.to_owned(), ends: false }))?;
-        send(&FromChild::State { text: String::new(), ends: true })
+    /// The parent is gone, or answers that it failed.
+    pub fn keep(&self, name: &str, text: &str) -> io::Result<()> {
+        let message =
+            |text: &str, ends| FromChild::Keep { name: name.to_owned(), text: text.to_owned(), ends };
+        {
+            let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            pieces(text).try_for_each(|piece| send(&message(piece, false)))?;
+        }
+        self.ask(&message("", true))
     }
 
     /// Hands the figures of the run to the parent.

@@ -7,13 +7,14 @@ use crate::catalogue::Root;
 use crate::error::chain;
 use crate::escape::shown;
 use crate::inventory::liveness::System;
+use crate::inventory::memory::Memory;
 use crate::inventory::{self, Dates, Inventory, Problem, Unremembered};
 use crate::locate::{self, FoundBy, Located, Refusal, Refused, Request, Store};
 use crate::policy::{self, Layer, Policy, claude, load::Places};
 use crate::seal::{Plugins, Recipient, Recipients};
 use crate::state::dates::DateFile;
 use crate::state::sessions::{self, Remembered};
-use crate::state::{RememberedRoot, State, StateError, StateFile};
+use crate::state::{self, RememberedRoot, State, StateError, StateFile};
 
 /// What a verb knows before it looks into the stores.
 #[derive(Debug)]
@@ -95,7 +96,7 @@ pub fn remembered(policy: &Policy, ctx: &Context) -> Result<(StateFile, Vec<Stri
 fn loaded(policy: &Policy, ctx: &Context) -> Result<(StateFile, Vec<String>), Failure> {
     let dir = ctx.env.state_dir();
     let own = StateFile::load(&dir);
-    if let Some(kept) = ctx.parent.as_ref().and_then(|parent| parent.hello().state.as_deref()) {
+    if let Some(kept) = ctx.parent.as_ref().and_then(|parent| parent.kept(state::FILE)) {
         let (file, errors) = StateFile::of_account(own, kept, ctx.env.now);
         let complaint = |error| format!("what earlier runs remembered is not used: {}", chain(&error));
         return Ok((file, errors.into_iter().map(complaint).collect()));
@@ -128,13 +129,60 @@ fn loaded(policy: &Policy, ctx: &Context) -> Result<(StateFile, Vec<String>), Fa
 /// Exit 1: it cannot be written, or the parent is gone.
 pub(super) fn save(file: &mut StateFile, ctx: &Context) -> Result<(), Failure> {
     let failed = |error: &StateError| Failure::because(Exit::Failed, error);
-    if let Some(parent) = ctx.parent.as_ref().filter(|parent| parent.hello().state.is_some()) {
+    if let Some(parent) = ctx.parent.as_ref().filter(|parent| parent.kept(state::FILE).is_some()) {
         let kept = file.kept().map_err(|error| failed(&error))?;
-        parent
-            .state(&kept)
-            .map_err(|error| Failure::new(Exit::Failed, format!("cannot reach the parent: {error}")))?;
+        parent.keep(state::FILE, &kept).map_err(|error| {
+            Failure::new(Exit::Failed, format!("cannot keep what is remembered: {error}"))
+        })?;
     }
     file.save().map(drop).map_err(|error| failed(&error))
+}
+
+/// What earlier runs remembered of sessions; with root where root keeps its own.
+///
+/// # Errors
+/// It is there and cannot be read.
+pub(super) fn sessions_remembered(ctx: &Context) -> Result<Remembered, StateError> {
+    match ctx.parent.as_ref().and_then(|parent| parent.kept(sessions::FILE)) {
+        Some(kept) => Remembered::parse(kept.as_bytes(), sessions::FILE.into(), ctx.env.now),
+        None => Remembered::load(&ctx.env.state_dir(), ctx.env.now),
+    }
+}
+
+/// Replaces what is remembered of sessions: in the user's own file, and with root where root keeps its own.
+///
+/// # Errors
+/// Exit 1: it cannot be written. A file of the user's stops nothing where root keeps its own.
+pub(super) fn remember_sessions(
+    remembered: &Remembered,
+    memory: Memory,
+    ctx: &Context,
+) -> Result<(), Failure> {
+    let failed = |error: &StateError| Failure::because(Exit::Failed, error);
+    let Some(text) = remembered.changed(memory).map_err(|error| failed(&error))? else { return Ok(()) };
+    let own = sessions::save(&ctx.env.state_dir(), &text);
+    let Some(parent) = ctx.parent.as_ref().filter(|parent| parent.kept(sessions::FILE).is_some()) else {
+        return own.map_err(|error| failed(&error));
+    };
+    if let Err(error) = own {
+        ctx.console.warning(&chain(&error));
+    }
+    parent
+        .keep(sessions::FILE, &text)
+        .map_err(|error| Failure::new(Exit::Failed, format!("cannot keep what is remembered: {error}")))
+}
+
+/// Forgets every session: where a purge has passed, not even their projects' paths stay.
+///
+/// # Errors
+/// Exit 1: it is there and cannot be removed.
+pub(super) fn forget_sessions(ctx: &Context) -> Result<(), Failure> {
+    if let Some(parent) = ctx.parent.as_ref().filter(|parent| parent.kept(sessions::FILE).is_some()) {
+        parent.keep(sessions::FILE, "").map_err(|error| {
+            Failure::new(Exit::Failed, format!("cannot forget what is remembered: {error}"))
+        })?;
+    }
+    sessions::forget(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Failed, &error))
 }
 
 /// Forgets roots that cannot be what they were remembered as; gives their paths.
@@ -224,7 +272,7 @@ impl Ground {
             true => &mut Unremembered,
             false => &mut dates_before,
         };
-        let remembered = Remembered::load(&ctx.env.state_dir(), ctx.env.now);
+        let remembered = sessions_remembered(ctx);
         let is_blind = remembered.as_ref().map_or(true, |remembered| remembered.is_blind(ctx.env.now));
         let stores = self.stores.iter().chain(&self.excluded).cloned().collect();
         let mut inventory = inventory::take(stores, all_reached, ctx.env.now, &System, dates);

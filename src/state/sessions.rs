@@ -59,7 +59,18 @@ impl Remembered {
         let path = path(state_dir);
         let Some(opened) = files::open_own(&path)? else { return Ok(Self::default()) };
         let bytes = files::contents(&opened, files::DOCUMENT).at("read", &path)?;
-        match serde_json::from_slice::<Written>(&bytes) {
+        Self::parse(&bytes, path, now)
+    }
+
+    /// Reads the content of a file; an empty one is nothing remembered, a damaged one begins anew.
+    ///
+    /// # Errors
+    /// It is of a later version.
+    pub fn parse(bytes: &[u8], path: PathBuf, now: DateTime<Utc>) -> Result<Self, StateError> {
+        if bytes.is_empty() {
+            return Ok(Self::default());
+        }
+        match serde_json::from_slice::<Written>(bytes) {
             Ok(written) if written.version > VERSION => {
                 Err(StateError::Newer { path, found: written.version })
             }
@@ -77,20 +88,26 @@ impl Remembered {
         self.begun.is_some_and(|begun| begun <= now && now.signed_duration_since(begun) < BLIND)
     }
 
-    /// Writes what is to be remembered from now on, if it is something else.
+    /// The text of what is to be remembered from now on; `None` where it is what it was.
     ///
     /// # Errors
-    /// It cannot be written; the old file is whole then.
-    pub fn save(&self, state_dir: &Path, memory: Memory) -> Result<(), StateError> {
+    /// Never in practice: all of it is text.
+    pub fn changed(&self, memory: Memory) -> Result<Option<String>, StateError> {
         if memory == self.memory && !self.is_new {
-            return Ok(());
+            return Ok(None);
         }
-        let path = path(state_dir);
-        files::private_dir(state_dir)?;
         let written = Written { version: VERSION, begun: self.begun, memory };
-        let text = serde_json::to_vec(&written).map_err(io::Error::from).at("write", &path)?;
-        Ok(files::replace(&path, &text, 0o600)?)
+        Ok(Some(serde_json::to_string(&written).map_err(io::Error::from).at("write", FILE)?))
     }
+}
+
+/// Writes the file in a folder of state.
+///
+/// # Errors
+/// It cannot be written; the old file is whole then.
+pub fn save(state_dir: &Path, text: &str) -> Result<(), StateError> {
+    files::private_dir(state_dir)?;
+    Ok(files::replace(&path(state_dir), text.as_bytes(), 0o600)?)
 }
 
 /// Forgets every session: where a purge has passed, not even their projects' paths stay.

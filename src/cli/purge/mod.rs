@@ -33,7 +33,6 @@ use crate::purge::{acting, before};
 use crate::report::Run;
 use crate::report::certificate::handed_over;
 use crate::report::purge::Purge;
-use crate::state::sessions::Remembered;
 use asked::ClockSays;
 pub(super) use asked::PurgeArgs;
 use handover::Handover;
@@ -319,9 +318,8 @@ impl Work<'_> {
 
     /// Forgets what dated the sessions that a partial purge removed.
     fn forget_sessions(&self, after: &Inventory) -> Result<(), Failure> {
-        let failed = |error| Failure::because(Exit::Failed, &error);
-        let state_dir = self.ctx.env.state_dir();
-        let remembered = Remembered::load(&state_dir, self.ctx.env.now).map_err(failed)?;
+        let remembered = survey::sessions_remembered(self.ctx);
+        let remembered = remembered.map_err(|error| Failure::because(Exit::Failed, &error))?;
         let there: HashSet<SessionId> = after.sessions.iter().map(|session| session.id).collect();
         let gone = |id: &SessionId| {
             self.inventory.sessions.iter().any(|session| session.id == *id) && !there.contains(id)
@@ -329,7 +327,7 @@ impl Work<'_> {
         let mut memory = remembered.memory.clone();
         memory.sessions.retain(|row| !row.session.as_ref().is_some_and(gone));
         memory.lines.retain(|row| !row.session.as_ref().is_some_and(gone));
-        remembered.save(&state_dir, memory).map_err(failed)
+        survey::remember_sessions(&remembered, memory, self.ctx)
     }
 
     /// Remembers what later runs must know, and forgets what is gone.
@@ -351,11 +349,10 @@ impl Work<'_> {
         file.state.clock = clock.doubt;
         crate::state::dates::forget(&self.ctx.env.state_dir())
             .map_err(|error| Failure::because(Exit::Failed, &error))?;
-        let failed = |error| Failure::because(Exit::Failed, &error);
         if self.wanted.is_partial() {
             self.forget_sessions(after)?;
         } else {
-            crate::state::sessions::forget(&self.ctx.env.state_dir()).map_err(failed)?;
+            survey::forget_sessions(self.ctx)?;
         }
         survey::save(&mut file, self.ctx)
     }
