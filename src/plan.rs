@@ -13,6 +13,7 @@ mod artifacts;
 mod judge;
 mod lines;
 mod memory;
+mod past_due;
 mod pastes;
 pub mod purge;
 mod references;
@@ -33,6 +34,7 @@ use references::References;
 use united::United;
 
 pub use memory::memory;
+pub use past_due::past_due;
 pub use why::{Action, Considered, Opinion, Standing, What, has_delete_rule, opinions};
 
 /// What is to be done with an artifact, and why.

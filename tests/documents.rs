@@ -376,3 +376,16 @@ fn shipped_scripts_are_sound() {
     }
     assert!(calls >= 2, "{calls}");
 }
+
+/// What `SECURITY.md` names as the repetition of an attack is a test of the suite.
+#[test]
+fn the_tests_that_the_security_page_names_are_there() {
+    let text = fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let named: Vec<(&str, &str)> =
+        text.split('`').skip(1).step_by(2).filter_map(|word| word.split_once("::")).collect();
+    assert!(named.len() > 20, "{named:?}");
+    for (module, test) in named {
+        let source = fs::read_to_string(root().join(format!("tests/{module}.rs"))).unwrap();
+        assert!(source.contains(&format!("fn {test}(")), "{module}::{test}");
+    }
+}

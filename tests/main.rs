@@ -27,6 +27,7 @@ mod damage;
 mod dates;
 mod documents;
 mod enforce;
+mod evasions;
 mod exposure;
 mod fleet;
 mod guards;

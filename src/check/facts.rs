@@ -1,5 +1,6 @@
 //! What a verdict is made from: plain values, so that every finding can be shown to appear.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -20,6 +21,8 @@ pub struct Facts {
     pub stores: Vec<StoreFacts>,
     /// Sessions and files that no rule reaches.
     pub unruled: Unruled,
+    /// Sessions that are kept past the date of a managed rule, by reason.
+    pub past_due: BTreeMap<&'static str, u64>,
     /// Runs, schedules, the ledger.
     pub runs: RunFacts,
     /// What is sealed.
@@ -128,6 +131,8 @@ pub struct Unruled {
     pub no_delete_rule: u64,
     /// Sessions dated in the future.
     pub future_dated: u64,
+    /// Whether managed rules are among those that this keeps from acting.
+    pub future_is_managed: bool,
     /// Sessions without a date.
     pub undated: u64,
     /// Sessions of which it is not known whether they are gone.

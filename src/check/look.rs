@@ -109,7 +109,10 @@ pub fn unruled(inventory: &Inventory, plan: &Plan, policy: &Policy) -> Unruled {
     for (session, verdict) in inventory.sessions.iter().zip(&plan.sessions) {
         unruled.no_delete_rule += u64::from(!has_delete_rule(policy, session));
         match verdict.decision {
-            Decision::Keep(Keep::FutureDated) => unruled.future_dated += 1,
+            Decision::Keep(Keep::FutureDated) => {
+                unruled.future_dated += 1;
+                unruled.future_is_managed |= policy.is_managed();
+            }
             Decision::Keep(Keep::Undated) => unruled.undated += 1,
             Decision::Keep(Keep::OwnerUnknown) => unruled.owner_unknown += 1,
             _ => {}

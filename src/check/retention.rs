@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::facts::{Amount, Facts, LedgerFact, RunFacts, StoreFacts};
-use super::{Finding, some};
+use super::{Finding, Severity, some};
 use crate::escape::shown;
 
 /// A run that ended well this long ago is too long ago, unless the schedule has longer steps.
@@ -203,8 +203,16 @@ fn unruled(facts: &Facts, findings: &mut Vec<Finding>) {
     ] {
         if count > 0 {
             let line = format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
-            findings.push(Finding::new(id, vec![line]).count(count));
+            let finding = Finding::new(id, vec![line]).count(count);
+            // Whoever dates his files ahead stops what the organisation demands.
+            let is_graver = id == "future-dated" && unruled.future_is_managed;
+            findings.push(if is_graver { finding.severity(Severity::Medium) } else { finding });
         }
+    }
+    if !facts.past_due.is_empty() {
+        let count = facts.past_due.values().sum();
+        let lines = facts.past_due.iter().map(|(reason, count)| format!("{reason}: {count}"));
+        findings.push(Finding::new("kept-past-due", lines.collect()).count(count));
     }
     if unruled.unrecognised > 0 {
         let bytes = unruled.unrecognised_bytes;

@@ -104,6 +104,8 @@ table! {
             => "a newer version of ccretain may know them; 'ccretain status -v' and 'ccretain explain PATH' tell more";
         "unrecognised" Info "there are files that are not in the catalogue"
             => "they are never touched; 'ccretain enforce --dry-run -v' names them";
+        "kept-past-due" Medium "sessions are still there past the date that managed rules set"
+            => "'ccretain explain SESSION' says what keeps each: a session in use, a hold, a date, a name";
         "no-delete-rule" Low "no rule ever deletes some sessions"
             => "give the policy a rule without a selector; 'ccretain policy show' shows what is in force";
         "future-dated" Low "sessions are dated in the future, and so kept"

@@ -81,6 +81,7 @@ const CHANGES: &[Change] = &[
     ("policy-invalid", |facts| facts.policy.invalid = Some("no".into())),
     ("policy-complaint", |facts| facts.policy.complaints = vec!["no".into()]),
     ("policy-suspended", |facts| facts.policy.suspended = Some("no".into())),
+    ("kept-past-due", |facts| facts.past_due = [("quiet", 1)].into()),
     ("lock-held", |facts| facts.runs.locked = vec![("/x".into(), facts.now)]),
     ("audit-mode", |facts| facts.policy.audits = true),
     ("store-readable", |facts| facts.modes.stores[0].mode = 0o755),

@@ -84,6 +84,7 @@ pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<P
     facts.runs.locked = locked(&ground, ctx);
     if let Some(plan) = &plan {
         facts.unruled = look::unruled(&inventory, plan, &ground.policy);
+        facts.past_due = plan::past_due(&inventory, &ground.policy, now, grace);
         facts.unruled.unrecognised_before = unrecognised_before(&summaries, ctx);
         match guards::judge(&ground, &inventory, plan, &ground.policy, ctx) {
             Ok(judged) => {

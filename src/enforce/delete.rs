@@ -12,11 +12,15 @@ use super::watch::Watch;
 use super::{BATCH, Effect, Outcome, Outcomes, OwnFolders, Owner, Skip, Stop, Tools, Unit, dir};
 use crate::catalogue::{Kind, Protection, SessionId};
 use crate::inventory::{ArtifactIndex, FolderIndex, Inventory};
+use crate::plan::Plan;
+use crate::policy::Policy;
 
 /// What deleting needs.
 pub(super) struct Deletion<'a> {
     pub inventory: &'a Inventory,
     pub folders: &'a OwnFolders<'a>,
+    pub plan: &'a Plan,
+    pub policy: &'a Policy,
     pub watch: &'a Watch<'a>,
     /// Whether a client that opens a session does not matter.
     pub even_live: bool,
@@ -81,6 +85,12 @@ pub(super) fn run(
 }
 
 impl Deletion<'_> {
+    /// Whether a managed rule demands an artifact.
+    fn is_managed(&self, index: ArtifactIndex) -> bool {
+        let due = self.plan.decisions.get(index.at()).and_then(|decision| decision.due());
+        due.is_some_and(|due| self.policy.is_managed_rule(due.rule()))
+    }
+
     fn unit(&self, unit: &Unit) -> Done {
         let all = |outcome: Outcome| Done {
             outcomes: unit.artifacts.iter().map(|index| (*index, outcome.clone())).collect(),
@@ -91,7 +101,9 @@ impl Deletion<'_> {
             Owner::Session(index) => self.watch.is_live(self.inventory.session(index)),
             Owner::Loose(store, kind) => {
                 kind.is_some_and(|kind| kind.row().protection == Protection::UnlessLive)
-                    && self.watch.has_clients(store)
+                    && self
+                        .watch
+                        .has_clients(store, unit.artifacts.iter().all(|index| self.is_managed(*index)))
             }
         };
         if became_live {

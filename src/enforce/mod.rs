@@ -87,10 +87,10 @@ pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut 
         units.sort_by_key(|unit| matches!(unit.owner, Owner::Session(_)));
     }
     let folders = OwnFolders::new(inventory);
-    let watch = Watch::new(inventory, tools.processes, tools.now);
+    let watch = Watch::new(inventory, plan, policy, tools.processes, tools.now);
     let purge = plan.purge.as_ref();
     let even_live = purge.is_some_and(|extent| extent.even_live);
-    let deletion = Deletion { inventory, folders: &folders, watch: &watch, even_live };
+    let deletion = Deletion { inventory, plan, policy, folders: &folders, watch: &watch, even_live };
     let records =
         record::Recorder { inventory, plan, policy, by_file: policy.ledger.value.detail == Detail::Files };
     let mut emptied: BTreeMap<FolderIndex, ()> = BTreeMap::new();

@@ -1,16 +1,18 @@
 //! Looking again for running clients, right before each session is touched.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
 use crate::catalogue::{Cursor, Kind, Root, SessionId};
-use crate::inventory::liveness::{self, PidRecord, Processes};
+use crate::inventory::liveness::{self, PidRecord, Place, Processes};
 use crate::inventory::{Inventory, Session, StoreIndex};
 use crate::locate::Store;
+use crate::plan::{Decision, Plan};
+use crate::policy::Policy;
 
 /// The `sessions` folders of the config stores, opened anew at each look: a client that starts
 /// makes the folder where there was none.
@@ -19,12 +21,20 @@ pub(super) struct Watch<'a> {
     /// The last change of anything of a session, by which a client of another pid domain is
     /// judged.
     touched: HashMap<SessionId, DateTime<Utc>>,
+    /// The sessions of which a managed rule demands something: for those only what can be checked counts.
+    managed: HashSet<SessionId>,
     processes: &'a dyn Processes,
     now: DateTime<Utc>,
 }
 
 impl<'a> Watch<'a> {
-    pub(super) fn new(inventory: &'a Inventory, processes: &'a dyn Processes, now: DateTime<Utc>) -> Self {
+    pub(super) fn new(
+        inventory: &'a Inventory,
+        plan: &Plan,
+        policy: &Policy,
+        processes: &'a dyn Processes,
+        now: DateTime<Utc>,
+    ) -> Self {
         let roots = inventory
             .stores
             .iter()
@@ -38,43 +48,64 @@ impl<'a> Watch<'a> {
             let known = touched.entry(session.id).or_insert(date);
             *known = date.max(*known);
         }
-        Self { roots, touched, processes, now }
+        let is_managed =
+            |decision: &Decision| decision.due().is_some_and(|due| policy.is_managed_rule(due.rule()));
+        let of_artifacts = inventory.artifacts.iter().zip(&plan.decisions);
+        let of_artifacts = of_artifacts.filter(|(_, decision)| is_managed(decision));
+        let of_artifacts = of_artifacts.filter_map(|(artifact, _)| Some(inventory.session_of(artifact)?.id));
+        let lines = inventory.line_files.iter().zip(&plan.lines);
+        let lines = lines.flat_map(|(file, decisions)| file.content.lines.iter().zip(decisions));
+        let of_lines =
+            lines.filter(|(_, decision)| is_managed(decision)).filter_map(|(line, _)| line.session);
+        let managed = of_artifacts.chain(of_lines).collect();
+        Self { roots, touched, managed, processes, now }
     }
 
     /// Whether a client has the session open now, in any store.
     pub(super) fn is_live(&self, session: &Session) -> bool {
-        self.any(|record| record.session == Some(session.id) && self.runs(record))
+        let checked = self.managed.contains(&session.id);
+        self.any(|seen| seen.record.session == Some(session.id) && self.runs(seen, checked))
     }
 
     /// The sessions that clients have open now.
     pub(super) fn open_sessions(&self) -> Vec<SessionId> {
         let open = RefCell::new(Vec::new());
-        self.any(|record| {
-            if self.runs(record) {
-                open.borrow_mut().extend(record.session);
+        self.any(|seen| {
+            let checked = seen.record.session.is_some_and(|id| self.managed.contains(&id));
+            if self.runs(seen, checked) {
+                open.borrow_mut().extend(seen.record.session);
             }
             false
         });
         open.into_inner()
     }
 
-    /// Whether any client runs in a store now.
-    pub(super) fn has_clients(&self, store: StoreIndex) -> bool {
-        self.roots.get(&store).is_some_and(|root| any_record(root, |record| self.runs(record)))
+    /// Whether any client runs in a store now; for managed rules, one that can be checked.
+    pub(super) fn has_clients(&self, store: StoreIndex, checked: bool) -> bool {
+        self.roots.get(&store).is_some_and(|root| any_record(root, |seen| self.runs(seen, checked)))
     }
 
-    fn runs(&self, record: &PidRecord) -> bool {
-        let touched = record.session.and_then(|id| self.touched.get(&id).copied());
-        liveness::judge(record, self.processes, touched, self.now).is_live()
+    fn runs(&self, seen: &Seen<'_>, checked: bool) -> bool {
+        if checked {
+            return liveness::judge_checked(seen.record, &seen.place, self.processes, self.now).is_live();
+        }
+        let touched = seen.record.session.and_then(|id| self.touched.get(&id).copied());
+        liveness::judge(seen.record, self.processes, touched, self.now).is_live()
     }
 
-    fn any(&self, is_it: impl Fn(&PidRecord) -> bool) -> bool {
+    fn any(&self, is_it: impl Fn(&Seen<'_>) -> bool) -> bool {
         self.roots.values().any(|root| any_record(root, &is_it))
     }
 }
 
+/// A pid file as it is there now.
+struct Seen<'a> {
+    record: &'a PidRecord,
+    place: Place<'a>,
+}
+
 /// Whether a pid file of a store is of interest; a folder that cannot be listed may hold one.
-fn any_record(store: &Store, is_it: impl Fn(&PidRecord) -> bool) -> bool {
+fn any_record(store: &Store, is_it: impl Fn(&Seen<'_>) -> bool) -> bool {
     use std::io::ErrorKind::{NotADirectory, NotFound};
     let name = OsStr::new("sessions");
     let cursor = Cursor::at(Root::Config).enter(name.as_encoded_bytes());
@@ -86,10 +117,9 @@ fn any_record(store: &Store, is_it: impl Fn(&PidRecord) -> bool) -> bool {
     names.iter().any(|entry| {
         let kind = cursor.classify(entry.name.as_encoded_bytes()).map(|found| found.kind);
         kind == Some(Kind::PidFile)
-            && dir
-                .read(&entry.name)
-                .ok()
-                .and_then(|file| PidRecord::read(&file))
-                .is_some_and(|record| is_it(&record))
+            && dir.read(&entry.name).ok().and_then(|file| PidRecord::read(&file)).is_some_and(|record| {
+                let place = Place { name: &entry.name, owner: store.owner };
+                is_it(&Seen { record: &record, place })
+            })
     })
 }

@@ -7,6 +7,7 @@
 //! lies before the boot. Of a process of another domain nothing is known but what it leaves, so its
 //! session counts as open until nothing of it changed for a week.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read as _;
 
@@ -112,6 +113,65 @@ pub trait Processes: Sync {
     fn domains(&self) -> Vec<String>;
     /// When this machine was started.
     fn booted(&self) -> Option<DateTime<Utc>>;
+    /// The id of the account that a running process is of; `None` when it cannot be told.
+    fn owner(&self, pid: u32) -> Option<u32>;
+}
+
+/// Where a pid file lies: what it is called, and the owner of its store.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Its name.
+    pub name: &'a OsStr,
+    /// The id of the account that the store is of.
+    pub owner: u32,
+}
+
+impl Place<'_> {
+    fn bears(&self, pid: u32) -> bool {
+        self.name
+            .to_str()
+            .and_then(|name| name.strip_suffix(".json"))
+            .is_some_and(|name| name == pid.to_string())
+    }
+}
+
+/// The same by what can be checked, which is all that managed rules go by: the files are the user's, and
+/// neither another's process nor a file that is touched again and again may keep a session for ever unseen.
+#[must_use]
+pub fn judge_checked(
+    record: &PidRecord,
+    place: &Place<'_>,
+    processes: &dyn Processes,
+    now: DateTime<Utc>,
+) -> Liveness {
+    let (theirs, ours) = (record.domain.as_deref(), processes.domains());
+    let is_ours = theirs.is_some_and(|theirs| ours.iter().any(|ours| ours == theirs));
+    if is_ours || theirs.is_none() {
+        match (processes.start(record.pid), &record.start) {
+            (Some(Some(running)), Some(noted)) if running == *noted => {
+                let is_his = processes.owner(record.pid).is_none_or(|owner| owner == place.owner);
+                let is_it = is_his && place.bears(record.pid);
+                return if is_it { Liveness::Process(record.pid) } else { Liveness::Dead };
+            }
+            (Some(Some(_)), Some(_)) | (None, _) if is_ours => return Liveness::Dead,
+            _ => {}
+        }
+    }
+    if is_of_an_earlier_boot(record, &ours, processes) {
+        return Liveness::Dead;
+    }
+    let written =
+        [record.started_at, record.modified].into_iter().flatten().filter(|sign| *sign <= now).max();
+    let counts = written.is_some_and(|written| now.signed_duration_since(written) < STALE_AFTER);
+    if counts { Liveness::Elsewhere(record.pid) } else { Liveness::Dead }
+}
+
+/// Whether a process of another domain of this machine began before the machine did.
+fn is_of_an_earlier_boot(record: &PidRecord, ours: &[String], processes: &dyn Processes) -> bool {
+    let same_machine = machine_of(record.domain.as_deref())
+        .is_some_and(|id| ours.iter().any(|ours| machine_of(Some(ours)) == Some(id)));
+    same_machine
+        && matches!((record.started_at, processes.booted()), (Some(start), Some(boot)) if start < boot)
 }
 
 /// Whether the process of a pid file has its session open. `touched` is the last change of
@@ -136,16 +196,16 @@ pub fn judge(
             return Liveness::Dead;
         }
     }
-    let same_machine =
-        machine_of(theirs).is_some_and(|id| ours.iter().any(|ours| machine_of(Some(ours)) == Some(id)));
-    let before_boot =
-        matches!((record.started_at, processes.booted()), (Some(start), Some(boot)) if start < boot);
     let signs = [touched, record.started_at, record.modified].into_iter().flatten();
     let is_stale = signs
         .filter(|sign| *sign <= now)
         .max()
         .is_some_and(|sign| now.signed_duration_since(sign) >= STALE_AFTER);
-    if (same_machine && before_boot) || is_stale { Liveness::Dead } else { Liveness::Elsewhere(record.pid) }
+    if is_stale || is_of_an_earlier_boot(record, &ours, processes) {
+        Liveness::Dead
+    } else {
+        Liveness::Elsewhere(record.pid)
+    }
 }
 
 /// The machine part of a pid domain, if it has one.
@@ -187,6 +247,13 @@ impl Processes for System {
         let line = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
         DateTime::from_timestamp(line.trim().parse().ok()?, 0)
     }
+
+    fn owner(&self, pid: u32) -> Option<u32> {
+        // The folder itself is root's where the process may not be looked into.
+        let status = fs_err::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+        line.split_ascii_whitespace().next()?.parse().ok()
+    }
 }
 
 #[cfg(target_os = "macos")]
@@ -215,6 +282,15 @@ impl Processes for System {
     fn booted(&self) -> Option<DateTime<Utc>> {
         None
     }
+
+    fn owner(&self, pid: u32) -> Option<u32> {
+        let output = std::process::Command::new("/bin/ps")
+            .args(["-o", "uid=", "-p", &pid.to_string()])
+            .env_clear()
+            .output()
+            .ok()?;
+        String::from_utf8_lossy(&output.stdout).trim().parse().ok()
+    }
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
@@ -229,6 +305,10 @@ impl Processes for System {
     }
 
     fn booted(&self) -> Option<DateTime<Utc>> {
+        None
+    }
+
+    fn owner(&self, _: u32) -> Option<u32> {
         None
     }
 }
@@ -251,6 +331,9 @@ mod tests {
         }
         fn booted(&self) -> Option<DateTime<Utc>> {
             Some(now() - TimeDelta::days(20))
+        }
+        fn owner(&self, pid: u32) -> Option<u32> {
+            (pid < 20).then_some(if pid == 10 { 1000 } else { 0 })
         }
     }
 
@@ -346,5 +429,42 @@ mod tests {
         let start = System.start(me).unwrap().unwrap();
         assert!(start.parse::<u64>().is_ok(), "{start}");
         assert!(System.domains().iter().all(|domain| domain.starts_with("linux:")));
+    }
+
+    /// What a managed rule believes: `days` ago the file was written.
+    fn checked(json: &str, name: &str, owner: u32, days: i64) -> Liveness {
+        let modified = Some(now() - TimeDelta::days(days));
+        let record = PidRecord { modified, ..PidRecord::parse(json.as_bytes()).unwrap() };
+        judge_checked(&record, &Place { name: OsStr::new(name), owner }, &Fake, now())
+    }
+
+    #[test]
+    fn managed_rules_go_by_what_can_be_checked() {
+        const OURS: &str = r#""pidDomain":"linux:machine:pid:[1]""#;
+        let ours = |rest: &str| format!("{{{OURS},{rest}}}");
+        let sound = ours(r#""pid":10,"procStart":"777""#);
+        assert_eq!(checked(&sound, "10.json", 1000, 99), Liveness::Process(10));
+        // Another name, another's process, another start: each is enough.
+        assert_eq!(checked(&sound, "11.json", 1000, 0), Liveness::Dead);
+        assert_eq!(checked(&sound, "10.json", 1001, 0), Liveness::Dead);
+        assert_eq!(checked(&ours(r#""pid":10,"procStart":"778""#), "10.json", 1000, 0), Liveness::Dead);
+        assert_eq!(checked(&ours(r#""pid":12,"procStart":"1""#), "12.json", 1000, 0), Liveness::Dead);
+        assert_eq!(checked(r#"{"pid":10,"procStart":"777"}"#, "100.json", 1000, 0), Liveness::Dead);
+    }
+
+    #[test]
+    fn what_cannot_be_checked_counts_for_a_week_for_managed_rules() {
+        for record in [
+            r#"{"pid":10}"#,
+            r#"{"pid":12}"#,
+            r#"{"pid":77,"pidDomain":"linux:elsewhere:pid:[1]"}"#,
+            r#"{"pid":10,"procStart":"778"}"#,
+            // A date that is still to come is none.
+            r#"{"pid":77,"pidDomain":"linux:elsewhere:pid:[1]","startedAt":4085000000000}"#,
+        ] {
+            assert!(checked(record, "x.json", 1000, 6).is_live(), "{record}");
+            assert_eq!(checked(record, "x.json", 1000, 7), Liveness::Dead, "{record}");
+            assert_eq!(checked(record, "x.json", 1000, -1), Liveness::Dead, "{record}");
+        }
     }
 }

@@ -186,6 +186,7 @@ impl Session {
             before: None,
             found: None,
             liveness: Liveness::Dead,
+            checked: Liveness::Dead,
             is_desktop: false,
             is_unreadable: false,
             is_foreign: false,

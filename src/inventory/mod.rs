@@ -165,6 +165,8 @@ pub struct LiveClient {
     pub session: Option<SessionId>,
     /// How that is known.
     pub liveness: Liveness,
+    /// Whether it is known by what can be checked.
+    pub is_checked: bool,
 }
 
 /// A folder that was entered.
@@ -298,6 +300,8 @@ pub struct Session {
     pub found: Option<Box<Session>>,
     /// Whether a client has it open.
     pub liveness: Liveness,
+    /// The same by what can be checked, which is all that managed rules go by.
+    pub checked: Liveness,
     /// Whether a transcript of it could not be read, so that its date is not known.
     pub is_unreadable: bool,
     /// Whether a transcript of it belongs to another account, which is why it was not read.
@@ -504,13 +508,15 @@ impl Inventory {
     ) {
         for session in &mut self.sessions {
             if let Some((when, activity, recorded)) = is_it(&self.stores[session.store.at()], session.id) {
-                session.unsealed = Some(when);
-                // What was written since counts; what the touch alone did does not.
+                // A moment that is still to come was written by somebody else.
+                session.unsealed = Some(when).filter(|when| *when <= self.taken);
+                // What was written since counts; what the touch alone did does not, and it never makes
+                // anything older than it was.
                 if session.modified.is_some_and(|modified| modified <= when) {
-                    session.modified = Some(activity);
+                    session.modified = session.modified.min(Some(activity));
                 }
                 if session.damaged.is_some_and(|damaged| damaged <= when) {
-                    session.damaged = recorded.or(Some(activity));
+                    session.damaged = session.damaged.min(recorded.or(Some(activity)));
                 }
             }
         }

@@ -14,7 +14,7 @@ use super::batch::{Found, Later};
 use super::content::Said;
 use super::intern::Interner;
 use super::lines::{Line, LineFile};
-use super::liveness::{self, PidRecord, Processes};
+use super::liveness::{self, Liveness, PidRecord, Processes};
 use super::memory::Absent;
 use super::names::Names;
 use super::parts::{Last, Part, Parts, Places};
@@ -65,7 +65,7 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
     give_jobs_their_session(&folders.list, &found.artifacts, &mut later);
     let mut last = Last::default();
     let mut line_files = Vec::new();
-    let mut pids: Vec<(StoreIndex, PidRecord)> = Vec::new();
+    let mut pids: Vec<(ArtifactIndex, PidRecord)> = Vec::new();
     let mut locks: Vec<(ArtifactIndex, PidRecord)> = Vec::new();
     for Later { artifact: index, owner, said } in later {
         let store = folders.list[found.artifacts[index.at()].folder.at()].store;
@@ -83,7 +83,7 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
         }
         match said {
             Said::Lines(content) => line_files.push(LineFile { artifact: index, content: *content }),
-            Said::Pid(record) if artifact.kind == Some(Kind::PidFile) => pids.push((store, *record)),
+            Said::Pid(record) if artifact.kind == Some(Kind::PidFile) => pids.push((index, *record)),
             Said::Pid(record) => locks.push((index, *record)),
             _ => {}
         }
@@ -117,6 +117,15 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
     }
     let mut views: Vec<StoreView> =
         stores.into_iter().map(|store| StoreView { store, live: Vec::new() }).collect();
+    let pids = pids.into_iter().map(|(index, record)| {
+        let artifact = &artifacts[index.at()];
+        let store = folders.list[artifact.folder.at()].store;
+        let owner = views[store.at()].store.owner;
+        let place = liveness::Place { name: names.get(artifact.name), owner };
+        let checked = liveness::judge_checked(&record, &place, processes, now);
+        (store, record, checked)
+    });
+    let pids: Vec<(StoreIndex, PidRecord, Liveness)> = pids.collect();
     look_for_clients(&mut views, &mut sessions, pids, processes, now);
     for (index, record) in locks {
         let alive = liveness::judge(&record, processes, artifacts[index.at()].modified(), now).is_live();
@@ -344,11 +353,11 @@ fn reaching<'a>(stores: impl Iterator<Item = &'a Store> + Clone, index: StoreInd
 fn look_for_clients(
     views: &mut [StoreView],
     sessions: &mut [Session],
-    pids: Vec<(StoreIndex, PidRecord)>,
+    pids: Vec<(StoreIndex, PidRecord, Liveness)>,
     processes: &dyn Processes,
     now: DateTime<Utc>,
 ) {
-    for (store, record) in pids {
+    for (store, record, checked) in pids {
         let touched = record.session.and_then(|id| {
             sessions.iter().filter(|session| session.id == id).filter_map(|session| session.touched).max()
         });
@@ -358,11 +367,14 @@ fn look_for_clients(
         }
         for session in sessions.iter_mut().filter(|session| Some(session.id) == record.session) {
             session.liveness = liveness;
+            if checked.is_live() {
+                session.checked = checked;
+            }
         }
         let reached = reaching(views.iter().map(|view| &view.store), store);
         for at in reached {
-            let client = LiveClient { pid: record.pid, session: record.session, liveness };
-            views[at.at()].live.push(client);
+            let (pid, session, is_checked) = (record.pid, record.session, checked.is_live());
+            views[at.at()].live.push(LiveClient { pid, session, liveness, is_checked });
         }
     }
 }

@@ -35,7 +35,9 @@ impl Judge<'_> {
         if self.may_be_of_a_store_out_of_reach(store) {
             return Decision::Keep(Keep::OutOfReach);
         }
-        if row.protection == Protection::UnlessLive && !self.inventory.store(store).live.is_empty() {
+        let mut clients = self.inventory.store(store).live.iter();
+        let in_use = clients.any(|client| client.is_checked || !self.mandate.is_managed);
+        if row.protection == Protection::UnlessLive && in_use {
             return Decision::Keep(Keep::Live);
         }
         if row.disposal != Disposal::File && kind != Kind::ConfigBackup {

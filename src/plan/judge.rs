@@ -47,11 +47,8 @@ pub(super) fn judges<'a>(
         .collect()
 }
 
-/// When a session was touched, before and after now, and when what was sealed of it was last
-/// unsealed, which counts as much.
-pub(super) fn touches(session: &Session) -> [Option<DateTime<Utc>>; 3] {
-    [session.touched, session.touched_ahead, session.unsealed]
-}
+/// How long what the user's own state says protects something past the date of a managed rule.
+const STATE_COUNTS: TimeDelta = TimeDelta::hours(24);
 
 /// What an artifact is judged by.
 pub(super) struct Subject<'s> {
@@ -67,6 +64,34 @@ impl Subject<'_> {
 }
 
 impl Judge<'_> {
+    /// When a session was touched, before and after now, and when what was sealed of it was last
+    /// unsealed, which counts as much.
+    pub(super) fn touches(&self, session: &Session) -> [Option<DateTime<Utc>>; 3] {
+        let due = || {
+            let date = self.date(session).ok()?;
+            let goes = self.latest(session, Kind::Transcript, date, |rule| rule.delete_after.as_ref()).1;
+            let sealing = self.latest(session, Kind::Transcript, date, |rule| rule.seal_after.as_ref()).1;
+            goes.into_iter().chain(sealing).map(|(due, _)| due).min()
+        };
+        [session.touched, session.touched_ahead, self.unsealed(session, due)]
+    }
+
+    /// When a session was last unsealed, by the user's own state, which cannot delay a managed rule for
+    /// long past the date on which that is `due`.
+    pub(super) fn unsealed(
+        &self,
+        session: &Session,
+        due: impl FnOnce() -> Option<DateTime<Utc>>,
+    ) -> Option<DateTime<Utc>> {
+        let counts = |due: DateTime<Utc>| self.now.signed_duration_since(due) < STATE_COUNTS;
+        session.unsealed.filter(|_| !self.mandate.is_managed || due().is_none_or(counts))
+    }
+
+    /// Whether a client has a session open.
+    pub(super) fn is_live(&self, session: &Session) -> bool {
+        if self.mandate.is_managed { session.checked } else { session.liveness }.is_live()
+    }
+
     /// The first rule of each layer that matches decides; across layers the earliest date wins.
     pub(super) fn earliest(
         &self,
@@ -197,7 +222,7 @@ impl Judge<'_> {
 
     /// Whether a session was touched within the quiet period.
     pub(super) fn is_session_quiet(&self, session: &Session) -> bool {
-        touches(session).into_iter().any(|touched| self.is_quiet(touched))
+        self.touches(session).into_iter().any(|touched| self.is_quiet(touched))
     }
 
     /// When `keepAtLeast` lets go of something of this date; may be past.

@@ -33,7 +33,7 @@ impl Judge<'_> {
         if session.is_shown() && self.is_excluded(session.store) {
             return Some(Keep::OwnerUnknown);
         }
-        if session.liveness.is_live() {
+        if self.is_live(session) {
             return Some(Keep::Live);
         }
         self.is_session_quiet(session).then_some(Keep::Quiet)

@@ -89,7 +89,7 @@ impl Judge<'_> {
         if let Some(held) = self.holds_of(session, kind).next() {
             return Decision::Keep(Keep::Held(held));
         }
-        if session.liveness.is_live() {
+        if self.is_live(session) {
             return Decision::Keep(Keep::Live);
         }
         if self.is_session_quiet(session) {
@@ -103,8 +103,9 @@ impl Judge<'_> {
         match delete {
             Decision::Keep(keep) if kind.row().sealable && session.plain > 0 && self.can_seal(session) => {
                 // What was unsealed counts as touched then, for sealing alone.
-                let rested = session.unsealed.map_or(date, |unsealed| unsealed.max(date));
-                let sealing = self.latest(session, kind, rested, |rule| rule.seal_after.as_ref()).1;
+                let sealing = |date| self.latest(session, kind, date, |rule| rule.seal_after.as_ref()).1;
+                let unsealed = self.unsealed(session, || sealing(date).map(|(due, _)| due));
+                let sealing = sealing(unsealed.map_or(date, |unsealed| unsealed.max(date)));
                 match sealing.filter(|(due, _)| *due <= self.now) {
                     Some((since, rule)) => Decision::Seal(Due { rule, since }),
                     None => Decision::Keep(keep),

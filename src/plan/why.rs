@@ -5,7 +5,7 @@
 use chrono::{DateTime, Utc};
 
 use super::artifacts::lacks_owner;
-use super::judge::{Judge, Subject, judges, touches};
+use super::judge::{Judge, Subject, judges};
 use super::{Keep, References};
 use crate::catalogue::{Kind, Owner};
 use crate::inventory::{Artifact, ArtifactIndex, Belongs, Inventory, Session, SessionIndex};
@@ -124,7 +124,7 @@ impl Judge<'_> {
         holds.extend(own.into_iter().flat_map(|kind| self.holds_of(session, kind)));
         holds.sort_by_key(|hold| hold.hold);
         holds.dedup();
-        let mut opinion = self.said(mandate, date, &touches(session), &subjects, &sealing, holds);
+        let mut opinion = self.said(mandate, date, &self.touches(session), &subjects, &sealing, holds);
         // What was unsealed counts as touched then, for sealing alone.
         if let Some(rested) =
             opinion.date.ok().zip(session.unsealed).map(|(date, unsealed)| date.max(unsealed))
@@ -167,7 +167,7 @@ impl Judge<'_> {
         let (mut touched, mut holds) = (vec![modified], Vec::new());
         for line in owners.unwrap_or_default() {
             let session = self.known_to(line, store).map(|known| known.session);
-            touched.extend(session.into_iter().flat_map(touches));
+            touched.extend(session.into_iter().flat_map(|session| self.touches(session)));
             holds.extend(self.holds_of_line(line, kind, session));
         }
         holds.sort_by_key(|hold| hold.hold);

@@ -410,6 +410,12 @@ impl Policy {
         self.mandates.iter().any(|mandate| mandate.is_managed)
     }
 
+    /// Whether a rule is one that no user may stop.
+    #[must_use]
+    pub fn is_managed_rule(&self, rule: RuleRef) -> bool {
+        self.mandates.get(usize::from(rule.mandate)).is_some_and(|mandate| mandate.is_managed)
+    }
+
     /// Whether a rule only reports, so that no run acts on what it alone demands.
     #[must_use]
     pub fn audits(&self, rule: RuleRef) -> bool {

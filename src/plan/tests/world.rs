@@ -309,7 +309,12 @@ impl World {
                 is_excluded: false,
             },
             live: has_client
-                .then_some(LiveClient { pid: 7, session: None, liveness: Liveness::Process(7) })
+                .then_some(LiveClient {
+                    pid: 7,
+                    session: None,
+                    liveness: Liveness::Process(7),
+                    is_checked: true,
+                })
                 .into_iter()
                 .collect(),
         };
@@ -398,6 +403,7 @@ impl World {
             touched: spec.touched.map(before),
             touched_ahead: spec.touched_ahead.map(before),
             liveness: if spec.is_live { Liveness::Process(1) } else { Liveness::Dead },
+            checked: if spec.is_live { Liveness::Process(1) } else { Liveness::Dead },
             is_unreadable: spec.is_unreadable,
             is_foreign: false,
             is_desktop: false,
