@@ -1,7 +1,7 @@
 //! The accounts of a machine that have a home of their own, for runs over all users.
 //!
-//! Root looks at the homes themselves and at nothing in them: whether each is a folder that
-//! belongs to the account alone.
+//! Root looks at the homes themselves: whether each is a folder that belongs to the account alone, and
+//! whether a store of that name lies in it. It opens nothing in them.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::FileSystem;
 use crate::dir::Dir;
+#[cfg(unix)]
 use crate::error::{At as _, PathError};
 use crate::escape::shown;
 use crate::platform::Platform;
