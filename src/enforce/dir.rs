@@ -111,17 +111,34 @@ mod calls {
         Ok(rustix::fs::utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
-    pub(super) fn sync(dir: &Dir) -> io::Result<()> {
-        Ok(rustix::fs::fsync(dir)?)
+    #[cfg(target_os = "macos")]
+    pub(super) fn create_like(dir: &Dir, name: &OsStr, like: &File) -> io::Result<File> {
+        use rustix::fs::{CloneFlags, fclonefileat};
+        // `CLONE_ACL` of <sys/clonefile.h>; without it a clone gets the ACL that its folder hands down.
+        let flags = CloneFlags::from_bits_retain(4);
+        match fclonefileat(like, dir, name, flags) {
+            Err(rustix::io::Errno::EXIST) => {
+                unlink(dir, name)?;
+                fclonefileat(like, dir, name, flags)?;
+            }
+            other => other?,
+        }
+        let opened =
+            rustix::fs::openat(dir, name, OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+        let file = File::from(opened);
+        file.set_len(0)?;
+        Ok(file)
     }
 
-    pub(super) fn keep_owner(file: &File, like: &File) -> io::Result<()> {
-        use std::os::unix::fs::MetadataExt;
-        let (mine, theirs) = (file.metadata()?, like.metadata()?);
-        if (mine.uid(), mine.gid()) != (theirs.uid(), theirs.gid()) {
-            std::os::unix::fs::fchown(file, Some(theirs.uid()), Some(theirs.gid()))?;
-        }
-        file.set_permissions(theirs.permissions())
+    #[cfg(not(target_os = "macos"))]
+    pub(super) fn create_like(dir: &Dir, name: &OsStr, like: &File) -> io::Result<File> {
+        let file = super::create_part(dir, name)?;
+        crate::files::access::keep_flags(&file, like);
+        Ok(file)
+    }
+
+    pub(super) fn sync(dir: &Dir) -> io::Result<()> {
+        Ok(rustix::fs::fsync(dir)?)
     }
 
     fn mode_of(mode: u32) -> Mode {
@@ -180,16 +197,16 @@ mod calls {
         Ok(())
     }
 
+    pub(super) fn create_like(dir: &Dir, name: &OsStr, _: &File) -> io::Result<File> {
+        super::create_part(dir, name)
+    }
+
     pub(super) fn sync(_: &Dir) -> io::Result<()> {
         Ok(())
     }
 
     pub(super) fn close<T>(_: &T, _: u32) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
-    }
-
-    pub(super) fn keep_owner(file: &File, like: &File) -> io::Result<()> {
-        file.set_permissions(like.metadata()?.permissions())
     }
 }
 
@@ -276,6 +293,14 @@ pub fn create_part(dir: &Dir, name: &OsStr) -> io::Result<File> {
         }
         other => other,
     }
+}
+
+/// Makes an unfinished file that will replace another, of which it has what can only be given to a new one.
+///
+/// # Errors
+/// As [`create_part`]; on macOS as `fclonefileat(2)`, which alone carries an ACL over.
+pub fn create_part_like(dir: &Dir, name: &OsStr, like: &File) -> io::Result<File> {
+    calls::create_like(dir, name, like)
 }
 
 /// Opens a file of our own for locking, which is made if it is not there.
@@ -368,14 +393,6 @@ pub fn sync_file_system(dir: &Dir) -> io::Result<()> {
 /// As `fsync(2)`.
 pub fn sync_unless_whole(file: &File) -> io::Result<()> {
     if FLUSHES_WHOLE { Ok(()) } else { file.sync_all() }
-}
-
-/// Gives a new file the owner and the permissions of the one it replaces.
-///
-/// # Errors
-/// As `fchown(2)` and `fchmod(2)`.
-pub fn keep_owner(file: &File, like: &File) -> io::Result<()> {
-    calls::keep_owner(file, like)
 }
 
 /// Gives an open folder these permissions, which give nothing to group and others.

@@ -17,6 +17,7 @@ use crate::catalogue::{Kind, SessionId};
 use crate::dir::{Dir, FileType};
 use crate::error::chain;
 use crate::escape::text;
+use crate::files::access;
 use crate::inventory::{ArtifactIndex, Inventory, Oddity, Session, SessionIndex};
 use crate::ledger::Ciphertext;
 use crate::locate::Store;
@@ -162,6 +163,7 @@ impl Preserving<'_> {
         if stat.file_type != FileType::File || stat.stamp.inode != artifact.stamp.inode {
             return Err(Failed::Other("it is another file than the one that was seen".to_owned()));
         }
+        let acl = access::acl(&source)?;
         let mtime = stat.stamp.modified.date();
         let Some(mtime) = mtime else { return Err(Failed::Other("its date cannot be written".to_owned())) };
         let mut copies = 0..MOST_COPIES;
@@ -202,6 +204,7 @@ impl Preserving<'_> {
             size: stat.stamp.size,
             sealed_size: sealed.ciphertext_len,
             mode: u32::from(artifact.mode),
+            acl,
             mtime,
             sha256: sealed.sha256,
             becoming: None,

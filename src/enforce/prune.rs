@@ -1,7 +1,7 @@
 //! Line files lose lines: written anew without them, under the client's own lock.
 //!
-//! The new file has the owner, the mode and every other byte of the old one, and is dropped if
-//! the old one changed meanwhile.
+//! The new file has the owner, the mode, the ACL, the security label and every other byte of the old one, and is
+//! dropped if one of them cannot be kept or the old one changed meanwhile.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -15,6 +15,7 @@ use super::watch::Watch;
 use super::{Effect, Outcome, Outcomes, Skip, Stop, Tools, dir};
 use crate::catalogue::SessionId;
 use crate::dir::Dir;
+use crate::files::access;
 use crate::inventory::Inventory;
 use crate::inventory::lines::LineFile;
 use crate::ledger::Event;
@@ -121,9 +122,9 @@ fn rewrite(inventory: &Inventory, file: &LineFile, cuts: &[Range<u64>]) -> io::R
         return Ok(false);
     }
     let temporary = part_name(inventory.name(artifact));
-    let new = dir::create_part(&folder, &temporary)?;
+    let new = dir::create_part_like(&folder, &temporary, &old)?;
     let written = copy_without(&old, &new, cuts)
-        .and_then(|()| dir::keep_owner(&new, &old))
+        .and_then(|()| access::keep(&new, &old))
         .and_then(|()| new.sync_all())
         .and_then(|()| Ok(dir::is_same(&artifact.stamp, &folder.stat(inventory.name(artifact))?)))
         .and_then(|same| {

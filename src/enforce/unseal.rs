@@ -15,6 +15,7 @@ use super::{dir, seal};
 use crate::catalogue::Kind;
 use crate::dir::{Dir, FileTime, FileType, Stat};
 use crate::error::At as _;
+use crate::files::access;
 use crate::locate::Store;
 use crate::seal::manifest::SealedFile;
 use crate::seal::{Identities, UnsealError, naming};
@@ -197,7 +198,8 @@ impl Restoring<'_> {
         let name = naming::part_name(entry.path.file_name().unwrap_or_default());
         let mut file = dir::create_part(folder, &name).at("create", &path)?;
         let digest = self.session.decrypt(entry, identities, &mut file)?;
-        permit(&file, entry.mode).at("set the mode of", &path)?;
+        // A record can be forged: no file comes back that would run as its owner.
+        access::give(&file, entry.mode & 0o1777, entry.acl.as_deref()).at("set the mode of", &path)?;
         let modified = match self.dates {
             Dates::Original => entry.mtime,
             Dates::Touch(now) => now,
@@ -362,18 +364,6 @@ fn owned(dir: &Dir, store: &Store) -> io::Result<()> {
     } else {
         Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is another owner's"))
     }
-}
-
-#[cfg(unix)]
-fn permit(file: &File, mode: u32) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    // A record can be forged: no file comes back that would run as its owner.
-    file.set_permissions(std::fs::Permissions::from_mode(mode & 0o1777))
-}
-
-#[cfg(not(unix))]
-fn permit(_: &File, _: u32) -> io::Result<()> {
-    Ok(())
 }
 
 /// Takes bytes that must be those of a file, in order.

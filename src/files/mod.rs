@@ -5,6 +5,7 @@
 //! followed here; what must not be one is opened through a folder's handle or is a file of our own ([`own`]).
 
 mod absence;
+pub mod access;
 mod own;
 mod write;
 
@@ -24,7 +25,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub const DOCUMENT: u64 = 64 << 20;
 
 /// A document above this size is large: there is one such buffer in the process at a time.
-const LARGE: u64 = 4 << 20;
+pub const LARGE: u64 = 4 << 20;
 
 /// Opens a regular file for reading without ever waiting for it; links are followed.
 ///

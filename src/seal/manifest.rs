@@ -91,6 +91,10 @@ pub struct SealedFile {
     /// The permissions of the original, the lowest twelve bits of its mode.
     #[serde(with = "octal")]
     pub mode: u32,
+    /// The ACL of the original beyond its mode, as the system stores it (on Linux the value of
+    /// `system.posix_acl_access`), in hex; absent where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_hex")]
+    pub acl: Option<Vec<u8>>,
     /// The modification time of the original, to the nanosecond.
     #[serde(with = "nanoseconds")]
     pub mtime: DateTime<Utc>,
@@ -343,6 +347,19 @@ mod nanoseconds {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<DateTime<Utc>, D::Error> {
         // chrono's own reading takes the years beyond 9999 that `serialize` may write.
         DateTime::deserialize(from)
+    }
+}
+
+mod optional_hex {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &Option<Vec<u8>>, to: S) -> Result<S::Ok, S::Error> {
+        bytes.as_ref().map(hex::encode).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<u8>>, D::Error> {
+        let text = Option::<String>::deserialize(from)?;
+        text.map(hex::decode).transpose().map_err(serde::de::Error::custom)
     }
 }
 

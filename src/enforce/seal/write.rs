@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::FileTimes;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
@@ -13,6 +13,7 @@ use super::super::{Outcome, Owner, Skip, Unit, delete, dir, sealed};
 use super::{Done, Part, Prepared, Sealing, digest, part_of, system_time};
 use crate::catalogue::Kind;
 use crate::dir::{Dir, FileType};
+use crate::files::{self, access};
 use crate::inventory::{ArtifactIndex, Session};
 use crate::policy::Compression;
 use crate::seal::manifest::{Manifest, SealedFile};
@@ -135,6 +136,7 @@ impl Sealing<'_> {
         {
             return Ok(Some(Part { artifact: index, entry: entry.clone() }));
         }
+        let acl = access::acl(&source).map_err(failed("read its ACL"))?;
         sealer.set_compression(self.compression);
         let folder = self
             .sealed_folder(session, sealed_parent(tree, &path).as_deref())
@@ -179,6 +181,7 @@ impl Sealing<'_> {
                 size: artifact.stamp.size,
                 sealed_size: sealed.ciphertext_len,
                 mode: u32::from(artifact.mode),
+                acl,
                 mtime,
                 sha256: sealed.sha256,
                 becoming: None,
@@ -202,8 +205,7 @@ impl Sealing<'_> {
             return None;
         }
         let folder = self.sealed_folder(session, None).ok()?;
-        let mut json = Vec::new();
-        folder.read(OsStr::new(naming::RECORD)).ok()?.read_to_end(&mut json).ok()?;
+        let json = files::contents(&folder.read(OsStr::new(naming::RECORD)).ok()?, files::DOCUMENT).ok()?;
         let mut record = Manifest::parse(&json, session.id).ok()?;
         // An interrupted run wrote the record before the files had their names.
         record.files.retain(|file| {
