@@ -15,12 +15,11 @@ use super::liveness::PidRecord;
 use super::transcript::{self, Facts};
 use crate::catalogue::{Kind, SessionId};
 use crate::dir::{Dir, FileStamp};
+use crate::files::{self, Document};
 use crate::seal::manifest::Manifest;
 
-/// A record of a sealed session above this size is none.
-const LARGEST_RECORD: u64 = 64 << 20;
-/// A small file of the client's own, such as an index of one conversation, above this size is none.
-const LARGEST_NOTE: u64 = 16 << 20;
+/// A small file of Claude Code's own, such as an index of one conversation, above this size is none.
+const LARGEST_NOTE: u64 = 4 << 20;
 
 /// What a file's content said.
 #[derive(Debug, Default)]
@@ -114,7 +113,7 @@ impl Known {
             }
             Kind::SealedRecord => {
                 let id = self.session.ok_or(io::ErrorKind::InvalidData)?;
-                let text = up_to(LARGEST_RECORD, &dir.read(name)?)?;
+                let text = Document::read(&dir.read(name)?)?;
                 Said::Manifest(Box::new(Manifest::parse(&text, id).map_err(io::Error::other)?))
             }
             Kind::SessionsIndex => Said::Lines(Box::new(lines::read_entries(&dir.read(name)?, interner)?)),
@@ -135,15 +134,9 @@ impl Known {
     }
 }
 
-fn up_to(most: u64, file: &File) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    io::Read::read_to_end(&mut io::Read::take(file, most), &mut text)?;
-    Ok(text)
-}
-
 /// A document without the mark that some editors put before it.
 fn note(file: &File) -> io::Result<Vec<u8>> {
-    let mut text = up_to(LARGEST_NOTE, file)?;
+    let mut text = files::contents(file, LARGEST_NOTE)?;
     if text.starts_with(transcript::MARK) {
         text.drain(..transcript::MARK.len());
     }

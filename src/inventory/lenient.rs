@@ -61,7 +61,8 @@ impl<'a> Lenient<'a> {
 /// fields in their order.
 #[must_use]
 pub fn object<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Option<T> {
-    let text = text.trim_ascii_start();
+    // A byte order mark is passed over, as Claude Code does.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
     text.starts_with(b"{").then(|| serde_json::from_slice(text).ok())?
 }
 

@@ -7,14 +7,15 @@
 
 mod history;
 
-use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::ArtifactIndex;
@@ -22,11 +23,9 @@ use super::intern::Interner;
 use super::lenient::{Lenient, object};
 use super::members::{self, Object};
 use crate::catalogue::SessionId;
+use crate::files::Document;
 
 pub use history::read_history;
-
-/// A JSON file above this size is not taken apart.
-const LARGEST_JSON: u64 = 256 << 20;
 
 /// A file with its lines.
 #[derive(Debug)]
@@ -48,6 +47,8 @@ pub struct Lines {
     pub lines: Vec<Line>,
     /// Which line refers to which paste: the hash, and the line's position.
     pub references: Vec<(Box<str>, u32)>,
+    /// Whether it may refer to any paste: a line is not understood, or there are more references than can be held.
+    pub refers_to_any: bool,
     /// The members of a global file, of which a purge takes some.
     pub objects: Vec<Object>,
 }
@@ -89,74 +90,117 @@ pub struct Line {
     pub session: Option<SessionId>,
 }
 
+/// More entries of one file are not held: it is not understood.
+const MOST_ENTRIES: usize = 500_000;
+
+/// Values of a list, as they are written; of a longer list than can be held only that it is one.
+struct Values<'a>(Vec<&'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Values<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Vec<&'de RawValue>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut values = Vec::new();
+                while let Some(value) = list.next_element()? {
+                    // One more than can be held tells that there are more.
+                    if values.len() <= MOST_ENTRIES {
+                        values.push(value);
+                    }
+                }
+                Ok(values)
+            }
+        }
+        from.deserialize_seq(List).map(Self)
+    }
+}
+
+impl Default for Values<'_> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl Lines {
+    /// Adds an entry, if there is room for it.
+    fn add(&mut self, line: Line) -> io::Result<()> {
+        if self.lines.len() >= MOST_ENTRIES {
+            return Err(history::too_much("it has more entries than can be held"));
+        }
+        self.lines.push(line);
+        Ok(())
+    }
+}
+
 /// Reads the `history` lists of a global file of the client.
 ///
 /// # Errors
-/// As `read(2)`; a file that is no such object is no error but not well formed.
+/// As `read(2)`; `FileTooLarge` for more than can be held. A file that is no such object is no error but not well
+/// formed.
 pub fn read_project_lists(file: &File, interner: &Interner) -> io::Result<Lines> {
-    #[derive(Deserialize)]
-    struct Global<'a> {
-        #[serde(borrow, default)]
-        projects: BTreeMap<String, &'a RawValue>,
-    }
     #[derive(Deserialize)]
     struct Project<'a> {
         #[serde(borrow, default)]
-        history: Vec<&'a RawValue>,
+        history: Values<'a>,
     }
-    let text = read_text(file)?;
+    let document = Document::read(file)?;
+    let text = text_of(&document);
     let mut found = Lines { format: Format::ProjectLists, ..Lines::default() };
-    found.objects = members::read(&text, interner);
-    let Some(global) = object::<Global<'_>>(text.as_bytes()) else { return Ok(found) };
-    found.is_well_formed = true;
-    // In the order of the file, which a map does not keep.
-    let mut projects: Vec<_> = global.projects.into_iter().collect();
-    projects.sort_by_key(|(_, raw)| offset(&text, raw.get()));
-    for (list, (path, raw)) in projects.into_iter().enumerate() {
-        let Some(project) = object::<Project<'_>>(raw.get().as_bytes()) else { continue };
-        for entry in project.history {
-            let mut line = entry_line(&text, entry, list);
-            line.project = Some(interner.intern(&path));
-            found.lines.push(line);
+    let read = members::read(text, interner)?;
+    found.is_well_formed = read.is_well_formed;
+    // A parser takes the last of two projects of one path; each of them may hold prompts.
+    for (list, (path, range)) in read.projects.into_iter().enumerate() {
+        let Some(project) = text.get(range).and_then(|raw| object::<Project<'_>>(raw.as_bytes())) else {
+            continue;
+        };
+        for entry in project.history.0 {
+            let mut line = entry_line(text, entry, list);
+            line.project = Some(Arc::clone(&path));
+            found.add(line)?;
         }
     }
+    found.objects = read.objects;
     Ok(found)
 }
 
 /// Reads the entries of an index of sessions.
 ///
 /// # Errors
-/// As `read(2)`; a file that is no such object is no error but not well formed.
+/// As [`read_project_lists`].
 pub fn read_entries(file: &File, interner: &Interner) -> io::Result<Lines> {
     #[derive(Deserialize)]
     struct Index<'a> {
         #[serde(borrow)]
-        entries: Vec<&'a RawValue>,
+        entries: Values<'a>,
     }
     #[derive(Deserialize)]
     struct Entry<'a> {
         #[serde(borrow, default, rename = "projectPath")]
         project: Lenient<'a>,
     }
-    let text = read_text(file)?;
+    let document = Document::read(file)?;
+    let text = text_of(&document);
     let mut found = Lines { format: Format::Entries, ..Lines::default() };
     let Some(index) = object::<Index<'_>>(text.as_bytes()) else { return Ok(found) };
     found.is_well_formed = true;
-    for entry in index.entries {
-        let mut line = entry_line(&text, entry, 0);
+    for entry in index.entries.0 {
+        let mut line = entry_line(text, entry, 0);
         line.project = object::<Entry<'_>>(entry.get().as_bytes())
             .and_then(|entry| entry.project.text().map(|project| interner.intern(project)));
-        found.lines.push(line);
+        found.add(line)?;
     }
     Ok(found)
 }
 
-fn read_text(file: &File) -> io::Result<String> {
-    let mut text = String::new();
-    match file.take(LARGEST_JSON).read_to_string(&mut text) {
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(String::new()),
-        other => other.map(|_| text),
-    }
+/// A document as text; what is no text has no entries.
+fn text_of(document: &Document) -> &str {
+    std::str::from_utf8(document).unwrap_or_default()
 }
 
 /// Where a part of a text begins in it. Both are slices of one buffer, so the addresses tell.

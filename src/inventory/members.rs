@@ -4,6 +4,7 @@
 //! Only three levels are looked at: the file itself, its `projects`, and each project. A key that
 //! is written twice is found twice: a parser would show the second and hide the first.
 
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -45,28 +46,72 @@ pub struct Member {
     pub session: Option<SessionId>,
 }
 
-/// The objects of a global file of the client; none where it is no JSON object.
-#[must_use]
-pub fn read(text: &str, interner: &Interner) -> Vec<Object> {
-    if serde_json::from_str::<IgnoredAny>(text).is_err() {
-        return Vec::new();
+/// A global file of the client, taken apart.
+#[derive(Debug, Default)]
+pub struct Global {
+    /// Its objects; none where it is no JSON object.
+    pub objects: Vec<Object>,
+    /// Where each project's value lies, in bytes, in the order of the file.
+    pub projects: Vec<(Arc<str>, Range<usize>)>,
+    /// Whether it is an object, and its projects are one.
+    pub is_well_formed: bool,
+}
+
+/// More members of a file are not held: it is not understood.
+const MOST_MEMBERS: usize = 100_000;
+/// Nor are keys of more bytes together.
+const MOST_KEYS: usize = 8 << 20;
+
+/// Takes a global file of the client apart.
+///
+/// # Errors
+/// `FileTooLarge` for more members or longer keys than can be held.
+pub fn read(text: &str, interner: &Interner) -> io::Result<Global> {
+    let mut global = Global::default();
+    let text_from = text.len() - text.strip_prefix('\u{feff}').unwrap_or(text).len();
+    if serde_json::from_str::<IgnoredAny>(&text[text_from..]).is_err() {
+        return Ok(global);
     }
-    let Some(top) = members(text, 0) else { return Vec::new() };
-    let mut objects = Vec::new();
+    let mut room = Room { members: MOST_MEMBERS, keys: MOST_KEYS };
+    let Some(top) = members(text, text_from, &mut room)? else { return Ok(global) };
+    global.is_well_formed = true;
     for (member, value) in &top {
         if &*member.key != "projects" {
             continue;
         }
-        let Some(projects) = members(text, value.start) else { continue };
+        let Some(projects) = members(text, value.start, &mut room)? else {
+            global.is_well_formed = false;
+            continue;
+        };
         for (project, value) in &projects {
-            let Some(inside) = members(text, value.start) else { continue };
-            objects
-                .push(Object { place: Place::Project(interner.intern(&project.key)), members: only(inside) });
+            let path = interner.intern(&project.key);
+            global.projects.push((Arc::clone(&path), value.clone()));
+            if let Some(inside) = members(text, value.start, &mut room)? {
+                global.objects.push(Object { place: Place::Project(path), members: only(inside) });
+            }
         }
-        objects.push(Object { place: Place::Projects, members: only(projects) });
+        global.objects.push(Object { place: Place::Projects, members: only(projects) });
     }
-    objects.push(Object { place: Place::Top, members: only(top) });
-    objects
+    global.objects.push(Object { place: Place::Top, members: only(top) });
+    Ok(global)
+}
+
+/// How much more of a file can be held.
+struct Room {
+    members: usize,
+    keys: usize,
+}
+
+impl Room {
+    fn take(&mut self, key: &str) -> io::Result<()> {
+        match (self.members.checked_sub(1), self.keys.checked_sub(key.len())) {
+            (Some(members), Some(keys)) => {
+                (self.members, self.keys) = (members, keys);
+                Ok(())
+            }
+            _ => Err(io::Error::new(io::ErrorKind::FileTooLarge, "it has more keys than can be held")),
+        }
+    }
 }
 
 fn only(members: Vec<(Member, Range<usize>)>) -> Vec<Member> {
@@ -112,18 +157,20 @@ pub fn merged(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
 
 /// The members of the object that begins at or after a place, with where their values lie; `None`
 /// where something else begins there. The text is valid JSON.
-fn members(text: &str, from: usize) -> Option<Vec<(Member, Range<usize>)>> {
+fn members(text: &str, from: usize, room: &mut Room) -> io::Result<Option<Vec<(Member, Range<usize>)>>> {
     let bytes = text.as_bytes();
     let mut at = blank(bytes, from);
     if bytes.get(at) != Some(&b'{') {
-        return None;
+        return Ok(None);
     }
     at = blank(bytes, at + 1);
     let mut found = Vec::new();
     while bytes.get(at) == Some(&b'"') {
         let start = at;
         let key_end = value_end(bytes, at);
-        let key: String = serde_json::from_str(text.get(start..key_end)?).ok()?;
+        let key: Option<String> = text.get(start..key_end).and_then(|key| serde_json::from_str(key).ok());
+        let Some(key) = key else { return Ok(None) };
+        room.take(&key)?;
         let colon = blank(bytes, key_end);
         let value = blank(bytes, colon + 1);
         let end = value_end(bytes, value);
@@ -135,7 +182,7 @@ fn members(text: &str, from: usize) -> Option<Vec<(Member, Range<usize>)>> {
             at = blank(bytes, at + 1);
         }
     }
-    Some(found)
+    Ok(Some(found))
 }
 
 fn blank(bytes: &[u8], mut at: usize) -> usize {
@@ -188,7 +235,7 @@ mod tests {
     }
 
     fn cut(text: &str, goes: impl Fn(&Place, &Member) -> bool) -> String {
-        let objects = read(text, &Interner::default());
+        let objects = read(text, &Interner::default()).unwrap().objects;
         let cuts = objects.iter().flat_map(|object| object.cuts(|member| goes(&object.place, member)));
         without(text, &merged(cuts.collect()))
     }
@@ -212,16 +259,16 @@ mod tests {
             cut(twice, |place, member| matches!(place, Place::Project(_)) && traces(place, member)),
             r#"{"projects":{"/w":{}}}"#
         );
-        let objects = read(twice, &Interner::default());
+        let objects = read(twice, &Interner::default()).unwrap().objects;
         assert!(objects[0].members[2].session.is_some());
     }
 
     #[test]
     fn what_is_no_object_has_no_members() {
         for text in ["", "[]", "7", "{\"a\":", "{\"projects\":{\"/w\":{\"a\":1}", "\u{0}"] {
-            assert!(read(text, &Interner::default()).is_empty(), "{text}");
+            assert!(read(text, &Interner::default()).unwrap().objects.is_empty(), "{text}");
         }
-        assert_eq!(read("{\"projects\":[1]}", &Interner::default()).len(), 1);
+        assert_eq!(read("{\"projects\":[1]}", &Interner::default()).unwrap().objects.len(), 1);
     }
 
     fn value() -> impl Strategy<Value = Value> {

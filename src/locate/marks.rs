@@ -1,14 +1,18 @@
 //! The marks by which a folder shows that the client keeps sessions there.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 
-use serde::Deserialize;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::crossing::is_followed;
 use crate::catalogue::SessionId;
 use crate::dir::{Dir, FileType, Unreached};
+use crate::files::Document;
 
 /// How much of a file is looked at.
 const LOOK: u64 = 256 << 10;
@@ -87,21 +91,46 @@ fn has_history(dir: &Dir) -> bool {
         _project: String,
     }
     open(dir, "history.jsonl").is_some_and(|file| {
-        head(file).split(|b| *b == b'\n').any(|line| serde_json::from_slice::<Prompt>(line).is_ok())
+        let head = head(file);
+        let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
+        text.split(|b| *b == b'\n').any(|line| serde_json::from_slice::<Prompt>(line).is_ok())
     })
 }
 
 fn has_global(dir: &Dir) -> bool {
-    // Keys that clients of every version write.
+    let document = open(dir, ".claude.json").and_then(|file| Document::read(&file).ok());
+    document.is_some_and(|document| is_global(&document))
+}
+
+/// Whether a text is an object with a key that clients of every version write. Nothing of it is kept: any folder
+/// may hold a file of that name.
+fn is_global(text: &[u8]) -> bool {
     const KEYS: [&str; 6] =
         ["firstStartTime", "machineID", "userID", "numStartups", "projects", "hasCompletedOnboarding"];
-    let Some(mut file) = open(dir, ".claude.json") else { return false };
-    let mut bytes = Vec::new();
-    if file.read_to_end(&mut bytes).is_err() {
-        return false;
+    struct Known(bool);
+    impl<'de> Deserialize<'de> for Known {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            struct Object;
+            impl<'de> Visitor<'de> for Object {
+                type Value = bool;
+
+                fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    formatter.write_str("an object")
+                }
+
+                fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+                    let mut is_known = false;
+                    while let Some((key, IgnoredAny)) = map.next_entry::<Cow<'de, str>, IgnoredAny>()? {
+                        is_known |= KEYS.contains(&&*key);
+                    }
+                    Ok(is_known)
+                }
+            }
+            from.deserialize_map(Object).map(Self)
+        }
     }
-    serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&bytes)
-        .is_ok_and(|object| KEYS.iter().any(|key| object.contains_key(*key)))
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    serde_json::from_slice::<Known>(text).is_ok_and(|known| known.0)
 }
 
 /// A store of which every session is sealed, and which has no history, has no other mark.

@@ -14,7 +14,7 @@ use crate::inventory::{Artifact, Inventory, Session, StoreIndex};
 /// Who refers to what across the inventory.
 pub(super) struct References<'a> {
     pub(super) pastes: FxHashMap<(StoreIndex, &'a str), Vec<&'a Line>>,
-    /// Stores with a file of references that could not be read.
+    /// Stores with a file of references that could not be read, or that may refer to any paste.
     pub(super) unknown: HashSet<StoreIndex>,
     /// Mostly one, but an id may be known in several stores; the newest first.
     pub(super) sessions: FxHashMap<SessionId, SmallVec<[usize; 1]>>,
@@ -38,7 +38,9 @@ impl<'a> References<'a> {
         let mut read = HashSet::new();
         for file in &inventory.line_files {
             let store = inventory.store_of(inventory.artifact(file.artifact));
-            read.insert(file.artifact.at());
+            if !file.content.refers_to_any {
+                read.insert(file.artifact.at());
+            }
             // A folder of pastes may be that of several stores.
             let reached: Vec<StoreIndex> = inventory.sharing(store).chain([store]).collect();
             for (hash, line) in &file.content.references {

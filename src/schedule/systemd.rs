@@ -53,6 +53,9 @@ fn service(job: &Job) -> Result<String, ScheduleError> {
          # Another run holds the lock and does the work.\n\
          SuccessExitStatus=75\n\
          TimeoutStartSec=2h\n\
+         # More is taken by no store that was seen; one that would take it must not take the machine with it.\n\
+         MemoryMax=1G\n\
+         OOMPolicy=continue\n\
          Nice=19\n\
          CPUSchedulingPolicy=batch\n\
          IOSchedulingClass=idle\n\

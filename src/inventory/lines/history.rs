@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead as _, BufReader};
+use std::sync::Arc;
 
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -12,6 +13,7 @@ use super::super::intern::Interner;
 use super::super::lenient::{Lenient, object};
 use super::{Line, Lines};
 use crate::catalogue::SessionId;
+use crate::files::{self, Turn};
 
 /// How the client begins a line, by which one that is cut off is still known.
 const BEGINNING: &[u8] = b"{\"display\":";
@@ -19,60 +21,137 @@ const BEGINNING: &[u8] = b"{\"display\":";
 const USUAL_LINE: u64 = 256;
 /// Room is made for the lines of so many bytes at most.
 const LARGEST_ROOM: u64 = 64 << 20;
+/// A line above this length is not understood, in bytes.
+const LONGEST_LINE: usize = 64 << 20;
+/// A file of more lines is not understood; somebody who types a prompt a minute needs four years for them.
+const MOST_LINES: usize = 1_000_000;
+/// More references of a file are not held: then it refers to every paste.
+const MOST_REFERENCES: usize = 500_000;
+/// A file that names more bytes of projects is not understood.
+const MOST_PROJECTS: usize = 32 << 20;
+/// The byte order mark.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+/// No file's name is longer, in bytes.
+const LONGEST_NAME: usize = 255;
+/// No path is longer on any platform, in bytes.
+const LONGEST_PATH: usize = 32 << 10;
 
 /// Reads a prompt history of one object a line.
 ///
 /// # Errors
-/// As `read(2)`.
+/// As `read(2)`; `FileTooLarge` for a file of more lines or projects than can be held.
 pub fn read_history(file: &File, interner: &Interner) -> io::Result<Lines> {
-    #[derive(Deserialize)]
-    struct Prompt<'a> {
-        #[serde(borrow, default)]
-        timestamp: Lenient<'a>,
-        #[serde(borrow, default)]
-        project: Lenient<'a>,
-        #[serde(borrow, default, rename = "sessionId")]
-        session: Lenient<'a>,
-        #[serde(borrow, default, rename = "pastedContents")]
-        pastes: Option<Pastes<'a>>,
-    }
     // Memory that is not written to costs nothing, and a list that grows has to be moved.
     let usual = usize::try_from(file.metadata()?.len().min(LARGEST_ROOM) / USUAL_LINE).unwrap_or(0);
     let mut found = Lines { lines: Vec::with_capacity(usual), ..Lines::default() };
+    let mut reader = Prompts { interner, projects: Last::default(), sessions: Last::default(), named: 0 };
     let mut at = 0u64;
-    // A prompt is mostly of the project and session of the one before.
-    let (mut projects, mut sessions) = (Last::default(), Last::default());
-    each_line(BufReader::with_capacity(256 << 10, file), |text| {
-        let mut line = Line { start: at, end: at + text.len() as u64, ..Line::default() };
-        at = line.end;
-        let position = u32::try_from(found.lines.len()).unwrap_or(u32::MAX);
-        let body = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii();
-        match object::<Prompt<'_>>(body) {
-            Some(prompt) => {
-                line.date = prompt.timestamp.date();
-                let project = prompt.project.text();
-                line.project =
-                    project.map(|project| projects.of(project, |project| interner.intern(project)));
-                let id = |id: &str| SessionId::from_bytes(id.as_bytes());
-                line.session = prompt.session.text().and_then(|text| sessions.of(text, id));
-                // A line that names a session is the client's, dated or not: dated ones go first. A date
-                // that is none is in the shape of the client, too.
-                let has_time = line.date.is_some() || matches!(prompt.timestamp, Lenient::Number(_));
-                found.is_well_formed |= line.session.is_some() || has_time && line.project.is_some();
-                let hashes = prompt.pastes.into_iter().flat_map(|Pastes(hashes)| hashes);
-                found.references.extend(hashes.map(|hash| (Box::from(hash.as_ref()), position)));
-            }
-            // A line that cannot be read refers to every hash it contains.
-            None => {
-                found.is_well_formed |= body.starts_with(BEGINNING);
-                found.references.extend(hashes_in(body).map(|hash| (hash, position)));
-            }
+    each_line(file, |length, text| {
+        // A byte order mark is the file's, not its first line's.
+        let mark = if at == 0 && text.is_some_and(|text| text.starts_with(MARK)) { MARK.len() } else { 0 };
+        let line = Line { start: at + mark as u64, end: at + length, ..Line::default() };
+        at += length;
+        // A blank line is none: it says nothing, and stays.
+        if text.is_some_and(|text| text.trim_ascii().is_empty()) {
+            return Ok(());
         }
-        found.lines.push(line);
+        if found.lines.len() >= MOST_LINES {
+            return Err(too_much("it has more than a million lines"));
+        }
+        reader.line(text, line, &mut found)
     })?;
     // What is left when every line has gone is nobody else's file.
     found.is_well_formed |= found.lines.is_empty();
     Ok(found)
+}
+
+pub(super) fn too_much(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, why)
+}
+
+/// What a line of a history says.
+#[derive(Deserialize)]
+struct Prompt<'a> {
+    #[serde(borrow, default)]
+    timestamp: Lenient<'a>,
+    #[serde(borrow, default)]
+    project: Lenient<'a>,
+    #[serde(borrow, default, rename = "sessionId")]
+    session: Lenient<'a>,
+    #[serde(borrow, default, rename = "pastedContents")]
+    pastes: Option<Pastes<'a>>,
+}
+
+/// Reads prompts; one is mostly of the project and session of the one before.
+struct Prompts<'a> {
+    interner: &'a Interner,
+    projects: Last<Arc<str>>,
+    sessions: Last<Option<SessionId>>,
+    /// Bytes of the projects named so far, each as often as it comes after another.
+    named: usize,
+}
+
+impl Prompts<'_> {
+    /// Adds a line, of which the text is not given where it is too long to be understood.
+    fn line(&mut self, text: Option<&[u8]>, mut line: Line, found: &mut Lines) -> io::Result<()> {
+        let position = u32::try_from(found.lines.len()).unwrap_or(u32::MAX);
+        let body = text.map(<[u8]>::trim_ascii);
+        match body.map(|body| object::<Prompt<'_>>(body).ok_or(body)) {
+            Some(Ok(prompt)) => {
+                line.date = prompt.timestamp.date();
+                let project = prompt.project.text().filter(|project| project.len() <= LONGEST_PATH);
+                line.project = project.map(|project| self.project(project));
+                if self.named > MOST_PROJECTS {
+                    return Err(too_much("it names more projects than can be held"));
+                }
+                let id = |id: &str| SessionId::from_bytes(id.as_bytes());
+                line.session = prompt.session.text().and_then(|text| self.sessions.of(text, id));
+                // A line that names a session is the client's, dated or not: dated ones go first. A date
+                // that is none is in the shape of the client, too.
+                let has_time = line.date.is_some() || matches!(prompt.timestamp, Lenient::Number(_));
+                found.is_well_formed |= line.session.is_some() || has_time && line.project.is_some();
+                for hash in prompt.pastes.into_iter().flat_map(|Pastes(hashes)| hashes) {
+                    found.refer(&hash, position);
+                }
+            }
+            // A line that cannot be read refers to every hash it contains.
+            Some(Err(body)) => {
+                found.is_well_formed |= body.starts_with(BEGINNING);
+                for hash in hashes_in(body) {
+                    if !found.refer(hash, position) {
+                        break;
+                    }
+                }
+            }
+            None => found.refers_to_any = true,
+        }
+        found.lines.push(line);
+        Ok(())
+    }
+
+    fn project(&mut self, text: &str) -> Arc<str> {
+        let (interner, named) = (self.interner, &mut self.named);
+        self.projects.of(text, |text| {
+            let shared = interner.intern(text);
+            // Held by nobody before: it is new.
+            if Arc::strong_count(&shared) <= 2 {
+                *named += text.len();
+            }
+            shared
+        })
+    }
+}
+
+impl Lines {
+    /// Notes that a line refers to a paste; says whether there is room for more.
+    fn refer(&mut self, hash: &str, line: u32) -> bool {
+        self.refers_to_any |= self.references.len() >= MOST_REFERENCES;
+        // A paste's name is its hash, and no name is longer.
+        if !self.refers_to_any && hash.len() <= LONGEST_NAME {
+            self.references.push((Box::from(hash), line));
+        }
+        !self.refers_to_any
+    }
 }
 
 /// The hashes of the pastes of one prompt.
@@ -96,7 +175,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pastes<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut hashes = Vec::new();
                 while let Some((IgnoredAny, paste)) = map.next_entry::<IgnoredAny, Paste<'de>>()? {
-                    hashes.extend(paste.hash.into_text());
+                    // One more than can be held tells that there are more.
+                    if hashes.len() <= MOST_REFERENCES {
+                        hashes.extend(paste.hash.into_text());
+                    }
                 }
                 Ok(hashes)
             }
@@ -124,9 +206,11 @@ impl<T: Clone> Last<T> {
     }
 }
 
-/// Shows every line, with its newline; copies only those that a buffer ends in.
-fn each_line(mut reader: impl BufRead, mut show: impl FnMut(&[u8])) -> io::Result<()> {
-    let mut begun: Vec<u8> = Vec::new();
+/// Shows every line with its newline: its length, and its text unless it is too long. Copies only those that a
+/// buffer ends in.
+fn each_line(file: &File, mut show: impl FnMut(u64, Option<&[u8]>) -> io::Result<()>) -> io::Result<()> {
+    let mut reader = BufReader::with_capacity(256 << 10, file);
+    let mut begun = Begun::default();
     loop {
         let read = match reader.fill_buf() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -137,33 +221,65 @@ fn each_line(mut reader: impl BufRead, mut show: impl FnMut(&[u8])) -> io::Resul
         }
         let length = match memchr::memchr(b'\n', read) {
             Some(end) => {
-                if begun.is_empty() {
-                    show(&read[..=end]);
+                if begun.length == 0 {
+                    show(end as u64 + 1, Some(&read[..=end]))?;
                 } else {
-                    begun.extend_from_slice(&read[..=end]);
-                    show(&begun);
-                    begun.clear();
+                    begun.add(&read[..=end]);
+                    begun.show(&mut show)?;
                 }
                 end + 1
             }
             None => {
-                begun.extend_from_slice(read);
+                begun.add(read);
                 read.len()
             }
         };
         reader.consume(length);
     }
-    if !begun.is_empty() {
-        show(&begun);
+    if begun.length > 0 {
+        begun.show(&mut show)?;
     }
     Ok(())
 }
 
+/// A line of which a part was read.
+#[derive(Default)]
+struct Begun {
+    text: Vec<u8>,
+    length: u64,
+    /// Held while the text is large: there is one such buffer in the process at a time.
+    turn: Option<Turn>,
+}
+
+impl Begun {
+    fn add(&mut self, part: &[u8]) {
+        self.length += part.len() as u64;
+        if self.length > LONGEST_LINE as u64 {
+            self.text = Vec::new();
+            self.turn = None;
+            return;
+        }
+        if self.length > files::LARGE && self.turn.is_none() {
+            self.turn = Some(Turn::take());
+        }
+        self.text.extend_from_slice(part);
+    }
+
+    fn show(&mut self, show: &mut impl FnMut(u64, Option<&[u8]>) -> io::Result<()>) -> io::Result<()> {
+        let Self { text, length, turn } = std::mem::take(self);
+        let is_whole = length == text.len() as u64;
+        let shown = show(length, is_whole.then_some(&text));
+        drop(text);
+        drop(turn);
+        shown
+    }
+}
+
 /// Every run of 8 or more hexadecimal digits, and of longer runs every window of 16.
-fn hashes_in(bytes: &[u8]) -> impl Iterator<Item = Box<str>> + '_ {
+fn hashes_in(bytes: &[u8]) -> impl Iterator<Item = &str> {
     const USUAL: usize = 16;
     bytes.split(|b| !matches!(b, b'0'..=b'9' | b'a'..=b'f')).filter(|run| run.len() >= 8).flat_map(|run| {
         let windows = if run.len() > USUAL { run.windows(USUAL) } else { run.windows(run.len()) };
-        windows.filter_map(|window| std::str::from_utf8(window).ok().map(Box::from))
+        windows.filter_map(|window| std::str::from_utf8(window).ok())
     })
 }
