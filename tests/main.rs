@@ -14,11 +14,13 @@
     reason = "helpers of tests fail by panicking, and write the stores that the tests are about"
 )]
 
+mod access;
 mod all_users;
 mod all_users_accounts;
 mod all_users_attacks;
 mod architecture;
 mod bad_input;
+mod bounds;
 mod certificate;
 mod check;
 mod commands;

@@ -147,6 +147,7 @@ fn stock_tools_open_what_is_sealed_and_theirs_is_opened() {
         let digest = shell(r#"sha256sum "$1" | cut -c1-64"#, &[&file]);
         let mut record = record(&sandbox, &session);
         record["files"][0]["sha256"] = String::from_utf8(digest).unwrap().trim().into();
+        record["files"][0]["sealedSize"] = fs::metadata(&file).unwrap().len().into();
         fs::write(sealed(&sandbox, &session).join("session.json"), record.to_string()).unwrap();
         let cat = sandbox.run(["cat", session.id()]);
         cat.exits(0).says("does not know");
@@ -254,7 +255,7 @@ fn what_was_damaged_changes_nothing() {
                 bytes[last] ^= 1;
                 fs::write(&files[0], bytes).unwrap();
             },
-            "authenticate",
+            "is not the file that was sealed",
         ),
         (
             "truncated",
@@ -262,9 +263,9 @@ fn what_was_damaged_changes_nothing() {
                 let bytes = fs::read(&files[0]).unwrap();
                 fs::write(&files[0], &bytes[..bytes.len() - 20]).unwrap();
             },
-            "cannot open the sealed file",
+            "is not the file that was sealed",
         ),
-        ("emptied", |files| fs::write(&files[0], "").unwrap(), "truncated"),
+        ("emptied", |files| fs::write(&files[0], "").unwrap(), "is not the file that was sealed"),
         (
             "swapped",
             |files| {
@@ -796,4 +797,94 @@ fn what_is_written_to_meanwhile_is_left_alone() {
     });
     assert!(session.is_there() && big.exists());
     assert!(sealed_files(&sandbox, &session).is_empty());
+}
+
+/// An older sealed copy, with its record, in the place of the newest: it opens, and was made here, but is not all.
+#[test]
+fn an_older_copy_that_was_put_back_is_noticed() {
+    if !has("faketime") {
+        return skip("an_older_copy_that_was_put_back_is_noticed", "needs faketime");
+    }
+    let sandbox = Sandbox::new();
+    let session = one_sealed(&sandbox);
+    let (folder, kept) = (sealed(&sandbox, &session), sandbox.root().join("kept"));
+    shell("cp -a \"$1\" \"$2\"", &[&folder, &kept]);
+    let old = record(&sandbox, &session);
+    sandbox.run(["unseal", session.id(), "--keep-date"]).exits(0).quietly();
+    let mut transcript = fs::OpenOptions::new().append(true).open(&session.transcript).unwrap();
+    std::io::Write::write_all(&mut transcript, b"{\"type\":\"user\",\"message\":{}}\n").unwrap();
+    drop(transcript);
+    age(&session.transcript, days(4));
+    let later = crate::common::now() + days(2);
+    sandbox.command(["seal", session.id()]).at(later).run().exits(0).quietly();
+    assert_ne!(record(&sandbox, &session), old);
+    // The newest itself is fine.
+    sandbox.command(["cat", session.id()]).at(later).run().exits(0).quietly();
+    shell("rm -r \"$1\"; mv \"$2\" \"$1\"", &[&folder, &kept]);
+    sandbox.command(["cat", session.id()]).at(later).run().exits(0).says("was sealed again after this copy");
+    let output = sandbox.command(["unseal", session.id(), "--keep-date"]).at(later).run();
+    output.exits(0).says("was sealed again after this copy").never_says("does not know");
+}
+
+/// What this program sealed comes back however well it was compressed; of anybody else's no more than a thousand
+/// times its length.
+#[test]
+fn only_what_the_ledger_vouches_for_unpacks_without_bound() {
+    let sandbox = Sandbox::new();
+    identity(&sandbox);
+    let session = sandbox.store().session(1).aged(days(5)).write();
+    let zeros = sandbox.store().path(format!("projects/-work-acme/{}/tool-results/zeros.txt", session.id()));
+    fs::create_dir_all(zeros.parent().unwrap()).unwrap();
+    fs::File::create(&zeros).unwrap().set_len(96 << 20).unwrap();
+    age(&zeros, days(5));
+    sandbox.run(["seal", session.id()]).exits(0).quietly();
+    assert!(!zeros.exists());
+    let ledger = fs::read(sandbox.ledger()).unwrap();
+    fs::remove_file(sandbox.ledger()).unwrap();
+    refuses_and_changes_nothing(&sandbox, &session, 1, "it unpacks to more than");
+    fs::write(sandbox.ledger(), ledger).unwrap();
+    sandbox.run(["unseal", session.id(), "--keep-date"]).exits(0).quietly();
+    assert_eq!(fs::metadata(&zeros).unwrap().len(), 96 << 20);
+}
+
+/// While Claude Code runs, no key is left in the memory of `resume`, and none gets into a core dump.
+#[test]
+fn resume_holds_no_key_while_it_waits() {
+    let test = "resume_holds_no_key_while_it_waits";
+    if !has("python3") {
+        return skip(test, "needs python3");
+    }
+    let sandbox = Sandbox::new();
+    let session = one_sealed(&sandbox);
+    let script = r#"#!/usr/bin/env python3
+import os, re, sys
+charset = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+text = open(os.environ["CCRETAIN_CONFIG_DIR"] + "/identity.age").read()
+key = re.search("AGE-SECRET-KEY-1([0-9A-Z]+)", text).group(1).lower()
+bits = "".join(format(charset.index(c), "05b") for c in key[:-6])
+raw = bytes(int(bits[at:at + 8], 2) for at in range(0, 256, 8))
+pid = os.getppid()
+core = [line for line in open(f"/proc/{pid}/limits") if line.startswith("Max core")][0].split()[4]
+found = []
+try:
+    memory = open(f"/proc/{pid}/mem", "rb")
+except PermissionError:
+    print("memory not readable"); sys.exit(0)
+for line in open(f"/proc/{pid}/maps"):
+    span, rights = line.split()[:2]
+    if "r" not in rights or "[v" in line: continue
+    start, end = (int(part, 16) for part in span.split("-"))
+    try:
+        memory.seek(start); part = memory.read(end - start)
+    except (OSError, ValueError, OverflowError):
+        continue
+    found += [what for what, sought in (("raw key", raw), ("key", b"AGE-SECRET-KEY-1" + key.upper().encode())) if sought in part]
+print("core", core, "found", found)
+"#;
+    let program = sandbox.write("bin/claude", script);
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", program.parent().unwrap().display());
+    let output = sandbox.command(["resume", session.id()]).env("PATH", path).run();
+    output.exits(0);
+    assert!(output.stdout.contains("core 0 found []") || output.stdout.contains("not readable"), "{output}");
 }

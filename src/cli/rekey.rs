@@ -15,7 +15,7 @@ use crate::enforce::sealed::SealedSession;
 use crate::error::chain;
 use crate::escape::{shown, text};
 use crate::inventory::Inventory;
-use crate::ledger::{Ciphertext, Entry, Event, Failure as Failed};
+use crate::ledger::{Ciphertext, Entry, Event, Failure as Failed, SealedRecords};
 use crate::locate::Store;
 use crate::report::human::counted;
 use crate::seal::naming;
@@ -77,6 +77,8 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
     let mut unlisted = Vec::new();
     let targets = targets(&inventory, &mut unlisted);
     let mut deed = Deed::begin("rekey", ctx, &ground, locks)?;
+    let known = SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), None, &[])
+        .map_err(|error| chain(&error));
     let bar = ctx.console.progress(targets.len() as u64, "sealing anew");
     let mut items = Vec::new();
     for Target { store, id, below, mut item } in targets {
@@ -88,6 +90,7 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
         entry.decision = Some("rekey".into());
         deed.record(std::slice::from_ref(&entry), ctx)?;
         let done = SealedSession::open_in(store, id, below.clone())
+            .map(|sealed| vault::vouched(sealed, &known))
             .map_err(Into::into)
             .and_then(|sealed| rekey::session(&sealed, &keys, &recipients, args.all));
         match done {

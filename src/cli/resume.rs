@@ -76,6 +76,8 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
     // The locks end here: a run of the timer must not wait for a conversation.
     deed.end(&[("sessionsUnsealed", u64::from(restored.is_some()))], exit, ctx)?;
     item.say_problems(ctx);
+    // A conversation may last for days: nothing of a key stays in memory meanwhile.
+    drop(keys);
     let Some(restored) = restored else { return Ok(exit) };
     let ended = client(ctx, &program, session.id, args, folder.as_deref());
     match ended {

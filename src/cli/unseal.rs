@@ -302,8 +302,9 @@ pub(super) fn one(
         unknown: serde_json::Map::default(),
     });
     deed.state.save().map_err(|error| Failure::because(Exit::Refused, &error))?;
+    let known = vault::known_of(ctx, session.id);
     let attempt = || -> Result<Restored, SealedError> {
-        let sealed = SealedSession::open(store, session.id)?;
+        let sealed = vault::vouched(SealedSession::open(store, session.id)?, &known);
         let restored =
             restoring(&sealed, vault::temps(ctx, ground, inventory), how.dates).restore(how.keys)?;
         if how.after == After::Remove {
@@ -318,7 +319,7 @@ pub(super) fn one(
         Ok(restored) => {
             item.files = restored.digests.len() as u64;
             item.bytes = restored.bytes;
-            item.warnings = vault::warn_unknown(ctx, session.id, &restored.digests);
+            item.warnings = vault::warn_unknown(session.id, &known, &restored.digests, &restored.files);
             for path in &restored.missing {
                 item.warnings
                     .push(format!("the sealed file '{}' is gone, the rest was restored", shown(path)));

@@ -12,6 +12,7 @@ use super::survey::Ground;
 use super::{Context, Exit, Failure, evidence};
 use crate::catalogue::{Root, SessionId};
 use crate::enforce::lock;
+use crate::enforce::sealed::SealedSession;
 use crate::error::chain;
 use crate::escape::{shown, text};
 use crate::inventory::{Inventory, Session};
@@ -19,6 +20,7 @@ use crate::ledger::{Clock, Entry, Event, Ledger, RunId, SealedRecords};
 use crate::plan::Plan;
 use crate::policy::{Hold, Policy};
 use crate::report::json::time;
+use crate::seal::manifest::SealedFile;
 use crate::seal::{Ask, Identities, identities};
 use crate::state::StateFile;
 
@@ -188,26 +190,55 @@ pub fn entry(event: Event, inventory: &Inventory, session: &Session, verb: &'sta
     entry
 }
 
-/// Says when sealed files are not such as the ledger knows.
-pub fn warn_unknown(ctx: &Context, session: SessionId, digests: &[[u8; 32]]) -> Vec<String> {
+/// What the ledger knows of the sealed files of a session.
+///
+/// # Errors
+/// Why nobody can say.
+pub fn known_of(ctx: &Context, session: SessionId) -> Result<SealedRecords, String> {
+    SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), Some(&session.to_string()), &[])
+        .map_err(|error| chain(&error))
+}
+
+/// A sealed session as the ledger vouches for it: what this program sealed may unpack to any size.
+#[must_use]
+pub fn vouched<'a>(sealed: SealedSession<'a>, known: &Result<SealedRecords, String>) -> SealedSession<'a> {
+    let id = sealed.id.to_string();
+    sealed.vouched_by(known.iter().flat_map(|known| known.digests(&id)))
+}
+
+/// Says when sealed files are not such as the ledger knows: those that were opened, of the files that are recorded.
+#[must_use]
+pub fn warn_unknown(
+    session: SessionId,
+    known: &Result<SealedRecords, String>,
+    opened: &[[u8; 32]],
+    recorded: &[SealedFile],
+) -> Vec<String> {
     let id = session.to_string();
-    let mut said = Vec::new();
-    match SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), Some(&id), &[]) {
-        Ok(records) => {
-            let known: HashSet<&str> = records.of(&id).collect();
-            let unknown = digests.iter().filter(|digest| !known.contains(&*hex::encode(digest))).count();
-            if unknown > 0 {
-                said.push(format!(
-                    "the ledger does not know {unknown} of the {} sealed files of session {session}: \
-                     they open, but whoever knows the public key could have made them",
-                    digests.len()
-                ));
-            }
+    let records = match known {
+        Ok(records) => records,
+        Err(error) => {
+            return vec![format!(
+                "the ledger cannot be read, so it is not certain that session {session} is genuine: {error}"
+            )];
         }
-        Err(error) => said.push(format!(
-            "the ledger cannot be read, so it is not certain that session {session} is genuine: {}",
-            chain(&error)
-        )),
+    };
+    let mut said = Vec::new();
+    let digests: HashSet<&str> = records.of(&id).collect();
+    let unknown = opened.iter().filter(|digest| !digests.contains(&*hex::encode(digest))).count();
+    if unknown > 0 {
+        said.push(format!(
+            "the ledger does not know {unknown} of the {} sealed files of session {session}: \
+             they open, but whoever knows the public key could have made them",
+            opened.len()
+        ));
+    }
+    let recorded = recorded.iter().map(|file| hex::encode(file.sha256)).collect();
+    if records.is_outdated(&id, &recorded) {
+        said.push(format!(
+            "session {session} was sealed again after this copy: an older copy was put in its place, \
+             and what was added since is not in it"
+        ));
     }
     said
 }

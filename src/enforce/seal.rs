@@ -12,7 +12,6 @@ pub(super) use run::Run;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -205,7 +204,7 @@ fn part_of(sealed: &Path) -> OsString {
 }
 
 /// SHA-256 of a file.
-pub(super) fn digest(mut file: File) -> io::Result<[u8; 32]> {
+pub(super) fn digest(mut file: impl io::Read) -> io::Result<[u8; 32]> {
     use sha2::{Digest as _, Sha256};
     let mut hasher = Sha256::new();
     io::copy(&mut file, &mut hasher)?;

@@ -1,8 +1,9 @@
 //! A sealed session on disk: its record, and its files opened and compared with it.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read as _, Write};
+use std::io::{self, Seek as _, Write};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -12,14 +13,12 @@ use crate::catalogue::{Root, SessionId};
 use crate::dir::Dir;
 use crate::error::{At as _, PathError};
 use crate::escape::shown;
+use crate::files;
 use crate::inventory::{ArtifactIndex, Inventory, Session};
 use crate::locate::Store;
 use crate::seal::manifest::{Manifest, ManifestError, SealedFile, VERSION};
 use crate::seal::naming::{self, Tree};
 use crate::seal::{Identities, PlainSize, UnsealError};
-
-/// A record above this size is none.
-const LARGEST_RECORD: u64 = 64 << 20;
 
 /// Why a sealed session could not be opened or restored. Nothing of it was removed.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +79,8 @@ pub struct SealedSession<'a> {
     /// Its folder, relative to the store.
     pub below: PathBuf,
     pub(super) folder: Dir,
+    /// SHA-256 of sealed files that this program has made.
+    vouched: HashSet<[u8; 32]>,
 }
 
 impl<'a> SealedSession<'a> {
@@ -100,10 +101,9 @@ impl<'a> SealedSession<'a> {
         let folder = store.below(&below).at("open", &at)?;
         let path = at.join(naming::RECORD);
         let file = folder.read(OsStr::new(naming::RECORD)).at("open", &path)?;
-        let mut json = Vec::new();
-        file.take(LARGEST_RECORD).read_to_end(&mut json).at("read", &path)?;
+        let json = files::contents(&file, files::DOCUMENT).at("read", &path)?;
         let record = Manifest::parse(&json, id).map_err(|source| SealedError::Record { path, source })?;
-        Ok(Self { store, id, record, below, folder })
+        Ok(Self { store, id, record, below, folder, vouched: HashSet::new() })
     }
 
     /// Where it lies.
@@ -145,8 +145,28 @@ impl<'a> SealedSession<'a> {
     /// It is another one, or cannot be read.
     pub fn check(&self, entry: &SealedFile) -> Result<bool, SealedError> {
         let Some(file) = self.file(entry)? else { return Ok(false) };
-        let digest = super::seal::digest(file).at("read", self.path(entry))?;
-        if entry.is(&digest) { Ok(true) } else { Err(SealedError::Exchanged(self.path(entry))) }
+        if entry.is(&self.digest(entry, &file)?) {
+            Ok(true)
+        } else {
+            Err(SealedError::Exchanged(self.path(entry)))
+        }
+    }
+
+    /// The SHA-256 of a sealed file of the length that was recorded.
+    fn digest(&self, entry: &SealedFile, file: &File) -> Result<[u8; 32], SealedError> {
+        let length = file.metadata().at("look at", self.path(entry))?.len();
+        let becoming = entry.becoming.as_ref().map(|becoming| becoming.sealed_size);
+        if length != entry.sealed_size && Some(length) != becoming {
+            return Err(SealedError::Exchanged(self.path(entry)));
+        }
+        Ok(super::seal::digest(file).at("read", self.path(entry))?)
+    }
+
+    /// Says which sealed files this program has made, by their SHA-256: they may unpack to any size.
+    #[must_use]
+    pub fn vouched_by(mut self, digests: impl IntoIterator<Item = [u8; 32]>) -> Self {
+        self.vouched.extend(digests);
+        self
     }
 
     /// Writes what a sealed file holds; gives the SHA-256 of the sealed file.
@@ -161,8 +181,15 @@ impl<'a> SealedSession<'a> {
     ) -> Result<[u8; 32], SealedError> {
         let path = || self.path(entry);
         let mut file = self.file(entry)?.ok_or_else(|| SealedError::Missing(path()))?;
+        // Compared before anything is opened: what was never sealed costs no more than its length.
+        if !entry.is(&self.digest(entry, &file)?) {
+            return Err(SealedError::Exchanged(path()));
+        }
+        file.rewind().at("read", path())?;
+        let is_vouched = self.vouched.contains(&entry.sha256);
+        let size = if is_vouched { PlainSize::Vouched(entry.size) } else { PlainSize::Exactly(entry.size) };
         let opened = identities
-            .unseal(&mut file, entry.compression, PlainSize::Exactly(entry.size), to)
+            .unseal(&mut file, entry.compression, size, to)
             .map_err(|source| SealedError::Open { path: path(), source })?;
         if entry.is(&opened.sha256) { Ok(opened.sha256) } else { Err(SealedError::Exchanged(path())) }
     }

@@ -237,8 +237,20 @@ pub fn is_exposed(path: &Path) -> Result<bool, PathError> {
     }
 }
 
+/// Keeps the memory of this process, which is about to hold a key, out of core dumps.
+pub fn forbid_core_dumps() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        // The hard limit stays, so that Claude Code can raise its own.
+        let maximum = getrlimit(Resource::Core).maximum;
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum });
+    }
+}
+
 /// Reads a file that holds a secret, up to the bound for such files; wiped when dropped.
 pub(super) fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, IdentityError> {
+    forbid_core_dumps();
     // `--identity <(…)` and `/dev/stdin` are the caller's own descriptors, and are waited for.
     let is_given = path.starts_with("/dev/fd") || path == Path::new("/dev/stdin");
     let file = if is_given { std::fs::File::open(path) } else { files::open(path) }.at("open", path)?;

@@ -11,6 +11,15 @@ use super::tally::{HashingReader, SourceFailed};
 /// How every age file begins, <https://c2sp.org/age>.
 const MAGIC: &[u8] = b"age-encryption.org/";
 
+/// How the last line of a header begins, <https://c2sp.org/age>.
+const END: &[u8] = b"\n---";
+
+/// A header of more bytes is none: each stanza costs a key agreement, and a line may go on for ever.
+const LONGEST_HEADER: usize = 64 << 10;
+
+/// How much of a header is read at once, in bytes.
+const PIECE: u64 = 4 << 10;
+
 /// The largest window a frame may ask for, as a power of two: what `zstd -d` takes when nobody
 /// says otherwise. It bounds the memory; our own frames need 2 MiB.
 const WINDOW_LOG_MAX: u32 = 27;
@@ -30,8 +39,11 @@ const RATIO: u64 = 1000;
 /// anybody who knows the public key, so nothing may unpack without end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlainSize {
-    /// It is this, as `session.json` says; anything else is an error.
+    /// It is this, as `session.json` says; anything else is an error. Anybody can write that file, so no more
+    /// comes out than where nothing is known.
     Exactly(u64),
+    /// It is this, and this program sealed that very file.
+    Vouched(u64),
     /// It is at most this.
     AtMost(u64),
     /// Nothing: 64 MiB, or a thousand times the length of what was packed.
@@ -69,6 +81,9 @@ pub enum UnsealError {
     /// It is an age file of a version that is not known.
     #[error("it is an age file of an unknown version")]
     AgeVersion,
+    /// It has a header of more than 64 KiB, which no file of ours has.
+    #[error("its header is longer than 64 KiB")]
+    LongHeader,
     /// It ends too early.
     #[error("it is truncated")]
     Truncated,
@@ -126,9 +141,7 @@ impl Identities {
             return Err(UnsealError::NoIdentity);
         }
         let mut hashing = HashingReader::new(source);
-        let mut start = Vec::with_capacity(MAGIC.len());
-        hashing.by_ref().take(MAGIC.len() as u64).read_to_end(&mut start).map_err(read_error)?;
-        check_magic(&start)?;
+        let start = read_header(&mut hashing)?;
         let mut reader = BufReader::with_capacity(READ, (&start[..]).chain(&mut hashing));
         let decryptor = age::Decryptor::new_buffered(&mut reader).map_err(header_error)?;
         if decryptor.is_scrypt() {
@@ -167,9 +180,11 @@ impl Allowance {
     }
 
     fn write(&mut self, bytes: &[u8], to: &mut impl Write) -> Result<(), UnsealError> {
+        let by_ratio = FREE.max(self.packed.saturating_mul(RATIO));
         let limit = match self.size {
-            PlainSize::Exactly(limit) | PlainSize::AtMost(limit) => limit,
-            PlainSize::Unknown => FREE.max(self.packed.saturating_mul(RATIO)),
+            PlainSize::Exactly(size) => size.min(by_ratio),
+            PlainSize::AtMost(limit) | PlainSize::Vouched(limit) => limit,
+            PlainSize::Unknown => by_ratio,
         };
         self.written = self.written.saturating_add(bytes.len() as u64);
         if self.written > limit {
@@ -180,7 +195,7 @@ impl Allowance {
 
     fn settle(&self) -> Result<u64, UnsealError> {
         match self.size {
-            PlainSize::Exactly(expected) if expected != self.written => {
+            PlainSize::Exactly(expected) | PlainSize::Vouched(expected) if expected != self.written => {
                 Err(UnsealError::WrongSize { expected, found: self.written })
             }
             _ => Ok(self.written),
@@ -242,6 +257,25 @@ fn read(from: &mut impl Read, buffer: &mut [u8]) -> Result<usize, UnsealError> {
         match from.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => return other.map_err(read_error),
+        }
+    }
+}
+
+/// Reads the header, and perhaps some of what follows; the library would read on for as long as it goes on.
+fn read_header(from: &mut impl Read) -> Result<Vec<u8>, UnsealError> {
+    let mut start = Vec::with_capacity(MAGIC.len());
+    from.take(MAGIC.len() as u64).read_to_end(&mut start).map_err(read_error)?;
+    check_magic(&start)?;
+    loop {
+        // The line of the header's own digest is its last.
+        let seen = start.len();
+        from.take(PIECE).read_to_end(&mut start).map_err(read_error)?;
+        let is_complete = memchr::memmem::find(&start[seen.saturating_sub(END.len())..], END).is_some();
+        if is_complete || start.len() == seen {
+            return Ok(start);
+        }
+        if start.len() > LONGEST_HEADER {
+            return Err(UnsealError::LongHeader);
         }
     }
 }

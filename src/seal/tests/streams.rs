@@ -393,3 +393,42 @@ proptest! {
         prop_assert!(open(&bytes, &with, Compression::Zstd, PlainSize::Unknown).is_err());
     }
 }
+
+#[test]
+fn a_size_that_anybody_could_have_written_allows_no_more_than_none() {
+    let (to, with) = pair();
+    let plain = vec![0; 96 << 20];
+    let size = plain.len() as u64;
+    let (sealed, _) = seal(&plain, &to, Compression::Zstd);
+    for size in [PlainSize::Exactly(size), PlainSize::Unknown] {
+        let error = open(&sealed, &with, Compression::Zstd, size).unwrap_err();
+        assert!(matches!(error, UnsealError::TooLarge { .. }), "{size:?}: {error}");
+    }
+    assert!(open(&sealed, &with, Compression::Zstd, PlainSize::Vouched(size)).unwrap().0 == plain);
+}
+
+#[test]
+fn a_header_without_end_is_not_read_to_its_end() {
+    let (_, with) = pair();
+    let stanza = b"-> X25519 TEiF0ypqr+bpvcqXNyCVJpL7OuwPdVwPL7KQEbFDOCc\nEmECAEcKN+n/Vs9SbWiV+Hu0r+E8R77DdWYyd83nw7U\n";
+    for part in [&stanza[..], b"-> X25519 ", b"a"] {
+        let start = b"age-encryption.org/v1\n".to_vec();
+        let mut source = io::Read::chain(&start[..], Endless(part, 0));
+        let error =
+            with.unseal(&mut source, Compression::Zstd, PlainSize::Unknown, &mut Vec::new()).unwrap_err();
+        assert!(matches!(error, UnsealError::LongHeader), "{error}");
+    }
+}
+
+/// The same bytes again and again.
+struct Endless<'a>(&'a [u8], usize);
+
+impl Read for Endless<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        for byte in buffer.iter_mut() {
+            *byte = self.0[self.1 % self.0.len()];
+            self.1 += 1;
+        }
+        Ok(buffer.len())
+    }
+}
