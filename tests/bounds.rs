@@ -295,3 +295,39 @@ fn what_is_beyond_a_bound_is_kept_and_reported() {
     output.exits(1).says("larger than 64 MiB");
     assert_eq!(fs::metadata(&index).unwrap().len(), 65 << 20);
 }
+
+/// A hole lies on no disk: it is neither read nor written.
+#[test]
+fn a_hole_is_neither_read_nor_filled() {
+    use std::os::unix::fs::MetadataExt as _;
+    const HOLE: u64 = 20 << 30;
+    let sandbox = Sandbox::new();
+    sandbox.delete_after("30d");
+    let store = sandbox.store();
+    let session = store.session(2).aged(days(2)).write();
+    File::options().write(true).open(&session.transcript).unwrap().set_len(HOLE).unwrap();
+    store.session(3).aged(days(2)).write();
+    store.history(None, "/work/acme", days(40));
+    store.history(None, "/work/acme", days(2));
+    let history = store.path("history.jsonl");
+    let length = fs::metadata(&history).unwrap().len();
+    File::options().write(true).open(&history).unwrap().set_len(HOLE).unwrap();
+    store.history_line("");
+    store.history(None, "/work/acme", days(40));
+    store.history(None, "/work/acme", days(3));
+    let (before, start) = (fs::metadata(&history).unwrap(), Instant::now());
+    let output = sandbox.enforce();
+    output.exits(0);
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+    assert_eq!(output.summary("prunedLines"), 2, "{output}");
+    let after = fs::metadata(&history).unwrap();
+    assert!(after.len() < before.len() && after.len() > HOLE - length, "{}", after.len());
+    assert!(after.blocks() <= before.blocks() + 64, "{} blocks became {}", before.blocks(), after.blocks());
+    // What stays is what was there, to the byte.
+    let mut head = vec![0; 4096];
+    std::os::unix::fs::FileExt::read_exact_at(&File::open(&history).unwrap(), &mut head, 0).unwrap();
+    assert!(
+        head.starts_with(b"{") && head.ends_with(&[0; 1024]),
+        "the first line that stays is not the first"
+    );
+}

@@ -191,3 +191,15 @@ fn a_run_whose_time_is_up_says_so_and_the_next_one_goes_on() {
     assert_eq!(said("ccretain_last_run_stopped"), "0");
     assert_eq!(half_done_is_nothing(&sandbox), 0);
 }
+
+/// `nohup` and `&` in a script: whoever starts the program so wants it to go on.
+#[test]
+fn a_signal_that_the_caller_ignores_stops_nothing() {
+    let sandbox =
+        filled(r#"{"version": 1, "guard": "off", "rules": [{"name": "all", "deleteAfter": "30d"}]}"#);
+    let script = r#"trap "$1" INT TERM; shift; "$@" & run=$!
+        for i in $(seq 100); do kill -INT $run; kill -TERM $run; sleep 0.01; done 2>/dev/null; wait $run"#;
+    let run = sandbox.command(["enforce", "--yes", "--json"]).through(["sh", "-c", script, "sh", ""]).run();
+    run.exits(0);
+    assert_eq!(half_done_is_nothing(&sandbox), 0, "the run was stopped: {run}");
+}

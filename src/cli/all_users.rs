@@ -249,9 +249,7 @@ pub(super) struct Stop {
 impl Stop {
     fn new(max_runtime: Option<Length>, longest: Duration) -> Self {
         let signalled = Arc::new(AtomicBool::new(false));
-        for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-            let _ = signal_hook::flag::register(signal, Arc::clone(&signalled));
-        }
+        super::signals::note_stops(&signalled);
         let now = Instant::now();
         let deadline = match max_runtime {
             Some(Length::Span(span)) => now.checked_add(span.to_std().unwrap_or(Duration::ZERO)),

@@ -149,10 +149,7 @@ impl Stopper {
     pub fn new(max_runtime: Option<&Period>) -> Self {
         let signalled = Arc::new(AtomicBool::new(false));
         #[cfg(unix)]
-        for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-            // Without the handler the signal ends the program at once, which loses nothing either.
-            let _ = signal_hook::flag::register(signal, Arc::clone(&signalled));
-        }
+        super::signals::note_stops(&signalled);
         let deadline = max_runtime.and_then(|period| match period.length() {
             Length::Span(span) => Instant::now().checked_add(span.to_std().unwrap_or_default()),
             Length::Immediately => Some(Instant::now()),

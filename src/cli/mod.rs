@@ -44,6 +44,8 @@ mod resume;
 mod schedule;
 mod seal;
 mod session;
+#[cfg(unix)]
+mod signals;
 mod status;
 mod surroundings;
 mod survey;
@@ -76,6 +78,8 @@ pub struct Context {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
+    #[cfg(unix)]
+    signals::look();
     let cli = match Cli::typed(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {

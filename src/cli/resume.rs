@@ -133,7 +133,10 @@ fn client(
     }
     // A key typed to interrupt the client is for the client alone.
     #[cfg(unix)]
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGQUIT] {
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGQUIT]
+        .into_iter()
+        .filter(|signal| !super::signals::is_ignored(*signal))
+    {
         let ignored = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
         let _ = signal_hook::flag::register(signal, ignored);
     }

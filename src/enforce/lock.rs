@@ -52,6 +52,7 @@ impl Locks {
         let path = store.root.join("ccretain").join("lock");
         let own = dir::folders(store, Path::new("ccretain")).at("make", store.root.join("ccretain"))?;
         let file = dir::open_or_create(&own, OsStr::new("lock"), 0o600).at("open the lock", &path)?;
+        has_one_name(&file).at("use", &path)?;
         match file.try_lock() {
             Ok(()) => {
                 // Tells others since when it is held.
@@ -94,6 +95,14 @@ pub fn held_since(store: &Store) -> Option<DateTime<Utc>> {
 
 fn modified(file: &File) -> Option<DateTime<Utc>> {
     file.metadata().ok()?.modified().ok().map(DateTime::from)
+}
+
+/// Refuses a lock file that has a second name: the lock of another store may be taken with it.
+fn has_one_name(file: &File) -> io::Result<()> {
+    if Dir::stat_open(file)?.links == 1 {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, "it has a second name (a hard link)"))
 }
 
 /// The client's own lock around a line file: a folder `<file>.lock`, made by mkdir (observed on

@@ -15,7 +15,7 @@ use super::watch::Watch;
 use super::{Effect, Outcome, Outcomes, Skip, Stop, Tools, dir};
 use crate::catalogue::SessionId;
 use crate::dir::Dir;
-use crate::files::access;
+use crate::files::{self, access};
 use crate::inventory::Inventory;
 use crate::inventory::lines::LineFile;
 use crate::ledger::Event;
@@ -149,17 +149,58 @@ fn part_name(of: &OsStr) -> OsString {
     name
 }
 
-/// Copies everything but the ranges, which are sorted and do not overlap.
-fn copy_without(mut from: &File, to: &File, cuts: &[Range<u64>]) -> io::Result<()> {
-    from.seek(SeekFrom::Start(0))?;
-    let mut reader = BufReader::with_capacity(256 << 10, from);
-    let mut writer = BufWriter::with_capacity(256 << 10, to);
-    let mut at = 0;
-    for cut in cuts {
-        io::copy(&mut reader.by_ref().take(cut.start - at), &mut writer)?;
-        io::copy(&mut reader.by_ref().take(cut.end - cut.start), &mut io::sink())?;
+/// Copies everything but the ranges, which are sorted and do not overlap. A hole stays one: it may be larger than
+/// the disk.
+fn copy_without(from: &File, to: &File, cuts: &[Range<u64>]) -> io::Result<()> {
+    let length = from.metadata()?.len();
+    let mut copy = Copy {
+        from,
+        reader: BufReader::with_capacity(256 << 10, from),
+        writer: BufWriter::with_capacity(256 << 10, to),
+        data: 0..0,
+    };
+    let (mut at, mut kept) = (0, 0);
+    for cut in cuts.iter().cloned().chain(std::iter::once(length..length)) {
+        copy.range(at..cut.start)?;
+        kept += cut.start.saturating_sub(at);
+        copy.reader.seek_relative((cut.end - cut.start).cast_signed())?;
         at = cut.end;
     }
-    io::copy(&mut reader, &mut writer)?;
-    writer.flush()
+    copy.writer.flush()?;
+    // A hole at the end was only passed over.
+    to.set_len(kept)
+}
+
+/// Copies parts of a file in their order.
+struct Copy<'f> {
+    from: &'f File,
+    reader: BufReader<&'f File>,
+    writer: BufWriter<&'f File>,
+    /// The last part that was found to be no hole.
+    data: Range<u64>,
+}
+
+impl Copy<'_> {
+    /// Copies a part that begins where the reader stands.
+    fn range(&mut self, mut range: Range<u64>) -> io::Result<()> {
+        while range.start < range.end {
+            if range.start >= self.data.end {
+                self.data = files::data_from(self.from, range.start)?.unwrap_or(u64::MAX..u64::MAX);
+                self.reader.seek(SeekFrom::Start(range.start))?;
+            }
+            if range.start < self.data.start {
+                let next = self.data.start.min(range.end);
+                self.writer.seek(SeekFrom::Current((next - range.start).cast_signed()))?;
+                self.reader.seek(SeekFrom::Start(next))?;
+                range.start = next;
+                continue;
+            }
+            let part = self.data.end.min(range.end) - range.start;
+            if io::copy(&mut self.reader.by_ref().take(part), &mut self.writer)? != part {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            range.start += part;
+        }
+        Ok(())
+    }
 }

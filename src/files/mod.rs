@@ -6,10 +6,12 @@
 
 mod absence;
 pub mod access;
+mod holes;
 mod own;
 mod write;
 
 pub use absence::{confirm_absence, is_absent};
+pub use holes::{data_before, data_from};
 pub use own::{
     has_one_name, open_for_reading, open_named_twice, open_own, open_private, private_options, remove_own,
     rename_own,

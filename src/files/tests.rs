@@ -25,6 +25,28 @@ fn a_sparse_file_above_the_bound_is_not_read() {
 }
 
 #[cfg(unix)]
+#[test]
+fn holes_are_passed_over_where_the_system_tells_them() {
+    use std::os::unix::fs::FileExt as _;
+    const MIB: u64 = 1 << 20;
+    let file = tempfile::tempfile().unwrap();
+    file.write_all_at(b"x", 0).unwrap();
+    file.write_all_at(b"y", 8 * MIB).unwrap();
+    file.set_len(1 << 40).unwrap();
+    let first = data_from(&file, 0).unwrap().unwrap();
+    if first.end > 8 * MIB {
+        return; // This file system tells none.
+    }
+    assert_eq!(first.start, 0);
+    let second = data_from(&file, first.end).unwrap().unwrap();
+    assert!(second.start <= 8 * MIB && second.end > 8 * MIB && second.end < 16 * MIB, "{second:?}");
+    assert_eq!(data_from(&file, second.end).unwrap(), None);
+    assert_eq!(data_before(&file, 1 << 40).unwrap(), second.end);
+    assert_eq!(data_before(&file, 7 * MIB).unwrap(), first.end);
+    assert_eq!(data_before(&file, 1).unwrap(), 1);
+}
+
+#[cfg(unix)]
 mod unix {
     use super::*;
     use std::os::unix::fs::{PermissionsExt as _, symlink};

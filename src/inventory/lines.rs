@@ -94,6 +94,7 @@ pub struct Line {
 const MOST_ENTRIES: usize = 500_000;
 
 /// Values of a list, as they are written; of a longer list than can be held only that it is one.
+#[derive(Default)]
 struct Values<'a>(Vec<&'a RawValue>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Values<'a> {
@@ -118,12 +119,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Values<'a> {
             }
         }
         from.deserialize_seq(List).map(Self)
-    }
-}
-
-impl Default for Values<'_> {
-    fn default() -> Self {
-        Self(Vec::new())
     }
 }
 

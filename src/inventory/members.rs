@@ -96,6 +96,9 @@ pub fn read(text: &str, interner: &Interner) -> io::Result<Global> {
     Ok(global)
 }
 
+/// Members, each with where its value lies.
+type Members = Vec<(Member, Range<usize>)>;
+
 /// How much more of a file can be held.
 struct Room {
     members: usize,
@@ -114,7 +117,7 @@ impl Room {
     }
 }
 
-fn only(members: Vec<(Member, Range<usize>)>) -> Vec<Member> {
+fn only(members: Members) -> Vec<Member> {
     members.into_iter().map(|(member, _)| member).collect()
 }
 
@@ -157,7 +160,7 @@ pub fn merged(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
 
 /// The members of the object that begins at or after a place, with where their values lie; `None`
 /// where something else begins there. The text is valid JSON.
-fn members(text: &str, from: usize, room: &mut Room) -> io::Result<Option<Vec<(Member, Range<usize>)>>> {
+fn members(text: &str, from: usize, room: &mut Room) -> io::Result<Option<Members>> {
     let bytes = text.as_bytes();
     let mut at = blank(bytes, from);
     if bytes.get(at) != Some(&b'{') {

@@ -19,6 +19,7 @@ use serde::Deserialize;
 use super::intern::Interner;
 use super::lenient::{self, Lenient, object};
 use crate::catalogue::SessionId;
+use crate::files;
 use end::Line;
 
 /// How much of the end is read at once.
@@ -403,6 +404,10 @@ fn fill(mut file: &File, length: u64, buffer: &mut Vec<u8>) -> io::Result<()> {
 fn line_start(mut file: &File, end: u64, buffer: &mut Vec<u8>) -> io::Result<u64> {
     let mut to = end;
     while to > 0 {
+        if to < end {
+            // No line begins in a hole.
+            to = files::data_before(file, to)?;
+        }
         let from = to.saturating_sub(TAIL);
         file.seek(SeekFrom::Start(from))?;
         fill(file, to - from, buffer)?;

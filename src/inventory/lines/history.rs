@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
 
 use serde::de::{IgnoredAny, MapAccess, Visitor};
@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::super::intern::Interner;
 use super::super::lenient::{Lenient, object};
+use super::super::transcript::MARK;
 use super::{Line, Lines};
 use crate::catalogue::SessionId;
 use crate::files::{self, Turn};
@@ -29,12 +30,13 @@ const MOST_LINES: usize = 1_000_000;
 const MOST_REFERENCES: usize = 500_000;
 /// A file that names more bytes of projects is not understood.
 const MOST_PROJECTS: usize = 32 << 20;
-/// The byte order mark.
-const MARK: &[u8] = b"\xef\xbb\xbf";
 /// No file's name is longer, in bytes.
 const LONGEST_NAME: usize = 255;
 /// No path is longer on any platform, in bytes.
 const LONGEST_PATH: usize = 32 << 10;
+
+/// How much is read at once, in bytes.
+const BUFFER: usize = 256 << 10;
 
 /// Reads a prompt history of one object a line.
 ///
@@ -207,34 +209,45 @@ impl<T: Clone> Last<T> {
 }
 
 /// Shows every line with its newline: its length, and its text unless it is too long. Copies only those that a
-/// buffer ends in.
+/// buffer ends in, and reads no hole.
 fn each_line(file: &File, mut show: impl FnMut(u64, Option<&[u8]>) -> io::Result<()>) -> io::Result<()> {
-    let mut reader = BufReader::with_capacity(256 << 10, file);
+    let mut buffer = vec![0; BUFFER];
     let mut begun = Begun::default();
+    let (mut at, mut data_end) = (0, 0);
     loop {
-        let read = match reader.fill_buf() {
+        if at >= data_end {
+            let data = files::data_from(file, at)?;
+            let next = match &data {
+                Some(data) => data.start,
+                None => file.metadata()?.len(),
+            };
+            // A hole reads as zeros, of which none ends a line.
+            begun.skip(next.saturating_sub(at));
+            let Some(data) = data else { break };
+            (at, data_end) = (data.start, data.end);
+            let _ = (&*file).seek(SeekFrom::Start(at))?;
+        }
+        let room = usize::try_from(data_end - at).unwrap_or(BUFFER).min(BUFFER);
+        let count = match (&*file).read(&mut buffer[..room]) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             other => other?,
         };
-        if read.is_empty() {
+        if count == 0 {
             break;
         }
-        let length = match memchr::memchr(b'\n', read) {
-            Some(end) => {
-                if begun.length == 0 {
-                    show(end as u64 + 1, Some(&read[..=end]))?;
-                } else {
-                    begun.add(&read[..=end]);
-                    begun.show(&mut show)?;
-                }
-                end + 1
+        at += count as u64;
+        let mut rest = &buffer[..count];
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            let (line, after) = rest.split_at(end + 1);
+            if begun.length == 0 {
+                show(line.len() as u64, Some(line))?;
+            } else {
+                begun.add(line);
+                begun.show(&mut show)?;
             }
-            None => {
-                begun.add(read);
-                read.len()
-            }
-        };
-        reader.consume(length);
+            rest = after;
+        }
+        begun.add(rest);
     }
     if begun.length > 0 {
         begun.show(&mut show)?;
@@ -252,17 +265,32 @@ struct Begun {
 }
 
 impl Begun {
+    /// Adds a part of it.
     fn add(&mut self, part: &[u8]) {
-        self.length += part.len() as u64;
+        if self.grow(part.len() as u64) {
+            self.text.extend_from_slice(part);
+        }
+    }
+
+    /// Adds zeros.
+    fn skip(&mut self, hole: u64) {
+        if self.grow(hole) {
+            self.text.resize(usize::try_from(self.length).unwrap_or_default(), 0);
+        }
+    }
+
+    /// Whether its text may still be held.
+    fn grow(&mut self, by: u64) -> bool {
+        self.length += by;
         if self.length > LONGEST_LINE as u64 {
             self.text = Vec::new();
             self.turn = None;
-            return;
+            return false;
         }
         if self.length > files::LARGE && self.turn.is_none() {
             self.turn = Some(Turn::take());
         }
-        self.text.extend_from_slice(part);
+        true
     }
 
     fn show(&mut self, show: &mut impl FnMut(u64, Option<&[u8]>) -> io::Result<()>) -> io::Result<()> {
