@@ -246,3 +246,33 @@ fn our_own_folder_is_of_one_store_alone() {
     output.exits(1).says("another store reaches it too");
     assert!(!first.is_there() && kept.is_there(), "{output}");
 }
+
+#[test]
+fn what_an_excluded_store_reaches_is_left_alone() {
+    // Whichever of the two really contains the folder.
+    for is_real in [true, false] {
+        let (sandbox, store) = sandbox();
+        let session = store.session(1).aged(days(40)).write();
+        let second = StoreBuilder::new(sandbox.home().join("a-second"), sandbox.client_tmp());
+        second.history(None, "/work/x", days(1));
+        fs::remove_dir(second.path("projects")).unwrap();
+        if is_real {
+            fs::rename(store.path("projects"), second.path("projects")).unwrap();
+            symlink(second.path("projects"), store.path("projects")).unwrap();
+        } else {
+            symlink(store.path("projects"), second.path("projects")).unwrap();
+        }
+        let exclude = second.root.display();
+        sandbox.policy(&format!(r#"{{"version": 1, "stores": {{"exclude": ["{exclude}"]}}}}"#));
+        let run = |sandbox: &Sandbox| {
+            let command = sandbox.command(["enforce", "--yes", "--json"]);
+            command.env("CLAUDE_CONFIG_DIR", &second.root).run()
+        };
+        let output = run(&sandbox);
+        output.exits(0);
+        assert!(session.is_there(), "{is_real}: {output}");
+        sandbox.policy(r#"{"version": 1}"#);
+        run(&sandbox).exits(0);
+        assert!(!session.is_there());
+    }
+}

@@ -275,9 +275,7 @@ fn a_store_whose_last_session_went_is_visited_as_long_as_anything_is_left() {
     let moved = |arguments: &[&str]| sandbox.command(arguments).env("CLAUDE_CONFIG_DIR", &alt.root);
     moved(&["enforce", "--yes"]).run().exits(0);
     assert!(!last.is_there() && edited.exists() && pasted.exists());
-    for path in [&edited, &pasted] {
-        crate::common::store::age(path, days(40));
-    }
+    sandbox.delete_after("10d");
     // A timer does not see the variable.
     sandbox.run(["enforce", "--yes"]).exits(0);
     assert!(!edited.exists() && !pasted.exists());

@@ -76,6 +76,8 @@ pub struct Crossings {
     pub out_of_reach: Vec<OutOfReach>,
     /// The roots of stores that reach a folder of this one, or a folder of which this one reaches, by identity.
     pub shared_with: Vec<(u64, u64)>,
+    /// The folders of this store that others reach too, each with the root of the other.
+    pub reached_from: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Crossings {
@@ -148,14 +150,15 @@ struct Found {
 struct Level {
     found: Vec<Found>,
     /// The stores of folders that simply lie there.
-    plain: HashMap<Identity, usize>,
+    plain: HashMap<Identity, (usize, PathBuf)>,
 }
 
 /// Follows what may be followed in config stores.
-pub(super) fn resolve(stores: &mut [Store]) {
+pub(super) fn resolve(stores: &mut [&mut Store]) {
     // Of a home and the like only a few names are looked at, so that nothing is of one by lying in it.
     let whole = stores.iter().enumerate().filter(|(_, store)| !store.kind.is_shared());
-    let roots: HashMap<Identity, usize> = whole.map(|(at, store)| (store.identity, at)).collect();
+    let roots: HashMap<Identity, (usize, PathBuf)> =
+        whole.map(|(at, store)| (store.identity, (at, PathBuf::new()))).collect();
     let mut known = roots.clone();
     for level in [Path::new(""), Path::new(PROJECTS)] {
         let mut all = Level { found: Vec::new(), plain: HashMap::new() };
@@ -164,16 +167,22 @@ pub(super) fn resolve(stores: &mut [Store]) {
         }
         let Level { mut found, plain } = all;
         known.extend(plain);
-        found.sort_by_cached_key(|found| stores[found.store].root.join(&found.path));
+        // What an excluded store reaches is of no other.
+        found.sort_by_cached_key(|found| {
+            let store = &stores[found.store];
+            (!store.is_excluded, store.root.join(&found.path))
+        });
         for found in found {
             let inside = || (found.way == Way::Link).then(|| store_above(&found.dir, &roots)).flatten();
-            let other = known.get(&found.identity).copied().or_else(inside);
-            if let Some(other) = other.filter(|other| *other != found.store) {
+            let other = known.get(&found.identity).or_else(inside).cloned();
+            if let Some((other, path)) = other.clone().filter(|(other, _)| *other != found.store) {
                 let (mine, theirs) = (stores[found.store].identity, stores[other].identity);
+                let root = stores[found.store].root.clone();
                 stores[found.store].crossings.shared_with.push(theirs);
                 stores[other].crossings.shared_with.push(mine);
+                stores[other].crossings.reached_from.push((path, root));
             }
-            known.entry(found.identity).or_insert(found.store);
+            known.entry(found.identity).or_insert_with(|| (found.store, found.path.clone()));
             let Found { path, way, dir, .. } = found;
             let crossing = Crossing { path, way, dir: Arc::new(dir), is_own: other.is_none() };
             stores[found.store].crossings.followed.push(crossing);
@@ -182,8 +191,8 @@ pub(super) fn resolve(stores: &mut [Store]) {
 }
 
 /// Looks at the folders of one folder of a store.
-fn look(stores: &mut [Store], at: usize, level: &Path, all: &mut Level) {
-    let store = &stores[at];
+fn look(stores: &mut [&mut Store], at: usize, level: &Path, all: &mut Level) {
+    let store: &Store = stores[at];
     let is_others = store.crossings.at(level).is_some_and(|crossing| !crossing.is_own);
     if store.kind != Root::Config || is_others {
         return;
@@ -205,7 +214,7 @@ fn look(stores: &mut [Store], at: usize, level: &Path, all: &mut Level) {
             Some(FileType::Folder) => match folder.child(name) {
                 Err(error) if error.kind() == io::ErrorKind::CrossesDevices => Way::Mount,
                 Ok(dir) => {
-                    all.plain.extend(identity(&dir).ok().map(|identity| (identity, at)));
+                    all.plain.extend(identity(&dir).ok().map(|identity| (identity, (at, level.join(name)))));
                     continue;
                 }
                 // The inventory meets it too, and tells.
@@ -259,7 +268,10 @@ fn identity(dir: &Dir) -> io::Result<Identity> {
 }
 
 /// The store in which a folder lies, at any depth.
-fn store_above(dir: &Dir, roots: &HashMap<Identity, usize>) -> Option<usize> {
+fn store_above<'r>(
+    dir: &Dir,
+    roots: &'r HashMap<Identity, (usize, PathBuf)>,
+) -> Option<&'r (usize, PathBuf)> {
     let mut at = dir.again().ok()?;
     let mut here = identity(&at).ok()?;
     for _ in 0..MOST_LEVELS {
@@ -269,7 +281,7 @@ fn store_above(dir: &Dir, roots: &HashMap<Identity, usize>) -> Option<usize> {
             return None;
         }
         if let Some(store) = roots.get(&there) {
-            return Some(*store);
+            return Some(store);
         }
         (at, here) = (above, there);
     }

@@ -240,7 +240,8 @@ pub fn locate(env: &Environment, request: &Request) -> Located {
             }
         }
     }
-    crossing::resolve(&mut located.stores);
+    let Located { stores, excluded, .. } = &mut located;
+    crossing::resolve(&mut stores.iter_mut().chain(excluded).collect::<Vec<_>>());
     if !only.is_empty() {
         for store in &mut located.stores {
             store.in_scope = only.contains(&store.root);

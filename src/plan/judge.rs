@@ -1,11 +1,13 @@
 //! One mandate as a judge: what it goes by, whatever it judges.
 
+use std::path::Path;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::references::References;
 use super::{Decision, Due, Keep};
 use crate::catalogue::{Kind, Root, SessionId};
-use crate::inventory::{Inventory, Session, StoreIndex};
+use crate::inventory::{Artifact, Inventory, Session, StoreIndex};
 use crate::period::Period;
 use crate::policy::{HoldRef, Layer, Mandate, Policy, Rule, RuleRef};
 
@@ -155,7 +157,7 @@ impl Judge<'_> {
     pub(super) fn is_elsewhere(&self, session: &Session) -> bool {
         let files = self.inventory.files(session);
         if session.is_shown() || files.is_empty() {
-            return self.is_out_of_scope(session.store);
+            return self.is_out_of_scope(session.store) || self.is_session_reached_from_excluded(session);
         }
         files
             .iter()
@@ -175,6 +177,28 @@ impl Judge<'_> {
             Decision::Delete(due) if is_overdue(&due) => Decision::Delete(due),
             _ => decision,
         }
+    }
+
+    /// Whether a file lies in a folder that an excluded store reaches too.
+    pub(super) fn is_reached_from_excluded(&self, artifact: &Artifact) -> bool {
+        let stores = &self.inventory.stores;
+        let store = &self.inventory.store(self.inventory.store_of(artifact)).store;
+        let is_excluded = |root: &Path| {
+            let at = stores.iter().position(|view| view.store.root == root);
+            at.is_some_and(|at| self.is_excluded(StoreIndex::of(at)))
+        };
+        let mut reached = store.crossings.reached_from.iter().filter(|(_, root)| is_excluded(root));
+        reached.any(|(folder, _)| self.inventory.path(artifact).starts_with(folder))
+    }
+
+    /// Whether a transcript of a session lies in a folder that an excluded store reaches too.
+    fn is_session_reached_from_excluded(&self, session: &Session) -> bool {
+        // Hardly any store shares a folder with another, and a session has many files.
+        let store = &self.inventory.store(session.store).store;
+        let files = self.inventory.files(session).iter().map(|index| self.inventory.artifact(*index));
+        let mut transcripts = files.filter(|artifact| artifact.kind == Some(Kind::Transcript));
+        !store.crossings.reached_from.is_empty()
+            && transcripts.any(|artifact| self.is_reached_from_excluded(artifact))
     }
 
     /// Whether what is nobody's in a tree beside the stores may be of one of which nothing may be changed.
