@@ -25,6 +25,7 @@ mod certificate;
 mod check;
 mod commands;
 mod common;
+mod counts;
 mod damage;
 mod dates;
 mod documents;

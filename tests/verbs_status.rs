@@ -85,7 +85,7 @@ fn a_small_store() {
        total  5  [SIZE]
 
     due now
-      1 session and 1 file to delete; 921 B would be freed
+      1 session and 1 file to delete; [SIZE] would be freed
        PROJECT  SESSIONS  FILES  SIZE  DUE SINCE  RULE  WHAT
        /work/acme  1  1  921 B  [DAY]  all  delete
       overdue: 1 session for more than a day; look with `ccretain enforce --dry-run`

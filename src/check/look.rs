@@ -42,8 +42,10 @@ pub fn stores(
     let mut sessions = Vec::new();
     for (at, artifact) in inventory.artifacts.iter().enumerate() {
         let store = &mut stores[inventory.store_of(artifact).at()];
-        store.artifacts += 1;
-        store.bytes += artifact.stamp.size;
+        if !artifact.is_own() {
+            store.artifacts += 1;
+            store.bytes += artifact.stamp.size;
+        }
         if artifact.kind == Some(Kind::HeapSnapshot) && artifact.oddity == Oddity::None {
             store.heap.files += 1;
             store.heap.bytes += artifact.stamp.size;

@@ -111,6 +111,8 @@ pub struct Stat {
     pub file_type: FileType,
     /// How many names the file has.
     pub links: u64,
+    /// How many bytes it takes of the disk; a hole takes none.
+    pub allocated: u64,
     /// The owner's id; 0 on platforms without one.
     pub owner: u32,
     /// The permission bits; 0o600 or 0o700 on platforms without them.

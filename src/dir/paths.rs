@@ -147,6 +147,7 @@ fn from_raw(raw: &Metadata) -> Stat {
         },
         file_type: type_of(raw.file_type()),
         links: 1,
+        allocated: raw.len(),
         owner: 0,
         mode: if raw.is_dir() { 0o700 } else { 0o600 },
     }

@@ -301,6 +301,8 @@ fn from_raw(raw: &rustix::fs::Stat) -> Stat {
         },
         file_type: type_of(rustix::fs::FileType::from_raw_mode(raw.st_mode)).unwrap_or(FileType::Special),
         links: wide(raw.st_nlink),
+        // In units of 512 bytes, whatever the file system's own.
+        allocated: wide(raw.st_blocks).saturating_mul(512),
         owner: raw.st_uid,
         mode: u32::from(raw.st_mode) & 0o7777,
     }

@@ -11,6 +11,7 @@ use super::record::Recorder;
 use super::watch::Watch;
 use super::{BATCH, Effect, Outcome, Outcomes, OwnFolders, Owner, Skip, Stop, Tools, Unit, dir};
 use crate::catalogue::{Kind, Protection, SessionId};
+use crate::dir::FileStamp;
 use crate::inventory::{ArtifactIndex, FolderIndex, Inventory};
 use crate::plan::Plan;
 use crate::policy::Policy;
@@ -138,6 +139,7 @@ impl Deletion<'_> {
             }
             done.outcomes.push((index, outcome));
         }
+        self.join_names(&mut done);
         done.emptied.dedup();
         if let (Owner::Session(session), true) = (unit.owner, unit.whole) {
             self.remove_own_folders(&mut handles, self.inventory.session(session).id, &mut done);
@@ -160,10 +162,18 @@ impl Deletion<'_> {
         let artifact = self.inventory.artifact(index);
         let removed = handles.get(artifact.folder).and_then(|dir| {
             // The window between the first look and this one can be long for a large session.
-            if artifact.kind == Some(Kind::Transcript)
-                && !dir::is_same(&artifact.stamp, &dir.stat(self.inventory.name(artifact))?)
-            {
-                return Ok(false);
+            if artifact.kind == Some(Kind::Transcript) {
+                let now = dir.stat(self.inventory.name(artifact))?;
+                // A name of it that went before has changed the inode, and nothing else.
+                let lost_a_name = now.links < u64::from(artifact.links);
+                let seen = if lost_a_name {
+                    FileStamp { changed: now.stamp.changed, ..artifact.stamp }
+                } else {
+                    artifact.stamp
+                };
+                if !dir::is_same(&seen, &now) {
+                    return Ok(false);
+                }
             }
             dir::unlink(dir, self.inventory.name(artifact)).map(|()| true)
         });
@@ -172,6 +182,24 @@ impl Deletion<'_> {
             Ok(true) => Outcome::Done(Effect::Deleted),
             Ok(false) => Outcome::Skipped(Skip::ChangedSincePlan),
             Err(error) => gone_or_failed("delete it", &error),
+        }
+    }
+
+    /// A file of which every name was of this unit is gone; of another one the data remain.
+    fn join_names(&self, done: &mut Done) {
+        let file = |index: ArtifactIndex| {
+            let artifact = self.inventory.artifact(index);
+            (artifact.stamp.device, artifact.stamp.inode)
+        };
+        let remains = |outcome: &Outcome| *outcome == Outcome::Done(Effect::DataRemains);
+        let mut names: BTreeMap<(u64, u64), u32> = BTreeMap::new();
+        for (index, _) in done.outcomes.iter().filter(|(_, outcome)| remains(outcome)) {
+            *names.entry(file(*index)).or_default() += 1;
+        }
+        for (index, outcome) in done.outcomes.iter_mut().filter(|(_, outcome)| remains(outcome)) {
+            if names.get(&file(*index)) == Some(&self.inventory.artifact(*index).links) {
+                *outcome = Outcome::Done(Effect::Deleted);
+            }
         }
     }
 

@@ -1,10 +1,11 @@
 //! What did happen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 
-use crate::inventory::ArtifactIndex;
+use crate::catalogue::Kind;
+use crate::inventory::{ArtifactIndex, Inventory, Session};
 
 /// What did happen to one artifact.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub enum Effect {
         lines: u64,
         /// Bytes.
         bytes: u64,
+        /// How many bytes of the disk are free by it.
+        freed: u64,
     },
 }
 
@@ -126,6 +129,41 @@ impl Outcomes {
         (0..self.of_artifacts.common.len()).map(|at| self.of_artifacts.get(at))
     }
 
+    /// Whether nothing is left of a session's conversation: its transcripts are gone, or what there was of
+    /// a session without one.
+    #[must_use]
+    pub fn conversation_gone(&self, inventory: &Inventory, session: &Session) -> bool {
+        let is_gone = |index: ArtifactIndex| {
+            matches!(
+                self.of(index),
+                Some(Outcome::Done(Effect::Deleted | Effect::DataRemains) | Outcome::Skipped(Skip::Vanished))
+            )
+        };
+        let files = || inventory.files(session).iter().copied();
+        let is_transcript = |index: &ArtifactIndex| inventory.artifact(*index).kind == Some(Kind::Transcript);
+        files().any(is_gone) && files().filter(is_transcript).all(is_gone)
+    }
+
+    /// How many bytes of the disk are free by deleting and pruning.
+    #[must_use]
+    pub fn freed(&self, inventory: &Inventory) -> u64 {
+        let mut freed = 0_u64;
+        // Names of one file share its data, and are gone together or not at all.
+        let mut counted = BTreeSet::new();
+        for (artifact, outcome) in inventory.artifacts.iter().zip(self.iter()) {
+            freed += match outcome {
+                _ if artifact.is_own() => 0,
+                Some(Outcome::Done(Effect::Deleted)) => {
+                    let file = (artifact.stamp.device, artifact.stamp.inode);
+                    if artifact.links < 2 || counted.insert(file) { artifact.allocated } else { 0 }
+                }
+                Some(Outcome::Done(Effect::Pruned { freed, .. })) => *freed,
+                _ => 0,
+            };
+        }
+        freed
+    }
+
     /// Takes note of what did happen to an artifact.
     pub(super) fn set(&mut self, artifact: ArtifactIndex, outcome: Outcome) {
         self.of_artifacts.set(artifact.at(), outcome);
@@ -176,7 +214,7 @@ mod tests {
 
     #[test]
     fn the_last_outcome_of_an_artifact_is_what_is_known_of_it() {
-        let pruned = Outcome::Done(Effect::Pruned { lines: 3, bytes: 5_000_000_000 });
+        let pruned = Outcome::Done(Effect::Pruned { lines: 3, bytes: 5_000_000_000, freed: 4096 });
         let failed = Outcome::Failed("cannot delete it: no".to_owned());
         let all: Vec<Outcome> = COMMON.iter().cloned().chain([pruned, failed]).collect();
         for first in &all {

@@ -54,7 +54,10 @@ pub(super) fn all(
             return;
         }
         let outcome = match rewrite(inventory, file, &cuts) {
-            Ok(true) => Outcome::Done(Effect::Pruned { lines, bytes }),
+            Ok(true) => {
+                let freed = freed(inventory, file);
+                Outcome::Done(Effect::Pruned { lines, bytes, freed })
+            }
             Ok(false) => Outcome::Skipped(Skip::ChangedSincePlan),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Outcome::Skipped(Skip::Vanished),
             Err(error) => Outcome::failed("rewrite it without the lines that are due", &error),
@@ -109,6 +112,17 @@ fn left_alone(inventory: &Inventory, outcomes: &Outcomes) -> HashSet<SessionId> 
         .filter_map(|(artifact, _)| inventory.session_of(artifact))
         .map(|session| session.id)
         .collect()
+}
+
+/// How many bytes of the disk are free since a file was written anew: none while the old file has another
+/// name.
+fn freed(inventory: &Inventory, file: &LineFile) -> u64 {
+    let artifact = inventory.artifact(file.artifact);
+    let now = inventory.open(artifact.folder).and_then(|folder| folder.stat(inventory.name(artifact)));
+    match now {
+        Ok(now) if !artifact.hard_linked => artifact.allocated.saturating_sub(now.allocated),
+        _ => 0,
+    }
 }
 
 /// Writes a file anew without some ranges; says whether it did, or the file had changed.

@@ -134,7 +134,7 @@ impl<'a> Recorder<'a> {
     /// The same, once it was tried.
     pub(super) fn pruned(&self, index: ArtifactIndex, outcome: &Outcome) -> Entry<'a> {
         let (lines, bytes) = match outcome {
-            Outcome::Done(Effect::Pruned { lines, bytes }) => (*lines, *bytes),
+            Outcome::Done(Effect::Pruned { lines, bytes, .. }) => (*lines, *bytes),
             _ => (0, 0),
         };
         let mut entry = self.pruning(Event::Outcome, index, lines, bytes);

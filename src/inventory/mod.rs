@@ -225,6 +225,10 @@ pub struct Artifact {
     pub is_regular: bool,
     /// Whether it has more than one hard link.
     pub hard_linked: bool,
+    /// How many names it has.
+    pub links: u32,
+    /// How many bytes it takes of the disk.
+    pub allocated: u64,
     /// What is unusual about it.
     pub oddity: Oddity,
     /// Its row of the catalogue; `None` for names the catalogue does not hold.
@@ -238,6 +242,12 @@ pub struct Artifact {
 }
 
 impl Artifact {
+    /// Whether it is a file of our own, which no count includes.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        matches!(self.kind, Some(Kind::Own | Kind::OwnLeftover | Kind::SealedRecord))
+    }
+
     /// Whether it can be sealed: a plain file of a kind that holds a session's content. A link, and
     /// a file of which another name would keep the plaintext, stay until they are deleted.
     #[must_use]

@@ -316,6 +316,7 @@ impl<'a> Walk<'a> {
                     stamp: FileStamp::default(),
                     file_type: FileType::Folder,
                     links: 1,
+                    allocated: 0,
                     owner: 0,
                     mode: 0,
                 };

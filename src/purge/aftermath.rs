@@ -40,6 +40,8 @@ pub struct Looked<'a> {
 pub struct Aftermath {
     /// What was removed.
     pub counts: Counts,
+    /// How many bytes of the disk are free by it.
+    pub freed: u64,
     /// What was not removed although it should have been, or is not wholly gone.
     pub exceptions: Vec<Exception>,
     /// What the second look found.
@@ -60,6 +62,7 @@ impl Looked<'_> {
         let files = self.after.artifacts.len() as u64;
         Aftermath {
             counts: self.counts(sealed_here),
+            freed: self.outcomes.freed(self.before),
             verification: Verification::scanned(self.time, roots as u64, files, left, readable),
             exceptions,
             remaining: self.remaining(),
@@ -74,12 +77,14 @@ impl Looked<'_> {
                 Some(Outcome::Done(Effect::Deleted | Effect::DataRemains)) => {
                     let session = self.before.session_of(artifact);
                     counts.file(artifact.kind, self.form(artifact, sealed_here), artifact.stamp.size);
-                    if let Some(session) = session {
+                    // A session of which the transcript could not be removed is still there.
+                    let is_gone = |session| self.outcomes.conversation_gone(self.before, session);
+                    if let Some(session) = session.filter(|session| is_gone(session)) {
                         sessions.insert((session.store, session.id));
                         projects.extend(session.project.clone());
                     }
                 }
-                Some(Outcome::Done(Effect::Pruned { lines, bytes })) => {
+                Some(Outcome::Done(Effect::Pruned { lines, bytes, .. })) => {
                     counts.lines(artifact.kind.unwrap_or(Kind::History), *lines, *bytes);
                 }
                 _ => {}

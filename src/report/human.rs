@@ -108,9 +108,10 @@ impl Group {
         let (date, is_first) = match artifact.belongs {
             Belongs::Session(index) => {
                 let verdict = &run.plan.sessions[index.at()];
-                let first = run.inventory.files(run.inventory.session(index)).first();
+                let session = run.inventory.session(index);
+                let first = run.inventory.files(session).first();
                 let is_first = first.is_some_and(|first| first.at() == at);
-                (verdict.date, is_first && verdict.decision.due().is_some())
+                (verdict.date, is_first && run.is_done(session, verdict))
             }
             Belongs::Loose => (run.inventory.dated(artifact), false),
         };
@@ -188,7 +189,9 @@ impl Run<'_> {
     fn groups(&self) -> BTreeMap<(StoreIndex, Option<&str>), Group> {
         let artifacts = self.inventory.artifacts.par_iter().enumerate().with_min_len(ARTIFACTS_AT_ONCE);
         let some = artifacts.fold(FxHashMap::default, |mut groups: FxHashMap<_, Group>, (at, artifact)| {
-            if let Some(Fate::Deleted | Fate::Sealed | Fate::Pruned | Fate::Audited) = self.fate(at) {
+            if let Some(Fate::Deleted | Fate::Sealed | Fate::Pruned | Fate::Audited) = self.fate(at)
+                && !artifact.is_own()
+            {
                 groups.entry(self.group_of(artifact)).or_default().take(self, at, artifact);
             }
             groups
@@ -256,12 +259,13 @@ impl Run<'_> {
         let _ = writeln!(text, "{kept}");
         let asides = [
             (
-                tally.partly_deleted,
+                tally.partly_deleted - tally.partly_failed,
                 "session",
-                "went, except for files that ccretain does not know or cannot reach",
+                "deleted except for files that ccretain does not know or cannot reach",
             ),
+            (tally.partly_failed, "session", "deleted except for files that could not be removed"),
             (tally.skipped, "file", "left alone: changed, gone or opened since the plan was made"),
-            (tally.data_remains, "file", "gone by this name; the data remain under another (hard link)"),
+            (tally.data_remains, "file", "whose data remain under another name (hard link)"),
             (tally.undated_lines, "line", "without a date, which stay"),
             (tally.dates_differ, "session", "of which records and file times differ by more than a day"),
         ];

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::Run;
 use super::tally::{Fate, Tally};
-use crate::enforce::{Effect, Outcome};
+use crate::enforce::Outcome;
 use crate::escape::text;
 use crate::inventory::{ArtifactIndex, Belongs};
 use crate::locate::Way;
@@ -163,7 +163,7 @@ impl Run<'_> {
                 mounts: Vec::new(),
             })
             .collect();
-        for artifact in &inventory.artifacts {
+        for artifact in inventory.artifacts.iter().filter(|artifact| !artifact.is_own()) {
             if let Some(store) = stores.get_mut(inventory.store_of(artifact).at()) {
                 store.artifacts += 1;
                 store.bytes += artifact.stamp.size;
@@ -248,7 +248,7 @@ impl Run<'_> {
             },
             audit: self.is_audited(decision),
             lines: matches!(decision, Decision::Prune(_)).then(|| self.pruned(at).0),
-            data_remains: matches!(outcome, Some(Outcome::Done(Effect::DataRemains))),
+            data_remains: self.data_remains(at),
         }
     }
 }

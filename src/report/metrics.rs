@@ -109,7 +109,8 @@ impl Run<'_> {
     /// Files by store, kind and fate.
     fn by_kind(&self) -> String {
         let mut counts: BTreeMap<(String, &str, &str), u64> = BTreeMap::new();
-        for (at, artifact) in self.inventory.artifacts.iter().enumerate() {
+        let counted = self.inventory.artifacts.iter().enumerate().filter(|(_, artifact)| !artifact.is_own());
+        for (at, artifact) in counted {
             let Some(fate) = self.fate(at) else { continue };
             let store = text(&self.inventory.store(self.inventory.store_of(artifact)).store.root);
             let kind = artifact.kind.map_or(UNRECOGNISED, Kind::name);

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::Run;
-use crate::enforce::{Effect, Outcome};
+use crate::catalogue::Kind;
+use crate::enforce::{Effect, Outcome, Skip};
 use crate::inventory::{Artifact, ArtifactIndex, Oddity, Session};
 use crate::plan::{Decision, Keep, Verdict};
 
@@ -29,7 +30,7 @@ pub struct Tally {
     pub audit_sessions: u64,
     /// Lines and entries that went.
     pub pruned_lines: u64,
-    /// Bytes that are free now; hard-linked data is not among them.
+    /// Bytes of the disk that are free now; what has another name is not among them.
     pub bytes_freed: u64,
     /// Sessions that stay.
     pub sessions_kept: u64,
@@ -39,6 +40,9 @@ pub struct Tally {
     pub sessions_sealed: u64,
     /// Sessions that went, but for something in their folders.
     pub partly_deleted: u64,
+    /// Those of them of which something could not be removed.
+    #[serde(skip)]
+    pub partly_failed: u64,
     /// Sessions that the desktop application wrote.
     pub desktop: u64,
     /// Sessions under a hold.
@@ -51,13 +55,16 @@ pub struct Tally {
     pub unrecognised_bytes: u64,
     /// Files of other accounts, which are never touched.
     pub foreign: u64,
-    /// Files that are gone while their data remain under another name.
+    /// Files that were deleted, or lost lines, while their data remain under another name.
     pub data_remains: u64,
     /// Lines that have no date or cannot be read, and so stay.
     pub undated_lines: u64,
     /// Sessions of which records and modification time differ by more than a day.
     pub dates_differ: u64,
 }
+
+/// The usual block of a file system, for what pruning would free.
+const BLOCK: u64 = 4096;
 
 /// What became, or would become, of one artifact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +132,7 @@ impl Run<'_> {
     pub fn pruned(&self, at: usize) -> (u64, u64) {
         if let Some(outcomes) = self.outcomes {
             return match outcomes.of(ArtifactIndex::of(at)) {
-                Some(Outcome::Done(Effect::Pruned { lines, bytes })) => (*lines, *bytes),
+                Some(Outcome::Done(Effect::Pruned { lines, bytes, .. })) => (*lines, *bytes),
                 _ => (0, 0),
             };
         }
@@ -147,13 +154,64 @@ impl Run<'_> {
         })
     }
 
+    /// Whether the data of an artifact that goes, or of what it loses, remain under another name.
+    #[must_use]
+    pub fn data_remains(&self, at: usize) -> bool {
+        let Some(artifact) = self.inventory.artifacts.get(at).filter(|artifact| artifact.hard_linked) else {
+            return false;
+        };
+        match self.fate(at) {
+            Some(Fate::Pruned) => true,
+            Some(Fate::Deleted) => match self.outcomes {
+                Some(outcomes) => {
+                    outcomes.of(ArtifactIndex::of(at)) == Some(&Outcome::Done(Effect::DataRemains))
+                }
+                None => !self.all_names_go(artifact),
+            },
+            _ => false,
+        }
+    }
+
+    /// Whether every name of a file is to go with one session.
+    fn all_names_go(&self, artifact: &Artifact) -> bool {
+        let Some(session) = self.inventory.session_of(artifact) else { return false };
+        let goes = |index: &&ArtifactIndex| {
+            let other = self.inventory.artifact(**index);
+            (other.stamp.device, other.stamp.inode) == (artifact.stamp.device, artifact.stamp.inode)
+                && self.fate(index.at()) == Some(Fate::Deleted)
+        };
+        self.inventory.files(session).iter().filter(goes).count() as u64 == u64::from(artifact.links)
+    }
+
+    /// How many bytes of the disk a dry run would free.
+    fn would_free(&self, at: usize, artifact: &Artifact, fate: Fate) -> u64 {
+        match fate {
+            _ if self.data_remains(at) => 0,
+            // Each of its names has its share.
+            Fate::Deleted => artifact.allocated / u64::from(artifact.links.max(1)),
+            Fate::Pruned => {
+                let left = artifact.stamp.size.saturating_sub(self.pruned(at).1);
+                artifact.allocated.saturating_sub(left.next_multiple_of(BLOCK))
+            }
+            _ => 0,
+        }
+    }
+
     /// The counts of the run.
     #[must_use]
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::default();
         for (at, artifact) in self.inventory.artifacts.iter().enumerate() {
             let Some(fate) = self.fate(at) else { continue };
-            self.count(&mut tally, at, artifact, fate);
+            // What is wrong with a file of our own is told, and nothing else of it.
+            if !artifact.is_own() {
+                self.count(&mut tally, at, artifact, fate);
+            } else if fate == Fate::Failed {
+                tally.failed += 1;
+            }
+        }
+        if let Some(outcomes) = self.outcomes {
+            tally.bytes_freed = outcomes.freed(self.inventory);
         }
         for (session, verdict) in self.inventory.sessions.iter().zip(&self.plan.sessions) {
             if !matches!(verdict.decision, Decision::Keep(Keep::OutOfScope)) {
@@ -172,24 +230,21 @@ impl Run<'_> {
             Fate::Kept => tally.kept += 1,
             Fate::Deleted => {
                 tally.deleted += 1;
-                if artifact.hard_linked {
-                    tally.data_remains += 1;
-                } else {
-                    tally.bytes_freed += artifact.stamp.size;
-                }
             }
             Fate::Sealed => tally.sealed += 1,
             Fate::Pruned => {
-                let (lines, bytes) = self.pruned(at);
                 tally.pruned += 1;
-                tally.pruned_lines += lines;
-                tally.bytes_freed += bytes;
+                tally.pruned_lines += self.pruned(at).0;
             }
             Fate::Audited => tally.audit += 1,
             Fate::Skipped => tally.skipped += 1,
             Fate::Failed => tally.failed += 1,
         }
         tally.foreign += u64::from(artifact.oddity == Oddity::Foreign);
+        tally.data_remains += u64::from(self.data_remains(at));
+        if self.outcomes.is_none() {
+            tally.bytes_freed += self.would_free(at, artifact, fate);
+        }
         if let Some(Decision::Keep(Keep::Unrecognised)) = self.plan.decisions.get(at) {
             tally.unrecognised += 1;
             tally.unrecognised_bytes += artifact.stamp.size;
@@ -197,7 +252,6 @@ impl Run<'_> {
     }
 
     fn count_session(&self, tally: &mut Tally, session: &Session, verdict: &Verdict) {
-        let fates = || self.inventory.files(session).iter().filter_map(|index| self.fate(index.at()));
         tally.desktop += u64::from(session.is_desktop);
         if let (Some(record), Some(modified)) = (session.newest_record, session.modified) {
             let apart = modified.signed_duration_since(record).abs();
@@ -205,19 +259,66 @@ impl Run<'_> {
         }
         tally.audit_sessions += u64::from(self.is_audited(verdict.decision));
         match verdict.decision {
-            Decision::Delete(_) if fates().any(|fate| fate == Fate::Deleted) => {
+            Decision::Delete(_) if self.conversation_goes(session) => {
                 tally.sessions_deleted += 1;
-                let left = session.unrecognised > 0
-                    || self.inventory.misses_parts_of(session)
-                    || fates().any(|fate| fate != Fate::Deleted);
-                tally.partly_deleted += u64::from(left);
+                let left = self.leaves_files(session);
+                let passed_over = session.unrecognised > 0 || self.inventory.misses_parts_of(session);
+                tally.partly_deleted += u64::from(left || passed_over);
+                tally.partly_failed += u64::from(left);
             }
-            Decision::Seal(_) if fates().any(|fate| fate == Fate::Sealed) => tally.sessions_sealed += 1,
+            Decision::Seal(_) if self.is_sealed_whole(session) => tally.sessions_sealed += 1,
             decision => {
                 tally.sessions_kept += 1;
                 tally.held += u64::from(matches!(decision, Decision::Keep(Keep::Held(_))));
                 tally.live += u64::from(matches!(decision, Decision::Keep(Keep::Live | Keep::Quiet)));
             }
         }
+    }
+
+    /// Whether what was decided about a whole session was done.
+    pub(super) fn is_done(&self, session: &Session, verdict: &Verdict) -> bool {
+        match verdict.decision {
+            Decision::Delete(_) => self.conversation_goes(session),
+            Decision::Seal(_) => self.is_sealed_whole(session),
+            decision => decision.due().is_some(),
+        }
+    }
+
+    /// What became of each file of a session that is not our own.
+    fn fates(&self, session: &Session) -> impl Iterator<Item = (&Artifact, Fate)> {
+        let files = self.inventory.files(session).iter();
+        let with_fate =
+            files.filter_map(|index| Some((self.inventory.artifact(*index), self.fate(index.at())?)));
+        with_fate.filter(|(artifact, _)| !artifact.is_own())
+    }
+
+    /// Whether a session that is to go has gone: one of which a transcript is left has not.
+    fn conversation_goes(&self, session: &Session) -> bool {
+        match self.outcomes {
+            Some(outcomes) => outcomes.conversation_gone(self.inventory, session),
+            None => self.fates(session).any(|(_, fate)| fate == Fate::Deleted),
+        }
+    }
+
+    /// Whether a file of a session that went is still there.
+    fn leaves_files(&self, session: &Session) -> bool {
+        let vanished = |index: ArtifactIndex| {
+            let outcome = self.outcomes.and_then(|outcomes| outcomes.of(index));
+            outcome == Some(&Outcome::Skipped(Skip::Vanished))
+        };
+        let files = self.inventory.files(session).iter();
+        files.filter(|index| !vanished(**index)).any(|index| {
+            let is_left = self.fate(index.at()).is_some_and(|fate| fate != Fate::Deleted);
+            is_left && !self.inventory.artifact(*index).is_own()
+        })
+    }
+
+    /// Whether no transcript of a session is left in plaintext.
+    fn is_sealed_whole(&self, session: &Session) -> bool {
+        let mut fates = self.fates(session);
+        let is_plain = |(artifact, fate): &(&Artifact, Fate)| {
+            artifact.kind == Some(Kind::Transcript) && !artifact.sealed && *fate != Fate::Sealed
+        };
+        self.fates(session).any(|(_, fate)| fate == Fate::Sealed) && !fates.any(|each| is_plain(&each))
     }
 }

@@ -364,7 +364,7 @@ fn summary(work: &Work<'_>, aftermath: &Aftermath, exit: Exit) -> Entry<'static>
         ("sessionsDeleted", aftermath.counts.sessions),
         ("deleted", aftermath.counts.files),
         ("prunedLines", aftermath.counts.lines),
-        ("bytesFreed", aftermath.counts.bytes),
+        ("bytesFreed", aftermath.freed),
         ("exceptions", aftermath.exceptions.len() as u64),
         ("left", aftermath.verification.left.amount.files),
     ];

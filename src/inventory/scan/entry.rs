@@ -81,6 +81,8 @@ pub(super) fn artifact(folder: FolderIndex, stat: &Stat, kind: Option<Kind>, odd
         mode: u16::try_from(stat.mode).unwrap_or(0o600),
         is_regular: stat.file_type == FileType::File,
         hard_linked: stat.links > 1,
+        links: u32::try_from(stat.links).unwrap_or(u32::MAX),
+        allocated: stat.allocated,
         oddity,
         kind,
         belongs: Belongs::Loose,

@@ -96,6 +96,8 @@ fn picture(specs: &[Spec], threads: usize, backwards: bool) -> Picture {
             mode: 0o600,
             is_regular: true,
             hard_linked: false,
+            links: 1,
+            allocated: 0,
             oddity: Oddity::None,
             kind,
             belongs: Belongs::Loose,

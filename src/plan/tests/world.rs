@@ -456,6 +456,8 @@ fn artifact(spec: &FileSpec, names: &mut Names, projects: &mut Vec<Arc<str>>) ->
         mode: 0o600,
         is_regular: spec.is_regular,
         hard_linked: spec.hard_linked,
+        links: 1 + u32::from(spec.hard_linked),
+        allocated: 0,
         oddity: spec.oddity,
         kind: spec.kind,
         belongs: spec.session.map_or(Belongs::Loose, |at| Belongs::Session(SessionIndex::of(at))),

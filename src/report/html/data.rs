@@ -111,9 +111,10 @@ impl Machine {
         let mut due = (Share::default(), days(now));
         let mut projects: BTreeMap<String, Share> = BTreeMap::new();
         for (at, session) in inventory.sessions.iter().enumerate() {
-            let files = inventory.files(session);
-            let bytes = files.iter().map(|index| inventory.artifact(*index).stamp.size).sum();
-            let share = Share { sessions: 1, files: files.len() as u64, bytes };
+            let files = inventory.files(session).iter().map(|index| inventory.artifact(*index));
+            let sizes = files.filter(|file| !file.is_own()).map(|file| file.stamp.size);
+            let (files, bytes) = sizes.fold((0, 0), |(files, bytes), size| (files + 1, bytes + size));
+            let share = Share { sessions: 1, files, bytes };
             let verdict = plan.and_then(|plan| plan.sessions.get(SessionIndex::of(at).at()));
             let date = verdict.and_then(|verdict| verdict.date).or(session.newest_record);
             let age = date.map(|date| now.signed_duration_since(date).num_days());
@@ -133,7 +134,7 @@ impl Machine {
             }
         }
         let mut kinds: BTreeMap<String, Share> = BTreeMap::new();
-        for artifact in &inventory.artifacts {
+        for artifact in inventory.artifacts.iter().filter(|artifact| !artifact.is_own()) {
             let kind = artifact.kind.map_or("unrecognised", crate::catalogue::Kind::name);
             let share = Share { sessions: 0, files: 1, bytes: artifact.stamp.size };
             add(kinds.entry(kind.to_owned()).or_default(), share);

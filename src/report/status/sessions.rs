@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::Sight;
 use crate::escape::text;
-use crate::inventory::{Session, SessionIndex};
+use crate::inventory::{Artifact, Session, SessionIndex};
 use crate::plan::{Decision, Keep, has_delete_rule};
 use crate::report::json::time;
 use crate::report::tally::Tally;
@@ -86,13 +86,14 @@ pub struct Kept {
 }
 
 impl Sight<'_> {
+    /// The files of a session but for our own.
+    fn files(&self, session: &Session) -> impl Iterator<Item = &Artifact> {
+        let files = self.run.inventory.files(session).iter();
+        files.map(|index| self.run.inventory.artifact(*index)).filter(|artifact| !artifact.is_own())
+    }
+
     fn bytes(&self, session: &Session) -> u64 {
-        self.run
-            .inventory
-            .files(session)
-            .iter()
-            .map(|index| self.run.inventory.artifact(*index).stamp.size)
-            .sum()
+        self.files(session).map(|artifact| artifact.stamp.size).sum()
     }
 
     pub(super) fn ages(&self) -> Vec<Age> {
@@ -160,7 +161,7 @@ impl Sight<'_> {
             session: session.id.to_string(),
             store: session.store.at(),
             project: session.project.as_deref().map(text),
-            files: self.run.inventory.files(session).len() as u64,
+            files: self.files(session).count() as u64,
             bytes: self.bytes(session),
             decision: decision.word(),
             rule: text(&self.run.policy.rule_name(rule)),

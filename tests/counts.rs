@@ -1,0 +1,203 @@
+//! Counts tell what happened, and no more.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use crate::common::{Output, Sandbox, days};
+
+/// Takes from a folder what unlinking in it needs, runs, and gives it back.
+fn with_locked_folder(sandbox: &Sandbox, folder: &Path, arguments: &[&str]) -> Output {
+    sandbox.give_away();
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o555)).unwrap();
+    let output = sandbox.command(arguments).unprivileged().run();
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    output
+}
+
+const ENFORCE: &[&str] = &["enforce", "--yes", "--json"];
+
+#[test]
+fn a_session_of_which_the_transcript_could_not_be_removed_was_not_deleted() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    let old = store.session(1).aged(days(40)).write();
+    let satellites = old.satellites();
+    store.session(2).cwd("/work/other").aged(days(1)).write();
+    let folder = old.transcript.parent().unwrap().to_owned();
+    let output = with_locked_folder(&sandbox, &folder, ENFORCE);
+    output.exits(1);
+    assert!(old.is_there());
+    assert!(satellites.iter().any(|path| !path.exists()), "the rest of it went");
+    assert_eq!(output.summary("sessionsDeleted"), 0, "{output}");
+    assert_eq!(output.summary("sessionsKept"), 2, "{output}");
+    assert_eq!(output.summary("partlyDeleted"), 0, "{output}");
+    assert_eq!(output.summary("failed"), 1, "{output}");
+    let counts = sandbox.ledger_lines().pop().unwrap();
+    assert_eq!(counts["counts"]["sessionsDeleted"], 0, "{counts}");
+    // For people it is no session that went, and nothing unknown kept it.
+    let output = with_locked_folder(&sandbox, &folder, &["enforce", "--yes"]);
+    output.exits(1).never_says("does not know").never_says("1 session, 0 files");
+}
+
+#[test]
+fn a_session_of_which_something_else_could_not_be_removed_was_deleted_in_part() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    let old = store.session(1).aged(days(40)).write();
+    old.satellites();
+    store.session(2).aged(days(1)).write();
+    let folder = store.path(format!("file-history/{}", old.id()));
+    let output = with_locked_folder(&sandbox, &folder, &["enforce", "--yes"]);
+    output.exits(1).says("1 session deleted except for files that could not be removed");
+    output.never_says("does not know");
+    assert!(!old.is_there() && folder.join("0123abcd@v1").exists());
+}
+
+#[test]
+fn a_purge_does_not_count_a_session_of_which_the_transcript_is_left() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    let old = store.session(1).aged(days(40)).write();
+    old.satellites();
+    let folder = old.transcript.parent().unwrap().to_owned();
+    let output = with_locked_folder(&sandbox, &folder, &["purge", "--yes", "--json"]);
+    output.exits(1);
+    assert_eq!(output.json()["counts"]["sessions"], 0, "{output}");
+}
+
+#[test]
+fn a_session_of_which_the_plaintext_could_not_be_removed_is_not_counted_as_sealed() {
+    let sandbox = Sandbox::new();
+    let key = sandbox.run(["key", "new"]);
+    sandbox.policy(&format!(
+        r#"{{"version": 1, "recipients": ["{}"], "rules": [{{"name": "s", "sealAfter": "1d"}}]}}"#,
+        key.stdout.trim()
+    ));
+    let store = sandbox.store();
+    let old = store.session(1).aged(days(4)).write();
+    let folder = old.transcript.parent().unwrap().to_owned();
+    let output = with_locked_folder(&sandbox, &folder, ENFORCE);
+    output.exits(1);
+    assert!(old.is_there(), "{output}");
+    assert_eq!(output.summary("sessionsSealed"), 0, "{output}");
+    // It can be removed now, and the run counts no file of ours.
+    let output = sandbox.command(ENFORCE).unprivileged().run();
+    output.exits(0);
+    assert_eq!(output.summary("sessionsSealed"), 1, "{output}");
+}
+
+#[test]
+fn what_is_freed_is_what_was_allocated() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    let old = store.session(1).aged(days(40)).write();
+    let hole = old.side_file("tool-results/hole.txt", "x");
+    fs::File::options().write(true).open(&hole).unwrap().set_len(4 << 30).unwrap();
+    crate::common::store::age(&hole, days(40));
+    old.settle();
+    store.session(2).aged(days(1)).write();
+    let allocated: u64 =
+        [&hole, &old.transcript].map(|path| path.metadata().unwrap().blocks() * 512).iter().sum();
+    let dry = sandbox.dry_run();
+    assert_eq!(dry.summary("bytesFreed"), allocated, "{dry}");
+    let output = sandbox.enforce();
+    output.exits(0);
+    assert_eq!(output.summary("bytesFreed"), allocated, "{output}");
+    let summary = sandbox.ledger_lines().pop().unwrap();
+    assert_eq!(summary["counts"]["bytesFreed"], allocated, "{summary}");
+    assert!(!hole.exists() && allocated < 1 << 20);
+}
+
+#[test]
+fn a_purge_frees_what_was_allocated() {
+    let sandbox = Sandbox::new();
+    let old = sandbox.store().session(1).aged(days(40)).write();
+    let hole = old.side_file("tool-results/hole.txt", "x");
+    fs::File::options().write(true).open(&hole).unwrap().set_len(4 << 30).unwrap();
+    sandbox.run(["purge", "--yes"]).exits(0);
+    let summary = sandbox.ledger_lines().into_iter().rfind(|line| line["event"] == "summary").unwrap();
+    assert!(summary["counts"]["bytesFreed"].as_u64().unwrap() < 1 << 20, "{summary}");
+}
+
+#[test]
+fn lines_of_a_file_with_another_name_are_data_that_remain() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    store.session(2).aged(days(1)).write();
+    // Enough for whole blocks, so that a count of them would show.
+    for _ in 0..400 {
+        store.history(None, "/work/acme", days(40));
+    }
+    let other = sandbox.root().join("other name");
+    fs::hard_link(store.path("history.jsonl"), &other).unwrap();
+    for output in [sandbox.dry_run(), sandbox.enforce()] {
+        output.exits(0);
+        assert_eq!(output.summary("prunedLines"), 400, "{output}");
+        assert_eq!(output.summary("dataRemains"), 1, "{output}");
+        assert_eq!(output.summary("bytesFreed"), 0, "{output}");
+        assert_eq!(output.item("history.jsonl")["dataRemains"], true, "{output}");
+    }
+    assert_eq!(fs::read_to_string(&other).unwrap().lines().count(), 400);
+    // Without another name they are gone.
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    store.session(2).aged(days(1)).write();
+    for _ in 0..400 {
+        store.history(None, "/work/acme", days(40));
+    }
+    let allocated = store.path("history.jsonl").metadata().unwrap().blocks() * 512;
+    let output = sandbox.enforce();
+    assert_eq!((output.summary("dataRemains"), output.summary("bytesFreed")), (0, allocated), "{output}");
+}
+
+#[test]
+fn names_of_one_file_within_a_session_go_together() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    let old = store.session(1).aged(days(40)).write();
+    let copy = old.transcript.with_extension("jsonl.superseded-1700000000000");
+    fs::hard_link(&old.transcript, &copy).unwrap();
+    let one = old.side_file("tool-results/one.txt", "x");
+    fs::hard_link(&one, one.with_file_name("two.txt")).unwrap();
+    old.settle();
+    store.session(2).aged(days(1)).write();
+    let allocated: u64 =
+        [&one, &old.transcript].map(|path| path.metadata().unwrap().blocks() * 512).iter().sum();
+    for output in [sandbox.dry_run(), sandbox.enforce()] {
+        output.exits(0);
+        assert_eq!(output.summary("deleted"), 4, "{output}");
+        assert_eq!(output.summary("dataRemains"), 0, "{output}");
+        assert_eq!(output.summary("bytesFreed"), allocated, "{output}");
+    }
+    assert!(!old.is_there() && !copy.exists());
+}
+
+#[test]
+fn files_of_our_own_are_never_counted() {
+    let sandbox = Sandbox::new();
+    let key = sandbox.run(["key", "new"]);
+    let policy = |rule: &str| {
+        sandbox.policy(&format!(
+            r#"{{"version": 1, "recipients": ["{}"], "rules": [{{"name": "r", {rule}}}]}}"#,
+            key.stdout.trim()
+        ))
+    };
+    policy(r#""sealAfter": "1d""#);
+    let store = sandbox.store();
+    store.session(1).aged(days(20)).write();
+    store.session(2).aged(days(2)).write();
+    sandbox.enforce().exits(0);
+    // Two sealed transcripts, and beside them the lock and two records.
+    policy(r#""deleteAfter": "10d""#);
+    let status = sandbox.run(["status", "--json"]).exits(0).json();
+    assert_eq!(status["stores"][0]["artifacts"], 2, "{status}");
+    assert_eq!(status["due"]["sessions"][0]["files"], 1, "{status}");
+    for output in [sandbox.dry_run(), sandbox.enforce()] {
+        output.exits(0);
+        assert_eq!((output.summary("deleted"), output.summary("kept")), (1, 1), "{output}");
+        assert_eq!(output.json()["stores"][0]["artifacts"], 2, "{output}");
+    }
+    let page = sandbox.root().join("page.html");
+    sandbox.run(["report", "--html", page.to_str().unwrap()]).exits(0);
+}
