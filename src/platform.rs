@@ -30,6 +30,13 @@ impl Platform {
         Self::Linux
     };
 
+    /// Whether two files can be told apart whatever their names: on Windows device and inode are not to be
+    /// had without a handle, and everything has the same.
+    #[must_use]
+    pub fn tells_files_apart(self) -> bool {
+        !matches!(self, Self::Windows)
+    }
+
     /// Whether file names that differ only in case are the same file by default.
     #[must_use]
     pub fn ignores_case(self) -> bool {

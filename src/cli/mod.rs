@@ -47,6 +47,7 @@ mod session;
 #[cfg(unix)]
 mod signals;
 mod status;
+mod support;
 mod surroundings;
 mod survey;
 mod unseal;
@@ -134,6 +135,7 @@ fn start(cli: Cli, console: Console) -> Result<Exit, Failure> {
         }
         None => console,
     };
+    support::refuse(&cli.command, env.platform)?;
     let ctx = Context { env, console, global: cli.global, parent };
     // The ledger of all is only read, whoever may.
     if !ctx.global.all_users || matches!(cli.command, Command::Ledger(_)) {

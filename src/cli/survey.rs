@@ -267,7 +267,10 @@ impl Ground {
         let mut dates_before = DateFile::new(&ctx.env.state_dir(), ctx.env.now);
         // The file is the user's, and nothing of his may delay what the organisation demands.
         let mut layers = self.policy.mandates.iter().flat_map(|mandate| &mandate.layers);
-        let forgets = layers.any(|layer| layer.source.layer == Layer::Managed) || home::is_foreign(&ctx.env);
+        let forgets = layers.any(|layer| layer.source.layer == Layer::Managed)
+            || home::is_foreign(&ctx.env)
+            // Where all files look the same, the date of one would be taken for that of another.
+            || !ctx.env.platform.tells_files_apart();
         let dates: &mut dyn Dates = match forgets {
             true => &mut Unremembered,
             false => &mut dates_before,

@@ -278,6 +278,8 @@ impl Run<'_> {
     /// Whether what was decided about a whole session was done.
     pub(super) fn is_done(&self, session: &Session, verdict: &Verdict) -> bool {
         match verdict.decision {
+            // What a rule in audit mode demands is shown as if it were done.
+            decision if self.is_audited(decision) => true,
             Decision::Delete(_) => self.conversation_goes(session),
             Decision::Seal(_) => self.is_sealed_whole(session),
             decision => decision.due().is_some(),
