@@ -12,14 +12,33 @@ use crate::common::sandbox::program;
 use crate::common::{Output, days};
 
 const ANN: u32 = 58_011;
+const EVE: u32 = 58_012;
 
 /// The file of the table, where it lies outside the machine.
 fn table(machine: &Machine) -> PathBuf {
     machine.sandbox.root().join("cron.d/ccretain")
 }
 
+/// Where the program lies on the machine: only root can write there, which is not so of a scratch folder.
+const PROGRAM: &str = "/opt/bin/ccretain";
+
 fn schedule(machine: &Machine, arguments: &[&str]) -> Output {
-    machine.alone(&[&["schedule"], arguments].concat()).run()
+    machine.alone(&[&["schedule"], arguments].concat()).by(PROGRAM).run()
+}
+
+/// Makes the machine's own folder of tables and its own `/opt`, with the program; then runs `more`.
+fn prepare(machine: &Machine, more: &str) {
+    let root = machine.sandbox.root();
+    for folder in ["cron.d", "etc/cron.d"] {
+        fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    let script = format!(
+        r#"mount --bind "$root/cron.d" /etc/cron.d
+        mount -t tmpfs -o mode=755 tmpfs /opt; mkdir -m 755 /opt/bin; cp '{}' {PROGRAM}; chmod 755 {PROGRAM}
+        {more}"#,
+        program().display()
+    );
+    fs::write(root.join("before"), script).unwrap();
 }
 
 fn status(machine: &Machine, arguments: &[&str]) -> Value {
@@ -47,12 +66,7 @@ fn fire(machine: &Machine) -> Output {
 fn the_table_of_the_system_runs_for_all_and_is_told_of() {
     let Some(mut machine) = machine("the_table_of_the_system_runs_for_all_and_is_told_of") else { return };
     let root = machine.sandbox.root().to_owned();
-    for folder in ["cron.d", "etc/cron.d"] {
-        fs::create_dir_all(root.join(folder)).unwrap();
-    }
-    let script = r#"mount --bind "$root/cron.d" /etc/cron.d
-        [ ! -f "$root/line" ] || exec sh -c "$(cat "$root/line")""#;
-    fs::write(root.join("before"), script).unwrap();
+    prepare(&machine, r#"[ ! -f "$root/line" ] || exec sh -c "$(cat "$root/line")""#);
     machine.system("managed-policy.json", WEEK);
     let store = machine.person("ann", ANN);
     let old = store.session(1).aged(days(40)).write();
@@ -130,8 +144,7 @@ fn the_table_of_the_system_runs_for_all_and_is_told_of() {
     let other = root.join("other");
     fs::write(&other, "#!/bin/sh\necho ccretain 0.0.1\n").unwrap();
     fs::set_permissions(&other, fs::Permissions::from_mode(0o755)).unwrap();
-    fs::write(table(&machine), written.replace(program().to_str().unwrap(), other.to_str().unwrap()))
-        .unwrap();
+    fs::write(table(&machine), written.replace(PROGRAM, other.to_str().unwrap())).unwrap();
     assert_eq!(status(&machine, &["--system"])["installed"][0]["program"], "other-version");
     schedule(&machine, &["status", "--system"])
         .says("the program there is 'ccretain 0.0.1', not this one")
@@ -143,4 +156,64 @@ fn the_table_of_the_system_runs_for_all_and_is_told_of() {
     schedule(&machine, &["remove", "--system"]).exits(0).quietly().says("removed: cron");
     assert_eq!(fs::read_dir(root.join("cron.d")).unwrap().count(), 0);
     schedule(&machine, &["remove", "--system"]).exits(0).says("nothing was installed");
+}
+
+#[test]
+fn root_is_scheduled_to_run_only_what_nobody_else_can_replace() {
+    let Some(mut machine) = machine("root_is_scheduled_to_run_only_what_nobody_else_can_replace") else {
+        return;
+    };
+    let store = machine.person("eve", EVE);
+    store.session(1).aged(days(1)).write();
+    give(&machine.home("eve"), EVE);
+    let install = ["install", "--system", "--backend", "cron"];
+    let eve = r#"mkdir -m 755 /opt/eve; cp -p /opt/bin/ccretain /opt/eve/; chown 58012 /opt/eve;"#;
+    let at = |machine: &Machine, program: &str| {
+        machine.alone(&[&["schedule"], &install[..]].concat()).by(program).run()
+    };
+    for (what, more, program, why) in [
+        ("hers", "chown 58012 /opt/eve/ccretain", "/opt/eve/ccretain", "'/opt/eve' belongs to uid 58012"),
+        ("her folder", "", "/opt/eve/ccretain", "'/opt/eve' belongs to uid 58012"),
+        (
+            "a link of root's to hers",
+            "ln -s /opt/eve/ccretain /opt/bin/other",
+            "/opt/bin/other",
+            "'/opt/eve' belongs to uid 58012",
+        ),
+        ("a shared folder", "chmod 1777 /opt/bin", PROGRAM, "'/opt/bin' is mode 1777"),
+        ("a folder of a group", "chmod 775 /opt", PROGRAM, "'/opt' is mode 0775"),
+        ("a program of a group", "chmod 775 /opt/bin/ccretain", PROGRAM, "'/opt/bin/ccretain' is mode 0775"),
+    ] {
+        prepare(&machine, &format!("{eve} {more}"));
+        let output = at(&machine, program);
+        output.exits(4);
+        assert!(output.stderr.contains(why), "{what}: {output}");
+        assert!(output.stderr.contains("others could replace it"), "{what}: {output}");
+        assert!(!table(&machine).exists(), "{what}: {output}");
+    }
+    // By a name in PATH that leads there: a link of hers is passed over, one of root's is taken.
+    for (more, command) in [
+        (
+            "rm /opt/eve/ccretain; ln -s /opt/bin/ccretain /opt/eve/ccretain; chown -h 58012 /opt/eve/ccretain",
+            PROGRAM,
+        ),
+        (
+            "chown 0 /opt/eve; rm /opt/eve/ccretain; ln -s ../bin/ccretain /opt/eve/ccretain",
+            "/opt/eve/ccretain",
+        ),
+    ] {
+        prepare(&machine, &format!("{eve} {more}"));
+        let arguments = [&["schedule"], &install[..]].concat();
+        let output = machine.alone(&arguments).env("PATH", "/opt/eve:/usr/bin:/bin:/sbin").by(PROGRAM).run();
+        output.exits(0);
+        let line = fs::read_to_string(table(&machine)).unwrap();
+        assert!(line.contains(&format!(" {command} enforce")), "{line}");
+        fs::remove_file(table(&machine)).unwrap();
+    }
+    // Nor does root go by a policy that she can replace.
+    let policy = machine.home("eve").join("policy.json");
+    fs::write(&policy, r#"{"version": 1}"#).unwrap();
+    let output = schedule(&machine, &[&install[..], &["--policy", policy.to_str().unwrap()]].concat());
+    output.exits(4);
+    assert!(output.stderr.contains("cannot schedule the policy"), "{output}");
 }

@@ -18,6 +18,7 @@ mod quote;
 mod splice;
 mod status;
 mod systemd;
+mod trust;
 mod version;
 mod when;
 
@@ -38,6 +39,7 @@ pub use host::{Host, Output, SystemHost};
 pub use job::{Job, JobError, LogFormat, Scope};
 pub use places::{LABEL, NAME, Places};
 pub use status::{Installed, Program, document};
+pub use trust::{Untrusted, only_root_can_replace};
 pub use when::{At, Calendar, Every, WhenError};
 
 /// What starts the runs.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::job::job;
+use super::job::{job, trusted};
 use super::{Context, Exit, Failure, JobArgs, WhereArgs, failure, local, needs_root, print};
 use crate::cli::{evidence, guards, survey};
 use crate::ledger::{Clock, RunId};
@@ -21,6 +21,7 @@ pub(super) fn install(args: &JobArgs, with: Scheduler<'_>, ctx: &Context) -> Res
         return print(backend, &job, ctx);
     }
     render(backend, &job).map_err(failure)?;
+    trusted(&job)?;
     // A timer sees neither CLAUDE_CONFIG_DIR nor TMPDIR: what is seen now is remembered for it.
     let roots = look(ctx)?;
     let mut report = with.install(backend, &job).map_err(failure)?;

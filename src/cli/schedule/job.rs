@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Context, Exit, Failure, JobArgs, LogFormatArg};
-use crate::schedule::{Backend, Job, LogFormat, NAME, Scheduler, Scope};
+use crate::schedule::{Backend, Job, LogFormat, NAME, Scheduler, Scope, only_root_can_replace};
 
 /// The job that was asked for.
 pub(super) fn job(
@@ -27,7 +27,7 @@ pub(super) fn job(
         max_runtime: args.max_runtime.as_ref().map(ToString::to_string),
         environment: environment(backend, with, ctx)?,
         log: (backend == Backend::Launchd).then(|| with.places.launchd_log(with.scope)),
-        ..Job::new(program(ctx)?, with.scope)
+        ..Job::new(program(with.scope, ctx)?, with.scope)
     })
 }
 
@@ -73,8 +73,9 @@ fn account_home(with: Scheduler<'_>, ctx: &Context) -> Option<PathBuf> {
 }
 
 /// The program as schedulers are to call it: by its name in `PATH` where that is this program,
-/// because the name outlives an update that moves the file it links to.
-fn program(ctx: &Context) -> Result<PathBuf, Failure> {
+/// because the name outlives an update that moves the file it links to. Of a name that root is to run
+/// only root may change where it leads.
+fn program(scope: Scope, ctx: &Context) -> Result<PathBuf, Failure> {
     let own = std::env::current_exe().map_err(|error| {
         Failure::new(Exit::Failed, format!("cannot tell where this program lies: {error}"))
     })?;
@@ -83,6 +84,32 @@ fn program(ctx: &Context) -> Result<PathBuf, Failure> {
     let named = std::env::split_paths(&search)
         .filter(|folder| folder.is_absolute())
         .map(|folder| folder.join(NAME))
-        .find(|path| fs_err::canonicalize(path).is_ok_and(|path| path == real));
+        .filter(|path| fs_err::canonicalize(path).is_ok_and(|path| path == real))
+        .find(|path| scope == Scope::User || only_root_can_replace(path).is_ok());
     Ok(named.unwrap_or(real))
+}
+
+/// Refuses what root would run, or go by, and somebody else could replace.
+pub(super) fn trusted(job: &Job) -> Result<(), Failure> {
+    if job.scope == Scope::User {
+        return Ok(());
+    }
+    for (what, path) in [("program", Some(&job.program)), ("policy", job.policy.as_ref())] {
+        let Some(path) = path else { continue };
+        only_root_can_replace(path).map_err(|why| {
+            Failure::new(
+                Exit::Refused,
+                format!(
+                    "cannot schedule the {what} '{}' to run as root, because others could replace it: {}",
+                    crate::escape::shown(path),
+                    crate::error::chain(&why)
+                ),
+            )
+            .hint(format!(
+                "put the {what} where only root can write, with folders that are root's (such as {}), and repeat the command",
+                if what == "program" { "/usr/bin or /usr/local/bin" } else { "/etc/ccretain" }
+            ))
+        })?;
+    }
+    Ok(())
 }
