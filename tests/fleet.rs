@@ -109,13 +109,20 @@ fn script(machine: &Machine, script: &Path, programs: &Path) -> Output {
     machine.alone(&[script.to_str().unwrap()]).by("/bin/sh").with_over(programs, "/usr/local/bin").run()
 }
 
+/// Puts a program in a folder as `ccretain`: a file of its own, because a link is not run as root.
+fn place(program: &Path, folder: &Path) {
+    // By another process: this one would hold it open while a thread starts a program.
+    let done = std::process::Command::new("cp").arg("-L").arg(program).arg(folder.join("ccretain")).status();
+    assert!(done.is_ok_and(|status| status.success()), "no copy of the program");
+}
+
 /// A folder with the program, and one without.
 fn programs(machine: &Machine) -> [PathBuf; 2] {
     let [with, without] = ["with", "without"].map(|name| machine.sandbox.root().join(name));
     for folder in [&with, &without] {
         fs::create_dir(folder).unwrap();
     }
-    symlink(program(), with.join("ccretain")).unwrap();
+    place(&program(), &with);
     [with, without]
 }
 
@@ -135,7 +142,7 @@ fn jamf_is_given_a_result_whatever_there_is() {
     assert_eq!(result(&with), "<result>not-compliant: overdue</result>\n");
     // A program that ends without a verdict leaves no blank.
     fs::remove_file(with.join("ccretain")).unwrap();
-    symlink("/bin/false", with.join("ccretain")).unwrap();
+    place(Path::new("/bin/false"), &with);
     assert_eq!(result(&with), "<result>unknown</result>\n");
 }
 
@@ -169,8 +176,65 @@ fn munki_installs_another_version_and_leaves_this_one() {
     let check = |programs: &Path| script(&machine, &file, programs);
     check(&without).exits(0).quietly();
     check(&with).exits(1).quietly();
-    fs::write(&file, text.replace(env!("CARGO_PKG_VERSION"), "99.0.0")).unwrap();
-    check(&with).exits(0).quietly();
+    for (wanted, code) in [("99.0.0", 0), ("0.10.0", 0), ("0.0.9", 1)] {
+        fs::write(&file, text.replace(env!("CARGO_PKG_VERSION"), wanted)).unwrap();
+        check(&with).exits(code).quietly();
+    }
+}
+
+/// Every script that root runs asks first whether somebody else could have put the program there.
+#[test]
+fn scripts_of_root_run_no_program_that_others_can_replace() {
+    let Some(machine) = machine("scripts_of_root_run_no_program_that_others_can_replace") else { return };
+    let root = machine.sandbox.root().to_owned();
+    let ran = root.join("ran");
+    let fake = root.join("fake");
+    fs::write(&fake, format!("#!/bin/sh\ntouch '{}'\necho ccretain 99.0.0\n", ran.display())).unwrap();
+    fs::set_permissions(&fake, fs::Permissions::from_mode(0o755)).unwrap();
+    let info: plist::Value = plist::from_file(packaging().join("mdm/munki/ccretain.pkginfo")).unwrap();
+    let text = info.as_dictionary().unwrap()["installcheck_script"].as_string().unwrap();
+    fs::write(root.join("installcheck"), text).unwrap();
+    let uninstall = fs::read_to_string(packaging().join("macos/uninstall")).unwrap();
+    // Up to where it would take files of this machine away.
+    let uninstall = uninstall.split("launchctl bootout").next().unwrap().to_owned();
+    fs::write(root.join("uninstall"), uninstall).unwrap();
+    let scripts = [
+        packaging().join("mdm/jamf/extension-attribute.sh"),
+        packaging().join("mdm/kandji/audit.sh"),
+        packaging().join("mdm/kandji/remediate.sh"),
+        root.join("installcheck"),
+        root.join("uninstall"),
+    ];
+    type Spoil = fn(&Path);
+    let spoils: [(&str, Spoil); 6] = [
+        ("nothing", |_| {}),
+        ("hers", |folder| std::os::unix::fs::chown(folder.join("ccretain"), Some(ANN), None).unwrap()),
+        ("of all", |folder| mode(&folder.join("ccretain"), 0o757)),
+        ("her folder", |folder| std::os::unix::fs::chown(folder, Some(ANN), None).unwrap()),
+        ("a folder of a group", |folder| mode(folder, 0o775)),
+        ("a link", |folder| {
+            fs::rename(folder.join("ccretain"), folder.join("real")).unwrap();
+            symlink("real", folder.join("ccretain")).unwrap();
+        }),
+    ];
+    for (at, (what, spoil)) in spoils.into_iter().enumerate() {
+        let folder = root.join(format!("programs-{at}"));
+        fs::create_dir(&folder).unwrap();
+        place(&fake, &folder);
+        symlink("/bin/true", folder.join("launchctl")).unwrap();
+        spoil(&folder);
+        for path in &scripts {
+            let _ = fs::remove_file(&ran);
+            let output = script(&machine, path, &folder);
+            // The remediation stops before, for there is no policy here.
+            let may_run = what == "nothing" && !path.ends_with("remediate.sh");
+            assert_eq!(ran.exists(), may_run, "{what} {}: {output}", path.display());
+        }
+    }
+}
+
+fn mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
 /// There is no PowerShell to run them with, so what they run is run.
@@ -189,11 +253,12 @@ fn intune_is_answered_by_what_its_scripts_run() {
     sandbox.run(["schedule", "install", "--backend", "claude-hook", "--write"]).exits(0);
     fs::set_permissions(store.path("settings.json"), fs::Permissions::from_mode(0o600)).unwrap();
     let [detect] = calls("detect.ps1").try_into().unwrap();
-    let [remediate] = calls("remediate.ps1").try_into().unwrap();
-    // Not compliant, with what is wrong; then it is put right, and found so.
+    // On Windows nothing is changed, so nothing is called that would.
+    assert!(calls("remediate.ps1").is_empty());
+    // Not compliant, with what is wrong; once it is put right, it is found so.
     let found = sandbox.run(&detect);
     found.exits(1).quietly().says("not compliant: ").says("run-missing");
-    sandbox.run(&remediate).exits(0).quietly();
+    sandbox.enforce().exits(0);
     let found = sandbox.run(&detect);
     found.exits(0).quietly();
     assert_eq!(found.stdout, "compliant\n");

@@ -59,7 +59,7 @@ pub fn munki() -> Result<String, KitError> {
         ("installer_item_location", text(&format!("ccretain-{version}.pkg"))),
         ("minimum_os_version", text("12.0")),
         ("receipts", List::Array(vec![receipt])),
-        ("installcheck_script", text(&INSTALL_CHECK.replace("@VERSION@", version))),
+        ("installcheck_script", text(&super::filled(INSTALL_CHECK, &Value::Null))),
         ("uninstallable", List::Boolean(true)),
         ("uninstall_method", text("uninstall_script")),
         ("uninstall_script", text(UNINSTALL)),

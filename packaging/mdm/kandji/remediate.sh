@@ -6,6 +6,19 @@ if [ ! -x "$program" ]; then
   echo "ccretain is not installed: assign its package first"
   exit 1
 fi
+# Root runs the program, so nobody else may be able to replace it, or a folder above it.
+only_roots() {
+  path=$1
+  while [ -n "$(find "$path" -prune -user 0 ! -type l ! -perm -020 ! -perm -002 2>/dev/null)" ]; do
+    [ "$path" != / ] || return 0
+    path=$(dirname "$path")
+  done
+  return 1
+}
+if ! only_roots "$program"; then
+  echo "ccretain is not run: accounts other than root can replace $program or a folder above it"
+  exit 1
+fi
 if [ ! -e "/Library/Managed Preferences/io.github.ccretain.plist" ] &&
   [ ! -e "/Library/Application Support/ccretain/managed-policy.json" ]; then
   echo "no policy is there yet: assign its profile first"

@@ -6,6 +6,11 @@ if [ ! -x "$program" ]; then
   echo "<result>not installed</result>"
   exit 0
 fi
+@ONLY_ROOTS@
+if ! only_roots "$program"; then
+  echo "<result>not run: others can replace the program</result>"
+  exit 0
+fi
 verdict=$("$program" --all-users check --format jamf 2>/dev/null)
 case $verdict in
   *"<result>"*) printf '%s\n' "$verdict" ;;

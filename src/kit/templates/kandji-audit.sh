@@ -6,6 +6,11 @@ if [ ! -x "$program" ]; then
   echo "ccretain is not installed"
   exit 1
 fi
+@ONLY_ROOTS@
+if ! only_roots "$program"; then
+  echo "ccretain is not run: accounts other than root can replace $program or a folder above it"
+  exit 1
+fi
 if ! launchctl print system/@DOMAIN@ >/dev/null 2>&1; then
   echo "ccretain is not scheduled"
   exit 1

@@ -6,6 +6,11 @@ if [ ! -x "$program" ]; then
   echo "ccretain is not installed: assign its package first"
   exit 1
 fi
+@ONLY_ROOTS@
+if ! only_roots "$program"; then
+  echo "ccretain is not run: accounts other than root can replace $program or a folder above it"
+  exit 1
+fi
 if [ ! -e "/Library/Managed Preferences/@DOMAIN@.plist" ] &&
   [ ! -e "/Library/Application Support/ccretain/managed-policy.json" ]; then
   echo "no policy is there yet: assign its profile first"

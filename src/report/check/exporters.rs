@@ -74,8 +74,8 @@ impl Document {
             ("store_sessions", "Sessions in the store.", |store| Some(store.sessions)),
             ("store_bytes", "Bytes in the store.", |store| Some(store.bytes)),
             ("store_overdue", "Files and lines that are overdue.", |store| Some(store.overdue)),
-            ("store_oldest_age_days", "Days since the last activity of the oldest session.", |store| {
-                u64::try_from(store.oldest_age_days?).ok()
+            ("store_oldest_age_seconds", "Time since the last activity of the oldest session.", |store| {
+                u64::try_from(store.oldest_age_days?).ok().map(|days| days * 86_400)
             }),
         ];
         for (name, help, of) in of_stores {
