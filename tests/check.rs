@@ -831,3 +831,22 @@ fn what_the_machine_does_with_copies_is_found() {
     sandbox.write(".claude-vault/vault.db", "x");
     finding(&check(&sandbox), "other-tools");
 }
+
+#[test]
+fn in_audit_mode_nobody_is_told_to_run_what_changes_nothing() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    store.session(1).aged(days(90)).write();
+    store.session(2).aged(days(1)).write();
+    for (mode, told) in [("audit", "\"mode\" to \"enforce\""), ("enforce", "then run 'ccretain enforce'")] {
+        sandbox.policy(&format!(
+            r#"{{"version": 1, "mode": "{mode}", "rules": [{{"name": "all", "deleteAfter": "30d"}}]}}"#
+        ));
+        let json = sandbox.run(["check", "--json"]).exits(3).json();
+        let found =
+            json["findings"].as_array().unwrap().iter().find(|found| found["id"] == "overdue").unwrap();
+        let remedy = found["remedy"].as_str().unwrap();
+        assert!(remedy.contains(told), "{mode}: {remedy}");
+        assert_eq!(remedy.contains("run 'ccretain enforce'"), mode == "enforce", "{remedy}");
+    }
+}

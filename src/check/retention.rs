@@ -8,6 +8,9 @@ use crate::escape::shown;
 
 /// A run that ended well this long ago is too long ago, unless the schedule has longer steps.
 const LATE: TimeDelta = TimeDelta::days(3);
+/// What to do about what no run acts on.
+const AUDITED: &str = "the policy is in audit mode, so runs report and change nothing: look with \
+     'ccretain enforce --dry-run', then set \"mode\" to \"enforce\" in the policy";
 /// So many more unrecognised files than before are worth telling.
 const GROWTH: u64 = 10;
 
@@ -66,7 +69,9 @@ fn day(at: DateTime<Utc>) -> String {
 fn due(facts: &Facts, findings: &mut Vec<Finding>) {
     let amount = |id, found: Option<(Amount, Vec<String>)>, findings: &mut Vec<Finding>| {
         if let Some((all, lines)) = found {
-            findings.push(Finding::new(id, lines).count(all.files + all.lines).bytes(all.bytes));
+            let finding = Finding::new(id, lines).count(all.files + all.lines).bytes(all.bytes);
+            // A run would change nothing, so to run is no remedy.
+            findings.push(if facts.policy.audits { finding.remedy(AUDITED) } else { finding });
         }
     };
     amount("overdue", of_stores(facts, |store| store.overdue, "the first due since"), findings);
