@@ -308,3 +308,30 @@ fn the_role_puts_no_broken_policy_in_the_place_of_a_good_one() {
     assert_eq!(output.stdout, expected, "{output} {} {}", log("30d"), log("soon"));
     assert!(log("soon").contains("is no period"), "{}", log("soon"));
 }
+
+#[test]
+fn a_document_says_which_machine_it_is_of() {
+    let Some(mut machine) = machine("a_document_says_which_machine_it_is_of") else { return };
+    machine.person("ann", ANN);
+    give(&machine.home("ann"), ANN);
+    let id = "0123456789abcdef0123456789abcdef";
+    let file = machine.sandbox.root().join("etc/machine-id");
+    let said =
+        |machine: &Machine, arguments: &[&str]| machine.alone(arguments).run().json()["machine"].clone();
+    fs::write(&file, format!("{id}\n")).unwrap();
+    assert_eq!(said(&machine, &["check", "--json"]), id);
+    assert_eq!(said(&machine, &["--all-users", "check", "--json"]), id);
+    // Where names are keyed there is none until a run has made the key, and then a keyed one.
+    machine.system("policy.json", r#"{"version": 1, "ledger": {"names": "keyed"}}"#);
+    assert!(said(&machine, &["check", "--json"]).is_null());
+    machine.alone(&["enforce", "--yes"]).run();
+    let keyed = said(&machine, &["check", "--json"]);
+    assert!(
+        keyed.as_str().unwrap().starts_with("hmac-sha256:") && !keyed.to_string().contains(id),
+        "{keyed}"
+    );
+    // A machine that was never set up has no id of its own.
+    fs::write(&file, "uninitialized\n").unwrap();
+    fs::remove_file(machine.sandbox.root().join("etc/ccretain/policy.json")).unwrap();
+    assert_ne!(said(&machine, &["check", "--json"]), "uninitialized");
+}

@@ -128,7 +128,13 @@ fn one(args: &CheckArgs, ctx: &Context) -> Result<Exit, Failure> {
     }
     let findings = evaluate(&posture.facts);
     let host = posture::host(ctx);
-    let subject = Subject { host: &host, user: Some(&ctx.env.user.name), fail_on: args.fail_on };
+    let machine = posture::machine_id(&posture.ground.policy, ctx);
+    let subject = Subject {
+        host: &host,
+        machine: machine.as_deref(),
+        user: Some(&ctx.env.user.name),
+        fail_on: args.fail_on,
+    };
     let document = Document::new(subject, &posture.facts, posture.policy(), findings, fixed);
     print(args, format, &document, ctx)
 }
@@ -253,7 +259,8 @@ pub(super) fn all(
     use crate::check::{Facts, retention};
     let format = format(args, ctx)?;
     let host = posture::host(ctx);
-    let subject = Subject { host: &host, user: None, fail_on: args.fail_on };
+    let machine = posture::machine_id(all.policy, ctx);
+    let subject = Subject { host: &host, machine: machine.as_deref(), user: None, fail_on: args.fail_on };
     // The ledger of all is root's; of everything else the accounts' own checks tell.
     let dir = ctx.env.system_ledger_dir();
     let mut facts = Facts { now: ctx.env.now, ..Facts::default() };

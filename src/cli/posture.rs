@@ -19,12 +19,13 @@ use crate::escape::{shown, text};
 use crate::exposure;
 use crate::hold;
 use crate::inventory::{Inventory, OUT_OF_REACH, Problem};
-use crate::ledger::{self, Expected, Given, Record};
+use crate::ledger::{self, Expected, Given, Names, Record};
 use crate::locate::{Refusal, Store};
 use crate::plan::{self, Plan};
 use crate::policy::claude::{ClientSettings, switches};
 use crate::policy::own::{self, Loose};
 use crate::policy::{self, Mode, Policy, holds};
+use crate::purge::certificate;
 use crate::schedule::{Program, Scope};
 use crate::state::StateFile;
 
@@ -392,6 +393,21 @@ fn clients(ground: &Ground, inventory: &Inventory, plan: Option<&Plan>, ctx: &Co
         found.insert(String::new(), of(&ground.client, ""));
     }
     found.into_values().collect()
+}
+
+/// What tells this machine from others of its name, keyed where the names of the ledger are.
+///
+/// A child of a run over all users leaves it to its parent.
+pub(super) fn machine_id(policy: &Policy, ctx: &Context) -> Option<String> {
+    if ctx.parent.is_some() {
+        return None;
+    }
+    let id = certificate::machine_id(ctx.env.platform, &exposure::System)?;
+    match policy.ledger.value.names {
+        policy::Names::Plain => Some(id),
+        // Without a key yet there is no name to give.
+        policy::Names::Keyed => Some(Names::load(&ctx.env.state_dir()).ok()??.keyed(&id)),
+    }
 }
 
 /// The name of this machine.

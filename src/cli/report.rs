@@ -41,7 +41,13 @@ fn machine(args: &ReportArgs, ctx: &Context) -> Result<Exit, Failure> {
         posture::gather(TimeDelta::days(1), false, ctx)?;
     let findings = evaluate(&facts);
     let host = posture::host(ctx);
-    let subject = Subject { host: &host, user: Some(&ctx.env.user.name), fail_on: Severity::Medium };
+    let machine = posture::machine_id(&ground.policy, ctx);
+    let subject = Subject {
+        host: &host,
+        machine: machine.as_deref(),
+        user: Some(&ctx.env.user.name),
+        fail_on: Severity::Medium,
+    };
     let policy = plan.as_ref().map(|_| &ground.policy);
     let check = Document::new(subject, &facts, policy, findings, None);
     let compliant = check.compliant;
@@ -74,7 +80,10 @@ fn fleet(args: &ReportArgs, ctx: &Context) -> Result<Exit, Failure> {
     let names: Vec<String> = unreadable.iter().map(|bad| bad.path.clone()).collect();
     let fleet = Fleet::new(documents, unreadable, ctx.env.now);
     write(args, &fleet.html(), ctx)?;
-    said(args, &json!({"machines": fleet.len(), "compliant": fleet.compliant(), "unreadable": names}), ctx)?;
+    let counts = json!({
+        "machines": fleet.len(), "compliant": fleet.compliant(), "stale": fleet.stale(), "unreadable": names,
+    });
+    said(args, &counts, ctx)?;
     Ok(exit)
 }
 

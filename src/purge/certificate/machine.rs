@@ -44,8 +44,7 @@ impl Machine {
                 kernel: first_line(host, "/proc/sys/kernel/osrelease"),
                 arch,
                 model: model(host),
-                serial: first_line(host, "/sys/class/dmi/id/product_serial")
-                    .or_else(|| first_line(host, "/sys/firmware/devicetree/base/serial-number")),
+                serial: serial(platform, host),
             },
             Platform::Macos => {
                 let sysctl = |name: &str| said(host, "/usr/sbin/sysctl", &["-n", name]);
@@ -56,10 +55,7 @@ impl Machine {
                     kernel: sysctl("kern.osrelease"),
                     arch,
                     model: sysctl("hw.model"),
-                    serial: host
-                        .run("/usr/sbin/ioreg", &["-rd1", "-c", "IOPlatformExpertDevice"])
-                        .ok()
-                        .and_then(|said| registered(&said, "IOPlatformSerialNumber")),
+                    serial: serial(platform, host),
                 }
             }
             Platform::Windows => Self {
@@ -72,6 +68,37 @@ impl Machine {
                 serial: None,
             },
         }
+    }
+}
+
+/// What tells this machine from others of the same name: the machine id of systemd or D-Bus, else the serial
+/// number. `None` where neither can be read.
+#[must_use]
+pub fn machine_id(platform: Platform, host: &dyn Host) -> Option<String> {
+    let installed = || {
+        let ids = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
+        ids.iter().find_map(|path| first_line(host, path).filter(|id| is_machine_id(id)))
+    };
+    match platform {
+        Platform::Linux => installed().or_else(|| serial(platform, host)),
+        Platform::Macos | Platform::Windows => serial(platform, host),
+    }
+}
+
+/// 32 hex digits, and not the zeros or the word of a machine that was not set up yet.
+fn is_machine_id(id: &str) -> bool {
+    id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) && id.bytes().any(|byte| byte != b'0')
+}
+
+fn serial(platform: Platform, host: &dyn Host) -> Option<String> {
+    match platform {
+        Platform::Linux => first_line(host, "/sys/class/dmi/id/product_serial")
+            .or_else(|| first_line(host, "/sys/firmware/devicetree/base/serial-number")),
+        Platform::Macos => host
+            .run("/usr/sbin/ioreg", &["-rd1", "-c", "IOPlatformExpertDevice"])
+            .ok()
+            .and_then(|said| registered(&said, "IOPlatformSerialNumber")),
+        Platform::Windows => None,
     }
 }
 
@@ -134,5 +161,11 @@ mod tests {
                      \"IOPlatformSerialNumber\" = \"C02XYZ\"\n    }\n";
         assert_eq!(registered(ioreg, "IOPlatformSerialNumber").as_deref(), Some("C02XYZ"));
         assert_eq!(registered(ioreg, "Other"), None);
+        assert!(is_machine_id("0123456789abcdef0123456789abcdef"));
+        for none in
+            ["", "uninitialized", "00000000000000000000000000000000", "0123456789abcdef0123456789abcdeg"]
+        {
+            assert!(!is_machine_id(none), "{none}");
+        }
     }
 }

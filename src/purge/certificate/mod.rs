@@ -34,7 +34,7 @@ pub use belongs::{Comparison, LedgerHead, LedgerRef};
 pub use exceptions::{Exception, ExceptionReason};
 pub use files::{FileError, Files, Format, Imprint, Written, digest};
 pub use issuer::{Layer, Operator, PolicyRef, Signer, Tool, Witness};
-pub use machine::Machine;
+pub use machine::{Machine, machine_id};
 pub use method::{Identity, Method, Scope};
 pub use remaining::{Remaining, RemainingKind};
 pub use risks::{ResidualRisk, SeenWord, Sighting};

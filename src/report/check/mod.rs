@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | `schema` | `ccretain.check/1` |
 //! | `now` `version` `host` | when, by which version, on which machine |
+//! | `machine` | the id of the machine (machine id, else serial number), keyed where the ledger's names are; null where it cannot be told |
 //! | `user` | the account; null for a check over all users |
 //! | `compliant` `verdict` | true and `compliant` where no finding is as severe as `failOn`, else false and `not-compliant` |
 //! | `failOn` | the least severity that makes a machine not compliant |
@@ -56,6 +57,9 @@ pub struct Document {
     /// The name of the machine.
     #[serde(default)]
     pub host: String,
+    /// What tells the machine from others of its name.
+    #[serde(default)]
+    pub machine: Option<String>,
     /// The account.
     #[serde(default)]
     pub user: Option<String>,
@@ -245,6 +249,8 @@ pub struct Left {
 pub struct Subject<'a> {
     /// The name of the machine.
     pub host: &'a str,
+    /// Its id, where it can be told.
+    pub machine: Option<&'a str>,
     /// The account.
     pub user: Option<&'a str>,
     /// The least severity that makes a machine not compliant.
@@ -268,6 +274,7 @@ impl Document {
             now: time(facts.now),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             host: subject.host.to_owned(),
+            machine: subject.machine.map(str::to_owned),
             user: subject.user.map(str::to_owned),
             compliant,
             verdict: verdict(compliant).to_owned(),

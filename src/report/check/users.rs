@@ -131,7 +131,9 @@ impl Document {
             left.path = text(left.path.as_str());
             left.why = text(left.why.as_str());
         }
-        self.user = self.user.map(|user| text(user.as_str()));
+        for word in [&mut self.user, &mut self.machine] {
+            *word = word.as_ref().map(|word| text(word.as_str()));
+        }
         self
     }
 }

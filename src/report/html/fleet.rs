@@ -1,6 +1,6 @@
 //! The page about many machines, each by the document of its check.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,8 +12,10 @@ use crate::check::Severity;
 use crate::report::check::Document;
 use crate::report::human::{counted, grouped, size};
 
-/// A document this much older than the newest is stale.
+/// A document this much older than the page is stale: what it says was true then.
 const STALE: TimeDelta = TimeDelta::days(7);
+/// A clock may be ahead by this much; a document further ahead would never be stale.
+const AHEAD: TimeDelta = TimeDelta::days(1);
 /// As many findings are drawn.
 const DRAWN: usize = 20;
 
@@ -33,6 +35,8 @@ pub struct Fleet {
     machines: Vec<Document>,
     /// How many documents were left out because there is a newer one of the same machine.
     older: usize,
+    /// Names that several machines have.
+    doubles: BTreeSet<(String, Option<String>)>,
     unreadable: Vec<Unreadable>,
     now: DateTime<Utc>,
 }
@@ -46,16 +50,26 @@ fn at(document: &Document) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(&document.now).ok().map(|at| at.to_utc())
 }
 
+/// Whether a document is too old, or has too wrong a date, to say how its machine is now.
+fn is_stale(document: &Document, now: DateTime<Utc>) -> bool {
+    at(document).is_none_or(|at| {
+        let age = now.signed_duration_since(at);
+        age > STALE || age < -AHEAD
+    })
+}
+
 impl Fleet {
     /// Puts documents together; of several of one machine and account the newest counts.
     #[must_use]
     pub fn new(documents: Vec<Document>, unreadable: Vec<Unreadable>, now: DateTime<Utc>) -> Self {
         let all = documents.len();
-        let mut newest: BTreeMap<(String, Option<String>), Document> = BTreeMap::new();
+        let mut newest: BTreeMap<(String, Option<String>, Option<String>), Document> = BTreeMap::new();
         for document in documents {
             // The verdict follows from the findings, whatever the document says of itself.
             let document = document.printable().counted();
-            let key = (document.host.clone(), document.user.clone());
+            // Names are given twice, and so are ids, by images that machines are made from: what differs in
+            // either is another machine, so that none hides behind another.
+            let key = (document.host.clone(), document.machine.clone(), document.user.clone());
             let is_newer = newest.get(&key).is_none_or(|known| at(known) < at(&document));
             if is_newer {
                 newest.insert(key, document);
@@ -65,15 +79,24 @@ impl Fleet {
         let count = |document: &Document, severity: Severity| {
             document.findings.iter().filter(|found| found.severity == severity).count()
         };
+        let is_well = |document: &Document| document.compliant && !is_stale(document, now);
         machines.sort_by(|a, b| {
-            a.compliant
-                .cmp(&b.compliant)
+            is_well(a)
+                .cmp(&is_well(b))
+                .then_with(|| a.compliant.cmp(&b.compliant))
                 .then_with(|| count(b, Severity::High).cmp(&count(a, Severity::High)))
                 .then_with(|| count(b, Severity::Medium).cmp(&count(a, Severity::Medium)))
                 .then_with(|| count(b, Severity::Low).cmp(&count(a, Severity::Low)))
-                .then_with(|| (&a.host, &a.user).cmp(&(&b.host, &b.user)))
+                .then_with(|| (&a.host, &a.user, &a.machine).cmp(&(&b.host, &b.user, &b.machine)))
         });
-        Self { older: all - machines.len(), machines, unreadable, now }
+        let (mut names, mut doubles) = (BTreeSet::new(), BTreeSet::new());
+        for machine in &machines {
+            let name = (machine.host.clone(), machine.user.clone());
+            if !names.insert(name.clone()) {
+                doubles.insert(name);
+            }
+        }
+        Self { older: all - machines.len(), machines, doubles, unreadable, now }
     }
 
     /// How many machines there are.
@@ -88,15 +111,33 @@ impl Fleet {
         self.machines.is_empty()
     }
 
-    /// How many of them are compliant.
+    /// How many of them are compliant: of one that was not checked for a week nobody knows.
     #[must_use]
     pub fn compliant(&self) -> usize {
-        self.machines.iter().filter(|machine| machine.compliant).count()
+        self.machines.iter().filter(|machine| machine.compliant && !self.is_stale(machine)).count()
     }
 
-    /// Whether a document is much older than the page.
+    /// How many were not checked for a week.
+    #[must_use]
+    pub fn stale(&self) -> usize {
+        self.machines.iter().filter(|machine| self.is_stale(machine)).count()
+    }
+
     fn is_stale(&self, document: &Document) -> bool {
-        at(document).is_none_or(|at| self.now.signed_duration_since(at) > STALE)
+        is_stale(document, self.now)
+    }
+
+    /// The machine and account of a row, with the beginning of its id where another has its name.
+    fn name(&self, machine: &Document) -> String {
+        let who = match &machine.user {
+            Some(user) => format!("{} ({user})", machine.host),
+            None => machine.host.clone(),
+        };
+        let is_double = self.doubles.contains(&(machine.host.clone(), machine.user.clone()));
+        match &machine.machine {
+            Some(id) if is_double => format!("{who} {}", crate::report::ledger::short(id)),
+            _ => who,
+        }
     }
 
     /// The page.
@@ -141,7 +182,7 @@ impl Fleet {
         let sessions: u64 =
             self.machines.iter().flat_map(|machine| &machine.stores).map(|store| store.sessions).sum();
         card(out, "sessions", &grouped(sessions), "");
-        let stale = self.machines.iter().filter(|machine| self.is_stale(machine)).count();
+        let stale = self.stale();
         card(out, "not checked for a week", &grouped(stale as u64), if stale > 0 { "medium" } else { "" });
         let bad = self.unreadable.len();
         card(out, "files that could not be read", &grouped(bad as u64), if bad > 0 { "high" } else { "" });
@@ -150,12 +191,17 @@ impl Fleet {
 
     fn verdicts(&self, out: &mut String) {
         let (all, well) = (self.len(), self.compliant());
-        let marks = [
-            Mark::new("compliant", float(well), counted(well as u64, "machine")).class("good"),
-            Mark::new("not compliant", float(all - well), counted((all - well) as u64, "machine"))
-                .class("bad"),
-        ];
-        let about = format!("{well} compliant, {} not", all - well);
+        // Compliant when it was checked, which is too long ago to say so.
+        let unknown = self.machines.iter().filter(|machine| machine.compliant).count() - well;
+        let bad = all - well - unknown;
+        let mark = |name: &'static str, count: usize| {
+            Mark::new(name, float(count), counted(count as u64, "machine"))
+        };
+        let mut marks = vec![mark("compliant", well).class("good"), mark("not compliant", bad).class("bad")];
+        if unknown > 0 {
+            marks.push(mark("not checked for a week", unknown).class("soft"));
+        }
+        let about = format!("{well} compliant, {bad} not, {unknown} not checked for a week");
         let plot = svg::parts("verdicts", ("Verdicts", &about), &marks);
         let rows: Vec<Vec<String>> =
             marks.iter().map(|mark| vec![mark.name.clone(), mark.text.clone()]).collect();
@@ -240,15 +286,16 @@ impl Fleet {
     }
 
     fn row(&self, out: &mut String, machine: &Document) {
-        let who = match &machine.user {
-            Some(user) => format!("{} ({user})", machine.host),
-            None => machine.host.clone(),
-        };
+        let who = self.name(machine);
         let count =
             |severity: Severity| machine.findings.iter().filter(|found| found.severity == severity).count();
         let sum = |of: fn(&crate::report::check::Store) -> u64| machine.stores.iter().map(of).sum::<u64>();
         let oldest = machine.stores.iter().filter_map(|store| store.oldest_age_days).max();
-        let (verdict, look) = if machine.compliant { ("compliant", "ok") } else { ("not compliant", "high") };
+        let (verdict, look) = match (machine.compliant, self.is_stale(machine)) {
+            (false, _) => ("not compliant", "high"),
+            (true, true) => ("not checked for a week", "medium"),
+            (true, false) => ("compliant", "ok"),
+        };
         let _ =
             write!(out, "<tr><th scope=\"row\">{}</th><td class=\"tag {look}\">{verdict}</td>", esc(&who));
         for severity in [Severity::High, Severity::Medium, Severity::Low] {

@@ -93,3 +93,52 @@ fn the_worst_machine_comes_first_and_the_newest_document_counts() {
     assert!(place("liar") < place("worst") && place("worst") < place("two") && place("two") < place("fine"));
     assert!(html.contains("1 of 4 (25 %)") && html.contains("1 document left out"), "{html}");
 }
+
+#[test]
+fn machines_are_told_apart_by_their_ids() {
+    let bad = serde_json::json!([{"id": "overdue", "severity": "high", "title": "t"}]);
+    let laptop = |id: &str, now: &str, findings: &serde_json::Value| serde_json::json!({"host": "MacBook-Pro.local", "machine": id, "now": now, "findings": findings});
+    let well = serde_json::json!([]);
+    let made = fleet(&[
+        laptop("C02AAAAAAAAA", "2026-11-23T10:00:00Z", &bad),
+        laptop("C02BBBBBBBBB", "2026-11-23T11:00:00Z", &well),
+        laptop("C02BBBBBBBBB", "2026-11-22T11:00:00Z", &bad),
+        // Two that were made from one image.
+        serde_json::json!({"host": "one", "machine": "C02C", "findings": bad}),
+        serde_json::json!({"host": "two", "machine": "C02C"}),
+    ]);
+    assert_eq!((made.len(), made.compliant()), (4, 2));
+    let html = made.html();
+    assert!(html.contains("1 document left out"), "{html}");
+    for name in ["MacBook-Pro.local (u) C02AAAAA", "MacBook-Pro.local (u) C02BBBBB", ">two (u)<"] {
+        assert!(html.contains(name), "{name}: {html}");
+    }
+    // Documents without an id go by the name, and are never taken for those of a machine with one.
+    let made = fleet(&[
+        serde_json::json!({"host": "h", "now": "2026-11-22T11:00:00Z"}),
+        serde_json::json!({"host": "h", "findings": bad}),
+        serde_json::json!({"host": "h", "machine": "h"}),
+    ]);
+    assert_eq!((made.len(), made.compliant()), (2, 1));
+}
+
+#[test]
+fn a_machine_that_was_not_checked_for_a_week_is_not_compliant() {
+    let made = fleet(&[
+        serde_json::json!({"host": "fresh", "now": "2026-11-16T14:00:00Z"}),
+        serde_json::json!({"host": "stale", "now": "2026-11-16T12:00:00Z"}),
+        // Its clock is wrong, or its document was made to look fresh for years.
+        serde_json::json!({"host": "ahead", "now": "2027-11-16T12:00:00Z"}),
+        serde_json::json!({"host": "dateless", "now": "yesterday"}),
+    ]);
+    assert_eq!((made.len(), made.compliant(), made.stale()), (4, 1, 3));
+    let html = made.html();
+    assert!(html.contains("1 of 4 (25 %)"), "{html}");
+    let row =
+        |host: &str| html.split(&format!("scope=\"row\">{host} ")).nth(1).unwrap().split("</tr>").next();
+    for host in ["stale", "ahead", "dateless"] {
+        let row = row(host).unwrap();
+        assert!(row.contains("not checked for a week") && !row.contains(">compliant<"), "{row}");
+    }
+    assert!(row("fresh").unwrap().contains(">compliant<"));
+}
