@@ -119,6 +119,30 @@ fn a_damaged_subagent_dates_its_session() {
 }
 
 #[test]
+fn a_run_changes_nothing_about_what_dates_a_damaged_session() {
+    let (sandbox, store) = sandbox();
+    for (number, dated, agent_is_newer) in
+        [(1, false, false), (2, false, true), (3, true, false), (4, true, true)]
+    {
+        let builder =
+            store.session(number).aged(days(22)).files_aged(days(if agent_is_newer { 20 } else { 10 }));
+        let session = if dated { builder } else { builder.undated() }.write();
+        let agent = session.subagent("a1b2c3", days(15));
+        put(&agent, "{\"torn", days(15));
+        let activity =
+            || sandbox.run(["explain", session.id(), "--json"]).json()["dates"]["lastActivity"].clone();
+        let before = activity();
+        for _ in 0..2 {
+            sandbox.enforce().exits(0).quietly();
+            assert_eq!(activity(), before, "{number}");
+        }
+        // Also once the damaged file is gone, whoever removed it.
+        fs::remove_file(agent).unwrap();
+        assert_eq!(activity(), before, "{number}");
+    }
+}
+
+#[test]
 fn a_damaged_session_keeps_its_date_sealed_and_unsealed() {
     let (sandbox, store) = sandbox();
     let recipient = identity(&sandbox);

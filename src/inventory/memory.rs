@@ -42,6 +42,9 @@ pub struct RememberedSession {
     /// The newest record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record: Option<DateTime<Utc>>,
+    /// The newest modification time of a file of which the newest record may be lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damaged: Option<DateTime<Utc>>,
     /// The newest modification time of its transcripts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modified: Option<DateTime<Utc>>,
@@ -200,7 +203,8 @@ impl Session {
     }
 
     fn differs(&self, other: &Self) -> bool {
-        let dates = |session: &Self| (session.newest_record, session.modified, session.touched);
+        let dates =
+            |session: &Self| (session.newest_record, session.damaged, session.modified, session.touched);
         dates(self) != dates(other)
             || self.before != other.before
             || self.project != other.project
@@ -215,6 +219,7 @@ impl Session {
             // No run removes a transcript and leaves the session, so only what subagents said can be
             // missing. A modification time may have been set back for a reason.
             self.newest_record = self.newest_record.max(past(row.record));
+            self.damaged = self.damaged.max(past(row.damaged));
         } else {
             self.modified = self.modified.max(past(row.files));
             if row.shown {
@@ -222,8 +227,9 @@ impl Session {
                 let (record, modified) = known.map_or((None, None), |known| (known.record, known.modified));
                 self.before = Some(Box::new(Before {
                     root: row.root.clone(),
-                    record: record.max(past(row.record)),
-                    modified: modified.max(past(row.modified)),
+                    // A damaged end may have been the newest record.
+                    record: record.max(past(row.record)).max(past(row.record.and(row.damaged))),
+                    modified: modified.max(past(row.modified.max(row.damaged))),
                 }));
             }
         }
@@ -244,8 +250,7 @@ impl Session {
         let rules: Vec<String> = self.rule_projects().map(|project| project.to_string()).collect();
         let others = self.projects.iter().filter(|project| !rules.iter().any(|rule| **rule == ***project));
         let (record, modified, files) = match &self.before {
-            // A damaged end may have been the newest record.
-            _ if self.is_shown() => (self.newest_record.max(self.damaged), self.modified, None),
+            _ if self.is_shown() => (self.newest_record, self.modified, None),
             Some(before) => (before.record, before.modified, self.modified),
             None => (None, None, self.modified),
         };
@@ -254,6 +259,7 @@ impl Session {
             root,
             shown: self.is_shown() || self.before.is_some(),
             record,
+            damaged: self.damaged.filter(|_| self.is_shown()),
             modified,
             files,
             touched: self.touched,
