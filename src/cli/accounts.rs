@@ -52,6 +52,7 @@ pub(super) fn find(ctx: &Context) -> Result<Accounts, Failure> {
     let all: Vec<&Account> = fit.iter().chain(refused.iter().map(|(account, _)| account)).collect();
     let left = users::uncovered(&folders, temp, &trees, &all);
     refused.extend(left);
+    let refused = users::worth_naming(refused, &folders, &trees);
     Ok(Accounts { fit, refused })
 }
 

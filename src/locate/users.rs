@@ -304,6 +304,24 @@ pub fn uncovered(
     in_homes.chain(in_temp).map(refusal).collect()
 }
 
+/// Leaves out accounts whose home is missing, as databases have many: they are named where something of theirs
+/// lies on the machine all the same.
+#[must_use]
+pub fn worth_naming(
+    refused: Vec<(Account, HomeRefusal)>,
+    folders: &[HomeFolder],
+    owners_of_trees: &[u32],
+) -> Vec<(Account, HomeRefusal)> {
+    let has_something = |uid: u32| {
+        let owns = |folder: &HomeFolder| folder.has_store && folder.owner == uid;
+        owners_of_trees.contains(&uid) || folders.iter().any(owns)
+    };
+    let is_named = |(account, why): &(Account, HomeRefusal)| {
+        !matches!(why, HomeRefusal::Missing) || has_something(account.uid)
+    };
+    refused.into_iter().filter(is_named).collect()
+}
+
 /// Looks at the homes: which accounts can be handled, and why the others cannot.
 #[must_use]
 pub fn with_homes(accounts: Vec<Account>) -> (Vec<Account>, Vec<(Account, HomeRefusal)>) {
@@ -455,6 +473,17 @@ mod tests {
         let homes: Vec<_> = left.iter().map(|(account, _)| account.home.clone()).collect();
         assert_eq!(homes, [gone, PathBuf::from(format!("/tmp/claude-{}", uid + 7))]);
         assert!(left[0].1.is_of_a_store());
+    }
+
+    #[test]
+    fn an_account_without_a_home_is_named_where_something_of_it_lies_here() {
+        let gone = |uid| (account("gone", uid, "/home/gone"), HomeRefusal::Missing);
+        let refused =
+            || vec![gone(1), gone(2), gone(3), (account("link", 4, "/home/link"), HomeRefusal::Link)];
+        let folder =
+            |owner| HomeFolder { path: "/home/x".into(), owner, identity: (1, 1), has_store: owner == 3 };
+        let named = worth_naming(refused(), &[folder(1), folder(3)], &[2]);
+        assert_eq!(named.iter().map(|(account, _)| account.uid).collect::<Vec<_>>(), [2, 3, 4]);
     }
 
     #[cfg(unix)]
