@@ -1,3 +1,4 @@
+use crate::policy::own::{Loose, Writer};
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 
@@ -99,6 +100,9 @@ const CHANGES: &[Change] = &[
     }),
     ("own-files-loose", |facts| {
         facts.modes.own = vec![OwnMode { path: "/l".into(), mode: 0o755, is_identity: false }];
+    }),
+    ("policy-writable", |facts| {
+        facts.modes.loose = vec![Loose { path: "/p".into(), by: Writer::Owner(1) }];
     }),
     ("client-period-shorter", |facts| {
         facts.clients = vec![ClientFacts::default()];
