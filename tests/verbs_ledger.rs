@@ -39,12 +39,13 @@ fn records_are_a_table_for_people() {
      SEQ  TIME  EVENT  WHAT  SESSION  PROJECT  FILES  LINES  SIZE  RULE  NOTE
        1  [TIME]  segment  -  -  -  -  -  -  -  -
        2  [TIME]  started  -  -  -  -  -  -  -  -
-       3  [TIME]  intent  delete  aaaa0001  /work/acme  1  -  921 B  all  -
-       4  [TIME]  intent  delete  bbbb0002  /work/other  1  -  923 B  all  -
-       5  [TIME]  outcome  deleted  aaaa0001  /work/acme  1  -  921 B  all  -
-       6  [TIME]  outcome  deleted  bbbb0002  /work/other  1  -  923 B  all  -
-       7  [TIME]  summary  enforce  -  -  2  0  [SIZE]  -  exit 0
-    7 records of 1 run
+       3  [TIME]  root-seen  -  -  [HOME]/.claude  -  -  -  -  -
+       4  [TIME]  intent  delete  aaaa0001  /work/acme  1  -  921 B  all  -
+       5  [TIME]  intent  delete  bbbb0002  /work/other  1  -  923 B  all  -
+       6  [TIME]  outcome  deleted  aaaa0001  /work/acme  1  -  921 B  all  -
+       7  [TIME]  outcome  deleted  bbbb0002  /work/other  1  -  923 B  all  -
+       8  [TIME]  summary  enforce  -  -  2  0  [SIZE]  -  exit 0
+    8 records of 1 run
     ");
 }
 
@@ -110,9 +111,9 @@ fn a_sound_chain_is_told_with_its_head_and_its_limits() {
     assert_eq!(json["last"].as_u64().unwrap(), sandbox.ledger_lines().len() as u64);
     assert_eq!(json["rememberedHeadFound"], true);
     insta::assert_snapshot!(settled(&output.stdout).replace(&head, "[HEAD]"), @r"
-    OK: 7 records in 1 file, hash chain intact
+    OK: 8 records in 1 file, hash chain intact
     first: 1
-    last:  7
+    last:  8
     head:  [HEAD]
     note:  the chain cannot show that its newest records were removed or that its last line was changed: compare with a head kept elsewhere, with --head
     ");
