@@ -162,7 +162,14 @@ pub(super) fn remember_sessions(
     let Some(text) = remembered.changed(memory).map_err(|error| failed(&error))? else { return Ok(()) };
     let own = sessions::save(&ctx.env.state_dir(), &text);
     let Some(parent) = ctx.parent.as_ref().filter(|parent| parent.kept(sessions::FILE).is_some()) else {
-        return own.map_err(|error| failed(&error));
+        // On a full disk deletions come first: they make room.
+        return match own {
+            Err(StateError::File(error)) if error.source.kind() == std::io::ErrorKind::StorageFull => {
+                ctx.console.warning(&chain(&error));
+                Ok(())
+            }
+            own => own.map_err(|error| failed(&error)),
+        };
     };
     if let Err(error) = own {
         ctx.console.warning(&chain(&error));
