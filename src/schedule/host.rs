@@ -8,6 +8,9 @@ use std::process::{Command, Stdio};
 use super::version;
 use crate::files;
 
+/// No unit, table or settings file is longer, in bytes; settings are parsed whole, to many times their length.
+const LARGEST: u64 = 4 << 20;
+
 /// What a program left behind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Output {
@@ -143,7 +146,7 @@ impl Host for SystemHost {
     }
 
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
-        files::read(path, files::DOCUMENT)
+        files::read(path, LARGEST)
     }
 
     fn write(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {

@@ -56,7 +56,8 @@ impl Tree {
                     "device".to_owned()
                 };
                 let mut text = format!("{what}, mode {:o}", metadata.permissions().mode() & 0o7777);
-                if times && !kind.is_dir() {
+                // A lock of ours tells since when it is held.
+                if times && !kind.is_dir() && !path.ends_with("ccretain/lock") {
                     text += &format!(", mtime {}.{:09}", metadata.mtime(), metadata.mtime_nsec());
                 }
                 entries.insert(path, text);
