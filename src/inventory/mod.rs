@@ -14,6 +14,8 @@ pub mod lines;
 pub mod liveness;
 pub mod members;
 pub mod memory;
+#[cfg(test)]
+pub(crate) mod model;
 mod names;
 mod parts;
 mod scan;

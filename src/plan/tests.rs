@@ -8,6 +8,7 @@ mod oracle;
 mod policies;
 mod purge;
 mod sessions;
+mod settling;
 mod why;
 mod words;
 mod world;

@@ -26,7 +26,7 @@ pub fn NOW() -> DateTime<Utc> {
 
 pub const STORES: usize = 3;
 pub const IDS: u8 = 5;
-const PROJECTS: [&str; 4] = ["/work/acme", "/work/acme/app", "/work/beta", "/home/x/.claude/worktrees/w"];
+pub const PROJECTS: [&str; 4] = ["/work/acme", "/work/acme/app", "/work/beta", "/home/x/.claude/worktrees/w"];
 
 #[derive(Debug, Clone)]
 pub struct SessionSpec {
@@ -81,12 +81,12 @@ pub struct World {
 }
 
 /// Hours before now; some after it.
-fn age(future: bool) -> impl Strategy<Value = i64> {
+pub fn age(future: bool) -> impl Strategy<Value = i64> {
     let past = prop_oneof![0i64..4, Just(24), Just(72), 20i64..80, 160i64..180, 600i64..800, 0i64..5000];
     if future { prop_oneof![9 => past, 1 => -300i64..-1].boxed() } else { past.boxed() }
 }
 
-fn some<T: std::fmt::Debug + Clone + 'static>(
+pub fn some<T: std::fmt::Debug + Clone + 'static>(
     of: impl Strategy<Value = T> + 'static,
 ) -> BoxedStrategy<Option<T>> {
     prop_oneof![4 => of.prop_map(Some), 1 => Just(None)].boxed()
@@ -292,10 +292,9 @@ pub fn before(hours: i64) -> DateTime<Utc> {
     NOW() - TimeDelta::hours(hours)
 }
 
-impl World {
-    pub fn inventory(&self) -> Inventory {
-        let store = |(at, (in_scope, has_client)): (usize, &(bool, bool))| StoreView {
-            store: Store {
+/// A config store that may be changed.
+pub fn config_store(at: usize) -> Store {
+    Store {
                 root: root(at),
                 kind: Root::Config,
                 owner: 0,
@@ -304,10 +303,16 @@ impl World {
                 dir: root_dir(),
                 identity: (0, at as u64),
                 is_certain: true,
-                in_scope: *in_scope,
+                in_scope: true,
                 crossings: Crossings::default(),
                 is_excluded: false,
-            },
+            }
+}
+
+impl World {
+    pub fn inventory(&self) -> Inventory {
+        let store = |(at, (in_scope, has_client)): (usize, &(bool, bool))| StoreView {
+            store: Store { in_scope: *in_scope, ..config_store(at) },
             live: has_client
                 .then_some(LiveClient {
                     pid: 7,
