@@ -14,6 +14,7 @@ use super::{Context, Exit, Failure, surroundings};
 use crate::enforce::{Outcome, Outcomes, Stop};
 use crate::escape::text;
 use crate::hold::{self, Vanished};
+use crate::inventory::memory::Memory;
 use crate::inventory::{Inventory, Problem};
 use crate::ledger::{Clock, Entry, Event, RunId};
 use crate::period::Period;
@@ -23,6 +24,7 @@ use crate::report::human::counted;
 use crate::report::{Run, metrics};
 use crate::seal::Recipients;
 use crate::state::LastRun;
+use crate::state::sessions::Remembered;
 
 /// What `enforce` takes.
 #[derive(Debug, Clone, Args)]
@@ -74,11 +76,13 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
         return work.finish(&work.report(None, &ground, &judged), &ground);
     }
     let mut ledger = work.open_ledger(&judged)?;
-    // Before the first change: what dated a session must be known also where this run is killed.
-    if let Some(remembered) = remembered.filter(|_| !audits) {
-        survey::remember_sessions(&remembered, plan::memory(&inventory, &plan, policy), ctx)
-            .map_err(|failure| Failure { exit: Exit::Refused, ..failure })?;
-    }
+    // Before the first change: what dated a session must be known also where this run is killed. On a
+    // full disk there is room only when something has gone.
+    let memory = remembered.filter(|_| !audits).map(|it| (it, plan::memory(&inventory, &plan, policy)));
+    let save = |(remembered, memory): &(Remembered, Memory)| {
+        survey::remember_sessions(remembered, memory.clone(), ctx)
+    };
+    let unsaved = memory.filter(|memory| save(memory).is_err());
     let outcomes = if audits {
         None
     } else {
@@ -118,6 +122,10 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
         hold::remember(held, &inventory, &ground.policy, outcomes.as_ref(), ctx.env.now);
     ground.remember_roots(ctx);
     ground.forget_gone(&inventory);
+    if let Some(Err(failure)) = unsaved.as_ref().map(save) {
+        ctx.console.failure(&failure);
+        exit = exit.or(failure.exit);
+    }
     if let Err(failure) = survey::save(&mut ground.state, ctx) {
         ctx.console.failure(&failure);
         exit = exit.or(Exit::Failed);

@@ -48,7 +48,7 @@ pub struct RememberedSession {
     /// The newest modification time of its transcripts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modified: Option<DateTime<Utc>>,
-    /// The newest modification time of its files, where no transcript was found.
+    /// The newest modification time of its files, where no transcript was found and a run removed some.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub files: Option<DateTime<Utc>>,
     /// The newest modification time of any of its files.
@@ -135,7 +135,8 @@ impl Inventory {
             rows.into_values().flatten().filter(|(_, is_used)| !is_used).map(|(row, _)| row).collect();
         left.sort_unstable();
         let evidence = if self.is_complete { Evidence::Orphaned } else { Evidence::Unknown };
-        for row in left {
+        // One of which neither a transcript nor a date is known says nothing.
+        for row in left.into_iter().filter(|row| row.shown || row.files.is_some()) {
             let Some(id) = row.session else { continue };
             let store = self.store_at(&row.root).unwrap_or(StoreIndex::of(0));
             let mut session = Session { evidence, ..Session::new(store, id) };
@@ -187,6 +188,7 @@ impl Session {
             touched: None,
             touched_ahead: None,
             before: None,
+            files_before: None,
             found: None,
             liveness: Liveness::Dead,
             checked: Liveness::Dead,
@@ -221,7 +223,8 @@ impl Session {
             self.newest_record = self.newest_record.max(past(row.record));
             self.damaged = self.damaged.max(past(row.damaged));
         } else {
-            self.modified = self.modified.max(past(row.files));
+            self.files_before = self.files_before.max(past(row.files));
+            self.modified = self.modified.max(self.files_before);
             if row.shown {
                 let known = self.before.take();
                 let (record, modified) = known.map_or((None, None), |known| (known.record, known.modified));
@@ -251,8 +254,8 @@ impl Session {
         let others = self.projects.iter().filter(|project| !rules.iter().any(|rule| **rule == ***project));
         let (record, modified, files) = match &self.before {
             _ if self.is_shown() => (self.newest_record, self.modified, None),
-            Some(before) => (before.record, before.modified, self.modified),
-            None => (None, None, self.modified),
+            Some(before) => (before.record, before.modified, self.files_before),
+            None => (None, None, self.files_before),
         };
         RememberedSession {
             session: Some(self.id),

@@ -308,6 +308,8 @@ pub struct Session {
     pub touched_ahead: Option<DateTime<Utc>>,
     /// What dated its transcript when an earlier run saw it, where none is found now.
     pub before: Option<Box<Before>>,
+    /// The newest modification time of its files before a run removed some, where it is orphaned.
+    pub files_before: Option<DateTime<Utc>>,
     /// The same session without what is remembered of it, where that is a user's word and differs.
     pub found: Option<Box<Session>>,
     /// Whether a client has it open.

@@ -82,7 +82,7 @@ pub(crate) fn inventory(
         let store = StoreIndex::of(at);
         folders.list.push(Folder { store, parent: None, name, anchor: None, session: None });
     }
-    let (parts, mut batch, mut found) = (Parts::default(), Batch::default(), Found::default());
+    let (parts, mut batch, mut found) = (Parts::new(now), Batch::default(), Found::default());
     for file in files {
         let artifact = Artifact {
             folder: FolderIndex::of(file.store),
@@ -100,7 +100,8 @@ pub(crate) fn inventory(
             project: None,
         };
         let (store, owner) = (StoreIndex::of(file.store), file.session);
-        let met = Met { name: OsStr::new(&file.name), store, owner, said: said(file, now), is_datable: false };
+        let met =
+            Met { name: OsStr::new(&file.name), store, owner, said: said(file, now), is_datable: false };
         if let Some(full) = batch.add(artifact, met, &parts) {
             found.append(full);
         }

@@ -8,7 +8,7 @@ use super::{Decision, Plan};
 use crate::catalogue::{Owner, SessionId};
 use crate::escape::text;
 use crate::inventory::memory::{Memory, RememberedLine};
-use crate::inventory::{Inventory, StoreIndex};
+use crate::inventory::{ArtifactIndex, Inventory, StoreIndex};
 use crate::policy::Policy;
 
 /// How long a session of which nothing is left is remembered where no rule ever deletes it.
@@ -71,7 +71,25 @@ pub fn memory(inventory: &Inventory, plan: &Plan, policy: &Policy) -> Memory {
         named.contains(&session.id) || files.any(|index| !plan.decisions.get(index.at()).is_some_and(goes))
     };
     let found = (0..inventory.sessions.len()).filter(|at| is_left(*at));
-    let mut sessions: Vec<_> = found.map(|at| inventory.remembered(&inventory.sessions[at])).collect();
+    let row = |at: usize| {
+        let session = &inventory.sessions[at];
+        let mut row = inventory.remembered(session);
+        // The newest may be among what goes.
+        let mut files = inventory.files(session).iter();
+        if !session.is_shown() && files.any(|index| plan.decisions.get(index.at()).is_some_and(goes)) {
+            row.files = session.modified;
+        }
+        // Sealed, it is no orphan any more, and what stays plain of it may be dated earlier.
+        let is_sealed = |index: &ArtifactIndex| {
+            let decision = plan.decisions.get(index.at());
+            decision.is_some_and(|decision| matches!(decision, Decision::Seal(_)))
+        };
+        if !session.is_shown() && inventory.files(session).iter().any(is_sealed) {
+            row.record = plan.sessions.get(at).and_then(|verdict| verdict.date);
+        }
+        row
+    };
+    let mut sessions: Vec<_> = found.map(row).collect();
     for ((session, root), verdict) in inventory.absent.sessions.iter().zip(&plan.absent) {
         let is_over = match (verdict.decision, verdict.deletion) {
             _ if !inventory.is_complete || named.contains(&session.id) => false,

@@ -134,7 +134,8 @@ impl Judge<'_> {
         }
         let session = self.view(session);
         let (mut decision, mut deletion) = (verdict.decision, verdict.deletion);
-        if self.by_kind && kind != Kind::Transcript {
+        // A record without its sealed files says nothing, and they would never go without it.
+        if self.by_kind && !matches!(kind, Kind::Transcript | Kind::SealedRecord) {
             let own = verdict.date.and_then(|date| self.deletion(session, kind, date));
             deletion = match (own, verdict.deletion) {
                 (Some(own), Some(whole)) => Some(if own.0 < whole.0 { own } else { whole }),

@@ -116,7 +116,9 @@ impl Judge<'_> {
         let date = self.date(session);
         let subject = |kind, period: PeriodOf| self.latest(session, kind, date.unwrap_or(self.now), period).0;
         let deleting = |kind| subject(kind, |rule| rule.delete_after.as_ref());
-        let own = artifact.and_then(|artifact| artifact.kind).filter(|kind| *kind != Kind::Transcript);
+        let own = artifact
+            .and_then(|artifact| artifact.kind)
+            .filter(|kind| !matches!(kind, Kind::Transcript | Kind::SealedRecord));
         let mut subjects = vec![deleting(Kind::Transcript)];
         subjects.extend(own.map(deleting));
         let sealing = [subject(own.unwrap_or(Kind::Transcript), |rule| rule.seal_after.as_ref())];

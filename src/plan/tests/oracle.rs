@@ -144,6 +144,7 @@ impl Demand<'_> {
     }
 
     pub(super) fn part_goes(&self, session: &Session, kind: Kind) -> bool {
+        let kind = of_whole(kind);
         if !self.may_touch_session(session)
             || self.is_unknown(session)
             || self.holds_session(session, kind)
@@ -303,6 +304,11 @@ impl Demand<'_> {
             self.is_old_enough(date) && due.is_some_and(|due| due <= self.now)
         })
     }
+}
+
+/// The kind by which a file of a session is judged: the record of a sealed one goes with the whole.
+pub(super) fn of_whole(kind: Kind) -> Kind {
+    if kind == Kind::SealedRecord { Kind::Transcript } else { kind }
 }
 
 pub(super) fn is_shown(session: &Session) -> bool {

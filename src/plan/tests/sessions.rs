@@ -126,7 +126,7 @@ proptest! {
                 continue;
             }
             let is_sealable = is_sealable && inventory.is_sealed_with(artifact, session);
-            let expected = demand.of_kind(session, kind, is_sealable);
+            let expected = demand.of_kind(session, oracle::of_whole(kind), is_sealable);
             prop_assert_eq!(told(*decision), expected, "{:?} of {:?}", artifact, session);
         }
     }

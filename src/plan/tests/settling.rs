@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::policies::policy;
-use super::world::{IDS, NOW, PROJECTS, age, before, config_store, id, root, some};
+use super::world::{IDS, NOW, PROJECTS, age, before, config_store, id, some};
 use super::*;
 use crate::catalogue::Root;
 use crate::inventory::lines::Line;
@@ -75,9 +75,9 @@ fn line_file() -> impl Strategy<Value = File> {
                 true => (Kind::History, Format::JsonLines),
                 false => (Kind::SessionsIndex, Format::Entries),
             };
-            let lines = lines.into_iter().map(|(line, pastes)| {
-                (line, pastes.into_iter().filter(|_| is_history).map(hash).collect())
-            });
+            let lines = lines
+                .into_iter()
+                .map(|(line, pastes)| (line, pastes.into_iter().filter(|_| is_history).map(hash).collect()));
             loose(kind, store, "lines".to_owned(), modified, Content::Lines(format, lines.collect()))
         },
     )
@@ -128,7 +128,9 @@ impl Files {
         }
         let mut sealed: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (at, (artifact, decision)) in inventory.artifacts.iter().zip(&plan.decisions).enumerate() {
-            if let (Decision::Seal(_), crate::inventory::Belongs::Session(session)) = (decision, artifact.belongs) {
+            if let (Decision::Seal(_), crate::inventory::Belongs::Session(session)) =
+                (decision, artifact.belongs)
+            {
                 sealed.entry(session.at()).or_default().push(at);
             }
         }
@@ -158,7 +160,13 @@ impl Files {
             self.files.push(File {
                 session: Some(session.id),
                 sealed: true,
-                ..loose(Kind::SealedRecord, home, "session.json".to_owned(), 0, Content::Record(Box::new(record)))
+                ..loose(
+                    Kind::SealedRecord,
+                    home,
+                    "session.json".to_owned(),
+                    0,
+                    Content::Record(Box::new(record)),
+                )
             });
         }
         let mut gone = gone.into_iter();

@@ -295,18 +295,18 @@ pub fn before(hours: i64) -> DateTime<Utc> {
 /// A config store that may be changed.
 pub fn config_store(at: usize) -> Store {
     Store {
-                root: root(at),
-                kind: Root::Config,
-                owner: 0,
-                owner_name: String::new(),
-                found_by: FoundBy::Default,
-                dir: root_dir(),
-                identity: (0, at as u64),
-                is_certain: true,
-                in_scope: true,
-                crossings: Crossings::default(),
-                is_excluded: false,
-            }
+        root: root(at),
+        kind: Root::Config,
+        owner: 0,
+        owner_name: String::new(),
+        found_by: FoundBy::Default,
+        dir: root_dir(),
+        identity: (0, at as u64),
+        is_certain: true,
+        in_scope: true,
+        crossings: Crossings::default(),
+        is_excluded: false,
+    }
 }
 
 impl World {
@@ -399,6 +399,7 @@ impl World {
                 .collect(),
             is_told: true,
             before: None,
+            files_before: None,
             found: None,
             projects: spec.projects.iter().map(|project| Arc::from(*project)).collect(),
             newest_record: spec.record.map(before),
