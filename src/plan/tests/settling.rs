@@ -175,6 +175,7 @@ impl Files {
 }
 
 /// How many worlds; the gate has to be quick.
+#[expect(clippy::disallowed_methods, reason = "a test is asked for more by whoever runs it")]
 fn cases() -> u32 {
     if std::env::var_os("CCRETAIN_SLOW_TESTS").is_some() { 40_000 } else { 2_000 }
 }
