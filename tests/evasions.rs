@@ -216,6 +216,13 @@ fn life_and_dates_stop_no_managed_rule_unseen() {
                 |session: &str| json!({"pid": 77, "sessionId": session, "pidDomain": "linux:x:pid:[1]"});
             case.pid_files(record, hours(0));
         }),
+        ("a byte behind the last line of every transcript, hours ago", Seen, |case| {
+            case.each(|session| {
+                let text = fs::read_to_string(&session.transcript).unwrap();
+                fs::write(&session.transcript, text + "x").unwrap();
+                age(&session.transcript, hours(3));
+            });
+        }),
         ("touch every transcript", Seen, |case| case.each(|session| age(&session.transcript, hours(0)))),
         ("touch one satellite of each session", Seen, |case| {
             case.each(|session| age(&session.side().join("tool-results/toolu_1.txt"), hours(0)));

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 
 use super::Dates;
 use super::intern::Interner;
-use super::lenient::{Lenient, object};
+use super::lenient::{Lenient, object, whole};
 use super::lines::{self, Lines};
 use super::liveness::PidRecord;
 use super::transcript::{self, Facts};
@@ -166,7 +166,7 @@ fn job_state(text: &[u8]) -> (Option<SessionId>, bool) {
         #[serde(borrow, default)]
         session_id: Lenient<'a>,
     }
-    let Some(state) = object::<State<'_>>(text) else { return (None, false) };
+    let Some(state) = whole::<State<'_>>(text) else { return (None, false) };
     let is_final =
         state.state.text().is_some_and(|state| ["done", "failed", "stopped"].contains(&state.as_ref()));
     let is_active = state.tempo.text().is_some_and(|tempo| tempo == "active");

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::date;
+use super::transcript::MARK;
 use chrono::{DateTime, Utc};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -61,9 +62,15 @@ impl<'a> Lenient<'a> {
 /// fields in their order.
 #[must_use]
 pub fn object<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Option<T> {
-    // A byte order mark is passed over, as Claude Code does.
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
+    let text = text.trim_ascii_start();
     text.starts_with(b"{").then(|| serde_json::from_slice(text).ok())?
+}
+
+/// Reads a whole file as [`object`] does. A byte order mark is passed over at its beginning, and only there: in
+/// front of a later line it hides that line from Claude Code too.
+#[must_use]
+pub fn whole<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Option<T> {
+    object(text.strip_prefix(MARK).unwrap_or(text))
 }
 
 /// Reads a value that borrows nothing, for records that come from a stream.

@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 
 use super::ArtifactIndex;
 use super::intern::Interner;
-use super::lenient::{Lenient, object};
+use super::lenient::{Lenient, object, whole};
 use super::members::{self, Object};
 use crate::catalogue::SessionId;
 use crate::files::Document;
@@ -182,7 +182,7 @@ pub fn read_entries(file: &File, interner: &Interner) -> io::Result<Lines> {
     let document = Document::read(file)?;
     let text = text_of(&document);
     let mut found = Lines { format: Format::Entries, ..Lines::default() };
-    let Some(index) = object::<Index<'_>>(text.as_bytes()) else { return Ok(found) };
+    let Some(index) = whole::<Index<'_>>(text.as_bytes()) else { return Ok(found) };
     found.is_well_formed = true;
     for entry in index.entries.0 {
         let mut line = entry_line(text, entry, 0);

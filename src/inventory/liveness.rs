@@ -15,7 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
 use super::date;
-use super::lenient::{Lenient, object};
+use super::lenient::{Lenient, whole};
 use crate::catalogue::SessionId;
 
 /// After this long without any change, a session of another pid domain counts as over.
@@ -86,7 +86,7 @@ impl PidRecord {
             #[serde(borrow, default)]
             pid_domain: Lenient<'a>,
         }
-        let raw: Raw<'_> = object(text)?;
+        let raw: Raw<'_> = whole(text)?;
         let Lenient::Number(pid) = raw.pid else { return None };
         let text_of = |value: &Lenient<'_>| match value {
             Lenient::Text(text) => Some(text.to_string()),

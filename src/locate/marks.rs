@@ -14,8 +14,8 @@ use crate::catalogue::SessionId;
 use crate::dir::{Dir, FileType, Unreached};
 use crate::files::Document;
 
-/// How much of a file is looked at.
-const LOOK: u64 = 256 << 10;
+/// How much of a file is looked at: a first prompt with pasted text or an image takes megabytes.
+const LOOK: u64 = 8 << 20;
 
 /// Something by which a config folder shows itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]

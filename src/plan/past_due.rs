@@ -9,12 +9,17 @@ use super::judge::{Judge, Subject, judges};
 use super::{Decision, Keep, References};
 use crate::catalogue::{Kind, SessionId};
 use crate::inventory::{Artifact, Inventory, Session};
-use crate::policy::{Mode, Policy};
+use crate::policy::{Mode, Policy, RuleRef};
 
 /// The reason where a session is in plaintext past the date on which it should have been sealed.
 const NOT_SEALED: &str = "not-sealed";
 /// The reason where the project of the first record is not that of the folder, and others are stricter.
 const OTHER_PROJECT: &str = "other-project";
+
+/// The reason where the last line of a transcript is damaged, and its file new.
+const NOT_UNDERSTOOD: &str = "not-understood";
+/// The reason where the transcript is gone, and what it left was written to since.
+const TOUCHED: &str = "touched";
 
 /// How many sessions are kept past the date of a managed rule, by reason; those of which the plan demands
 /// what the rule does are not among them.
@@ -66,6 +71,9 @@ impl PastDue<'_> {
             Decision::Delete(_) | Decision::Seal(_) | Decision::Prune(_) => None,
             Decision::Keep(Keep::OutOfScope | Keep::KeepAtLeast(_)) => None,
             Decision::Keep(Keep::NotDue(..) | Keep::NoRule) if is_unsealed => Some(NOT_SEALED),
+            Decision::Keep(Keep::NotDue(..)) if is_past(self.due_by_records(session)) => {
+                Some(if session.before.is_some() { TOUCHED } else { NOT_UNDERSTOOD })
+            }
             Decision::Keep(Keep::NotDue(..) | Keep::NoRule) => {
                 let is_stricter = |project: &str| {
                     let subject =
@@ -79,6 +87,16 @@ impl PastDue<'_> {
             }
             Decision::Keep(keep) => (is_past(goes) || is_unsealed).then(|| keep.reason()),
         }
+    }
+
+    /// When a session would go by its records alone, where files that were written later are what keeps it: those
+    /// it left without its transcript, or one whose last line is damaged. A byte more makes them new.
+    fn due_by_records(&self, session: &Session) -> Option<(DateTime<Utc>, RuleRef)> {
+        let record = match &session.before {
+            Some(before) => before.record,
+            None => session.damaged.and(session.newest_record),
+        };
+        self.judge.latest(session, Kind::Transcript, record?, |rule| rule.delete_after.as_ref()).1
     }
 
     /// A date for a session that has none that counts: when its files were last written, else when anything

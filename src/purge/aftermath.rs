@@ -11,7 +11,7 @@ use super::certificate::{
 use crate::catalogue::{Class, Kind, Protection, SessionId};
 use crate::enforce::{Effect, Outcome, Outcomes, Skip, Stop};
 use crate::escape::text;
-use crate::inventory::{Artifact, Inventory, Problem};
+use crate::inventory::{Artifact, Inventory, Problem, Session};
 use crate::locate::{Refusal, Refused};
 use crate::plan::purge::{Doubt, Doubtful, Purging};
 use crate::plan::{Decision, Keep};
@@ -71,18 +71,10 @@ impl Looked<'_> {
 
     fn counts(&self, sealed_here: &dyn Fn(SessionId) -> bool) -> Counts {
         let mut counts = Counts { folders: self.outcomes.folders_removed, ..Counts::default() };
-        let (mut sessions, mut projects) = (BTreeSet::new(), BTreeSet::new());
         for (artifact, outcome) in self.before.artifacts.iter().zip(self.outcomes.iter()) {
             match outcome {
                 Some(Outcome::Done(Effect::Deleted | Effect::DataRemains)) => {
-                    let session = self.before.session_of(artifact);
                     counts.file(artifact.kind, self.form(artifact, sealed_here), artifact.stamp.size);
-                    // A session of which the transcript could not be removed is still there.
-                    let is_gone = |session| self.outcomes.conversation_gone(self.before, session);
-                    if let Some(session) = session.filter(|session| is_gone(session)) {
-                        sessions.insert((session.store, session.id));
-                        projects.extend(session.project.clone());
-                    }
                 }
                 Some(Outcome::Done(Effect::Pruned { lines, bytes, .. })) => {
                     counts.lines(artifact.kind.unwrap_or(Kind::History), *lines, *bytes);
@@ -90,8 +82,19 @@ impl Looked<'_> {
                 _ => {}
             }
         }
-        counts.sessions = sessions.len() as u64;
-        counts.projects = projects.len() as u64;
+        let is_removed = |outcome: Option<&Outcome>| {
+            matches!(outcome, Some(Outcome::Done(Effect::Deleted | Effect::DataRemains)))
+        };
+        // A session of which the transcript could not be removed is still there.
+        let is_gone = |session: &&Session| {
+            let mut files = self.before.files(session).iter();
+            files.any(|file| is_removed(self.outcomes.of(*file)))
+                && self.outcomes.conversation_gone(self.before, session)
+        };
+        let gone = || self.before.sessions.iter().filter(is_gone);
+        counts.sessions = gone().count() as u64;
+        counts.projects =
+            gone().filter_map(|session| session.project.as_ref()).collect::<BTreeSet<_>>().len() as u64;
         counts
     }
 

@@ -60,7 +60,7 @@ pub fn read_history(file: &File, interner: &Interner) -> io::Result<Lines> {
         if found.lines.len() >= MOST_LINES {
             return Err(too_much("it has more than a million lines"));
         }
-        reader.line(text, line, &mut found)
+        reader.line(text.map(|text| &text[mark..]), line, &mut found)
     })?;
     // What is left when every line has gone is nobody else's file.
     found.is_well_formed |= found.lines.is_empty();

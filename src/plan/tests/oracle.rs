@@ -169,8 +169,9 @@ impl Demand<'_> {
             return false;
         }
         let project = self.inventory.project_named(artifact);
-        let unknown =
-            project.is_none() && kind.row().sensitivity >= Sensitivity::Content && kind != Kind::OwnLeftover;
+        // Metadata is nobody's, but for a pointer to a remote session, which is of some project by its place.
+        let may_be_anyones = kind.row().sensitivity >= Sensitivity::Content || kind == Kind::BridgePointer;
+        let unknown = project.is_none() && may_be_anyones && kind != Kind::OwnLeftover;
         let projects: Vec<&str> = project.into_iter().collect();
         let modified = artifact.modified();
         if self.holds(kind, &projects, unknown, None) || self.is_quiet(modified) {
