@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::all_users::{give, machine};
 use crate::common::store::put;
 use crate::common::{Output, Sandbox, StoreBuilder, days, hours, id, now};
 use crate::seal::{identity, seals};
+
+const ANN: u32 = 58_061;
 
 /// A sandbox with a policy and a session of today, so that the clock is beyond doubt.
 fn sandbox(rules: &str) -> (Sandbox, StoreBuilder) {
@@ -37,6 +40,24 @@ fn what_a_subagent_dated_stays_dated_when_the_subagent_is_gone() {
     assert_eq!(sandbox.enforce().summary("deleted"), 1);
     changes_nothing(&sandbox.enforce());
     assert!(session.is_there());
+}
+
+/// A managed rule is delayed by no word of a user's, but what root keeps of an account is none.
+#[test]
+fn what_root_remembers_of_an_account_outlives_its_runs() {
+    let Some(mut machine) = machine("what_root_remembers_of_an_account_outlives_its_runs") else { return };
+    machine.system(
+        "managed-policy.json",
+        r#"{"version": 1, "rules": [{"name": "k", "kinds": ["subagent"], "deleteAfter": "15d"},
+            {"name": "d", "deleteAfter": "30d"}]}"#,
+    );
+    let session = machine.person("ann", ANN).session(1).aged(days(60)).write();
+    let agent = session.subagent("a1b2c3", days(20));
+    give(&machine.home("ann"), ANN);
+    for _ in 0..2 {
+        machine.enforce().exits(0);
+        assert!(session.is_there() && !agent.exists());
+    }
 }
 
 #[test]

@@ -315,7 +315,10 @@ impl Ground {
             inventory.problems.push(Problem { store: None, path, doing: "use", error });
         }
         if let Some(remembered) = &remembered {
-            inventory.recall(&remembered.memory, true);
+            // What root keeps of an account, and root's own file, no user has written.
+            let is_roots = ctx.env.user.uid == 0
+                || ctx.parent.as_ref().is_some_and(|parent| parent.kept(sessions::FILE).is_some());
+            inventory.recall(&remembered.memory, !is_roots);
         }
         (inventory, remembered)
     }
