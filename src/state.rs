@@ -37,6 +37,10 @@ const VERSION: u32 = 1;
 const UNUSABLE: &str = "state.json.unusable";
 /// So many of them are put aside; whoever makes more of them has other means to fill his own disk.
 const MOST_UNUSABLE: u32 = 1000;
+/// The most that the state may hold, in bytes: it is parsed whole, to about twelve times that, and 50,000 first-seen
+/// days take 6 MiB.
+const LARGEST: u64 = 16 << 20;
+
 /// How long a state that was begun anew has not seen enough to tell which sessions are orphaned.
 const LEARNING: TimeDelta = TimeDelta::days(7);
 
@@ -298,7 +302,7 @@ impl StateFile {
         let mut state = match files::open_own(&path)? {
             None => State::default(),
             Some(opened) => {
-                let bytes = files::contents(&opened, files::DOCUMENT).at("read", &path)?;
+                let bytes = files::contents(&opened, LARGEST).at("read", &path)?;
                 parse(&bytes, &path)?
             }
         };
