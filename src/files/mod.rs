@@ -2,7 +2,7 @@
 //!
 //! Whatever others may have put anywhere is opened without waiting, is a regular file, and is read up to a
 //! bound: a FIFO, a terminal, a link to `/dev/zero` or a sparse file of a terabyte stops no command. Links are
-//! followed here; what must not be one is opened through a folder's handle or is a file of our own ([`own`]).
+//! followed here; what must not be one is opened through a folder's handle or is a file of our own (`own`).
 
 mod absence;
 pub mod access;
