@@ -56,7 +56,8 @@ fn rule() -> impl Strategy<Value = Rule> {
 fn hold() -> impl Strategy<Value = Hold> {
     (selector(), prop::option::of(-300i64..300)).prop_map(|(selector, until)| Hold {
         name: "hold".to_owned(),
-        selector,
+        // Loading drops `kinds`: a hold covers whole sessions.
+        selector: Selector { kinds: None, ..selector },
         reason: "because".to_owned(),
         until: until.map(|until| before(until).fixed_offset()),
         source: source(),
