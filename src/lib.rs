@@ -27,6 +27,7 @@
 //! | [`ledger`], [`state`] | the hash-chained record of what was done; what later runs must know |
 //! | [`exposure`] | what makes content readable or recoverable elsewhere than in a store |
 //! | [`purge`] | handing in a machine: the certificate of what was removed and what nobody can say |
+//! | [`run`] | the stages that commands share: prepare, guard, execute, record; the parent of a run over all users |
 //! | [`check`] | the posture of an account: facts in, findings and one verdict out |
 //! | [`report`] | printings of plans, outcomes and findings |
 //! | [`schedule`] | units and tables of schedulers |
@@ -68,6 +69,7 @@ pub mod platform;
 pub mod policy;
 pub mod purge;
 pub mod report;
+pub mod run;
 pub mod schedule;
 pub mod seal;
 pub mod state;

@@ -57,6 +57,11 @@ const ROOMS: &[(&str, &[&str])] = &[
             "state",
         ],
     ),
+    // The stages that commands share.
+    (
+        "run",
+        &["enforce", "guard", "inventory", "ledger", "locate", "plan", "policy", "purge", "seal", "state"],
+    ),
     (
         "check",
         &[

@@ -249,7 +249,7 @@ pub(super) struct Stop {
 impl Stop {
     fn new(max_runtime: Option<Length>, longest: Duration) -> Self {
         let signalled = Arc::new(AtomicBool::new(false));
-        super::signals::note_stops(&signalled);
+        crate::run::signals::note_stops(&signalled);
         let now = Instant::now();
         let deadline = match max_runtime {
             Some(Length::Span(span)) => now.checked_add(span.to_std().unwrap_or(Duration::ZERO)),
@@ -333,7 +333,7 @@ fn variables(account: &Account, ctx: &Context) -> Vec<(&'static str, OsString)> 
         ("USER", account.name.clone().into()),
         ("LOGNAME", account.name.clone().into()),
         ("PATH", "/usr/local/bin:/usr/bin:/bin".into()),
-        (super::link::MARKER, "1".into()),
+        (crate::run::link::MARKER, "1".into()),
     ];
     for name in ["TZ", "LANG", "LC_ALL"] {
         variables.extend(ctx.env.variable(name).map(|value| (name, value.to_os_string())));

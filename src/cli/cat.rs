@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::unseal::failure;
-use super::{Context, Exit, Failure, session, survey, vault};
+use super::{Context, Exit, Failure, session, vault};
 use crate::catalogue::Kind;
 use crate::enforce::sealed::{SealedError, SealedSession};
 use crate::error::At as _;
 use crate::inventory::{Inventory, Session};
+use crate::run;
 use crate::seal::UnsealError;
 
 /// What `cat` takes.
@@ -33,7 +34,7 @@ pub fn run(args: &CatArgs, ctx: &Context) -> Result<Exit, Failure> {
     if ctx.global.json {
         return Err(Failure::new(Exit::Usage, "a transcript is printed as it is, not as JSON of ours"));
     }
-    let inventory = survey::ground(ctx)?.inventory(ctx);
+    let inventory = run::prepare(ctx)?.inventory(ctx);
     let session = inventory.session(session::find(&inventory, &args.session, ctx)?);
     let store = &inventory.store(session.store).store;
     let plain = newest_plain(&inventory, session);

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use chrono::TimeDelta;
 use clap::{Args, ValueEnum};
 
-use super::evidence::{self, Evidence};
 use super::posture::{self, Posture};
-use super::{Context, Exit, Failure, deeds};
+use super::{Context, Exit, Failure};
 use crate::check::{Severity, evaluate};
 use crate::enforce::modes;
 use crate::escape::text;
@@ -18,6 +17,8 @@ use crate::period::{Length, Period};
 use crate::report::all_users::AllUsers;
 use crate::report::check::{Document, Fixed, Left, Subject};
 use crate::report::style::Paint;
+use crate::run;
+use crate::run::journal::{self, RunJournal};
 
 /// What `check` takes.
 #[derive(Debug, Clone, Args)]
@@ -211,17 +212,17 @@ fn fix(posture: &Posture, ctx: &Context) -> Result<Fixed, Failure> {
     if targets.is_empty() {
         return Ok(fixed);
     }
-    let _locks = deeds::take_locks(&posture.ground, ctx)?;
-    let run = evidence::run_id(ctx);
+    let _locks = run::lock_all(&posture.ground, ctx)?;
+    let run = journal::run_id(ctx);
     let policy = &posture.ground.policy;
-    let mut ledger = Evidence::open(ctx, &policy.ledger.value, &run, Clock::Unproven)?;
-    let unrecorded = |error: std::io::Error| evidence::unrecorded(&error);
-    let first = evidence::started(&policy.digest, Some("check-fix"));
+    let mut ledger = RunJournal::open(ctx, &policy.ledger.value, &run, Clock::Unproven)?;
+    let unrecorded = run::Error::Unrecorded;
+    let first = journal::started(&policy.digest, Some("check-fix"));
     ledger.append(&[first], ctx.env.now).map_err(unrecorded)?;
     let done = modes::tighten(&posture.inventory, &targets, &mut ledger, ctx.env.now).map_err(unrecorded)?;
     let counts = [("files", done.files), ("folders", done.folders), ("failed", done.failed.len() as u64)];
     let exit = if done.failed.is_empty() { Exit::Done } else { Exit::Failed };
-    let summary = evidence::summary(&policy.digest, "check-fix", &counts, exit);
+    let summary = journal::summary(&policy.digest, "check-fix", &counts, exit.code());
     ledger.close(summary, ctx.env.now).map_err(unrecorded)?;
     (fixed.files, fixed.folders) = (done.files, done.folders);
     fixed.left.extend(done.failed.into_iter().map(|(path, why)| Left { path: text(&path), why }));

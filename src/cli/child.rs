@@ -14,10 +14,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::all_users::Stop;
 use super::keeper::{Desk, Keeper, Recorded};
 use super::kept_state::Kept;
-use super::link::{Hello, LONGEST};
-use super::privileges;
 use crate::locate::users::Account;
 use crate::purge::certificate::Parts;
+use crate::run::link::{Hello, LONGEST};
+use crate::run::privileges;
 
 /// The most that is kept of what a child says on its standard error, in bytes.
 const MOST_SAID: u64 = 1 << 20;

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::{Colour, Global};
-use super::link::Link;
 use super::{Exit, Failure};
 use crate::escape;
+use crate::run::Screen;
+use crate::run::link::Link;
 
 /// Where a verb prints.
 #[derive(Debug, Clone)]
@@ -238,5 +239,15 @@ impl Console {
         } else {
             writeln!(err, "ccretain: {word}: {message}")
         };
+    }
+}
+
+impl Screen for Console {
+    fn warning(&self, message: &str) {
+        self.warning(message);
+    }
+
+    fn progress(&self, total: u64, doing: &'static str) -> ProgressBar {
+        self.progress(total, doing)
     }
 }

@@ -5,11 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::deeds::{self, Deeds, Stopper};
-use super::evidence::{self, Evidence};
-use super::guards::{self, Judged};
 use super::schedule::LogFormatArg;
-use super::survey::{self, Ground};
 use super::{Context, Exit, Failure, surroundings};
 use crate::enforce::{Outcome, Outcomes, Stop};
 use crate::escape::text;
@@ -22,6 +18,10 @@ use crate::plan::{self, Plan};
 use crate::policy::{Mode, Policy};
 use crate::report::human::counted;
 use crate::report::{Run, metrics};
+use crate::run::guards::{self, Judged};
+use crate::run::journal::{self, RunJournal};
+use crate::run::{self, Workspace};
+use crate::run::{CancelToken, Execution};
 use crate::seal::Recipients;
 use crate::state::LastRun;
 use crate::state::sessions::Remembered;
@@ -51,17 +51,17 @@ pub struct EnforceArgs {
 /// # Errors
 /// What kept it from starting; failures of single items are in the report and make exit 1.
 pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
-    let mut ground = survey::ground(ctx)?;
+    let mut ground = run::prepare(ctx)?;
     let recipients = if args.dry_run { None } else { recipients(&mut ground.policy, ctx)? };
     let audits = ground.policy.mode() == Mode::Audit;
-    let _locks = if args.dry_run || audits { None } else { Some(deeds::lock(&mut ground, ctx)?) };
+    let _locks = if args.dry_run || audits { None } else { Some(run::lock_writable(&mut ground, ctx)?) };
     // Never dropped: the program ends with this verb, and freeing a hundred thousand names one by
     // one would be the last thing it does.
     let (inventory, remembered) = ground.inventory_and_memory(ctx);
     let mut inventory = ManuallyDrop::new(inventory);
     let vanished = hold::vanished(&ground.state.state.held, &inventory, &ground.policy, ctx.env.now);
     inventory.problems.extend(vanished.iter().map(problem));
-    let id = evidence::run_id(ctx);
+    let id = journal::run_id(ctx);
     let policy = &ground.policy;
     let mut plan = plan::plan(&inventory, policy, ctx.env.now);
     let mut judged = guards::judge(&ground, &inventory, &plan, policy, ctx)?;
@@ -80,7 +80,7 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     // full disk there is room only when something has gone.
     let memory = remembered.filter(|_| !audits).map(|it| (it, plan::memory(&inventory, &plan, policy)));
     let save = |(remembered, memory): &(Remembered, Memory)| {
-        survey::remember_sessions(remembered, memory.clone(), ctx)
+        run::remembered::remember_sessions(remembered, memory.clone(), ctx)
     };
     let unsaved = memory.filter(|memory| save(memory).is_err());
     let outcomes = if audits {
@@ -122,11 +122,13 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
         hold::remember(held, &inventory, &ground.policy, outcomes.as_ref(), ctx.env.now);
     ground.remember_roots(ctx);
     ground.forget_gone(&inventory);
-    if let Some(Err(failure)) = unsaved.as_ref().map(save) {
+    if let Some(Err(error)) = unsaved.as_ref().map(save) {
+        let failure = Failure::from(error);
         ctx.console.failure(&failure);
         exit = exit.or(failure.exit);
     }
-    if let Err(failure) = survey::save(&mut ground.state, ctx) {
+    if let Err(error) = run::remembered::save(&mut ground.state, ctx) {
+        let failure = Failure::from(error);
         ctx.console.failure(&failure);
         exit = exit.or(Exit::Failed);
     }
@@ -139,7 +141,7 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
 
 /// To whom this run seals; to nobody, with a complaint, where a plugin had to be run and may not.
 fn recipients(policy: &mut Policy, ctx: &Context) -> Result<Option<Recipients>, Failure> {
-    let recipients = survey::recipients(policy)?;
+    let recipients = run::recipients(policy)?;
     if ctx.parent.is_none() || !recipients.as_ref().is_some_and(Recipients::need_programs) {
         return Ok(recipients);
     }
@@ -222,21 +224,21 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn open_ledger(&self, judged: &Judged) -> Result<Evidence, Failure> {
+    fn open_ledger(&self, judged: &Judged) -> Result<RunJournal, Failure> {
         let clock = if judged.clock_allowed { Clock::Proven } else { Clock::Unproven };
-        Evidence::open(self.ctx, &self.policy.ledger.value, self.id, clock)
+        Ok(RunJournal::open(self.ctx, &self.policy.ledger.value, self.id, clock)?)
     }
 
     /// Carries out the plan, with progress, until it is done, the time is up or a signal comes.
     fn carry_out(
         &self,
-        ground: &Ground,
+        ground: &Workspace,
         judged: &Judged,
         vanished: &[Vanished],
         recipients: Option<&Recipients>,
-        ledger: &mut Evidence,
+        ledger: &mut RunJournal,
     ) -> Outcomes {
-        let mut opening = vec![evidence::started(&self.policy.digest, None)];
+        let mut opening = vec![journal::started(&self.policy.digest, None)];
         for store in ground.new_roots(self.ctx) {
             let mut entry = Entry::new(Event::RootSeen);
             entry.store = Some(text(&store.root).into());
@@ -249,19 +251,24 @@ impl<'a> Work<'a> {
         }
         opening.extend(vanished.iter().map(gone));
         let acting = self.plan.acting(self.policy);
-        let deeds = Deeds {
+        let deeds = Execution {
             ctx: self.ctx,
             inventory: self.inventory,
             plan: &acting,
             policy: self.policy,
             recipients,
-            stop: Stopper::new(self.args.max_runtime.as_ref()),
+            stop: CancelToken::new(self.args.max_runtime.as_ref()),
             doing: "enforcing",
         };
-        deeds.carry_out_after(&opening, ledger)
+        deeds.run_after(&opening, ledger)
     }
 
-    fn report<'r>(&'r self, outcomes: Option<&'r Outcomes>, ground: &'r Ground, judged: &'r Judged) -> Run<'r>
+    fn report<'r>(
+        &'r self,
+        outcomes: Option<&'r Outcomes>,
+        ground: &'r Workspace,
+        judged: &'r Judged,
+    ) -> Run<'r>
     where
         'a: 'r,
     {
@@ -277,7 +284,7 @@ impl<'a> Work<'a> {
     }
 
     /// Prints the report and everything that went wrong.
-    fn finish(&self, report: &Run<'_>, ground: &Ground) -> Result<Exit, Failure> {
+    fn finish(&self, report: &Run<'_>, ground: &Workspace) -> Result<Exit, Failure> {
         let ctx = self.ctx;
         if ctx.global.json {
             ctx.console.json(&report.json(ctx.global.verbose > 0))?;
@@ -355,7 +362,7 @@ fn summary(report: &Run<'_>, exit: Exit) -> Entry<'static> {
         ("audit", tally.audit),
     ];
     let what = if audits { "audit" } else { "enforce" };
-    let mut entry = evidence::summary(&report.policy.digest, what, &counts, exit);
+    let mut entry = journal::summary(&report.policy.digest, what, &counts, exit.code());
     entry.reason = report.stopped().map(|word| format!("stopped: {word}").into());
     entry
 }
@@ -370,7 +377,7 @@ fn refused(report: &Run<'_>) -> Option<Exit> {
     Some(if is_done { Exit::Failed } else { Exit::Refused })
 }
 
-fn exit_of(report: &Run<'_>, ground: &Ground) -> Exit {
+fn exit_of(report: &Run<'_>, ground: &Workspace) -> Exit {
     let complaints = !ground.complaints().is_empty();
     match refused(report) {
         Some(exit) => exit,

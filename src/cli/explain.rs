@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{Context, Exit, Failure, session, status, survey};
+use super::{Context, Exit, Failure, session, status};
 use crate::escape::shown;
 use crate::inventory::{ArtifactIndex, FolderIndex, Inventory, SessionIndex, StoreIndex};
 use crate::plan::{self, What};
 use crate::report::Run;
 use crate::report::explain::{Asked, Explained};
 use crate::report::style::Paint;
+use crate::run;
 
 /// What `explain` takes.
 #[derive(Debug, Clone, Args)]
@@ -25,7 +26,7 @@ pub struct ExplainArgs {
 /// # Errors
 /// An invalid policy, and a session or file that is not there or not one alone, are exit 2.
 pub fn run(args: &ExplainArgs, ctx: &Context) -> Result<Exit, Failure> {
-    let ground = survey::ground_to_look(ctx)?;
+    let ground = run::prepare_to_look(ctx)?;
     let inventory = ground.inventory(ctx);
     let asked = asked(&inventory, &args.what, ctx)?;
     let plan = plan::plan(&inventory, &ground.policy, ctx.env.now);

@@ -3,7 +3,10 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use crate::enforce::lock::LockError;
 use crate::error::{PathError, chain};
+use crate::escape::shown;
+use crate::run;
 
 /// The exit codes of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +93,45 @@ impl Failure {
 impl From<PathError> for Failure {
     fn from(error: PathError) -> Self {
         Self::because(Exit::Failed, &error)
+    }
+}
+
+/// What ends a run early, with its exit code and what to do about it: the one table of both.
+impl From<run::Error> for Failure {
+    fn from(error: run::Error) -> Self {
+        use run::Error as E;
+        let is_locked = match &error {
+            E::Ledger(error) => error.is_locked(),
+            E::ParentLedger(error) => error.kind() == std::io::ErrorKind::WouldBlock,
+            E::Lock(error) => matches!(error, LockError::Held { .. }),
+            _ => false,
+        };
+        let exit = match &error {
+            _ if is_locked => Exit::Locked,
+            E::Policy(_) | E::Recipient(_) => Exit::Usage,
+            E::StateRefused(_)
+            | E::Ledger(_)
+            | E::ParentLedger(_)
+            | E::LedgerUnread(_)
+            | E::Unrecorded(_)
+            | E::NoChild(_) => Exit::Refused,
+            // A store that cannot be written to is one that cannot be changed: nothing was touched.
+            E::Lock(_) | E::LockStuck { .. } | E::State(_) | E::KeptByParent { .. } | E::Unclosed(_) => {
+                Exit::Failed
+            }
+        };
+        let failure = Self::because(exit, &error);
+        match &error {
+            E::Ledger(_) | E::ParentLedger(_) => {
+                failure.hint("without a ledger there is no evidence, so nothing was touched")
+            }
+            E::Unrecorded(_) => failure.hint("what is not in the ledger is not touched"),
+            E::Lock(LockError::Held { .. }) => failure.hint("it will be done when that run is"),
+            E::LockStuck { file, .. } => {
+                failure.hint(format!("`fuser -v '{}'` names the process that holds it", shown(file)))
+            }
+            _ => failure,
+        }
     }
 }
 

@@ -3,11 +3,12 @@
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
-use super::{Context, Exit, Failure, survey};
+use super::{Context, Exit, Failure};
 use crate::check::client::periods::session_periods;
 use crate::period::Period;
 use crate::policy::claude::switches::Switch;
 use crate::policy::{Layer, Policy, claude};
+use crate::run;
 
 /// What `harden` takes.
 #[derive(Debug, Clone, Args)]
@@ -42,7 +43,7 @@ pub enum HardenFormat {
 /// # Errors
 /// An invalid policy is exit 2.
 pub fn run(args: &HardenArgs, ctx: &Context) -> Result<Exit, Failure> {
-    let policy = survey::in_force(ctx)?;
+    let policy = run::in_force(ctx)?;
     let settings = settings(args, &policy, ctx);
     match args.format {
         HardenFormat::Json => ctx.console.json(&settings)?,

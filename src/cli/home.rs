@@ -4,9 +4,10 @@ use super::args::{Command, Global};
 use super::hold::HoldCommand;
 use super::key::KeyCommand;
 use super::policy::PolicyCommand;
-use super::{Exit, Failure, surroundings};
+use super::{Exit, Failure};
 use crate::environment::Environment;
 use crate::escape::shown;
+use crate::run::home::{is_foreign, is_of_another};
 
 /// Whether the command is about the machine, and so about the account's own home whatever `HOME` says.
 pub(super) fn is_of_machine(command: &Command, global: &Global) -> bool {
@@ -45,13 +46,6 @@ fn changes(command: &Command) -> bool {
     }
 }
 
-/// Whether state is to be left as it is: root would lock the user out of it.
-pub(super) fn is_foreign(env: &Environment) -> bool {
-    let moved = |name| env.variable(name).is_some();
-    surroundings::is_of_another(&env.user.home, env.user.uid)
-        && !(moved("CCRETAIN_STATE_DIR") && moved("CCRETAIN_CONFIG_DIR"))
-}
-
 /// Refuses a home that is not there, and what root would change in another's home.
 ///
 /// # Errors
@@ -71,7 +65,7 @@ pub(super) fn check(command: &Command, global: &Global, env: &Environment) -> Re
         return Err(Failure::new(Exit::Usage, message).hint("mount it, or set HOME to the home folder"));
     }
     let is_named = !is_foreign(env) && !global.stores.is_empty();
-    if surroundings::is_of_another(home, env.user.uid) && changes(command) && !is_named {
+    if is_of_another(home, env.user.uid) && changes(command) && !is_named {
         let message = format!(
             "'{}' is another account's home, and what root makes in it that account cannot use",
             shown(home)

@@ -9,13 +9,13 @@ use chrono::{DateTime, Utc};
 
 use super::child::Ended;
 use super::kept_state;
-use super::link::{FromChild, ToChild};
 use crate::error::chain;
 use crate::escape;
 use crate::ledger::{Clock, Entry, Event, Ledger, Place, RunId};
 use crate::locate::users::Account;
 use crate::policy::LedgerPolicy;
 use crate::purge::certificate::Parts;
+use crate::run::link::{FromChild, ToChild};
 
 /// The most that is written to the ledger for one account in one run, in bytes.
 const MOST_RECORDED: u64 = 256 << 20;

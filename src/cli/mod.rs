@@ -14,13 +14,10 @@ mod check;
 mod child;
 mod completions;
 mod console;
-mod deeds;
 mod enforce;
-mod evidence;
 mod examples;
 mod explain;
 mod failure;
-mod guards;
 mod harden;
 mod hold;
 mod home;
@@ -30,13 +27,11 @@ mod keeper;
 mod kept_state;
 mod key;
 mod ledger;
-mod link;
 mod man;
 mod mdm;
 mod moment;
 mod policy;
 mod posture;
-mod privileges;
 mod purge;
 mod rekey;
 mod report;
@@ -44,12 +39,9 @@ mod resume;
 mod schedule;
 mod seal;
 mod session;
-#[cfg(unix)]
-mod signals;
 mod status;
 mod support;
 mod surroundings;
-mod survey;
 mod unseal;
 mod vault;
 
@@ -59,28 +51,37 @@ pub use args::Cli;
 pub use console::Console;
 pub use failure::{Exit, Failure};
 
-use crate::environment::Environment;
+use std::sync::Arc;
+
+use crate::run;
+use crate::run::link::Link;
 use args::{Command, Global};
-use link::Link;
 
 /// What every verb gets: the surroundings, where to print, and the options all verbs share.
 #[derive(Debug)]
 pub struct Context {
-    /// Platform, user, variables, time.
-    pub env: Environment,
+    /// What a run needs to know.
+    pub run: run::Context,
     /// Where data and messages go.
     pub console: Console,
     /// The options all verbs share.
     pub global: Global,
-    /// The parent, where this is a child of a run over all users.
-    parent: Option<Link>,
+}
+
+/// Most commands speak of what a run needs to know.
+impl std::ops::Deref for Context {
+    type Target = run::Context;
+
+    fn deref(&self) -> &run::Context {
+        &self.run
+    }
 }
 
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
     #[cfg(unix)]
-    signals::look();
+    run::signals::look();
     let cli = match Cli::typed(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
@@ -136,10 +137,13 @@ fn start(cli: Cli, console: Console) -> Result<Exit, Failure> {
         None => console,
     };
     support::refuse(&cli.command, env.platform)?;
-    let ctx = Context { env, console, global: cli.global, parent };
+    let stores = cli.global.stores.clone();
+    let policy = cli.global.policy.clone();
+    let run = run::Context { env, stores, policy, parent, screen: Arc::new(console.clone()) };
+    let ctx = Context { run, console, global: cli.global };
     // The ledger of all is only read, whoever may.
     if !ctx.global.all_users || matches!(cli.command, Command::Ledger(_)) {
-        return run(cli.command, &ctx);
+        return call(cli.command, &ctx);
     }
     #[cfg(unix)]
     return match &cli.command {
@@ -150,7 +154,7 @@ fn start(cli: Cli, console: Console) -> Result<Exit, Failure> {
     Err(Failure::new(Exit::Usage, "--all-users is not there on this platform"))
 }
 
-fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
+fn call(command: Command, ctx: &Context) -> Result<Exit, Failure> {
     match command {
         Command::Status(args) => status::run(&args, ctx),
         Command::Check(args) => check::run(&args, ctx),

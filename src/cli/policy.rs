@@ -229,7 +229,7 @@ fn print_policy(ctx: &Context) -> Result<Exit, Failure> {
 
 /// The policy files that are in place, each as what it is.
 fn in_place(wanted: Option<Layer>, ctx: &Context) -> Result<Vec<(PathBuf, Option<Layer>)>, Failure> {
-    let policy = super::survey::in_force_to_look(ctx)?;
+    let policy = super::run::in_force_to_look(ctx)?;
     let mut files: Vec<(PathBuf, Option<Layer>)> = policy
         .said
         .into_iter()

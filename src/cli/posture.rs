@@ -6,8 +6,7 @@ use std::path::Path;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::key::identity_path;
-use super::survey::{self, Ground};
-use super::{Context, Failure, guards, schedule, status};
+use super::{Context, Failure, schedule, status};
 use crate::catalogue::Root;
 use crate::check::client::{self, ClientFacts, PolicyPeriods, Seen};
 use crate::check::facts::{LedgerFact, PolicyFacts, RefusedFact, RunFacts, ScheduleFact};
@@ -26,6 +25,8 @@ use crate::policy::claude::{ClientSettings, switches};
 use crate::policy::own::{self, Loose};
 use crate::policy::{self, Mode, Policy, holds};
 use crate::purge::certificate;
+use crate::run::guards;
+use crate::run::{self, Workspace};
 use crate::schedule::{Program, Scope};
 use crate::state::StateFile;
 
@@ -39,7 +40,7 @@ pub(super) struct Posture {
     /// What the verdict is made from.
     pub facts: Facts,
     /// Policy, state and stores; an invalid policy is replaced by one that judges nothing.
-    pub ground: Ground,
+    pub ground: Workspace,
     /// What was found.
     pub inventory: Inventory,
     /// What is decided; `None` where the policy cannot be used.
@@ -62,17 +63,17 @@ impl Posture {
 /// # Errors
 /// A policy that was named and cannot be used, as everywhere; any other is a finding.
 pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<Posture, Failure> {
-    let (policy, invalid) = match survey::in_force(ctx) {
+    let (policy, invalid) = match run::in_force(ctx) {
         Ok(policy) => (policy, None),
         // Who names a file wants that one.
-        Err(failure) if ctx.global.policy.is_some() => return Err(failure),
-        Err(failure) => (nothing(ctx)?, Some(failure.message)),
+        Err(error) if ctx.policy.is_some() => return Err(error.into()),
+        Err(error) => (nothing(ctx)?, Some(chain(&error))),
     };
-    let (state, state_error) = match survey::remembered(&policy, ctx) {
+    let (state, state_error) = match run::remembered::remembered(&policy, ctx) {
         Ok((state, unused)) => (state, unused.into_iter().next()),
-        Err(failure) => (forgotten(ctx)?, Some(failure.message)),
+        Err(error) => (forgotten(ctx)?, Some(chain(&error))),
     };
-    let ground = survey::locate(ctx, policy, state, Vec::new());
+    let ground = run::locate(ctx, policy, state, Vec::new());
     let inventory = ground.inventory(ctx);
     let now = ctx.env.now;
     let plan = invalid.is_none().then(|| plan::plan(&inventory, &ground.policy, now));
@@ -94,7 +95,7 @@ pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<P
             }
             // What it needs of the ledger is a finding already.
             Err(_) if facts.runs.ledger != LedgerFact::Sound => {}
-            Err(failure) => facts.runs.ledger = LedgerFact::Unreadable(failure.message),
+            Err(error) => facts.runs.ledger = LedgerFact::Unreadable(chain(&error)),
         }
         facts.vanished = hold::vanished(&ground.state.state.held, &inventory, &ground.policy, now)
             .iter()
@@ -108,9 +109,9 @@ pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<P
             })
             .collect();
     }
-    let recipients = survey::recipients(&ground.policy);
-    if let Err(failure) = &recipients {
-        facts.policy.complaints.push(failure.message.clone());
+    let recipients = run::recipients(&ground.policy);
+    if let Err(error) = &recipients {
+        facts.policy.complaints.push(chain(error));
     }
     facts.sealed = look::sealed(&inventory, recipients.ok().flatten().as_ref());
     facts.refused = ground
@@ -164,7 +165,7 @@ fn of_policy(policy: &Policy, invalid: Option<String>) -> PolicyFacts {
 }
 
 /// The stores of which the lock is held for too long.
-fn locked(ground: &Ground, ctx: &Context) -> Vec<(String, DateTime<Utc>)> {
+fn locked(ground: &Workspace, ctx: &Context) -> Vec<(String, DateTime<Utc>)> {
     let since = |store: &Store| {
         let since = lock::held_since(store).filter(|since| lock::is_stuck(*since, ctx.env.now))?;
         Some((text(&store.root), since))
@@ -172,13 +173,13 @@ fn locked(ground: &Ground, ctx: &Context) -> Vec<(String, DateTime<Utc>)> {
     ground.stores.iter().filter(|store| store.kind == Root::Config).filter_map(since).collect()
 }
 
-fn is_known(ground: &Ground, refusal: &str) -> bool {
+fn is_known(ground: &Workspace, refusal: &str) -> bool {
     let last = ground.state.state.last_run.as_ref();
     last.is_some_and(|last| last.refusals.iter().any(|known| known == refusal))
 }
 
 /// Runs, schedules and the ledger.
-fn runs(ground: &Ground, summaries: &mut Vec<Record>, ctx: &Context) -> RunFacts {
+fn runs(ground: &Workspace, summaries: &mut Vec<Record>, ctx: &Context) -> RunFacts {
     let mut facts = RunFacts::default();
     let last = ground.state.state.last_run.as_ref();
     facts.last = last.map(|last| (last.time, u64::from(last.exit)));
@@ -369,7 +370,12 @@ fn exposed(roots: &[std::path::PathBuf], ctx: &Context) -> Vec<exposure::Finding
 }
 
 /// What the clients of each config folder do.
-fn clients(ground: &Ground, inventory: &Inventory, plan: Option<&Plan>, ctx: &Context) -> Vec<ClientFacts> {
+fn clients(
+    ground: &Workspace,
+    inventory: &Inventory,
+    plan: Option<&Plan>,
+    ctx: &Context,
+) -> Vec<ClientFacts> {
     let environment = switches::of_environment(|name| ctx.env.variable(name));
     let periods = match plan {
         Some(_) => PolicyPeriods::of(&ground.policy),

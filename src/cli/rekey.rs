@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::deeds::take_locks;
-use super::vault::{self, Deed, Head, Of};
-use super::{Context, Exit, Failure, seal, survey};
+use super::vault::{self, Head, Of};
+use super::{Context, Exit, Failure, seal};
 use crate::catalogue::{Root, SessionId};
 use crate::enforce::preserve;
 use crate::enforce::rekey::{self, Rekeyed};
@@ -18,6 +17,8 @@ use crate::inventory::Inventory;
 use crate::ledger::{Ciphertext, Entry, Event, Failure as Failed, SealedRecords};
 use crate::locate::Store;
 use crate::report::human::counted;
+use crate::run;
+use crate::run::LedgeredRun;
 use crate::seal::naming;
 
 /// What `rekey` takes.
@@ -69,14 +70,14 @@ struct Target<'a> {
 /// # Errors
 /// What kept it from starting: nothing was changed then.
 pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
-    let ground = survey::ground(ctx)?;
+    let ground = run::prepare(ctx)?;
     let recipients = seal::recipients(ctx, &ground.policy)?;
     let keys = vault::identities(ctx, &args.identity)?;
-    let locks = take_locks(&ground, ctx)?;
+    let locks = run::lock_all(&ground, ctx)?;
     let inventory = ground.inventory(ctx);
     let mut unlisted = Vec::new();
     let targets = targets(&inventory, &mut unlisted);
-    let mut deed = Deed::begin("rekey", ctx, &ground, locks)?;
+    let mut deed = LedgeredRun::begin("rekey", ctx, &ground, locks)?;
     let known = SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), None, &[])
         .map_err(|error| chain(&error));
     let bar = ctx.console.progress(targets.len() as u64, "sealing anew");
@@ -124,7 +125,7 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
     let exit = if failed == 0 && unlisted.is_empty() { Exit::Done } else { Exit::Failed };
     if ctx.global.json {
         ctx.console.json(&Document {
-            head: deed.head("ccretain.rekey/1", ctx),
+            head: Head::new("ccretain.rekey/1", &deed, ctx),
             recipients: recipients.iter().map(ToString::to_string).collect(),
             sessions: &items,
         })?;
@@ -152,7 +153,7 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
     for why in &unlisted {
         ctx.console.error(why);
     }
-    deed.end(&[("rekeyed", done), ("already", already), ("failed", failed)], exit, ctx)?;
+    deed.end(&[("rekeyed", done), ("already", already), ("failed", failed)], exit.code(), ctx)?;
     Ok(exit)
 }
 

@@ -6,16 +6,17 @@ use std::process::Command;
 
 use clap::Args;
 
-use super::deeds::take_locks;
 use super::unseal::{After, How, failure, may_unseal, one, settle};
-use super::vault::{self, Deed};
-use super::{Context, Exit, Failure, session, survey};
+use super::vault;
+use super::{Context, Exit, Failure, session};
 use crate::catalogue::SessionId;
 use crate::enforce::leftovers::Remains;
 use crate::enforce::sealed::SealedSession;
 use crate::enforce::unseal::Dates;
 use crate::inventory::Inventory;
 use crate::ledger::Event;
+use crate::run;
+use crate::run::LedgeredRun;
 use crate::seal::manifest::SealedFile;
 
 /// The client's program, looked for in `PATH`.
@@ -46,8 +47,8 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
     if ctx.global.json {
         return Err(Failure::new(Exit::Usage, "what the client prints is not JSON of ours"));
     }
-    let ground = survey::ground(ctx)?;
-    let locks = take_locks(&ground, ctx)?;
+    let ground = run::prepare(ctx)?;
+    let locks = run::lock_all(&ground, ctx)?;
     let inventory = ground.inventory(ctx);
     let index = session::find(&inventory, &args.session, ctx)?;
     let session = inventory.session(index);
@@ -58,9 +59,9 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
     let program = find_client(ctx)?;
     if session.sealed == 0 {
         if let Some(remains) = Remains::of(&inventory, index) {
-            let mut deed = Deed::begin("resume", ctx, &ground, locks)?;
+            let mut deed = LedgeredRun::begin("resume", ctx, &ground, locks)?;
             let item = settle(ctx, &inventory, index, remains, &mut deed)?;
-            deed.end(&[("sessionsSettled", u64::from(item.exit() == Exit::Done))], item.exit(), ctx)?;
+            deed.end(&[("sessionsSettled", u64::from(item.exit() == Exit::Done))], item.exit().code(), ctx)?;
             item.say_problems(ctx);
         } else {
             drop(locks);
@@ -69,12 +70,12 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
     }
     may_unseal(ctx, &ground, &inventory, index, true)?;
     let keys = vault::identities(ctx, &args.identity)?;
-    let mut deed = Deed::begin("resume", ctx, &ground, locks)?;
+    let mut deed = LedgeredRun::begin("resume", ctx, &ground, locks)?;
     let how = How { keys: &keys, dates: Dates::Touch(ctx.env.now), after: After::Keep };
     let (item, restored) = one(ctx, &ground, &inventory, index, &how, &mut deed)?;
     let exit = item.exit();
     // The locks end here: a run of the timer must not wait for a conversation.
-    deed.end(&[("sessionsUnsealed", u64::from(restored.is_some()))], exit, ctx)?;
+    deed.end(&[("sessionsUnsealed", u64::from(restored.is_some()))], exit.code(), ctx)?;
     item.say_problems(ctx);
     // A conversation may last for days: nothing of a key stays in memory meanwhile.
     drop(keys);
@@ -135,7 +136,7 @@ fn client(
     #[cfg(unix)]
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGQUIT]
         .into_iter()
-        .filter(|signal| !super::signals::is_ignored(*signal))
+        .filter(|signal| !crate::run::signals::is_ignored(*signal))
     {
         let ignored = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
         let _ = signal_hook::flag::register(signal, ignored);
@@ -158,15 +159,15 @@ fn client(
 
 /// Removes the sealed copy, with the locks taken anew.
 fn remove(ctx: &Context, seen: &Inventory, id: SessionId, files: &[SealedFile]) -> Result<(), Failure> {
-    let ground = survey::ground(ctx)?;
-    let locks = take_locks(&ground, ctx)?;
+    let ground = run::prepare(ctx)?;
+    let locks = run::lock_all(&ground, ctx)?;
     let session = seen.sessions.iter().find(|session| session.id == id && session.sealed > 0);
     let Some(session) = session else { return Ok(()) };
     // A hold may have been placed while the client ran.
     if let Some(hold) = vault::hold_on(&ground.policy, seen, session) {
         return Err(vault::held(id, hold));
     }
-    let mut deed = Deed::begin("resume", ctx, &ground, locks)?;
+    let mut deed = LedgeredRun::begin("resume", ctx, &ground, locks)?;
     let mut intent = vault::entry(Event::Intent, seen, session, "remove-sealed-copy");
     intent.files = Some(files.len() as u64);
     deed.record(&[intent], ctx)?;
@@ -176,6 +177,6 @@ fn remove(ctx: &Context, seen: &Inventory, id: SessionId, files: &[SealedFile]) 
     outcome.outcome = Some(if removed.is_ok() { "deleted" } else { "failed" }.into());
     deed.record(&[outcome], ctx)?;
     let exit = if removed.is_ok() { Exit::Done } else { Exit::Failed };
-    deed.end(&[("sealedFilesRemoved", files.len() as u64)], exit, ctx)?;
+    deed.end(&[("sealedFilesRemoved", files.len() as u64)], exit.code(), ctx)?;
     removed.map_err(|error| failure(&error))
 }

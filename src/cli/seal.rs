@@ -7,10 +7,8 @@ use clap::Args;
 use serde::Serialize;
 
 use super::ask::Terminal;
-use super::deeds::{Deeds, Stopper, take_locks};
 use super::key::own_identity;
-use super::survey::{self, Ground};
-use super::vault::{self, Deed, Head, Of};
+use super::vault::{self, Head, Of};
 use super::{Context, Exit, Failure, session};
 use crate::enforce::Outcome;
 use crate::escape::shown;
@@ -21,6 +19,9 @@ use crate::policy::selector::Selector;
 use crate::policy::{Mandate, Policy, Rule};
 use crate::report::Run;
 use crate::report::human::{counted, size};
+use crate::run::LedgeredRun;
+use crate::run::{self, Workspace};
+use crate::run::{CancelToken, Execution};
 use crate::seal::{Ask, Plugins, Recipient, Recipients, key};
 
 /// What the rule of the command is called in the ledger.
@@ -70,9 +71,9 @@ struct Document<'a> {
 /// # Errors
 /// What kept it from starting: nothing was changed then.
 pub fn run(args: &SealArgs, ctx: &Context) -> Result<Exit, Failure> {
-    let ground = survey::ground(ctx)?;
+    let ground = run::prepare(ctx)?;
     let recipients = recipients(ctx, &ground.policy)?;
-    let locks = take_locks(&ground, ctx)?;
+    let locks = run::lock_all(&ground, ctx)?;
     let inventory = ground.inventory(ctx);
     let mut wanted: HashSet<SessionIndex> = HashSet::new();
     for argument in &args.sessions {
@@ -88,17 +89,17 @@ pub fn run(args: &SealArgs, ctx: &Context) -> Result<Exit, Failure> {
     if named {
         may_seal(&policy, &inventory, &plan, &wanted)?;
     }
-    let mut deed = Deed::begin("seal", ctx, &ground, locks)?;
-    let deeds = Deeds {
+    let mut deed = LedgeredRun::begin("seal", ctx, &ground, locks)?;
+    let deeds = Execution {
         ctx,
         inventory: &inventory,
         plan: &plan,
         policy: &policy,
         recipients: Some(&recipients),
-        stop: Stopper::never(),
+        stop: CancelToken::never(),
         doing: "sealing",
     };
-    let outcomes = deeds.carry_out(&mut deed.ledger);
+    let outcomes = deeds.run(&mut deed.ledger);
     let id = deed.run().to_owned();
     let (outcomes, refused) = (Some(&outcomes), ground.refused.as_slice());
     let done = Run {
@@ -115,7 +116,7 @@ pub fn run(args: &SealArgs, ctx: &Context) -> Result<Exit, Failure> {
 
 /// To whom is sealed: whom the policy names, else the owner of the identity beside it.
 pub(super) fn recipients(ctx: &Context, policy: &Policy) -> Result<Recipients, Failure> {
-    if let Some(recipients) = survey::recipients(policy)? {
+    if let Some(recipients) = run::recipients(policy)? {
         return Ok(recipients);
     }
     let own = own_identity(&ctx.env)?;
@@ -137,7 +138,7 @@ pub(super) fn recipients(ctx: &Context, policy: &Policy) -> Result<Recipients, F
 
 /// A policy of one rule, bound by every hold and the longest quiet period of the one in force.
 fn synthetic(
-    ground: &Ground,
+    ground: &Workspace,
     inventory: &Inventory,
     wanted: &HashSet<SessionIndex>,
     idle: Option<Period>,
@@ -196,7 +197,7 @@ fn may_seal(
     Ok(())
 }
 
-fn report(ctx: &Context, report: &Run<'_>, deed: Deed, named: bool) -> Result<Exit, Failure> {
+fn report(ctx: &Context, report: &Run<'_>, deed: LedgeredRun, named: bool) -> Result<Exit, Failure> {
     let (inventory, plan) = (report.inventory, report.plan);
     let errors = report.errors();
     let exit = if errors.is_empty() { Exit::Done } else { Exit::Failed };
@@ -206,7 +207,7 @@ fn report(ctx: &Context, report: &Run<'_>, deed: Deed, named: bool) -> Result<Ex
     if ctx.global.json {
         let errors = errors.iter().map(|(path, error)| Wrong { path: path.clone(), error: error.clone() });
         ctx.console.json(&Document {
-            head: deed.head("ccretain.seal/1", ctx),
+            head: Head::new("ccretain.seal/1", &deed, ctx),
             sessions: &items,
             errors: errors.collect(),
         })?;
@@ -235,7 +236,7 @@ fn report(ctx: &Context, report: &Run<'_>, deed: Deed, named: bool) -> Result<Ex
         ("failed", tally.failed),
         ("sessionsSealed", tally.sessions_sealed),
     ];
-    deed.end(&counts, exit, ctx)?;
+    deed.end(&counts, exit.code(), ctx)?;
     Ok(exit)
 }
 

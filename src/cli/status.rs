@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::survey::{self, Ground};
-use super::{Context, Exit, Failure, guards, schedule};
+use super::{Context, Exit, Failure, schedule};
 use crate::catalogue::Root;
 use crate::error::chain;
 use crate::inventory::Inventory;
@@ -17,6 +16,8 @@ use crate::report::Run;
 use crate::report::json::time;
 use crate::report::status::{LastRun, Schedule, Sight};
 use crate::report::style::Paint;
+use crate::run::guards;
+use crate::run::{self, Workspace};
 
 /// What `status` takes.
 #[derive(Debug, Clone, Args)]
@@ -31,14 +32,14 @@ pub struct StatusArgs {
 /// # Errors
 /// An invalid policy is exit 2; what could not be read is in the report and makes exit 1.
 pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
-    let ground = survey::ground_to_look(ctx)?;
+    let ground = run::prepare_to_look(ctx)?;
     let inventory = ground.inventory(ctx);
     let plan = plan::plan(&inventory, &ground.policy, ctx.env.now);
     let mut errors: Vec<(String, String)> = Vec::new();
     let refusals = match guards::judge(&ground, &inventory, &plan, &ground.policy, ctx) {
         Ok(judged) => judged.refusals,
-        Err(failure) => {
-            errors.push((String::new(), failure.message));
+        Err(error) => {
+            errors.push((String::new(), chain(&error)));
             Vec::new()
         }
     };
@@ -125,7 +126,7 @@ pub(super) fn clients(inventory: &Inventory, ctx: &Context) -> Vec<(usize, Clien
 }
 
 /// The last run, as state remembers it, else as the ledger has it.
-fn last_run(ground: &Ground, ctx: &Context) -> Result<Option<LastRun>, String> {
+fn last_run(ground: &Workspace, ctx: &Context) -> Result<Option<LastRun>, String> {
     if let Some(last) = &ground.state.state.last_run {
         return Ok(Some(LastRun {
             run: last.run.clone(),

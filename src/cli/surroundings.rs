@@ -1,6 +1,6 @@
 //! Reading the environment and the clock, once.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 
@@ -9,6 +9,8 @@ use crate::environment::{Environment, User};
 use crate::escape::shown;
 use crate::locate::users;
 use crate::platform::Platform;
+use crate::run::home::is_of_another;
+use crate::run::link;
 
 /// Midnight of the day this program was built, in seconds since 1970.
 const BUILT: &str = env!("CCRETAIN_BUILT");
@@ -76,18 +78,6 @@ fn account_home(uid: u32) -> Option<PathBuf> {
     accounts.into_iter().find(|account| account.uid == uid).map(|account| account.home)
 }
 
-/// Whether this is root, and the home another's: `sudo` may keep `HOME`.
-#[cfg(unix)]
-pub(super) fn is_of_another(home: &Path, uid: u32) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    uid == 0 && home.metadata().is_ok_and(|found| found.uid() != 0)
-}
-
-#[cfg(not(unix))]
-pub(super) fn is_of_another(_: &Path, _: u32) -> bool {
-    false
-}
-
 /// Whether this Linux runs inside of Windows.
 fn is_wsl() -> bool {
     let release = fs_err::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().to_lowercase();
@@ -103,7 +93,7 @@ pub(super) fn now() -> DateTime<Utc> {
 /// Whether this is a child of a run over all users.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment and the clock")]
 pub(super) fn has_parent() -> bool {
-    std::env::var_os(super::link::MARKER).is_some()
+    std::env::var_os(link::MARKER).is_some()
 }
 
 #[cfg(unix)]

@@ -5,10 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::deeds::take_locks;
-use super::survey::{self, Ground};
-use super::vault::{self, Deed, Head, Of};
-use super::{Context, Exit, Failure, evidence, session};
+use super::vault::{self, Head, Of};
+use super::{Context, Exit, Failure, session};
 use crate::catalogue::Kind;
 use crate::enforce::leftovers::Remains;
 use crate::enforce::sealed::{SealedError, SealedSession};
@@ -19,6 +17,8 @@ use crate::inventory::{Inventory, SessionIndex};
 use crate::ledger::{Event, Failure as Failed};
 use crate::policy::claude::{self, ClientPlaces};
 use crate::report::human::{counted, day, size};
+use crate::run::LedgeredRun;
+use crate::run::{self, Workspace};
 use crate::seal::Identities;
 use crate::state::Unsealed;
 
@@ -132,8 +132,8 @@ pub(super) enum After {
 /// # Errors
 /// What kept it from starting: nothing was changed then.
 pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
-    let ground = survey::ground(ctx)?;
-    let locks = take_locks(&ground, ctx)?;
+    let ground = run::prepare(ctx)?;
+    let locks = run::lock_all(&ground, ctx)?;
     let inventory = ground.inventory(ctx);
     let mut sessions = Vec::new();
     for argument in &args.sessions {
@@ -154,7 +154,7 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
     } else {
         vault::identities(ctx, &args.identity)?
     };
-    let mut deed = Deed::begin("unseal", ctx, &ground, locks)?;
+    let mut deed = LedgeredRun::begin("unseal", ctx, &ground, locks)?;
     let how = How { keys: &keys, dates, after: After::Remove };
     let mut items = Vec::new();
     for index in sessions {
@@ -171,7 +171,7 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
         _ => Exit::Done,
     };
     if ctx.global.json {
-        let head = deed.head("ccretain.unseal/1", ctx);
+        let head = Head::new("ccretain.unseal/1", &deed, ctx);
         ctx.console.json(&Document { head, touched: touch, sessions: &items })?;
     }
     for item in &items {
@@ -182,7 +182,7 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
     }
     let unsealed = items.len() as u64 - failed - settled;
     let counts = [("sessionsUnsealed", unsealed), ("sessionsSettled", settled), ("failed", failed)];
-    deed.end(&counts, exit, ctx)?;
+    deed.end(&counts, exit.code(), ctx)?;
     Ok(exit)
 }
 
@@ -193,7 +193,7 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
 /// which the client would delete it at once. Nothing was changed.
 pub(super) fn may_unseal(
     ctx: &Context,
-    ground: &Ground,
+    ground: &Workspace,
     inventory: &Inventory,
     index: SessionIndex,
     date_is_settled: bool,
@@ -254,11 +254,11 @@ pub(super) fn settle(
     inventory: &Inventory,
     index: SessionIndex,
     remains: Remains,
-    deed: &mut Deed,
+    deed: &mut LedgeredRun,
 ) -> Result<Item, Failure> {
     let mut item = Item::new(inventory, index, SETTLED);
     let left = remains.remove(inventory, &mut deed.ledger, ctx.env.now);
-    let left = left.map_err(|error| evidence::unrecorded(&error))?;
+    let left = left.map_err(run::Error::Unrecorded)?;
     if !left.is_empty() {
         let left: Vec<String> = left.iter().map(|(path, why)| format!("'{}': {why}", shown(path))).collect();
         item.outcome = "failed";
@@ -280,11 +280,11 @@ fn restoring<'a>(
 /// Unseals one session; its failure is in the item.
 pub(super) fn one(
     ctx: &Context,
-    ground: &Ground,
+    ground: &Workspace,
     inventory: &Inventory,
     index: SessionIndex,
     how: &How<'_>,
-    deed: &mut Deed,
+    deed: &mut LedgeredRun,
 ) -> Result<(Item, Option<Restored>), Failure> {
     let session = inventory.session(index);
     let store = &inventory.store(session.store).store;

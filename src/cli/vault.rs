@@ -8,21 +8,19 @@ use serde::Serialize;
 
 use super::ask::Terminal;
 use super::key::{identity_path, own_identity};
-use super::survey::Ground;
-use super::{Context, Exit, Failure, evidence};
+use super::{Context, Exit, Failure};
 use crate::catalogue::{Root, SessionId};
-use crate::enforce::lock;
 use crate::enforce::sealed::SealedSession;
 use crate::error::chain;
 use crate::escape::{shown, text};
 use crate::inventory::{Inventory, Session};
-use crate::ledger::{Clock, Entry, Event, Ledger, RunId, SealedRecords};
+use crate::ledger::{Entry, Event, SealedRecords};
 use crate::plan::Plan;
 use crate::policy::{Hold, Policy};
 use crate::report::json::time;
+use crate::run::{LedgeredRun, Workspace};
 use crate::seal::manifest::SealedFile;
 use crate::seal::{Ask, Identities, identities};
-use crate::state::StateFile;
 
 /// Reads the private keys: those named, else the user's own.
 ///
@@ -87,6 +85,14 @@ pub struct Head {
     now: String,
 }
 
+impl Head {
+    /// The head of a document about a run.
+    #[must_use]
+    pub fn new(schema: &'static str, deed: &LedgeredRun, ctx: &Context) -> Self {
+        Self { schema, run: deed.run().to_owned(), now: time(ctx.env.now) }
+    }
+}
+
 /// Which session an item of such a document is about.
 #[derive(Debug, Serialize)]
 pub struct Of {
@@ -107,75 +113,6 @@ impl Of {
             session: session.id.to_string(),
             project: session.project.as_deref().map(text),
         }
-    }
-}
-
-/// A verb with the store locked and the ledger open.
-pub struct Deed {
-    /// The ledger.
-    pub ledger: Ledger,
-    /// What is remembered; loaded under the ledger's lock.
-    pub state: StateFile,
-    run: RunId,
-    verb: &'static str,
-    policy: String,
-    _locks: lock::Locks,
-}
-
-impl Deed {
-    /// Opens the ledger and records that the verb begins; the locks are taken before the look into
-    /// the stores ([`super::deeds::take_locks`]).
-    ///
-    /// # Errors
-    /// Exit 4 where there can be no evidence, 75 where another run works.
-    pub fn begin(
-        verb: &'static str,
-        ctx: &Context,
-        ground: &Ground,
-        locks: lock::Locks,
-    ) -> Result<Self, Failure> {
-        let run = RunId::random();
-        let policy = ground.policy.digest.clone();
-        let mut ledger = evidence::own_ledger(ctx, &ground.policy.ledger.value, &run, Clock::Unproven)?;
-        let mut state =
-            StateFile::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Refused, &error))?;
-        let first = evidence::started(&policy, Some(verb));
-        ledger.append(&[first], ctx.env.now).map_err(|error| evidence::unrecorded(&error))?;
-        // Sealed files of a temp tree come back to a root that may be gone by then.
-        ground.remember_roots_in(&mut state.state, ctx);
-        Ok(Self { ledger, state, run, verb, policy, _locks: locks })
-    }
-
-    /// The head of its document.
-    #[must_use]
-    pub fn head(&self, schema: &'static str, ctx: &Context) -> Head {
-        Head { schema, run: self.run.0.clone(), now: time(ctx.env.now) }
-    }
-
-    /// Its id.
-    #[must_use]
-    pub fn run(&self) -> &str {
-        &self.run.0
-    }
-
-    /// Records an intent; only then may the deed begin.
-    ///
-    /// # Errors
-    /// Exit 4: it is not in the ledger.
-    pub fn record(&mut self, entries: &[Entry<'_>], ctx: &Context) -> Result<(), Failure> {
-        self.ledger.append(entries, ctx.env.now).map_err(|error| evidence::unrecorded(&error))
-    }
-
-    /// Closes the ledger and saves what is remembered.
-    ///
-    /// # Errors
-    /// Exit 1: something of it could not be written.
-    pub fn end(mut self, counts: &[(&'static str, u64)], exit: Exit, ctx: &Context) -> Result<(), Failure> {
-        let summary = evidence::summary(&self.policy, self.verb, counts, exit);
-        let fail = |error: &dyn std::error::Error| Failure::new(Exit::Failed, chain(error));
-        self.state.save().map_err(|error| fail(&error))?;
-        self.ledger.close(summary, ctx.env.now).map_err(|error| fail(&error))?;
-        Ok(())
     }
 }
 
@@ -246,10 +183,10 @@ pub fn warn_unknown(
 /// The roots of temp trees into which may be restored: those that are there, those that were once,
 /// and those that the client would make here.
 #[must_use]
-pub fn temps(ctx: &Context, ground: &Ground, inventory: &Inventory) -> Vec<PathBuf> {
+pub fn temps(ctx: &Context, workspace: &Workspace, inventory: &Inventory) -> Vec<PathBuf> {
     let found = inventory.stores.iter().filter(|view| view.store.kind == Root::Temp);
     let word = Root::Temp.word();
-    let remembered = ground.state.state.roots.iter().filter(|root| root.kind == word);
+    let remembered = workspace.state.state.roots.iter().filter(|root| root.kind == word);
     let folders = ["CLAUDE_CODE_TMPDIR", "TMPDIR"].into_iter().filter_map(|name| ctx.env.variable(name));
     let folders = folders.map(|folder| ctx.env.working_dir.join(folder)).chain([PathBuf::from("/tmp")]);
     let own = format!("claude-{}", ctx.env.user.uid);

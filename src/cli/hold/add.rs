@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use chrono::{DateTime, FixedOffset, Utc};
 
 use super::record::{close, open_ledger, record, undone};
-use super::{Context, Exit, Failure, Ground, Sight, copies, given};
+use super::{Context, Exit, Failure, Sight, Workspace, copies, given};
 use crate::catalogue::{Root, SessionId};
-use crate::cli::{session, survey};
+use crate::cli::session;
 use crate::enforce::preserve::{self, Preserved, Preserving};
 use crate::escape::{shown, text};
 use crate::hold;
@@ -18,6 +18,7 @@ use crate::policy::settings::{HoldGlob, HoldSettings};
 use crate::policy::{Hold, Layer, Source, holds};
 use crate::report::hold::HoldDone;
 use crate::report::human::in_zone;
+use crate::run;
 use crate::seal::Recipients;
 
 /// A hold as it was typed.
@@ -30,7 +31,7 @@ pub(super) struct New {
     pub preserve: bool,
 }
 
-pub(super) fn add(new: New, ground: &Ground, sight: &Sight, ctx: &Context) -> Result<Exit, Failure> {
+pub(super) fn add(new: New, ground: &Workspace, sight: &Sight, ctx: &Context) -> Result<Exit, Failure> {
     given("reason", &new.reason)?;
     let until = new.until.map(|until| to_come(until, ctx.env.now)).transpose()?;
     let globs: Result<Vec<HoldGlob>, String> = new.projects.iter().map(HoldGlob::new).collect();
@@ -42,7 +43,7 @@ pub(super) fn add(new: New, ground: &Ground, sight: &Sight, ctx: &Context) -> Re
             ids.push(id);
         }
     }
-    let recipients = if new.preserve { survey::recipients(&ground.policy)? } else { None };
+    let recipients = if new.preserve { run::recipients(&ground.policy)? } else { None };
     if new.preserve && recipients.is_none() {
         return Err(Failure::new(Exit::Usage, "there is no recipient to seal the copies to")
             .hint("`ccretain key new` makes an identity; put its recipient into the policy"));
@@ -131,7 +132,7 @@ pub(super) fn add(new: New, ground: &Ground, sight: &Sight, ctx: &Context) -> Re
 /// Copies what a hold covers now, each session recorded before and after; gives what failed.
 fn keep_copies(
     hold: &Hold,
-    ground: &Ground,
+    ground: &Workspace,
     sight: &Sight,
     recipients: &Recipients,
     ledger: &mut Ledger,

@@ -1,10 +1,10 @@
 //! `ccretain hold list`: the holds of all layers, and what they cover.
 
-use super::{Context, Exit, Failure, Ground, Sight, copies};
+use super::{Context, Exit, Failure, Sight, Workspace, copies};
 use crate::escape::shown;
 use crate::report::hold::HoldList;
 
-pub(super) fn list(ground: &Ground, sight: &Sight, ctx: &Context) -> Result<Exit, Failure> {
+pub(super) fn list(ground: &Workspace, sight: &Sight, ctx: &Context) -> Result<Exit, Failure> {
     let with_items = ctx.global.verbose > 0;
     let mut unknown = Vec::new();
     let reports = ground

@@ -11,8 +11,7 @@ use chrono::{DateTime, FixedOffset};
 use clap::Subcommand;
 
 use super::moment::end;
-use super::survey::{self, Ground};
-use super::{Context, Exit, Failure, deeds, status};
+use super::{Context, Exit, Failure, status};
 use crate::catalogue::Root;
 use crate::enforce::preserve;
 use crate::escape::shown;
@@ -21,6 +20,7 @@ use crate::inventory::Inventory;
 use crate::policy::Hold;
 use crate::policy::claude::ClientSettings;
 use crate::report::hold::HoldReport;
+use crate::run::{self, Workspace};
 
 /// What to do with holds.
 #[derive(Debug, Subcommand)]
@@ -69,12 +69,12 @@ pub enum HoldCommand {
 /// # Errors
 /// What is invalid (2), a hold that is not the user's to release (4), no ledger (4).
 pub fn run(command: HoldCommand, ctx: &Context) -> Result<Exit, Failure> {
-    let ground = survey::ground(ctx)?;
+    let ground = run::prepare(ctx)?;
     // Before the look into the stores that the deed goes by.
     let _locks = match &command {
-        HoldCommand::Add { preserve: true, .. } => Some(deeds::take_locks(&ground, ctx)?),
+        HoldCommand::Add { preserve: true, .. } => Some(run::lock_all(&ground, ctx)?),
         HoldCommand::Release { name, .. } if copies(&ground, name).0 > 0 => {
-            Some(deeds::take_locks(&ground, ctx)?)
+            Some(run::lock_all(&ground, ctx)?)
         }
         _ => None,
     };
@@ -96,7 +96,7 @@ struct Sight {
 }
 
 impl Sight {
-    fn new(ground: &Ground, ctx: &Context) -> Self {
+    fn new(ground: &Workspace, ctx: &Context) -> Self {
         let inventory = ground.inventory(ctx);
         let clients = status::clients(&inventory, ctx).into_iter().collect();
         Self { inventory, clients }
@@ -110,7 +110,7 @@ impl Sight {
 }
 
 /// How many sessions of a hold have a copy, and the stores that could not be asked.
-fn copies(ground: &Ground, name: &str) -> (usize, Vec<String>) {
+fn copies(ground: &Workspace, name: &str) -> (usize, Vec<String>) {
     let (mut found, mut unknown) = (0, Vec::new());
     for store in ground.stores.iter().filter(|store| store.kind == Root::Config) {
         match preserve::count(store, name) {

@@ -1,17 +1,22 @@
 //! What changes holds is in the ledger first; its lock is that of the holds, too.
 
-use super::{Context, Exit, Failure, Ground, Sight};
-use crate::cli::{evidence, guards};
+use super::{Context, Exit, Failure, Sight, Workspace};
 use crate::ledger::{Clock, Entry, Event, Ledger, RunId};
+use crate::run::guards;
+use crate::run::journal;
 use crate::state::{State, StateFile};
 
 /// Opens the ledger, whose lock is that of the holds too, and records the beginning.
-pub(super) fn open_ledger(ground: &Ground, sight: &Sight, ctx: &Context) -> Result<(Ledger, RunId), Failure> {
+pub(super) fn open_ledger(
+    ground: &Workspace,
+    sight: &Sight,
+    ctx: &Context,
+) -> Result<(Ledger, RunId), Failure> {
     let (verdict, _) = guards::clock(&ground.state.state, &sight.inventory, ctx)?;
     let clock = if verdict.is_allowed() { Clock::Proven } else { Clock::Unproven };
     let run = RunId::random();
-    let ledger = evidence::own_ledger(ctx, &ground.policy.ledger.value, &run, clock)
-        .map_err(|failure| failure.hint("a hold that is not recorded is not changed"))?;
+    let ledger = journal::own_ledger(ctx, &ground.policy.ledger.value, &run, clock)
+        .map_err(|error| Failure::from(error).hint("a hold that is not recorded is not changed"))?;
     Ok((ledger, run))
 }
 
@@ -53,11 +58,11 @@ pub(super) fn close(
     run: &RunId,
     verb: &'static str,
     exit: Exit,
-    ground: &Ground,
+    ground: &Workspace,
     ctx: &Context,
     remember: impl FnOnce(&mut State),
 ) -> Result<(), Failure> {
-    let summary = evidence::summary(&ground.policy.digest, verb, &[], exit);
+    let summary = journal::summary(&ground.policy.digest, verb, &[], exit.code());
     tracing::debug!(run = run.0, verb, "recorded");
     let mut file =
         StateFile::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Failed, &error))?;

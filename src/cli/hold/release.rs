@@ -1,7 +1,7 @@
 //! `ccretain hold release`: a hold of one's own ends, and its copies go.
 
 use super::record::{close, open_ledger, record, undone};
-use super::{Context, Exit, Failure, Ground, Sight, given};
+use super::{Context, Exit, Failure, Sight, Workspace, given};
 use crate::catalogue::Root;
 use crate::enforce::preserve;
 use crate::escape::{shown, text};
@@ -12,7 +12,7 @@ use crate::report::hold::HoldDone;
 pub(super) fn release(
     name: &str,
     reason: &str,
-    ground: &Ground,
+    ground: &Workspace,
     sight: &Sight,
     ctx: &Context,
 ) -> Result<Exit, Failure> {
@@ -83,7 +83,7 @@ pub(super) fn release(
 }
 
 /// Why a hold that is not in the user's own file is not released.
-fn not_own(name: &str, ground: &Ground) -> Failure {
+fn not_own(name: &str, ground: &Workspace) -> Failure {
     let found = ground.policy.holds().map(|(hold, _)| hold).find(|hold| hold.name == name);
     let Some(hold) = found else {
         return Failure::new(Exit::Usage, format!("there is no hold named '{}'", text(name)))

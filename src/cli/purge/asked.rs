@@ -8,8 +8,7 @@ use clap::{Args, ValueEnum};
 
 use crate::catalogue::Class;
 use crate::cli::moment::moment;
-use crate::cli::survey::Ground;
-use crate::cli::{Context, Exit, Failure, guards};
+use crate::cli::{Context, Exit, Failure};
 use crate::escape::shown;
 use crate::guard::{self, ClockVerdict};
 use crate::inventory::Inventory;
@@ -20,6 +19,8 @@ use crate::policy::Layer;
 use crate::policy::compile::Globs;
 use crate::purge::certificate::Witness;
 use crate::report::purge::obstacle;
+use crate::run::Workspace;
+use crate::run::guards;
 
 /// What `purge` takes.
 #[derive(Debug, Clone, Args)]
@@ -130,7 +131,7 @@ impl ClockSays {
 /// holds that end and floors.
 pub(super) fn clock(
     ctx: &Context,
-    ground: &Ground,
+    ground: &Workspace,
     inventory: &Inventory,
     wanted: &Wanted,
     args: &PurgeArgs,
@@ -146,7 +147,7 @@ pub(super) fn clock(
 /// Everything that forbids it, in words.
 pub(super) fn refusals(
     ctx: &Context,
-    ground: &Ground,
+    ground: &Workspace,
     inventory: &Inventory,
     purging: &Purging,
     wanted: &Wanted,

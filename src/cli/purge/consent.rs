@@ -2,20 +2,20 @@
 
 use super::asked::ClockSays;
 use super::{DEED, WORD, Work};
-use crate::cli::evidence::{self, Evidence};
 use crate::cli::{Exit, Failure};
 use crate::escape::text;
 use crate::ledger::{Clock, Entry, Event, Journal as _};
 use crate::plan::purge::{self as taking, Obstacle};
 use crate::policy::Layer;
 use crate::purge::certificate::Witness;
+use crate::run::journal::{self, RunJournal};
 
 impl Work<'_> {
     /// Ends without touching anything, and leaves a record of why.
     pub(super) fn refuse(&self, clock: &ClockSays) -> Result<Exit, Failure> {
         let (ctx, policy) = (self.ctx, &self.ground.policy);
         let clock = if clock.verdict.is_allowed() { Clock::Proven } else { Clock::Unproven };
-        let mut ledger = Evidence::open(ctx, &policy.ledger.value, self.id, clock)?;
+        let mut ledger = RunJournal::open(ctx, &policy.ledger.value, self.id, clock)?;
         let mut entries = vec![self.started()];
         entries.extend(self.refusals.iter().map(|refusal| {
             let mut entry = Entry::new(Event::Refused);
@@ -23,7 +23,7 @@ impl Work<'_> {
             entry.reason = Some(refusal.clone().into());
             entry
         }));
-        let summary = evidence::summary(&policy.digest, DEED, &[], Exit::Refused);
+        let summary = journal::summary(&policy.digest, DEED, &[], Exit::Refused.code());
         let recorded = ledger.append(&entries, ctx.env.now).and_then(|()| ledger.close(summary, ctx.env.now));
         if ctx.global.json {
             ctx.console.json(&self.report(None).json(ctx.global.verbose > 0))?;
@@ -87,7 +87,7 @@ impl Work<'_> {
     }
 
     pub(super) fn started(&self) -> Entry<'static> {
-        evidence::started(&self.ground.policy.digest, Some(DEED))
+        journal::started(&self.ground.policy.digest, Some(DEED))
     }
 
     /// The record of a hold or floor that is broken.

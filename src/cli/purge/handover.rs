@@ -8,9 +8,7 @@ use clap::ValueEnum as _;
 
 use super::asked::{PurgeArgs, With};
 use super::{After, Done, Work, anything_sealed};
-use crate::cli::evidence::Evidence;
 use crate::cli::key::identity_path;
-use crate::cli::survey::Ground;
 use crate::cli::{Context, Exit, Failure};
 use crate::enforce::Outcomes;
 use crate::escape::text;
@@ -24,6 +22,8 @@ use crate::purge::certificate::{
     StoreEntry, Tool, Witness,
 };
 use crate::report::certificate;
+use crate::run::Workspace;
+use crate::run::journal::RunJournal;
 
 /// The words of the classes that go too.
 pub(super) fn with(args: &PurgeArgs) -> Vec<String> {
@@ -68,7 +68,7 @@ pub(super) fn destroy_identity(
     work: &Work<'_>,
     outcomes: &Outcomes,
     after: &After,
-    ledger: &mut Evidence,
+    ledger: &mut RunJournal,
 ) -> (Identity, Option<Exception>) {
     let path = identity_path(&work.ctx.env);
     if path.symlink_metadata().is_err() {
@@ -138,7 +138,7 @@ impl Handover {
     ///
     /// # Errors
     /// Exit 2 for what is wrong in itself, 4 where the system says no; nothing was touched.
-    pub(super) fn prepare(args: &PurgeArgs, ctx: &Context, ground: &Ground) -> Result<Self, Failure> {
+    pub(super) fn prepare(args: &PurgeArgs, ctx: &Context, ground: &Workspace) -> Result<Self, Failure> {
         // The parent of a run over all users writes the one certificate.
         if args.dry_run || args.certificate.is_empty() || ctx.parent.is_some() {
             return Ok(Self { files: None });
@@ -170,7 +170,7 @@ impl Handover {
         let (Some(files), Some(head)) = (self.files, head) else { return Ok(Vec::new()) };
         let parts = parts(work, done, head, files.signer().cloned());
         let issued = Issued::write(files, parts)?;
-        let mut ledger = Evidence::open(ctx, &work.ground.policy.ledger.value, work.id, Clock::Unproven)?;
+        let mut ledger = RunJournal::open(ctx, &work.ground.policy.ledger.value, work.id, Clock::Unproven)?;
         issued.record(&mut ledger, work.now())
     }
 }

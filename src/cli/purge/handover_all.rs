@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::handover::{Issued, asked_for, operator, prepare_files, tool};
 use super::{DEED, PurgeArgs};
-use crate::cli::{Context, Exit, Failure, evidence};
+use crate::cli::{Context, Exit, Failure};
 use crate::escape::text;
 use crate::exposure;
 use crate::ledger::{Clock, Head, Ledger, Place, RunId};
@@ -14,6 +14,7 @@ use crate::purge::certificate::{
     Counts, Files, Identity, LedgerRef, Machine, Method, Parts, PolicyRef, Verification, Witness,
 };
 use crate::purge::merge::{left_out, merge};
+use crate::run::journal;
 
 /// Where the certificate goes, proven to be writable before any child begins.
 pub(in crate::cli) struct AllHandover {
@@ -56,7 +57,7 @@ impl AllHandover {
     /// # Errors
     /// Exit 4 where there can be no evidence, 75 where another run writes.
     pub(in crate::cli) fn begin(&self, ctx: &Context, policy: &Policy, run: &RunId) -> Result<(), Failure> {
-        let first = evidence::started(&policy.digest, Some(DEED));
+        let first = journal::started(&policy.digest, Some(DEED));
         let mut ledger = open(ctx, policy, run)?;
         ledger.append(&[first], ctx.env.now).map_err(|error| {
             Failure::new(Exit::Refused, format!("cannot write the ledger: {error}"))

@@ -13,9 +13,6 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 
-use super::deeds::{self, Deeds, Stopper};
-use super::evidence::{self, Evidence};
-use super::survey::{self, Ground};
 use super::{Context, Exit, Failure};
 use crate::catalogue::{Kind, Root, SessionId};
 use crate::dir::Dir;
@@ -33,6 +30,9 @@ use crate::purge::{acting, before};
 use crate::report::Run;
 use crate::report::certificate::handed_over;
 use crate::report::purge::Purge;
+use crate::run::journal::{self, RunJournal};
+use crate::run::{self, Workspace};
+use crate::run::{CancelToken, Execution};
 use asked::ClockSays;
 pub(super) use asked::PurgeArgs;
 use handover::Handover;
@@ -52,9 +52,9 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
     let mut wanted = asked::wanted(args, ctx)?;
     let searched = search_home(ctx);
     let found: Vec<(PathBuf, Root)> = searched.found.iter().map(|one| (one.root.clone(), one.kind)).collect();
-    let mut ground = survey::ground_with(ctx, found.clone())?;
+    let mut ground = run::prepare_with(ctx, found.clone())?;
     let handover = Handover::prepare(args, ctx, &ground)?;
-    let _locks = if args.dry_run { None } else { Some(deeds::lock(&mut ground, ctx)?) };
+    let _locks = if args.dry_run { None } else { Some(run::lock_writable(&mut ground, ctx)?) };
     let mut inventory = ground.inventory(ctx);
     inventory.problems.extend(searched.unreadable.into_iter().map(unsearched));
     wanted.inner_links = before::inner_links(&inventory);
@@ -62,7 +62,7 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
     let purging = taking::purge(&inventory, &ground.policy, &wanted, ctx.env.now);
     let acting = acting(&ground.policy);
     let clock = asked::clock(ctx, &ground, &inventory, &wanted, args)?;
-    let id = evidence::run_id(ctx);
+    let id = journal::run_id(ctx);
     let work = Work {
         args,
         ctx,
@@ -82,7 +82,7 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
         return work.refuse(&clock);
     }
     let witness = work.consent(&clock)?;
-    let mut ledger = Evidence::open(ctx, &ground.policy.ledger.value, &id, clock.kind(witness))?;
+    let mut ledger = RunJournal::open(ctx, &ground.policy.ledger.value, &id, clock.kind(witness))?;
     let outcomes = work.carry_out(&mut ledger);
     let after = work.look_again(found)?;
     let (identity, kept) = handover::destroy_identity(&work, &outcomes, &after, &mut ledger);
@@ -182,7 +182,7 @@ pub(super) struct Work<'a> {
     pub args: &'a PurgeArgs,
     pub ctx: &'a Context,
     pub id: &'a RunId,
-    pub ground: &'a Ground,
+    pub ground: &'a Workspace,
     pub inventory: &'a Inventory,
     pub purging: &'a Purging,
     pub policy: &'a Policy,
@@ -260,30 +260,26 @@ impl Work<'_> {
         Ok(exit)
     }
 
-    fn carry_out(&self, ledger: &mut Evidence) -> Outcomes {
+    fn carry_out(&self, ledger: &mut RunJournal) -> Outcomes {
         let mut opening = vec![self.started()];
         opening.extend(self.purging.broken.iter().map(|stop| self.broken(stop)));
-        let deeds = Deeds {
+        let deeds = Execution {
             ctx: self.ctx,
             inventory: self.inventory,
             plan: &self.purging.plan,
             policy: self.policy,
             recipients: None,
-            stop: Stopper::new(None),
+            stop: CancelToken::new(None),
             doing: "purging",
         };
-        deeds.carry_out_after(&opening, ledger)
+        deeds.run_after(&opening, ledger)
     }
 
     /// Locates and looks anew. A root whose marks went with its content is looked at all the same.
     fn look_again(&self, found: Vec<(PathBuf, Root)>) -> Result<After, Failure> {
-        let ctx = Context {
-            env: crate::environment::Environment { now: self.now(), ..self.ctx.env.clone() },
-            console: self.ctx.console.clone(),
-            global: self.ctx.global.clone(),
-            parent: self.ctx.parent.clone(),
-        };
-        let mut ground = survey::ground_with(&ctx, found)?;
+        let mut ctx = self.ctx.run.clone();
+        ctx.env.now = self.now();
+        let mut ground = run::prepare_with(&ctx, found)?;
         let known: HashSet<_> = ground.stores.iter().map(|store| (store.identity, store.kind)).collect();
         for store in self.ground.stores.iter().filter(|store| !known.contains(&(store.identity, store.kind)))
         {
@@ -318,7 +314,7 @@ impl Work<'_> {
 
     /// Forgets what dated the sessions that a partial purge removed.
     fn forget_sessions(&self, after: &Inventory) -> Result<(), Failure> {
-        let remembered = survey::sessions_remembered(self.ctx);
+        let remembered = run::remembered::sessions_remembered(self.ctx);
         let remembered = remembered.map_err(|error| Failure::because(Exit::Failed, &error))?;
         let there: HashSet<SessionId> = after.sessions.iter().map(|session| session.id).collect();
         let gone = |id: &SessionId| {
@@ -327,12 +323,12 @@ impl Work<'_> {
         let mut memory = remembered.memory.clone();
         memory.sessions.retain(|row| !row.session.as_ref().is_some_and(gone));
         memory.lines.retain(|row| !row.session.as_ref().is_some_and(gone));
-        survey::remember_sessions(&remembered, memory, self.ctx)
+        Ok(run::remembered::remember_sessions(&remembered, memory, self.ctx)?)
     }
 
     /// Remembers what later runs must know, and forgets what is gone.
     fn remember(&self, after: &Inventory, clock: &ClockSays) -> Result<(), Failure> {
-        let (mut file, _) = survey::remembered(&self.ground.policy, self.ctx)?;
+        let (mut file, _) = run::remembered::remembered(&self.ground.policy, self.ctx)?;
         let there: HashSet<(&PathBuf, SessionId)> = after
             .sessions
             .iter()
@@ -352,9 +348,9 @@ impl Work<'_> {
         if self.wanted.is_partial() {
             self.forget_sessions(after)?;
         } else {
-            survey::forget_sessions(self.ctx)?;
+            run::remembered::forget_sessions(self.ctx)?;
         }
-        survey::save(&mut file, self.ctx)
+        Ok(run::remembered::save(&mut file, self.ctx)?)
     }
 }
 
@@ -368,7 +364,7 @@ fn summary(work: &Work<'_>, aftermath: &Aftermath, exit: Exit) -> Entry<'static>
         ("exceptions", aftermath.exceptions.len() as u64),
         ("left", aftermath.verification.left.amount.files),
     ];
-    evidence::summary(&work.ground.policy.digest, DEED, &counts, exit)
+    journal::summary(&work.ground.policy.digest, DEED, &counts, exit.code())
 }
 
 /// Whether anything sealed is in a store.

@@ -4,8 +4,10 @@ use serde_json::{Value, json};
 
 use super::job::{job, trusted};
 use super::{Context, Exit, Failure, JobArgs, WhereArgs, failure, local, needs_root, print};
-use crate::cli::{evidence, guards, survey};
 use crate::ledger::{Clock, RunId};
+use crate::run;
+use crate::run::guards;
+use crate::run::journal;
 use crate::schedule::{Backend, Installed, Report, Scheduler, render};
 
 pub(super) fn install(args: &JobArgs, with: Scheduler<'_>, ctx: &Context) -> Result<Exit, Failure> {
@@ -52,10 +54,10 @@ pub(super) fn install(args: &JobArgs, with: Scheduler<'_>, ctx: &Context) -> Res
 /// Looks at the stores once, changing nothing in them: remembers their roots, and lets the clock
 /// guard see the clock for the first time. Says how many roots are remembered now.
 fn look(ctx: &Context) -> Result<usize, Failure> {
-    let mut ground = survey::ground(ctx)?;
+    let mut ground = run::prepare(ctx)?;
     let inventory = ground.inventory(ctx);
     let ledger = &ground.policy.ledger.value;
-    let _lock = evidence::own_ledger(ctx, ledger, &RunId::random(), Clock::Unproven)?;
+    let _lock = journal::own_ledger(ctx, ledger, &RunId::random(), Clock::Unproven)?;
     // What another run remembered until the lock was ours must not be lost.
     ground.reload_state(ctx)?;
     let (_, doubt) = guards::clock(&ground.state.state, &inventory, ctx)?;

@@ -14,7 +14,7 @@ const MOST_MEMORY: u64 = 2 << 30;
 
 /// Gives the command of a child the user's ids where the child cannot change them by itself.
 #[cfg(all(unix, not(target_os = "linux")))]
-pub(super) fn at_start(command: &mut std::process::Command, uid: u32, gid: u32) {
+pub fn at_start(command: &mut std::process::Command, uid: u32, gid: u32) {
     use std::os::unix::process::CommandExt as _;
     if uid != 0 {
         // The standard library empties the supplementary groups where a uid is set by root.
@@ -24,7 +24,7 @@ pub(super) fn at_start(command: &mut std::process::Command, uid: u32, gid: u32) 
 
 /// On Linux the child changes its ids by itself.
 #[cfg(target_os = "linux")]
-pub(super) fn at_start(_: &mut std::process::Command, _: u32, _: u32) {}
+pub fn at_start(_: &mut std::process::Command, _: u32, _: u32) {}
 
 /// Gives up everything of root, closes what root's caller had open, and makes sure of both.
 ///
@@ -34,7 +34,7 @@ pub(super) fn at_start(_: &mut std::process::Command, _: u32, _: u32) {}
 /// # Errors
 /// Something could not be given up: the child must end.
 #[cfg(unix)]
-pub(super) fn give_up(uid: u32, gid: u32) -> io::Result<()> {
+pub fn give_up(uid: u32, gid: u32) -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, setrlimit};
     close_inherited()?;
     let bound = |most| Rlimit { current: Some(most), maximum: Some(most) };
@@ -48,7 +48,7 @@ pub(super) fn give_up(uid: u32, gid: u32) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-pub(super) fn give_up(_: u32, _: u32) -> io::Result<()> {
+pub fn give_up(_: u32, _: u32) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

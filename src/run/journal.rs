@@ -1,4 +1,4 @@
-//! Where a run leaves its evidence: in the user's own ledger, or with the parent of a run over all
+//! Where a run records what it does: in the user's own ledger, or with the parent of a run over all
 //! users, who alone writes that one.
 
 use std::io;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 
 use super::link::{FromChild, Link};
-use super::{Context, Exit, Failure};
+use super::{Context, Error};
 use crate::catalogue::Root;
 use crate::ledger::{self, Clock, Entry, Event, Head, Journal, Ledger, Place, RunId};
 use crate::locate;
@@ -15,11 +15,10 @@ use crate::policy::LedgerPolicy;
 
 /// About how much is sent to the parent in one message, in bytes.
 const MESSAGE: usize = 4 << 20;
-const NO_LEDGER: &str = "without a ledger there is no evidence, so nothing was touched";
 
 /// An open ledger, one's own or the parent's.
 #[derive(Debug)]
-pub enum Evidence {
+pub enum RunJournal {
     /// The user's own.
     Own(Box<Ledger>),
     /// That of the parent, at the other end of the pipe.
@@ -51,17 +50,9 @@ pub fn roots(ctx: &Context) -> Vec<PathBuf> {
 ///
 /// # Errors
 /// Exit 4 where there can be no evidence, 75 where another run writes; nothing was touched.
-pub fn own_ledger(
-    ctx: &Context,
-    policy: &LedgerPolicy,
-    run: &RunId,
-    clock: Clock,
-) -> Result<Ledger, Failure> {
+pub fn own_ledger(ctx: &Context, policy: &LedgerPolicy, run: &RunId, clock: Clock) -> Result<Ledger, Error> {
     let place = Place { dir: ctx.env.ledger_dir(), state_dir: ctx.env.state_dir() };
-    Ledger::open(&place, policy, run, clock, ctx.env.now).map_err(|error| {
-        let exit = if error.is_locked() { Exit::Locked } else { Exit::Refused };
-        Failure::because(exit, &error).hint(NO_LEDGER)
-    })
+    Ledger::open(&place, policy, run, clock, ctx.env.now).map_err(Error::Ledger)
 }
 
 /// The record that opens a run: by which policy, and what for where it is not to enforce it.
@@ -75,54 +66,35 @@ pub fn started(policy: &str, deed: Option<&'static str>) -> Entry<'static> {
 
 /// The record that closes a run: by which policy, what for, and what it came to.
 #[must_use]
-pub fn summary(
-    policy: &str,
-    deed: &'static str,
-    counts: &[(&'static str, u64)],
-    exit: Exit,
-) -> Entry<'static> {
+pub fn summary(policy: &str, deed: &'static str, counts: &[(&'static str, u64)], exit: u8) -> Entry<'static> {
     let mut entry = Entry::new(Event::Summary);
     entry.policy = Some(policy.to_owned().into());
     entry.decision = Some(deed.into());
-    let counts = counts.iter().copied().chain([("exit", u64::from(exit.code()))]);
+    let counts = counts.iter().copied().chain([("exit", u64::from(exit))]);
     entry.counts = counts.map(|(name, count)| (name.into(), count)).collect();
     entry
-}
-
-/// The failure of a verb whose next step cannot be recorded.
-#[must_use]
-pub fn unrecorded(error: &io::Error) -> Failure {
-    Failure::new(Exit::Refused, format!("cannot write the ledger: {error}"))
-        .hint("what is not in the ledger is not touched")
 }
 
 /// The newest time in the ledger whose clock was proven.
 ///
 /// # Errors
 /// Exit 4: the ledger cannot be read.
-pub fn last_time(ctx: &Context) -> Result<Option<DateTime<Utc>>, Failure> {
+pub fn last_time(ctx: &Context) -> Result<Option<DateTime<Utc>>, Error> {
     if let Some(parent) = &ctx.parent {
         return Ok(parent.hello().ledger_time);
     }
-    ledger::last_time(&ctx.env.ledger_dir()).map_err(|error| Failure::because(Exit::Refused, &error))
+    ledger::last_time(&ctx.env.ledger_dir()).map_err(Error::LedgerUnread)
 }
 
-impl Evidence {
+impl RunJournal {
     /// Opens the ledger for a run.
     ///
     /// # Errors
     /// Exit 4 where there can be no evidence, 75 where another run writes; nothing was touched.
-    pub fn open(ctx: &Context, policy: &LedgerPolicy, run: &RunId, clock: Clock) -> Result<Self, Failure> {
+    pub fn open(ctx: &Context, policy: &LedgerPolicy, run: &RunId, clock: Clock) -> Result<Self, Error> {
         if let Some(parent) = &ctx.parent {
             let asked = parent.ask(&FromChild::Open { proven: clock == Clock::Proven });
-            return match asked {
-                Ok(()) => Ok(Self::Parent(parent.clone())),
-                Err(error) => {
-                    let locked = error.kind() == io::ErrorKind::WouldBlock;
-                    let exit = if locked { Exit::Locked } else { Exit::Refused };
-                    Err(Failure::new(exit, error.to_string()).hint(NO_LEDGER))
-                }
-            };
+            return asked.map(|()| Self::Parent(parent.clone())).map_err(Error::ParentLedger);
         }
         own_ledger(ctx, policy, run, clock).map(|ledger| Self::Own(Box::new(ledger)))
     }
@@ -141,7 +113,7 @@ impl Evidence {
     }
 }
 
-impl Journal for Evidence {
+impl Journal for RunJournal {
     fn append(&mut self, entries: &[Entry<'_>], now: DateTime<Utc>) -> io::Result<()> {
         match self {
             Self::Own(ledger) => ledger.append(entries, now),

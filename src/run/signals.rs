@@ -9,12 +9,12 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 static IGNORED: OnceLock<u64> = OnceLock::new();
 
 /// Looks which signals whoever started the program ignores; once, before anything is done about one.
-pub(super) fn look() {
+pub fn look() {
     IGNORED.get_or_init(ignored);
 }
 
 /// Notes where a run is asked to stop. A signal that the caller ignores asks for nothing, and stays ignored.
-pub(super) fn note_stops(asked: &Arc<AtomicBool>) {
+pub fn note_stops(asked: &Arc<AtomicBool>) {
     for signal in [SIGTERM, SIGINT].into_iter().filter(|signal| !is_ignored(*signal)) {
         // Without the handler the signal ends the program at once, which loses nothing either.
         let _ = signal_hook::flag::register(signal, Arc::clone(asked));
@@ -22,7 +22,7 @@ pub(super) fn note_stops(asked: &Arc<AtomicBool>) {
 }
 
 /// Whether the caller ignores a signal.
-pub(super) fn is_ignored(signal: i32) -> bool {
+pub fn is_ignored(signal: i32) -> bool {
     let mask = IGNORED.get().copied().unwrap_or_default();
     u32::try_from(signal - 1).ok().and_then(|bit| mask.checked_shr(bit)).is_some_and(|mask| mask & 1 == 1)
 }

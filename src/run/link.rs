@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Exit, Failure, privileges};
+use super::{Error, privileges};
 use crate::ledger::Entry;
 use crate::purge::certificate::Parts;
 
@@ -117,8 +117,8 @@ impl Link {
     ///
     /// # Errors
     /// There is no parent, or the privileges could not be dropped: nothing was opened.
-    pub fn begin() -> Result<Self, Failure> {
-        let refused = |why: &str| Failure::new(Exit::Refused, why.to_owned());
+    pub fn begin() -> Result<Self, Error> {
+        let refused = |why: &str| Error::NoChild(why.to_owned());
         let mut line = String::new();
         io::stdin().lock().read_line(&mut line).map_err(|_| refused("there is no parent"))?;
         let hello: Hello =

@@ -1,7 +1,6 @@
 //! Asking the guards of an unattended run, with what state, ledger and stores know.
 
-use super::survey::Ground;
-use super::{Context, Failure, evidence};
+use super::{Context, Error, Workspace, journal};
 use crate::catalogue::{Root, Sensitivity};
 use crate::guard::{self, ClockSight, ClockVerdict, Load, MassGrace, Patience};
 use crate::inventory::{Evidence, Inventory, Session};
@@ -11,7 +10,7 @@ use crate::state::State;
 
 /// What the guards say, and what they want remembered.
 #[derive(Debug)]
-pub(super) struct Judged {
+pub struct Judged {
     /// Whether the clock is believed.
     pub clock_allowed: bool,
     /// The mandates that may not delete or prune, by their places in the policy.
@@ -29,12 +28,12 @@ pub(super) struct Judged {
 ///
 /// # Errors
 /// Exit 4: the ledger cannot be read.
-pub(super) fn clock(
+pub fn clock(
     state: &State,
     inventory: &Inventory,
     ctx: &Context,
-) -> Result<(ClockVerdict, Option<guard::ClockDoubt>), Failure> {
-    let ledger = evidence::last_time(ctx)?;
+) -> Result<(ClockVerdict, Option<guard::ClockDoubt>), Error> {
+    let ledger = journal::last_time(ctx)?;
     let sight =
         ClockSight { now: ctx.env.now, built: ctx.env.built, ledger, stores: inventory.newest_date() };
     Ok(guard::clock(&sight, state.clock.as_ref()))
@@ -42,14 +41,14 @@ pub(super) fn clock(
 
 /// Asks the guards of an unattended run. Where the whole policy only reports, they say what they
 /// would refuse.
-pub(super) fn judge(
-    ground: &Ground,
+pub fn judge(
+    workspace: &Workspace,
     inventory: &Inventory,
     plan: &Plan,
     policy: &Policy,
     ctx: &Context,
-) -> Result<Judged, Failure> {
-    let state = &ground.state.state;
+) -> Result<Judged, Error> {
+    let state = &workspace.state.state;
     let (verdict, doubt) = clock(state, inventory, ctx)?;
     let mut judged = Judged {
         clock_allowed: verdict.is_allowed(),

@@ -1,24 +1,22 @@
-//! The first half of every verb: policy, state, stores, inventory. Nothing is changed.
+//! The first stage of every run: policy, state, stores, inventory. Nothing is changed.
 
 use std::path::PathBuf;
 
-use super::{Context, Exit, Failure, evidence, home};
+use super::{Context, Error, home, remembered};
 use crate::catalogue::Root;
-use crate::error::chain;
 use crate::escape::shown;
 use crate::inventory::liveness::System;
-use crate::inventory::memory::Memory;
 use crate::inventory::{self, Dates, Inventory, Problem, Unremembered};
-use crate::locate::{self, FoundBy, Located, Refusal, Refused, Request, Store};
+use crate::locate::{self, Located, Refusal, Refused, Request, Store};
 use crate::policy::{self, Layer, Policy, claude, load::Places};
 use crate::seal::{Plugins, Recipient, Recipients};
 use crate::state::dates::DateFile;
 use crate::state::sessions::{self, Remembered};
-use crate::state::{self, RememberedRoot, State, StateError, StateFile};
+use crate::state::{State, StateFile};
 
-/// What a verb knows before it looks into the stores.
+/// What a run works on, before it looks into the stores.
 #[derive(Debug)]
-pub struct Ground {
+pub struct Workspace {
     /// The policy in force.
     pub policy: Policy,
     /// What earlier runs remembered.
@@ -39,20 +37,20 @@ pub struct Ground {
 ///
 /// # Errors
 /// An invalid policy is exit 2; state that cannot be read is exit 4. Nothing was touched.
-pub fn ground(ctx: &Context) -> Result<Ground, Failure> {
-    ground_with(ctx, Vec::new())
+pub fn prepare(ctx: &Context) -> Result<Workspace, Error> {
+    prepare_with(ctx, Vec::new())
 }
 
 /// The same with the roots that a search has found.
 ///
 /// # Errors
-/// As [`ground`].
-pub fn ground_with(ctx: &Context, found: Vec<(PathBuf, Root)>) -> Result<Ground, Failure> {
+/// As [`prepare`].
+pub fn prepare_with(ctx: &Context, found: Vec<(PathBuf, Root)>) -> Result<Workspace, Error> {
     let mut policy = in_force(ctx)?;
-    let (mut state, complaints) = loaded(&policy, ctx)?;
+    let (mut state, complaints) = remembered::loaded(&policy, ctx)?;
     policy.complaints.extend(complaints);
-    for path in forget_misnamed(&mut state.state, ctx) {
-        ctx.console.warning(&format!(
+    for path in remembered::forget_misnamed(&mut state.state, ctx) {
+        ctx.screen.warning(&format!(
             "'{}' was remembered as a temp folder of Claude Code, which it cannot be by its name: it is no longer visited",
             shown(&path)
         ));
@@ -64,10 +62,9 @@ pub fn ground_with(ctx: &Context, found: Vec<(PathBuf, Root)>) -> Result<Ground,
 ///
 /// # Errors
 /// An invalid one is exit 2.
-pub fn in_force(ctx: &Context) -> Result<Policy, Failure> {
-    let named = ctx.global.policy.as_ref().map(|path| ctx.env.absolute(path));
-    policy::of(&ctx.env, &Places::new(&ctx.env), named.as_deref())
-        .map_err(|error| Failure::because(Exit::Usage, &error))
+pub fn in_force(ctx: &Context) -> Result<Policy, Error> {
+    let named = ctx.policy.as_ref().map(|path| ctx.env.absolute(path));
+    Ok(policy::of(&ctx.env, &Places::new(&ctx.env), named.as_deref())?)
 }
 
 /// The same for a command that only looks: an invalid layer of the user's is left out and reported. A file that
@@ -75,145 +72,27 @@ pub fn in_force(ctx: &Context) -> Result<Policy, Failure> {
 ///
 /// # Errors
 /// As [`in_force`].
-pub fn in_force_to_look(ctx: &Context) -> Result<Policy, Failure> {
-    if ctx.global.policy.is_some() {
+pub fn in_force_to_look(ctx: &Context) -> Result<Policy, Error> {
+    if ctx.policy.is_some() {
         return in_force(ctx);
     }
-    policy::of_valid_layers(&ctx.env, &Places::new(&ctx.env))
-        .map_err(|error| Failure::because(Exit::Usage, &error))
-}
-
-/// What earlier runs remembered, and what of it could not be used and was begun anew.
-///
-/// # Errors
-/// State that cannot be read is exit 4.
-pub fn remembered(policy: &Policy, ctx: &Context) -> Result<(StateFile, Vec<String>), Failure> {
-    let (mut file, complaints) = loaded(policy, ctx)?;
-    forget_misnamed(&mut file.state, ctx);
-    Ok((file, complaints))
-}
-
-fn loaded(policy: &Policy, ctx: &Context) -> Result<(StateFile, Vec<String>), Failure> {
-    let dir = ctx.env.state_dir();
-    let own = StateFile::load(&dir);
-    if let Some(kept) = ctx.parent.as_ref().and_then(|parent| parent.kept(state::FILE)) {
-        let (file, errors) = StateFile::of_account(own, kept, ctx.env.now);
-        let complaint = |error| format!("what earlier runs remembered is not used: {}", chain(&error));
-        return Ok((file, errors.into_iter().map(complaint).collect()));
-    }
-    match own {
-        Ok(own) => Ok((own, Vec::new())),
-        // No user may stop what the organisation demands.
-        Err(error) if policy.is_managed() => {
-            let mut file = StateFile::anew(&dir, ctx.env.now);
-            for root in evidence::roots(ctx) {
-                // What it is shows when it is looked at; a temp tree has no mark but its name.
-                let is_temp = locate::bears_its_name(&ctx.env, &root, Root::Temp);
-                let kind = if is_temp { Root::Temp } else { Root::Config };
-                file.state.saw_root(&root, kind.word(), ctx.env.now);
-            }
-            let complaint = format!(
-                "what earlier runs remembered cannot be used and is begun anew, \
-                 so for 7 days nothing goes that has lost its transcript: {}",
-                chain(&error)
-            );
-            Ok((file, vec![complaint]))
-        }
-        Err(error) => Err(Failure::because(Exit::Refused, &error)),
-    }
-}
-
-/// Saves what is remembered: in the user's own file, and with root where root keeps its own.
-///
-/// # Errors
-/// Exit 1: it cannot be written, or the parent is gone.
-pub(super) fn save(file: &mut StateFile, ctx: &Context) -> Result<(), Failure> {
-    let failed = |error: &StateError| Failure::because(Exit::Failed, error);
-    if let Some(parent) = ctx.parent.as_ref().filter(|parent| parent.kept(state::FILE).is_some()) {
-        let kept = file.kept().map_err(|error| failed(&error))?;
-        parent.keep(state::FILE, &kept).map_err(|error| {
-            Failure::new(Exit::Failed, format!("cannot keep what is remembered: {error}"))
-        })?;
-    }
-    file.save().map(drop).map_err(|error| failed(&error))
-}
-
-/// What earlier runs remembered of sessions; with root where root keeps its own.
-///
-/// # Errors
-/// It is there and cannot be read.
-pub(super) fn sessions_remembered(ctx: &Context) -> Result<Remembered, StateError> {
-    match ctx.parent.as_ref().and_then(|parent| parent.kept(sessions::FILE)) {
-        Some(kept) => Remembered::parse(kept.as_bytes(), sessions::FILE.into(), ctx.env.now),
-        None => Remembered::load(&ctx.env.state_dir(), ctx.env.now),
-    }
-}
-
-/// Replaces what is remembered of sessions: in the user's own file, and with root where root keeps its own.
-///
-/// # Errors
-/// Exit 1: it cannot be written. A file of the user's stops nothing where root keeps its own.
-pub(super) fn remember_sessions(
-    remembered: &Remembered,
-    memory: Memory,
-    ctx: &Context,
-) -> Result<(), Failure> {
-    let failed = |error: &StateError| Failure::because(Exit::Failed, error);
-    let Some(text) = remembered.changed(memory).map_err(|error| failed(&error))? else { return Ok(()) };
-    let own = sessions::save(&ctx.env.state_dir(), &text);
-    let Some(parent) = ctx.parent.as_ref().filter(|parent| parent.kept(sessions::FILE).is_some()) else {
-        // On a full disk deletions come first: they make room.
-        return match own {
-            Err(StateError::File(error)) if error.source.kind() == std::io::ErrorKind::StorageFull => {
-                ctx.console.warning(&chain(&error));
-                Ok(())
-            }
-            own => own.map_err(|error| failed(&error)),
-        };
-    };
-    if let Err(error) = own {
-        ctx.console.warning(&chain(&error));
-    }
-    parent
-        .keep(sessions::FILE, &text)
-        .map_err(|error| Failure::new(Exit::Failed, format!("cannot keep what is remembered: {error}")))
-}
-
-/// Forgets every session: where a purge has passed, not even their projects' paths stay.
-///
-/// # Errors
-/// Exit 1: it is there and cannot be removed.
-pub(super) fn forget_sessions(ctx: &Context) -> Result<(), Failure> {
-    if let Some(parent) = ctx.parent.as_ref().filter(|parent| parent.kept(sessions::FILE).is_some()) {
-        parent.keep(sessions::FILE, "").map_err(|error| {
-            Failure::new(Exit::Failed, format!("cannot forget what is remembered: {error}"))
-        })?;
-    }
-    sessions::forget(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Failed, &error))
-}
-
-/// Forgets roots that cannot be what they were remembered as; gives their paths.
-fn forget_misnamed(state: &mut State, ctx: &Context) -> Vec<PathBuf> {
-    let is_misnamed = |root: &mut RememberedRoot| {
-        root_of_word(&root.kind).is_some_and(|kind| !locate::bears_its_name(&ctx.env, &root.path, kind))
-    };
-    state.roots.extract_if(.., is_misnamed).map(|root| root.path).collect()
+    Ok(policy::of_valid_layers(&ctx.env, &Places::new(&ctx.env))?)
 }
 
 /// Finds the stores by a policy, what earlier runs remembered, and what a search has found.
 #[must_use]
-pub fn locate(ctx: &Context, mut policy: Policy, state: StateFile, found: Vec<(PathBuf, Root)>) -> Ground {
+pub fn locate(ctx: &Context, mut policy: Policy, state: StateFile, found: Vec<(PathBuf, Root)>) -> Workspace {
     let env = &ctx.env;
     let client = claude::read(&claude::ClientPlaces::new(env), &[]);
     let request = Request {
-        only: ctx.global.stores.iter().map(|path| env.absolute(path)).collect(),
+        only: ctx.stores.iter().map(|path| env.absolute(path)).collect(),
         extra: policy.extra_stores.iter().map(|extra| env.absolute(&extra.value)).collect(),
         exclude: policy.excluded_stores.iter().map(|excluded| env.absolute(&excluded.value)).collect(),
         remembered: state
             .state
             .roots
             .iter()
-            .filter_map(|root| Some((root.path.clone(), root_of_word(&root.kind)?)))
+            .filter_map(|root| Some((root.path.clone(), remembered::root_of_word(&root.kind)?)))
             .collect(),
         settings: named_in_settings(ctx, &client),
         found,
@@ -223,7 +102,7 @@ pub fn locate(ctx: &Context, mut policy: Policy, state: StateFile, found: Vec<(P
     for excluded in policy.mandates.iter_mut().flat_map(|mandate| &mut mandate.excluded_stores) {
         excluded.value = locate::real(&env.absolute(&excluded.value));
     }
-    Ground { policy, state, client, stores, excluded, lacks_excluded, refused }
+    Workspace { policy, state, client, stores, excluded, lacks_excluded, refused }
 }
 
 /// The same for a verb that only looks.
@@ -231,10 +110,12 @@ pub fn locate(ctx: &Context, mut policy: Policy, state: StateFile, found: Vec<(P
 /// # Errors
 /// An invalid policy is exit 2. Nothing was to be touched, so that what cannot be read is a failure
 /// (1) and no refusal.
-pub fn ground_to_look(ctx: &Context) -> Result<Ground, Failure> {
+pub fn prepare_to_look(ctx: &Context) -> Result<Workspace, Error> {
     let mut policy = in_force_to_look(ctx)?;
-    let (state, complaints) =
-        remembered(&policy, ctx).map_err(|failure| Failure { exit: Exit::Failed, ..failure })?;
+    let (state, complaints) = remembered::remembered(&policy, ctx).map_err(|error| match error {
+        Error::StateRefused(error) => Error::State(error),
+        other => other,
+    })?;
     policy.complaints.extend(complaints);
     Ok(locate(ctx, policy, state, Vec::new()))
 }
@@ -251,11 +132,7 @@ fn named_in_settings(ctx: &Context, client: &claude::ClientSettings) -> Vec<(Pat
         .collect()
 }
 
-fn root_of_word(word: &str) -> Option<Root> {
-    Root::ALL.into_iter().find(|root| root.word() == word)
-}
-
-impl Ground {
+impl Workspace {
     /// Looks into the stores.
     #[must_use]
     pub fn inventory(&self, ctx: &Context) -> Inventory {
@@ -282,7 +159,7 @@ impl Ground {
             true => &mut Unremembered,
             false => &mut dates_before,
         };
-        let remembered = sessions_remembered(ctx);
+        let remembered = remembered::sessions_remembered(ctx);
         let is_blind = remembered.as_ref().map_or(true, |remembered| remembered.is_blind(ctx.env.now));
         let stores = self.stores.iter().chain(&self.excluded).cloned().collect();
         let mut inventory = inventory::take(stores, all_reached, ctx.env.now, &System, dates);
@@ -338,8 +215,8 @@ impl Ground {
     ///
     /// # Errors
     /// Exit 4: it cannot be read.
-    pub fn reload_state(&mut self, ctx: &Context) -> Result<(), Failure> {
-        self.state = remembered(&self.policy, ctx)?.0;
+    pub fn reload_state(&mut self, ctx: &Context) -> Result<(), Error> {
+        self.state = remembered::remembered(&self.policy, ctx)?.0;
         Ok(())
     }
 
@@ -362,39 +239,28 @@ impl Ground {
     /// The stores that later runs will visit because this one sees them for the first time.
     pub fn new_roots(&self, ctx: &Context) -> impl Iterator<Item = &Store> {
         let is_known = |store: &&Store| self.state.state.roots.iter().any(|root| root.path == store.root);
-        self.stores.iter().filter(|store| is_remembered(store, ctx)).filter(move |store| !is_known(store))
+        self.stores
+            .iter()
+            .filter(|store| remembered::is_remembered(store, ctx))
+            .filter(move |store| !is_known(store))
     }
 
     /// Remembers the roots of this run for later ones, which may not see the same variables.
     pub fn remember_roots(&mut self, ctx: &Context) {
-        remember(&self.stores, &mut self.state.state, ctx);
+        remembered::remember(&self.stores, &mut self.state.state, ctx);
     }
 
     /// The same in a state that was loaded anew.
     pub fn remember_roots_in(&self, state: &mut State, ctx: &Context) {
-        remember(&self.stores, state, ctx);
+        remembered::remember(&self.stores, state, ctx);
     }
-}
-
-fn remember(stores: &[Store], state: &mut State, ctx: &Context) {
-    forget_misnamed(state, ctx);
-    for store in stores.iter().filter(|store| is_remembered(store, ctx)) {
-        state.saw_root(&store.root, store.kind.word(), ctx.env.now);
-    }
-}
-
-/// Whether later runs visit a store because this one saw it.
-fn is_remembered(store: &Store, ctx: &Context) -> bool {
-    let derived = matches!(store.kind, Root::Home | Root::HeapDumps)
-        || matches!(store.found_by, FoundBy::Desktop | FoundBy::Search);
-    !derived && locate::bears_its_name(&ctx.env, &store.root, store.kind)
 }
 
 /// To whom sessions are sealed; `None` where the policy names nobody.
 ///
 /// # Errors
 /// A recipient that cannot be used is exit 2: nothing was touched.
-pub fn recipients(policy: &Policy) -> Result<Option<Recipients>, Failure> {
+pub fn recipients(policy: &Policy) -> Result<Option<Recipients>, Error> {
     if policy.recipients.is_empty() {
         return Ok(None);
     }
@@ -406,5 +272,5 @@ pub fn recipients(policy: &Policy) -> Result<Option<Recipients>, Failure> {
         Recipient::parse(&recipient.value, plugins)
     });
     let parsed: Result<Vec<Recipient>, _> = parsed.collect();
-    parsed.and_then(Recipients::new).map(Some).map_err(|error| Failure::because(Exit::Usage, &error))
+    Ok(Some(parsed.and_then(Recipients::new)?))
 }

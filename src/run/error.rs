@@ -1,0 +1,67 @@
+//! Why a run could not go on: each cause by its kind, so that one place gives it an exit code and a hint.
+
+use std::io;
+
+use chrono::{DateTime, Utc};
+
+use crate::enforce::lock::LockError;
+use crate::escape::shown;
+use crate::ledger::LedgerError;
+use crate::policy::resolve::PolicyError;
+use crate::seal::RecipientError;
+use crate::state::StateError;
+
+/// Why a run could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The policy is not valid.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// A recipient of the policy cannot be used.
+    #[error(transparent)]
+    Recipient(#[from] RecipientError),
+    /// What earlier runs remembered cannot be used, and without it nothing may be changed.
+    #[error(transparent)]
+    StateRefused(StateError),
+    /// What runs remember cannot be read, or cannot be kept for later ones.
+    #[error(transparent)]
+    State(StateError),
+    /// The parent does not keep what later runs must know.
+    #[error("cannot {doing} what is remembered")]
+    KeptByParent {
+        /// What was being done, as an infinitive.
+        doing: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The ledger cannot be opened for writing.
+    #[error(transparent)]
+    Ledger(LedgerError),
+    /// The parent does not open its ledger.
+    #[error("{0}")]
+    ParentLedger(io::Error),
+    /// The ledger cannot be read.
+    #[error(transparent)]
+    LedgerUnread(LedgerError),
+    /// The next step cannot be recorded.
+    #[error("cannot write the ledger")]
+    Unrecorded(#[source] io::Error),
+    /// The end of the run cannot be recorded.
+    #[error(transparent)]
+    Unclosed(io::Error),
+    /// A store is locked, or its lock cannot be made.
+    #[error(transparent)]
+    Lock(LockError),
+    /// A store has been locked for so long that its run seems to hang.
+    #[error("the lock '{}' has been held since {}", shown(file), since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))]
+    LockStuck {
+        /// The lock.
+        file: std::path::PathBuf,
+        /// Since when.
+        since: DateTime<Utc>,
+    },
+    /// This is no child of a run over all users, or could not become one.
+    #[error("{0}")]
+    NoChild(String),
+}

@@ -1,0 +1,95 @@
+//! Carrying out a plan: with progress, until it is done or cancelled.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use super::Context;
+use crate::enforce::{self, Outcomes, Stop, Tools};
+use crate::inventory::Inventory;
+use crate::inventory::liveness::System;
+use crate::ledger::{Entry, Journal};
+use crate::period::{Length, Period};
+use crate::plan::Plan;
+use crate::policy::Policy;
+use crate::seal::Recipients;
+
+/// A plan that is to be carried out.
+pub struct Execution<'a> {
+    /// For whom.
+    pub ctx: &'a Context,
+    /// What was found.
+    pub inventory: &'a Inventory,
+    /// What was decided.
+    pub plan: &'a Plan,
+    /// By which policy.
+    pub policy: &'a Policy,
+    /// To whom sessions are sealed; `None` where no rule seals.
+    pub recipients: Option<&'a Recipients>,
+    /// What stops it between two items.
+    pub stop: CancelToken,
+    /// What is said beside the bar of progress.
+    pub doing: &'static str,
+}
+
+impl Execution<'_> {
+    /// Carries out the plan, with progress, until it is done or stopped.
+    pub fn run(&self, ledger: &mut dyn Journal) -> Outcomes {
+        let total = self.plan.decisions.iter().filter(|decision| decision.due().is_some()).count() as u64;
+        let bar = self.ctx.screen.progress(total, self.doing);
+        let mut tools = Tools {
+            ledger,
+            processes: &System,
+            progress: &|done| bar.inc(done as u64),
+            stop: &|| self.stop.asked(),
+            recipients: self.recipients,
+            now: self.ctx.env.now,
+        };
+        let mut outcomes = enforce::enforce(self.inventory, self.plan, self.policy, &mut tools);
+        bar.finish_and_clear();
+        outcomes.problems.sort_by(|a, b| a.0.cmp(&b.0));
+        outcomes
+    }
+
+    /// The same, once the opening is in the ledger; nothing is done where it cannot be written.
+    pub fn run_after(&self, opening: &[Entry<'_>], ledger: &mut dyn Journal) -> Outcomes {
+        match ledger.append(opening, self.ctx.env.now) {
+            Ok(()) => self.run(ledger),
+            Err(error) => Outcomes::stopped_by(self.inventory.artifacts.len(), Stop::Ledger(error)),
+        }
+    }
+}
+
+/// Whether the run was asked to stop.
+pub struct CancelToken {
+    signalled: Arc<AtomicBool>,
+    deadline: Option<Instant>,
+}
+
+impl CancelToken {
+    /// Asked by a signal, or once this period is over.
+    pub fn new(max_runtime: Option<&Period>) -> Self {
+        let signalled = Arc::new(AtomicBool::new(false));
+        #[cfg(unix)]
+        super::signals::note_stops(&signalled);
+        let deadline = max_runtime.and_then(|period| match period.length() {
+            Length::Span(span) => Instant::now().checked_add(span.to_std().unwrap_or_default()),
+            Length::Immediately => Some(Instant::now()),
+            Length::Never => None,
+        });
+        Self { signalled, deadline }
+    }
+
+    /// Never: a signal ends the program.
+    pub fn never() -> Self {
+        Self { signalled: Arc::default(), deadline: None }
+    }
+
+    /// Why it is to stop; `None` while it may go on.
+    pub fn asked(&self) -> Option<Stop> {
+        if self.signalled.load(Ordering::Relaxed) {
+            return Some(Stop::Signal);
+        }
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline).then_some(Stop::MaxRuntime)
+    }
+}

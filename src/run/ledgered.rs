@@ -1,0 +1,67 @@
+//! A run of a command that changes sealed sessions: stores locked, ledger open, state at hand.
+
+use super::{Context, Error, Workspace, journal};
+use crate::enforce::lock;
+use crate::ledger::{Clock, Entry, Ledger, RunId};
+use crate::state::StateFile;
+
+/// A command with the store locked and the ledger open.
+pub struct LedgeredRun {
+    /// The ledger.
+    pub ledger: Ledger,
+    /// What is remembered; loaded under the ledger's lock.
+    pub state: StateFile,
+    run: RunId,
+    command: &'static str,
+    policy: String,
+    _locks: lock::Locks,
+}
+
+impl LedgeredRun {
+    /// Opens the ledger and records that the command begins; the locks are taken before the look into
+    /// the stores ([`super::lock_all`]).
+    ///
+    /// # Errors
+    /// Exit 4 where there can be no evidence, 75 where another run works.
+    pub fn begin(
+        command: &'static str,
+        ctx: &Context,
+        workspace: &Workspace,
+        locks: lock::Locks,
+    ) -> Result<Self, Error> {
+        let run = RunId::random();
+        let policy = workspace.policy.digest.clone();
+        let mut ledger = journal::own_ledger(ctx, &workspace.policy.ledger.value, &run, Clock::Unproven)?;
+        let mut state = StateFile::load(&ctx.env.state_dir()).map_err(Error::StateRefused)?;
+        let first = journal::started(&policy, Some(command));
+        ledger.append(&[first], ctx.env.now).map_err(Error::Unrecorded)?;
+        // Sealed files of a temp tree come back to a root that may be gone by then.
+        workspace.remember_roots_in(&mut state.state, ctx);
+        Ok(Self { ledger, state, run, command, policy, _locks: locks })
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn run(&self) -> &str {
+        &self.run.0
+    }
+
+    /// Records an intent; only then may the deed begin.
+    ///
+    /// # Errors
+    /// Exit 4: it is not in the ledger.
+    pub fn record(&mut self, entries: &[Entry<'_>], ctx: &Context) -> Result<(), Error> {
+        self.ledger.append(entries, ctx.env.now).map_err(Error::Unrecorded)
+    }
+
+    /// Closes the ledger and saves what is remembered.
+    ///
+    /// # Errors
+    /// Exit 1: something of it could not be written.
+    pub fn end(mut self, counts: &[(&'static str, u64)], exit: u8, ctx: &Context) -> Result<(), Error> {
+        let summary = journal::summary(&self.policy, self.command, counts, exit);
+        self.state.save().map_err(Error::State)?;
+        self.ledger.close(summary, ctx.env.now).map_err(Error::Unclosed)?;
+        Ok(())
+    }
+}

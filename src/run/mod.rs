@@ -1,0 +1,56 @@
+//! One run, in stages: prepare (policy, state, stores, inventory), guard, execute, record.
+//!
+//! Commands call these stages and print what they give. Nothing here prints by itself, reads the
+//! environment or knows what may be typed.
+
+mod error;
+mod execute;
+pub mod guards;
+pub mod home;
+pub mod journal;
+mod ledgered;
+pub mod link;
+mod locks;
+mod prepare;
+pub mod privileges;
+pub mod remembered;
+#[cfg(unix)]
+pub mod signals;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use error::Error;
+pub use execute::{CancelToken, Execution};
+pub use ledgered::LedgeredRun;
+pub use locks::{lock_all, lock_writable};
+pub use prepare::{
+    Workspace, in_force, in_force_to_look, locate, prepare, prepare_to_look, prepare_with, recipients,
+};
+
+use crate::environment::Environment;
+use link::Link;
+
+/// What every stage needs to know.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Platform, user, variables, time.
+    pub env: Environment,
+    /// The only stores that may be changed; all where it is empty.
+    pub stores: Vec<PathBuf>,
+    /// The file that stands in for the user's policy.
+    pub policy: Option<PathBuf>,
+    /// The parent, where this is a child of a run over all users.
+    pub parent: Option<Link>,
+    /// Who watches.
+    pub screen: Arc<dyn Screen>,
+}
+
+/// How a run shows what it meets, without knowing where that goes.
+pub trait Screen: std::fmt::Debug + Send + Sync {
+    /// Says something that must be heard and stops nothing.
+    fn warning(&self, message: &str);
+
+    /// Shows progress over so many items; hidden where nobody watches.
+    fn progress(&self, total: u64, doing: &'static str) -> indicatif::ProgressBar;
+}

@@ -1,0 +1,140 @@
+//! What later runs must know: read before a run and kept after it, in the user's own files or with the parent of a
+//! run over all users.
+
+use std::path::PathBuf;
+
+use super::{Context, Error, journal};
+use crate::catalogue::Root;
+use crate::error::chain;
+use crate::inventory::memory::Memory;
+use crate::locate::{self, FoundBy, Store};
+use crate::policy::Policy;
+use crate::state::sessions::{self, Remembered};
+use crate::state::{self, RememberedRoot, State, StateError, StateFile};
+
+/// What earlier runs remembered, and what of it could not be used and was begun anew.
+///
+/// # Errors
+/// State that cannot be read is exit 4.
+pub fn remembered(policy: &Policy, ctx: &Context) -> Result<(StateFile, Vec<String>), Error> {
+    let (mut file, complaints) = loaded(policy, ctx)?;
+    forget_misnamed(&mut file.state, ctx);
+    Ok((file, complaints))
+}
+
+pub(super) fn loaded(policy: &Policy, ctx: &Context) -> Result<(StateFile, Vec<String>), Error> {
+    let dir = ctx.env.state_dir();
+    let own = StateFile::load(&dir);
+    if let Some(kept) = ctx.parent.as_ref().and_then(|parent| parent.kept(state::FILE)) {
+        let (file, errors) = StateFile::of_account(own, kept, ctx.env.now);
+        let complaint = |error| format!("what earlier runs remembered is not used: {}", chain(&error));
+        return Ok((file, errors.into_iter().map(complaint).collect()));
+    }
+    match own {
+        Ok(own) => Ok((own, Vec::new())),
+        // No user may stop what the organisation demands.
+        Err(error) if policy.is_managed() => {
+            let mut file = StateFile::anew(&dir, ctx.env.now);
+            for root in journal::roots(ctx) {
+                // What it is shows when it is looked at; a temp tree has no mark but its name.
+                let is_temp = locate::bears_its_name(&ctx.env, &root, Root::Temp);
+                let kind = if is_temp { Root::Temp } else { Root::Config };
+                file.state.saw_root(&root, kind.word(), ctx.env.now);
+            }
+            let complaint = format!(
+                "what earlier runs remembered cannot be used and is begun anew, \
+                 so for 7 days nothing goes that has lost its transcript: {}",
+                chain(&error)
+            );
+            Ok((file, vec![complaint]))
+        }
+        Err(error) => Err(Error::StateRefused(error)),
+    }
+}
+
+/// Saves what is remembered: in the user's own file, and with root where root keeps its own.
+///
+/// # Errors
+/// Exit 1: it cannot be written, or the parent is gone.
+pub fn save(file: &mut StateFile, ctx: &Context) -> Result<(), Error> {
+    if let Some(parent) = ctx.parent.as_ref().filter(|parent| parent.kept(state::FILE).is_some()) {
+        let kept = file.kept().map_err(Error::State)?;
+        parent.keep(state::FILE, &kept).map_err(unkept("keep"))?;
+    }
+    file.save().map(drop).map_err(Error::State)
+}
+
+/// What earlier runs remembered of sessions; with root where root keeps its own.
+///
+/// # Errors
+/// It is there and cannot be read.
+pub fn sessions_remembered(ctx: &Context) -> Result<Remembered, StateError> {
+    match ctx.parent.as_ref().and_then(|parent| parent.kept(sessions::FILE)) {
+        Some(kept) => Remembered::parse(kept.as_bytes(), sessions::FILE.into(), ctx.env.now),
+        None => Remembered::load(&ctx.env.state_dir(), ctx.env.now),
+    }
+}
+
+/// Replaces what is remembered of sessions: in the user's own file, and with root where root keeps its own.
+///
+/// # Errors
+/// Exit 1: it cannot be written. A file of the user's stops nothing where root keeps its own.
+pub fn remember_sessions(remembered: &Remembered, memory: Memory, ctx: &Context) -> Result<(), Error> {
+    let Some(text) = remembered.changed(memory).map_err(Error::State)? else { return Ok(()) };
+    let own = sessions::save(&ctx.env.state_dir(), &text);
+    let Some(parent) = ctx.parent.as_ref().filter(|parent| parent.kept(sessions::FILE).is_some()) else {
+        // On a full disk deletions come first: they make room.
+        return match own {
+            Err(StateError::File(error)) if error.source.kind() == std::io::ErrorKind::StorageFull => {
+                ctx.screen.warning(&chain(&error));
+                Ok(())
+            }
+            own => own.map_err(Error::State),
+        };
+    };
+    if let Err(error) = own {
+        ctx.screen.warning(&chain(&error));
+    }
+    parent.keep(sessions::FILE, &text).map_err(unkept("keep"))
+}
+
+/// Forgets every session: where a purge has passed, not even their projects' paths stay.
+///
+/// # Errors
+/// Exit 1: it is there and cannot be removed.
+pub fn forget_sessions(ctx: &Context) -> Result<(), Error> {
+    if let Some(parent) = ctx.parent.as_ref().filter(|parent| parent.kept(sessions::FILE).is_some()) {
+        parent.keep(sessions::FILE, "").map_err(unkept("forget"))?;
+    }
+    sessions::forget(&ctx.env.state_dir()).map_err(|error| Error::State(error.into()))
+}
+
+/// Forgets roots that cannot be what they were remembered as; gives their paths.
+pub(super) fn forget_misnamed(state: &mut State, ctx: &Context) -> Vec<PathBuf> {
+    let is_misnamed = |root: &mut RememberedRoot| {
+        root_of_word(&root.kind).is_some_and(|kind| !locate::bears_its_name(&ctx.env, &root.path, kind))
+    };
+    state.roots.extract_if(.., is_misnamed).map(|root| root.path).collect()
+}
+
+fn unkept(doing: &'static str) -> impl FnOnce(std::io::Error) -> Error {
+    move |source| Error::KeptByParent { doing, source }
+}
+
+pub(super) fn root_of_word(word: &str) -> Option<Root> {
+    Root::ALL.into_iter().find(|root| root.word() == word)
+}
+
+pub(super) fn remember(stores: &[Store], state: &mut State, ctx: &Context) {
+    forget_misnamed(state, ctx);
+    for store in stores.iter().filter(|store| is_remembered(store, ctx)) {
+        state.saw_root(&store.root, store.kind.word(), ctx.env.now);
+    }
+}
+
+/// Whether later runs visit a store because this one saw it.
+pub(super) fn is_remembered(store: &Store, ctx: &Context) -> bool {
+    let derived = matches!(store.kind, Root::Home | Root::HeapDumps)
+        || matches!(store.found_by, FoundBy::Desktop | FoundBy::Search);
+    !derived && locate::bears_its_name(&ctx.env, &store.root, store.kind)
+}
