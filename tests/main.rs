@@ -21,6 +21,7 @@ mod all_users_attacks;
 mod architecture;
 mod bad_input;
 mod bounds;
+mod came_back;
 mod certificate;
 mod check;
 mod commands;

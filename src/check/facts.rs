@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::client::ClientFacts;
 use super::modes::Modes;
+use super::returned::CameBack;
 
 /// Everything that is looked at.
 #[derive(Debug, Default)]
@@ -35,6 +36,8 @@ pub struct Facts {
     pub out_of_reach: Vec<(String, String)>,
     /// What was held and is gone, a sentence each.
     pub vanished: Vec<String>,
+    /// What lies there again although it was deleted.
+    pub came_back: Vec<CameBack>,
     /// Permissions.
     pub modes: Modes,
     /// What makes content readable elsewhere.

@@ -1,6 +1,6 @@
 //! The posture of one account on one machine: facts in, findings and one verdict out.
 //!
-//! [`facts`] says what is looked at, [`retention`], [`exposure`] and [`client`] make findings of it,
+//! [`facts`] says what is looked at, [`retention`], [`returned`], [`exposure`] and [`client`] make findings of it,
 //! and [`table`] names every finding there can be. All of them are pure; only [`look`] and [`modes`]
 //! look at an inventory or a disk. A machine is compliant when no finding is as severe as the
 //! threshold it is asked for ([`Severity::Medium`] unless told otherwise).
@@ -11,6 +11,7 @@ pub mod facts;
 pub mod look;
 pub mod modes;
 pub mod retention;
+pub mod returned;
 pub mod table;
 
 #[cfg(test)]
@@ -135,6 +136,7 @@ impl Finding {
 pub fn evaluate(facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
     retention::evaluate(facts, &mut findings);
+    returned::evaluate(facts, &mut findings);
     exposure::evaluate(facts, &mut findings);
     client::evaluate(facts, &mut findings);
     // A stable order, so that two reports of one state are the same.

@@ -116,6 +116,8 @@ table! {
             => "make every store readable: then it can be known whether the session is gone";
         "held-vanished" Medium "what was held is gone, and ccretain did not remove it"
             => "restore it from a copy; 'ccretain hold add --preserve' keeps copies that the client's sweep does not reach";
+        "came-back" Medium "sessions that were deleted are there again"
+            => "stop what brings them back; the next run deletes them again at their date";
         "root-missing" Medium "a store that was seen before is missing"
             => "mount it, or name it in 'stores.exclude' if it is gone for good";
         "root-refused" Medium "a folder was refused as a store, so nothing in it is kept to the policy"

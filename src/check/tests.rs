@@ -5,8 +5,11 @@ use proptest::prelude::*;
 use super::client::{ClientFacts, Row};
 use super::facts::{Amount, LedgerFact, RefusedFact, ScheduleFact, StoreFacts};
 use super::modes::{Count, OwnMode, Reach, StoreModes};
+use super::returned::CameBack;
 use super::*;
 use crate::exposure::{self, RISKS, Seen};
+use crate::inventory::SessionIndex;
+use crate::ledger::Deletion;
 
 fn now() -> DateTime<Utc> {
     "2026-11-23T12:00:00Z".parse().unwrap()
@@ -71,6 +74,15 @@ const CHANGES: &[Change] = &[
     ("undated", |facts| facts.unruled.undated = 1),
     ("owner-unknown", |facts| facts.unruled.owner_unknown = 1),
     ("held-vanished", |facts| facts.vanished = vec!["session x".into()]),
+    ("came-back", |facts| {
+        facts.came_back = vec![CameBack {
+            what: returned::What::Session(SessionIndex::of(0)),
+            store: "/s".into(),
+            session: "0a0b0c0d-0000-4000-8000-000000000001".parse().unwrap(),
+            copy: None,
+            deletion: Deletion { time: now(), run: "x".into() },
+        }];
+    }),
     ("root-missing", |facts| {
         facts.refused = vec![RefusedFact { path: "/gone".into(), why: "gone".into(), is_missing: true }];
     }),

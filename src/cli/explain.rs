@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{Context, Exit, Failure, session, status};
+use super::{Context, Exit, Failure, returned, session, status};
 use crate::escape::shown;
 use crate::inventory::{ArtifactIndex, FolderIndex, Inventory, SessionIndex, StoreIndex};
 use crate::plan::{self, What};
@@ -42,6 +42,8 @@ pub fn run(args: &ExplainArgs, ctx: &Context) -> Result<Exit, Failure> {
         clients: status::clients(&inventory, ctx),
         opinions,
         asked,
+        // A ledger that cannot be read is for `status` and `check` to tell.
+        came_back: returned::came_back(&inventory, ctx).unwrap_or_default(),
     };
     let document = explained.explain();
     if ctx.global.json {

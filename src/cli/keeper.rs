@@ -11,7 +11,7 @@ use super::child::Ended;
 use super::kept_state;
 use crate::error::chain;
 use crate::escape;
-use crate::ledger::{Clock, Entry, Event, Ledger, Place, RunId};
+use crate::ledger::{self, Clock, Entry, Event, Ledger, Names, Place, RunId, Sought};
 use crate::locate::users::Account;
 use crate::policy::LedgerPolicy;
 use crate::purge::certificate::Parts;
@@ -23,6 +23,8 @@ const MOST_RECORDED: u64 = 256 << 20;
 const MOST_KEPT: usize = 64 << 20;
 /// The longest summary of a run, in bytes.
 const LONGEST_SUMMARY: usize = 64 << 10;
+/// How often a child may ask what the ledger says of its sessions; each time much of it is read.
+const MOST_ASKED: u32 = 4;
 /// The longest report of one account, in bytes.
 const LONGEST_REPORT: usize = 32 << 20;
 
@@ -83,12 +85,13 @@ pub(super) struct Desk<'a> {
     ended: &'a mut Ended,
     ledger: Option<Ledger>,
     has_opened: bool,
+    asked: u32,
     state: String,
 }
 
 impl<'a> Desk<'a> {
     pub(super) fn new(account: &'a Account, keeper: &'a Keeper, ended: &'a mut Ended) -> Self {
-        Self { account, keeper, ended, ledger: None, has_opened: false, state: String::new() }
+        Self { account, keeper, ended, ledger: None, has_opened: false, asked: 0, state: String::new() }
     }
 
     /// Handles one message; gives the answer, if it needs one.
@@ -132,6 +135,7 @@ impl<'a> Desk<'a> {
                 self.ended.parts = Some(Box::new(printable(&parts)?));
                 Ok(None)
             }
+            FromChild::Deletions { sought } => self.deletions(&sought).map(Some),
             FromChild::Open { proven } => self.open(proven).map(Some),
             FromChild::Append { entries } => self.append(entries).map(Some),
             FromChild::Close { .. } if line.len() > LONGEST_SUMMARY => Err(no_sense()),
@@ -146,6 +150,22 @@ impl<'a> Desk<'a> {
             Ok(()) => ToChild::Done,
             Err(error) => ToChild::Failed { error: chain(&error), locked: false },
         }
+    }
+
+    /// What the ledger says of sessions of this account, and of no other's.
+    fn deletions(&mut self, sought: &[Sought]) -> Result<ToChild, String> {
+        self.asked += 1;
+        if self.asked > MOST_ASKED {
+            return Err(no_sense());
+        }
+        let Place { dir, state_dir } = &self.keeper.place;
+        let name = crate::escape::text(&self.account.name);
+        let found = Names::load(state_dir)
+            .and_then(|names| ledger::deletions(dir, names.as_ref(), Some(&name), sought));
+        Ok(match found {
+            Ok(found) => ToChild::Deletions { found },
+            Err(error) => ToChild::Failed { error: chain(&error), locked: false },
+        })
     }
 
     fn open(&mut self, proven: bool) -> Result<ToChild, String> {

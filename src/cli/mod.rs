@@ -36,6 +36,7 @@ mod purge;
 mod rekey;
 mod report;
 mod resume;
+mod returned;
 mod schedule;
 mod seal;
 mod session;

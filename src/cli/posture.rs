@@ -6,7 +6,7 @@ use std::path::Path;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::key::identity_path;
-use super::{Context, Failure, schedule, status};
+use super::{Context, Failure, returned, schedule, status};
 use crate::catalogue::Root;
 use crate::check::client::{self, ClientFacts, PolicyPeriods, Seen};
 use crate::check::facts::{LedgerFact, PolicyFacts, RefusedFact, RunFacts, ScheduleFact};
@@ -135,6 +135,12 @@ pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<P
     facts.modes = seen;
     facts.modes.own = readable(ctx);
     facts.modes.loose = loose(ctx);
+    match returned::came_back(&inventory, ctx) {
+        Ok(found) => facts.came_back = found,
+        // What it needs of the ledger is a finding already.
+        Err(_) if facts.runs.ledger != LedgerFact::Sound => {}
+        Err(why) => facts.runs.ledger = LedgerFact::Unreadable(why),
+    }
     let roots: Vec<_> = ground.stores.iter().map(|store| store.root.clone()).collect();
     facts.exposure = exposed(&roots, ctx);
     facts.clients = clients(&ground, &inventory, plan.as_ref(), ctx);

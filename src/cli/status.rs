@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Context, Exit, Failure, schedule};
+use super::{Context, Exit, Failure, returned, schedule};
 use crate::catalogue::Root;
 use crate::error::chain;
 use crate::inventory::Inventory;
@@ -49,6 +49,13 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
         }
         None
     });
+    let came_back = returned::came_back(&inventory, ctx).unwrap_or_else(|error| {
+        // A ledger that cannot be read is told once.
+        if errors.is_empty() {
+            errors.push((String::new(), error));
+        }
+        Vec::new()
+    });
     let search = match &args.search {
         None => None,
         Some(dir) => {
@@ -80,6 +87,7 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
             found.into_iter().map(of).collect()
         }),
         complaints: ground.complaints(),
+        came_back,
         errors,
         search,
     };

@@ -90,12 +90,24 @@ impl<'a> Recorder<'a> {
             Outcome::Failed(_) => 3,
         });
         whole.outcome = worst.map(|outcome| outcome.word().into());
+        whole.whole = unit.whole && self.lost_its_transcript(unit, outcomes);
         whole.sealed = sealed;
         let mut entries = vec![whole];
         if self.by_file {
             entries.extend(unit.artifacts.iter().map(|index| self.file(unit, *index, of(index))));
         }
         entries
+    }
+
+    /// Whether every transcript of a session is gone, plain and sealed, and there was one.
+    fn lost_its_transcript(&self, unit: &Unit, outcomes: &Outcomes) -> bool {
+        let is_transcript =
+            |index: &&ArtifactIndex| self.inventory.artifact(**index).kind == Some(Kind::Transcript);
+        let mut transcripts = unit.artifacts.iter().filter(is_transcript).peekable();
+        let is_gone = |index: &ArtifactIndex| {
+            matches!(outcomes.of(*index), Some(Outcome::Done(Effect::Deleted | Effect::DataRemains)))
+        };
+        transcripts.peek().is_some() && transcripts.all(is_gone)
     }
 
     fn file(&self, unit: &Unit, index: ArtifactIndex, outcome: Option<&Outcome>) -> Entry<'a> {

@@ -131,6 +131,9 @@ pub struct Entry<'a> {
     pub decision: Option<Cow<'a, str>>,
     /// What happened: `deleted`, `sealed`, `failed` …
     pub outcome: Option<Cow<'a, str>>,
+    /// Whether the conversation of a session is gone by it: its transcript, plain or sealed.
+    #[serde(default)]
+    pub whole: bool,
     /// Number of files.
     pub files: Option<u64>,
     /// Number of bytes.
@@ -175,6 +178,7 @@ impl Entry<'_> {
             hold: None,
             decision: None,
             outcome: None,
+            whole: false,
             files: None,
             bytes: None,
             lines: None,
@@ -217,6 +221,7 @@ impl Entry<'_> {
             hold: own(self.hold),
             decision: own(self.decision),
             outcome: own(self.outcome),
+            whole: self.whole,
             files: self.files,
             bytes: self.bytes,
             lines: self.lines,
@@ -322,8 +327,8 @@ impl Batch<'_> {
         // All of it by name, so that a new field does not compile until its place is decided.
         #[rustfmt::skip]
         let Entry {
-            event, user, store, session, project, kind, rule, hold, decision, outcome, files, bytes, lines,
-            sha256, policy, reason, error, path, failed, sealed, counts, until, head: stated,
+            event, user, store, session, project, kind, rule, hold, decision, outcome, whole, files, bytes,
+            lines, sha256, policy, reason, error, path, failed, sealed, counts, until, head: stated,
         } = entry;
         let line = Line {
             seq,
@@ -341,6 +346,7 @@ impl Batch<'_> {
             hold: hold.as_deref(),
             decision: decision.as_deref(),
             outcome: outcome.as_deref(),
+            whole: *whole,
             files: *files,
             bytes: *bytes,
             lines: *lines,
@@ -405,6 +411,8 @@ struct Line<'a> {
     decision: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    whole: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     files: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]

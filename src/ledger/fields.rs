@@ -27,6 +27,11 @@ pub const FIELDS: &[(&str, &str)] = &[
         "What did happen: `deleted`, `sealed`, `pruned`, `kept`, `changed-since-plan`, `became-live`, `vanished`, \
          `failed`. That of a whole session is that of its worst part.",
     ),
+    (
+        "whole",
+        "`true` in the outcome of a session whose conversation is gone by it: the transcript, plain or sealed. What \
+         lies there again later has come back.",
+    ),
     ("files", "How many files."),
     ("bytes", "How many bytes. In `torn`, those of the torn line."),
     ("lines", "How many lines of a line file."),
@@ -87,6 +92,7 @@ mod tests {
             hold: text(),
             decision: text(),
             outcome: text(),
+            whole: true,
             files: Some(1),
             bytes: Some(1),
             lines: Some(1),

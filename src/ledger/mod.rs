@@ -43,6 +43,7 @@
 //! A chain without a secret shows changes to anyone who has a head from another place, and only
 //! carelessness to others: whoever may write the files can also compute hashes.
 
+mod deletions;
 mod entry;
 mod expiry;
 mod fields;
@@ -68,6 +69,7 @@ use crate::error::{At as _, PathError, chain};
 use crate::escape::shown;
 use crate::files;
 use crate::policy::{self, LedgerPolicy};
+pub use deletions::{Deletion, Sought, deletions};
 use entry::Batch;
 pub use entry::{Ciphertext, Clock, Entry, Event, Failure, GENESIS, Head, RunId};
 pub use expiry::{Allowed, Expiry, KeepInForce};

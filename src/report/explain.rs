@@ -11,7 +11,9 @@ use serde::Serialize;
 
 use super::Run;
 use super::json::{Policy as PolicyJson, time};
+use super::ledger::short;
 use crate::catalogue::{Disposal, Kind};
+use crate::check::returned::{CameBack, What};
 use crate::escape::text;
 use crate::inventory::{ArtifactIndex, Evidence, FolderIndex, Session, SessionIndex, StoreIndex};
 use crate::plan::{Decision, Keep, Opinion};
@@ -62,6 +64,8 @@ pub struct Explained<'a> {
     pub opinions: Vec<Opinion>,
     /// What is asked about.
     pub asked: Asked,
+    /// What lies in the stores again although it was deleted.
+    pub came_back: Vec<CameBack>,
 }
 
 /// The report (`ccretain.explain/1`).
@@ -360,8 +364,29 @@ impl Explained<'_> {
         subject
     }
 
+    /// Of what is asked about, that it was deleted before.
+    fn returns(&self) -> impl Iterator<Item = String> {
+        let session = self.session().map(|(_, session)| (session.store, session.id));
+        let is_asked = move |back: &&CameBack| match (back.what, &self.asked) {
+            (What::Copy(at), Asked::File(asked)) => at == *asked,
+            (What::Copy(_), _) => session.is_some_and(|(_, id)| id == back.session),
+            (What::Session(at), _) => {
+                let of = self.run.inventory.session(at);
+                session == Some((of.store, of.id))
+            }
+        };
+        self.came_back.iter().filter(is_asked).map(|back| {
+            let (day, run) = (time(back.deletion.time), short(&back.deletion.run));
+            let what = match &back.copy {
+                Some(name) => format!("'{name}' is a copy of session {}, which", back.session),
+                None => format!("it came back: session {}", back.session),
+            };
+            format!("{what} was deleted on {day} by run {run}; `ccretain check` names the likely source")
+        })
+    }
+
     fn notes(&self) -> Vec<String> {
-        let mut notes = Vec::new();
+        let mut notes: Vec<String> = self.returns().collect();
         match &self.asked {
             Asked::Outside { .. } => notes.push("it lies in no store: ccretain never touches it".to_owned()),
             Asked::Unlisted { .. } => notes.push(

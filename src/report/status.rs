@@ -15,6 +15,7 @@ use sessions::{Age, Due, Kept};
 
 use super::Run;
 use super::json::{Error, Policy as PolicyJson, Store, time};
+use crate::check::returned::CameBack;
 use crate::escape::text;
 use crate::locate::search::Search;
 use crate::policy::Mode;
@@ -35,6 +36,8 @@ pub struct Sight<'a> {
     pub schedules: Option<Vec<Schedule>>,
     /// Why the policy deletes nothing, and what is wrong with it.
     pub complaints: Vec<String>,
+    /// What lies there again although it was deleted.
+    pub came_back: Vec<CameBack>,
     /// What else could not be read.
     pub errors: Vec<(String, String)>,
     /// What was found below a folder, where that was asked.
@@ -73,6 +76,27 @@ pub struct Schedule {
     pub complaints: Vec<String>,
 }
 
+/// A session that was deleted and is there again, or a copy of it under another name.
+#[derive(Debug, Clone, Serialize)]
+pub struct Returned {
+    store: String,
+    session: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    copy: Option<String>,
+    deleted: String,
+}
+
+impl Returned {
+    fn of(back: &CameBack) -> Self {
+        Self {
+            store: back.store.clone(),
+            session: back.session.to_string(),
+            copy: back.copy.clone(),
+            deleted: time(back.deletion.time),
+        }
+    }
+}
+
 /// The report (`ccretain.status/1`).
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -93,6 +117,9 @@ pub struct Status {
     schedules: Option<Vec<Schedule>>,
     /// What a guard would refuse now.
     refusals: Vec<String>,
+    /// Sessions that were deleted and are there again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    came_back: Vec<Returned>,
     complaints: Vec<String>,
     errors: Vec<Error>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,6 +168,7 @@ impl Sight<'_> {
             last_run: self.last_run.clone(),
             schedules: self.schedules.clone(),
             refusals: run.refusals.to_vec(),
+            came_back: self.came_back.iter().map(Returned::of).collect(),
             complaints: self.complaints.clone(),
             errors: self.unread().into_iter().map(error).collect(),
             search: self.search.as_ref().map(|(dir, search)| SearchJson {

@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Error, privileges};
-use crate::ledger::Entry;
+use crate::ledger::{Deletion, Entry, Sought};
 use crate::purge::certificate::Parts;
 
 /// Set in the environment of a child, and nowhere else.
@@ -24,6 +24,9 @@ pub const MARKER: &str = "CCRETAIN_CHILD_OF_ALL_USERS";
 pub const LONGEST: u64 = 16 << 20;
 /// How much text a message carries; escaped as JSON it is at most six times as long.
 const PIECE: usize = 1 << 20;
+
+/// How many sessions are asked for at once: a message holds them with paths of 100 bytes.
+const MOST_SOUGHT: usize = 50_000;
 
 /// What the parent says first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -62,6 +65,11 @@ pub enum FromChild {
         /// The summary.
         summary: Box<Entry<'static>>,
     },
+    /// Asks which of these sessions the ledger of all says were deleted.
+    Deletions {
+        /// The sessions.
+        sought: Vec<Sought>,
+    },
     /// Figures for the collector's file, which is not the user's to write; nobody answers.
     Figures {
         /// The figures.
@@ -95,6 +103,11 @@ pub enum FromChild {
 pub enum ToChild {
     /// It is on disk.
     Done,
+    /// When each of the sessions was deleted that were, by their positions.
+    Deletions {
+        /// The deletions.
+        found: BTreeMap<usize, Deletion>,
+    },
     /// It is not.
     Failed {
         /// Why.
@@ -187,6 +200,23 @@ impl Link {
     /// # Errors
     /// The parent is gone, or answers that it failed.
     pub fn ask(&self, message: &FromChild) -> io::Result<()> {
+        self.answer(message).map(drop)
+    }
+
+    /// Asks which of these sessions the ledger of all says were deleted; only so many are asked for as a
+    /// message holds.
+    ///
+    /// # Errors
+    /// The parent is gone, or cannot read its ledger.
+    pub fn deletions(&self, mut sought: Vec<Sought>) -> io::Result<BTreeMap<usize, Deletion>> {
+        sought.truncate(MOST_SOUGHT);
+        match self.answer(&FromChild::Deletions { sought })? {
+            ToChild::Deletions { found } => Ok(found),
+            _ => Err(io::Error::other("the parent answers something else")),
+        }
+    }
+
+    fn answer(&self, message: &FromChild) -> io::Result<ToChild> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         send(message)?;
         let mut line = String::new();
@@ -194,9 +224,9 @@ impl Link {
             return Err(io::Error::other("the parent is gone"));
         }
         match serde_json::from_str(&line)? {
-            ToChild::Done => Ok(()),
             ToChild::Failed { error, locked: true } => Err(io::Error::new(io::ErrorKind::WouldBlock, error)),
             ToChild::Failed { error, locked: false } => Err(io::Error::other(error)),
+            answer => Ok(answer),
         }
     }
 }

@@ -227,6 +227,14 @@ impl Status {
             grouped(unrecognised),
             size(self.kept.unrecognised_bytes)
         );
+        if !self.came_back.is_empty() {
+            let _ = writeln!(
+                out,
+                "  {}: {} that a run had deleted; `ccretain check` names the likely source",
+                paint.warn("came back"),
+                counted(self.came_back.len() as u64, "session")
+            );
+        }
     }
 
     fn client_text(&self, out: &mut String, paint: Paint) {
