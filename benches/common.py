@@ -13,11 +13,11 @@ NULL = subprocess.DEVNULL
 
 
 def program():
-    """The program: that of CCRETAIN, else the release build, made when it is missing."""
+    """The program: that of CCRETAIN, else the build of the profile `dist`, as packages have it, made when it is missing."""
     if named := os.environ.get("CCRETAIN"):
         return named
-    subprocess.run(["cargo", "build", "--release", "--locked"], check=True)
-    return str(Path("target/release/ccretain").resolve())
+    subprocess.run(["cargo", "build", "--profile", "dist", "--locked"], check=True)
+    return str(Path("target/dist/ccretain").resolve())
 
 
 def home(root, policy):

@@ -5,7 +5,7 @@
 #   FILES=20000 ROUNDS=7 benches/compare.sh
 #
 # STORE_MAKER   what makes the store: called as `STORE_MAKER ROOT --files N --now SECONDS` (benches/make_store.py)
-# CCRETAIN      the program (target/release/ccretain, built when missing)
+# CCRETAIN      the program (target/dist/ccretain, built when missing)
 # WORK          where the copies lie, best a tmpfs (a folder in /dev/shm)
 #
 # Each row is a ratio of medians of runs taken in turn, whole processes, warm caches. Times move between two moments of

@@ -5,7 +5,7 @@
 #   ROUNDS=5 SAMPLE=400 benches/seal.sh
 #
 # STORE_MAKER   a shell command that fills the folder "$1" with a client's config folder
-# CCRETAIN      the program (target/release/ccretain, built when missing)
+# CCRETAIN      the program (target/dist/ccretain, built when missing)
 # WORK          where the copies lie: a disk, not a tmpfs, since flushing is part of what is measured
 # SAMPLE        files of the shell loop; its time for all of them is that of the sample, scaled by files
 #

@@ -9,7 +9,7 @@ class Ccretain < Formula
   depends_on "rust" => :build
 
   def install
-    system "cargo", "install", *std_cargo_args
+    system "cargo", "install", "--profile", "dist", *std_cargo_args
     man1.install Dir["man/*.1"]
     man5.install Dir["man/*.5"]
     generate_completions_from_executable(bin/"ccretain", "completions")
