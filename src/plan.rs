@@ -66,6 +66,8 @@ pub enum Keep {
     NotDue(DateTime<Utc>, RuleRef),
     /// A rule wants it gone, and a guard refuses that.
     Refused(Due),
+    /// A rule wants its session sealed, and a file of the session cannot be.
+    Unsealable(Due),
     /// No rule ever wants it gone.
     NoRule,
     /// The catalogue protects its kind.
@@ -99,6 +101,7 @@ impl Keep {
             Self::KeepAtLeast(_) => "keep-at-least",
             Self::NotDue(..) => "not-due",
             Self::Refused(_) => "refused",
+            Self::Unsealable(_) => "unsealable",
             Self::NoRule => "no-rule",
             Self::Protected => "protected",
             Self::Unrecognised => "unrecognised",
@@ -291,6 +294,8 @@ impl Decision {
         match (self, other) {
             (Self::Keep(Keep::Refused(_)), Self::Keep(_)) => self,
             (Self::Keep(_), Self::Keep(Keep::Refused(_))) => other,
+            (Self::Keep(Keep::Unsealable(_)), Self::Keep(_)) => self,
+            (Self::Keep(_), Self::Keep(Keep::Unsealable(_))) => other,
             (Self::Keep(Keep::NotDue(mine, _)), Self::Keep(Keep::NotDue(theirs, _))) => {
                 if theirs < mine {
                     other

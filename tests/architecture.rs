@@ -60,20 +60,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     // The stages that commands share.
     (
         "run",
-        &[
-            "dir",
-            "enforce",
-            "guard",
-            "hold",
-            "inventory",
-            "ledger",
-            "locate",
-            "plan",
-            "policy",
-            "purge",
-            "seal",
-            "state",
-        ],
+        &["enforce", "guard", "inventory", "ledger", "locate", "plan", "policy", "purge", "seal", "state"],
     ),
     (
         "check",
@@ -106,7 +93,6 @@ const ROOMS: &[(&str, &[&str])] = &[
             "plan",
             "policy",
             "purge",
-            "run",
             "seal",
             "state",
         ],

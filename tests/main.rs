@@ -44,6 +44,7 @@ mod lines;
 mod managed;
 mod mounts;
 mod own_files;
+mod own_folders;
 mod owners;
 mod policy_kit;
 mod policy_places;

@@ -13,7 +13,7 @@ use serde_json::json;
 use ccretain::enforce::{Effect, Outcome, Outcomes, Skip, Tools, enforce};
 use ccretain::environment::{Environment, User};
 use ccretain::inventory::liveness::System;
-use ccretain::inventory::{self, Inventory, Unremembered};
+use ccretain::inventory::{self, Earlier, Inventory, Unremembered};
 use ccretain::ledger::{Clock, Ledger, Place, RunId};
 use ccretain::locate::{self, Request};
 use ccretain::plan::{Plan, plan};
@@ -55,7 +55,13 @@ impl<'a> Bench<'a> {
 
     fn look(&self) -> (Inventory, Plan) {
         let located = locate::locate(&self.env, &Request::default());
-        let inventory = inventory::take(located.stores, true, now(), &System, &mut Unremembered);
+        let inventory = inventory::take(
+            located.stores,
+            true,
+            now(),
+            &System,
+            Earlier { dates: &mut Unremembered, saw_transcript: &|_, _| false },
+        );
         let plan = plan(&inventory, &self.policy, now());
         (inventory, plan)
     }

@@ -490,43 +490,6 @@ fn a_name_without_room_for_an_ending_keeps_its_session_plain_and_says_what_to_do
 }
 
 #[test]
-fn links_and_second_names_stay_plain_and_are_said() {
-    let sandbox = Sandbox::new();
-    let recipient = identity(&sandbox);
-    seals(&sandbox, &recipient, "");
-    let session = sandbox.store().session(1).aged(days(5)).write();
-    let linked = session.side_file("tool-results/linked.txt", CONTENT);
-    let second = sandbox.home().join("elsewhere.txt");
-    fs::hard_link(&linked, &second).unwrap();
-    let link = session.side().join("tool-results/link.txt");
-    std::os::unix::fs::symlink(&second, &link).unwrap();
-    crate::common::store::age_link(&link, days(5));
-    let promised = sandbox.dry_run();
-    promised.exits(0).quietly();
-    let output = sandbox.enforce_verbosely();
-    assert_eq!(output.exits(0).summary("sessionsSealed"), 1, "{output}");
-    assert!(linked.exists() && fs::symlink_metadata(&link).is_ok() && second.exists());
-    // What is promised is what is done, to the last file.
-    for what in ["kept", "sealed", "skipped", "failed", "sessionsSealed", "sessionsKept"] {
-        assert_eq!(promised.summary(what), output.summary(what), "{what}: {promised}{output}");
-    }
-    for (name, path) in [("linked.txt", &linked), ("link.txt", &link)] {
-        let item = output.item(name);
-        assert_eq!(
-            (&item["decision"], &item["outcome"]),
-            (&"keep".into(), &"kept".into()),
-            "{}",
-            path.display()
-        );
-        assert_eq!(promised.item(name)["decision"], "keep");
-    }
-    let again = sandbox.enforce();
-    assert_eq!(again.exits(0).quietly().summary("sessionsSealed"), 0, "nothing is left to do: {again}");
-    sandbox.run(["unseal", session.id()]).exits(0).quietly();
-    assert!(session.is_there());
-}
-
-#[test]
 fn without_a_recipient_the_own_identity_is_used_and_without_both_nothing_happens() {
     let sandbox = Sandbox::new();
     let session = sandbox.store().session(1).aged(days(5)).write();

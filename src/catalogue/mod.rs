@@ -95,6 +95,13 @@ impl Kind {
         matches!(self.row().owner, Owner::Session | Owner::Content)
     }
 
+    /// Whether files are of this kind by their place alone, whatever their names, so that something must
+    /// show that the place is a session's.
+    #[must_use]
+    pub fn is_by_place(self) -> bool {
+        self == Self::SessionFile
+    }
+
     /// Whether only a purge that names its class, or nothing at all, removes it.
     #[must_use]
     pub fn is_protected(self) -> bool {

@@ -18,7 +18,7 @@
 
 use std::sync::LazyLock;
 
-use super::{KINDS, Kind, SessionId};
+use super::{Disposal, KINDS, Kind, SessionId};
 
 /// The tree that a pattern is relative to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -233,9 +233,23 @@ impl Cursor {
         Self { active: next }
     }
 
-    /// What a file of this name is, if the catalogue knows it; the first row that fits wins.
+    /// What a file of this name is, if the catalogue knows it; the first row that fits wins. The unfinished
+    /// write of a file, as a crash leaves it, is what the file is.
     #[must_use]
     pub fn classify(&self, name: &[u8]) -> Option<Match> {
+        let found = self.named(name);
+        if found.is_some_and(|found| !found.kind.is_by_place()) {
+            return found;
+        }
+        let unfinished = unfinished(name).and_then(|base| self.named(base)).map(|of| {
+            // Its lines are nobody's: it goes whole or stays.
+            let is_whole = of.kind.row().disposal == Disposal::File;
+            if is_whole { of } else { Match { kind: Kind::Leftover, session: None, ..of } }
+        });
+        unfinished.or(found)
+    }
+
+    fn named(&self, name: &[u8]) -> Option<Match> {
         self.active.iter().find_map(|active| {
             let pattern = active.pattern();
             match pattern.segments.get(usize::from(active.segment))? {
@@ -249,6 +263,14 @@ impl Cursor {
             }
         })
     }
+}
+
+/// The name of the file that an unfinished write (`<name>.tmp.<8 hex>`) was to replace.
+fn unfinished(name: &[u8]) -> Option<&[u8]> {
+    const MARK: &[u8] = b".tmp.";
+    let (rest, digits) = name.split_at_checked(name.len().checked_sub(8)?)?;
+    let is_hex = digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    rest.strip_suffix(MARK).filter(|base| is_hex && !base.is_empty())
 }
 
 impl Active {

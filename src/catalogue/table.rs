@@ -77,11 +77,13 @@ catalogue! {
     /// The conversation of a subagent; in older clients beside the transcripts.
     Subagent "subagent": Content File Content seal AGE => [
         Config "projects/<P>/<S>/subagents/agent-<*>.jsonl",
+        Config "projects/<P>/<S>/subagents/workflows/<*>/agent-<*>.jsonl",
         Config "projects/<P>/agent-<hex>.jsonl",
     ];
     /// Type and description of a subagent.
     SubagentMeta "subagent-meta": Session File Content seal AGE => [
         Config "projects/<P>/<S>/subagents/agent-<*>.meta.json",
+        Config "projects/<P>/<S>/subagents/workflows/<*>/agent-<*>.meta.json",
     ];
     /// Large tool output, kept out of the transcript.
     ToolResult "tool-result": Session File Content seal AGE => [
@@ -90,6 +92,7 @@ catalogue! {
     /// State of workflows, remote agents and MCP tasks of a session.
     SessionState "session-state": Session File Content seal AGE => [
         Config "projects/<P>/<S>/workflows/<**>",
+        Config "projects/<P>/<S>/subagents/workflows/<*>/journal.jsonl",
         Config "projects/<P>/<S>/remote-agents/<**>",
         Config "projects/<P>/<S>/mcp-tasks/<**>",
         Config "projects/<P>/<S>/session-memory/<**>",
@@ -109,6 +112,8 @@ catalogue! {
         Config "projects/<P>/<S>.jsonl.compact.tmp.<*>",
         Config "projects/<P>/<S>.<*>.json.tmp.<*>",
     ];
+    /// Anything else in a session's own folder, which Claude Code removes with the transcript.
+    SessionFile "session-file": Session File Content seal AGE => [Config "projects/<P>/<S>/<**>"];
     /// Copies of files the session edited.
     FileHistory "file-history": Session File Content seal AGE => [Config "file-history/<S>/<**>"];
     /// Images pasted into a session.

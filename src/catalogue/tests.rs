@@ -56,7 +56,6 @@ fn names_the_client_does_not_write_are_unrecognised() {
         "projects/-p/notes.txt",
         "projects/-p/x.jsonl.age",
         "projects/-p/aaaaaaaa-0000-4000-8000-000000000001.jsonl.age",
-        "projects/-p/aaaaaaaa-0000-4000-8000-000000000001/unknown.bin",
         "history.jsonl.bak",
         "sessions/notes.txt",
         "sessions/1x.json",
@@ -87,6 +86,43 @@ fn names_the_client_does_not_write_are_unrecognised() {
     assert_eq!(classify(Root::Temp, "-p/loose.txt"), None);
     assert_eq!(classify(Root::Home, ".claude.json.mine"), None);
     assert_eq!(classify(Root::Desktop, "Cookies"), None);
+}
+
+#[test]
+fn whatever_lies_in_a_sessions_own_folder_is_known_by_its_place() {
+    let kind =
+        |path: &str| classify(Root::Config, &format!("projects/-p/{ID}/{path}")).map(|found| found.kind);
+    let agent = "subagents/workflows/wf_1/agent-a1.jsonl";
+    assert_eq!(kind(agent), Some(Kind::Subagent));
+    assert_eq!(kind("subagents/workflows/wf_1/journal.jsonl"), Some(Kind::SessionState));
+    for path in
+        ["unknown.bin", "before-cleanup/1-0123abcd.jsonl.replaced", "a/b/c/d", "subagents/x/agent-a1.jsonl"]
+    {
+        assert_eq!(kind(path), Some(Kind::SessionFile), "{path}");
+    }
+    assert_eq!(classify(Root::Config, "projects/-p/no-id/unknown.bin"), None);
+}
+
+#[test]
+fn an_unfinished_write_is_of_the_kind_of_its_file() {
+    let kind = |path: &str| classify(Root::Config, path).map(|found| found.kind);
+    for (path, expected) in [
+        ("plans/a-plan.md.tmp.0123abcd", Some(Kind::Plan)),
+        ("settings.json.tmp.0123abcd", Some(Kind::Settings)),
+        (".credentials.json.tmp.0123abcd", Some(Kind::Credentials)),
+        ("history.jsonl.tmp.0123abcd", Some(Kind::Leftover)),
+        // Line files are those of exactly these names; an unfinished one goes whole.
+        ("projects/-p/sessions-index.json.tmp.0123abcd", Some(Kind::Leftover)),
+        ("plans/a-plan.md.tmp.0123ABCD", None),
+        ("plans/a-plan.md.tmp.0123abc", None),
+        ("plans/a-plan.md.tmp.0123abcde", None),
+        ("plans/.tmp.0123abcd", None),
+        ("unknown.tmp.0123abcd", None),
+    ] {
+        assert_eq!(kind(path), expected, "{path}");
+    }
+    let side = classify(Root::Config, &format!("projects/-p/{ID}/custom-title.json.tmp.0123abcd")).unwrap();
+    assert_eq!((side.kind, side.session), (Kind::SessionSide, ID.parse().ok()));
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn known(ctx: &Context) -> Vec<Known> {
         false,
         ctx.env.now,
         &inventory::liveness::System,
-        &mut inventory::Unremembered,
+        inventory::Earlier { dates: &mut inventory::Unremembered, saw_transcript: &|_, _| false },
     );
     let known = |session: inventory::Session| Known {
         project: session.project.map(|project| project.to_string()),

@@ -108,6 +108,14 @@ impl Dir {
         }
     }
 
+    /// Where a link leads, as it is written.
+    ///
+    /// # Errors
+    /// As `std::fs::read_link`.
+    pub fn read_link(&self, name: &OsStr) -> io::Result<PathBuf> {
+        self.0.join(name).read_link()
+    }
+
     /// The stat of an open file.
     ///
     /// # Errors

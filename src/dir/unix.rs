@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
@@ -175,6 +175,15 @@ impl Dir {
             return Err(rustix::io::Errno::INVAL.into());
         }
         Ok(File::from(fd))
+    }
+
+    /// Where a link leads, as it is written.
+    ///
+    /// # Errors
+    /// As `readlinkat(2)`; `EINVAL` for anything but a link.
+    pub fn read_link(&self, name: &OsStr) -> io::Result<PathBuf> {
+        let target = rustix::fs::readlinkat(&self.0, name, Vec::new())?;
+        Ok(PathBuf::from(OsStr::from_bytes(target.to_bytes())))
     }
 
     /// The stat of an open file, to be sure that what was opened is what was seen.

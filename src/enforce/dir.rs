@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use crate::dir::{Dir, FileStamp, Stat};
+use crate::dir::{Dir, FileStamp, FileTime, Stat};
 use crate::locate::Store;
 
 /// Whether a file is still the one that was seen: same device, inode, size and modification time.
@@ -22,7 +22,7 @@ pub fn is_same(seen: &FileStamp, now: &Stat) -> bool {
 
 #[cfg(unix)]
 mod calls {
-    use super::{Dir, File, OsStr, io};
+    use super::{Dir, File, FileTime, OsStr, Path, io};
     use rustix::fs::{AtFlags, Mode, OFlags};
 
     pub(super) fn close(open: impl std::os::fd::AsFd, mode: u32) -> io::Result<()> {
@@ -92,6 +92,22 @@ mod calls {
         remove_folder(dir, from)
     }
 
+    pub(super) fn make_link(dir: &Dir, name: &OsStr, target: &Path) -> io::Result<()> {
+        Ok(rustix::fs::symlinkat(target, dir, name)?)
+    }
+
+    pub(super) fn date_link(dir: &Dir, name: &OsStr, modified: FileTime) -> io::Result<()> {
+        use rustix::fs::{Timespec, Timestamps, UTIME_OMIT};
+        let times = Timestamps {
+            last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+            last_modification: Timespec {
+                tv_sec: modified.seconds(),
+                tv_nsec: i64::from(modified.nanoseconds()),
+            },
+        };
+        Ok(rustix::fs::utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+
     pub(super) fn touch(file: &File) -> io::Result<()> {
         use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
         let times = Timestamps {
@@ -150,7 +166,7 @@ mod calls {
 #[cfg(not(unix))]
 #[expect(clippy::disallowed_methods, reason = "the calls that change a store")]
 mod calls {
-    use super::{Dir, File, OsStr, io};
+    use super::{Dir, File, FileTime, OsStr, Path, io};
 
     pub(super) fn unlink(dir: &Dir, name: &OsStr) -> io::Result<()> {
         std::fs::remove_file(dir.path().join(name))
@@ -170,6 +186,14 @@ mod calls {
 
     pub(super) fn open_or_create(dir: &Dir, name: &OsStr, _: u32) -> io::Result<File> {
         File::options().read(true).write(true).create(true).truncate(false).open(dir.path().join(name))
+    }
+
+    pub(super) fn make_link(_: &Dir, _: &OsStr, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn date_link(_: &Dir, _: &OsStr, _: FileTime) -> io::Result<()> {
+        Ok(())
     }
 
     pub(super) fn touch(_: &File) -> io::Result<()> {
@@ -301,6 +325,15 @@ pub fn create_part(dir: &Dir, name: &OsStr) -> io::Result<File> {
 /// As [`create_part`]; on macOS as `fclonefileat(2)`, which alone carries an ACL over.
 pub fn create_part_like(dir: &Dir, name: &OsStr, like: &File) -> io::Result<File> {
     calls::create_like(dir, name, like)
+}
+
+/// Makes a link that was not there, with its own date.
+///
+/// # Errors
+/// As `symlinkat(2)` and `utimensat(2)`; `AlreadyExists` if there is anything of that name.
+pub fn make_link(dir: &Dir, name: &OsStr, target: &Path, modified: Option<FileTime>) -> io::Result<()> {
+    calls::make_link(dir, name, target)?;
+    modified.map_or(Ok(()), |modified| calls::date_link(dir, name, modified))
 }
 
 /// Opens a file of our own for locking, which is made if it is not there.

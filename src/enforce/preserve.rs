@@ -22,7 +22,7 @@ use crate::inventory::{ArtifactIndex, Inventory, Oddity, Session, SessionIndex};
 use crate::ledger::Ciphertext;
 use crate::locate::Store;
 use crate::policy::Compression;
-use crate::seal::manifest::SealedFile;
+use crate::seal::manifest::{Manifest, SealedFile, SealedLink};
 use crate::seal::naming::{self, Tree};
 use crate::seal::{Recipients, SealError, Sealer};
 
@@ -71,7 +71,7 @@ impl Preserving<'_> {
     pub fn session(&self, index: SessionIndex) -> Preserved {
         let session = self.inventory.session(index);
         let mut done = Preserved::default();
-        let mut files = Vec::new();
+        let (mut files, mut links) = (Vec::new(), Vec::new());
         let prepared = self.folder(session, None).and_then(|folder| {
             Sealer::new(self.recipients, self.compression)
                 .map(|sealer| (folder, sealer))
@@ -86,6 +86,18 @@ impl Preserving<'_> {
             }
         };
         for artifact in self.inventory.files(session) {
+            match self.link(*artifact, session) {
+                Ok(None) => {}
+                Ok(Some(link)) => {
+                    links.push(link);
+                    continue;
+                }
+                Err(error) => {
+                    let path = self.inventory.full_path(self.inventory.artifact(*artifact));
+                    done.failed.push((path, format!("cannot read the link: {error}")));
+                    continue;
+                }
+            }
             match self.file(*artifact, session, &mut sealer) {
                 Ok(Some(file)) => {
                     done.bytes += file.size;
@@ -100,7 +112,7 @@ impl Preserving<'_> {
                 }
             }
         }
-        if let Err(error) = self.record(session, files, &folder) {
+        if let Err(error) = self.record(session, files, links, &folder) {
             let path = self.inventory.store(session.store).store.root.join(self.path(session));
             done.failed.push((path, format!("cannot write the record of its copy: {error}")));
         }
@@ -119,6 +131,18 @@ impl Preserving<'_> {
         dir::folders(&self.inventory.store(session.store).store, &path)
     }
 
+    /// A link of the session's own, which is noted in the record; `None` for anything else.
+    fn link(&self, index: ArtifactIndex, session: &Session) -> io::Result<Option<SealedLink>> {
+        let artifact = self.inventory.artifact(index);
+        if artifact.file_type != FileType::Link || !artifact.can_be_sealed() {
+            return Ok(None);
+        }
+        let Some((_, path, temp)) = sealed::place(self.inventory, index, session) else { return Ok(None) };
+        let target = self.inventory.open(artifact.folder)?.read_link(self.inventory.name(artifact))?;
+        let Some(mtime) = artifact.stamp.modified.date() else { return Ok(None) };
+        Ok(Some(SealedLink { path, temp, target, mtime }))
+    }
+
     /// Copies one file; `None` for what has no plain content of the session.
     fn file(
         &self,
@@ -128,7 +152,7 @@ impl Preserving<'_> {
     ) -> Result<Option<SealedFile>, String> {
         let artifact = self.inventory.artifact(index);
         let Some(kind) = artifact.kind.filter(|kind| kind.row().sealable) else { return Ok(None) };
-        if artifact.sealed || artifact.oddity != Oddity::None {
+        if artifact.sealed || artifact.oddity != Oddity::None || !artifact.is_regular() {
             return Ok(None);
         }
         let Some((tree, path, temp)) = sealed::place(self.inventory, index, session) else { return Ok(None) };
@@ -212,8 +236,15 @@ impl Preserving<'_> {
     }
 
     /// Writes the record of a copy, once its files are there.
-    fn record(&self, session: &Session, files: Vec<SealedFile>, folder: &Dir) -> io::Result<()> {
-        let manifest = sealed::describe(session, files, Some(self.recipients.digest()), self.now);
+    fn record(
+        &self,
+        session: &Session,
+        files: Vec<SealedFile>,
+        links: Vec<SealedLink>,
+        folder: &Dir,
+    ) -> io::Result<()> {
+        let recipients = Some(self.recipients.digest());
+        let manifest = Manifest { links, ..sealed::describe(session, files, recipients, self.now) };
         let name = OsStr::new(naming::RECORD);
         let part_name = naming::part_name(name);
         let mut part = dir::create_part(folder, &part_name)?;

@@ -4,8 +4,10 @@
 //! it says it is becoming: unfinished files · flush · a record with both · names · flush · the
 //! record with the new ones alone. The plaintext passes through memory and never touches the disk.
 
+use std::collections::{HashMap, HashSet};
 use std::fs::FileTimes;
 use std::io::{self, BufReader, BufWriter};
+use std::path::Path;
 use std::thread;
 
 use super::sealed::{SealedError, SealedSession};
@@ -66,11 +68,13 @@ pub fn session(
     let done = written.and_then(|()| {
         dir::sync_file_system(&session.folder).at("flush", &root).map_err(SealedError::File)?;
         // Both forms first …
-        for (entry, new) in &parts {
-            for file in record.files.iter_mut().filter(|file| file.sealed == entry.sealed) {
+        let anew: HashMap<&Path, _> =
+            parts.iter().map(|(entry, new)| (&*entry.sealed, (entry, new))).collect();
+        for file in &mut record.files {
+            if let Some((entry, new)) = anew.get(&*file.sealed) {
                 // An interrupted run left it in the one form or the other: it is the one it is now.
                 file.sha256 = entry.sha256;
-                file.becoming = Some(*new);
+                file.becoming = Some(**new);
             }
         }
         record.recipients = None;
@@ -103,7 +107,7 @@ pub fn session(
         }
         return Err(error);
     }
-    let names: Vec<_> = parts.into_iter().map(|(entry, _)| entry.sealed).collect();
+    let names: HashSet<_> = parts.into_iter().map(|(entry, _)| entry.sealed).collect();
     record.files.retain(|file| names.contains(&file.sealed));
     Ok(Rekeyed::Done(record.files))
 }

@@ -26,7 +26,7 @@ use crate::inventory::{ArtifactIndex, FolderIndex, Inventory, Session, StoreInde
 use crate::ledger::Ciphertext;
 use crate::locate::Store;
 use crate::policy::Compression;
-use crate::seal::manifest::SealedFile;
+use crate::seal::manifest::{SealedFile, SealedLink};
 use crate::seal::naming;
 use crate::seal::{Recipients, SealError, Sealer};
 
@@ -54,7 +54,15 @@ struct Prepared {
     session: usize,
     store: StoreIndex,
     parts: Vec<Part>,
+    links: Vec<(ArtifactIndex, SealedLink)>,
     record: Vec<u8>,
+}
+
+impl Prepared {
+    fn artifacts(&self) -> impl Iterator<Item = ArtifactIndex> {
+        let parts = self.parts.iter().map(|part| part.artifact);
+        parts.chain(self.links.iter().map(|(index, _)| *index))
+    }
 }
 
 /// One unfinished file.
@@ -129,9 +137,8 @@ impl Sealing<'_> {
             // will outlive a crash.
             (Ok(session), Err(error)) => Done {
                 outcomes: session
-                    .parts
-                    .iter()
-                    .map(|part| (part.artifact, Outcome::failed("flush the disk", error)))
+                    .artifacts()
+                    .map(|index| (index, Outcome::failed("flush the disk", error)))
                     .collect(),
                 ..Done::default()
             },

@@ -1,6 +1,6 @@
 //! A sealed session on disk: its record, and its files opened and compared with it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Seek as _, Write};
@@ -214,18 +214,20 @@ impl<'a> SealedSession<'a> {
     pub fn remove(&self, files: &[SealedFile]) -> Result<(), SealedError> {
         let now = Self::open_in(self.store, self.id, self.below.clone())?;
         let root = self.root();
-        let mut rest = now.record.clone();
+        let recorded: HashMap<&Path, &SealedFile> =
+            now.record.files.iter().map(|file| (&*file.sealed, file)).collect();
+        let mut removed: HashSet<&Path> = HashSet::new();
         let mut folders = std::collections::BTreeSet::new();
-        for entry in files.iter().filter(|entry| now.record.files.contains(entry)) {
-            let removed = now
+        for entry in files.iter().filter(|entry| recorded.get(&*entry.sealed) == Some(entry)) {
+            let unlinked = now
                 .parent(&entry.sealed)
                 .and_then(|dir| dir::unlink(&dir, entry.sealed.file_name().unwrap_or_default()));
-            match removed {
+            match unlinked {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(error).at("remove", root.join(&entry.sealed)).map_err(SealedError::File);
                 }
-                _ => rest.files.retain(|file| file.sealed != entry.sealed),
-            }
+                _ => removed.insert(&entry.sealed),
+            };
             let above = entry.sealed.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty());
             folders.extend(above.map(Path::to_path_buf));
         }
@@ -237,6 +239,9 @@ impl<'a> SealedSession<'a> {
         }
         let names = now.folder.entries().at("list", &root)?;
         if names.iter().any(|entry| entry.name != naming::RECORD) {
+            // The links came back with the files.
+            let mut rest = Manifest { links: Vec::new(), ..now.record.clone() };
+            rest.files.retain(|file| !removed.contains(&*file.sealed));
             return now.write_record(&rest).at("write", root.join(naming::RECORD)).map_err(SealedError::File);
         }
         dir::unlink(&now.folder, OsStr::new(naming::RECORD)).at("remove", root.join(naming::RECORD))?;
@@ -288,5 +293,6 @@ pub(super) fn describe(
         sealed_at: Some(now),
         recipients,
         files,
+        links: Vec::new(),
     }
 }

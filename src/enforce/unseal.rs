@@ -1,8 +1,10 @@
 //! Bringing a sealed session back: all of it, or nothing is changed.
 //!
 //! The order: unfinished files in the target folders · flush · names, never in the place of
-//! another file · flush · the sealed files go, the record last. At every instant each file is
-//! there sealed, or restored whole, or both.
+//! another file · links · flush · the sealed files go, the record last. At every instant each file
+//! is there sealed, or restored whole, or both.
+
+mod links;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -10,9 +12,11 @@ use std::fs::{File, FileTimes};
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
+
 use super::sealed::{SealedError, SealedSession};
 use super::{dir, seal};
-use crate::catalogue::Kind;
+use crate::catalogue::{Kind, SessionId};
 use crate::dir::{Dir, FileTime, FileType, Stat};
 use crate::error::At as _;
 use crate::files::access;
@@ -26,7 +30,7 @@ pub enum Dates {
     /// Their own.
     Original,
     /// This one.
-    Touch(chrono::DateTime<chrono::Utc>),
+    Touch(DateTime<Utc>),
 }
 
 /// What was restored.
@@ -75,8 +79,8 @@ struct Part<'m> {
 
 /// Says of what is in a file's place which of both is newer: a session may have been gone on with
 /// after its copy was sealed.
-fn in_the_way(path: PathBuf, entry: &SealedFile, found: Option<&Stat>) -> SealedError {
-    let is_newer = found.and_then(|stat| stat.stamp.modified.date()).is_some_and(|date| date > entry.mtime);
+fn in_the_way(path: PathBuf, sealed: DateTime<Utc>, found: Option<&Stat>) -> SealedError {
+    let is_newer = found.and_then(|stat| stat.stamp.modified.date()).is_some_and(|date| date > sealed);
     SealedError::InTheWay { path, is_newer }
 }
 
@@ -87,20 +91,20 @@ impl Restoring<'_> {
     /// Something else is in a file's place; the record names a place that is none.
     pub fn check(&self) -> Result<(), SealedError> {
         for entry in self.session.record.newest() {
-            self.is_a_place(entry)?;
-            let path = self.target(entry);
+            self.is_a_place(entry.tree(), &entry.path, entry.temp.as_deref())?;
+            let path = self.target_of(entry);
             let found = self
                 .folder(&entry.temp, entry.path.parent(), None)
                 .and_then(|dir| dir.stat(entry.path.file_name().unwrap_or_default()));
             match found {
                 // The same file may be there: an earlier run was interrupted. It is compared later.
                 Ok(stat) if stat.file_type == FileType::File && stat.stamp.size == entry.size => {}
-                Ok(stat) => return Err(in_the_way(path, entry, Some(&stat))),
+                Ok(stat) => return Err(in_the_way(path, entry.mtime, Some(&stat))),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error).at("look at", path).map_err(SealedError::File),
             }
         }
-        Ok(())
+        self.check_links()
     }
 
     /// Restores every file; the sealed ones stay, for [`SealedSession::remove`].
@@ -126,6 +130,7 @@ impl Restoring<'_> {
             .and_then(|()| {
                 self.flush(&systems)?;
                 self.name(&parts)?;
+                self.restore_links(&mut made)?;
                 self.flush(&systems)
             });
         if let Err(error) = done {
@@ -151,7 +156,7 @@ impl Restoring<'_> {
         restored: &mut Restored,
     ) -> Result<(), SealedError> {
         for entry in newest.iter().copied() {
-            let path = self.target(entry);
+            let path = self.target_of(entry);
             if self.session.file(entry)?.is_none() {
                 let is_there = self
                     .folder(&entry.temp, entry.path.parent(), None)
@@ -194,7 +199,7 @@ impl Restoring<'_> {
         folder: &Dir,
         identities: &Identities,
     ) -> Result<[u8; 32], SealedError> {
-        let path = self.target(entry);
+        let path = self.target_of(entry);
         let name = naming::part_name(entry.path.file_name().unwrap_or_default());
         let mut file = dir::create_part(folder, &name).at("create", &path)?;
         let digest = self.session.decrypt(entry, identities, &mut file)?;
@@ -217,14 +222,14 @@ impl Restoring<'_> {
         folder: &Dir,
         identities: &Identities,
     ) -> Result<[u8; 32], SealedError> {
-        let path = self.target(entry);
+        let path = self.target_of(entry);
         let file = folder.read(entry.path.file_name().unwrap_or_default()).at("open", &path)?;
         match self.session.decrypt(entry, identities, &mut Comparing(file)) {
             Err(SealedError::Open { source: UnsealError::Target(error), .. })
                 if error.kind() == io::ErrorKind::InvalidData =>
             {
                 let stat = folder.stat(entry.path.file_name().unwrap_or_default());
-                Err(in_the_way(path, entry, stat.ok().as_ref()))
+                Err(in_the_way(path, entry.mtime, stat.ok().as_ref()))
             }
             other => other,
         }
@@ -241,13 +246,13 @@ impl Restoring<'_> {
         let (transcripts, others): (Vec<_>, Vec<_>) =
             parts.iter().filter(|part| part.is_new).partition(|part| part.entry.kind == Kind::Transcript);
         for part in others.into_iter().chain(transcripts) {
-            let (path, name) = (self.target(part.entry), part.entry.path.file_name().unwrap_or_default());
+            let (path, name) = (self.target_of(part.entry), part.entry.path.file_name().unwrap_or_default());
             let folder = self
                 .folder(&part.entry.temp, part.entry.path.parent(), None)
                 .at("open the folder of", &path)?;
             match dir::rename_new(&folder, &naming::part_name(name), name) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    return Err(in_the_way(path, part.entry, folder.stat(name).ok().as_ref()));
+                    return Err(in_the_way(path, part.entry.mtime, folder.stat(name).ok().as_ref()));
                 }
                 other => other.at("name", &path)?,
             }
@@ -262,20 +267,26 @@ impl Restoring<'_> {
         Ok(())
     }
 
-    /// Where a file is restored to.
-    fn target(&self, entry: &SealedFile) -> PathBuf {
-        entry.temp.as_deref().unwrap_or(&self.session.store.root).join(&entry.path)
+    fn target_of(&self, entry: &SealedFile) -> PathBuf {
+        self.target(entry.temp.as_deref(), &entry.path)
+    }
+
+    /// Where something is restored to.
+    fn target(&self, temp: Option<&Path>, path: &Path) -> PathBuf {
+        temp.unwrap_or(&self.session.store.root).join(path)
     }
 
     /// Anyone can write a record: only files of sessions are restored, and into no other temp
     /// folder than one of this session.
-    fn is_a_place(&self, entry: &SealedFile) -> Result<(), SealedError> {
-        let no_place = || SealedError::NoPlace(self.target(entry));
-        let known = naming::kind_of(entry.tree(), &entry.path).is_some_and(|kind| kind.row().sealable);
-        if !known {
+    fn is_a_place(&self, tree: naming::Tree, path: &Path, temp: Option<&Path>) -> Result<(), SealedError> {
+        let no_place = || SealedError::NoPlace(self.target(temp, path));
+        // The path in a temp tree begins below the session's own folder.
+        let is_its = |id: SessionId| tree == naming::Tree::Temp || id == self.session.id;
+        let found = naming::recognise(tree, path).filter(|found| found.session.is_none_or(is_its));
+        if !found.is_some_and(|found| found.kind.row().sealable) {
             return Err(no_place());
         }
-        let Some(temp) = &entry.temp else { return Ok(()) };
+        let Some(temp) = temp else { return Ok(()) };
         let id = self.session.id.to_string();
         let root = temp.parent().and_then(Path::parent).ok_or_else(no_place)?;
         let is_known = self.temps.iter().any(|known| known == root);

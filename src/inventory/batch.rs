@@ -66,7 +66,8 @@ impl Batch {
         let Met { name, store, owner, said, is_datable } = met;
         artifact.name = found.names.add(name);
         let index = ArtifactIndex::of(found.artifacts.len());
-        let waits = matches!(artifact.kind, Some(Kind::SealedFile | Kind::SealedRecord | Kind::Job))
+        let waits = artifact.kind.is_some_and(Kind::is_by_place)
+            || matches!(artifact.kind, Some(Kind::SealedFile | Kind::SealedRecord | Kind::Job))
             || matches!(said, Said::Pid(_) | Said::Lines(_));
         let part = if waits {
             found.later.push(Later { artifact: index, owner, said });

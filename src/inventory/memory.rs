@@ -39,6 +39,9 @@ pub struct RememberedSession {
     /// Whether a transcript or a sealed copy of it was seen.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub shown: bool,
+    /// Whether a transcript of it, plain or sealed, was seen in this root.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub transcript: bool,
     /// The newest record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record: Option<DateTime<Utc>>,
@@ -196,7 +199,9 @@ impl Session {
             is_unreadable: false,
             is_foreign: false,
             has_record: false,
+            has_transcript: false,
             plain: 0,
+            unsealable: 0,
             sealed: 0,
             unsealed: None,
             files: 0..0,
@@ -216,6 +221,7 @@ impl Session {
 
     fn recall(&mut self, row: &RememberedSession, now: DateTime<Utc>) {
         let past = |date: Option<DateTime<Utc>>| date.filter(|date| *date <= now);
+        self.has_transcript |= row.transcript;
         self.touched = self.touched.max(past(row.touched));
         if self.is_shown() {
             // No run removes a transcript and leaves the session, so only what subagents said can be
@@ -261,6 +267,7 @@ impl Session {
             session: Some(self.id),
             root,
             shown: self.is_shown() || self.before.is_some(),
+            transcript: self.has_transcript,
             record,
             damaged: self.damaged.filter(|_| self.is_shown()),
             modified,

@@ -26,13 +26,13 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::num::NonZeroU32;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use crate::catalogue::{Cursor, Kind, Root, SessionId};
-use crate::dir::{Dir, FileStamp};
+use crate::dir::{Dir, FileStamp, FileType};
 use crate::locate::{Crossing, Store};
 use lines::LineFile;
 use liveness::Liveness;
@@ -92,6 +92,15 @@ index!(
     /// What a walk has seen of a session, which has no place in the inventory yet: by a number that only [`parts::Places`] can turn into one.
     PartIndex
 );
+
+/// What earlier looks know.
+pub struct Earlier<'a> {
+    /// What transcripts said.
+    pub dates: &'a mut dyn Dates,
+    /// Whether the transcript of a session was seen in a root. Asked only where none is there now and
+    /// something depends on it.
+    pub saw_transcript: &'a dyn Fn(&Path, SessionId) -> bool,
+}
 
 /// What transcripts said at an earlier look; of one that has not changed since, nothing is read.
 pub trait Dates: Send + Sync {
@@ -204,7 +213,7 @@ pub enum Oddity {
 }
 
 /// What an artifact belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Belongs {
     /// A session.
     Session(SessionIndex),
@@ -223,9 +232,9 @@ pub struct Artifact {
     pub stamp: FileStamp,
     /// The permission bits.
     pub mode: u16,
-    /// Whether it is a regular file; in a session's own folder it may be a link, FIFO or socket.
-    pub is_regular: bool,
-    /// Whether it has more than one hard link.
+    /// What it is; in a session's own folder it may be a link, FIFO or socket.
+    pub file_type: FileType,
+    /// Whether it has a hard link that is not of the same session.
     pub hard_linked: bool,
     /// How many names it has.
     pub links: u32,
@@ -250,15 +259,34 @@ impl Artifact {
         matches!(self.kind, Some(Kind::Own | Kind::OwnLeftover | Kind::SealedRecord))
     }
 
-    /// Whether it can be sealed: a plain file of a kind that holds a session's content. A link, and
-    /// a file of which another name would keep the plaintext, stay until they are deleted.
+    /// Whether it is a regular file.
+    #[must_use]
+    pub fn is_regular(&self) -> bool {
+        self.file_type == FileType::File
+    }
+
+    /// Whether it can be sealed: a plain file of a kind that holds a session's content, or a link of the
+    /// session's own. A file of which a name elsewhere would keep the plaintext cannot.
     #[must_use]
     pub fn can_be_sealed(&self) -> bool {
-        self.kind.is_some_and(|kind| kind.row().sealable)
+        self.is_to_be_sealed()
             && self.oddity == Oddity::None
-            && self.is_regular
-            && !self.hard_linked
-            && !self.sealed
+            && match self.file_type {
+                FileType::File => !self.hard_linked,
+                FileType::Link => true,
+                FileType::Folder | FileType::Special => false,
+            }
+    }
+
+    /// Whether it is in the way of sealing its session: content that cannot be sealed with the rest.
+    #[must_use]
+    pub fn hinders_sealing(&self) -> bool {
+        let is_linked = self.oddity == Oddity::None && self.is_regular() && self.hard_linked;
+        self.is_to_be_sealed() && (is_linked || self.oddity == Oddity::Foreign)
+    }
+
+    fn is_to_be_sealed(&self) -> bool {
+        !self.sealed && self.kind.is_some_and(|kind| kind.row().sealable)
     }
 }
 
@@ -326,8 +354,13 @@ pub struct Session {
     pub files: Range<u32>,
     /// Whether a record of its sealed files could be read.
     pub has_record: bool,
+    /// Whether its transcript, plain or sealed, is or was in its store, by which whatever lies in its own
+    /// folder there is its own.
+    pub has_transcript: bool,
     /// How many of its files could be sealed and are not.
     pub plain: u32,
+    /// How many of its files cannot be sealed, so that none is.
+    pub unsealable: u32,
     /// How many of its files are sealed.
     pub sealed: u32,
     /// When it was last unsealed, as far as is remembered; it counts as touched then.

@@ -16,7 +16,7 @@ use super::session::{Folders, Raw, group};
 use super::transcript::Facts;
 use super::{Artifact, Belongs, Folder, FolderIndex, Inventory, Oddity, Session, StoreIndex};
 use crate::catalogue::{Kind, SessionId};
-use crate::dir::{FileStamp, FileTime};
+use crate::dir::{FileStamp, FileTime, FileType};
 use crate::locate::Store;
 use crate::seal::Compression;
 use crate::seal::manifest::{Manifest, SealedFile, VERSION};
@@ -89,7 +89,7 @@ pub(crate) fn inventory(
             name: Default::default(),
             stamp: FileStamp { modified: FileTime::of(file.modified), ..FileStamp::default() },
             mode: 0o600,
-            is_regular: true,
+            file_type: FileType::File,
             hard_linked: false,
             links: 1,
             allocated: 0,
@@ -117,6 +117,7 @@ pub(crate) fn inventory(
         now,
         interner: Interner::default(),
         processes: &Nobody,
+        saw_transcript: &|_, _| false,
     })
 }
 
@@ -181,5 +182,6 @@ pub(crate) fn record(session: &Session, old: Option<&Manifest>, files: &[&File])
         sealed_at: None,
         recipients: None,
         files: all,
+        links: Vec::new(),
     }
 }

@@ -102,6 +102,7 @@ impl Parts {
             (None, Some(id)) => {
                 self.at(last, store, id, |part| {
                     part.session.unrecognised += 1;
+                    part.session.unsealable += u32::from(artifact.oddity == Oddity::OutOfReach);
                     part.session.touch(artifact.modified(), self.now);
                 });
                 None
@@ -118,6 +119,17 @@ impl Parts {
             ProjectIndex::of(projects.len() - 1)
         });
         part
+    }
+
+    /// Whether a transcript of a session, plain or sealed, was found in a store.
+    pub fn has_transcript(&self, store: StoreIndex, id: SessionId) -> bool {
+        let shelf = self.shelf(shelf_of(id));
+        shelf.by_id.get(&(store, id)).is_some_and(|at| shelf.list[*at as usize].session.has_transcript)
+    }
+
+    /// Takes note that a folder of a session's own could not be seen whole.
+    pub fn misses_files(&self, store: StoreIndex, id: SessionId) {
+        self.at(&mut Last::default(), store, id, |part| part.session.unsealable += 1);
     }
 
     /// Takes note of a sealed copy.
@@ -238,7 +250,7 @@ impl Part {
             session.touch(modified, now);
         }
         session.sealed += u32::from(artifact.sealed && !is_record);
-        session.plain += u32::from(artifact.can_be_sealed());
+        session.has_transcript |= kind == Kind::Transcript && artifact.oddity == Oddity::None;
         // What was a transcript before it was sealed is dated by the record.
         if kind == Kind::Transcript && !artifact.sealed {
             session.evidence = Evidence::Transcript;
@@ -280,7 +292,7 @@ impl Part {
         mine.is_foreign |= theirs.is_foreign;
         mine.is_desktop |= theirs.is_desktop;
         mine.has_record |= theirs.has_record;
-        mine.plain += theirs.plain;
+        mine.unsealable += theirs.unsealable;
         mine.sealed += theirs.sealed;
         mine.unrecognised += theirs.unrecognised;
         self.latest = self.latest.max(latest);
@@ -304,6 +316,7 @@ impl Part {
             session.newest_record = session.newest_record.max(last_activity);
         }
         let transcripts = record.files.iter().filter(|file| file.kind == Kind::Transcript);
+        session.has_transcript |= transcripts.clone().next().is_some();
         let modified = transcripts.filter_map(|file| date::valid(file.mtime)).max();
         // Where nothing but a file's date was known, it is that of before the session was unsealed
         // and touched; else the dates of the files are, as for a session that is not sealed.

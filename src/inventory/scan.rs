@@ -27,7 +27,7 @@ use super::liveness::Processes;
 use super::names::{Name, Names};
 use super::parts::Parts;
 use super::session::Folders;
-use super::{Artifact, Dates, Folder, FolderIndex, Inventory, Problem, StoreIndex, session};
+use super::{Artifact, Dates, Earlier, Folder, FolderIndex, Inventory, Problem, StoreIndex, session};
 use crate::catalogue::{Cursor, Root, SessionId};
 use crate::dir::{Dir, FileStamp, FileType, Stat};
 use crate::locate::Store;
@@ -62,8 +62,9 @@ pub fn take(
     all_reached: bool,
     now: DateTime<Utc>,
     processes: &dyn Processes,
-    dates: &mut dyn Dates,
+    earlier: Earlier<'_>,
 ) -> Inventory {
+    let Earlier { dates, saw_transcript } = earlier;
     let threads = crate::threads::count();
     let walk = Walk {
         now,
@@ -96,6 +97,7 @@ pub fn take(
         now,
         interner,
         processes,
+        saw_transcript,
     })
 }
 
@@ -234,6 +236,7 @@ impl<'a> Walk<'a> {
             _ => listing.files.push(listing.names.add(name)),
         });
         if let Err(error) = listed {
+            self.misses_files(&place, None);
             return self.problem(place.store, place.index, None, "list", error);
         }
         let place = Arc::new(place);
@@ -322,7 +325,18 @@ impl<'a> Walk<'a> {
                 };
                 self.out_of_reach(&mut self.batch(), place, name, &stat, &why);
             }
-            _ => self.problem(place.store, place.index, Some(name), "open", error),
+            _ => {
+                self.misses_files(place, Some(name));
+                self.problem(place.store, place.index, Some(name), "open", error);
+            }
+        }
+    }
+
+    /// Takes note that a folder, or one in it, could not be looked into, if it is a session's own.
+    fn misses_files(&self, place: &Place, name: Option<&OsStr>) {
+        let inside = name.and_then(|name| place.cursor.enter(name.as_encoded_bytes()).session());
+        if let Some(id) = inside.or(place.session) {
+            self.parts.misses_files(place.store, id);
         }
     }
 
@@ -343,6 +357,7 @@ impl<'a> Walk<'a> {
                 // Gone between the listing and now: it was not there.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => {
+                    self.misses_files(place, None);
                     self.problem(place.store, place.index, Some(name), "stat", error);
                     continue;
                 }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -54,15 +54,31 @@ pub(super) struct Raw<'a> {
     pub now: DateTime<Utc>,
     pub interner: Interner,
     pub processes: &'a dyn Processes,
+    /// Whether an earlier run saw the transcript of a session in a root.
+    pub saw_transcript: &'a dyn Fn(&Path, SessionId) -> bool,
 }
 
 /// Makes an inventory of what was found.
 pub(super) fn group(raw: Raw<'_>) -> Inventory {
-    let Raw { stores, folders, mut found, parts, problems, is_complete, now, interner, processes } = raw;
+    let Raw {
+        stores,
+        folders,
+        mut found,
+        parts,
+        problems,
+        is_complete,
+        now,
+        interner,
+        processes,
+        saw_transcript,
+    } = raw;
     drop(interner);
     found.facts = Vec::new();
     let mut later = std::mem::take(&mut found.later);
     give_jobs_their_session(&folders.list, &found.artifacts, &mut later);
+    // Whether a folder is a session's own is known once every transcript was seen.
+    later.sort_by_key(|later| found.artifacts[later.artifact.at()].kind.is_some_and(Kind::is_by_place));
+    let mut own = OwnFolders { stores: &stores, saw_transcript, known: FxHashMap::default() };
     let mut last = Last::default();
     let mut line_files = Vec::new();
     let mut pids: Vec<(ArtifactIndex, PidRecord)> = Vec::new();
@@ -75,6 +91,12 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
         }
         if artifact.kind == Some(Kind::SealedFile) {
             artifact.kind = Some(kind_of_sealed(&folders, artifact.folder, found.names.get(artifact.name)));
+        }
+        if artifact.kind.is_some_and(Kind::is_by_place)
+            && !artifact.sealed
+            && !owner.is_some_and(|id| own.is_of_session(&parts, store, id))
+        {
+            artifact.kind = None;
         }
         found.parts[index.at()] = parts.place(&mut last, artifact, &mut found.projects, store, owner, &said);
         // A background session that is not known to be over is in use.
@@ -134,7 +156,8 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
         }
     }
     keep_newest_backup(&mut artifacts, &names, &line_files, &folders.list);
-    Inventory {
+    join_hard_links(&mut artifacts);
+    let mut inventory = Inventory {
         taken: now,
         stores: views,
         folders: folders.list,
@@ -149,6 +172,69 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
         problems,
         is_complete,
         absent: Absent::default(),
+    };
+    inventory.count_for_sealing();
+    inventory
+}
+
+/// Which folders `projects/<P>/<S>` are the own ones of sessions, whatever lies in them.
+struct OwnFolders<'a> {
+    stores: &'a [Store],
+    saw_transcript: &'a dyn Fn(&Path, SessionId) -> bool,
+    known: FxHashMap<(StoreIndex, SessionId), bool>,
+}
+
+impl OwnFolders<'_> {
+    /// Whether the transcript of a session is or was in a store.
+    fn is_of_session(&mut self, parts: &Parts, store: StoreIndex, id: SessionId) -> bool {
+        *self.known.entry((store, id)).or_insert_with(|| {
+            parts.has_transcript(store, id) || (self.saw_transcript)(&self.stores[store.at()].root, id)
+        })
+    }
+}
+
+/// A file whose names are all of one session has none that would keep its data.
+fn join_hard_links(artifacts: &mut [Artifact]) {
+    let key = |artifact: &Artifact| (artifact.belongs, artifact.stamp.device, artifact.stamp.inode);
+    let is_of_session = |artifact: &Artifact| {
+        artifact.hard_linked && artifact.is_regular() && artifact.belongs != Belongs::Loose
+    };
+    let mut names: FxHashMap<_, u32> = FxHashMap::default();
+    for artifact in artifacts.iter().filter(|artifact| is_of_session(artifact)) {
+        *names.entry(key(artifact)).or_default() += 1;
+    }
+    for artifact in artifacts.iter_mut().filter(|artifact| is_of_session(artifact)) {
+        artifact.hard_linked = names.get(&key(artifact)).is_none_or(|found| *found < artifact.links);
+    }
+}
+
+impl Inventory {
+    /// Counts of each session what could be sealed and is not, and what is in the way of that.
+    fn count_for_sealing(&mut self) {
+        let counts: Vec<(SessionIndex, u32, u32)> = self
+            .artifacts
+            .iter()
+            .filter_map(|artifact| {
+                let Belongs::Session(index) = artifact.belongs else { return None };
+                let (plain, hinders) = (artifact.can_be_sealed(), artifact.hinders_sealing());
+                let counts = (plain || hinders) && self.is_sealed_with(artifact, self.session(index));
+                counts.then_some((index, u32::from(plain), u32::from(hinders)))
+            })
+            .collect();
+        for (index, plain, hinders) in counts {
+            let session = &mut self.sessions[index.at()];
+            session.plain += plain;
+            session.unsealable += hinders;
+        }
+        // Links alone are nothing to encrypt, and a record without files is taken for a left one.
+        let artifacts = &self.artifacts;
+        for session in self.sessions.iter_mut().filter(|session| session.plain > 0 && session.sealed == 0) {
+            let files = self.grouped.get(session.files.start as usize..session.files.end as usize);
+            let mut files = files.unwrap_or_default().iter().map(|index| &artifacts[index.at()]);
+            if !files.any(|artifact| artifact.is_regular() && artifact.can_be_sealed()) {
+                session.plain = 0;
+            }
+        }
     }
 }
 
@@ -254,7 +340,7 @@ impl Units {
                 let whole = &mut parts[unit.at()];
                 // What lies in another config store is not sealed with it.
                 if is_config(part.session.store) {
-                    part.session.plain = 0;
+                    part.session.unsealable = 0;
                 }
                 whole.join(part);
             }

@@ -76,7 +76,7 @@ pub use expiry::{Allowed, Expiry, KeepInForce};
 pub use fields::{EVENTS, FIELDS};
 use file::{Lost, Reserve};
 pub use names::{KEY_FILE, Names};
-pub use read::{BadLine, Filter, Item, Record, last_run, last_time, records, roots, summaries};
+pub use read::{BadLine, Filter, Item, Record, last_run, last_time, records, roots, summaries, transcripts};
 pub use sealed::SealedRecords;
 pub use segments::ACTIVE;
 pub use verify::{Break, Closed, Expected, Fault, Given, LIMITS, Verification, verify};

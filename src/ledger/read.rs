@@ -213,6 +213,27 @@ pub fn roots(dir: &Path) -> Result<BTreeSet<String>, LedgerError> {
     Ok(roots)
 }
 
+/// The sessions of which a transcript was sealed, or deleted as a file with a record of its own, each with the
+/// root it lay in; both as they were written.
+///
+/// # Errors
+/// When a segment cannot be read.
+pub fn transcripts(dir: &Path) -> Result<BTreeSet<(String, String)>, LedgerError> {
+    let mut seen = BTreeSet::new();
+    for item in records(dir, &Filter::default())? {
+        let Item::Record(record) = item? else { continue };
+        let (Some(root), Some(id)) = (record.text("store"), record.text("session")) else { continue };
+        let name = format!("/{id}.jsonl.");
+        let is_it =
+            |sealed: &Value| sealed.get("path").and_then(Value::as_str).is_some_and(|p| p.contains(&name));
+        let sealed = record.fields.get("sealed").and_then(Value::as_array);
+        if record.text("kind") == Some("transcript") || sealed.into_iter().flatten().any(is_it) {
+            seen.insert((root.to_owned(), id.to_owned()));
+        }
+    }
+    Ok(seen)
+}
+
 /// The summaries of the newest runs, at most `most`, the newest first. Lines that are none are
 /// passed over without being understood.
 ///

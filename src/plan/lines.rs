@@ -110,7 +110,7 @@ impl Judge<'_> {
     fn with_session(&self, verdict: &Verdict) -> Option<Decision> {
         let (due, rule) = match verdict.decision {
             Decision::Delete(_) => return Some(verdict.decision),
-            Decision::Keep(Keep::NotDue(..)) | Decision::Seal(_) => verdict.deletion?,
+            Decision::Keep(Keep::NotDue(..) | Keep::Unsealable(_)) | Decision::Seal(_) => verdict.deletion?,
             Decision::Keep(Keep::KeepAtLeast(end)) => (end, verdict.deletion?.1),
             _ => return None,
         };

@@ -70,11 +70,15 @@ impl PastDue<'_> {
             // leaves alone is not late.
             Decision::Delete(_) | Decision::Seal(_) | Decision::Prune(_) => None,
             Decision::Keep(Keep::OutOfScope | Keep::KeepAtLeast(_)) => None,
-            Decision::Keep(Keep::NotDue(..) | Keep::NoRule) if is_unsealed => Some(NOT_SEALED),
-            Decision::Keep(Keep::NotDue(..)) if is_past(self.due_by_records(session)) => {
+            Decision::Keep(Keep::NotDue(..) | Keep::Unsealable(_) | Keep::NoRule) if is_unsealed => {
+                Some(NOT_SEALED)
+            }
+            Decision::Keep(Keep::NotDue(..) | Keep::Unsealable(_))
+                if is_past(self.due_by_records(session)) =>
+            {
                 Some(if session.before.is_some() { TOUCHED } else { NOT_UNDERSTOOD })
             }
-            Decision::Keep(Keep::NotDue(..) | Keep::NoRule) => {
+            Decision::Keep(Keep::NotDue(..) | Keep::Unsealable(_) | Keep::NoRule) => {
                 let is_stricter = |project: &str| {
                     let subject =
                         Subject { kind: Kind::Transcript, project: Some(project), session: Some(session.id) };
@@ -131,7 +135,7 @@ impl PastDue<'_> {
     fn is_renamed_transcript(&self, artifact: &Artifact) -> bool {
         let (judge, inventory) = (self.judge, self.judge.inventory);
         if artifact.kind.is_some()
-            || !artifact.is_regular
+            || !artifact.is_regular()
             || judge.is_out_of_scope(inventory.store_of(artifact))
         {
             return false;

@@ -107,6 +107,10 @@ impl Judge<'_> {
                 let unsealed = self.unsealed(session, || sealing(date).map(|(due, _)| due));
                 let sealing = sealing(unsealed.map_or(date, |unsealed| unsealed.max(date)));
                 match sealing.filter(|(due, _)| *due <= self.now) {
+                    // Claude Code's own cleanup removes what stays plain beside a sealed transcript.
+                    Some((since, rule)) if session.unsealable > 0 => {
+                        Decision::Keep(Keep::Unsealable(Due { rule, since }))
+                    }
                     Some((since, rule)) => Decision::Seal(Due { rule, since }),
                     None => Decision::Keep(keep),
                 }

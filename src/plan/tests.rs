@@ -148,7 +148,7 @@ proptest! {
             let date = demand.date(session).unwrap();
             let (period, date) = match decision {
                 Decision::Seal(_) => {
-                    prop_assert!(kind.row().sealable && !artifact.sealed && !artifact.hard_linked && artifact.is_regular);
+                    prop_assert!(kind.row().sealable && !artifact.sealed && artifact.can_be_sealed());
                     prop_assert!(session.rule_projects().map(|project| Some(&**project)).chain([None]).any(|project| rule.selector.selects(Kind::Transcript, project, Some(session.id))));
                     (rule.seal_after.as_ref(), session.unsealed.map_or(date, |unsealed| unsealed.max(date)))
                 }

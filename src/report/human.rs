@@ -10,11 +10,11 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::Run;
+use super::tally::{Fate, Tally};
 use crate::escape::text;
 use crate::inventory::{Artifact, Belongs, Oddity, StoreIndex};
 use crate::plan::Decision;
 use crate::policy::RuleRef;
-use crate::run::tally::{Fate, Tally};
 
 /// A count with its noun.
 #[must_use]
@@ -264,6 +264,11 @@ impl Run<'_> {
                 "deleted except for files that ccretain does not know or cannot reach",
             ),
             (tally.partly_failed, "session", "deleted except for files that could not be removed"),
+            (
+                tally.unsealable,
+                "session",
+                "not sealed: a file has a hard link elsewhere, belongs to another account or is out of reach",
+            ),
             (tally.skipped, "file", "left alone: changed, gone or opened since the plan was made"),
             (tally.data_remains, "file", "whose data remain under another name (hard link)"),
             (tally.undated_lines, "line", "without a date, which stay"),

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use super::seen::Seen;
 use super::{Context, Error, home, remembered};
 use crate::catalogue::Root;
 use crate::escape::shown;
 use crate::inventory::liveness::System;
-use crate::inventory::{self, Dates, Inventory, Problem, Unremembered};
+use crate::inventory::{self, Dates, Earlier, Inventory, Problem, Unremembered};
 use crate::locate::{self, Located, Refusal, Refused, Request, Store};
 use crate::policy::{self, Layer, Policy, claude, load::Places};
 use crate::seal::{Plugins, Recipient, Recipients};
@@ -162,7 +163,9 @@ impl Workspace {
         let remembered = remembered::sessions_remembered(ctx);
         let is_blind = remembered.as_ref().map_or(true, |remembered| remembered.is_blind(ctx.env.now));
         let stores = self.stores.iter().chain(&self.excluded).cloned().collect();
-        let mut inventory = inventory::take(stores, all_reached, ctx.env.now, &System, dates);
+        let seen = Seen::new(remembered.as_ref().ok(), ctx);
+        let earlier = Earlier { dates, saw_transcript: &|root, id| seen.transcript(root, id) };
+        let mut inventory = inventory::take(stores, all_reached, ctx.env.now, &System, earlier);
         if is_blind || self.state.state.is_learning(ctx.env.now) {
             inventory.doubt_orphans();
         }

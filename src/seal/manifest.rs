@@ -53,6 +53,27 @@ pub struct Manifest {
     pub recipients: Option<String>,
     /// Its sealed files. Of several of one original the last is the newest.
     pub files: Vec<SealedFile>,
+    /// The links in its own folders, which hold nothing to encrypt and come back with the files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<SealedLink>,
+}
+
+/// A symbolic link of a sealed session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SealedLink {
+    /// The path of the link, relative to its tree.
+    #[serde(with = "path_text")]
+    pub path: PathBuf,
+    /// The folder of the temp tree that the path is relative to; absent where it is the store.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_path")]
+    pub temp: Option<PathBuf>,
+    /// Where it leads, as it was written.
+    #[serde(with = "path_text")]
+    pub target: PathBuf,
+    /// Its own modification time, to the nanosecond.
+    #[serde(with = "nanoseconds")]
+    pub mtime: DateTime<Utc>,
 }
 
 /// What a session was dated by.
@@ -157,6 +178,14 @@ pub enum ManifestError {
     Twice(usize),
 }
 
+impl SealedLink {
+    /// Which tree it lay in.
+    #[must_use]
+    pub fn tree(&self) -> Tree {
+        if self.temp.is_some() { Tree::Temp } else { Tree::Store }
+    }
+}
+
 impl Manifest {
     /// Reads the record that lies in the folder of `session`.
     ///
@@ -190,6 +219,14 @@ impl Manifest {
             }
             if !sealed.insert(&file.sealed) {
                 return Err(ManifestError::Twice(at));
+            }
+        }
+        for (at, link) in manifest.links.iter().enumerate() {
+            let usable = is_within(&link.path)
+                && link.target.as_os_str() != ""
+                && link.temp.as_deref().is_none_or(Path::is_absolute);
+            if !usable {
+                return Err(ManifestError::Path(manifest.files.len() + at));
             }
         }
         Ok(manifest)

@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
 use super::Compression;
-use crate::catalogue::{Cursor, Kind, Root, SessionId};
+use crate::catalogue::{Cursor, Kind, Match, Root, SessionId};
 
 /// The folder of sealed sessions, in a store.
 pub const FOLDER: &str = "ccretain/sealed";
@@ -181,12 +181,12 @@ pub fn original(sealed: &Path) -> Option<Original> {
     let whole = below.with_file_name(without_tail(name, ending)?);
     let kind = kind_of(tree, &whole);
     let own = Original { tree, path: whole.clone(), compression, copy: 0, kind };
-    if kind.is_some() {
+    if kind.is_some_and(|kind| !kind.is_by_place()) {
         return Some(own);
     }
     let Some((stem, copy)) = whole.file_name().and_then(split_copy) else { return Some(own) };
     let path = whole.with_file_name(stem);
-    match kind_of(tree, &path) {
+    match kind_of(tree, &path).filter(|kind| !kind.is_by_place()) {
         Some(kind) => Some(Original { tree, path, compression, copy, kind: Some(kind) }),
         None => Some(own),
     }
@@ -195,6 +195,12 @@ pub fn original(sealed: &Path) -> Option<Original> {
 /// What a file of this path is, if the catalogue knows it.
 #[must_use]
 pub fn kind_of(tree: Tree, path: &Path) -> Option<Kind> {
+    recognise(tree, path).map(|found| found.kind)
+}
+
+/// The same with the session that the path names.
+#[must_use]
+pub fn recognise(tree: Tree, path: &Path) -> Option<Match> {
     let mut cursor = match tree {
         Tree::Store => Cursor::at(Root::Config),
         // Below a project folder and a session, whatever their names.
@@ -205,7 +211,7 @@ pub fn kind_of(tree: Tree, path: &Path) -> Option<Kind> {
             cursor = cursor.enter(part.as_os_str().as_encoded_bytes());
         }
     }
-    cursor.classify(path.file_name()?.as_encoded_bytes()).map(|found| found.kind)
+    cursor.classify(path.file_name()?.as_encoded_bytes())
 }
 
 /// Whether a path leads downwards from where it begins, and somewhere.

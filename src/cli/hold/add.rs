@@ -150,7 +150,7 @@ fn keep_copies(
         let session = sight.inventory.session(index);
         let store = &sight.inventory.store(session.store).store;
         // What is sealed already is out of the client's reach.
-        if session.plain == 0 || !store.in_scope || store.kind != Root::Config {
+        if session.plain + session.unsealable == 0 || !store.in_scope || store.kind != Root::Config {
             continue;
         }
         let mut entry = Entry::new(Event::Intent);

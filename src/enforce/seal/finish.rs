@@ -22,8 +22,8 @@ impl Sealing<'_> {
             return Err(Outcome::Skipped(Skip::BecameLive));
         }
         let mut sources = Handles::new(self.inventory);
-        for part in &prepared.parts {
-            let artifact = self.inventory.artifact(part.artifact);
+        for index in prepared.artifacts() {
+            let artifact = self.inventory.artifact(index);
             let stat = sources
                 .get(artifact.folder)
                 .and_then(|dir| dir.stat(self.inventory.name(artifact)))
@@ -66,7 +66,7 @@ impl Sealing<'_> {
     pub(super) fn undo(&self, prepared: &Prepared, outcome: Outcome) -> Done {
         self.remove_parts(prepared);
         Done {
-            outcomes: prepared.parts.iter().map(|part| (part.artifact, outcome.clone())).collect(),
+            outcomes: prepared.artifacts().map(|index| (index, outcome.clone())).collect(),
             ..Done::default()
         }
     }
@@ -99,8 +99,8 @@ impl Sealing<'_> {
         let session = &self.inventory.sessions[prepared.session];
         let mut done = Done::default();
         let mut sources = Handles::new(self.inventory);
-        for part in &prepared.parts {
-            let artifact = self.inventory.artifact(part.artifact);
+        for index in prepared.artifacts() {
+            let artifact = self.inventory.artifact(index);
             let name = self.inventory.name(artifact);
             let unlinked = sources.get(artifact.folder).and_then(|folder| {
                 if !dir::is_same(&artifact.stamp, &folder.stat(name)?) {
@@ -116,7 +116,9 @@ impl Sealing<'_> {
             if outcome == Outcome::Done(Effect::Sealed) {
                 done.emptied.push(artifact.folder);
             }
-            done.outcomes.push((part.artifact, outcome));
+            done.outcomes.push((index, outcome));
+        }
+        for part in &prepared.parts {
             let path = naming::session_folder(session.id).join(&part.entry.sealed);
             done.sealed.push(Ciphertext { path: text(&path).into(), sha256: hex::encode(part.entry.sha256) });
         }

@@ -1,22 +1,24 @@
 //! The first phase of sealing a session: every file of it is written as an unfinished one, and its
 //! record is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::FileTimes;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
+use chrono::{DateTime, Utc};
+
 use super::super::handles::Handles;
 use super::super::{Outcome, Owner, Skip, Unit, delete, dir, sealed};
 use super::{Done, Part, Prepared, Sealing, digest, part_of, system_time};
 use crate::catalogue::Kind;
-use crate::dir::{Dir, FileType};
+use crate::dir::{Dir, FileStamp, FileType};
 use crate::files::{self, access};
-use crate::inventory::{ArtifactIndex, Session};
+use crate::inventory::{Artifact, ArtifactIndex, Session};
 use crate::policy::Compression;
-use crate::seal::manifest::{Manifest, SealedFile};
+use crate::seal::manifest::{Manifest, SealedFile, SealedLink};
 use crate::seal::naming::{self, Tree};
 use crate::seal::{SealError, Sealer};
 
@@ -39,7 +41,8 @@ impl Sealing<'_> {
             return Err(skip(Skip::BecameLive));
         }
         let store = self.inventory.sealing_store(session).unwrap_or(session.store);
-        let mut prepared = Prepared { session: index.at(), store, parts: Vec::new(), record: Vec::new() };
+        let mut prepared =
+            Prepared { session: index.at(), store, parts: Vec::new(), links: Vec::new(), record: Vec::new() };
         let written = self.write_all(unit, session, &mut prepared);
         match written {
             Ok(()) => Ok(prepared),
@@ -82,10 +85,12 @@ impl Sealing<'_> {
         taken.extend(old.iter().flat_map(|record| &record.files).map(|file| file.sealed.clone()));
         let mut result = Ok(());
         let mut sources = Handles::new(self.inventory);
+        let known = old.as_ref().map(by_source).unwrap_or_default();
         for index in &unit.artifacts {
-            match self.write(*index, session, &mut sources, &mut sealer, &mut taken, old.as_ref()) {
-                Ok(Some(part)) => prepared.parts.push(part),
-                Ok(None) => {}
+            match self.write(*index, session, &mut sources, &mut sealer, &mut taken, &known) {
+                Ok(Content::File(part)) => prepared.parts.push(*part),
+                Ok(Content::Link(link)) => prepared.links.push((*index, link)),
+                Ok(Content::None) => {}
                 Err(outcome) => {
                     result = Err(Failed(*index, outcome));
                     break;
@@ -99,7 +104,7 @@ impl Sealing<'_> {
             .map_err(|error| Failed(first, Outcome::failed("write the record of the sealed session", &error)))
     }
 
-    /// Seals one file into an unfinished one; `None` for what stays plain.
+    /// Seals one file into an unfinished one.
     fn write(
         &self,
         index: ArtifactIndex,
@@ -107,34 +112,39 @@ impl Sealing<'_> {
         sources: &mut Handles<'_>,
         sealer: &mut Sealer,
         taken: &mut BTreeSet<PathBuf>,
-        old: Option<&Manifest>,
-    ) -> Result<Option<Part>, Outcome> {
+        old: &BySource<'_>,
+    ) -> Result<Content, Outcome> {
         let artifact = self.inventory.artifact(index);
         let failed = |doing: &str| {
             let doing = doing.to_owned();
             move |error: io::Error| delete::gone_or_failed(&doing, &error)
         };
-        let Some((tree, path, temp)) = sealed::place(self.inventory, index, session) else { return Ok(None) };
+        let Some((tree, path, temp)) = sealed::place(self.inventory, index, session) else {
+            return Ok(Content::None);
+        };
         let from = sources.get(artifact.folder).map_err(failed("open its folder"))?;
         let source_name = self.inventory.name(artifact);
-        // Links in a session's own folders go when it is deleted; there is nothing in them to seal.
-        if from.stat(source_name).map_err(failed("look at it again"))?.file_type != FileType::File {
-            return Ok(None);
+        let stat = from.stat(source_name).map_err(failed("look at it again"))?;
+        match stat.file_type {
+            FileType::File => {}
+            FileType::Link if dir::is_same(&artifact.stamp, &stat) => {
+                let target = from.read_link(source_name).map_err(failed("read the link"))?;
+                return Ok(Content::Link(SealedLink { path, temp, target, mtime: date_of(artifact)? }));
+            }
+            FileType::Link => return Err(Outcome::Skipped(Skip::ChangedSincePlan)),
+            FileType::Folder | FileType::Special => return Ok(Content::None),
         }
         let mut source = from.read(source_name).map_err(failed("open it"))?;
         let stat = Dir::stat_open(&source).map_err(failed("look at it again"))?;
-        // A second name that it has got meanwhile would keep the plaintext.
-        if !dir::is_same(&artifact.stamp, &stat) || stat.links > 1 {
+        // Another name that it has got meanwhile would keep the plaintext.
+        if !dir::is_same(&artifact.stamp, &stat) || stat.links > u64::from(artifact.links) {
             return Err(Outcome::Skipped(Skip::ChangedSincePlan));
         }
-        if stat.file_type != FileType::File {
-            return Ok(None);
-        }
         // A run that was interrupted after naming left a complete sealed file and the source.
-        if let Some(entry) = old.and_then(|old| same_source(old, tree, &path, temp.as_deref(), &stat.stamp))
+        if let Some(entry) = same_source(old, &path, temp.as_deref(), &stat.stamp)
             && self.is_intact(session, entry)
         {
-            return Ok(Some(Part { artifact: index, entry: entry.clone() }));
+            return Ok(Content::File(Box::new(Part { artifact: index, entry: entry.clone() })));
         }
         let acl = access::acl(&source).map_err(failed("read its ACL"))?;
         sealer.set_compression(self.compression);
@@ -165,28 +175,21 @@ impl Sealing<'_> {
                 return Err(outcome);
             }
         };
-        let mtime = artifact
-            .stamp
-            .modified
-            .date()
-            .ok_or_else(|| Outcome::Failed("its date cannot be written".to_owned()))?;
-        Ok(Some(Part {
-            artifact: index,
-            entry: SealedFile {
-                kind: artifact.kind.unwrap_or(Kind::SealedFile),
-                path,
-                temp,
-                sealed: name.path,
-                compression: name.compression,
-                size: artifact.stamp.size,
-                sealed_size: sealed.ciphertext_len,
-                mode: u32::from(artifact.mode),
-                acl,
-                mtime,
-                sha256: sealed.sha256,
-                becoming: None,
-            },
-        }))
+        let entry = SealedFile {
+            kind: artifact.kind.unwrap_or(Kind::SealedFile),
+            path,
+            temp,
+            sealed: name.path,
+            compression: name.compression,
+            size: artifact.stamp.size,
+            sealed_size: sealed.ciphertext_len,
+            mode: u32::from(artifact.mode),
+            acl,
+            mtime: date_of(artifact)?,
+            sha256: sealed.sha256,
+            becoming: None,
+        };
+        Ok(Content::File(Box::new(Part { artifact: index, entry })))
     }
 
     /// Whether a sealed file of a record is there and hashes to what the record says.
@@ -225,13 +228,20 @@ impl Sealing<'_> {
         let to = self.recipients.digest();
         let is_same = |old: &Manifest| old.files.is_empty() || old.recipients.as_ref() == Some(&to);
         let recipients = old.as_ref().is_none_or(is_same).then_some(to);
-        let mut files: Vec<SealedFile> = old.map(|old| old.files).unwrap_or_default();
-        for part in &prepared.parts {
-            files.retain(|file| file.sealed != part.entry.sealed);
-            files.push(part.entry.clone());
-        }
-        let manifest = sealed::describe(session, files, recipients, self.now);
+        let (mut files, mut links) = old.map(|old| (old.files, old.links)).unwrap_or_default();
+        let anew: HashSet<&Path> = prepared.parts.iter().map(|part| &*part.entry.sealed).collect();
+        files.retain(|file| !anew.contains(&*file.sealed));
+        files.extend(prepared.parts.iter().map(|part| part.entry.clone()));
+        let anew: HashSet<_> = prepared.links.iter().map(|(_, link)| (&link.temp, &link.path)).collect();
+        links.retain(|link| !anew.contains(&(&link.temp, &link.path)));
+        links.extend(prepared.links.iter().map(|(_, link)| link.clone()));
+        let manifest = Manifest { links, ..sealed::describe(session, files, recipients, self.now) };
         prepared.record = manifest.to_json()?;
+        // What cannot be read again would keep the session for ever.
+        if prepared.record.len() as u64 > files::DOCUMENT {
+            let why = "the session has too many files for one record";
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+        }
         let folder = self.sealed_folder(session, None)?;
         let name = part_of(Path::new(naming::RECORD));
         let mut file = dir::create_part(&folder, &name)?;
@@ -240,21 +250,41 @@ impl Sealing<'_> {
     }
 }
 
+/// What sealing makes of one artifact.
+enum Content {
+    /// A file, encrypted into an unfinished one.
+    File(Box<Part>),
+    /// A link, which is noted in the record.
+    Link(SealedLink),
+    /// Nothing: it stays as it is.
+    None,
+}
+
+/// The entries of a record by temp folder and path of their sources.
+type BySource<'m> = HashMap<(Option<&'m Path>, &'m Path), Vec<&'m SealedFile>>;
+
+fn by_source(record: &Manifest) -> BySource<'_> {
+    let mut sources = BySource::new();
+    for file in &record.files {
+        sources.entry((file.temp.as_deref(), &file.path)).or_default().push(file);
+    }
+    sources
+}
+
 /// The entry of a file that was sealed from a source of the same path, size and date.
 fn same_source<'m>(
-    record: &'m Manifest,
-    tree: Tree,
+    known: &BySource<'m>,
     path: &Path,
     temp: Option<&Path>,
-    stamp: &crate::dir::FileStamp,
+    stamp: &FileStamp,
 ) -> Option<&'m SealedFile> {
-    record.files.iter().find(|file| {
-        file.tree() == tree
-            && file.path == path
-            && file.temp.as_deref() == temp
-            && file.size == stamp.size
-            && Some(file.mtime) == stamp.modified.date()
-    })
+    let mut entries = known.get(&(temp, path))?.iter().copied();
+    entries.find(|file| file.size == stamp.size && Some(file.mtime) == stamp.modified.date())
+}
+
+fn date_of(artifact: &Artifact) -> Result<DateTime<Utc>, Outcome> {
+    let date = artifact.stamp.modified.date();
+    date.ok_or_else(|| Outcome::Failed("its date cannot be written".to_owned()))
 }
 
 /// The folder of a sealed name, relative to the session's sealed folder.

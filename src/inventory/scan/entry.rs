@@ -13,7 +13,8 @@ use crate::seal::naming;
 /// What an interrupted unsealing left: the unfinished form of a file that could be sealed.
 fn leftover(cursor: &Cursor, name: &OsStr) -> Option<Match> {
     let whole = naming::of_part(name)?;
-    let found = cursor.classify(whole.as_encoded_bytes()).filter(|found| found.kind.row().sealable)?;
+    let could_be_sealed = |kind: Kind| kind.row().sealable && !kind.is_by_place();
+    let found = cursor.classify(whole.as_encoded_bytes()).filter(|found| could_be_sealed(found.kind))?;
     Some(Match { kind: Kind::OwnLeftover, session: None, in_session_folder: false, ..found })
 }
 
@@ -21,7 +22,11 @@ impl Place {
     /// What a file of this name is here.
     #[inline]
     pub(super) fn recognise(&self, name: &OsStr) -> Option<Match> {
-        self.cursor.classify(name.as_encoded_bytes()).or_else(|| leftover(&self.cursor, name))
+        let found = self.cursor.classify(name.as_encoded_bytes());
+        match found {
+            Some(found) if !found.kind.is_by_place() => Some(found),
+            _ => leftover(&self.cursor, name).or(found),
+        }
     }
 }
 
@@ -79,7 +84,7 @@ pub(super) fn artifact(folder: FolderIndex, stat: &Stat, kind: Option<Kind>, odd
         name: Name::default(),
         stamp: stat.stamp,
         mode: u16::try_from(stat.mode).unwrap_or(0o600),
-        is_regular: stat.file_type == FileType::File,
+        file_type: stat.file_type,
         hard_linked: stat.links > 1,
         links: u32::try_from(stat.links).unwrap_or(u32::MAX),
         allocated: stat.allocated,

@@ -8,6 +8,7 @@ use super::super::batch::{Batch, Met};
 use super::super::transcript::Facts;
 use super::super::{Evidence, ProjectIndex};
 use super::*;
+use crate::dir::FileType;
 use crate::dir::{FileStamp, FileTime};
 
 /// A file, and by which of the threads it is met.
@@ -94,7 +95,7 @@ fn picture(specs: &[Spec], threads: usize, backwards: bool) -> Picture {
             name: Default::default(),
             stamp: FileStamp { modified: FileTime::of(modified), ..FileStamp::default() },
             mode: 0o600,
-            is_regular: true,
+            file_type: FileType::File,
             hard_linked: false,
             links: 1,
             allocated: 0,

@@ -94,6 +94,7 @@ impl Demand<'_> {
             _ if whole_goes || goes(by_age) => by_age,
             // A hold on transcripts alone keeps the session from being sealed, since that is done whole.
             (Some(_), Some(bound)) if kind.row().sealable => bound,
+            (Some(_), None) if kind.row().sealable && session.unsealable > 0 => ("unsealable", None),
             (Some(since), None) if is_sealable => ("seal", Some(since)),
             _ => by_age,
         }
@@ -120,7 +121,7 @@ proptest! {
             if !is_ours || !demand.may_touch(inventory.store_of(artifact)) {
                 continue;
             }
-            let is_sealable = kind.row().sealable && artifact.is_regular && !artifact.hard_linked && !artifact.sealed;
+            let is_sealable = artifact.can_be_sealed();
             if demand.is_unknown(session) {
                 prop_assert_eq!(told(*decision), ("owner-unknown", None));
                 continue;

@@ -12,7 +12,7 @@ fn due(hours: i64, mandate: u8) -> Due {
     Due { rule: rule(mandate), since: before(hours) }
 }
 
-fn keeps() -> [(Keep, &'static str); 16] {
+fn keeps() -> [(Keep, &'static str); 17] {
     [
         (Keep::Held(HoldRef { mandate: 0, hold: 0 }), "held"),
         (Keep::Live, "live"),
@@ -20,6 +20,7 @@ fn keeps() -> [(Keep, &'static str); 16] {
         (Keep::KeepAtLeast(before(-1)), "keep-at-least"),
         (Keep::NotDue(before(-1), rule(0)), "not-due"),
         (Keep::Refused(due(1, 0)), "refused"),
+        (Keep::Unsealable(due(1, 0)), "unsealable"),
         (Keep::NoRule, "no-rule"),
         (Keep::Protected, "protected"),
         (Keep::Unrecognised, "unrecognised"),
@@ -70,8 +71,8 @@ fn of_two_that_keep_one_names_the_reason() {
         // One that never acts has nothing to say.
         assert_eq!(keep.stronger(no_rule), keep);
         assert_eq!(no_rule.stronger(keep), keep);
-        if matches!(keep, Decision::Keep(Keep::Refused(_))) {
-            // What a guard refuses today is more than what waits.
+        if matches!(keep, Decision::Keep(Keep::Refused(_) | Keep::Unsealable(_))) {
+            // What a guard refuses, or what cannot be done today, is more than what waits.
             assert_eq!(keep.stronger(not_due(5, 1)), keep);
             assert_eq!(not_due(5, 1).stronger(keep), keep);
         } else if !matches!(keep, Decision::Keep(Keep::NotDue(..))) {

@@ -7,7 +7,7 @@ use proptest::sample::select;
 
 use super::*;
 use crate::catalogue::{KINDS, Root};
-use crate::dir::{Dir, FileStamp, FileTime};
+use crate::dir::{Dir, FileStamp, FileTime, FileType};
 use crate::inventory::Belongs;
 use crate::inventory::lines::Lines;
 use crate::inventory::liveness::Liveness;
@@ -376,12 +376,16 @@ impl World {
             u32::try_from(own.clone().filter(|(_, file)| of(file)).count()).unwrap()
         };
         let sealed = count(&|file| file.sealed);
+        let is_content = |file: &FileSpec| !file.sealed && file.kind.is_some_and(|kind| kind.row().sealable);
+        // What lies in another store is not sealed with the session.
+        let is_here = |file: &FileSpec| file.store == spec.store;
         let plain = count(&|file| {
-            file.oddity == Oddity::None
-                && !file.sealed
-                && !file.hard_linked
-                && file.is_regular
-                && file.kind.is_some_and(|kind| kind.row().sealable)
+            let is_free = file.oddity == Oddity::None && !(file.hard_linked && file.is_regular);
+            is_content(file) && is_here(file) && is_free
+        });
+        let unsealable = count(&|file| {
+            let is_linked = file.oddity == Oddity::None && file.hard_linked && file.is_regular;
+            is_content(file) && is_here(file) && (is_linked || file.oddity == Oddity::Foreign)
         });
         let start = u32::try_from(grouped.len()).unwrap();
         grouped.extend(own.clone().map(|(at, _)| ArtifactIndex::of(at)));
@@ -416,7 +420,9 @@ impl World {
             files: start..u32::try_from(grouped.len()).unwrap(),
             unrecognised: 0,
             has_record: sealed > 0,
+            has_transcript: spec.evidence == Evidence::Transcript,
             plain,
+            unsealable,
             sealed,
             unsealed: spec.unsealed.map(before),
         }
@@ -460,7 +466,8 @@ fn artifact(spec: &FileSpec, names: &mut Names, projects: &mut Vec<Arc<str>>) ->
         name: names.add(std::ffi::OsStr::new(&spec.name)),
         stamp: FileStamp { modified, ..FileStamp::default() },
         mode: 0o600,
-        is_regular: spec.is_regular,
+        // In a session's own folder a link is content like the rest.
+        file_type: if spec.is_regular { FileType::File } else { FileType::Link },
         hard_linked: spec.hard_linked,
         links: 1 + u32::from(spec.hard_linked),
         allocated: 0,

@@ -8,7 +8,7 @@ use crate::escape::text;
 use crate::inventory::{Artifact, Session, SessionIndex};
 use crate::plan::{Decision, Keep, has_delete_rule};
 use crate::report::json::time;
-use crate::run::tally::Tally;
+use crate::report::tally::Tally;
 
 /// How far ahead what falls due is named.
 const AHEAD: TimeDelta = TimeDelta::days(7);
@@ -71,6 +71,8 @@ pub struct Kept {
     pub(super) live: u64,
     pub(super) quiet: u64,
     pub(super) keep_at_least: u64,
+    /// Sessions that a rule seals and of which a file cannot be.
+    pub(super) unsealable: u64,
     /// Sessions that no rule ever deletes.
     pub(super) no_delete_rule: u64,
     pub(super) undated: u64,
@@ -194,6 +196,7 @@ impl Sight<'_> {
                 Keep::Live => kept.live += 1,
                 Keep::Quiet => kept.quiet += 1,
                 Keep::KeepAtLeast(_) => kept.keep_at_least += 1,
+                Keep::Unsealable(_) => kept.unsealable += 1,
                 Keep::Undated => kept.undated += 1,
                 Keep::FutureDated => kept.future_dated += 1,
                 Keep::OwnerUnknown => kept.owner_unknown += 1,

@@ -204,6 +204,11 @@ impl Status {
             (self.kept.sealed_plain, "file", "of sealed sessions in plaintext"),
             (quiet, "session", "quiet: touched a moment ago"),
             (self.kept.keep_at_least, "session", "due, and kept by keepAtLeast"),
+            (
+                self.kept.unsealable,
+                "session",
+                "cannot be sealed: a file has a hard link elsewhere or is out of reach",
+            ),
             (self.kept.undated, "session", "without a date"),
             (self.kept.future_dated, "session", "dated in the future"),
             (self.kept.owner_unknown, "session", "of which it is not known what they belong to"),

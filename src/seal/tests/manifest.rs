@@ -44,6 +44,7 @@ fn record(files: Vec<SealedFile>) -> Manifest {
         sealed_at: Some(now()),
         recipients: None,
         files,
+        links: Vec::new(),
     }
 }
 

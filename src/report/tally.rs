@@ -49,6 +49,8 @@ pub struct Tally {
     pub held: u64,
     /// Sessions that are open, or were touched a moment ago.
     pub live: u64,
+    /// Sessions that stay plain because a file of theirs cannot be sealed.
+    pub unsealable: u64,
     /// Files the catalogue does not know.
     pub unrecognised: u64,
     /// Their bytes.
@@ -87,7 +89,7 @@ pub enum Fate {
 
 impl Fate {
     /// Every one.
-    pub const ALL: [Self; 7] =
+    pub(super) const ALL: [Self; 7] =
         [Self::Kept, Self::Deleted, Self::Sealed, Self::Pruned, Self::Audited, Self::Skipped, Self::Failed];
 }
 
@@ -271,12 +273,13 @@ impl Run<'_> {
                 tally.sessions_kept += 1;
                 tally.held += u64::from(matches!(decision, Decision::Keep(Keep::Held(_))));
                 tally.live += u64::from(matches!(decision, Decision::Keep(Keep::Live | Keep::Quiet)));
+                tally.unsealable += u64::from(matches!(decision, Decision::Keep(Keep::Unsealable(_))));
             }
         }
     }
 
     /// Whether what was decided about a whole session was done.
-    pub fn is_done(&self, session: &Session, verdict: &Verdict) -> bool {
+    pub(super) fn is_done(&self, session: &Session, verdict: &Verdict) -> bool {
         match verdict.decision {
             // What a rule in audit mode demands is shown as if it were done.
             decision if self.is_audited(decision) => true,
