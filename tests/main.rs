@@ -37,6 +37,7 @@ mod fleet;
 mod guards;
 mod harden;
 mod harness;
+mod hold_restore;
 mod holds;
 mod homes;
 mod hostile_files;

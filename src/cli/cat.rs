@@ -67,8 +67,10 @@ pub fn run(args: &CatArgs, ctx: &Context) -> Result<Exit, Failure> {
     let sealed = vault::vouched(sealed, &known);
     match sealed.decrypt(entry, &keys, &mut out) {
         Ok(digest) => {
-            for warning in vault::warn_unknown(session.id, &known, &[digest], &sealed.record.files) {
-                ctx.console.warning(&warning);
+            let unknown = vault::warn_unknown(session.id, &known, &[digest]);
+            let outdated = vault::warn_outdated(session.id, &known, &sealed.record.files);
+            for warning in unknown.iter().chain(&outdated) {
+                ctx.console.warning(warning);
             }
             Ok(Exit::Done)
         }

@@ -7,12 +7,13 @@ use clap::Args;
 
 use super::schedule::LogFormatArg;
 use super::{Context, Exit, Failure, surroundings};
-use crate::enforce::{Outcome, Outcomes, Stop};
+use crate::enforce::{Outcome, Outcomes, Stop, preserve};
 use crate::escape::text;
 use crate::hold::{self, Vanished};
 use crate::inventory::memory::Memory;
 use crate::inventory::{Inventory, Problem};
 use crate::ledger::{Clock, Entry, Event, RunId};
+use crate::locate::Store;
 use crate::period::Period;
 use crate::plan::{self, Plan};
 use crate::policy::{Mode, Policy};
@@ -60,7 +61,7 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     let (inventory, remembered) = ground.inventory_and_memory(ctx);
     let mut inventory = ManuallyDrop::new(inventory);
     let vanished = hold::vanished(&ground.state.state.held, &inventory, &ground.policy, ctx.env.now);
-    inventory.problems.extend(vanished.iter().map(problem));
+    inventory.problems.extend(vanished.iter().map(|vanished| problem(vanished, &ground.stores)));
     let id = journal::run_id(ctx);
     let policy = &ground.policy;
     let mut plan = plan::plan(&inventory, policy, ctx.env.now);
@@ -190,9 +191,18 @@ fn consent(
 }
 
 /// A held session that has vanished, as something that could not be read.
-fn problem(vanished: &Vanished) -> Problem {
+fn problem(vanished: &Vanished, stores: &[Store]) -> Problem {
+    let copies = stores.iter().find(|store| store.root == vanished.store).map(preserve::all);
+    let is_preserved = copies.and_then(Result::ok).is_some_and(|copies| {
+        copies.iter().any(|copy| copy.hold == vanished.hold && copy.session.to_string() == vanished.session)
+    });
+    let way_back = if is_preserved {
+        format!("; `ccretain hold restore {}` puts it back", vanished.session)
+    } else {
+        String::new()
+    };
     let what = format!(
-        "session {}, held by '{}', has vanished since the last run, and ccretain did not remove it",
+        "session {}, held by '{}', has vanished since the last run, and ccretain did not remove it{way_back}",
         vanished.session,
         text(&vanished.hold)
     );

@@ -116,6 +116,7 @@ const EXAMPLES: &[Examples] = &[
                 "one conversation, until a day",
             ),
             ("ccretain hold list", "what is held, and until when"),
+            ("ccretain hold restore acme", "put back what Claude Code deleted of it, from preserved copies"),
             ("ccretain hold release acme --reason settled", "the rules apply again"),
         ],
     ),

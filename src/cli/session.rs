@@ -1,5 +1,7 @@
 //! Which session is meant: a full id, or a beginning of 8 or more characters that fits one alone.
 
+use std::collections::BTreeSet;
+
 use super::{Context, Exit, Failure};
 use crate::catalogue::SessionId;
 use crate::escape::{shown, text};
@@ -26,7 +28,8 @@ pub(super) fn looks_like_one(named: &str) -> bool {
 /// Exit 2: too short, none, several of one beginning, or one in several stores; those are listed.
 pub(super) fn find(inventory: &Inventory, named: &str, ctx: &Context) -> Result<SessionIndex, Failure> {
     let fitting = fitting(inventory, named)?;
-    let id = one_id(inventory, named, &fitting, || {
+    let ids = fitting.iter().map(|at| inventory.session(*at).id);
+    let id = one_id(named, ids, || {
         if ctx.global.stores.is_empty() {
             "`ccretain status` lists the stores that were looked into"
         } else {
@@ -52,29 +55,45 @@ pub(super) fn find_id(inventory: &Inventory, named: &str) -> Result<SessionId, F
     if let Ok(id) = named.parse() {
         return Ok(id);
     }
-    one_id(
-        inventory,
-        named,
-        &fitting(inventory, named)?,
-        || "a session that is not here yet is named by its whole id",
-    )
+    let ids = fitting(inventory, named)?.into_iter().map(|at| inventory.session(at).id);
+    one_id(named, ids, || "a session that is not here yet is named by its whole id")
 }
 
-/// The sessions in scope that an argument may mean, by id and store.
-fn fitting(inventory: &Inventory, named: &str) -> Result<Vec<SessionIndex>, Failure> {
+/// Finds the one of these ids that is meant.
+///
+/// # Errors
+/// As [`find_id`].
+pub(super) fn one_of(
+    named: &str,
+    ids: impl Iterator<Item = SessionId>,
+    where_else: impl FnOnce() -> &'static str,
+) -> Result<SessionId, Failure> {
+    let wanted = beginning(named)?;
+    one_id(named, ids.filter(|id| begins(*id, &wanted)), where_else)
+}
+
+/// What an id must begin with, without its dashes.
+fn beginning(named: &str) -> Result<String, Failure> {
     let wanted: String = named.chars().filter(|c| *c != '-').collect::<String>().to_ascii_lowercase();
     if wanted.len() < FEWEST {
         return Err(Failure::new(Exit::Usage, format!("'{}' is too short for a session", shown(named)))
             .hint("give the whole id, or 8 or more of its first characters"));
     }
+    Ok(wanted)
+}
+
+fn begins(id: SessionId, wanted: &str) -> bool {
+    id.to_string().bytes().filter(|byte| *byte != b'-').take(wanted.len()).eq(wanted.bytes())
+}
+
+/// The sessions in scope that an argument may mean, by id and store.
+fn fitting(inventory: &Inventory, named: &str) -> Result<Vec<SessionIndex>, Failure> {
+    let wanted = beginning(named)?;
     let session = |at: &SessionIndex| inventory.session(*at);
     let mut fitting: Vec<SessionIndex> = (0..inventory.sessions.len())
         .map(SessionIndex::of)
         .filter(|at| inventory.store(session(at).store).store.in_scope)
-        .filter(|at| {
-            let id = session(at).id.to_string();
-            id.bytes().filter(|byte| *byte != b'-').take(wanted.len()).eq(wanted.bytes())
-        })
+        .filter(|at| begins(session(at).id, &wanted))
         .collect();
     // What is left of a session elsewhere does not make it another one.
     let is_whole =
@@ -88,13 +107,11 @@ fn fitting(inventory: &Inventory, named: &str) -> Result<Vec<SessionIndex>, Fail
 
 /// The one id of the sessions that an argument may mean.
 fn one_id(
-    inventory: &Inventory,
     named: &str,
-    fitting: &[SessionIndex],
+    ids: impl Iterator<Item = SessionId>,
     where_else: impl FnOnce() -> &'static str,
 ) -> Result<SessionId, Failure> {
-    let mut ids: Vec<SessionId> = fitting.iter().map(|at| inventory.session(*at).id).collect();
-    ids.dedup();
+    let ids: Vec<SessionId> = ids.collect::<BTreeSet<_>>().into_iter().collect();
     match ids.as_slice() {
         [] => {
             let message = format!("no session '{}' was found", shown(named));

@@ -35,6 +35,7 @@ fn changing(command: &Command) -> Option<&'static str> {
             HoldCommand::List => None,
             HoldCommand::Add { .. } => Some("hold add"),
             HoldCommand::Release { .. } => Some("hold release"),
+            HoldCommand::Restore(_) => Some("hold restore"),
         },
         Command::Key(command) => match command {
             KeyCommand::Show => None,

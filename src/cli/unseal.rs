@@ -1,20 +1,22 @@
 //! `ccretain unseal`: sealed sessions become plain files again.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
 use clap::Args;
 use serde::Serialize;
 
 use super::vault::{self, Head, Of};
 use super::{Context, Exit, Failure, session};
-use crate::catalogue::Kind;
+use crate::catalogue::{Kind, SessionId};
 use crate::enforce::leftovers::Remains;
 use crate::enforce::sealed::{SealedError, SealedSession};
-use crate::enforce::unseal::{Dates, Restored, Restoring};
+use crate::enforce::unseal::{Dates, Existing, Restored, Restoring};
 use crate::error::chain;
 use crate::escape::shown;
 use crate::inventory::{Inventory, SessionIndex};
 use crate::ledger::{Event, Failure as Failed};
+use crate::locate::Store;
 use crate::policy::claude::{self, ClientPlaces};
 use crate::report::human::{counted, day, size};
 use crate::run::LedgeredRun;
@@ -215,7 +217,7 @@ pub(super) fn may_unseal(
     }
     let store = &inventory.store(session.store).store;
     let sealed = SealedSession::open(store, session.id).map_err(|error| failure(&error))?;
-    restoring(&sealed, vault::temps(ctx, ground, inventory), Dates::Original)
+    restoring(&sealed, vault::temps(ctx, ground, inventory), Dates::Original, Existing::Compare)
         .check()
         .map_err(|error| failure(&error))?;
     if date_is_settled {
@@ -224,18 +226,32 @@ pub(super) fn may_unseal(
     let newest = sealed.record.newest();
     let transcripts = newest.iter().filter(|file| file.kind == Kind::Transcript);
     let Some(oldest) = transcripts.map(|file| file.mtime).min() else { return Ok(()) };
-    let project = vault::project_folder(session).map(std::path::Path::to_path_buf);
-    let mut places = ClientPlaces::new(&ctx.env);
-    places.config_dirs = vec![store.root.clone()];
-    let projects: Vec<_> = project.iter().cloned().collect();
-    let client = claude::read(&places, &projects);
-    match client.removal(oldest, project.as_deref(), session.is_desktop) {
+    let project = vault::project_folder(session);
+    goes_again(ctx, store, session.id, project, oldest, session.is_desktop)
+}
+
+/// Refuses to bring files back with their own dates where Claude Code would delete them again as soon
+/// as it is started.
+///
+/// # Errors
+/// Exit 4: it would.
+pub(super) fn goes_again(
+    ctx: &Context,
+    store: &Store,
+    session: SessionId,
+    project: Option<&Path>,
+    oldest: DateTime<Utc>,
+    is_desktop: bool,
+) -> Result<(), Failure> {
+    let project = project.filter(|path| path.is_absolute() && path.is_dir());
+    let places = ClientPlaces { config_dirs: vec![store.root.clone()], ..ClientPlaces::new(&ctx.env) };
+    let client = claude::read(&places, project.map(Path::to_path_buf).as_slice());
+    match client.removal(oldest, project, is_desktop) {
         Some(removal) if removal.at <= ctx.env.now => Err(Failure::new(
             Exit::Refused,
             format!(
-                "session {} was last written on {}, and the client deletes what is older than {} \
+                "session {session} was last written on {}, and Claude Code deletes what is older than {} \
                  seconds after its next start: nothing was changed",
-                session.id,
                 day(oldest),
                 counted(removal.days, "day"),
             ),
@@ -269,12 +285,13 @@ pub(super) fn settle(
     Ok(item)
 }
 
-fn restoring<'a>(
+pub(super) fn restoring<'a>(
     session: &'a SealedSession<'a>,
     temps: Vec<std::path::PathBuf>,
     dates: Dates,
+    existing: Existing,
 ) -> Restoring<'a> {
-    Restoring { session, temps, dates }
+    Restoring { session, temps, dates, existing }
 }
 
 /// Unseals one session; its failure is in the item.
@@ -305,8 +322,8 @@ pub(super) fn one(
     let known = vault::known_of(ctx, session.id);
     let attempt = || -> Result<Restored, SealedError> {
         let sealed = vault::vouched(SealedSession::open(store, session.id)?, &known);
-        let restored =
-            restoring(&sealed, vault::temps(ctx, ground, inventory), how.dates).restore(how.keys)?;
+        let restored = restoring(&sealed, vault::temps(ctx, ground, inventory), how.dates, Existing::Compare)
+            .restore(how.keys)?;
         if how.after == After::Remove {
             sealed.remove(&restored.files)?;
         }
@@ -319,7 +336,8 @@ pub(super) fn one(
         Ok(restored) => {
             item.files = restored.digests.len() as u64;
             item.bytes = restored.bytes;
-            item.warnings = vault::warn_unknown(session.id, &known, &restored.digests, &restored.files);
+            item.warnings.extend(vault::warn_unknown(session.id, &known, &restored.digests));
+            item.warnings.extend(vault::warn_outdated(session.id, &known, &restored.files));
             for path in &restored.missing {
                 item.warnings
                     .push(format!("the sealed file '{}' is gone, the rest was restored", shown(path)));

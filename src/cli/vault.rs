@@ -143,41 +143,47 @@ pub fn vouched<'a>(sealed: SealedSession<'a>, known: &Result<SealedRecords, Stri
     sealed.vouched_by(known.iter().flat_map(|known| known.digests(&id)))
 }
 
-/// Says when sealed files are not such as the ledger knows: those that were opened, of the files that are recorded.
+/// Says when sealed files that were opened are not such as the ledger knows.
 #[must_use]
 pub fn warn_unknown(
     session: SessionId,
     known: &Result<SealedRecords, String>,
     opened: &[[u8; 32]],
-    recorded: &[SealedFile],
-) -> Vec<String> {
+) -> Option<String> {
     let id = session.to_string();
     let records = match known {
         Ok(records) => records,
         Err(error) => {
-            return vec![format!(
+            return Some(format!(
                 "the ledger cannot be read, so it is not certain that session {session} is genuine: {error}"
-            )];
+            ));
         }
     };
-    let mut said = Vec::new();
     let digests: HashSet<&str> = records.of(&id).collect();
     let unknown = opened.iter().filter(|digest| !digests.contains(&*hex::encode(digest))).count();
-    if unknown > 0 {
-        said.push(format!(
+    (unknown > 0).then(|| {
+        format!(
             "the ledger does not know {unknown} of the {} sealed files of session {session}: \
              they open, but whoever knows the public key could have made them",
             opened.len()
-        ));
-    }
+        )
+    })
+}
+
+/// Says when a session was sealed again after the files that its record names.
+#[must_use]
+pub fn warn_outdated(
+    session: SessionId,
+    known: &Result<SealedRecords, String>,
+    recorded: &[SealedFile],
+) -> Option<String> {
     let recorded = recorded.iter().map(|file| hex::encode(file.sha256)).collect();
-    if records.is_outdated(&id, &recorded) {
-        said.push(format!(
+    known.as_ref().is_ok_and(|records| records.is_outdated(&session.to_string(), &recorded)).then(|| {
+        format!(
             "session {session} was sealed again after this copy: an older copy was put in its place, \
              and what was added since is not in it"
-        ));
-    }
-    said
+        )
+    })
 }
 
 /// The roots of temp trees into which may be restored: those that are there, those that were once,

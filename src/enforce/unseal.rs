@@ -1,4 +1,5 @@
-//! Bringing a sealed session back: all of it, or nothing is changed.
+//! Bringing a sealed session back, or from its preservation copy what is gone: all of it, or nothing is
+//! changed.
 //!
 //! The order: unfinished files in the target folders · flush · names, never in the place of
 //! another file · links · flush · the sealed files go, the record last. At every instant each file
@@ -59,6 +60,24 @@ enum Made {
     Temp(PathBuf),
 }
 
+/// How a file is treated whose place is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// It must be what was sealed, since only an interrupted run restored it.
+    Compare,
+    /// It stays, whatever it is: the session may have been continued after it was copied.
+    Leave,
+}
+
+/// What has nothing in its place.
+#[derive(Debug)]
+pub struct Wanting<'r> {
+    /// The files.
+    pub files: Vec<&'r SealedFile>,
+    /// How many links.
+    pub links: usize,
+}
+
 /// What restoring needs.
 #[derive(Debug)]
 pub struct Restoring<'a> {
@@ -68,6 +87,8 @@ pub struct Restoring<'a> {
     pub temps: Vec<PathBuf>,
     /// Which dates the files get.
     pub dates: Dates,
+    /// How files are treated that are there already.
+    pub existing: Existing,
 }
 
 /// One file that waits for its name.
@@ -85,11 +106,12 @@ fn in_the_way(path: PathBuf, sealed: DateTime<Utc>, found: Option<&Stat>) -> Sea
 }
 
 impl Restoring<'_> {
-    /// Looks whether every file can have its place, without changing anything.
+    /// Looks whether every file can have its place, without changing anything; gives what is wanting.
     ///
     /// # Errors
     /// Something else is in a file's place; the record names a place that is none.
-    pub fn check(&self) -> Result<(), SealedError> {
+    pub fn check(&self) -> Result<Wanting<'_>, SealedError> {
+        let mut files = Vec::new();
         for entry in self.session.record.newest() {
             self.is_a_place(entry.tree(), &entry.path, entry.temp.as_deref())?;
             let path = self.target_of(entry);
@@ -97,14 +119,15 @@ impl Restoring<'_> {
                 .folder(&entry.temp, entry.path.parent(), None)
                 .and_then(|dir| dir.stat(entry.path.file_name().unwrap_or_default()));
             match found {
+                Ok(_) if self.existing == Existing::Leave => {}
                 // The same file may be there: an earlier run was interrupted. It is compared later.
                 Ok(stat) if stat.file_type == FileType::File && stat.stamp.size == entry.size => {}
                 Ok(stat) => return Err(in_the_way(path, entry.mtime, Some(&stat))),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => files.push(entry),
                 Err(error) => return Err(error).at("look at", path).map_err(SealedError::File),
             }
         }
-        self.check_links()
+        Ok(Wanting { files, links: self.check_links()? })
     }
 
     /// Restores every file; the sealed ones stay, for [`SealedSession::remove`].
@@ -113,7 +136,7 @@ impl Restoring<'_> {
     /// Nothing was changed then, except that files may have got their names where a name was taken
     /// by somebody else in the same instant; nothing sealed is removed.
     pub fn restore(&self, identities: &Identities) -> Result<Restored, SealedError> {
-        self.check()?;
+        let wanting = self.check()?;
         let newest = self.session.record.newest();
         let mut restored = Restored {
             files: Vec::new(),
@@ -122,11 +145,15 @@ impl Restoring<'_> {
             missing: Vec::new(),
             older: self.session.record.files.len() - newest.len(),
         };
+        let entries = match self.existing {
+            Existing::Compare => newest,
+            Existing::Leave => wanting.files,
+        };
         let mut made = Vec::new();
         let mut parts = Vec::new();
         let mut systems = BTreeMap::new();
         let done = self
-            .write_all(&newest, identities, &mut made, &mut parts, &mut systems, &mut restored)
+            .write_all(&entries, identities, &mut made, &mut parts, &mut systems, &mut restored)
             .and_then(|()| {
                 self.flush(&systems)?;
                 self.name(&parts)?;
@@ -148,14 +175,14 @@ impl Restoring<'_> {
 
     fn write_all<'m>(
         &self,
-        newest: &[&'m SealedFile],
+        entries: &[&'m SealedFile],
         identities: &Identities,
         made: &mut Vec<Made>,
         parts: &mut Vec<Part<'m>>,
         systems: &mut BTreeMap<u64, Dir>,
         restored: &mut Restored,
     ) -> Result<(), SealedError> {
-        for entry in newest.iter().copied() {
+        for entry in entries.iter().copied() {
             let path = self.target_of(entry);
             if self.session.file(entry)?.is_none() {
                 let is_there = self

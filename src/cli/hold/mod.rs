@@ -4,6 +4,7 @@ mod add;
 mod list;
 mod record;
 mod release;
+mod restore;
 
 use std::collections::HashMap;
 
@@ -62,6 +63,10 @@ pub enum HoldCommand {
         #[arg(long)]
         reason: String,
     },
+    /// Put back what Claude Code's own cleanup removed of held sessions, from their preservation copies.
+    ///
+    /// Files that are there stay as they are. The hold and the copies stay too.
+    Restore(restore::RestoreArgs),
 }
 
 /// Runs `ccretain hold`.
@@ -78,14 +83,15 @@ pub fn run(command: HoldCommand, ctx: &Context) -> Result<Exit, Failure> {
         }
         _ => None,
     };
-    let sight = Sight::new(&ground, ctx);
+    let sight = || Sight::new(&ground, ctx);
     match command {
         HoldCommand::Add { projects, sessions, reason, until, name, preserve } => {
             let new = add::New { projects, sessions, reason, until, name, preserve };
-            add::add(new, &ground, &sight, ctx)
+            add::add(new, &ground, &sight(), ctx)
         }
-        HoldCommand::List => list::list(&ground, &sight, ctx),
-        HoldCommand::Release { name, reason } => release::release(&name, &reason, &ground, &sight, ctx),
+        HoldCommand::List => list::list(&ground, &sight(), ctx),
+        HoldCommand::Release { name, reason } => release::release(&name, &reason, &ground, &sight(), ctx),
+        HoldCommand::Restore(args) => restore::restore(&args, &ground, ctx),
     }
 }
 

@@ -3,16 +3,20 @@
 use std::io;
 use std::path::Path;
 
-use super::{Dates, Made, Restoring, dir, in_the_way};
+use super::{Dates, Existing, Made, Restoring, dir, in_the_way};
 use crate::dir::{FileTime, FileType};
 use crate::enforce::sealed::SealedError;
 use crate::error::At as _;
 use crate::seal::manifest::SealedLink;
 
 impl Restoring<'_> {
-    /// Looks whether every link can have its place, without changing anything.
-    pub(super) fn check_links(&self) -> Result<(), SealedError> {
-        self.session.record.links.iter().try_for_each(|link| self.is_missing(link).map(drop))
+    /// Looks whether every link can have its place, without changing anything; gives how many are to be made.
+    pub(super) fn check_links(&self) -> Result<usize, SealedError> {
+        let mut missing = 0;
+        for link in &self.session.record.links {
+            missing += usize::from(self.is_missing(link)?);
+        }
+        Ok(missing)
     }
 
     /// Whether nothing is in a link's place; the same link may be there from an earlier run.
@@ -26,8 +30,8 @@ impl Restoring<'_> {
             Ok((stat, is_it))
         });
         match found {
-            Ok((_, true)) => Ok(false),
-            Ok((stat, false)) => Err(in_the_way(path, link.mtime, Some(&stat))),
+            Ok((_, is_it)) if is_it || self.existing == Existing::Leave => Ok(false),
+            Ok((stat, _)) => Err(in_the_way(path, link.mtime, Some(&stat))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
             Err(error) => Err(error).at("look at", path).map_err(SealedError::File),
         }

@@ -1,0 +1,437 @@
+//! `ccretain hold restore`: what Claude Code's own cleanup took of a held session comes back from its
+//! preservation copies. The hold and the copies stay.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+use serde::Serialize;
+
+use super::{Context, Exit, Failure, Workspace};
+use crate::catalogue::{Kind, Root, SessionId};
+use crate::cli::session;
+use crate::cli::unseal::{goes_again, restoring};
+use crate::cli::vault::{self, Head, Of};
+use crate::enforce::preserve::{self, Copied};
+use crate::enforce::sealed::{SealedError, SealedSession};
+use crate::enforce::unseal::{Dates, Existing, Restored};
+use crate::error::chain;
+use crate::escape::{shown, text};
+use crate::inventory::{Inventory, Session};
+use crate::ledger::{Entry, Event, Failure as Failed};
+use crate::locate::Store;
+use crate::report::human::{counted, size};
+use crate::run::{self, LedgeredRun};
+use crate::seal::Identities;
+use crate::seal::manifest::SealedFile;
+use crate::state::Unsealed;
+
+/// The word for it in the ledger.
+const VERB: &str = "hold-restore";
+
+/// What `hold restore` takes.
+#[derive(Debug, Clone, Args)]
+pub struct RestoreArgs {
+    /// The name of a hold, or a session: its full id, or a prefix of 8 or more characters.
+    #[arg(value_name = "NAME|SESSION")]
+    pub named: String,
+    /// A file with the private key (repeatable); else identity.age beside the user's policy.
+    #[arg(short, long, value_name = "FILE")]
+    pub identity: Vec<PathBuf>,
+    /// Give the files today's date, so that Claude Code does not delete them again; the true one is
+    /// remembered.
+    #[arg(long, conflicts_with = "keep_date")]
+    pub touch: bool,
+    /// Give the files their own date, even if Claude Code will delete them at its next start.
+    #[arg(long)]
+    pub keep_date: bool,
+}
+
+/// A preservation copy that was opened.
+struct Copy<'a> {
+    hold: String,
+    sealed: SealedSession<'a>,
+    /// The files whose place is free.
+    wanting: Vec<SealedFile>,
+    /// Whether any link's is.
+    wants_links: bool,
+}
+
+impl Copy<'_> {
+    fn is_wanting(&self) -> bool {
+        !self.wanting.is_empty() || self.wants_links
+    }
+}
+
+/// A session of one store with its copies, the newest first: what a later copy has is not taken from
+/// an earlier one.
+struct Target<'a> {
+    store: &'a Store,
+    id: SessionId,
+    /// What is left of it in its store.
+    session: Option<&'a Session>,
+    copies: Result<Vec<Copy<'a>>, String>,
+}
+
+/// How files come back.
+struct How<'a> {
+    ctx: &'a Context,
+    ground: &'a Workspace,
+    keys: &'a Identities,
+    dates: Dates,
+    temps: &'a [PathBuf],
+}
+
+/// What became of one session.
+#[derive(Debug, Serialize)]
+struct Item {
+    #[serde(flatten)]
+    of: Of,
+    /// The holds whose copies were looked into.
+    holds: Vec<String>,
+    files: u64,
+    bytes: u64,
+    /// `restored`, `nothing-missing`, `refused` or `failed`.
+    outcome: &'static str,
+    warnings: Vec<String>,
+    error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    head: Head,
+    touched: bool,
+    sessions: &'a [Item],
+}
+
+/// Runs `ccretain hold restore`.
+///
+/// # Errors
+/// Exit 2: no such copy; 4: a date at which Claude Code would delete the session again. Nothing was
+/// changed then.
+pub(super) fn restore(args: &RestoreArgs, ground: &Workspace, ctx: &Context) -> Result<Exit, Failure> {
+    let locks = run::lock_all(ground, ctx)?;
+    let inventory = ground.inventory(ctx);
+    let dates = if args.touch { Dates::Touch(ctx.env.now) } else { Dates::Original };
+    let temps = vault::temps(ctx, ground, &inventory);
+    let (found, unlisted) = find(&inventory, &args.named, ground, ctx)?;
+    let targets: Vec<Target<'_>> = found
+        .into_iter()
+        .map(|((at, id), copies)| Target::open(&inventory, at, id, copies, &temps))
+        .collect();
+    if !args.touch && !args.keep_date {
+        targets.iter().try_for_each(|target| target.is_safe_at_its_date(ctx))?;
+    }
+    let keys = if targets.iter().any(Target::is_wanting) {
+        vault::identities(ctx, &args.identity)?
+    } else {
+        // Where nothing is to be opened, no key is asked for.
+        Identities::new()
+    };
+    let mut deed = LedgeredRun::begin(VERB, ctx, ground, locks)?;
+    let how = How { ctx, ground, keys: &keys, dates, temps: &temps };
+    let mut items = Vec::new();
+    for target in targets {
+        items.push(target.restore(&how, &mut deed)?);
+    }
+    let failed = items.iter().filter(|item| item.error.is_some()).count() as u64 + unlisted.len() as u64;
+    let exit = match items.as_slice() {
+        [item] if item.outcome == "refused" => Exit::Refused,
+        _ if failed > 0 => Exit::Failed,
+        _ => Exit::Done,
+    };
+    if ctx.global.json {
+        let head = Head::new("ccretain.hold-restore/1", &deed, ctx);
+        ctx.console.json(&Document { head, touched: args.touch, sessions: &items })?;
+    }
+    for item in &items {
+        item.say(ctx)?;
+    }
+    for why in &unlisted {
+        ctx.console.error(why);
+    }
+    let restored = items.iter().filter(|item| item.outcome == "restored").count() as u64;
+    deed.end(&[("sessionsRestored", restored), ("failed", failed)], exit.code(), ctx)?;
+    Ok(exit)
+}
+
+/// The copies of each session of each store that an argument means, and the stores that could not be
+/// asked. A hold of that very name is meant before a session whose id begins so.
+type Copies = BTreeMap<(usize, SessionId), Vec<Copied>>;
+
+fn find(
+    inventory: &Inventory,
+    named: &str,
+    ground: &Workspace,
+    ctx: &Context,
+) -> Result<(Copies, Vec<String>), Failure> {
+    let (mut all, mut unlisted) = (Vec::new(), Vec::new());
+    for (at, view) in inventory.stores.iter().enumerate() {
+        if view.store.kind != Root::Config || !view.store.in_scope {
+            continue;
+        }
+        match preserve::all(&view.store) {
+            Ok(copies) => all.extend(copies.into_iter().map(|copy| (at, copy))),
+            Err(error) => {
+                let root = shown(&view.store.root);
+                unlisted.push(format!("cannot look for preservation copies in '{root}': {error}"));
+            }
+        }
+    }
+    let is_hold = ground.policy.holds().any(|(hold, _)| hold.name == named)
+        || all.iter().any(|(_, copy)| copy.hold == named);
+    if is_hold {
+        all.retain(|(_, copy)| copy.hold == named);
+        if all.is_empty() && unlisted.is_empty() {
+            let message = format!("hold '{}' has no preservation copies", text(named));
+            return Err(Failure::new(Exit::Usage, message)
+                .hint("`ccretain hold add --preserve` makes them when a hold is placed"));
+        }
+    } else {
+        let id = session::one_of(
+            named,
+            all.iter().map(|(_, copy)| copy.session),
+            || "`ccretain hold list` shows the holds, and how many sessions each preserves",
+        )?;
+        all.retain(|(_, copy)| copy.session == id);
+        let mut stores: Vec<usize> = all.iter().map(|(at, _)| *at).collect();
+        stores.dedup();
+        if stores.len() > 1 && ctx.global.stores.is_empty() {
+            let root = |at: &usize| Some(format!("'{}'", shown(&inventory.stores.get(*at)?.store.root)));
+            let roots = stores.iter().filter_map(root).collect::<Vec<_>>().join(", ");
+            let message = format!("session {id} is preserved in several stores: {roots}");
+            return Err(
+                Failure::new(Exit::Usage, message).hint("name the one that is meant with --store DIR")
+            );
+        }
+    }
+    let mut copies = Copies::new();
+    for (at, copy) in all {
+        copies.entry((at, copy.session)).or_default().push(copy);
+    }
+    Ok((copies, unlisted))
+}
+
+impl<'a> Target<'a> {
+    fn open(
+        inventory: &'a Inventory,
+        at: usize,
+        id: SessionId,
+        copies: Vec<Copied>,
+        temps: &[PathBuf],
+    ) -> Self {
+        let store = &inventory.stores[at].store;
+        let session = inventory.sessions.iter().find(|session| session.id == id && session.store.at() == at);
+        let open = |copy: Copied| -> Result<Copy<'a>, String> {
+            let explain = |error: SealedError| {
+                format!("its copy for hold '{}' cannot be used: {}", text(&copy.hold), chain(&error))
+            };
+            let sealed = SealedSession::open_in(store, id, copy.below.clone()).map_err(explain)?;
+            let (wanting, wants_links) = restoring(&sealed, temps.to_vec(), Dates::Original, Existing::Leave)
+                .check()
+                .map(|wanting| (wanting.files.into_iter().cloned().collect(), wanting.links > 0))
+                .map_err(explain)?;
+            Ok(Copy { hold: copy.hold, sealed, wanting, wants_links })
+        };
+        let copies = copies.into_iter().map(open).collect::<Result<Vec<_>, _>>().map(|mut copies| {
+            copies.sort_by_key(|copy| std::cmp::Reverse(copy.sealed.record.sealed_at));
+            let mut seen = HashSet::new();
+            for copy in &mut copies {
+                copy.wanting.retain(|file| seen.insert((file.temp.clone(), file.path.clone())));
+            }
+            copies
+        });
+        Self { store, id, session, copies }
+    }
+
+    /// Whether anything of it is gone.
+    fn is_wanting(&self) -> bool {
+        self.copies.iter().flatten().any(Copy::is_wanting)
+    }
+
+    fn project(&self) -> Option<&str> {
+        let recorded = || self.copies.iter().flatten().find_map(|copy| copy.sealed.record.project.as_deref());
+        self.session.and_then(|session| session.project.as_deref()).or_else(recorded)
+    }
+
+    /// Whether what comes back would stay, with its own date, when Claude Code is started.
+    fn is_safe_at_its_date(&self, ctx: &Context) -> Result<(), Failure> {
+        let copies = self.copies.iter().flatten();
+        let wanting = copies.clone().flat_map(|copy| &copy.wanting).filter(|file| goes_by_own_date(file));
+        let Some(oldest) = wanting.map(|file| file.mtime).min() else { return Ok(()) };
+        let is_desktop = copies.clone().any(|copy| copy.sealed.record.desktop);
+        let project = self.project().map(Path::new);
+        goes_again(ctx, self.store, self.id, project, oldest, is_desktop)
+    }
+
+    /// Why nothing of it may come back now.
+    fn refusal(&self) -> Option<String> {
+        let session = self.session?;
+        if session.liveness.is_live() {
+            return Some("Claude Code has it open; close it there, then try again".to_owned());
+        }
+        (session.sealed > 0).then(|| {
+            "it is sealed, so its files are gone for another reason; `ccretain cat` reads it".to_owned()
+        })
+    }
+
+    /// Puts back what is gone; a failure is in the item.
+    fn restore(self, how: &How<'_>, deed: &mut LedgeredRun) -> Result<Item, Failure> {
+        let ctx = how.ctx;
+        let is_wanting = self.is_wanting();
+        let refusal = self.refusal().filter(|_| is_wanting);
+        let of = Of {
+            store: text(&self.store.root),
+            session: self.id.to_string(),
+            project: self.project().map(text),
+        };
+        let mut item = Item {
+            of,
+            holds: self.copies.iter().flatten().map(|copy| text(&copy.hold)).collect(),
+            files: 0,
+            bytes: 0,
+            outcome: "nothing-missing",
+            warnings: Vec::new(),
+            error: None,
+        };
+        let (store, id) = (self.store, self.id);
+        let copies = match (self.copies, refusal) {
+            (Err(why), _) => {
+                (item.outcome, item.error) = ("failed", Some(why));
+                return Ok(item);
+            }
+            (_, Some(why)) => {
+                (item.outcome, item.error) = ("refused", Some(why));
+                return Ok(item);
+            }
+            (Ok(copies), None) => copies,
+        };
+        let known = vault::known_of(ctx, id);
+        for copy in copies.into_iter().filter(Copy::is_wanting) {
+            let mut entry = Entry::new(Event::Intent);
+            entry.store = Some(item.of.store.clone().into());
+            entry.session = Some(item.of.session.clone().into());
+            entry.project = item.of.project.clone().map(Into::into);
+            entry.hold = Some(text(&copy.hold).into());
+            entry.decision = Some(VERB.into());
+            entry.files = Some(copy.wanting.len() as u64);
+            deed.record(std::slice::from_ref(&entry), ctx)?;
+            remember(store, &copy, deed, ctx.env.now)?;
+            let hold = copy.hold;
+            let sealed = vault::vouched(copy.sealed, &known);
+            let done = restoring(&sealed, how.temps.to_vec(), how.dates, Existing::Leave).restore(how.keys);
+            entry.event = Event::Outcome;
+            match done {
+                Ok(restored) => {
+                    item.take(&restored);
+                    if !how.is_in_force(&hold) {
+                        item.warnings.push(format!(
+                            "hold '{}' is no longer in force: the next run may delete what was restored",
+                            text(&hold)
+                        ));
+                    }
+                    item.warnings.extend(vault::warn_unknown(id, &known, &restored.digests));
+                    entry.files = Some(restored.digests.len() as u64);
+                    entry.bytes = Some(restored.bytes);
+                    entry.outcome = Some("restored".into());
+                    if !restored.missing.is_empty() {
+                        let gone = restored.missing.iter().map(|path| format!("'{}'", shown(path)));
+                        let gone = gone.collect::<Vec<_>>().join(", ");
+                        item.error =
+                            Some(format!("a part of its copy for hold '{}' is gone: {gone}", text(&hold)));
+                    }
+                }
+                Err(error) => {
+                    item.outcome = "failed";
+                    item.error = Some(format!("its copy for hold '{}': {}", text(&hold), chain(&error)));
+                    entry.files = Some(0);
+                    entry.outcome = Some("failed".into());
+                    entry.failed =
+                        vec![Failed { path: text(&sealed.root()).into(), error: chain(&error).into() }];
+                }
+            }
+            deed.record(&[entry], ctx)?;
+            if item.error.is_some() {
+                // What an older copy has of the same files must not take their place.
+                break;
+            }
+        }
+        Ok(item)
+    }
+}
+
+/// Whether Claude Code's own cleanup goes by the file's own date. It goes by that of the folder of a
+/// session in some trees, which is new where the folder comes back, and the temp folder goes with
+/// the transcript.
+fn goes_by_own_date(file: &SealedFile) -> bool {
+    let by_folder = matches!(
+        file.kind,
+        Kind::FileHistory | Kind::Upload | Kind::SessionEnv | Kind::Task | Kind::DevMod | Kind::Image
+    );
+    file.temp.is_none() && !by_folder
+}
+
+/// Remembers the true date of a session whose transcript comes back, before it does: a crash must
+/// not leave a touched file whose date nobody knows.
+fn remember(
+    store: &Store,
+    copy: &Copy<'_>,
+    deed: &mut LedgeredRun,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
+    let transcripts = copy.wanting.iter().filter(|file| file.kind == Kind::Transcript);
+    let Some(modified) = transcripts.map(|file| file.mtime).max() else { return Ok(()) };
+    let record = &copy.sealed.record;
+    let recorded = record
+        .last_activity
+        .filter(|_| record.last_activity_from == Some(crate::seal::manifest::DatedBy::Record));
+    deed.state.state.remember_unsealed(Unsealed {
+        store: store.root.clone(),
+        session: copy.sealed.id.to_string(),
+        last_activity: modified,
+        unsealed_at: now,
+        recorded,
+        unknown: serde_json::Map::default(),
+    });
+    deed.state.save().map_err(|error| Failure::because(Exit::Refused, &error))?;
+    Ok(())
+}
+
+impl How<'_> {
+    fn is_in_force(&self, hold: &str) -> bool {
+        self.ground.policy.holds().any(|(known, _)| known.name == hold && known.is_active(self.ctx.env.now))
+    }
+}
+
+impl Item {
+    fn take(&mut self, restored: &Restored) {
+        self.files += restored.digests.len() as u64;
+        self.bytes += restored.bytes;
+        self.outcome = "restored";
+    }
+
+    fn say(&self, ctx: &Context) -> Result<(), Failure> {
+        for warning in &self.warnings {
+            ctx.console.warning(warning);
+        }
+        let session = &self.of.session;
+        match &self.error {
+            Some(error) => {
+                ctx.console.error(&format!("session {session}: {error}"));
+                if self.outcome == "failed" {
+                    ctx.console.hint("nothing was overwritten; `age -d -i KEY FILE | zstd -d` opens single files of a copy");
+                }
+            }
+            None if self.outcome == "nothing-missing" => {
+                ctx.console.data(&format!("session {session}: nothing is missing\n"))?;
+            }
+            None => {
+                let (files, bytes) = (counted(self.files, "file"), size(self.bytes));
+                ctx.console.data(&format!("restored {session}: {files}, {bytes}\n"))?;
+            }
+        }
+        Ok(())
+    }
+}
