@@ -60,7 +60,20 @@ const ROOMS: &[(&str, &[&str])] = &[
     // The stages that commands share.
     (
         "run",
-        &["enforce", "guard", "inventory", "ledger", "locate", "plan", "policy", "purge", "seal", "state"],
+        &[
+            "dir",
+            "enforce",
+            "guard",
+            "hold",
+            "inventory",
+            "ledger",
+            "locate",
+            "plan",
+            "policy",
+            "purge",
+            "seal",
+            "state",
+        ],
     ),
     (
         "check",
@@ -93,6 +106,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "plan",
             "policy",
             "purge",
+            "run",
             "seal",
             "state",
         ],

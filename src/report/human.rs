@@ -10,11 +10,11 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::Run;
-use super::tally::{Fate, Tally};
 use crate::escape::text;
 use crate::inventory::{Artifact, Belongs, Oddity, StoreIndex};
 use crate::plan::Decision;
 use crate::policy::RuleRef;
+use crate::run::tally::{Fate, Tally};
 
 /// A count with its noun.
 #[must_use]

@@ -4,13 +4,13 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
 use super::Run;
-use super::tally::{Fate, Tally};
 use crate::enforce::Outcome;
 use crate::escape::text;
 use crate::inventory::{ArtifactIndex, Belongs};
 use crate::locate::Way;
 use crate::plan::{Decision, Keep};
 use crate::policy::Mode;
+use crate::run::tally::{Fate, Tally};
 
 /// A moment as reports write it: RFC 3339, UTC, whole seconds.
 #[must_use]

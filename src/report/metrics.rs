@@ -7,11 +7,11 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use super::Run;
-use super::tally::Fate;
 use crate::catalogue::Kind;
 use crate::error::PathError;
 use crate::escape::text;
 use crate::files;
+use crate::run::tally::Fate;
 
 /// Writes figures so that a collector never sees half of them: a file beside it, then a rename.
 ///

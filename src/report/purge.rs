@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::Run;
 use super::human::{counted, grouped, lines, size, table};
 use super::json::{Item, Policy, Store, time};
-use super::tally::{Fate, Tally};
 use crate::escape::text;
 use crate::inventory::{SessionIndex, StoreIndex};
 use crate::plan::Decision;
@@ -17,6 +16,7 @@ use crate::plan::Keep;
 use crate::plan::purge::{Doubtful, Obstacle, Purging, Stop, Wanted};
 use crate::purge::aftermath::{Aftermath, doubt};
 use crate::purge::certificate::{Counts, Exception, Remaining, Verdict, Verification};
+use crate::run::tally::{Fate, Tally};
 
 /// How many projects and how many doubts are named before the rest is counted.
 const MOST_NAMED: usize = 12;

@@ -48,8 +48,8 @@ pub enum Error {
     #[error("cannot write the ledger")]
     Unrecorded(#[source] io::Error),
     /// The end of the run cannot be recorded.
-    #[error(transparent)]
-    Unclosed(io::Error),
+    #[error("cannot close the ledger")]
+    Unclosed(#[source] io::Error),
     /// A store is locked, or its lock cannot be made.
     #[error(transparent)]
     Lock(LockError),

@@ -14,9 +14,12 @@ mod locks;
 mod prepare;
 pub mod privileges;
 pub mod remembered;
+mod rules;
 mod seen;
 #[cfg(unix)]
 pub mod signals;
+pub mod tally;
+mod view;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,6 +31,8 @@ pub use locks::{lock_all, lock_writable};
 pub use prepare::{
     Workspace, in_force, in_force_to_look, locate, prepare, prepare_to_look, prepare_with, recipients,
 };
+pub use rules::{Executed, RuleRun};
+pub use view::Run;
 
 use crate::environment::Environment;
 use link::Link;

@@ -8,7 +8,7 @@ use crate::escape::text;
 use crate::inventory::{Artifact, Session, SessionIndex};
 use crate::plan::{Decision, Keep, has_delete_rule};
 use crate::report::json::time;
-use crate::report::tally::Tally;
+use crate::run::tally::Tally;
 
 /// How far ahead what falls due is named.
 const AHEAD: TimeDelta = TimeDelta::days(7);

@@ -89,7 +89,7 @@ pub enum Fate {
 
 impl Fate {
     /// Every one.
-    pub(super) const ALL: [Self; 7] =
+    pub const ALL: [Self; 7] =
         [Self::Kept, Self::Deleted, Self::Sealed, Self::Pruned, Self::Audited, Self::Skipped, Self::Failed];
 }
 
@@ -279,7 +279,7 @@ impl Run<'_> {
     }
 
     /// Whether what was decided about a whole session was done.
-    pub(super) fn is_done(&self, session: &Session, verdict: &Verdict) -> bool {
+    pub fn is_done(&self, session: &Session, verdict: &Verdict) -> bool {
         match verdict.decision {
             // What a rule in audit mode demands is shown as if it were done.
             decision if self.is_audited(decision) => true,

@@ -1,0 +1,318 @@
+//! One run of the policy's rules, stage by stage: prepare, settle, execute, record.
+
+use std::borrow::Cow;
+use std::mem::ManuallyDrop;
+
+use chrono::{DateTime, Utc};
+
+use super::guards::{self, Judged};
+use super::journal::{self, RunJournal};
+use super::{
+    CancelToken, Context, Error, Execution, Run, Workspace, lock_writable, prepare, recipients, remembered,
+};
+use crate::enforce::{Outcomes, lock::Locks, preserve};
+use crate::escape::text;
+use crate::hold::{self, Vanished};
+use crate::inventory::memory::Memory;
+use crate::inventory::{Inventory, Problem};
+use crate::ledger::{Clock, Entry, Event, Head, RunId};
+use crate::locate::Store;
+use crate::plan::{self, Plan};
+use crate::policy::{Mode, Policy};
+use crate::seal::Recipients;
+use crate::state::LastRun;
+use crate::state::sessions::Remembered;
+
+/// A run of the policy's rules over everything that was found.
+pub struct RuleRun<'c> {
+    ctx: &'c Context,
+    id: RunId,
+    workspace: Workspace,
+    // Never dropped: the program ends with this run, and freeing a hundred thousand names one by one
+    // would be the last thing it does.
+    inventory: ManuallyDrop<Inventory>,
+    plan: Plan,
+    judged: Judged,
+    vanished: Vec<Vanished>,
+    recipients: Option<Recipients>,
+    sessions: Option<Remembered>,
+    _locks: Option<Locks>,
+}
+
+/// A run whose plan was carried out, and that is still to be recorded.
+pub struct Executed {
+    /// What became of the plan; `None` where the policy only reports.
+    pub outcomes: Option<Outcomes>,
+    journal: RunJournal,
+    // On a full disk there is room for it only when something has gone.
+    unsaved: Option<(Remembered, Memory)>,
+}
+
+impl<'c> RuleRun<'c> {
+    /// Reads the policy, finds the stores, takes their locks if the run changes anything, decides, and asks the guards.
+    ///
+    /// # Errors
+    /// What kept it from starting; nothing was touched.
+    pub fn prepare(ctx: &'c Context, is_dry: bool) -> Result<Self, Error> {
+        let mut workspace = prepare(ctx)?;
+        let recipients = if is_dry { None } else { usable_recipients(&mut workspace.policy, ctx)? };
+        let only_looks = is_dry || workspace.policy.mode() == Mode::Audit;
+        let locks = if only_looks { None } else { Some(lock_writable(&mut workspace, ctx)?) };
+        let (mut inventory, sessions) = workspace.inventory_and_memory(ctx);
+        let vanished =
+            hold::vanished(&workspace.state.state.held, &inventory, &workspace.policy, ctx.env.now);
+        inventory.problems.extend(vanished.iter().map(|vanished| problem(vanished, &workspace.stores)));
+        let plan = plan::plan(&inventory, &workspace.policy, ctx.env.now);
+        let judged = guards::judge(&workspace, &inventory, &plan, &workspace.policy, ctx)?;
+        Ok(Self {
+            ctx,
+            id: journal::run_id(ctx),
+            workspace,
+            inventory: ManuallyDrop::new(inventory),
+            plan,
+            judged,
+            vanished,
+            recipients,
+            sessions,
+            _locks: locks,
+        })
+    }
+
+    /// Whether the policy only reports.
+    #[must_use]
+    pub fn only_reports(&self) -> bool {
+        self.policy().mode() == Mode::Audit
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.workspace.policy
+    }
+
+    /// What the run works on.
+    #[must_use]
+    pub fn workspace(&self) -> &Workspace {
+        &self.workspace
+    }
+
+    /// What the guards refuse, in words.
+    #[must_use]
+    pub fn refusals(&self) -> &[String] {
+        &self.judged.refusals
+    }
+
+    /// The part of the plan that this run acts on.
+    #[must_use]
+    pub fn acting(&self) -> Cow<'_, Plan> {
+        self.plan.acting(self.policy())
+    }
+
+    /// Leaves out of the plan what the guards refuse, unless a person has confirmed all of it.
+    pub fn settle(&mut self, is_confirmed: bool) {
+        if is_confirmed {
+            self.judged.clock_allowed = true;
+            self.judged.doubt = None;
+            self.judged.refused.clear();
+            self.judged.refusals.clear();
+        }
+        if !self.judged.refused.is_empty() {
+            self.plan = plan::plan_refusing(
+                &self.inventory,
+                &self.workspace.policy,
+                self.ctx.env.now,
+                &self.judged.refused,
+            );
+        }
+    }
+
+    /// Opens the ledger and carries out the plan, until it is done or stopped; a policy that only reports changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// The ledger cannot be opened; nothing was touched.
+    pub fn execute(&mut self, stop: CancelToken) -> Result<Executed, Error> {
+        let clock = if self.judged.clock_allowed { Clock::Proven } else { Clock::Unproven };
+        let mut journal = RunJournal::open(self.ctx, &self.policy().ledger.value, &self.id, clock)?;
+        if self.only_reports() {
+            return Ok(Executed { outcomes: None, journal, unsaved: None });
+        }
+        // Before the first change: what dated a session must be known also where this run is killed.
+        let memory = self
+            .sessions
+            .take()
+            .map(|sessions| (sessions, plan::memory(&self.inventory, &self.plan, self.policy())));
+        let unsaved = memory.filter(|memory| self.save_sessions(memory).is_err());
+        let acting = self.acting();
+        let execution = Execution {
+            ctx: self.ctx,
+            inventory: &self.inventory,
+            plan: &acting,
+            policy: self.policy(),
+            recipients: self.recipients.as_ref(),
+            stop,
+            doing: "enforcing",
+        };
+        let outcomes = execution.run_after(&self.opening(), &mut journal);
+        Ok(Executed { outcomes: Some(outcomes), journal, unsaved })
+    }
+
+    /// The records that come before the first change.
+    fn opening(&self) -> Vec<Entry<'static>> {
+        let mut opening = vec![journal::started(&self.policy().digest, None)];
+        opening.extend(self.workspace.new_roots(self.ctx).map(|store| {
+            let mut entry = Entry::new(Event::RootSeen);
+            entry.store = Some(text(&store.root).into());
+            entry
+        }));
+        opening.extend(self.judged.refusals.iter().map(|refusal| {
+            let mut entry = Entry::new(Event::Refused);
+            entry.reason = Some(refusal.clone().into());
+            entry
+        }));
+        opening.extend(self.vanished.iter().map(gone));
+        opening
+    }
+
+    /// Closes the ledger and keeps what later runs must know; gives what could not be kept.
+    pub fn record(
+        &mut self,
+        executed: Executed,
+        exit: u8,
+        ended: DateTime<Utc>,
+    ) -> (Option<Outcomes>, Vec<Error>) {
+        let Executed { outcomes, journal, unsaved } = executed;
+        let head = journal.close(self.summary(outcomes.as_ref(), exit), self.ctx.env.now);
+        let last = self.last_run(&head, exit, ended);
+        let state = &mut self.workspace.state.state;
+        state.last_run = Some(last);
+        state.clock = self.judged.doubt;
+        state.mass = std::mem::take(&mut self.judged.reports);
+        if self.judged.clock_allowed {
+            state.saw_undated(&self.inventory);
+        }
+        state.held = hold::remember(
+            &state.held,
+            &self.inventory,
+            &self.workspace.policy,
+            outcomes.as_ref(),
+            self.ctx.env.now,
+        );
+        self.workspace.remember_roots(self.ctx);
+        self.workspace.forget_gone(&self.inventory);
+        let mut failed = Vec::new();
+        failed.extend(unsaved.and_then(|memory| self.save_sessions(&memory).err()));
+        failed.extend(remembered::save(&mut self.workspace.state, self.ctx).err());
+        failed.extend(head.err().map(Error::Unclosed));
+        (outcomes, failed)
+    }
+
+    fn save_sessions(&self, (sessions, memory): &(Remembered, Memory)) -> Result<(), Error> {
+        remembered::remember_sessions(sessions, memory.clone(), self.ctx)
+    }
+
+    fn last_run(&self, head: &std::io::Result<Option<Head>>, exit: u8, ended: DateTime<Utc>) -> LastRun {
+        LastRun {
+            run: self.id.0.clone(),
+            time: ended,
+            exit,
+            // Of a ledger that somebody else keeps nothing is remembered here.
+            head: match head {
+                Ok(None) => self.workspace.state.state.last_run.as_ref().and_then(|last| last.head.clone()),
+                Ok(head) => head.clone(),
+                Err(_) => None,
+            },
+            refusals: self.judged.refusals.clone(),
+            unfinished: Vec::new(),
+            unknown: serde_json::Map::default(),
+        }
+    }
+
+    /// The record that closes the run in the ledger.
+    fn summary(&self, outcomes: Option<&Outcomes>, exit: u8) -> Entry<'static> {
+        let view = self.view(outcomes);
+        let tally = view.tally();
+        let counts = [
+            ("kept", tally.kept),
+            ("deleted", tally.deleted),
+            ("sealed", tally.sealed),
+            ("pruned", tally.pruned),
+            ("skipped", tally.skipped),
+            ("failed", tally.failed),
+            ("prunedLines", tally.pruned_lines),
+            ("bytesFreed", tally.bytes_freed),
+            ("sessionsKept", tally.sessions_kept),
+            ("sessionsDeleted", tally.sessions_deleted),
+            ("sessionsSealed", tally.sessions_sealed),
+            ("held", tally.held),
+            ("live", tally.live),
+            ("unrecognised", tally.unrecognised),
+            ("audit", tally.audit),
+        ];
+        let what = if self.only_reports() { "audit" } else { "enforce" };
+        let mut entry = journal::summary(&self.policy().digest, what, &counts, exit);
+        entry.reason = view.stopped().map(|word| format!("stopped: {word}").into());
+        entry
+    }
+
+    /// The run as reports see it.
+    #[must_use]
+    pub fn view<'r>(&'r self, outcomes: Option<&'r Outcomes>) -> Run<'r> {
+        Run {
+            id: &self.id.0,
+            inventory: &self.inventory,
+            plan: &self.plan,
+            policy: self.policy(),
+            outcomes,
+            refused: &self.workspace.refused,
+            refusals: &self.judged.refusals,
+        }
+    }
+}
+
+/// To whom this run seals; to nobody, with a complaint, where a plugin had to be run and may not.
+fn usable_recipients(policy: &mut Policy, ctx: &Context) -> Result<Option<Recipients>, Error> {
+    let recipients = recipients(policy)?;
+    if ctx.parent.is_none() || !recipients.as_ref().is_some_and(Recipients::need_programs) {
+        return Ok(recipients);
+    }
+    policy.complaints.push(
+        "nothing is sealed: a recipient of the policy needs a plugin, and a run over all users starts no program; \
+         run 'ccretain enforce' as the user for that"
+            .to_owned(),
+    );
+    Ok(None)
+}
+
+/// A held session that has vanished, as something that could not be read.
+fn problem(vanished: &Vanished, stores: &[Store]) -> Problem {
+    let copies = stores.iter().find(|store| store.root == vanished.store).map(preserve::all);
+    let is_preserved = copies.and_then(Result::ok).is_some_and(|copies| {
+        copies.iter().any(|copy| copy.hold == vanished.hold && copy.session.to_string() == vanished.session)
+    });
+    let way_back = if is_preserved {
+        format!("; `ccretain hold restore {}` puts it back", vanished.session)
+    } else {
+        String::new()
+    };
+    let what = format!(
+        "session {}, held by '{}', has vanished since the last run, and ccretain did not remove it{way_back}",
+        vanished.session,
+        text(&vanished.hold)
+    );
+    Problem {
+        store: None,
+        path: vanished.store.clone(),
+        doing: "find what is held in",
+        error: std::io::Error::other(what),
+    }
+}
+
+/// The record of a held session that has vanished.
+fn gone(vanished: &Vanished) -> Entry<'static> {
+    let mut entry = Entry::new(Event::HeldVanished);
+    entry.hold = Some(text(&vanished.hold).into());
+    entry.store = Some(text(&vanished.store).into());
+    entry.session = Some(vanished.session.clone().into());
+    entry
+}
