@@ -15,6 +15,7 @@
 //! | [`catalogue`] | the one table of what the client leaves on disk, and how a name is recognised by it |
 //! | [`platform`], [`environment`], [`period`], [`error`], [`escape`] | where things lie; who, where and when; spans of time; errors with paths; names fit to be shown |
 //! | [`files`] | reading what others may have put somewhere, without waiting and up to a bound; files of our own |
+//! | [`services`] | what the vendor keeps on its servers and what is sent there by default: facts of its pages, with dates |
 //! | [`threads`] | the few threads that share work which goes over many files |
 //! | [`policy`] | what the layers say, and what they mean together |
 //! | [`dir`] | folder handles, read only; nothing below a store is reached by a path |
@@ -72,5 +73,6 @@ pub mod report;
 pub mod run;
 pub mod schedule;
 pub mod seal;
+pub mod services;
 pub mod state;
 pub mod threads;

@@ -21,10 +21,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("files", &[]),
     ("environment", &[]),
     ("threads", &[]),
+    // Facts of the vendor's pages.
+    ("services", &[]),
     // Handles on folders: how a store is read and changed without following a link.
     ("dir", &[]),
     // What makes content readable elsewhere; looks at the machine and knows no store's content.
-    ("exposure", &[]),
+    ("exposure", &["services"]),
     ("seal", &[]),
     ("policy", &["seal"]),
     ("locate", &["dir", "policy"]),
@@ -39,7 +41,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("hold", &["enforce", "inventory", "plan", "policy", "state"]),
     ("schedule", &["policy"]),
     // The pages of the manual are printings of tables.
-    ("manual", &["ledger", "policy"]),
+    ("manual", &["ledger", "policy", "services"]),
     ("kit", &["policy"]),
     (
         "purge",
@@ -89,6 +91,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "policy",
             "schedule",
             "seal",
+            "services",
             "state",
         ],
     ),
@@ -108,6 +111,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "purge",
             "run",
             "seal",
+            "services",
             "state",
         ],
     ),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ccretain::policy::keys::{KEYS, schema};
+use ccretain::services::KEPT;
 
 use crate::common::sandbox::has;
 use crate::common::{Sandbox, skip};
@@ -128,6 +129,26 @@ fn every_key_of_a_policy_is_in_the_manual_and_in_the_schema() {
         let name = key.path.rsplit('.').next().unwrap().trim_end_matches("[]");
         assert!(schema.contains(&format!("\"{name}\"")), "{} is not in the schema", key.path);
     }
+}
+
+/// The table of what servers keep in the README, from the one table of the program.
+#[test]
+fn shipped_readme_says_what_servers_keep() {
+    const BEGIN: &str = "<!-- made from src/services.rs -->\n";
+    let path = root().join("README.md");
+    let text = fs::read_to_string(&path).unwrap();
+    let (before, rest) = text.split_once(BEGIN).expect("the mark");
+    let (_, after) = rest.split_once("<!-- end -->").expect("the end of it");
+    let mut table = "| what | kept for | what ends it | taken from |\n| --- | --- | --- | --- |\n".to_owned();
+    for kept in KEPT {
+        let page = format!("[{}](https://{}), {}", kept.page.name(), kept.page.url, kept.page.date);
+        table += &format!("| {} | {} | {} | {page} |\n", kept.what, kept.period, kept.deleted_by);
+    }
+    let made = format!("{before}{BEGIN}{table}<!-- end -->{after}");
+    if std::env::var_os("CCRETAIN_BLESS").is_some() {
+        fs::write(&path, &made).unwrap();
+    }
+    assert!(fs::read_to_string(&path).unwrap() == made, "CCRETAIN_BLESS=1 cargo test --test suite shipped");
 }
 
 /// What the front pages link to is there, and every picture and page is linked to by a name that is right.

@@ -63,6 +63,7 @@ mod schedule_system;
 mod seal;
 mod seal_flushes;
 mod seal_kills;
+mod services;
 mod settling;
 mod spelling;
 mod stops;

@@ -189,7 +189,7 @@ table! {
         "client-writes-nothing" Info "the client is told to write no transcripts"
             => "nothing to do; sessions cannot be resumed then";
         "server-side-retention" Info "what was sent to a server is kept there, which cannot be seen from here"
-            => "consumer accounts: claude.ai/settings/data-privacy-controls, and delete the sessions there; commercial accounts: 30 days, or zero data retention by contract";
+            => "delete there what can be deleted; 'ccretain check --services' says what is sent from here";
     }
 }
 

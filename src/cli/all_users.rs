@@ -51,6 +51,9 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
             ));
         }
     };
+    if matches!(command, Command::Check(args) if args.services) {
+        return Err(Failure::new(Exit::Usage, "check --services is for one account: run it as the user"));
+    }
     if !ctx.global.stores.is_empty() {
         return Err(Failure::new(
             Exit::Usage,

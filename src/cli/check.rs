@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use clap::{Args, ValueEnum};
 
 use super::posture::{self, Posture};
-use super::{Context, Exit, Failure};
+use super::{Context, Exit, Failure, services};
 use crate::check::{Severity, evaluate};
 use crate::enforce::modes;
 use crate::escape::text;
@@ -26,6 +26,12 @@ pub struct CheckArgs {
     /// Take the access of others away from stores; nothing else is changed.
     #[arg(long)]
     pub fix: bool,
+    /// Print what Claude Code sends from this machine, by service and provider, and what servers keep of it.
+    ///
+    /// For each service: the provider, its default, what is set here, and by which settings file or
+    /// variable. -v also shows the providers that are not in use. Nothing is judged.
+    #[arg(long, conflicts_with_all = ["fix", "format", "output"])]
+    pub services: bool,
     /// What is printed.
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub format: Option<Format>,
@@ -96,6 +102,9 @@ impl Style {
 /// A policy that was named and cannot be used (2); with `--fix`, no evidence (4) or another run (75).
 /// In the styles of device managers no end is an error.
 pub fn run(args: &CheckArgs, ctx: &Context) -> Result<Exit, Failure> {
+    if args.services {
+        return services::run(ctx);
+    }
     ended(args, one(args, ctx), ctx)
 }
 

@@ -39,6 +39,7 @@ mod resume;
 mod returned;
 mod schedule;
 mod seal;
+mod services;
 mod session;
 mod status;
 mod support;

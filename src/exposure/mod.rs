@@ -28,6 +28,7 @@ pub use volume::volume;
 
 use crate::environment::Environment;
 use crate::platform::{self, Platform};
+use crate::services::{KEPT, Kept};
 
 /// Whose stores are looked at; root may ask for others.
 #[derive(Debug, Clone, Copy)]
@@ -170,7 +171,11 @@ pub fn look_for(risk: Risk, subject: &Subject<'_>, host: &dyn Host) -> Finding {
         Risk::Hibernation => memory::hibernation(subject, host),
         Risk::UnencryptedVolume => volume::unencrypted(subject, host),
         Risk::FreedBlocks => unseen("a file system does not show what is left in its free blocks"),
-        Risk::ServerSide => unseen("it lies with the service and cannot be seen from this machine"),
+        Risk::ServerSide => {
+            let note = |kept: &Kept| Evidence { path: None, note: kept.sentence() };
+            let what = unseen("it lies with the service and cannot be seen from this machine");
+            Finding { evidence: KEPT.iter().map(note).collect(), ..what }
+        }
     }
 }
 

@@ -130,7 +130,7 @@ pub const RISKS: &[Row] = &[
         remedy: "run `fstrim` where the device supports it; only erasing the whole device, or destroying the key of an encrypted volume, reaches every copy" },
     Row { risk: Risk::ServerSide, id: "server-side-retention", platforms: ALL,
         title: "What was sent to the service is kept there by its own terms",
-        remedy: "see the data usage terms of the account: usual periods are 30 days for commercial accounts, up to 5 years for consumer accounts that allow training, none under zero data retention; delete conversations and feedback there" },
+        remedy: "it is not covered by this purge: what is kept, for how long and what deletes it is listed here, each with the page and the date it was taken from; delete there what can be deleted" },
 ];
 
 impl Risk {

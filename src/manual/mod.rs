@@ -5,13 +5,14 @@ mod ledger;
 mod places;
 mod policy;
 mod roff;
+mod services;
 mod verbs;
 
 use clap::Command;
 
 /// The date in the pages: that of the newest change to their words, and never of the clock, so
 /// that the same sources give the same pages.
-const DATE: &str = "2026-11-23";
+const DATE: &str = "2026-11-27";
 
 /// A page of the manual.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use clap::{Arg, ArgAction, Command};
 
 use super::places::at;
 use super::roff::Roff;
-use super::{Page, page};
+use super::{Page, page, services};
 use crate::platform::{Layout, Platform};
 
 const PROGRAM: &str = include_str!("words/ccretain.txt");
@@ -45,6 +45,7 @@ pub fn program(definition: &Command) -> Page {
     out.marked(EXIT).marked(ENVIRONMENT);
     files(&mut out);
     out.marked(SECURITY);
+    services::section(&mut out);
     let pages: Vec<String> =
         visible(definition).map(|verb| format!("`ccretain-{}`(1)", verb.get_name())).collect();
     out.section("see also").paragraph(&format!(

@@ -78,6 +78,39 @@ pub fn lines(table: &Table) -> String {
     })
 }
 
+/// Breaks a text at blanks; a word that is longer than a line has one of its own.
+#[must_use]
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let Some(line) = lines.last_mut() else { break };
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
+            lines.push(word.to_owned());
+        } else {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
+}
+
+/// A line that is broken at blanks where it is longer than `width`; the lines after the first begin with `indent`.
+/// Blanks at its beginning stay.
+#[must_use]
+pub fn wrapped(line: &str, indent: &str, width: usize) -> String {
+    let text = line.trim_start();
+    let begin = line.get(..line.len() - text.len()).unwrap_or_default();
+    // All lines are broken as wide as the one that has the least room.
+    let room = width.saturating_sub(begin.len().max(indent.len())).max(1);
+    let mut out = String::new();
+    for (at, line) in wrap(text, room).iter().enumerate() {
+        let _ = writeln!(out, "{}{line}", if at == 0 { begin } else { indent });
+    }
+    out
+}
+
 /// So many files of other accounts are named.
 const FOREIGN_NAMED: usize = 5;
 /// So many artifacts are worth a thread.

@@ -11,6 +11,7 @@ pub mod json;
 pub mod ledger;
 pub mod metrics;
 pub mod purge;
+pub mod services;
 pub mod status;
 pub mod style;
 pub mod verification;

@@ -1,9 +1,9 @@
 //! What is found of the clients.
 
-use super::sends::SUBJECTS;
 use super::{ClientFacts, Row};
 use crate::check::facts::Facts;
 use crate::check::{Finding, some};
+use crate::services::{KEPT, Kept, PROVIDERS, SERVICES, Service, Usual};
 
 /// Adds what is found.
 pub(in crate::check) fn evaluate(facts: &Facts, findings: &mut Vec<Finding>) {
@@ -62,12 +62,12 @@ pub(in crate::check) fn evaluate(facts: &Facts, findings: &mut Vec<Finding>) {
         "client-desktop-kept",
         of(&|client| (client.period.desktop > 0).then(|| format!("{} sessions", client.period.desktop))),
     );
-    for subject in &SUBJECTS {
+    for (service, finding) in SERVICES.iter().filter_map(|service| Some((service, service.finding?))) {
         add(
-            subject.finding,
+            finding,
             of(&|client| {
-                let row = client.rows.iter().find(|row| row.subject == subject.subject)?;
-                (row.state == "on").then(|| format!("none of these is set: {}", subject.setting))
+                let row = client.rows.iter().find(|row| row.subject == service.id)?;
+                (row.state == "on").then(|| format!("none of these is set: {}", service.setting))
             }),
         );
     }
@@ -80,10 +80,7 @@ pub(in crate::check) fn evaluate(facts: &Facts, findings: &mut Vec<Finding>) {
         "client-provider",
         of(&|client| {
             let row = row(client, "provider")?;
-            Some(format!(
-                "{} ({}): metrics, error reports and /feedback are off by default, the survey is not",
-                row.state, row.decided_by
-            ))
+            Some(format!("{} ({}): {}", row.state, row.decided_by, defaults(&row.state)))
         }),
     );
     add(
@@ -94,14 +91,17 @@ pub(in crate::check) fn evaluate(facts: &Facts, findings: &mut Vec<Finding>) {
         }),
     );
     if !clients.is_empty() {
-        add(
-            "server-side-retention",
-            vec![
-                "consumer accounts: 5 years where the data may be used to improve models, else 30 days; \
-                 commercial accounts: 30 days, or none under zero data retention; transcripts sent with \
-                 /feedback: 5 years"
-                    .to_owned(),
-            ],
-        );
+        let classes = KEPT.iter().map(Kept::sentence).collect();
+        findings.push(Finding::new("server-side-retention", classes));
     }
+}
+
+/// What a provider changes of what is sent by default, and where the vendor's page changed.
+fn defaults(provider: &str) -> String {
+    let provider = PROVIDERS.iter().find(|row| row.name == provider);
+    let is_off = |service: &&Service| provider.is_some_and(|row| service.usual(row) == Usual::Off);
+    let off: Vec<&str> = SERVICES.iter().filter(is_off).map(|service| service.name).collect();
+    let changed =
+        SERVICES.iter().filter_map(|service| Some(format!("; {}: {}", service.name, service.changed?)));
+    format!("off by default: {}{}", off.join(", "), changed.collect::<String>())
 }

@@ -6,6 +6,7 @@
 mod findings;
 pub mod periods;
 pub mod sends;
+pub mod services;
 
 use serde::Serialize;
 
@@ -24,6 +25,8 @@ pub struct ClientFacts {
     pub store: String,
     /// One row a subject.
     pub rows: Vec<Row>,
+    /// One row a service and provider, those of the provider in use first.
+    pub services: Vec<services::ServiceRow>,
     /// How its period compares with the policy.
     #[serde(skip)]
     pub period: PeriodFacts,
@@ -84,6 +87,7 @@ pub fn look(store: &str, seen: &Seen<'_>, policy: &PolicyPeriods) -> ClientFacts
     ClientFacts {
         store: store.to_owned(),
         rows,
+        services: seen.services(),
         period: PeriodFacts::of(seen.client, policy),
         overridden: seen.overridden(),
         odd: seen.odd(),

@@ -1,7 +1,6 @@
 //! What the client sends, and which switch, file or provider decides that.
 //!
-//! Metrics, error reports and feedback are on by default and off with a third-party provider; the
-//! session quality survey is on whatever the provider.
+//! What holds by default is in [`crate::services`].
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,6 +9,7 @@ use super::Row;
 use crate::escape::shown;
 use crate::policy::claude::ClientSettings;
 use crate::policy::claude::switches::{Meaning, Setter, Setting, Switch};
+use crate::services::{PROVIDERS, Provider, SERVICES, Service, Usual};
 
 /// What is known of the clients of one config folder.
 #[derive(Debug)]
@@ -21,55 +21,49 @@ pub struct Seen<'a> {
 }
 
 impl Seen<'_> {
-    /// The first of these switches that is set.
-    fn set(&self, switches: &[Switch], project: Option<&Path>) -> Option<Setting> {
-        let settings =
-            switches.iter().filter_map(|switch| self.client.switch(*switch, project, self.environment));
-        settings.filter(|setting| setting.is_set).find(|_| true)
+    /// What sets a variable, where it counts as set.
+    fn set(&self, variable: &str, project: Option<&Path>) -> Option<Setting> {
+        let switch = Switch::named(variable)?;
+        self.client.switch(switch, project, self.environment).filter(|setting| setting.is_set)
     }
 
-    /// The provider, where it is not the vendor itself.
-    fn provider(&self, project: Option<&Path>) -> Option<(&'static str, Setting)> {
-        const PROVIDERS: [(Switch, &str); 4] = [
-            (Switch::Bedrock, "Amazon Bedrock"),
-            (Switch::Vertex, "Google Vertex AI"),
-            (Switch::Foundry, "Microsoft Foundry"),
-            (Switch::PlatformOnAws, "Claude Platform on AWS"),
-        ];
-        PROVIDERS.into_iter().find_map(|(switch, name)| Some((name, self.set(&[switch], project)?)))
+    /// The provider, and what chose it; the vendor itself where nothing did.
+    pub(super) fn provider(&self, project: Option<&Path>) -> (&'static Provider, Option<Setting>) {
+        let [.., vendor] = &PROVIDERS;
+        let chosen =
+            PROVIDERS.iter().find_map(|provider| Some((provider, self.set(provider.variable?, project)?)));
+        chosen.map_or((vendor, None), |(provider, by)| (provider, Some(by)))
     }
 
-    /// What is done about a subject in a project.
-    fn does(&self, subject: &Subject, project: Option<&Path>) -> Does {
-        if let Some(setting) = self.set(subject.off, project) {
-            return Does::Off(setting.by);
+    /// What is done about a service in a project.
+    pub(super) fn does(&self, service: &'static Service, project: Option<&Path>) -> Does {
+        let mut names = service.setting.rsplit(", ");
+        if let Some((name, by)) = names.clone().find_map(|name| Some((name, self.set(name, project)?.by))) {
+            return Does::Off(name, by);
         }
-        if subject.follows_provider && self.provider(project).is_some() {
-            let despite = subject.despite.is_some_and(|switch| self.set(&[switch], project).is_some());
-            if !despite {
-                return Does::Provider;
-            }
+        if service.usual(self.provider(project).0) == Usual::Off {
+            let despite = service.despite.and_then(|name| Some((name, self.set(name, project)?.by)));
+            return despite.map_or(Does::Provider, |by| Does::On(Some(by)));
         }
-        if subject.subject == "survey"
-            && let Some(file) = self.client.files().find(|file| file.has_no_surveys())
-        {
-            return Does::Off(Setter::File(file.kind, file.path.clone()));
-        }
-        Does::On
+        let by_key = |name| {
+            let file = self.client.files().find(|file| file.turns_off(name))?;
+            Some(Does::Off(name, Setter::File(file.kind, file.path.clone())))
+        };
+        names.find_map(by_key).unwrap_or(Does::On(None))
     }
 
-    fn row(&self, subject: &Subject) -> Row {
-        let Subject { subject: name, setting, .. } = *subject;
-        match self.does(subject, None) {
-            Does::On => Row::new(name, setting, "on", None),
-            Does::Off(by) => Row::new(name, setting, "off", Some(&by)),
-            Does::Provider => Row { decided_by: "provider", ..Row::new(name, setting, "off", None) },
+    fn row(&self, service: &'static Service) -> Row {
+        let Service { id, setting, .. } = *service;
+        match self.does(service, None) {
+            Does::On(_) => Row::new(id, setting, "on", None),
+            Does::Off(_, by) => Row::new(id, setting, "off", Some(&by)),
+            Does::Provider => Row { decided_by: "provider", ..Row::new(id, setting, "off", None) },
         }
     }
 
-    /// A row for everything that it sends.
+    /// A row for everything that it sends of sessions.
     pub(super) fn subjects(&self) -> impl Iterator<Item = Row> {
-        SUBJECTS.iter().map(|subject| self.row(subject))
+        SERVICES.iter().filter(|service| service.finding.is_some()).map(|service| self.row(service))
     }
 
     /// The row of one switch: in the first state where it is not set, in the second where it is.
@@ -87,18 +81,18 @@ impl Seen<'_> {
     /// The row of the provider.
     pub(super) fn provider_row(&self) -> Row {
         let settings = "CLAUDE_CODE_USE_BEDROCK, CLAUDE_CODE_USE_VERTEX, CLAUDE_CODE_USE_FOUNDRY, CLAUDE_CODE_USE_ANTHROPIC_AWS";
-        let (name, by) = self.provider(None).unzip();
-        Row::new("provider", settings, name.unwrap_or("Claude API"), by.map(|setting| setting.by).as_ref())
+        let (provider, by) = self.provider(None);
+        Row::new("provider", settings, provider.name, by.map(|setting| setting.by).as_ref())
     }
 
     /// What repositories turn on that is off elsewhere.
     pub(super) fn overridden(&self) -> Vec<String> {
         let mut found = Vec::new();
         for project in self.client.projects.keys() {
-            for subject in &SUBJECTS {
-                let is_on = |project| matches!(self.does(subject, project), Does::On);
+            for service in SERVICES.iter().filter(|service| service.finding.is_some()) {
+                let is_on = |project| matches!(self.does(service, project), Does::On(_));
                 if !is_on(None) && is_on(Some(project)) {
-                    found.push(format!("{} in '{}'", subject.subject, shown(project)));
+                    found.push(format!("{} in '{}'", service.id, shown(project)));
                 }
             }
         }
@@ -124,57 +118,12 @@ impl Seen<'_> {
     }
 }
 
-enum Does {
-    On,
-    Off(Setter),
+/// What is done about a service, and what decides that.
+pub(super) enum Does {
+    /// It is sent; by this variable where one turns it on.
+    On(Option<(&'static str, Setter)>),
+    /// It is not, by this variable or key.
+    Off(&'static str, Setter),
+    /// It is not, because of the provider.
     Provider,
 }
-
-/// Something the client sends.
-pub(super) struct Subject {
-    pub(super) subject: &'static str,
-    pub(super) finding: &'static str,
-    pub(super) setting: &'static str,
-    /// Any of these turns it off.
-    off: &'static [Switch],
-    /// Whether a third-party provider turns it off.
-    follows_provider: bool,
-    /// What turns it on with a provider all the same.
-    despite: Option<Switch>,
-}
-
-/// Everything that it sends.
-pub(super) const SUBJECTS: [Subject; 4] = [
-    Subject {
-        subject: "metrics",
-        finding: "client-metrics",
-        setting: "DISABLE_TELEMETRY, DO_NOT_TRACK, CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
-        off: &[Switch::EssentialOnly, Switch::NoTelemetry, Switch::DoNotTrack],
-        follows_provider: true,
-        despite: Some(Switch::ByHost),
-    },
-    Subject {
-        subject: "error-reports",
-        finding: "client-error-reports",
-        setting: "DISABLE_ERROR_REPORTING, CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
-        off: &[Switch::EssentialOnly, Switch::NoErrorReports],
-        follows_provider: true,
-        despite: None,
-    },
-    Subject {
-        subject: "feedback",
-        finding: "client-feedback",
-        setting: "DISABLE_FEEDBACK_COMMAND, DISABLE_BUG_COMMAND, CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
-        off: &[Switch::EssentialOnly, Switch::NoFeedback, Switch::NoBug],
-        follows_provider: true,
-        despite: None,
-    },
-    Subject {
-        subject: "survey",
-        finding: "client-survey",
-        setting: "CLAUDE_CODE_DISABLE_FEEDBACK_SURVEY, DISABLE_TELEMETRY, DO_NOT_TRACK, CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC, feedbackSurveyRate",
-        off: &[Switch::EssentialOnly, Switch::NoSurvey, Switch::NoTelemetry, Switch::DoNotTrack],
-        follows_provider: false,
-        despite: None,
-    },
-];

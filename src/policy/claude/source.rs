@@ -17,6 +17,15 @@ const DOMAIN: &str = "com.anthropic.claudecode";
 /// The variables of `env` that say where stores lie; no other is kept, they may hold secrets.
 const VARIABLES: [&str; 2] = ["CLAUDE_CONFIG_DIR", "CLAUDE_CODE_TMPDIR"];
 
+/// A key and the values by which it turns something off.
+type Key = (&'static str, fn(&Value) -> bool);
+
+/// Keys that turn off what the client sends: a survey at the rate 0 asks nobody.
+const OFF: [Key; 2] = [
+    ("feedbackSurveyRate", |value| value.as_f64() == Some(0.0)),
+    ("skipWebFetchPreflight", |value| *value == Value::Bool(true)),
+];
+
 /// The kinds of source, as the client orders them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -117,8 +126,8 @@ pub enum FileState {
         variables: BTreeMap<&'static str, String>,
         /// Switches from `env`: what they mean, not their values.
         switches: BTreeMap<Switch, Meaning>,
-        /// Whether `feedbackSurveyRate` is 0, which asks nobody.
-        no_surveys: bool,
+        /// The keys by which it turns off what the client sends.
+        turned_off: Vec<&'static str>,
     },
 }
 
@@ -161,10 +170,10 @@ impl SettingsFile {
         Self { kind, path: path.to_path_buf(), state: keep(value) }
     }
 
-    /// Whether the file says that nobody is to be asked how a session went.
+    /// Whether the file turns something off by a key of this name.
     #[must_use]
-    pub fn has_no_surveys(&self) -> bool {
-        matches!(self.state, FileState::Read { no_surveys: true, .. })
+    pub fn turns_off(&self, name: &str) -> bool {
+        matches!(&self.state, FileState::Read { turned_off, .. } if turned_off.contains(&name))
     }
 
     /// `cleanupPeriodDays` of the file.
@@ -226,7 +235,11 @@ fn keep(value: &Value) -> FileState {
         desktop: Number::of(value.get("desktopSessionCleanupPeriodDays")),
         variables,
         switches: switches::keep(env),
-        no_surveys: value.get("feedbackSurveyRate").and_then(Value::as_f64) == Some(0.0),
+        turned_off: OFF
+            .iter()
+            .filter(|(name, off)| value.get(name).is_some_and(off))
+            .map(|(name, _)| *name)
+            .collect(),
     }
 }
 

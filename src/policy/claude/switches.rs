@@ -30,6 +30,12 @@ macro_rules! switches {
                 match self { $( Self::$switch => $name, )* }
             }
 
+            /// The switch of a variable.
+            #[must_use]
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|switch| switch.name() == name)
+            }
+
             fn takes(self) -> Takes {
                 match self { $( Self::$switch => Takes::$takes, )* }
             }

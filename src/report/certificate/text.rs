@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::human::{counted, grouped, lines, size, table};
+use super::super::human::{counted, grouped, lines, size, table, wrap};
 use super::super::json::time;
 use crate::purge::certificate::{Certificate, Imprint, Parts, SeenWord};
 
@@ -84,23 +84,6 @@ fn item(out: &mut String, text: &str) {
     for (at, line) in wrap(text, WIDTH - 2).iter().enumerate() {
         let _ = writeln!(out, "{}{line}", if at == 0 { "- " } else { "  " });
     }
-}
-
-/// Breaks a text at blanks; a word that is longer than a line has one of its own.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let Some(line) = lines.last_mut() else { break };
-        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
-            lines.push(word.to_owned());
-        } else {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-    }
-    lines
 }
 
 fn roots(parts: &Parts, out: &mut String) {

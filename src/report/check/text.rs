@@ -4,12 +4,15 @@ use std::fmt::Write as _;
 
 use super::{Document, Found};
 use crate::check::Severity;
-use crate::report::human::counted;
+use crate::report::human::{counted, wrapped};
 use crate::report::style::Paint;
 
 /// What Intune keeps of the output of a detection script, in characters (its console cuts what is
 /// longer; learn.microsoft.com, "Remediations").
 const KEPT_BY_INTUNE: usize = 2_048;
+
+/// How wide the report for people is, as far as blanks let it be.
+const WIDTH: usize = 80;
 
 impl Document {
     /// The report for people; `everything` also names what is only worth knowing.
@@ -38,7 +41,7 @@ impl Document {
             let whose = finding.user.as_ref().map_or_else(String::new, |user| format!("{user}: "));
             let _ = writeln!(out, "\n{word} {whose}{} [{}]", finding.title, finding.id);
             for line in &finding.evidence {
-                let _ = writeln!(out, "       {line}");
+                out.push_str(&wrapped(&format!("       {line}"), "         ", WIDTH));
             }
             if finding.severity > Severity::Info {
                 let _ = writeln!(out, "       → {}", finding.remedy);
