@@ -17,6 +17,7 @@ mod past_due;
 mod pastes;
 pub mod purge;
 mod references;
+mod sealing;
 mod sessions;
 mod united;
 mod why;
@@ -229,7 +230,9 @@ pub fn plan_refusing(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>,
         let decision = &mut decisions[file.artifact.at()];
         *decision = united.of_line_file(*decision, lines);
     }
-    Plan { now, decisions, lines, sessions, absent, demanded, purge: None }
+    let mut plan = Plan { now, decisions, lines, sessions, absent, demanded, purge: None };
+    plan.keep_records(inventory, policy);
+    plan
 }
 
 impl Plan {

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::all_users::{give, machine};
+use crate::common::sandbox::{has, has_namespaces};
 use crate::common::store::put;
-use crate::common::{Output, Sandbox, StoreBuilder, days, hours, id, now};
+use crate::common::{Output, Sandbox, StoreBuilder, days, hours, id, now, skip};
 use crate::seal::{identity, seals};
 
 const ANN: u32 = 58_061;
@@ -304,4 +305,108 @@ fn what_was_sealed_into_a_temp_tree_is_found_again() {
     sandbox.run(["unseal", &id(1), "--keep-date"]).exits(0);
     assert_eq!(fs::read(&file).unwrap(), b"image");
     assert!(!to.exists());
+}
+
+/// What a layer excludes it must not touch, wherever the rules of another layer put it.
+#[test]
+fn what_another_layer_seals_out_of_an_excluded_store_stays() {
+    let test = "what_another_layer_seals_out_of_an_excluded_store_stays";
+    if !has_namespaces() {
+        skip(test, "needs root and mount namespaces");
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let recipient = identity(&sandbox);
+    let store = sandbox.store();
+    store.session(9).cwd("/work/anchor").aged(hours(3)).write();
+    let managed = sandbox.root().join("managed");
+    fs::create_dir(&managed).unwrap();
+    let text = format!(
+        r#"{{"version": 1, "recipients": ["{recipient}"], "rules": [{{"name": "s", "sealAfter": "1d"}}]}}"#
+    );
+    fs::write(managed.join("managed-policy.json"), text).unwrap();
+    let deletes_after = |period: &str| {
+        let rules = r#"{"name": "temp", "kinds": ["temp-file"], "deleteAfter": "2d"}, {"name": "d", "deleteAfter": "PERIOD"}"#;
+        let (rules, tmp) = (rules.replace("PERIOD", period), store.tmp.to_str().unwrap());
+        sandbox
+            .policy(&format!(r#"{{"version": 1, "rules": [{rules}], "stores": {{"exclude": ["{tmp}"]}}}}"#));
+    };
+    deletes_after("20d");
+    let session = store.session(1).aged(days(5)).write();
+    let of_session = session.temp().join("scratchpad/a.py");
+    let alone = store.tmp.join(format!("-work-acme/{}/scratchpad/b.py", id(2)));
+    for temp in [&of_session, &alone] {
+        put(temp, "scratch", days(5));
+    }
+    fs::set_permissions(&store.tmp, fs::Permissions::from_mode(0o700)).unwrap();
+    let run = || sandbox.command(["enforce", "--yes", "--json"]).with_system_folder(&managed).run();
+    run().exits(0);
+    let sealed = |of: u32| store.path(format!("ccretain/sealed/{}", id(of)));
+    let temp = |of: u32, name: &str| sealed(of).join(format!("temp/scratchpad/{name}.zst.age"));
+    let exists = |of: &Path| of.exists();
+    assert!(!exists(&session.transcript) && !exists(&of_session) && !exists(&alone));
+    assert!(exists(&temp(1, "a.py")) && exists(&temp(2, "b.py")));
+    changes_nothing(&run());
+    assert!(temp(1, "a.py").exists() && temp(2, "b.py").exists());
+    // The session goes, what came from the excluded store does not, and with it stays its record.
+    deletes_after("4d");
+    run().exits(0);
+    for (of, name) in [(1, "a.py"), (2, "b.py")] {
+        assert!(temp(of, name).exists() && sealed(of).join("session.json").exists());
+    }
+    assert_eq!(files_below(&sealed(1)).len(), 2);
+    changes_nothing(&run());
+}
+
+#[test]
+fn satellites_over_two_stores_are_sealed_where_they_lie() {
+    let sandbox = Sandbox::new();
+    seals(&sandbox, &identity(&sandbox), "");
+    let store = sandbox.store();
+    store.session(9).cwd("/work/anchor").aged(hours(3)).write();
+    let other = StoreBuilder::new(sandbox.home().join("alt"), store.tmp.clone());
+    other.session(8).cwd("/work/anchor").aged(hours(4)).write();
+    let files = [&store, &other]
+        .map(|store| store.put(format!("file-history/{}/aaaaaaaaaaaaaaaa@v1", id(1)), "edited", days(5)));
+    let run = |arguments: &[&str]| sandbox.command(arguments).env("CLAUDE_CONFIG_DIR", &other.root).run();
+    let output = run(&["enforce", "--yes", "--json"]);
+    assert_eq!((output.summary("sealed"), output.summary("sessionsSealed")), (2, 1), "{output}");
+    for (store, file) in [&store, &other].into_iter().zip(&files) {
+        assert!(!file.exists() && store.path(format!("ccretain/sealed/{}/session.json", id(1))).exists());
+    }
+    changes_nothing(&run(&["enforce", "--yes", "--json"]));
+    // As any session that is in two stores.
+    run(&["unseal", &id(1), "--keep-date"]).exits(2);
+    for (store, file) in [&store, &other].into_iter().zip(&files) {
+        run(&["unseal", &id(1), "--keep-date", "--store", store.root.to_str().unwrap()]).exits(0);
+        assert_eq!(fs::read(file).unwrap(), b"edited");
+    }
+}
+
+/// A clock that was ahead dates nothing until its time has come, sealed or not.
+#[test]
+fn a_record_ahead_dates_a_sealed_session_once_its_time_has_come() {
+    if !has("faketime") {
+        skip("a_record_ahead_dates_a_sealed_session_once_its_time_has_come", "needs faketime");
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let recipient = identity(&sandbox);
+    let store = sandbox.store();
+    let ahead = (now() + days(3)).format("%Y-%m-%dT%H:%M:%S.000Z");
+    let write = |number: u32| {
+        let line = json!({"type": "user", "sessionId": id(number), "cwd": "/work/acme", "timestamp": ahead.to_string()});
+        store.session(number).aged(days(20)).head(&line.to_string()).write()
+    };
+    let sealed_one = write(1);
+    seals(&sandbox, &recipient, "");
+    assert_eq!(sandbox.enforce().summary("sessionsSealed"), 1);
+    assert!(!sealed_one.is_there());
+    let plain_one = write(2);
+    sandbox.delete_after("30d");
+    let record = store.path(format!("ccretain/sealed/{}/session.json", id(1)));
+    for (later, is_there) in [(15, true), (32, true), (34, false)] {
+        sandbox.command(["enforce", "--yes", "--json"]).at(now() + days(later)).run();
+        assert_eq!((record.exists(), plain_one.is_there()), (is_there, is_there), "after {later} days");
+    }
 }

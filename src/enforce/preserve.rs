@@ -13,12 +13,12 @@ use chrono::{DateTime, Utc};
 
 use super::seal::system_time;
 use super::{dir, sealed};
-use crate::catalogue::{Kind, SessionId};
+use crate::catalogue::{Kind, Root, SessionId};
 use crate::dir::{Dir, FileType};
 use crate::error::chain;
 use crate::escape::text;
 use crate::files::access;
-use crate::inventory::{ArtifactIndex, Inventory, Oddity, Session, SessionIndex};
+use crate::inventory::{ArtifactIndex, Inventory, Oddity, Session, SessionIndex, StoreIndex};
 use crate::ledger::Ciphertext;
 use crate::locate::Store;
 use crate::policy::Compression;
@@ -80,7 +80,7 @@ impl Preserving<'_> {
         let (folder, mut sealer) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
-                let path = self.inventory.store(session.store).store.root.join(self.path(session));
+                let path = self.inventory.store(self.store_for(session)).store.root.join(self.path(session));
                 done.failed.push((path, format!("cannot begin its copy: {error}")));
                 return done;
             }
@@ -113,10 +113,20 @@ impl Preserving<'_> {
             }
         }
         if let Err(error) = self.record(session, files, links, &folder) {
-            let path = self.inventory.store(session.store).store.root.join(self.path(session));
+            let path = self.inventory.store(self.store_for(session)).store.root.join(self.path(session));
             done.failed.push((path, format!("cannot write the record of its copy: {error}")));
         }
         done
+    }
+
+    /// The store that the copy of a session goes to: its own, or the user's where it lies in a temp tree alone.
+    fn store_for(&self, session: &Session) -> StoreIndex {
+        let is_own = |store: &StoreIndex| {
+            let store = &self.inventory.store(*store).store;
+            store.kind == Root::Config && store.in_scope
+        };
+        let stores = (0..self.inventory.stores.len()).map(StoreIndex::of);
+        std::iter::once(session.store).chain(stores).find(is_own).unwrap_or(session.store)
     }
 
     /// The folder of a session's copy, relative to its store.
@@ -128,7 +138,7 @@ impl Preserving<'_> {
     fn folder(&self, session: &Session, below: Option<&Path>) -> io::Result<Dir> {
         let mut path = self.path(session);
         path.extend(below);
-        dir::folders(&self.inventory.store(session.store).store, &path)
+        dir::folders(&self.inventory.store(self.store_for(session)).store, &path)
     }
 
     /// A link of the session's own, which is noted in the record; `None` for anything else.
@@ -137,7 +147,10 @@ impl Preserving<'_> {
         if artifact.file_type != FileType::Link || !artifact.can_be_sealed() {
             return Ok(None);
         }
-        let Some((_, path, temp)) = sealed::place(self.inventory, index, session) else { return Ok(None) };
+        let (tree, path, temp) = sealed::place(self.inventory, index);
+        if tree == Tree::Store && self.inventory.store_of(artifact) != self.store_for(session) {
+            return Ok(None);
+        }
         let target = self.inventory.open(artifact.folder)?.read_link(self.inventory.name(artifact))?;
         let Some(mtime) = artifact.stamp.modified.date() else { return Ok(None) };
         Ok(Some(SealedLink { path, temp, target, mtime }))
@@ -155,7 +168,11 @@ impl Preserving<'_> {
         if artifact.sealed || artifact.oddity != Oddity::None || !artifact.is_regular() {
             return Ok(None);
         }
-        let Some((tree, path, temp)) = sealed::place(self.inventory, index, session) else { return Ok(None) };
+        let (tree, path, temp) = sealed::place(self.inventory, index);
+        // A copy comes back to the store that it lies in.
+        if tree == Tree::Store && self.inventory.store_of(artifact) != self.store_for(session) {
+            return Ok(None);
+        }
         let mut tries = 0;
         loop {
             tries += 1;

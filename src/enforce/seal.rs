@@ -24,7 +24,6 @@ use super::{Outcome, Unit, dir};
 use crate::dir::{Dir, FileTime};
 use crate::inventory::{ArtifactIndex, FolderIndex, Inventory, Session, StoreIndex};
 use crate::ledger::Ciphertext;
-use crate::locate::Store;
 use crate::policy::Compression;
 use crate::seal::manifest::{SealedFile, SealedLink};
 use crate::seal::naming;
@@ -37,6 +36,8 @@ pub(super) struct Sealing<'a> {
     pub recipients: &'a Recipients,
     pub compression: Compression,
     pub now: chrono::DateTime<chrono::Utc>,
+    /// The store that the sealed form of each artifact goes to.
+    pub store_for: &'a (dyn Fn(ArtifactIndex) -> Option<StoreIndex> + Sync),
     /// Sealers at rest; each has tables and buffers worth keeping.
     pub sealers: &'a Mutex<Vec<Sealer>>,
 }
@@ -58,10 +59,21 @@ struct Prepared {
     record: Vec<u8>,
 }
 
+/// A session, and the store that its files are sealed into.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    store: StoreIndex,
+    session: &'a Session,
+}
+
 impl Prepared {
     fn artifacts(&self) -> impl Iterator<Item = ArtifactIndex> {
         let parts = self.parts.iter().map(|part| part.artifact);
         parts.chain(self.links.iter().map(|(index, _)| *index))
+    }
+
+    fn target<'a>(&self, inventory: &'a Inventory) -> Target<'a> {
+        Target { store: self.store, session: &inventory.sessions[self.session] }
     }
 }
 
@@ -191,17 +203,11 @@ impl Sealing<'_> {
     }
 
     /// Opens a folder in the session's sealed folder, which is made if it is not there.
-    fn sealed_folder(&self, session: &Session, below: Option<&Path>) -> io::Result<Dir> {
-        let store = self.home(session)?;
-        let mut path = naming::session_folder(session.id);
+    fn sealed_folder(&self, target: Target<'_>, below: Option<&Path>) -> io::Result<Dir> {
+        let store = &self.inventory.store(target.store).store;
+        let mut path = naming::session_folder(target.session.id);
         path.extend(below);
         dir::folders(store, &path)
-    }
-
-    /// The store that the sealed files of a session go to.
-    fn home(&self, session: &Session) -> io::Result<&Store> {
-        let store = self.inventory.sealing_store(session).ok_or(io::ErrorKind::NotFound)?;
-        Ok(&self.inventory.store(store).store)
     }
 }
 

@@ -254,12 +254,8 @@ impl<'a> SealedSession<'a> {
 }
 
 /// Where the sealed form of an artifact belongs: the tree, its path there, and the folder of the
-/// temp tree that it comes from. `None` for what lies in another store than its session.
-pub(super) fn place(
-    inventory: &Inventory,
-    index: ArtifactIndex,
-    session: &Session,
-) -> Option<(Tree, PathBuf, Option<PathBuf>)> {
+/// temp tree that it comes from.
+pub(super) fn place(inventory: &Inventory, index: ArtifactIndex) -> (Tree, PathBuf, Option<PathBuf>) {
     let artifact = inventory.artifact(index);
     let at = inventory.store_of(artifact);
     let (store, path) = (&inventory.store(at).store, inventory.path(artifact));
@@ -267,9 +263,9 @@ pub(super) fn place(
         // `<P>/<S>/…`: what lies below the session's own folder.
         let below: PathBuf = path.components().skip(2).collect();
         let own: PathBuf = path.components().take(2).collect();
-        return Some((Tree::Temp, below, Some(store.root.join(own))));
+        return (Tree::Temp, below, Some(store.root.join(own)));
     }
-    (inventory.sealing_store(session) == Some(at)).then_some((Tree::Store, path, None))
+    (Tree::Store, path, None)
 }
 
 /// The record of a session as it is now, with these files; `recipients` is the digest of those that
@@ -289,6 +285,7 @@ pub(super) fn describe(
         cwds: session.projects.iter().map(|project| project.to_string()).collect(),
         last_activity,
         last_activity_from,
+        later: session.later.dates().to_vec(),
         desktop: session.is_desktop,
         sealed_at: Some(now),
         recipients,

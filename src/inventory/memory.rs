@@ -57,6 +57,9 @@ pub struct RememberedSession {
     /// The newest modification time of any of its files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub touched: Option<DateTime<Utc>>,
+    /// The first such time that was still to come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub touched_ahead: Option<DateTime<Utc>>,
     /// The projects that rules may go by; several where copies are equally new.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<String>,
@@ -120,13 +123,14 @@ impl Inventory {
             }
         }
         for session in &mut self.sessions {
+            let is_conversation = session.is_conversation();
             let Some(rows) = rows.get_mut(&session.id) else { continue };
             let root = text(&self.stores[session.store.at()].store.root);
             let mut known = session.clone();
             // Two stores may hold transcripts of one id, which are two sessions.
             let own = |row: &RememberedSession| !session.is_shown() || row.root == root;
             for (row, is_used) in rows.iter_mut().filter(|(row, _)| own(row)) {
-                known.recall(row, self.taken);
+                known.recall(row, is_conversation, self.taken);
                 *is_used = true;
             }
             if is_users_word && known.differs(session) {
@@ -143,7 +147,7 @@ impl Inventory {
             let Some(id) = row.session else { continue };
             let store = self.store_at(&row.root).unwrap_or(StoreIndex::of(0));
             let mut session = Session { evidence, ..Session::new(store, id) };
-            session.recall(row, self.taken);
+            session.recall(row, false, self.taken);
             self.absent.sessions.push((session, row.root.clone()));
         }
         for line in &memory.lines {
@@ -161,7 +165,9 @@ impl Inventory {
         }
     }
 
-    fn store_at(&self, root: &str) -> Option<StoreIndex> {
+    /// The store of a root, as [`text`] writes it.
+    #[must_use]
+    pub fn store_at(&self, root: &str) -> Option<StoreIndex> {
         self.stores.iter().position(|view| text(&view.store.root) == root).map(StoreIndex::of)
     }
 
@@ -185,6 +191,7 @@ impl Session {
             is_told: false,
             projects: Projects::default(),
             newest_record: None,
+            later: Default::default(),
             modified: None,
             damaged: None,
             first_seen: None,
@@ -219,15 +226,19 @@ impl Session {
             || self.projects != other.projects
     }
 
-    fn recall(&mut self, row: &RememberedSession, now: DateTime<Utc>) {
+    fn recall(&mut self, row: &RememberedSession, is_conversation: bool, now: DateTime<Utc>) {
         let past = |date: Option<DateTime<Utc>>| date.filter(|date| *date <= now);
         self.has_transcript |= row.transcript;
-        self.touched = self.touched.max(past(row.touched));
+        self.touched = self.touched.max(past(row.touched)).max(past(row.touched_ahead));
+        let ahead = row.touched_ahead.filter(|ahead| *ahead > now);
+        self.touched_ahead = self.touched_ahead.into_iter().chain(ahead).min();
         if self.is_shown() {
             // No run removes a transcript and leaves the session, so only what subagents said can be
             // missing. A modification time may have been set back for a reason.
             self.newest_record = self.newest_record.max(past(row.record));
             self.damaged = self.damaged.max(past(row.damaged));
+            // The transcript may have gone when the rest was sealed.
+            self.modified = self.modified.max(row.modified.filter(|_| !is_conversation));
         } else {
             self.files_before = self.files_before.max(past(row.files));
             self.modified = self.modified.max(self.files_before);
@@ -238,7 +249,8 @@ impl Session {
                     root: row.root.clone(),
                     // A damaged end may have been the newest record.
                     record: record.max(past(row.record)).max(past(row.record.and(row.damaged))),
-                    modified: modified.max(past(row.modified.max(row.damaged))),
+                    // One that is still to come keeps it undated, as it did the transcript.
+                    modified: modified.max(row.modified).max(past(row.damaged)),
                 }));
             }
         }
@@ -273,6 +285,7 @@ impl Session {
             modified,
             files,
             touched: self.touched,
+            touched_ahead: self.touched_ahead,
             others: others.map(|project| project.to_string()).collect(),
             rules,
         }

@@ -30,14 +30,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use rustc_hash::FxHashMap;
 
 use crate::catalogue::{Cursor, Kind, Root, SessionId};
 use crate::dir::{Dir, FileStamp, FileType};
 use crate::locate::{Crossing, Store};
+use crate::seal::naming::{self, Tree};
 use lines::LineFile;
 use liveness::Liveness;
 use memory::{Absent, Before};
-use transcript::{Facts, Projects};
+use transcript::{Facts, Later, Projects};
 
 pub use first_seen::{FirstSeen, Undated};
 pub use names::{Name, Names};
@@ -156,6 +158,8 @@ pub struct Inventory {
     pub is_complete: bool,
     /// What is remembered from earlier runs and was not found now.
     pub absent: Absent,
+    /// The folders that sealed files lay in, of those from elsewhere than the store that they are sealed in.
+    pub origins: FxHashMap<(FolderIndex, Name), PathBuf>,
 }
 
 /// A store as it was found.
@@ -322,6 +326,8 @@ pub struct Session {
     pub projects: Projects,
     /// The newest record timestamp not later than the inventory.
     pub newest_record: Option<DateTime<Utc>>,
+    /// Record timestamps that are later than the inventory.
+    pub later: Later,
     /// The newest modification time of its transcripts; of its files where it is orphaned.
     pub modified: Option<DateTime<Utc>>,
     /// The newest modification time, not later than the inventory, of a transcript or subagent of
@@ -370,6 +376,12 @@ pub struct Session {
 }
 
 impl Session {
+    /// Whether a transcript of it, plain or sealed, is there; else it is satellites alone.
+    #[must_use]
+    pub fn is_conversation(&self) -> bool {
+        self.evidence == Evidence::Transcript || self.is_shown() && self.has_transcript
+    }
+
     /// The projects by which rules may go: one, or those of copies that are equally new.
     pub fn rule_projects(&self) -> impl Iterator<Item = &Arc<str>> {
         self.project.iter().chain(self.rivals.iter())
@@ -466,6 +478,12 @@ impl Inventory {
         self.grouped.get(session.files.start as usize..session.files.end as usize).unwrap_or_default()
     }
 
+    /// The folder that a sealed file lay in, where that is not the store that it is sealed in.
+    #[must_use]
+    pub fn origin(&self, artifact: &Artifact) -> Option<&Path> {
+        self.origins.get(&(artifact.folder, artifact.name)).map(PathBuf::as_path)
+    }
+
     /// The session an artifact belongs to.
     #[must_use]
     pub fn session_of(&self, artifact: &Artifact) -> Option<&Session> {
@@ -481,24 +499,40 @@ impl Inventory {
         self.folder(artifact.folder).store
     }
 
-    /// The config store that the sealed files of a session go to: its own, or the user's where it lies
-    /// only in a temp tree, which is no place to keep anything.
-    #[must_use]
-    pub fn sealing_store(&self, session: &Session) -> Option<StoreIndex> {
-        let is_config = |view: &StoreView| view.store.kind == Root::Config;
-        if is_config(self.store(session.store)) {
-            return Some(session.store);
+    /// The config store that the sealed form of an artifact goes to, of those that `may` be written to.
+    ///
+    /// A session is sealed where its transcript lies or lay, satellites that never had one are where they lie. A temp
+    /// tree is no place to keep anything: what lies there goes to the others, or to the user's own store. `None` for
+    /// what lies in another config store than the transcript.
+    pub fn sealing_store(
+        &self,
+        artifact: &Artifact,
+        session: &Session,
+        may: impl Fn(StoreIndex) -> bool,
+    ) -> Option<StoreIndex> {
+        let is_config = |store: &StoreIndex| self.store(*store).store.kind == Root::Config;
+        let at = self.store_of(artifact);
+        let files = || self.files(session).iter().map(|index| self.artifact(*index));
+        let has_files = |store| {
+            let is_one = |file: &Artifact| file.sealed || file.is_regular() && file.can_be_sealed();
+            files().any(|file| self.store_of(file) == store && is_one(file))
+        };
+        let own = match &session.before {
+            Some(before) => self.store_at(&before.root),
+            None => Some(session.store).filter(|_| session.is_conversation()),
+        };
+        match own.filter(is_config) {
+            Some(own) => return Some(own).filter(|own| may(*own) && (at == *own || !is_config(&at))),
+            // Links alone are nothing to encrypt.
+            None if is_config(&at) => {
+                return Some(at).filter(|at| may(*at) && (artifact.is_regular() || has_files(*at)));
+            }
+            None => {}
         }
-        let is_own = |view: &StoreView| is_config(view) && view.store.in_scope;
-        self.stores.iter().position(is_own).map(StoreIndex::of)
-    }
-
-    /// Whether an artifact is sealed with its session. In another config store it has no place beside
-    /// the others.
-    #[must_use]
-    pub fn is_sealed_with(&self, artifact: &Artifact, session: &Session) -> bool {
-        let store = self.store_of(artifact);
-        self.store(store).store.kind == Root::Temp || self.sealing_store(session) == Some(store)
+        let stores =
+            || (0..self.stores.len()).map(StoreIndex::of).filter(is_config).filter(|store| may(*store));
+        let holds_some = |store: &StoreIndex| files().any(|file| self.store_of(file) == *store);
+        stores().find(holds_some).or_else(|| stores().next())
     }
 
     /// The path of a folder relative to its store.
@@ -532,6 +566,17 @@ impl Inventory {
     #[must_use]
     pub fn path(&self, artifact: &Artifact) -> PathBuf {
         self.folder_path(artifact.folder).join(self.name(artifact))
+    }
+
+    /// The path of an artifact relative to its store, and of a sealed one that which it had before.
+    #[must_use]
+    pub fn original_path(&self, artifact: &Artifact) -> PathBuf {
+        let path = self.path(artifact);
+        let below = path.strip_prefix(naming::FOLDER).ok().filter(|_| artifact.sealed);
+        // The first name is the session's.
+        let sealed: Option<PathBuf> = below.map(|below| below.iter().skip(1).collect());
+        let original = sealed.and_then(|sealed| naming::original(&sealed));
+        original.filter(|original| original.tree == Tree::Store).map_or(path, |original| original.path)
     }
 
     /// The full path of an artifact.

@@ -14,8 +14,8 @@ use super::names::Names;
 use super::parts::Parts;
 use super::session::{Folders, Raw, group};
 use super::transcript::Facts;
-use super::{Artifact, Belongs, Folder, FolderIndex, Inventory, Oddity, Session, StoreIndex};
-use crate::catalogue::{Kind, SessionId};
+use super::{Artifact, Belongs, Folder, FolderIndex, Inventory, Oddity, Session, StoreIndex, StoreView};
+use crate::catalogue::{Kind, Root, SessionId};
 use crate::dir::{FileStamp, FileTime, FileType};
 use crate::locate::Store;
 use crate::seal::Compression;
@@ -152,11 +152,20 @@ fn said(file: &File, now: DateTime<Utc>) -> Said {
 }
 
 /// The record of a session whose files are sealed now, with those that are recorded already.
-pub(crate) fn record(session: &Session, old: Option<&Manifest>, files: &[&File]) -> Manifest {
+pub(crate) fn record(
+    session: &Session,
+    old: Option<&Manifest>,
+    files: &[&File],
+    stores: &[StoreView],
+) -> Manifest {
+    let temp = |file: &&File| {
+        let store = &stores[file.store].store;
+        (store.kind == Root::Temp).then(|| store.root.join("P").join(session.id.to_string()))
+    };
     let entry = |file: &&File| SealedFile {
         kind: file.kind,
         path: file.name.clone().into(),
-        temp: None,
+        temp: temp(file),
         sealed: file.name.clone().into(),
         compression: Compression::None,
         size: 0,
@@ -178,6 +187,7 @@ pub(crate) fn record(session: &Session, old: Option<&Manifest>, files: &[&File])
         cwds: session.projects.iter().map(|project| project.to_string()).collect(),
         last_activity,
         last_activity_from,
+        later: session.later.dates().to_vec(),
         desktop: false,
         sealed_at: None,
         recipients: None,

@@ -262,7 +262,7 @@ impl Part {
                 self.hear(facts, kind, modified, damaged);
             }
             Said::Pid(record) => session.touch(record.started_at, now),
-            Said::Manifest(record) => self.read_record(record),
+            Said::Manifest(record) => self.read_record(record, now),
             Said::Unreadable => session.is_unreadable = true,
             _ if kind == Kind::Transcript => {
                 session.is_unreadable |= artifact.oddity != Oddity::None;
@@ -284,6 +284,7 @@ impl Part {
         };
         mine.learn_all(&theirs.projects);
         mine.newest_record = mine.newest_record.max(theirs.newest_record);
+        mine.later.add(theirs.later.dates().iter().copied());
         mine.modified = mine.modified.max(theirs.modified);
         mine.damaged = mine.damaged.max(theirs.damaged);
         mine.touched = mine.touched.max(theirs.touched);
@@ -300,7 +301,7 @@ impl Part {
     }
 
     /// Takes what the record of a sealed session says.
-    fn read_record(&mut self, record: &Manifest) {
+    fn read_record(&mut self, record: &Manifest, now: DateTime<Utc>) {
         let by_record = record.last_activity_from != Some(DatedBy::Mtime);
         let own: Vec<&String> = record.project.iter().chain(&record.rivals).collect();
         let own = if own.is_empty() { record.cwds.iter().collect() } else { own };
@@ -315,6 +316,14 @@ impl Part {
         if by_record {
             session.newest_record = session.newest_record.max(last_activity);
         }
+        // What lay ahead when it was sealed dates it once it is past.
+        let (past, later): (Vec<_>, Vec<_>) =
+            record.later.iter().copied().filter_map(date::valid).partition(|date| *date <= now);
+        session.newest_record = session.newest_record.max(past.into_iter().max());
+        // Satellites without a transcript are dated as a whole, not by what a subagent among them said.
+        let is_of_satellites = record.files.iter().all(|file| file.kind != Kind::Transcript);
+        session.newest_record = session.newest_record.max(last_activity.filter(|_| is_of_satellites));
+        session.later.add(later);
         let transcripts = record.files.iter().filter(|file| file.kind == Kind::Transcript);
         session.has_transcript |= transcripts.clone().next().is_some();
         let modified = transcripts.filter_map(|file| date::valid(file.mtime)).max();
@@ -338,6 +347,7 @@ impl Part {
         self.is_told((teller, date), facts.projects.first().into_iter());
         let session = &mut self.session;
         session.newest_record = session.newest_record.max(facts.newest);
+        session.later.add(facts.later.dates().iter().copied());
         session.damaged = session.damaged.max(damaged);
         session.is_desktop |= facts.is_desktop && kind == Kind::Transcript;
         session.learn_all(&facts.projects);
@@ -410,6 +420,11 @@ impl Session {
         match self.newest_record {
             Some(record) if self.evidence != Evidence::Orphaned => {
                 (Some(record).max(self.damaged), DatedBy::Record)
+            }
+            // A transcript that is out of sight still dates them.
+            _ if self.before.is_some() => {
+                let before = self.before.as_deref().and_then(|before| before.record.or(before.modified));
+                (self.modified.max(before), DatedBy::Mtime)
             }
             _ => (self.modified.max(self.damaged), DatedBy::Mtime),
         }

@@ -16,7 +16,7 @@ use super::intern::Interner;
 use super::lines::{Line, LineFile};
 use super::liveness::{self, Liveness, PidRecord, Processes};
 use super::memory::Absent;
-use super::names::Names;
+use super::names::{Name, Names};
 use super::parts::{Last, Part, Parts, Places};
 use super::{
     Artifact, ArtifactIndex, Belongs, FirstSeen, Folder, FolderIndex, Inventory, LiveClient, Oddity,
@@ -24,6 +24,7 @@ use super::{
 };
 use crate::catalogue::{Kind, Root, SessionId};
 use crate::locate::Store;
+use crate::seal::manifest::Manifest;
 use crate::seal::naming;
 
 /// So many lines are worth a thread.
@@ -83,6 +84,7 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
     let mut line_files = Vec::new();
     let mut pids: Vec<(ArtifactIndex, PidRecord)> = Vec::new();
     let mut locks: Vec<(ArtifactIndex, PidRecord)> = Vec::new();
+    let mut from_elsewhere = FromElsewhere::default();
     for Later { artifact: index, owner, said } in later {
         let store = folders.list[found.artifacts[index.at()].folder.at()].store;
         let artifact = &mut found.artifacts[index.at()];
@@ -104,6 +106,7 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
             artifact.oddity = Oddity::InUse;
         }
         match said {
+            Said::Manifest(record) => from_elsewhere.learn(store, &record),
             Said::Lines(content) => line_files.push(LineFile { artifact: index, content: *content }),
             Said::Pid(record) if artifact.kind == Some(Kind::PidFile) => pids.push((index, *record)),
             Said::Pid(record) => locks.push((index, *record)),
@@ -126,6 +129,7 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
     units.learn(learnt);
     let grouped = units.give_out(&artifacts, counts);
     let mut sessions = units.sessions;
+    let origins = from_elsewhere.of(&artifacts, &names, &folders, &sessions);
     let mut problems = problems;
     for session in sessions.iter_mut().filter(|session| session.sealed > 0 && !session.has_record) {
         // Without its record neither its date nor its projects are known.
@@ -172,6 +176,7 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
         problems,
         is_complete,
         absent: Absent::default(),
+        origins,
     };
     inventory.count_for_sealing();
     inventory
@@ -217,7 +222,8 @@ impl Inventory {
             .filter_map(|artifact| {
                 let Belongs::Session(index) = artifact.belongs else { return None };
                 let (plain, hinders) = (artifact.can_be_sealed(), artifact.hinders_sealing());
-                let counts = (plain || hinders) && self.is_sealed_with(artifact, self.session(index));
+                let has_place = || self.sealing_store(artifact, self.session(index), |_| true).is_some();
+                let counts = (plain || hinders) && has_place();
                 counts.then_some((index, u32::from(plain), u32::from(hinders)))
             })
             .collect();
@@ -243,6 +249,12 @@ fn kind_of_sealed(folders: &Folders, folder: FolderIndex, name: &OsStr) -> Kind 
     if naming::is_part(name) {
         return Kind::OwnLeftover;
     }
+    let original = naming::original(&sealed_path(folders, folder, name));
+    original.and_then(|original| original.kind).unwrap_or(Kind::SealedFile)
+}
+
+/// The path of a sealed file in the session's sealed folder.
+fn sealed_path(folders: &Folders, folder: FolderIndex, name: &OsStr) -> PathBuf {
     let mut names: Vec<&OsStr> = vec![name];
     let mut at = &folders.list[folder.at()];
     // Up to the session's own folder, which lies in `sealed`.
@@ -253,8 +265,40 @@ fn kind_of_sealed(folders: &Folders, folder: FolderIndex, name: &OsStr) -> Kind 
         names.push(folders.names.get(at.name));
         at = parent;
     }
-    let path: PathBuf = names.iter().rev().collect();
-    naming::original(&path).and_then(|original| original.kind).unwrap_or(Kind::SealedFile)
+    names.iter().rev().collect()
+}
+
+/// The sealed files that lay elsewhere than in their store, by their paths in the session's sealed folder.
+#[derive(Default)]
+struct FromElsewhere(FxHashMap<(StoreIndex, SessionId), BTreeMap<PathBuf, PathBuf>>);
+
+impl FromElsewhere {
+    fn learn(&mut self, store: StoreIndex, record: &Manifest) {
+        for file in &record.files {
+            if let Some(temp) = &file.temp {
+                let of_session = self.0.entry((store, record.session)).or_default();
+                of_session.insert(file.sealed.clone(), temp.clone());
+            }
+        }
+    }
+
+    fn of(
+        &self,
+        artifacts: &[Artifact],
+        names: &Names,
+        folders: &Folders,
+        sessions: &[Session],
+    ) -> FxHashMap<(FolderIndex, Name), PathBuf> {
+        let origin = |artifact: &Artifact| {
+            let Belongs::Session(session) = artifact.belongs else { return None };
+            let store = folders.list[artifact.folder.at()].store;
+            let of_session = self.0.get(&(store, sessions[session.at()].id))?;
+            let origin = of_session.get(&sealed_path(folders, artifact.folder, names.get(artifact.name)))?;
+            Some(((artifact.folder, artifact.name), origin.clone()))
+        };
+        let sealed = artifacts.iter().filter(|artifact| artifact.sealed && !self.0.is_empty());
+        sealed.filter_map(origin).collect()
+    }
 }
 
 /// The files of a background session share what its `state.json` says.
@@ -338,8 +382,8 @@ impl Units {
             of_parts[at as usize] = unit;
             if let Some(unit) = unit {
                 let whole = &mut parts[unit.at()];
-                // What lies in another config store is not sealed with it.
-                if is_config(part.session.store) {
+                // What lies in another config store is not sealed with a transcript.
+                if whole.session.has_transcript && is_config(part.session.store) {
                     part.session.unsealable = 0;
                 }
                 whole.join(part);

@@ -62,9 +62,42 @@ pub struct Facts {
     pub is_desktop: bool,
     /// Whether a date later than the look was seen, which a later look would not pass over.
     pub has_later: bool,
+    /// The timestamps of records that are later than the look, which will date it one day.
+    pub later: Later,
     /// Whether a line after the last dated record cannot be read, as a power loss leaves it: the
     /// newest record may be lost, so the modification time counts too.
     pub is_damaged: bool,
+}
+
+/// Timestamps that lie ahead, in order. Of very many only some are kept, the last always.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Later(Vec<DateTime<Utc>>);
+
+impl Later {
+    /// A clock that is wrong may have written any number of records.
+    const MOST: usize = 64;
+
+    /// Adds some, each once.
+    pub fn add(&mut self, dates: impl IntoIterator<Item = DateTime<Utc>>) {
+        for date in dates {
+            if let Err(at) = self.0.binary_search(&date) {
+                self.0.insert(at, date);
+            }
+        }
+        while self.0.len() > Self::MOST {
+            let mut left = self.0.len();
+            self.0.retain(|_| {
+                left -= 1;
+                left.is_multiple_of(2)
+            });
+        }
+    }
+
+    /// Those that are kept.
+    #[must_use]
+    pub fn dates(&self) -> &[DateTime<Utc>] {
+        &self.0
+    }
 }
 
 #[derive(Deserialize)]
@@ -273,7 +306,9 @@ impl Reading<'_> {
         let (now, known) = (self.now, self.facts.newest);
         let dates = || values(&TIMESTAMP, bytes).filter_map(|at| Some((date_at(bytes, at)?, at)));
         let written = || dates().filter(move |(date, _)| *date <= now && Some(*date) > known);
-        self.facts.has_later |= dates().any(|(date, _)| date > now);
+        let later: Vec<usize> = dates().filter(|(date, _)| *date > now).map(|(_, at)| at).collect();
+        self.facts.has_later |= !later.is_empty();
+        later.into_iter().for_each(|at| self.parse_line(bytes, at, parsed));
         let Some((newest, at)) = written().max() else { return };
         self.parse_line(bytes, at, parsed);
         // As a rule that was it.
@@ -306,7 +341,11 @@ impl Reading<'_> {
     fn note(&mut self, record: &Record<'_>) {
         match record.timestamp.date() {
             Some(time) if time <= self.now => self.facts.newest = self.facts.newest.max(Some(time)),
-            date => self.facts.has_later |= date.is_some(),
+            Some(time) => {
+                self.facts.has_later = true;
+                self.facts.later.add([time]);
+            }
+            None => {}
         }
         if let Some(cwd) = record.cwd.text().filter(|cwd| !cwd.is_empty())
             && !self.projects.iter().any(|known| **known == *cwd)

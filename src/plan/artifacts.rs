@@ -24,7 +24,7 @@ impl Judge<'_> {
             return Decision::Keep(Keep::Protected);
         }
         // Also for a part of a session of another store, such as its temp folder.
-        if self.is_out_of_scope(store) || self.is_reached_from_excluded(artifact) {
+        if self.is_beyond(artifact) {
             return Decision::Keep(Keep::OutOfScope);
         }
         if let Belongs::Session(index) = artifact.belongs {

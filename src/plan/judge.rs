@@ -5,7 +5,7 @@ use std::path::Path;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::references::References;
-use super::{Decision, Due, Keep};
+use super::{Decision, Due, Keep, sealing};
 use crate::catalogue::{Kind, Root, SessionId};
 use crate::inventory::{Artifact, Inventory, Session, StoreIndex};
 use crate::period::Period;
@@ -144,24 +144,22 @@ impl Judge<'_> {
 
     /// Whether the mandate has no say in a store: the command is for others, or it is excluded.
     pub(super) fn is_out_of_scope(&self, store: StoreIndex) -> bool {
-        !self.inventory.store(store).store.in_scope || self.is_excluded(store)
+        sealing::is_out_of_scope(self.inventory, self.mandate, store)
     }
 
     /// Whether a layer of the mandate, or all, leave a store out.
     pub(super) fn is_excluded(&self, store: StoreIndex) -> bool {
-        let store = &self.inventory.store(store).store;
-        store.is_excluded || self.mandate.excluded_stores.iter().any(|excluded| excluded.value == store.root)
+        sealing::is_excluded(self.inventory, self.mandate, store)
     }
 
-    /// Whether the mandate has no say over a session. An orphan is of no store more than of another.
+    /// Whether the mandate has no say over a session. One without a transcript is of no store more than of another.
     pub(super) fn is_elsewhere(&self, session: &Session) -> bool {
-        let files = self.inventory.files(session);
-        if session.is_shown() || files.is_empty() {
+        let files = self.inventory.files(session).iter().map(|index| self.inventory.artifact(*index));
+        let mut files = files.filter(|artifact| artifact.kind != Some(Kind::SealedRecord)).peekable();
+        if session.is_conversation() || files.peek().is_none() {
             return self.is_out_of_scope(session.store) || self.is_session_reached_from_excluded(session);
         }
-        files
-            .iter()
-            .all(|index| self.is_out_of_scope(self.inventory.store_of(self.inventory.artifact(*index))))
+        files.all(|artifact| self.is_beyond(artifact))
     }
 
     /// What is decided with what is remembered. Where that is a user's word, it delays a managed rule
@@ -188,7 +186,7 @@ impl Judge<'_> {
             at.is_some_and(|at| self.is_excluded(StoreIndex::of(at)))
         };
         let mut reached = store.crossings.reached_from.iter().filter(|(_, root)| is_excluded(root));
-        reached.any(|(folder, _)| self.inventory.path(artifact).starts_with(folder))
+        reached.any(|(folder, _)| self.inventory.original_path(artifact).starts_with(folder))
     }
 
     /// Whether a transcript of a session lies in a folder that an excluded store reaches too.

@@ -30,7 +30,7 @@ impl Judge<'_> {
             return Some(Keep::Held(held));
         }
         let session = session?;
-        if session.is_shown() && self.is_excluded(session.store) {
+        if self.is_of_excluded(session) {
             return Some(Keep::OwnerUnknown);
         }
         if self.is_live(session) {

@@ -1,14 +1,14 @@
 //! What the next run must know so that its plan agrees with this one. Pure.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use chrono::TimeDelta;
 
 use super::{Decision, Plan};
 use crate::catalogue::{Owner, SessionId};
 use crate::escape::text;
-use crate::inventory::memory::{Memory, RememberedLine};
-use crate::inventory::{ArtifactIndex, Inventory, StoreIndex};
+use crate::inventory::memory::{Memory, RememberedLine, RememberedSession};
+use crate::inventory::{Inventory, StoreIndex};
 use crate::policy::Policy;
 
 /// How long a session of which nothing is left is remembered where no rule ever deletes it.
@@ -71,25 +71,24 @@ pub fn memory(inventory: &Inventory, plan: &Plan, policy: &Policy) -> Memory {
         named.contains(&session.id) || files.any(|index| !plan.decisions.get(index.at()).is_some_and(goes))
     };
     let found = (0..inventory.sessions.len()).filter(|at| is_left(*at));
-    let row = |at: usize| {
+    let rows = |at: usize| {
         let session = &inventory.sessions[at];
+        let files = inventory.files(session);
         let mut row = inventory.remembered(session);
         // The newest may be among what goes.
-        let mut files = inventory.files(session).iter();
-        if !session.is_shown() && files.any(|index| plan.decisions.get(index.at()).is_some_and(goes)) {
+        if !session.is_shown() && files.iter().any(|index| plan.decisions.get(index.at()).is_some_and(goes)) {
             row.files = session.modified;
         }
-        // Sealed, it is no orphan any more, and what stays plain of it may be dated earlier.
-        let is_sealed = |index: &ArtifactIndex| {
-            let decision = plan.decisions.get(index.at());
-            decision.is_some_and(|decision| matches!(decision, Decision::Seal(_)))
-        };
-        if !session.is_shown() && inventory.files(session).iter().any(is_sealed) {
-            row.record = plan.sessions.get(at).and_then(|verdict| verdict.date);
+        let sealed = files.iter().filter_map(|index| plan.sealing_store(inventory, policy, *index));
+        let sealed: BTreeSet<StoreIndex> = sealed.filter(|_| !session.is_shown()).collect();
+        if sealed.is_empty() {
+            return vec![row];
         }
-        row
+        // Sealed, it is no orphan any more, and what stays plain of it may be dated earlier.
+        row.record = plan.sessions.get(at).and_then(|verdict| verdict.date);
+        sealed.into_iter().map(|store| RememberedSession { root: root(store), ..row.clone() }).collect()
     };
-    let mut sessions: Vec<_> = found.map(row).collect();
+    let mut sessions: Vec<_> = found.flat_map(rows).collect();
     for ((session, root), verdict) in inventory.absent.sessions.iter().zip(&plan.absent) {
         let is_over = match (verdict.decision, verdict.deletion) {
             _ if !inventory.is_complete || named.contains(&session.id) => false,

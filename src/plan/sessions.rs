@@ -29,10 +29,15 @@ impl Judge<'_> {
                 None => by_file?,
                 // A transcript that is out of sight, on a volume that is not mounted say, still dates it.
                 Some(before) => {
+                    let modified = match before.modified {
+                        Some(modified) if modified > self.now => Err(Keep::FutureDated),
+                        modified => Ok(modified),
+                    };
                     let date = match clock {
-                        AgeBy::Record => before.record.or(before.modified),
-                        AgeBy::Mtime => before.modified.or(before.record),
-                        AgeBy::Newest => before.record.max(before.modified),
+                        AgeBy::Record if before.record.is_some() => before.record,
+                        AgeBy::Record => modified?,
+                        AgeBy::Mtime => modified?.or(before.record),
+                        AgeBy::Newest => modified?.max(before.record),
                     };
                     Some(date.ok_or(Keep::Undated)?.max(by_file?.unwrap_or(DateTime::<Utc>::MIN_UTC)))
                 }
@@ -119,11 +124,6 @@ impl Judge<'_> {
         }
     }
 
-    /// Whether there is a place for the sealed files of a session, where the mandate has a say.
-    fn can_seal(&self, session: &Session) -> bool {
-        self.inventory.sealing_store(session).is_some_and(|store| !self.is_out_of_scope(store))
-    }
-
     /// A file of a session: it goes with the session, or earlier if a rule for its kind says so.
     pub(super) fn part(
         &self,
@@ -132,8 +132,7 @@ impl Judge<'_> {
         session: &Session,
         verdict: Verdict,
     ) -> Decision {
-        // In an excluded store it is still a session, of which this mandate knows nothing.
-        if session.is_shown() && self.is_excluded(session.store) {
+        if self.is_of_excluded(session) {
             return Decision::Keep(Keep::OwnerUnknown);
         }
         let session = self.view(session);
@@ -161,7 +160,7 @@ impl Judge<'_> {
         match decision {
             // What is not sealed waits for its deletion, whatever delays that.
             Decision::Seal(_)
-                if !artifact.can_be_sealed() || !self.inventory.is_sealed_with(artifact, session) =>
+                if !artifact.can_be_sealed() || self.sealing_store(artifact, session).is_none() =>
             {
                 verdict.date.map_or(Decision::Keep(Keep::NoRule), |date| self.timely(date, deletion))
             }

@@ -41,6 +41,9 @@ pub struct Manifest {
     /// What the last activity was read from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_activity_from: Option<DatedBy>,
+    /// Record timestamps that were still to come when it was sealed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub later: Vec<DateTime<Utc>>,
     /// Whether the desktop application wrote it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub desktop: bool,

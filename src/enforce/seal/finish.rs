@@ -16,9 +16,9 @@ use crate::seal::naming;
 impl Sealing<'_> {
     /// Gives the files of a session their names, once its sources are known to be unchanged.
     pub(super) fn name(&self, prepared: &Prepared) -> Result<(), Outcome> {
-        let session = &self.inventory.sessions[prepared.session];
+        let target = prepared.target(self.inventory);
         let failed = |error: io::Error| delete::gone_or_failed("name its sealed file", &error);
-        if self.watch.is_live(session) {
+        if self.watch.is_live(target.session) {
             return Err(Outcome::Skipped(Skip::BecameLive));
         }
         let mut sources = Handles::new(self.inventory);
@@ -34,11 +34,11 @@ impl Sealing<'_> {
         }
         // The record first: it names files that will be there, and a file without a record is one
         // that nobody knows the date of.
-        let folder = self.sealed_folder(session, None).map_err(failed)?;
+        let folder = self.sealed_folder(target, None).map_err(failed)?;
         let record = OsStr::new(naming::RECORD);
         dir::rename(&folder, &part_of(Path::new(record)), record).map_err(failed)?;
         for part in &prepared.parts {
-            let folder = self.sealed_folder(session, part.entry.sealed.parent()).map_err(failed)?;
+            let folder = self.sealed_folder(target, part.entry.sealed.parent()).map_err(failed)?;
             let name = part.entry.sealed.file_name().unwrap_or_default();
             match dir::rename_new(&folder, &part_of(&part.entry.sealed), name) {
                 // Sealed by an interrupted run and found intact: there is no unfinished file.
@@ -51,9 +51,10 @@ impl Sealing<'_> {
             let below = prepared.parts.iter().flat_map(|part| part.entry.sealed.ancestors().skip(1));
             let folders: BTreeSet<&Path> = below.collect();
             for below in folders {
-                self.sealed_folder(session, Some(below)).and_then(|dir| dir::sync(&dir)).map_err(failed)?;
+                let folder = self.sealed_folder(target, Some(below));
+                folder.and_then(|dir| dir::sync(&dir)).map_err(failed)?;
             }
-            let store = self.home(session).map_err(failed)?;
+            let store = &self.inventory.store(target.store).store;
             for above in [naming::FOLDER, "ccretain", ""] {
                 store.below(Path::new(above)).and_then(|dir| dir::sync(&dir)).map_err(failed)?;
             }
@@ -78,13 +79,13 @@ impl Sealing<'_> {
         let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
         for sealed in names {
             let parent = sealed.parent().map(Path::to_path_buf).unwrap_or_default();
-            if let Ok(folder) = self.sealed_folder(session, Some(&parent)) {
+            if let Ok(folder) = self.sealed_folder(prepared.target(self.inventory), Some(&parent)) {
                 let _ = dir::unlink(&folder, &part_of(sealed));
             }
             folders.extend(parent.ancestors().map(Path::to_path_buf));
         }
         // Folders made for it go again, the deepest first; those in use stay.
-        let Ok(store) = self.home(session) else { return };
+        let store = &self.inventory.store(prepared.store).store;
         let own = naming::session_folder(session.id);
         for below in folders.iter().rev() {
             let path = own.join(below);

@@ -8,7 +8,7 @@ use super::super::record::Recorder;
 use super::super::watch::Watch;
 use super::super::{BATCH, Effect, Outcome, Outcomes, Stop, Tools, Unit, units};
 use super::{Removed, Sealing, Written};
-use crate::inventory::{ArtifactIndex, FolderIndex, Inventory};
+use crate::inventory::{ArtifactIndex, FolderIndex, Inventory, StoreIndex};
 use crate::plan::{Decision, Plan};
 use crate::policy::Policy;
 
@@ -33,6 +33,8 @@ impl Run<'_> {
         emptied: &mut BTreeMap<FolderIndex, ()>,
     ) {
         let units = units(self.inventory, self.plan, |decision| matches!(decision, Decision::Seal(_)));
+        let store_for = |index| self.plan.sealing_store(self.inventory, self.policy, index);
+        let units = by_store(units, store_for);
         let Some(recipients) = tools.recipients.filter(|_| !units.is_empty()) else { return };
         let sealers = Mutex::new(Vec::new());
         let sealing = Sealing {
@@ -41,6 +43,7 @@ impl Run<'_> {
             recipients,
             compression: self.policy.compression.value,
             now: tools.now,
+            store_for: &store_for,
             sealers: &sealers,
         };
         // Where there are none, one batch is finished before the next is written.
@@ -98,6 +101,19 @@ impl Run<'_> {
         }
         tools.ledger.append(&entries, tools.now).map_err(Stop::Ledger)
     }
+}
+
+/// The same units, of which each has one store that its sealed files go to.
+fn by_store(units: Vec<Unit>, store_for: impl Fn(ArtifactIndex) -> Option<StoreIndex>) -> Vec<Unit> {
+    let split = |unit: Unit| {
+        let mut of_stores: BTreeMap<Option<StoreIndex>, Vec<ArtifactIndex>> = BTreeMap::new();
+        for index in unit.artifacts {
+            of_stores.entry(store_for(index)).or_default().push(index);
+        }
+        let Unit { owner, whole, .. } = unit;
+        of_stores.into_values().map(move |artifacts| Unit { owner, whole, artifacts })
+    };
+    units.into_iter().flat_map(split).collect()
 }
 
 /// Batches of sessions that hold about as many bytes each, so that a flush is worth its price.

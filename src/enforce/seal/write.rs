@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 
 use super::super::handles::Handles;
 use super::super::{Outcome, Owner, Skip, Unit, delete, dir, sealed};
-use super::{Done, Part, Prepared, Sealing, digest, part_of, system_time};
+use super::{Done, Part, Prepared, Sealing, Target, digest, part_of, system_time};
 use crate::catalogue::Kind;
 use crate::dir::{Dir, FileStamp, FileType};
 use crate::files::{self, access};
@@ -40,7 +40,8 @@ impl Sealing<'_> {
         if self.watch.is_live(session) {
             return Err(skip(Skip::BecameLive));
         }
-        let store = self.inventory.sealing_store(session).unwrap_or(session.store);
+        let store =
+            unit.artifacts.first().and_then(|index| (self.store_for)(*index)).unwrap_or(session.store);
         let mut prepared =
             Prepared { session: index.at(), store, parts: Vec::new(), links: Vec::new(), record: Vec::new() };
         let written = self.write_all(unit, session, &mut prepared);
@@ -59,9 +60,9 @@ impl Sealing<'_> {
 
     /// Whether every file of a session can have a sealed name: it is sealed whole or not at all, so
     /// this is found out before the first is written.
-    fn can_be_named(&self, unit: &Unit, session: &Session) -> Result<(), Failed> {
+    fn can_be_named(&self, unit: &Unit) -> Result<(), Failed> {
         for index in &unit.artifacts {
-            let Some((tree, path, _)) = sealed::place(self.inventory, *index, session) else { continue };
+            let (tree, path, _) = sealed::place(self.inventory, *index);
             naming::sealed_name(tree, &path, self.compression, 0).map_err(|error| {
                 let why = crate::error::chain(&error);
                 let told = format!("cannot seal its session: {why}; rename or remove this file");
@@ -72,7 +73,7 @@ impl Sealing<'_> {
     }
 
     fn write_all(&self, unit: &Unit, session: &Session, prepared: &mut Prepared) -> Result<(), Failed> {
-        self.can_be_named(unit, session)?;
+        self.can_be_named(unit)?;
         let mut sealer = self.sealer().map_err(|error| {
             let first = unit.artifacts.first().copied().unwrap_or(ArtifactIndex::of(0));
             Failed(
@@ -81,13 +82,14 @@ impl Sealing<'_> {
             )
         })?;
         let mut taken: BTreeSet<PathBuf> = BTreeSet::new();
-        let old = self.old_record(session);
+        let target = prepared.target(self.inventory);
+        let old = self.old_record(target);
         taken.extend(old.iter().flat_map(|record| &record.files).map(|file| file.sealed.clone()));
         let mut result = Ok(());
         let mut sources = Handles::new(self.inventory);
         let known = old.as_ref().map(by_source).unwrap_or_default();
         for index in &unit.artifacts {
-            match self.write(*index, session, &mut sources, &mut sealer, &mut taken, &known) {
+            match self.write(*index, target, &mut sources, &mut sealer, &mut taken, &known) {
                 Ok(Content::File(part)) => prepared.parts.push(*part),
                 Ok(Content::Link(link)) => prepared.links.push((*index, link)),
                 Ok(Content::None) => {}
@@ -108,7 +110,7 @@ impl Sealing<'_> {
     fn write(
         &self,
         index: ArtifactIndex,
-        session: &Session,
+        target: Target<'_>,
         sources: &mut Handles<'_>,
         sealer: &mut Sealer,
         taken: &mut BTreeSet<PathBuf>,
@@ -119,9 +121,7 @@ impl Sealing<'_> {
             let doing = doing.to_owned();
             move |error: io::Error| delete::gone_or_failed(&doing, &error)
         };
-        let Some((tree, path, temp)) = sealed::place(self.inventory, index, session) else {
-            return Ok(Content::None);
-        };
+        let (tree, path, temp) = sealed::place(self.inventory, index);
         let from = sources.get(artifact.folder).map_err(failed("open its folder"))?;
         let source_name = self.inventory.name(artifact);
         let stat = from.stat(source_name).map_err(failed("look at it again"))?;
@@ -142,22 +142,22 @@ impl Sealing<'_> {
         }
         // A run that was interrupted after naming left a complete sealed file and the source.
         if let Some(entry) = same_source(old, &path, temp.as_deref(), &stat.stamp)
-            && self.is_intact(session, entry)
+            && self.is_intact(target, entry)
         {
             return Ok(Content::File(Box::new(Part { artifact: index, entry: entry.clone() })));
         }
         let acl = access::acl(&source).map_err(failed("read its ACL"))?;
         sealer.set_compression(self.compression);
         let folder = self
-            .sealed_folder(session, sealed_parent(tree, &path).as_deref())
+            .sealed_folder(target, sealed_parent(tree, &path).as_deref())
             .map_err(failed("make the folder for its sealed file"))?;
         let name = free_name(tree, &path, self.compression, taken, &folder)
             .ok_or_else(|| Outcome::Failed("cannot find a name for the sealed file".to_owned()))?;
         sealer.set_compression(name.compression);
         let part_name = part_of(&name.path);
         let part = dir::create_part(&folder, &part_name).map_err(failed("create its sealed file"))?;
-        let mut target = &part;
-        let sealed = sealer.seal(&mut source, artifact.stamp.size, &mut target);
+        let mut to = &part;
+        let sealed = sealer.seal(&mut source, artifact.stamp.size, &mut to);
         let finished = sealed.map_err(|error| match error {
             SealError::Changed => Outcome::Skipped(Skip::ChangedSincePlan),
             error => Outcome::Failed(format!("cannot seal it: {}", crate::error::chain(&error))),
@@ -193,9 +193,9 @@ impl Sealing<'_> {
     }
 
     /// Whether a sealed file of a record is there and hashes to what the record says.
-    fn is_intact(&self, session: &Session, entry: &SealedFile) -> bool {
+    fn is_intact(&self, target: Target<'_>, entry: &SealedFile) -> bool {
         let read = || -> io::Result<bool> {
-            let folder = self.sealed_folder(session, entry.sealed.parent())?;
+            let folder = self.sealed_folder(target, entry.sealed.parent())?;
             let file = folder.read(entry.sealed.file_name().unwrap_or_default())?;
             Ok(entry.is(&digest(file)?))
         };
@@ -203,17 +203,18 @@ impl Sealing<'_> {
     }
 
     /// The record that is there already, of files sealed earlier.
-    fn old_record(&self, session: &Session) -> Option<Manifest> {
-        if !session.has_record {
+    fn old_record(&self, target: Target<'_>) -> Option<Manifest> {
+        if !target.session.has_record {
             return None;
         }
-        let folder = self.sealed_folder(session, None).ok()?;
+        let folder = self.sealed_folder(target, None).ok()?;
         let json = files::contents(&folder.read(OsStr::new(naming::RECORD)).ok()?, files::DOCUMENT).ok()?;
-        let mut record = Manifest::parse(&json, session.id).ok()?;
+        let mut record = Manifest::parse(&json, target.session.id).ok()?;
         // An interrupted run wrote the record before the files had their names.
         record.files.retain(|file| {
             let name = file.sealed.file_name().unwrap_or_default();
-            self.sealed_folder(session, file.sealed.parent()).is_ok_and(|folder| folder.stat(name).is_ok())
+            let folder = self.sealed_folder(target, file.sealed.parent());
+            folder.is_ok_and(|folder| folder.stat(name).is_ok())
         });
         Some(record)
     }
@@ -242,7 +243,7 @@ impl Sealing<'_> {
             let why = "the session has too many files for one record";
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
         }
-        let folder = self.sealed_folder(session, None)?;
+        let folder = self.sealed_folder(prepared.target(self.inventory), None)?;
         let name = part_of(Path::new(naming::RECORD));
         let mut file = dir::create_part(&folder, &name)?;
         file.write_all(&prepared.record)?;

@@ -142,6 +142,16 @@ fn a_date_inside_the_content_is_none_of_the_record() {
 }
 
 #[test]
+fn records_ahead_are_known_for_later() {
+    let facts = facts(&(record(9) + &record(-60) + &record(-30) + &record(-60)));
+    assert_eq!(facts.later.dates(), [ago(-30), ago(-60)]);
+    let mut many = Later::default();
+    many.add((0..1_000).map(|second| ago(-second)));
+    assert!(many.dates().len() <= Later::MOST && many.dates().is_sorted());
+    assert_eq!(many.dates().last(), Some(&ago(-999)));
+}
+
+#[test]
 fn future_dates_are_ignored_in_favour_of_the_newest_that_is_not() {
     assert_eq!(newest(record(9) + &record(-60) + &record(7)), Some(ago(7)));
     assert_eq!(newest(record(-60)), None);

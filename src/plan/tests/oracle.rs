@@ -21,21 +21,61 @@ impl Demand<'_> {
         store.is_excluded || self.of.excluded_stores.iter().any(|excluded| excluded.value == store.root)
     }
 
-    /// A session that a transcript shows is of its store, an orphan of every one that it lies in.
+    /// A file may be touched where it lies, and where it lay before it was sealed.
+    pub(super) fn may_touch_file(&self, artifact: &Artifact) -> bool {
+        let from = self.inventory.origin(artifact);
+        let mut left_out: Vec<&std::path::Path> =
+            self.of.excluded_stores.iter().map(|excluded| excluded.value.as_path()).collect();
+        let stores = self.inventory.stores.iter();
+        left_out.extend(stores.filter(|view| view.store.is_excluded).map(|view| view.store.root.as_path()));
+        self.may_touch(self.inventory.store_of(artifact))
+            && from.is_none_or(|from| !from.ancestors().any(|above| left_out.contains(&above)))
+    }
+
+    /// A session with a transcript is of its store, satellites alone of every one that they lie in or come from.
     pub(super) fn may_touch_session(&self, session: &Session) -> bool {
-        let of_files = self.inventory.files(session).iter();
-        let stores: Vec<StoreIndex> =
-            of_files.map(|index| self.inventory.store_of(self.inventory.artifact(*index))).collect();
-        if is_shown(session) || stores.is_empty() {
+        let files = self.inventory.files(session).iter().map(|index| self.inventory.artifact(*index));
+        let files: Vec<&Artifact> = files.filter(|file| file.kind != Some(Kind::SealedRecord)).collect();
+        if self.is_conversation(session) || files.is_empty() {
             return self.may_touch(session.store);
         }
-        stores.into_iter().any(|store| self.may_touch(store))
+        files.into_iter().any(|file| self.may_touch_file(file))
+    }
+
+    fn is_conversation(&self, session: &Session) -> bool {
+        let mut files = self.inventory.files(session).iter().map(|index| self.inventory.artifact(*index));
+        let is_transcript =
+            |file: &Artifact| file.kind == Some(Kind::Transcript) && file.oddity == Oddity::None;
+        session.evidence == Evidence::Transcript || is_shown(session) && files.any(is_transcript)
+    }
+
+    /// Satellites are sealed where they lie, or with their transcript; links are where there is anything else.
+    pub(super) fn has_place(&self, artifact: &Artifact, session: &Session) -> bool {
+        let store = self.inventory.store_of(artifact);
+        if self.is_conversation(session) {
+            return self.may_touch(store) && store == session.store;
+        }
+        let mut files = self.inventory.files(session).iter().map(|index| self.inventory.artifact(*index));
+        let is_beside = |file: &Artifact| {
+            let is_file = file.sealed || file.is_regular() && file.can_be_sealed();
+            is_file && self.inventory.store_of(file) == store
+        };
+        self.may_touch(store) && (artifact.is_regular() || files.any(is_beside))
     }
 
     /// Whether a session is of a store that the mandate leaves out, so that it knows nothing of what
     /// belongs to it elsewhere.
     pub(super) fn is_unknown(&self, session: &Session) -> bool {
-        is_shown(session) && self.leaves_out(session.store)
+        match &session.before {
+            None => is_shown(session) && self.leaves_out(session.store),
+            Some(before) => {
+                let root = std::path::Path::new(&before.root);
+                let of_root = (0..self.inventory.stores.len()).map(StoreIndex::of);
+                of_root
+                    .filter(|at| self.inventory.store(*at).store.root == root)
+                    .any(|at| self.leaves_out(at))
+            }
+        }
     }
 
     pub(super) fn holds(&self, kind: Kind, projects: &[&str], unknown: bool, id: Option<SessionId>) -> bool {
@@ -75,6 +115,10 @@ impl Demand<'_> {
             let Some(before) = &session.before else {
                 return if session.modified.is_none() { session.first_seen } else { file };
             };
+            let goes_by_file = self.of.age_by.value != AgeBy::Record || before.record.is_none();
+            if goes_by_file && before.modified > Some(self.now) {
+                return None;
+            }
             let transcript = match self.of.age_by.value {
                 AgeBy::Mtime => before.modified.or(before.record)?,
                 AgeBy::Record => before.record.or(before.modified)?,
@@ -254,10 +298,7 @@ impl Demand<'_> {
 
     pub(super) fn artifact_goes(&self, artifact: &Artifact) -> bool {
         let Some(kind) = artifact.kind else { return false };
-        if kind.is_protected()
-            || artifact.oddity != Oddity::None
-            || !self.may_touch(self.inventory.store_of(artifact))
-        {
+        if kind.is_protected() || artifact.oddity != Oddity::None || !self.may_touch_file(artifact) {
             return false;
         }
         match self.inventory.session_of(artifact) {
@@ -310,6 +351,24 @@ impl Demand<'_> {
 /// The kind by which a file of a session is judged: the record of a sealed one goes with the whole.
 pub(super) fn of_whole(kind: Kind) -> Kind {
     if kind == Kind::SealedRecord { Kind::Transcript } else { kind }
+}
+
+/// Whether a file goes by any of them. The record of sealed files goes with the last of them.
+pub(super) fn goes(demands: &[Demand<'_>], artifact: &Artifact) -> bool {
+    let any = |artifact: &Artifact| demands.iter().any(|demand| demand.artifact_goes(artifact));
+    let Some(first) = demands.first() else { return false };
+    let inventory = first.inventory;
+    match inventory.session_of(artifact) {
+        Some(session) if artifact.kind == Some(Kind::SealedRecord) && session.has_record => {
+            let files = inventory.files(session).iter().map(|index| inventory.artifact(*index));
+            let mut described = files
+                .filter(|file| file.sealed && inventory.store_of(file) == inventory.store_of(artifact))
+                .filter(|file| !std::ptr::eq(*file, artifact))
+                .peekable();
+            if described.peek().is_none() { any(artifact) } else { described.all(any) }
+        }
+        _ => any(artifact),
+    }
 }
 
 pub(super) fn is_shown(session: &Session) -> bool {

@@ -367,6 +367,7 @@ impl World {
             problems: Vec::new(),
             is_complete: self.is_complete,
             absent: Default::default(),
+            origins: Default::default(),
         }
     }
 
@@ -377,8 +378,11 @@ impl World {
         };
         let sealed = count(&|file| file.sealed);
         let is_content = |file: &FileSpec| !file.sealed && file.kind.is_some_and(|kind| kind.row().sealable);
-        // What lies in another store is not sealed with the session.
-        let is_here = |file: &FileSpec| file.store == spec.store;
+        let has_transcript = spec.evidence == Evidence::Transcript
+            || count(&|file| file.kind == Some(Kind::Transcript) && file.oddity == Oddity::None) > 0;
+        let is_shown = matches!(spec.evidence, Evidence::Transcript | Evidence::Sealed);
+        // What lies in another store is not sealed with a transcript.
+        let is_here = |file: &FileSpec| file.store == spec.store || !(is_shown && has_transcript);
         let plain = count(&|file| {
             let is_free = file.oddity == Oddity::None && !(file.hard_linked && file.is_regular);
             is_content(file) && is_here(file) && is_free
@@ -407,6 +411,7 @@ impl World {
             found: None,
             projects: spec.projects.iter().map(|project| Arc::from(*project)).collect(),
             newest_record: spec.record.map(before),
+            later: Default::default(),
             modified: spec.modified.map(before),
             damaged: spec.damaged.map(before),
             first_seen: spec.first_seen.map(before),
@@ -420,7 +425,7 @@ impl World {
             files: start..u32::try_from(grouped.len()).unwrap(),
             unrecognised: 0,
             has_record: sealed > 0,
-            has_transcript: spec.evidence == Evidence::Transcript,
+            has_transcript,
             plain,
             unsealable,
             sealed,

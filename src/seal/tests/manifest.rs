@@ -40,6 +40,7 @@ fn record(files: Vec<SealedFile>) -> Manifest {
         cwds: vec!["/work/acme".into()],
         last_activity: Some("2026-11-20T08:00:00Z".parse().unwrap()),
         last_activity_from: Some(DatedBy::Record),
+        later: Vec::new(),
         desktop: false,
         sealed_at: Some(now()),
         recipients: None,
