@@ -290,6 +290,14 @@ pub struct StateFile {
     saved: State,
     /// Whether what lies at the path cannot be used, and is put aside when this is saved.
     replaces: bool,
+    /// Whether there was a file.
+    is_there: bool,
+}
+
+/// Where the state lies in a folder of state.
+#[must_use]
+pub fn path(state_dir: &Path) -> PathBuf {
+    state_dir.join(FILE)
 }
 
 impl StateFile {
@@ -298,8 +306,10 @@ impl StateFile {
     /// # Errors
     /// When the file is unreadable, damaged, of a later version, a link or somebody else's.
     pub fn load(state_dir: &Path) -> Result<Self, StateError> {
-        let path = state_dir.join(FILE);
-        let mut state = match files::open_own(&path)? {
+        let path = path(state_dir);
+        let opened = files::open_own(&path)?;
+        let is_there = opened.is_some();
+        let mut state = match opened {
             None => State::default(),
             Some(opened) => {
                 let bytes = files::contents(&opened, LARGEST).at("read", &path)?;
@@ -308,7 +318,13 @@ impl StateFile {
         };
         state.roots.sort_by(|a, b| a.path.cmp(&b.path));
         state.roots.dedup_by(|a, b| a.path == b.path);
-        Ok(Self { saved: state.clone(), state, path: Some(path), replaces: false })
+        Ok(Self { saved: state.clone(), state, path: Some(path), replaces: false, is_there })
+    }
+
+    /// Whether there was a file.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.is_there
     }
 
     /// The state of an account of which root keeps its own: what a run over all users goes by.
@@ -326,7 +342,13 @@ impl StateFile {
         let mut errors = Vec::new();
         let own = own.unwrap_or_else(|error| {
             errors.push(error);
-            Self { state: State::default(), path: None, saved: State::default(), replaces: false }
+            Self {
+                state: State::default(),
+                path: None,
+                saved: State::default(),
+                replaces: false,
+                is_there: false,
+            }
         });
         let mut state = match kept {
             // What is not known yet is not made up by the user, but for what was seen and held.
@@ -355,7 +377,7 @@ impl StateFile {
     #[must_use]
     pub fn anew(state_dir: &Path, now: DateTime<Utc>) -> Self {
         let state = State { begun: Some(now), ..State::default() };
-        Self { state, path: Some(state_dir.join(FILE)), saved: State::default(), replaces: true }
+        Self { state, path: Some(path(state_dir)), saved: State::default(), replaces: true, is_there: false }
     }
 
     /// What root keeps of an account: all but what its user alone records.

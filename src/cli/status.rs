@@ -66,7 +66,7 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
                 let message = format!("'{}' is no folder", crate::escape::shown(&real));
                 return Err(Failure::new(Exit::Usage, message));
             }
-            let found = search::search(&real);
+            let found = search::search(&real, &[]);
             Some((real, found))
         }
     };

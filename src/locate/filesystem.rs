@@ -9,8 +9,10 @@ pub enum FileSystem {
     Local,
     /// Made by a program in user space, which may show things otherwise than they are.
     Fuse,
-    /// On another machine.
+    /// On another machine, or perhaps there once it is mounted.
     Network,
+    /// Shown by the kernel itself: nobody keeps files there.
+    Kernel,
 }
 
 impl FileSystem {
@@ -21,6 +23,7 @@ impl FileSystem {
             Self::Local => None,
             Self::Fuse => Some("FUSE"),
             Self::Network => Some("network"),
+            Self::Kernel => Some("kernel"),
         }
     }
 
@@ -30,7 +33,7 @@ impl FileSystem {
     pub fn of(dir: &Dir) -> Self {
         // Numbers from linux/magic.h and the file systems' own headers, see statfs(2).
         const FUSE: u32 = 0x6573_5546;
-        const NETWORK: [u32; 9] = [
+        const NETWORK: [u32; 10] = [
             0x6969,      // NFS
             0x517B,      // SMB
             0xFF53_4D42, // CIFS
@@ -40,6 +43,25 @@ impl FileSystem {
             0x00C3_6400, // Ceph
             0x0102_1997, // 9p
             0x0BD0_0BD0, // Lustre
+            0x0187,      // autofs
+        ];
+        const KERNEL: [u32; 16] = [
+            0x9FA0,      // proc
+            0x6265_6572, // sysfs
+            0x6265_6570, // configfs
+            0x0027_E0EB, // cgroup
+            0x6367_7270, // cgroup2
+            0x6462_6720, // debugfs
+            0x7472_6163, // tracefs
+            0x7363_6673, // securityfs
+            0x1CD1,      // devpts
+            0xCAFE_4A11, // bpf
+            0x4249_4E4D, // binfmt_misc
+            0x6165_676C, // pstore
+            0xDE5E_81E4, // efivarfs
+            0x1980_0202, // mqueue
+            0x6573_5543, // fusectl
+            0xF97C_FF8C, // selinuxfs
         ];
         let Ok(stat) = rustix::fs::fstatfs(dir) else { return Self::Local };
         #[expect(
@@ -50,6 +72,7 @@ impl FileSystem {
         match stat.f_type as u32 {
             FUSE => Self::Fuse,
             magic if NETWORK.contains(&magic) => Self::Network,
+            magic if KERNEL.contains(&magic) => Self::Kernel,
             _ => Self::Local,
         }
     }

@@ -150,6 +150,17 @@ pub enum Refusal {
         "it was a store when last seen and is missing: exclude it with `stores.exclude` if it is gone for good"
     )]
     Missing,
+    /// A root seen before is there, and nothing is in it.
+    #[error(
+        "it was a store when last seen and is an empty folder: mount its volume if it is on one, \
+         or exclude it with `stores.exclude` if it is gone for good"
+    )]
+    Emptied,
+    /// Somebody else has taken a name in a shared folder that is ours.
+    #[error(
+        "user {0} has taken the place of Claude Code's temp folder of yours: only that user or root can remove it"
+    )]
+    Squatted(u32),
     /// The policy leaves it out, and it was named.
     #[error("`stores.exclude` of the policy leaves it out")]
     Excluded,
@@ -177,6 +188,14 @@ impl Located {
             store.in_scope = false;
             self.refused.push(Refused { path: store.root.clone(), kind: store.kind, why });
         }
+    }
+}
+
+impl Refusal {
+    /// Whether a root seen before is not there: it is told, and stops nothing.
+    #[must_use]
+    pub fn is_absence(&self) -> bool {
+        matches!(self, Self::Missing | Self::Emptied)
     }
 }
 
@@ -214,7 +233,7 @@ pub fn locate(env: &Environment, request: &Request) -> Located {
                 Err(Refusal::Excluded)
             }
             Err(why) if is_excluded => {
-                located.lacks_excluded |= !matches!(why, Refusal::Missing);
+                located.lacks_excluded |= !why.is_absence();
                 Err(Refusal::Excluded)
             }
             Ok(None) if is_excluded => Err(Refusal::Excluded),
@@ -305,6 +324,22 @@ pub fn bears_its_name(env: &Environment, path: &Path, kind: Root) -> bool {
     kind != Root::Temp || path.file_name() == Some(OsStr::new(&temp_name(env)))
 }
 
+/// Whether nothing is at a path, or an empty folder is.
+#[must_use]
+pub fn is_gone(path: &Path) -> bool {
+    match fs_err::read_dir(path) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
+}
+
+/// Whether a path, by its name or its place, is that of another tree than a config folder.
+#[must_use]
+pub fn is_no_config(env: &Environment, path: &Path) -> bool {
+    let is_at = |one: &Candidate| one.kind != Root::Config && real(&one.path) == path;
+    kind_of_named(path) != Root::Config || candidates(env, &Request::default()).iter().any(is_at)
+}
+
 /// A folder named on the command line is a config folder unless its name says otherwise.
 fn kind_of_named(path: &Path) -> Root {
     let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
@@ -376,8 +411,7 @@ fn reach(env: &Environment, candidate: &Candidate) -> Result<Option<Reached>, Re
         Err(Unreached::Link(link)) if kind.lies_among_others() => match link.place {
             LinkPlace::Above => Err(Refusal::LinkAbove(link.path)),
             _ if link.owner == env.user.uid || is_named => Err(Refusal::Link),
-            // Somebody else's link at a place that only may be ours is none of our business.
-            _ => Ok(None),
+            _ => of_another(*kind, link.owner),
         },
         Err(Unreached::Link(link)) => Err(Refusal::NotOurs(link.owner)),
         Err(Unreached::Io(error)) if error.kind() == io::ErrorKind::NotFound && !is_named => match found_by {
@@ -405,10 +439,14 @@ fn open(env: &Environment, request: &Request, candidate: &Candidate) -> Result<O
             return Err(Refusal::Home);
         }
     }
+    let was_seen = || request.remembered.iter().any(|(path, kind)| (path, *kind) == (&root, candidate.kind));
+    // Whoever owns the mount point of a volume that is not mounted; caches and temp trees come and go by themselves.
+    if matches!(candidate.kind, Root::Config | Root::Desktop) && was_seen() && is_empty(&dir) {
+        return Err(Refusal::Emptied);
+    }
     if stat.owner != env.user.uid {
-        // Somebody else's folder at a place that only may be ours is none of our business.
         return if candidate.kind.lies_among_others() && !named {
-            Ok(None)
+            of_another(candidate.kind, stat.owner)
         } else {
             Err(Refusal::NotOurs(stat.owner))
         };
@@ -424,7 +462,6 @@ fn open(env: &Environment, request: &Request, candidate: &Candidate) -> Result<O
     let is_default = env.expand(env.layout().client_config).is_some_and(|path| real(&path) == root);
     let is_certain = candidate.kind != Root::Config || is_default || candidate.found_by == FoundBy::Policy;
     // Its marks may have gone with the sessions that an earlier run removed, and something else be left.
-    let was_seen = || request.remembered.iter().any(|(path, kind)| (path, *kind) == (&root, candidate.kind));
     if !is_certain && !marks::has_mark(&dir) && !was_seen() {
         return match candidate.found_by {
             FoundBy::Argument if !is_empty(&dir) => Err(Refusal::NoMark),
@@ -444,6 +481,12 @@ fn open(env: &Environment, request: &Request, candidate: &Candidate) -> Result<O
         crossings: Crossings::default(),
         is_excluded: false,
     }))
+}
+
+/// What somebody else's folder or link is at a place that others can write to. The name of a temp tree is ours alone,
+/// so whoever takes it keeps Claude Code from it, or waits for what it will write there.
+fn of_another<T>(kind: Root, owner: u32) -> Result<Option<T>, Refusal> {
+    if kind == Root::Temp { Err(Refusal::Squatted(owner)) } else { Ok(None) }
 }
 
 fn is_empty(dir: &Dir) -> bool {

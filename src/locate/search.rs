@@ -1,15 +1,17 @@
 //! Finding stores anywhere below a folder, by their marks.
 //!
-//! Any depth; no link is followed and no other file system entered. A store that was found is not
-//! searched further, except for the self-contained ones that the desktop application keeps in its
-//! own. Read-only.
+//! Any depth; no link is followed. Other file systems are entered where they are on a disk of this
+//! machine. A store that was found is not searched further, except for the self-contained ones that
+//! the desktop application keeps in its own. Read-only.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
+use super::FileSystem;
 use super::marks::{self, Mark};
 use crate::catalogue::{Root, SessionId};
 use crate::dir::Dir;
@@ -43,21 +45,53 @@ pub struct Search {
     pub unreadable: Vec<PathError>,
     /// How many folders were looked into, those inside found stores not counted.
     pub folders: u64,
+    /// Where other file systems are mounted that are still to be looked at.
+    mounts: Vec<PathBuf>,
 }
 
-/// Looks for stores in a folder and everything below it.
+/// Looks for stores in a folder and everything below it, on every file system of this machine that is mounted there
+/// and that is not among those left out.
 ///
-/// What cannot be read is part of the result.
+/// What cannot be read is part of the result, and so is a file system that is not on a disk of this machine: a server
+/// or a program that hangs would stop the search, and what it shows may not be what it keeps.
 #[must_use]
-pub fn search(dir: &Path) -> Search {
+pub fn search(dir: &Path, left_out: &[PathBuf]) -> Search {
     let mut search = Search::default();
     search.walk(dir);
+    while let Some(mount) = search.mounts.pop() {
+        if !left_out.contains(&mount) {
+            search.cross(&mount);
+        }
+    }
     search.found.sort_by(|a, b| a.root.cmp(&b.root));
     search
 }
 
 impl Search {
+    /// Looks for stores on the file system that is mounted at a folder.
+    fn cross(&mut self, mount: &Path) {
+        let refused = |why: String| PathError {
+            path: mount.to_path_buf(),
+            doing: "look into",
+            source: io::Error::new(io::ErrorKind::Unsupported, why),
+        };
+        match Dir::open(mount).map(|dir| FileSystem::of(&dir)) {
+            Ok(FileSystem::Local) => self.walk(mount),
+            Ok(FileSystem::Kernel) => {}
+            Ok(other) => {
+                let name = other.refused_name().unwrap_or_default();
+                self.unreadable.push(refused(format!(
+                    "a {name} file system is mounted there, which is not searched: \
+                     name stores on it with --store, or leave it out with `stores.exclude`"
+                )));
+            }
+            Err(source) if source.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => self.unreadable.push(PathError { source, ..refused(String::new()) }),
+        }
+    }
+
     fn walk(&mut self, dir: &Path) {
+        let device = device(dir);
         let mut dumps: BTreeMap<PathBuf, Vec<DirEntry>> = BTreeMap::new();
         let mut walk = WalkDir::new(dir).follow_links(false).same_file_system(true).into_iter();
         while let Some(entry) = walk.next() {
@@ -76,6 +110,10 @@ impl Search {
                 continue;
             }
             if !entry.file_type().is_dir() {
+                continue;
+            }
+            if entry.depth() > 0 && is_mount(&entry, device) {
+                self.mounts.push(entry.path().to_path_buf());
                 continue;
             }
             self.folders += 1;
@@ -221,6 +259,29 @@ fn id_before(name: &OsStr) -> Option<SessionId> {
     name.as_encoded_bytes().get(..36).and_then(SessionId::from_bytes)
 }
 
+/// Whether another file system begins at a folder of a walk; where that cannot be told, the walk does not enter it.
+#[cfg(unix)]
+fn is_mount(entry: &DirEntry, device: Option<u64>) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    entry.metadata().is_ok_and(|meta| Some(meta.dev()) != device)
+}
+
+#[cfg(not(unix))]
+fn is_mount(_: &DirEntry, _: Option<u64>) -> bool {
+    false
+}
+
+#[cfg(unix)]
+fn device(path: &Path) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt as _;
+    fs_err::metadata(path).ok().map(|meta| meta.dev())
+}
+
+#[cfg(not(unix))]
+fn device(_: &Path) -> Option<u64> {
+    None
+}
+
 #[cfg(unix)]
 fn owner(path: &Path) -> u32 {
     use std::os::unix::fs::MetadataExt as _;
@@ -283,7 +344,7 @@ mod tests {
         put(at, "Desktop/mine.heapsnapshot", "{}");
         put(at, "home/.claude.json", "{\"numStartups\":1}");
         put(at, "home/.claude/settings.json", "{}");
-        let search = search(at);
+        let search = search(at, &[]);
         let expected = [
             ("Claude".to_owned(), Root::Desktop, 1),
             (format!("{cowork}/.claude"), Root::Config, 1),
@@ -306,7 +367,7 @@ mod tests {
         fs_err::create_dir(at.join("from")).unwrap();
         std::os::unix::fs::symlink("../real", at.join("from/link")).unwrap();
         std::os::unix::fs::symlink("..", at.join("from/loop")).unwrap();
-        assert!(search(&at.join("from")).found.is_empty());
-        assert_eq!(search(at).found.len(), 1);
+        assert!(search(&at.join("from"), &[]).found.is_empty());
+        assert_eq!(search(at, &[]).found.len(), 1);
     }
 }

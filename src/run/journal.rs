@@ -15,6 +15,10 @@ use crate::policy::LedgerPolicy;
 
 /// About how much is sent to the parent in one message, in bytes.
 const MESSAGE: usize = 4 << 20;
+/// As many runs are looked back on.
+const RUNS: usize = 400;
+/// What a run that was refused exits with.
+const REFUSED: u64 = 4;
 
 /// An open ledger, one's own or the parent's.
 #[derive(Debug)]
@@ -38,12 +42,24 @@ pub fn roots(ctx: &Context) -> Vec<PathBuf> {
         return Vec::new();
     }
     let roots = ledger::roots(&ctx.env.ledger_dir()).unwrap_or_default();
-    // A run leaves its lock in each config folder; the other trees lie where they always do.
+    // A run leaves its lock in each config folder; the other trees lie where they always do. One that is not there
+    // may be on a volume that is not mounted today.
+    let is_gone = |root: &PathBuf| locate::is_gone(root) && !locate::is_no_config(&ctx.env, root);
     let is_one = |root: &PathBuf| {
         locate::bears_its_name(&ctx.env, root, Root::Temp)
             || (*root != ctx.env.user.home && root.join("ccretain").is_dir())
+            || is_gone(root)
     };
     roots.into_iter().map(PathBuf::from).filter(is_one).collect()
+}
+
+/// Whether the user's own ledger records a run that ended well enough to remember what it saw.
+pub fn any_run_ended(ctx: &Context) -> bool {
+    let has_ended = |record: &ledger::Record| {
+        let exit = record.fields.get("counts").and_then(|counts| counts.get("exit")?.as_u64());
+        matches!(record.text("decision"), Some("enforce" | "audit" | "purge")) && exit != Some(REFUSED)
+    };
+    ledger::summaries(&ctx.env.ledger_dir(), RUNS).is_ok_and(|runs| runs.iter().any(has_ended))
 }
 
 /// Opens the user's own ledger; its lock is also that of the state and of the user's holds.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::{Context, Error, journal};
 use crate::catalogue::Root;
 use crate::error::chain;
+use crate::escape::shown;
 use crate::inventory::memory::Memory;
 use crate::locate::{self, FoundBy, Store};
 use crate::policy::Policy;
@@ -31,16 +32,12 @@ pub(super) fn loaded(policy: &Policy, ctx: &Context) -> Result<(StateFile, Vec<S
         return Ok((file, errors.into_iter().map(complaint).collect()));
     }
     match own {
-        Ok(own) => Ok((own, Vec::new())),
+        Ok(own) if own.is_there() => Ok((own, Vec::new())),
+        Ok(own) => Ok(without_state(own, ctx)),
         // No user may stop what the organisation demands.
         Err(error) if policy.is_managed() => {
             let mut file = StateFile::anew(&dir, ctx.env.now);
-            for root in journal::roots(ctx) {
-                // What it is shows when it is looked at; a temp tree has no mark but its name.
-                let is_temp = locate::bears_its_name(&ctx.env, &root, Root::Temp);
-                let kind = if is_temp { Root::Temp } else { Root::Config };
-                file.state.saw_root(&root, kind.word(), ctx.env.now);
-            }
+            remember_from_ledger(&mut file.state, &journal::roots(ctx), ctx);
             let complaint = format!(
                 "what earlier runs remembered cannot be used and is begun anew, \
                  so for 7 days nothing goes that has lost its transcript: {}",
@@ -50,6 +47,35 @@ pub(super) fn loaded(policy: &Policy, ctx: &Context) -> Result<(StateFile, Vec<S
         }
         Err(error) => Err(Error::StateRefused(error)),
     }
+}
+
+/// Remembers the roots that the ledger names.
+fn remember_from_ledger(state: &mut State, roots: &[PathBuf], ctx: &Context) {
+    for root in roots {
+        // What it is shows when it is looked at; a temp tree has no mark but its name.
+        let is_temp = locate::bears_its_name(&ctx.env, root, Root::Temp);
+        let kind = if is_temp { Root::Temp } else { Root::Config };
+        state.saw_root(root, kind.word(), ctx.env.now);
+    }
+}
+
+/// No state is there: that of a first run, or of one after somebody removed it, which the ledger tells.
+fn without_state(mut own: StateFile, ctx: &Context) -> (StateFile, Vec<String>) {
+    let roots = journal::roots(ctx);
+    if roots.is_empty() {
+        return (own, Vec::new());
+    }
+    // A first run that was killed has left a ledger, and no state yet.
+    let complaint = journal::any_run_ended(ctx).then(|| {
+        format!(
+            "'{}' is gone, so what earlier runs remembered is begun anew: stores are those that the ledger names, \
+             and for 7 days nothing goes that has lost its transcript",
+            shown(&state::path(&ctx.env.state_dir()))
+        )
+    });
+    own.state.begun = Some(ctx.env.now);
+    remember_from_ledger(&mut own.state, &roots, ctx);
+    (own, complaint.into_iter().collect())
 }
 
 /// Saves what is remembered: in the user's own file, and with root where root keeps its own.
