@@ -26,7 +26,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     // Handles on folders: how a store is read and changed without following a link.
     ("dir", &[]),
     // What makes content readable elsewhere; looks at the machine and knows no store's content.
-    ("exposure", &["services"]),
+    // Folders of projects are reached by handles, without links.
+    ("exposure", &["dir", "services"]),
     ("seal", &[]),
     ("policy", &["seal"]),
     ("locate", &["dir", "policy"]),

@@ -169,7 +169,12 @@ fn told(risk: Risk) -> Option<Told> {
         | Risk::OpenDeletedFiles
         | Risk::Swap
         | Risk::Hibernation => told(Severity::Info, row.title, row.remedy),
-        Risk::FreedBlocks | Risk::ServerSide => None,
+        Risk::CoworkDisk
+        | Risk::AgentWorktrees
+        | Risk::Checkpoints
+        | Risk::ProjectFiles
+        | Risk::FreedBlocks
+        | Risk::ServerSide => None,
     }
 }
 

@@ -120,7 +120,7 @@ pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<P
         .map(|refused| RefusedFact {
             path: refused.path.clone(),
             why: refused.why.to_string(),
-            is_missing: matches!(refused.why, Refusal::Missing),
+            is_missing: refused.why.is_absence(),
         })
         .collect();
     let (missed, unread): (Vec<&Problem>, Vec<&Problem>) =
@@ -367,8 +367,18 @@ fn mode_of(_: &Path) -> Option<u32> {
 fn exposed(roots: &[std::path::PathBuf], ctx: &Context) -> Vec<exposure::Finding> {
     use exposure::Risk;
     let subject = exposure::Subject::of(&ctx.env, roots);
-    let is_for_certificates =
-        |risk: Risk| matches!(risk, Risk::OpenDeletedFiles | Risk::FreedBlocks | Risk::ServerSide);
+    let is_for_certificates = |risk: Risk| {
+        matches!(
+            risk,
+            Risk::OpenDeletedFiles
+                | Risk::CoworkDisk
+                | Risk::AgentWorktrees
+                | Risk::Checkpoints
+                | Risk::ProjectFiles
+                | Risk::FreedBlocks
+                | Risk::ServerSide
+        )
+    };
     let rows = exposure::RISKS.iter().filter(|row| row.platforms.contains(&subject.platform));
     rows.filter(|row| !is_for_certificates(row.risk))
         .map(|row| exposure::look_for(row.risk, &subject, &exposure::System))

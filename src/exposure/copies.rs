@@ -19,6 +19,8 @@ const ARCHIVES: &[(&str, &str)] = &[
     ("${CC_JANITOR_HOME:-~/.cc-janitor}/backups", "cc-janitor"),
     ("~/.agentscrub/backups", "agentscrub"),
     ("~/.claude-vault", "claude-vault"),
+    ("${SESSIONKEEP_DIR:-~/.sessionkeep/sessions}", "sessionkeep"),
+    ("${SIGILLION_STORE:-~/.sigillion/claude-code}", "Sigillion"),
     ("~/.claude-recall", "claude-recall"),
     ("~/.carryon", "carryon"),
     ("~/.agent-hygiene", "agent-hygiene"),
@@ -37,6 +39,7 @@ const INSIDE: &[(&str, &str)] = &[
     ("agentsview", "AgentsView"),
     ("claude-mem", "claude-mem"),
     ("csb-logs", "claude-session-backup"),
+    ("session-archive", "session-archive"),
 ];
 
 /// The same inside the projects that sessions were about.
@@ -60,6 +63,9 @@ pub(super) fn other_tools(subject: &Subject<'_>, host: &dyn Host) -> Finding {
             Err(error) => sight.barred(&place, &error),
         }
     }
+    for root in &roots {
+        beside_transcripts(root, host, &mut sight);
+    }
     let finding = sight.finding(Risk::OtherTools);
     if finding.evidence.is_empty() {
         let mut tools: Vec<&str> =
@@ -70,6 +76,49 @@ pub(super) fn other_tools(subject: &Subject<'_>, host: &dyn Host) -> Finding {
         return Finding { evidence: vec![super::Evidence { path: None, note }], ..finding };
     }
     finding
+}
+
+/// As many project folders are looked into for copies beside transcripts.
+const MOST_PROJECTS: usize = 10_000;
+
+/// Transcripts as they were before agentsweep took secrets out of them, which it leaves beside them.
+fn beside_transcripts(root: &Path, host: &dyn Host, sight: &mut Sight) {
+    let projects = root.join("projects");
+    for project in host.list(&projects).ok().flatten().unwrap_or_default().into_iter().take(MOST_PROJECTS) {
+        let folder = projects.join(project);
+        let names = host.list(&folder).ok().flatten().unwrap_or_default();
+        let copies = names.iter().filter(|name| name.as_encoded_bytes().ends_with(b".jsonl.bak")).count();
+        if copies > 0 {
+            sight.saw(Some(&folder), format!("{copies} files of agentsweep (*.jsonl.bak)"));
+        }
+    }
+}
+
+/// Disks of the virtual machine in which Cowork runs, in the desktop application's folder.
+const VM_DISKS: [&str; 2] = ["sessiondata.img", "sessiondata.vhdx"];
+
+/// Whether the desktop application has a virtual machine, of which the disk holds sessions.
+pub(super) fn cowork_disk(subject: &Subject<'_>, host: &dyn Host) -> Finding {
+    let mut sight = Sight::default();
+    let desktop = crate::platform::layout(subject.platform).desktop;
+    let known = desktop.iter().filter_map(|place| subject.expand(place));
+    let folders: std::collections::BTreeSet<PathBuf> = known.chain(subject.roots.iter().cloned()).collect();
+    for folder in folders {
+        // Third-party providers have a folder of their own beside.
+        let beside =
+            folder.file_name().filter(|name| *name == "Claude").map(|_| folder.with_file_name("Claude-3p"));
+        for folder in std::iter::once(folder).chain(beside) {
+            for name in VM_DISKS {
+                let disk = folder.join("vm_bundles/claudevm.bundle").join(name);
+                match host.exists(&disk) {
+                    Ok(true) => sight.saw(Some(&disk), "the disk of Cowork's virtual machine"),
+                    Ok(false) => {}
+                    Err(error) => sight.barred(&disk, &error),
+                }
+            }
+        }
+    }
+    sight.finding(Risk::CoworkDisk)
 }
 
 /// Whether a file is there, or a folder that is not empty.

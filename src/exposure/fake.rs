@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Host, Subject};
+use super::{Host, Inside, Subject};
 use crate::platform::Platform;
 
 /// Files, links, and what may not be looked at.
@@ -129,6 +129,23 @@ impl Host for Fake {
             self.allowed(parent)?;
         }
         Ok(self.files.contains_key(&path) || self.folders.contains(&path) || self.links.contains_key(&path))
+    }
+
+    fn inside(&self, folder: &Path, below: &Path, owner: u32, bytes: u64) -> io::Result<Option<Inside>> {
+        let path = folder.join(below);
+        self.allowed(&path)?;
+        if self.links.keys().any(|link| path.starts_with(link)) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        let path = self.real(&path);
+        if self.owners.get(&path).is_some_and(|other| *other != owner) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        if let Some(content) = self.files.get(&path) {
+            let length = usize::try_from(bytes).unwrap_or(usize::MAX).min(content.len());
+            return Ok(Some(Inside::File(content[..length].to_vec())));
+        }
+        Ok(self.list(&path)?.map(Inside::Folder))
     }
 
     fn link(&self, path: &Path) -> io::Result<Option<PathBuf>> {

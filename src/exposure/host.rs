@@ -4,10 +4,25 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::dir::{Dir, FileType};
 use crate::files;
 
 /// No file that tells of a risk is longer; more of one is not read.
 const LARGEST: u64 = 16 << 20;
+
+/// As many names of a folder are listed, where others may have put any number of them.
+const MOST_NAMES: usize = 10_000;
+
+/// What lies below a folder that is others' to fill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inside {
+    /// A regular file, with as much of its beginning as was asked for.
+    File(Vec<u8>),
+    /// A folder, with some of the names in it.
+    Folder(Vec<OsString>),
+    /// Neither.
+    Other,
+}
 
 /// The machine as the detection sees it; tests pass a made-up one. Nothing is changed through it.
 pub trait Host {
@@ -28,6 +43,13 @@ pub trait Host {
     /// # Errors
     /// It cannot be told, because a folder above may not be entered.
     fn exists(&self, path: &Path) -> io::Result<bool>;
+
+    /// What lies at a path below a folder that others may fill as they like: nothing is waited for, no link is followed
+    /// but those above that root made, and no more is read than so many bytes. `None` where nothing is there.
+    ///
+    /// # Errors
+    /// It cannot be reached, or is not this owner's.
+    fn inside(&self, folder: &Path, below: &Path, owner: u32, bytes: u64) -> io::Result<Option<Inside>>;
 
     /// What a link says; `None` where there is none.
     ///
@@ -78,6 +100,34 @@ impl Host for System {
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
         Ok(found(fs_err::symlink_metadata(path))?.is_some())
+    }
+
+    fn inside(&self, folder: &Path, below: &Path, owner: u32, bytes: u64) -> io::Result<Option<Inside>> {
+        let Some(dir) = found(Dir::among_others(folder))? else { return Ok(None) };
+        let above = below.parent().unwrap_or(Path::new(""));
+        let Some(at) = found(dir.below(above))? else { return Ok(None) };
+        let Some(name) = below.file_name() else { return Ok(None) };
+        let Some(stat) = found(at.stat(name))? else { return Ok(None) };
+        if stat.owner != owner {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                format!("it belongs to user {}", stat.owner),
+            ));
+        }
+        Ok(Some(match stat.file_type {
+            FileType::File if bytes == 0 => Inside::File(Vec::new()),
+            FileType::File => Inside::File(files::head(&at.read(name)?, bytes)?),
+            FileType::Folder => {
+                let mut names = Vec::new();
+                at.child(name)?.each(|name, _| {
+                    if names.len() < MOST_NAMES {
+                        names.push(name.to_os_string());
+                    }
+                })?;
+                Inside::Folder(names)
+            }
+            _ => Inside::Other,
+        }))
     }
 
     fn link(&self, path: &Path) -> io::Result<Option<PathBuf>> {

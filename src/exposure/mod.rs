@@ -13,6 +13,7 @@ pub mod host;
 mod memory;
 mod mounts;
 mod processes;
+mod projects;
 mod risks;
 mod sight;
 mod snapshots;
@@ -22,7 +23,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-pub use host::{Host, System};
+pub use host::{Host, Inside, System};
 pub use risks::{RISKS, Risk, Row};
 pub use volume::volume;
 
@@ -164,6 +165,10 @@ pub fn look_for(risk: Risk, subject: &Subject<'_>, host: &dyn Host) -> Finding {
         Risk::CloudSync => folders::cloud(subject, host),
         Risk::NetworkFileSystem => volume::network(subject, host),
         Risk::OtherTools => copies::other_tools(subject, host),
+        Risk::CoworkDisk => copies::cowork_disk(subject, host),
+        Risk::AgentWorktrees => projects::worktrees(subject, host),
+        Risk::Checkpoints => projects::checkpoints(subject, host),
+        Risk::ProjectFiles => projects::files(subject, host),
         Risk::Trash => copies::trash(subject, host),
         Risk::OpenDeletedFiles => processes::open_deleted(subject, host),
         Risk::CoreDumps => copies::core_dumps(subject, host),

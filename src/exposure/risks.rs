@@ -29,6 +29,14 @@ pub enum Risk {
     NetworkFileSystem,
     /// Copies that other tools keep.
     OtherTools,
+    /// The disk of the virtual machine in which the desktop application works.
+    CoworkDisk,
+    /// Copies of repositories that Claude Code has made to work in.
+    AgentWorktrees,
+    /// States of repositories that Claude Code has kept in them.
+    Checkpoints,
+    /// Files that Claude Code has written into projects.
+    ProjectFiles,
     /// Deleted files of a store in the trash.
     Trash,
     /// Deleted files that a process still has open.
@@ -107,6 +115,18 @@ pub const RISKS: &[Row] = &[
     Row { risk: Risk::OtherTools, id: "other-tools", platforms: ALL,
         title: "Other tools keep copies of transcripts of their own",
         remedy: "delete the archives named, with the tool that made them where it has a command for it" },
+    Row { risk: Risk::CoworkDisk, id: "cowork-vm-disk", platforms: ALL,
+        title: "The disk of the virtual machine of Cowork holds whole sessions, and is not looked into",
+        remedy: "quit the desktop application and delete the disk named; it makes a new one when it is needed" },
+    Row { risk: Risk::AgentWorktrees, id: "agent-worktrees", platforms: ALL,
+        title: "Copies of repositories that Claude Code has made to work in hold what it wrote there",
+        remedy: "see `git worktree list`, keep what you want of each, and remove it with `git worktree remove`" },
+    Row { risk: Risk::Checkpoints, id: "checkpoint-refs", platforms: ALL,
+        title: "Repositories hold checkpoints of Claude Code: states of the files as it changed them",
+        remedy: "list them with `git for-each-ref refs/claude`, delete each with `git update-ref -d REF`, then run `git gc --prune=now`" },
+    Row { risk: Risk::ProjectFiles, id: "project-files", platforms: ALL,
+        title: "Files of Claude Code in projects hold prompts or summaries of sessions",
+        remedy: "delete the files named; see whether they were committed (`git log --all -- PATH`)" },
     Row { risk: Risk::Trash, id: "trash", platforms: UNIX,
         title: "Files of a store that were deleted by other programs lie in the trash",
         remedy: "empty the trash" },
