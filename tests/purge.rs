@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use crate::common::store::{CONTENT, age, encode, put};
 use crate::common::{Output, Sandbox, StoreBuilder, Tree, days, hours, id};
 
+/// A file of the user's own in the store that [`full`] makes.
+pub const NOTES: &str = "notes of my own.txt";
+
 /// Every file below a folder that holds the words of a conversation.
 pub fn with_content(root: &Path) -> Vec<PathBuf> {
     let holds = |path: &PathBuf| {
@@ -73,7 +76,7 @@ pub fn full(sandbox: &Sandbox) -> StoreBuilder {
     fs::create_dir_all(store.path("commands")).unwrap();
     store.put(".credentials.json", "{\"token\":1}", days(3));
     store.put(format!("projects/{}/memory/MEMORY.md", encode("/work/acme")), "a note", days(3));
-    store.put("notes of my own.txt", "mine", days(3));
+    store.put(NOTES, "mine", days(3));
     sandbox.write(".claude.json", global());
     sandbox.write(".claude/backups/.claude.json.backup.1795381260711", global());
     sandbox.write(
@@ -150,9 +153,10 @@ fn everything_goes_and_what_is_no_content_stays_byte_for_byte() {
     assert_eq!(promised.json()["dryRun"], true);
     before.is_unchanged(&sandbox.tree());
 
-    let output = sandbox.run(["purge", "--yes", "--json", "--certificate", "certificate.json"]);
+    let arguments = ["purge", "--yes", "--json", "--except", NOTES, "--certificate", "certificate.json"];
+    let output = sandbox.run(arguments);
     output.exits(0).quietly();
-    verdict(&output, "complete");
+    verdict(&output, "complete-except-as-listed");
     assert_eq!(with_content(&sandbox.home()), Vec::<PathBuf>::new());
     assert_eq!(with_content(&sandbox.tmp()), Vec::<PathBuf>::new());
     assert_eq!(with_content(&sandbox.state()), Vec::<PathBuf>::new());
@@ -195,7 +199,7 @@ fn everything_goes_and_what_is_no_content_stays_byte_for_byte() {
     assert_eq!(json["counts"]["forms"]["onlySealed"]["files"], 0);
     let certificate = read_json(&sandbox.home().join("certificate.json"));
     assert_eq!(certificate["schema"], "ccretain.certificate/1");
-    assert_eq!(certificate["verdict"], "complete");
+    assert_eq!(certificate["verdict"], "complete-except-as-listed");
     assert_eq!(certificate["counts"], json["counts"]);
     let lines = sandbox.ledger_lines();
     let summary = lines.iter().rfind(|line| line["event"] == "summary").unwrap();
@@ -204,9 +208,9 @@ fn everything_goes_and_what_is_no_content_stays_byte_for_byte() {
     sandbox.run(["ledger", "verify"]).exits(0);
 
     // Once more: nothing to do, and still complete.
-    let again = sandbox.run(["purge", "--yes", "--json"]);
+    let again = sandbox.run(["purge", "--yes", "--json", "--except", NOTES]);
     again.exits(0).quietly();
-    verdict(&again, "complete");
+    verdict(&again, "complete-except-as-listed");
     assert_eq!(again.json()["counts"]["files"], 0);
     after.without("certificate.json").is_unchanged(&sandbox.tree().without("certificate.json"));
 }
@@ -232,7 +236,7 @@ fn classes_go_only_when_they_are_named() {
 
     let sandbox = Sandbox::new();
     let store = full(&sandbox);
-    sandbox.run(["purge", "--yes", "--with", "settings"]).exits(0).quietly();
+    sandbox.run(["purge", "--yes", "--with", "settings", "--except", NOTES]).exits(0).quietly();
     assert!(store.has(".credentials.json") && !store.has("settings.json") && !store.has("skills"));
     let global = read_json(&sandbox.home().join(".claude.json"));
     assert_eq!(global["projects"], json!({}));
@@ -259,7 +263,7 @@ fn at_a_terminal_a_word_is_typed() {
         output.exits(4).says("not confirmed");
     }
     before.is_unchanged(&sandbox.tree().without(".claude/ccretain"));
-    let output = sandbox.command(["purge"]).on_terminal("purge\n").run();
+    let output = sandbox.command(["purge", "--except", NOTES]).on_terminal("purge\n").run();
     output.exits(0).says("/work/acme: 1 session").says("memory (--with memory)").says("4 projects");
     assert!(!store.has("plans/plan.md"));
     let lines = sandbox.ledger_lines();
@@ -349,7 +353,7 @@ fn a_paste_that_others_refer_to_too_stays_and_is_named() {
     verdict(&output, "incomplete");
     let exceptions = output.json()["exceptions"].as_array().unwrap().clone();
     assert_eq!(exceptions.len(), 1, "{output}");
-    assert_eq!(exceptions[0]["reason"], "unattributed");
+    assert_eq!(exceptions[0]["reason"], "shared");
 }
 
 #[test]
@@ -435,9 +439,9 @@ fn stores_anywhere_below_the_home_are_found_and_looked_at_again() {
     let session = moved.session(1).aged(days(50)).write();
     session.satellites();
     moved.put("plans/mine.md", "perhaps the user's", days(50));
-    let output = sandbox.run(["purge", "--yes", "--json"]);
+    let output = sandbox.run(["purge", "--yes", "--json", "--except", "plans/mine.md"]);
     output.exits(0).quietly();
-    verdict(&output, "complete");
+    verdict(&output, "complete-except-as-listed");
     assert!(!session.is_there() && moved.has("plans/mine.md"), "{output}");
     let stores: Vec<Value> = output.json()["stores"].as_array().unwrap().clone();
     assert!(stores.iter().any(|store| store["foundBy"] == "search" && store["sessions"] == 1), "{output}");

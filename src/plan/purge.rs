@@ -4,6 +4,7 @@
 //! rules do not matter here; holds and the organisation's floors do, and are told as [`Stop`]s.
 //! What might be meant and cannot be told stays, and is told as a [`Doubt`].
 
+mod except;
 mod lines;
 mod pick;
 mod stops;
@@ -19,22 +20,30 @@ use crate::inventory::{ArtifactIndex, Belongs, FolderIndex, Inventory, StoreInde
 use crate::policy::selector::{ProjectGlob, repository_of_worktree};
 use crate::policy::{Policy, RuleRef};
 
+pub use except::{Except, ExceptError};
 pub use stops::{Obstacle, Stop, clients};
 
 /// The place of the one rule of a purge in the policy that its reports are made with.
 pub const RULE: RuleRef = RuleRef { mandate: 0, layer: 0, rule: 0 };
+
+/// The lock of this program in a store: whoever waits for it waits on that very file, so it stays.
+pub const LOCK: &str = "ccretain/lock";
 
 /// What a person wants gone.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
     /// Only of these projects; of all where there is none.
     pub projects: Vec<ProjectGlob>,
+    /// Only this session.
+    pub session: Option<SessionId>,
     /// Only what was last active before this moment.
     pub before: Option<DateTime<Utc>>,
     /// Classes of protected things that go too.
     pub with: HashSet<Class>,
     /// Whether files that the catalogue does not know go too.
     pub unrecognised: bool,
+    /// Which of those stay on the operator's word.
+    pub except: Vec<Except>,
     /// Whether running clients do not matter.
     pub even_live: bool,
     /// Which holds are broken.
@@ -70,7 +79,7 @@ impl Wanted {
     /// Whether only a part is wanted.
     #[must_use]
     pub fn is_partial(&self) -> bool {
-        !self.projects.is_empty() || self.before.is_some()
+        !self.projects.is_empty() || self.session.is_some() || self.before.is_some()
     }
 
     fn has_project(&self, project: &str) -> bool {
@@ -110,8 +119,12 @@ pub enum Doubt {
     OutOfReach,
     /// It names no project.
     NoProject,
+    /// It names no session, and may be of the one that was selected.
+    NoSession,
     /// It is of a selected project and of others too.
     Mixed,
+    /// Sessions outside of what was selected share it.
+    Shared,
     /// It has no date.
     Undated,
     /// Its date lies in the future.
@@ -120,7 +133,7 @@ pub enum Doubt {
     Live,
     /// It is not what it should be, so that no part of it can be taken out.
     Damaged,
-    /// The catalogue does not know it, and it lies where content lies.
+    /// The catalogue does not know it.
     Unrecognised,
 }
 
@@ -133,7 +146,9 @@ impl Doubt {
             Self::Foreign => "foreign",
             Self::OutOfReach => "out-of-reach",
             Self::NoProject => "no-project",
+            Self::NoSession => "no-session",
             Self::Mixed => "mixed",
+            Self::Shared => "shared",
             Self::Undated => "undated",
             Self::FutureDated => "future-dated",
             Self::Live => "live",
@@ -150,12 +165,14 @@ impl Doubt {
             Self::Foreign => "it is another owner's",
             Self::OutOfReach => "it lies behind a mount point or a link that is not followed",
             Self::NoProject => "it names no project",
+            Self::NoSession => "it names no session, and may be of this one",
             Self::Mixed => "it is of other projects too",
+            Self::Shared => "sessions that were not selected share it",
             Self::Undated => "it has no date",
             Self::FutureDated => "its date lies in the future",
             Self::Live => "a running program uses it",
             Self::Damaged => "it cannot be taken apart",
-            Self::Unrecognised => "ccretain does not know it, and it lies where content lies",
+            Self::Unrecognised => "ccretain does not know what it is",
         }
     }
 
@@ -164,7 +181,9 @@ impl Doubt {
             Self::Link => Keep::Link,
             Self::Foreign => Keep::Foreign,
             Self::OutOfReach => Keep::OutOfReach,
-            Self::NoProject | Self::Mixed | Self::Damaged => Keep::OwnerUnknown,
+            Self::NoProject | Self::NoSession | Self::Mixed | Self::Shared | Self::Damaged => {
+                Keep::OwnerUnknown
+            }
             Self::Undated => Keep::Undated,
             Self::FutureDated => Keep::FutureDated,
             Self::Live => Keep::Live,
@@ -195,6 +214,8 @@ pub struct Purging {
     pub broken: Vec<Stop>,
     /// What stays though it may be meant.
     pub doubts: Vec<Doubtful>,
+    /// What would be a doubt and stays on the operator's word.
+    pub excepted: Vec<ArtifactIndex>,
     /// Sessions that go and were in use within the quiet period.
     pub quiet: usize,
 }
@@ -204,6 +225,8 @@ pub struct Purging {
 enum Fate {
     Goes,
     Stays(Keep),
+    /// On the operator's word.
+    Excepted,
     Doubtful(Doubt),
 }
 
@@ -228,6 +251,7 @@ pub fn purge(inventory: &Inventory, policy: &Policy, wanted: &Wanted, now: DateT
         sessions: Vec::new(),
         of_folder: HashMap::new(),
         lines: HashMap::new(),
+        nameless: lines::Nameless::of(inventory, wanted.session),
     };
     taking.sessions = inventory.sessions.iter().map(|session| taking.session(session)).collect();
     taking.of_folder = taking.project_folders();
@@ -249,7 +273,9 @@ pub fn purge(inventory: &Inventory, policy: &Policy, wanted: &Wanted, now: DateT
         **fate == Fate::Goes && judges.iter().any(|judge| judge.is_session_quiet(session))
     });
     let quiet = quiet.count();
-    Purging { doubts: taking.doubts(&fates), plan, stops, broken, quiet }
+    let excepted = fates.iter().enumerate().filter(|(_, fate)| **fate == Fate::Excepted);
+    let excepted = excepted.map(|(at, _)| ArtifactIndex::of(at)).collect();
+    Purging { doubts: taking.doubts(&fates), excepted, plan, stops, broken, quiet }
 }
 
 /// What decides.
@@ -266,6 +292,8 @@ struct Taking<'a> {
     of_folder: HashMap<Box<std::ffi::OsStr>, Option<bool>>,
     /// By line file: its place, and what becomes of it and of its lines.
     lines: HashMap<ArtifactIndex, (usize, lines::Whole)>,
+    /// What lines that name no session are measured by, where one session is wanted.
+    nameless: Option<lines::Nameless<'a>>,
 }
 
 impl Taking<'_> {
@@ -273,6 +301,7 @@ impl Taking<'_> {
         match fate {
             Fate::Goes => Decision::Delete(self.due),
             Fate::Stays(keep) => Decision::Keep(keep),
+            Fate::Excepted => Decision::Keep(Keep::Unrecognised),
             Fate::Doubtful(doubt) => Decision::Keep(doubt.keep()),
         }
     }

@@ -1,19 +1,20 @@
 //! What a purge came to: what went, what the second look found, what stays and why. Pure.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
 use super::certificate::{
     Amount, Counts, Exception, ExceptionReason, Form, Left, Remaining, RemainingKind, Verification,
 };
+use super::unknown;
 use crate::catalogue::{Class, Kind, Protection, SessionId};
 use crate::enforce::{Effect, Outcome, Outcomes, Skip, Stop};
 use crate::escape::text;
-use crate::inventory::{Artifact, Inventory, Problem, Session};
+use crate::inventory::{Artifact, ArtifactIndex, Inventory, Problem, Session};
 use crate::locate::{Refusal, Refused};
-use crate::plan::purge::{Doubt, Doubtful, Purging};
+use crate::plan::purge::{Doubt, Doubtful, LOCK, Purging};
 use crate::plan::{Decision, Keep};
 
 /// What was done and what was found by looking again.
@@ -176,7 +177,7 @@ impl Looked<'_> {
             let (reason, detail) = self.why_left(artifact, was);
             exceptions.push(exception(reason, self.after, artifact, detail));
         }
-        exceptions.extend(self.again.doubts.iter().map(|doubtful| doubt(self.after, doubtful)));
+        exceptions.extend(doubts(self.after, &self.again.doubts));
         exceptions.extend(self.no_longer_told());
         exceptions.extend(self.outcomes.problems.iter().map(|(path, error)| Exception {
             reason: ExceptionReason::Failed,
@@ -195,25 +196,45 @@ impl Looked<'_> {
         exceptions
     }
 
-    /// Files that stay because they may be of what went: once the lines and sessions that told so
-    /// are gone, the second look takes them for somebody else's.
+    /// What stays because it may be of what went: once the lines and sessions that told so are gone,
+    /// the second look takes it for somebody else's.
     fn no_longer_told(&self) -> Vec<Exception> {
-        let of_what_went =
-            |one: &&Doubtful| one.lines == 0 && matches!(one.why, Doubt::Mixed | Doubt::NoProject);
-        let doubts: Vec<&Doubtful> = self.purging.doubts.iter().filter(of_what_went).collect();
-        if doubts.is_empty() {
+        let of_what_went = |one: &&Doubtful| match one.why {
+            Doubt::Mixed | Doubt::Shared | Doubt::NoProject | Doubt::Unrecognised => one.lines == 0,
+            Doubt::NoSession => true,
+            _ => false,
+        };
+        let mut untold: Vec<Doubtful> = self.purging.doubts.iter().filter(of_what_went).copied().collect();
+        if untold.is_empty() {
             return Vec::new();
         }
         let told = self.again.doubts.iter().map(|one| self.after.artifact(one.artifact));
         let due = self.due_again().map(|(_, artifact, _)| artifact);
         let told: HashSet<PathBuf> = told.chain(due).map(|artifact| self.after.full_path(artifact)).collect();
-        let there: HashSet<PathBuf> =
-            self.after.artifacts.iter().map(|one| self.after.full_path(one)).collect();
-        let stays = |one: &&Doubtful| {
+        let there = self.there();
+        untold.retain(|one| {
             let path = self.before.full_path(self.before.artifact(one.artifact));
-            there.contains(&path) && !told.contains(&path)
-        };
-        doubts.into_iter().filter(stays).map(|one| doubt(self.before, one)).collect()
+            there.contains_key(&path) && !told.contains(&path)
+        });
+        doubts(self.before, &untold)
+    }
+
+    /// What is there after, by its path.
+    fn there(&self) -> HashMap<PathBuf, ArtifactIndex> {
+        let all = self.after.artifacts.iter().enumerate();
+        all.map(|(at, artifact)| (self.after.full_path(artifact), ArtifactIndex::of(at))).collect()
+    }
+
+    /// What stays on the operator's word, as far as either look tells.
+    fn excepted(&self) -> BTreeSet<ArtifactIndex> {
+        let mut excepted: BTreeSet<ArtifactIndex> = self.again.excepted.iter().copied().collect();
+        if self.purging.excepted.len() > excepted.len() {
+            let there = self.there();
+            let paths =
+                self.purging.excepted.iter().map(|at| self.before.full_path(self.before.artifact(*at)));
+            excepted.extend(paths.filter_map(|path| there.get(&path).copied()));
+        }
+        excepted
     }
 
     /// Why something that was to go is there.
@@ -243,12 +264,19 @@ impl Looked<'_> {
 
     fn remaining(&self) -> Vec<Remaining> {
         let mut found: BTreeMap<(RemainingKind, PathBuf), (u64, u64)> = BTreeMap::new();
+        let doubtful = self.again.doubts.iter().map(|doubtful| doubtful.artifact);
+        let excepted = self.excepted();
+        let is_told: HashSet<ArtifactIndex> = doubtful.chain(excepted.iter().copied()).collect();
         let decided = self.after.artifacts.iter().zip(&self.again.plan.decisions);
-        for (artifact, decision) in decided {
+        for (at, (artifact, decision)) in decided.enumerate() {
+            let at = ArtifactIndex::of(at);
             let Decision::Keep(keep) = decision else { continue };
             let protection = artifact.kind.map(|kind| kind.row().protection);
             let what = match (keep, protection) {
+                // The others are exceptions, or listed one by one.
+                (Keep::Unrecognised, _) if is_told.contains(&at) => continue,
                 (Keep::Unrecognised, _) => RemainingKind::Unrecognised,
+                _ if self.after.path(artifact) == Path::new(LOCK) => RemainingKind::Lock,
                 (Keep::OutOfScope, _) if self.after.session_of(artifact).is_some() => {
                     RemainingKind::OutsideScope
                 }
@@ -262,9 +290,12 @@ impl Looked<'_> {
             *files += 1;
             *bytes += artifact.stamp.size;
         }
+        let excepted = unknown::gathered(self.after, excepted.into_iter()).into_iter();
+        let excepted = excepted.map(|one| ((RemainingKind::Excepted, one.path), (one.files, one.bytes)));
         found
             .into_iter()
-            .map(|((what, root), (files, bytes))| Remaining { what, path: text(&root), files, bytes })
+            .chain(excepted)
+            .map(|((what, path), (files, bytes))| Remaining { what, path: text(&path), files, bytes })
             .collect()
     }
 }
@@ -284,7 +315,8 @@ fn exception(reason: ExceptionReason, of: &Inventory, artifact: &Artifact, detai
 /// A root that was not taken.
 fn refused(refused: &Refused) -> Exception {
     let reason = match refused.why {
-        Refusal::Missing | Refusal::Unreachable(_) => ExceptionReason::Unreadable,
+        Refusal::Missing | Refusal::Emptied | Refusal::Unreachable(_) => ExceptionReason::Unreadable,
+        Refusal::Squatted(_) => ExceptionReason::Foreign,
         _ => ExceptionReason::Refused,
     };
     Exception { reason, path: text(&refused.path), detail: refused.why.to_string(), bytes: None }
@@ -301,16 +333,37 @@ pub fn unreadable(problem: &Problem) -> Exception {
     }
 }
 
-/// Something that may be meant and stays.
+/// What may be meant and stays; of a folder that is not known only that.
 #[must_use]
-pub fn doubt(inventory: &Inventory, doubtful: &Doubtful) -> Exception {
+pub fn doubts(inventory: &Inventory, doubts: &[Doubtful]) -> Vec<Exception> {
+    let (unknown, others): (Vec<&Doubtful>, Vec<&Doubtful>) =
+        doubts.iter().partition(|one| one.why == Doubt::Unrecognised && one.lines == 0);
+    let mut exceptions: Vec<Exception> = others.into_iter().map(|one| doubt(inventory, one)).collect();
+    exceptions.extend(unknown::gathered(inventory, unknown.iter().map(|one| one.artifact)).into_iter().map(
+        |one| Exception {
+            reason: ExceptionReason::Unrecognised,
+            path: text(&one.path),
+            detail: match (one.is_folder, one.files) {
+                (false, _) => Doubt::Unrecognised.words().to_owned(),
+                (true, 1) => "ccretain does not know this folder (1 file)".to_owned(),
+                (true, files) => format!("ccretain does not know this folder ({files} files)"),
+            },
+            bytes: Some(one.bytes),
+        },
+    ));
+    exceptions
+}
+
+/// Something that may be meant and stays.
+fn doubt(inventory: &Inventory, doubtful: &Doubtful) -> Exception {
     let reason = match doubtful.why {
         Doubt::Link => ExceptionReason::Linked,
         Doubt::Foreign => ExceptionReason::Foreign,
         Doubt::Live => ExceptionReason::Live,
         Doubt::Damaged | Doubt::OutOfReach => ExceptionReason::Unreadable,
         Doubt::Unrecognised => ExceptionReason::Unrecognised,
-        Doubt::NoProject | Doubt::Mixed | Doubt::Undated | Doubt::FutureDated => {
+        Doubt::Shared => ExceptionReason::Shared,
+        Doubt::NoProject | Doubt::NoSession | Doubt::Mixed | Doubt::Undated | Doubt::FutureDated => {
             ExceptionReason::Unattributed
         }
     };

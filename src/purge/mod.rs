@@ -7,6 +7,7 @@ pub mod aftermath;
 pub mod before;
 pub mod certificate;
 pub mod merge;
+pub mod unknown;
 
 use crate::policy::selector::Selector;
 use crate::policy::{Mandate, Policy, Rule};

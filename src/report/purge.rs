@@ -13,9 +13,10 @@ use crate::escape::text;
 use crate::inventory::{SessionIndex, StoreIndex};
 use crate::plan::Decision;
 use crate::plan::Keep;
-use crate::plan::purge::{Doubtful, Obstacle, Purging, Stop, Wanted};
-use crate::purge::aftermath::{Aftermath, doubt};
-use crate::purge::certificate::{Counts, Exception, Remaining, Verdict, Verification};
+use crate::plan::purge::{Obstacle, Purging, Stop, Wanted};
+use crate::purge::aftermath::{Aftermath, doubts};
+use crate::purge::certificate::{Counts, Exception, Remaining, RemainingKind, Verdict, Verification};
+use crate::purge::unknown::gathered;
 use crate::run::tally::{Fate, Tally};
 
 /// How many projects and how many doubts are named before the rest is counted.
@@ -109,7 +110,7 @@ impl Purge<'_> {
     #[must_use]
     pub fn json(&self, with_kept: bool) -> Document {
         let run = &self.run;
-        let doubts = || self.purging.doubts.iter().map(|doubtful| doubt(run.inventory, doubtful)).collect();
+        let doubts = || doubts(run.inventory, &self.purging.doubts);
         Document {
             schema: "ccretain.purge/1",
             run: run.id.to_owned(),
@@ -167,6 +168,9 @@ impl Purge<'_> {
         if !self.wanted.projects.is_empty() {
             let globs: Vec<String> = self.wanted.projects.iter().map(|glob| text(glob.written())).collect();
             let _ = write!(scope, " of {}", globs.join(", "));
+        }
+        if let Some(session) = self.wanted.session {
+            scope = format!("a part: session {session}");
         }
         if let Some(before) = self.wanted.before {
             let _ = write!(scope, " last active before {}", time(before));
@@ -278,9 +282,14 @@ impl Purge<'_> {
             let _ = writeln!(text, "stays: {word} ({}, {})", counted(files, "file"), size(bytes));
         }
         if self.aftermath.is_none() {
-            let doubts: Vec<Exception> =
-                self.purging.doubts.iter().map(|one: &Doubtful| doubt(self.run.inventory, one)).collect();
+            let doubts = doubts(self.run.inventory, &self.purging.doubts);
             text.push_str(&named("stays, though it may be meant", &doubts));
+            let excepted = gathered(self.run.inventory, self.purging.excepted.iter().copied());
+            for one in &excepted {
+                let (path, files, size) =
+                    (crate::escape::text(&one.path), counted(one.files, "file"), size(one.bytes));
+                let _ = writeln!(text, "stays on your word: {path} ({files}, {size})");
+            }
         }
         text
     }
@@ -298,6 +307,11 @@ impl Purge<'_> {
             aftermath.verification.result.words()
         );
         let _ = writeln!(text, "verdict: {verdict}, in the roots listed");
+        let kept = aftermath.remaining.iter().filter(|one| one.what == RemainingKind::Excepted);
+        for one in kept {
+            let (files, size) = (counted(one.files, "file"), size(one.bytes));
+            let _ = writeln!(text, "kept on your word: {} ({files}, {size})", one.path);
+        }
         text
     }
 }

@@ -6,15 +6,17 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
 
-use crate::catalogue::Class;
+use crate::catalogue::{Class, SessionId};
 use crate::cli::moment::moment;
-use crate::cli::{Context, Exit, Failure};
+use crate::cli::{Context, Exit, Failure, session};
+use crate::error::chain;
 use crate::escape::shown;
 use crate::guard::{self, ClockVerdict};
 use crate::inventory::Inventory;
+use crate::inventory::lines::LineFile;
 use crate::ledger::Clock;
 use crate::locate::{Refusal, Refused};
-use crate::plan::purge::{self as taking, Breaks, Purging, Wanted};
+use crate::plan::purge::{self as taking, Breaks, Except, Purging, Wanted};
 use crate::policy::Layer;
 use crate::policy::compile::Globs;
 use crate::purge::certificate::Witness;
@@ -34,12 +36,19 @@ pub struct PurgeArgs {
     /// Only sessions of projects that match this glob (repeatable).
     #[arg(long = "project", value_name = "GLOB")]
     pub projects: Vec<String>,
+    /// Only this session (its id, or 8 or more of its first characters).
+    #[arg(long, value_name = "ID", conflicts_with_all = ["projects", "before"])]
+    pub session: Option<String>,
     /// Only what was last active before this time (2026-01-31 or 2026-01-31T12:00:00Z).
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub before: Option<DateTime<Utc>>,
     /// Remove these too (separated by commas).
     #[arg(long, value_enum, value_delimiter = ',', value_name = "CLASS")]
     pub with: Vec<With>,
+    /// Keep unrecognised files that match, by their path in the store (repeatable): each is listed, and is no
+    /// reason to call the purge incomplete.
+    #[arg(long, value_name = "GLOB")]
+    pub except: Vec<String>,
     /// Do not stop for a client that is running; its locks and keys stay.
     #[arg(long)]
     pub even_live: bool,
@@ -75,6 +84,13 @@ pub(super) fn wanted(args: &PurgeArgs, ctx: &Context) -> Result<Wanted, Failure>
     let projects = globs.collect::<Result<Vec<_>, _>>().map_err(|error| {
         Failure::because(Exit::Usage, &error).hint("give the whole path, with ** for all below")
     })?;
+    let except = args.except.iter().map(|glob| {
+        Except::parse(glob).map_err(|error| {
+            let message = format!("cannot keep '{}' by --except: {}", shown(glob), chain(&error));
+            Failure::new(Exit::Usage, message).hint("`ccretain purge --dry-run` lists what is not recognised")
+        })
+    });
+    let except = except.collect::<Result<Vec<_>, _>>()?;
     let class = |with: &With| match with {
         With::Credentials => Some(Class::Credentials),
         With::Settings => Some(Class::Settings),
@@ -85,9 +101,11 @@ pub(super) fn wanted(args: &PurgeArgs, ctx: &Context) -> Result<Wanted, Failure>
     let is_root = ctx.env.user.uid == 0 || ctx.parent.is_some();
     Ok(Wanted {
         projects,
+        session: None,
         before: args.before,
         with: args.with.iter().filter_map(class).collect(),
         unrecognised: args.with.contains(&With::Unrecognised),
+        except,
         even_live: args.even_live,
         breaks: match args.break_holds {
             None => Breaks::Nothing,
@@ -97,6 +115,43 @@ pub(super) fn wanted(args: &PurgeArgs, ctx: &Context) -> Result<Wanted, Failure>
         inner_links: HashSet::new(),
         copies: HashMap::new(),
     })
+}
+
+/// The session that was named; it may be known by its lines alone.
+pub(super) fn session(
+    args: &PurgeArgs,
+    ctx: &Context,
+    inventory: &Inventory,
+) -> Result<Option<SessionId>, Failure> {
+    let Some(named) = &args.session else { return Ok(None) };
+    let missing = match session::find(inventory, named, ctx) {
+        Ok(found) => return Ok(Some(inventory.session(found).id)),
+        Err(failure) => failure,
+    };
+    let Ok(id) = named.parse::<SessionId>() else { return Err(missing) };
+    let is_elsewhere = inventory.sessions.iter().any(|session| session.id == id);
+    let in_scope = |file: &&LineFile| {
+        let store = inventory.store_of(inventory.artifact(file.artifact));
+        inventory.store(store).store.in_scope
+    };
+    let mut lines = inventory.line_files.iter().filter(in_scope).flat_map(|file| &file.content.lines);
+    // Of many accounts few have the session.
+    let is_of_another_account = ctx.parent.is_some();
+    if !is_elsewhere && (is_of_another_account || lines.any(|line| line.session == Some(id))) {
+        return Ok(Some(id));
+    }
+    Err(missing)
+}
+
+/// The stores that were named with `--store`.
+pub(super) fn named_stores(ctx: &Context) -> Vec<PathBuf> {
+    ctx.global.stores.iter().map(|path| ctx.env.absolute(path)).collect()
+}
+
+/// Whether what was refused is of what was asked for.
+pub(super) fn is_meant(refused: &Refused, only: &[PathBuf]) -> bool {
+    // Only what may be changed is locked, and it bears its real path.
+    only.is_empty() || only.contains(&refused.path) || matches!(refused.why, Refusal::Unlockable(_))
 }
 
 /// What the clock guard says, where dates matter.
@@ -153,12 +208,12 @@ pub(super) fn refusals(
     wanted: &Wanted,
     clock: &ClockSays,
 ) -> Vec<String> {
-    let only: Vec<PathBuf> = ctx.global.stores.iter().map(|path| ctx.env.absolute(path)).collect();
-    // Only what may be changed is locked, and it bears its real path.
-    let is_meant = |refused: &&Refused| {
-        only.is_empty() || only.contains(&refused.path) || matches!(refused.why, Refusal::Unlockable(_))
+    let only = named_stores(ctx);
+    let is_meant = |refused: &&Refused| is_meant(refused, &only);
+    // What is not there, and what another user could put there at any time, keeps nobody from the rest.
+    let is_refused = |refused: &&Refused| {
+        !(refused.why.is_absence() || matches!(refused.why, Refusal::Unreachable(_) | Refusal::Squatted(_)))
     };
-    let is_refused = |refused: &&Refused| !matches!(refused.why, Refusal::Missing | Refusal::Unreachable(_));
     let mut refusals: Vec<String> =
         ground.refused.iter().filter(is_meant).filter(is_refused).map(Refused::message).collect();
     if !wanted.even_live {

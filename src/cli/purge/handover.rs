@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use clap::ValueEnum as _;
 
-use super::asked::{PurgeArgs, With};
+use super::asked::{PurgeArgs, With, named_stores};
 use super::{After, Done, Work, anything_sealed};
 use crate::cli::key::identity_path;
 use crate::cli::{Context, Exit, Failure};
 use crate::enforce::Outcomes;
 use crate::escape::text;
 use crate::exposure::{self, Subject};
-use crate::inventory::{FolderIndex, StoreIndex};
+use crate::inventory::members::Place;
+use crate::inventory::{FolderIndex, Inventory, StoreIndex};
 use crate::ledger::{Clock, Entry, Event, Head, Journal};
+use crate::locate::Refused;
 use crate::policy::{Policy, holds};
 use crate::purge::certificate::{
     Certificate, Exception, ExceptionReason, Files, Format, Identity, Imprint, LedgerRef, Machine, Method,
@@ -35,7 +37,7 @@ pub(super) fn with(args: &PurgeArgs) -> Vec<String> {
 }
 
 /// What was asked for, as the certificate states it.
-pub(super) fn scope(work: &Work<'_>) -> Scope {
+pub(super) fn scope(work: &Work<'_>, refused: &[Refused]) -> Scope {
     let (ctx, ground, inventory) = (work.ctx, work.ground, work.inventory);
     let has_any: BTreeSet<StoreIndex> =
         inventory.artifacts.iter().map(|artifact| inventory.store_of(artifact)).collect();
@@ -48,13 +50,18 @@ pub(super) fn scope(work: &Work<'_>) -> Scope {
     // What the policy leaves out is known, too, where there is anything.
     let excluded = ground.policy.excluded_stores.iter().map(|excluded| ctx.env.absolute(&excluded.value));
     left_out.extend(excluded.filter(|path| path.is_dir()).map(|path| text(&path)));
-    asked_for(work.args, left_out)
+    left_out.extend(refused.iter().map(|refused| text(&refused.path)));
+    let session = work.wanted.session.map(|id| id.to_string());
+    Scope { session, ..asked_for(work.args, left_out, &named_stores(ctx)) }
 }
 
 /// What was typed, as certificates state it.
-pub(super) fn asked_for(args: &PurgeArgs, left_out: Vec<String>) -> Scope {
+pub(super) fn asked_for(args: &PurgeArgs, left_out: Vec<String>, stores: &[PathBuf]) -> Scope {
     Scope {
         projects: args.projects.iter().map(text).collect(),
+        session: args.session.as_ref().map(text),
+        stores: stores.iter().map(text).collect(),
+        except: args.except.iter().map(text).collect(),
         before: args.before,
         left_out,
         with: with(args),
@@ -87,7 +94,8 @@ pub(super) fn destroy_identity(
         let why = "sealed files are left, and it opens them";
         return stays(ExceptionReason::Left, why.to_owned());
     }
-    if !after.inventory.is_complete || !after.refused.is_empty() {
+    let is_any_refused = !after.refused.meant.is_empty() || !after.refused.others.is_empty();
+    if !after.inventory.is_complete || is_any_refused {
         let why = "not every store could be looked into, and it may open what is sealed there";
         return stays(ExceptionReason::Unreadable, why.to_owned());
     }
@@ -262,14 +270,7 @@ fn parts(work: &Work<'_>, done: &Done<'_>, head: Head, signer: Option<Signer>) -
     roots.extend(linked.filter_map(|(at, _)| {
         fs_err::canonicalize(work.inventory.full_folder_path(FolderIndex::of(at))).ok()
     }));
-    let projects: BTreeSet<PathBuf> = work
-        .inventory
-        .sessions
-        .iter()
-        .flat_map(|session| session.projects.iter())
-        .map(|project| PathBuf::from(&**project))
-        .collect();
-    let projects: Vec<PathBuf> = projects.into_iter().collect();
+    let projects = projects(work.inventory);
     let subject = Subject::of(&ctx.env, &roots).about(&projects);
     let risks = exposure::look(&subject, &exposure::System);
     let mut remaining = done.aftermath.remaining.clone();
@@ -291,6 +292,20 @@ fn parts(work: &Work<'_>, done: &Done<'_>, head: Head, signer: Option<Signer>) -
         residual_risks: risks.iter().map(ResidualRisk::from).collect(),
         ledger: LedgerRef { path: text(&ctx.env.ledger_dir()), run: work.id.0.clone(), head: head.into() },
     }
+}
+
+/// The folders that sessions, prompts and the global file of the client name as projects.
+fn projects(inventory: &Inventory) -> Vec<PathBuf> {
+    let of_sessions = inventory.sessions.iter().flat_map(|session| session.projects.iter()).map(|one| &**one);
+    let contents = || inventory.line_files.iter().map(|file| &file.content);
+    let of_lines = contents().flat_map(|content| &content.lines).filter_map(|line| line.project.as_deref());
+    let of_objects =
+        contents().flat_map(|content| &content.objects).filter_map(|object| match &object.place {
+            Place::Project(project) => Some(&**project),
+            Place::Projects | Place::Top => None,
+        });
+    let all: BTreeSet<&str> = of_sessions.chain(of_lines).chain(of_objects).collect();
+    all.into_iter().map(PathBuf::from).collect()
 }
 
 /// The roots, as they were found.

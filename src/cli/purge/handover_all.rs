@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::asked::named_stores;
 use super::handover::{Issued, asked_for, operator, prepare_files, tool};
 use super::{DEED, PurgeArgs};
 use crate::cli::{Context, Exit, Failure};
@@ -110,7 +111,7 @@ fn whole(all: &All<'_>, files: &Files, head: Head) -> Parts {
         started: ctx.env.now,
         ended: ctx.env.now,
         stores: Vec::new(),
-        method: Method::new(asked_for(args, Vec::new()), Identity::None),
+        method: Method::new(asked_for(args, Vec::new(), &named_stores(ctx)), Identity::None),
         counts: Counts::default(),
         verification: Verification::not_made(),
         exceptions: Vec::new(),

@@ -22,7 +22,7 @@ use crate::escape::text;
 use crate::inventory::{Inventory, Problem};
 use crate::ledger::{Entry, RunId, SealedRecords};
 use crate::locate::{Refusal, Refused, Store, search};
-use crate::plan::purge::{self as taking, Purging, Wanted};
+use crate::plan::purge::{self as taking, Doubt, Purging, Wanted};
 use crate::policy::Policy;
 use crate::purge::aftermath::{Aftermath, Looked};
 use crate::purge::certificate::{Identity, Scope, Verdict, Witness, judge};
@@ -50,13 +50,14 @@ const WORD: &str = "purge";
 pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
     let began = Instant::now();
     let mut wanted = asked::wanted(args, ctx)?;
-    let searched = search_home(ctx);
+    let searched = search_home(ctx)?;
     let found: Vec<(PathBuf, Root)> = searched.found.iter().map(|one| (one.root.clone(), one.kind)).collect();
     let mut ground = run::prepare_with(ctx, found.clone())?;
     let handover = Handover::prepare(args, ctx, &ground)?;
     let _locks = if args.dry_run { None } else { Some(run::lock_writable(&mut ground, ctx)?) };
     let mut inventory = ground.inventory(ctx);
     inventory.problems.extend(searched.unreadable.into_iter().map(unsearched));
+    wanted.session = asked::session(args, ctx, &inventory)?;
     wanted.inner_links = before::inner_links(&inventory);
     wanted.copies = before::copies(&inventory);
     let purging = taking::purge(&inventory, &ground.policy, &wanted, ctx.env.now);
@@ -97,13 +98,13 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
         outcomes: &outcomes,
         after: &after.inventory,
         again: &after.purging,
-        refused: &after.refused,
+        refused: &after.refused.meant,
         time: work.now(),
     };
     let mut aftermath = looked.sum_up(&was_plain);
     aftermath.exceptions.extend(kept);
-    let scope = handover::scope(&work);
-    let verdict = judge(&scope, &aftermath.exceptions, &aftermath.verification);
+    let scope = handover::scope(&work, &after.refused.others);
+    let verdict = judge(&scope, &aftermath.exceptions, &aftermath.remaining, &aftermath.verification);
     let mut exit = if verdict == Verdict::Incomplete { Exit::Failed } else { Exit::Done };
     if !ground.policy.complaints.is_empty() {
         exit = Exit::Failed;
@@ -144,14 +145,17 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
 }
 
 /// Looks for stores below the home; not where the stores are named.
-fn search_home(ctx: &Context) -> search::Search {
+fn search_home(ctx: &Context) -> Result<search::Search, Failure> {
     if !ctx.global.stores.is_empty() {
-        return search::Search::default();
+        return Ok(search::Search::default());
     }
+    let policy = run::in_force(ctx)?;
+    let left_out: Vec<PathBuf> =
+        policy.excluded_stores.iter().map(|excluded| ctx.env.absolute(&excluded.value)).collect();
     let bar = ctx.console.progress(1, "looking for stores below the home");
-    let found = search::search(&ctx.env.user.real_home);
+    let found = search::search(&ctx.env.user.real_home, &left_out);
     bar.finish_and_clear();
-    found
+    Ok(found)
 }
 
 /// A folder below the home that could not be looked into, so that a store may be there.
@@ -163,7 +167,15 @@ fn unsearched(error: PathError) -> Problem {
 pub(super) struct After {
     pub inventory: Inventory,
     pub purging: Purging,
-    pub refused: Vec<Refused>,
+    pub refused: RefusedAfter,
+}
+
+/// What was not taken, at a second look.
+pub(super) struct RefusedAfter {
+    /// Of what was asked for.
+    pub meant: Vec<Refused>,
+    /// Beside the stores that were named.
+    pub others: Vec<Refused>,
 }
 
 /// What was done.
@@ -254,6 +266,13 @@ impl Work<'_> {
                 }
             }
         }
+        if self.purging.doubts.iter().any(|one| one.why == Doubt::Unrecognised) && report.aftermath.is_some()
+        {
+            console.hint(
+                "look at what is not recognised; `--with unrecognised` removes it where only Claude Code has files, \
+                 and `--except GLOB` keeps it on your word",
+            );
+        }
         if let Some(Stop::Signal) = report.run.outcomes.and_then(|outcomes| outcomes.stopped.as_ref()) {
             console.warning("asked to stop; run it again to go on");
         }
@@ -309,7 +328,9 @@ impl Work<'_> {
                 && fs_err::canonicalize(&refused.path).is_ok_and(|path| roots.contains(&&path))
         };
         ground.refused.retain(|refused| !was_taken(refused));
-        Ok(After { inventory, purging, refused: ground.refused })
+        let only = asked::named_stores(self.ctx);
+        let (meant, others) = ground.refused.into_iter().partition(|refused| asked::is_meant(refused, &only));
+        Ok(After { inventory, purging, refused: RefusedAfter { meant, others } })
     }
 
     /// Forgets what dated the sessions that a partial purge removed.
@@ -329,6 +350,10 @@ impl Work<'_> {
     /// Remembers what later runs must know, and forgets what is gone.
     fn remember(&self, after: &Inventory, clock: &ClockSays) -> Result<(), Failure> {
         let (mut file, _) = run::remembered::remembered(&self.ground.policy, self.ctx)?;
+        if !file.is_there() {
+            // Of what the ledger names by now this run itself has written some.
+            file.state = self.ground.state.state.clone();
+        }
         let there: HashSet<(&PathBuf, SessionId)> = after
             .sessions
             .iter()

@@ -1,10 +1,12 @@
 //! What becomes of the lines of line files, and of the members of the client's global file.
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::{Cut, Doubt, Fate, Taking};
 use crate::catalogue::{Class, Kind, SessionId};
-use crate::inventory::StoreIndex;
 use crate::inventory::lines::{Format, Line, LineFile};
 use crate::inventory::members::{Member, Object, Place, merged};
+use crate::inventory::{Inventory, StoreIndex};
 
 /// What becomes of a file and its lines.
 pub(super) struct Whole {
@@ -80,7 +82,8 @@ impl Taking<'_> {
             }
             // Neither a project nor what is set for it has a date.
             Place::Projects => {
-                with(Class::Settings) && self.wanted.before.is_none() && self.wanted.has_project(&member.key)
+                let is_dated = self.wanted.before.is_some() || self.wanted.session.is_some();
+                with(Class::Settings) && !is_dated && self.wanted.has_project(&member.key)
             }
             Place::Project(project) => {
                 if !self.wanted.has_project(project) || !is_trace(&member.key) {
@@ -90,6 +93,10 @@ impl Taking<'_> {
                     let known = self.references.sessions.get(&id);
                     known.is_some_and(|known| known.iter().any(|at| self.sessions[*at] == Fate::Goes))
                 };
+                if let Some(id) = self.wanted.session {
+                    let is_last = || object.members.iter().any(|member| member.session == Some(id));
+                    return member.session == Some(id) || !is_of_work(&member.key) && is_last();
+                }
                 self.wanted.before.is_none()
                     || !is_of_work(&member.key)
                         && object.members.iter().filter_map(|member| member.session).any(goes)
@@ -108,6 +115,16 @@ impl Taking<'_> {
             .and_then(|at| self.sessions.get(at).copied());
         if session == Some(Fate::Goes) {
             return Fate::Goes;
+        }
+        if let Some(id) = self.wanted.session {
+            return match line.session {
+                Some(named) if named == id => Fate::Goes,
+                Some(_) => Fate::OUTSIDE,
+                None if self.nameless.as_ref().is_some_and(|nameless| nameless.may_be_its(line)) => {
+                    Fate::Doubtful(Doubt::NoSession)
+                }
+                None => Fate::OUTSIDE,
+            };
         }
         if kind == Kind::SessionsIndex && session.is_some() {
             return session.unwrap_or(Fate::OUTSIDE);
@@ -133,5 +150,38 @@ impl Taking<'_> {
             }
         }
         if project == Some(true) { Fate::Goes } else { Fate::Doubtful(Doubt::NoProject) }
+    }
+}
+
+/// A line is written before what it starts, and by another clock than a file's time.
+const SLACK: TimeDelta = TimeDelta::days(1);
+
+/// What tells whether a line that names no session may be of the one that is wanted: clients of its time wrote no id,
+/// or the line is damaged.
+pub(super) struct Nameless<'a> {
+    /// Whether any line names it: then its client wrote ids.
+    is_named: bool,
+    projects: Vec<&'a str>,
+    last: Option<DateTime<Utc>>,
+}
+
+impl<'a> Nameless<'a> {
+    pub(super) fn of(inventory: &'a Inventory, wanted: Option<SessionId>) -> Option<Self> {
+        let id = wanted?;
+        let of_files = inventory.line_files.iter().filter(|file| file.content.format == Format::JsonLines);
+        let is_named = of_files.flat_map(|file| &file.content.lines).any(|line| line.session == Some(id));
+        let sessions = || inventory.sessions.iter().filter(|session| session.id == id);
+        let projects = sessions().flat_map(|session| session.projects.iter().map(|project| &**project));
+        let last = sessions().filter_map(|session| session.newest_record.max(session.touched)).max();
+        Some(Self { is_named, projects: projects.collect(), last })
+    }
+
+    fn may_be_its(&self, line: &Line) -> bool {
+        let Some(project) = line.project.as_deref() else {
+            // A line that does not even name a project is damaged, and so may be anybody's.
+            return line.date.is_none();
+        };
+        let is_later = line.date.zip(self.last).is_some_and(|(date, last)| date > last + SLACK);
+        !self.is_named && !is_later && self.projects.contains(&project)
     }
 }

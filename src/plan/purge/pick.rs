@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::Path;
 
-use super::{Doubt, Fate, Taking};
+use super::{Doubt, Fate, LOCK, Taking};
 use crate::catalogue::{Class, Kind, Owner, Protection, Root, Sensitivity, SessionId};
 use crate::inventory::{Artifact, ArtifactIndex, Belongs, FolderIndex, Oddity, Session, StoreIndex};
 use crate::plan::Keep;
@@ -26,6 +26,9 @@ impl Taking<'_> {
 
     pub(super) fn session(&self, session: &Session) -> Fate {
         let wanted = self.wanted;
+        if let Some(id) = wanted.session {
+            return if session.id == id { Fate::Goes } else { Fate::OUTSIDE };
+        }
         if wanted.before.is_some() {
             match self.judge.map(|judge| judge.date(session)) {
                 Some(Ok(date)) => {
@@ -147,23 +150,22 @@ impl Taking<'_> {
         }
     }
 
-    /// What this program itself keeps in a store: sealed files, preservation copies, unfinished
-    /// files; the lock stays, because whoever waits for it waits on that very file.
+    /// What this program itself keeps in a store: sealed files, preservation copies, unfinished files; the lock stays.
     fn own(&self, artifact: &Artifact, kind: Kind) -> Fate {
         let path = self.inventory.path(artifact);
-        if path == Path::new("ccretain/lock") {
+        if path == Path::new(LOCK) {
             return Fate::Stays(Keep::Protected);
         }
         if let (Belongs::Session(session), true) = (artifact.belongs, kind == Kind::SealedFile) {
             return self.sessions.get(session.at()).copied().unwrap_or(Fate::OUTSIDE);
         }
-        if !self.wanted.is_partial() {
+        // Whoever wrote what is unfinished is gone, since this run has the lock.
+        if !self.wanted.is_partial() || kind == Kind::OwnLeftover {
             return Fate::Goes;
         }
         let store = self.inventory.store_of(artifact);
         match place_of(&path) {
             Some((hold, session)) => self.of_session(store, hold, session),
-            None if kind == Kind::OwnLeftover => Fate::OUTSIDE,
             None => Fate::Doubtful(Doubt::NoProject),
         }
     }
@@ -179,6 +181,9 @@ impl Taking<'_> {
             return *fate;
         }
         let copied = hold.and_then(|hold| self.wanted.copies.get(&(store, hold.to_owned(), session)));
+        if let Some(id) = self.wanted.session {
+            return if session == id { Fate::Goes } else { Fate::OUTSIDE };
+        }
         let Some(copied) = copied else { return Fate::Doubtful(Doubt::NoProject) };
         if let Some(before) = self.wanted.before {
             match copied.last_activity {
@@ -197,6 +202,9 @@ impl Taking<'_> {
 
     /// A file of no session: its own date, and its project where it or its folder tells.
     fn loose(&self, artifact: &Artifact) -> Fate {
+        if self.wanted.session.is_some() {
+            return Fate::OUTSIDE;
+        }
         let is_content = artifact.kind.is_none_or(|kind| kind.row().sensitivity >= Sensitivity::Content);
         let doubt = |doubt| if is_content { Fate::Doubtful(doubt) } else { Fate::OUTSIDE };
         let project = match (self.inventory.project_named(artifact), self.wanted.projects.is_empty()) {
@@ -233,14 +241,15 @@ impl Taking<'_> {
         } else if let Some(doubtful) = fates.iter().find(|fate| matches!(fate, Fate::Doubtful(_))) {
             *doubtful
         } else if fates.contains(&Fate::Goes) {
-            Fate::Doubtful(Doubt::Mixed)
+            Fate::Doubtful(Doubt::Shared)
         } else {
             Fate::OUTSIDE
         }
     }
 
     /// What the catalogue does not know goes only at a person's word, and where nothing but the
-    /// client's own lies; where content lies, that it stays is a doubt.
+    /// client's own lies. That it stays is a doubt: in any place of a whole purge, else in those of what
+    /// was selected.
     fn unknown(&self, index: ArtifactIndex, artifact: &Artifact) -> Fate {
         match artifact.oddity {
             Oddity::Foreign => return Fate::Doubtful(Doubt::Foreign),
@@ -259,26 +268,45 @@ impl Taking<'_> {
         let is_among_content = folder.session.is_some()
             || matches!(store.kind, Root::Cache | Root::Temp)
             || self.project_folder(artifact.folder).is_some();
-        let stays = Fate::Stays(Keep::Unrecognised);
-        if !(is_among_content || self.wanted.unrecognised && store.is_certain) {
-            return stays;
+        let path = self.inventory.path(artifact);
+        let is_in_a_place = self.is_in_a_place(artifact, &path, is_among_content);
+        if self.wanted.except.iter().any(|except| except.keeps(&path)) {
+            return if is_in_a_place { Fate::Excepted } else { Fate::Stays(Keep::Unrecognised) };
         }
-        let of_session = folder.session.and_then(|id| {
-            let known = self.references.sessions.get(&id)?;
-            self.sessions.get(*known.first()?).copied()
-        });
-        let fate = match of_session {
-            _ if !self.wanted.is_partial() => Fate::Goes,
-            Some(fate) => fate,
-            None => self.loose(artifact),
-        };
-        match fate {
-            Fate::Goes if self.wanted.unrecognised => Fate::Goes,
-            Fate::Goes if is_among_content => Fate::Doubtful(Doubt::Unrecognised),
+        let may_go = self.wanted.unrecognised && (is_among_content || store.is_certain);
+        match is_in_a_place {
+            true if may_go => Fate::Goes,
+            true => Fate::Doubtful(Doubt::Unrecognised),
             // Nobody asked for it.
-            _ if !self.wanted.unrecognised => stays,
-            fate => fate,
+            false if !may_go => Fate::Stays(Keep::Unrecognised),
+            false => match self.loose(artifact) {
+                Fate::Stays(_) => Fate::Stays(Keep::Unrecognised),
+                // By its own date or project it may be meant.
+                fate => fate,
+            },
         }
+    }
+
+    /// Whether a file that the catalogue does not know lies in a place of what was selected: in a folder of a session
+    /// that goes, under a name that holds its id, or in a project's folder with sessions that were selected.
+    fn is_in_a_place(&self, artifact: &Artifact, path: &Path, is_among_content: bool) -> bool {
+        if !self.wanted.is_partial() {
+            return true;
+        }
+        let goes = |id: SessionId| {
+            let known = self.references.sessions.get(&id);
+            self.wanted.session == Some(id)
+                || known.is_some_and(|known| known.iter().any(|at| self.sessions[*at] == Fate::Goes))
+        };
+        if self.inventory.folder(artifact.folder).session.is_some_and(goes) || ids_in(path).any(goes) {
+            return true;
+        }
+        if self.wanted.projects.is_empty() {
+            return self.wanted.before.is_some() && is_among_content && self.loose(artifact) == Fate::Goes;
+        }
+        let of_folder = self.project_folder(artifact.folder).and_then(|name| self.of_folder.get(name));
+        // Without a date that says otherwise; of a mixed folder it may be of what was selected.
+        of_folder.is_some_and(|all| *all != Some(false)) && self.loose(artifact) != Fate::OUTSIDE
     }
 
     /// The folder of a project that a folder is or lies in: by its place, `projects/<P>` in a
@@ -354,4 +382,11 @@ pub(super) fn place_of(path: &Path) -> Option<(Option<&str>, SessionId)> {
         _ => return None,
     };
     Some((hold, names.next()?.parse().ok()?))
+}
+
+/// The ids of sessions that the names of a path hold.
+fn ids_in(path: &Path) -> impl Iterator<Item = SessionId> {
+    const LENGTH: usize = 36;
+    let names = path.iter().map(OsStr::as_encoded_bytes);
+    names.flat_map(|name| name.windows(LENGTH)).filter_map(SessionId::from_bytes)
 }

@@ -111,6 +111,10 @@ impl Touch<'_> {
 
     fn file(&self, index: ArtifactIndex, artifact: &Artifact) -> bool {
         let inventory = self.taking.inventory;
+        // Every run removes what is unfinished, whatever is held.
+        if artifact.kind == Some(Kind::OwnLeftover) {
+            return false;
+        }
         if let (Some(Kind::SessionsIndex), Some((_, whole))) = (artifact.kind, self.taking.lines.get(&index))
             && !whole.is_damaged
         {
@@ -145,10 +149,8 @@ impl Touch<'_> {
                     Belongs::Session(session) => {
                         let session = inventory.session(session);
                         // Without a date of its own it is as young as anything of it.
-                        judge
-                            .date(session)
-                            .ok()
-                            .or(session.touched.max(session.modified).max(session.newest_record))
+                        let of_any = session.touched.max(session.modified).max(session.newest_record);
+                        judge.date(session).ok().or(of_any.max(session.first_seen))
                     }
                     Belongs::Loose => inventory.dated(artifact),
                 };

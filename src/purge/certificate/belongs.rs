@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Certificate, judge};
+use super::{Certificate, Parts, judge};
 use crate::error::PathError;
 use crate::escape::text;
 use crate::ledger::{Entry, Event, Head, Item, Record};
@@ -133,7 +133,8 @@ impl Certificate {
         if !self.parts.counts.add_up() {
             found.push("its sums are not those of its kinds".to_owned());
         }
-        let verdict = judge(&self.parts.method.scope, &self.parts.exceptions, &self.parts.verification);
+        let Parts { method, exceptions, remaining, verification, .. } = &self.parts;
+        let verdict = judge(&method.scope, exceptions, remaining, verification);
         if verdict != self.verdict {
             found.push(format!("its verdict is '{}', and its facts come to '{verdict}'", self.verdict));
         }

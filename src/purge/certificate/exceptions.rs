@@ -40,8 +40,10 @@ pub enum ExceptionReason {
     Linked,
     /// It is gone by this name, and another name still leads to its data.
     HardLinked,
-    /// The catalogue does not know it, and it lies among a session's own files.
+    /// The catalogue does not know it.
     Unrecognised,
+    /// Sessions outside of what was asked for share it.
+    Shared,
     /// It belongs to somebody else.
     Foreign,
     /// It cannot be told whether it is of what was asked for.
@@ -71,6 +73,7 @@ impl ExceptionReason {
             Self::Linked => "linked",
             Self::HardLinked => "hard-linked",
             Self::Unrecognised => "unrecognised",
+            Self::Shared => "shared",
             Self::Foreign => "foreign",
             Self::Unattributed => "unattributed",
             Self::WrittenSince => "written-since",

@@ -34,6 +34,12 @@ impl Method {
 pub struct Scope {
     /// Only projects that match one of these globs; empty where none was given.
     pub projects: Vec<String>,
+    /// Only this session; absent where none was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// Only these stores (`--store`); empty where none was named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stores: Vec<String>,
     /// Only what was last active before this time; absent where none was given.
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub before: Option<DateTime<Utc>>,
@@ -42,6 +48,9 @@ pub struct Scope {
     /// What was removed besides session content: `credentials`, `settings`, `memory`,
     /// `unrecognised`, `identity`.
     pub with: Vec<String>,
+    /// Unrecognised files that were kept on the operator's word, as globs of paths in a store.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<String>,
     /// Whether clients that were running did not stop it.
     pub even_live: bool,
     /// Why holds were broken; absent where none was.
@@ -52,7 +61,11 @@ impl Scope {
     /// Whether less than every session of every store known was asked for.
     #[must_use]
     pub fn is_partial(&self) -> bool {
-        !self.projects.is_empty() || self.before.is_some() || !self.left_out.is_empty()
+        !self.projects.is_empty()
+            || self.session.is_some()
+            || !self.stores.is_empty()
+            || self.before.is_some()
+            || !self.left_out.is_empty()
     }
 }
 

@@ -116,7 +116,7 @@ impl Certificate {
         parts.exceptions.sort_by(|a, b| (a.reason, &a.path, &a.detail).cmp(&(b.reason, &b.path, &b.detail)));
         parts.exceptions.dedup();
         parts.remaining.sort_by(|a, b| (a.what, &a.path).cmp(&(b.what, &b.path)));
-        let verdict = judge(&parts.method.scope, &parts.exceptions, &parts.verification);
+        let verdict = judge(&parts.method.scope, &parts.exceptions, &parts.remaining, &parts.verification);
         Self {
             schema: SCHEMA.to_owned(),
             parts,

@@ -25,6 +25,8 @@ pub enum RemainingKind {
     Ledger,
     /// What this program remembers between runs.
     State,
+    /// The lock of this program in a store, which is empty.
+    Lock,
     /// A policy.
     Policy,
     /// Holds of the user.
@@ -37,8 +39,11 @@ pub enum RemainingKind {
     Settings,
     /// Notes the client keeps about the user and the projects.
     Memory,
-    /// Files the catalogue does not know; they may be the user's own.
+    /// Files the catalogue does not know, outside of what a partial purge was asked for.
     Unrecognised,
+    /// Files the catalogue does not know that the operator named to be kept (`--except`); any makes the
+    /// verdict `complete-except-as-listed`.
+    Excepted,
     /// Sessions outside what a partial purge was asked for.
     OutsideScope,
 }
@@ -50,6 +55,7 @@ impl RemainingKind {
         match self {
             Self::Ledger => "ledger of ccretain (paths, ids and times, no content)",
             Self::State => "state of ccretain",
+            Self::Lock => "lock of ccretain (empty)",
             Self::Policy => "policy of ccretain",
             Self::Holds => "holds of ccretain",
             Self::Identity => "identity that opens sealed files",
@@ -57,6 +63,7 @@ impl RemainingKind {
             Self::Settings => "settings of the client, and what the user wrote or installed",
             Self::Memory => "memory: notes of the client",
             Self::Unrecognised => "files that the catalogue does not know",
+            Self::Excepted => "not recognised, and kept on the operator's word",
             Self::OutsideScope => "sessions outside what was asked for",
         }
     }

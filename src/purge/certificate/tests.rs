@@ -36,24 +36,28 @@ fn it_says_what_it_does_not_claim() {
 fn only_a_clean_second_scan_without_exceptions_is_complete() {
     let scope = Scope::default();
     let clean = Verification::scanned(at(0), 1, 1, Left::default(), true);
-    assert_eq!(judge(&scope, &[], &clean), Verdict::Complete);
-    assert_eq!(judge(&scope, &[], &Verification::not_made()), Verdict::Incomplete);
+    assert_eq!(judge(&scope, &[], &[], &clean), Verdict::Complete);
+    assert_eq!(judge(&scope, &[], &[], &Verification::not_made()), Verdict::Incomplete);
     assert_eq!(
-        judge(&scope, &[], &Verification::scanned(at(0), 1, 1, Left::default(), false)),
+        judge(&scope, &[], &[], &Verification::scanned(at(0), 1, 1, Left::default(), false)),
         Verdict::Incomplete
     );
     let left = Left { sessions: 1, ..Left::default() };
-    assert_eq!(judge(&scope, &[], &Verification::scanned(at(0), 1, 1, left, true)), Verdict::Incomplete);
+    assert_eq!(judge(&scope, &[], &[], &Verification::scanned(at(0), 1, 1, left, true)), Verdict::Incomplete);
     let lied = Verification { left, ..clean.clone() };
-    assert_eq!(judge(&scope, &[], &lied), Verdict::Incomplete, "what is left counts, whatever the word says");
+    assert_eq!(
+        judge(&scope, &[], &[], &lied),
+        Verdict::Incomplete,
+        "what is left counts, whatever the word says"
+    );
     for partial in [
         Scope { projects: vec!["/a/**".to_owned()], ..Scope::default() },
         Scope { before: Some(at(0)), ..Scope::default() },
         Scope { left_out: vec!["/b".to_owned()], ..Scope::default() },
     ] {
-        assert_eq!(judge(&partial, &[], &clean), Verdict::Partial);
+        assert_eq!(judge(&partial, &[], &[], &clean), Verdict::Partial);
         let held = exception(ExceptionReason::Held, "/x");
-        assert_eq!(judge(&partial, &[held], &clean), Verdict::Incomplete);
+        assert_eq!(judge(&partial, &[held], &[], &clean), Verdict::Incomplete);
         let mut parts = parts();
         parts.method.scope = partial;
         assert!(Certificate::issue(parts).heading().contains("partial"));
@@ -138,7 +142,7 @@ proptest! {
         let left = Left { sessions, amount: Amount { files, ..Amount::default() } };
         let scan = Verification::scanned(at(0), 1, 1, left, readable);
         let list = vec![exception(ExceptionReason::Failed, "/x"); exceptions];
-        let verdict = judge(&scope, &list, &scan);
+        let verdict = judge(&scope, &list, &[], &scan);
         let clean = exceptions == 0 && sessions == 0 && files == 0 && readable;
         let expected = if !clean { Verdict::Incomplete } else if partial { Verdict::Partial } else { Verdict::Complete };
         prop_assert_eq!(verdict, expected);

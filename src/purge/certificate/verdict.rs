@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::exceptions::Exception;
 use super::method::Scope;
+use super::remaining::{Remaining, RemainingKind};
 use super::scan::{Proof, Verification};
 
 /// What a purge comes to.
@@ -16,6 +17,9 @@ pub enum Verdict {
     /// In the roots listed, the second scan found nothing that was to be removed, and there is no
     /// exception.
     Complete,
+    /// The same, but for files that the catalogue does not know and the operator named to be kept:
+    /// each is listed with its size.
+    CompleteExceptAsListed,
     /// The same for the part that was asked for; the rest was not touched.
     Partial,
     /// There are exceptions, or the second scan found something or could not be made.
@@ -26,6 +30,7 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Complete => "complete",
+            Self::CompleteExceptAsListed => "complete except as listed",
             Self::Partial => "partial",
             Self::Incomplete => "incomplete",
         })
@@ -34,12 +39,19 @@ impl fmt::Display for Verdict {
 
 /// Judges a purge: any exception, anything left and any doubt makes it incomplete.
 #[must_use]
-pub fn judge(scope: &Scope, exceptions: &[Exception], verification: &Verification) -> Verdict {
+pub fn judge(
+    scope: &Scope,
+    exceptions: &[Exception],
+    remaining: &[Remaining],
+    verification: &Verification,
+) -> Verdict {
     let clean = verification.result == Proof::NothingLeft && verification.left.is_nothing();
     if !exceptions.is_empty() || !clean {
         Verdict::Incomplete
     } else if scope.is_partial() {
         Verdict::Partial
+    } else if remaining.iter().any(|one| one.what == RemainingKind::Excepted) {
+        Verdict::CompleteExceptAsListed
     } else {
         Verdict::Complete
     }

@@ -76,7 +76,7 @@ pub(super) fn page(certificate: &Certificate, imprint: &Imprint<'_>) -> String {
     );
     let class = match certificate.verdict {
         Verdict::Complete => "good",
-        Verdict::Partial => "note",
+        Verdict::Partial | Verdict::CompleteExceptAsListed => "note",
         Verdict::Incomplete => "bad",
     };
     let _ = writeln!(

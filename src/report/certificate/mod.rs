@@ -68,6 +68,11 @@ pub fn statement(certificate: &Certificate) -> String {
             "In the roots listed, what was to be removed was removed, and a second scan found none of it."
                 .to_owned()
         }
+        Verdict::CompleteExceptAsListed => {
+            "In the roots listed, what was to be removed was removed, and a second scan found none of it, except for \
+             the unrecognised files listed under what stays, which the operator has named to be kept."
+                .to_owned()
+        }
         Verdict::Partial => {
             "In the roots listed, the part that was asked for was removed, and a second scan found \
                              none of it."
@@ -96,17 +101,26 @@ fn asked(scope: &Scope) -> String {
     if !scope.projects.is_empty() {
         parts.push(format!("only sessions of projects {}", scope.projects.join(", ")));
     }
+    if let Some(session) = &scope.session {
+        parts.push(format!("only session {session}"));
+    }
     if let Some(before) = scope.before {
         parts.push(format!("only what was last active before {}", super::json::time(before)));
     }
     if parts.is_empty() {
         parts.push("session content of the roots listed, at any date, sealed or not".to_owned());
     }
+    if !scope.stores.is_empty() {
+        parts.push(format!("only stores {}", scope.stores.join(", ")));
+    }
     if !scope.left_out.is_empty() {
         parts.push(format!("known stores left out: {}", scope.left_out.join(", ")));
     }
     if !scope.with.is_empty() {
         parts.push(format!("with {}", scope.with.join(", ")));
+    }
+    if !scope.except.is_empty() {
+        parts.push(format!("except unrecognised files {}", scope.except.join(", ")));
     }
     if scope.even_live {
         parts.push("even of running clients".to_owned());
