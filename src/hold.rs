@@ -79,7 +79,7 @@ pub fn sweeping(
         }
         let client = clients.get(&session.store.at())?;
         let project = session.project.as_deref().map(std::path::Path::new);
-        let removal = client.removal(session.modified?, project, session.is_desktop)?;
+        let removal = client.removal(session.modified?, project, inventory.written(session))?;
         hold.is_active(removal.at).then_some((*index, removal))
     };
     let mut sessions: Vec<_> = coverage.sessions.iter().filter_map(of).collect();

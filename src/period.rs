@@ -66,6 +66,12 @@ impl Period {
         Self { length: Length::Span(TimeDelta::hours(i64::from(hours))), written: format!("{hours}h") }
     }
 
+    /// A period that is over at once.
+    #[must_use]
+    pub fn immediately() -> Self {
+        Self { length: Length::Immediately, written: "immediately".to_owned() }
+    }
+
     /// How long it is, for comparing periods with each other.
     #[must_use]
     pub fn length(&self) -> Length {

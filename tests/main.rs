@@ -29,6 +29,7 @@ mod common;
 mod counts;
 mod damage;
 mod dates;
+mod desktop;
 mod documents;
 mod enforce;
 mod evasions;

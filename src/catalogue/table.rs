@@ -181,6 +181,10 @@ catalogue! {
         Desktop "claude-code-sessions/<*>/<*>/local_<*>.json",
         Desktop "local-agent-mode-sessions/<*>/<*>/local_<*>.json",
     ];
+    /// The mark of the desktop application that its user deleted a conversation.
+    DesktopTombstone "desktop-tombstone": Session File Metadata plain AGE => [
+        Desktop "claude-code-sessions/<*>/<*>/deleted_<S>",
+    ];
     /// The hash-chained log of a Cowork session; whole or not at all.
     CoworkAudit "cowork-audit": Loose File Content plain AGE => [
         Desktop "local-agent-mode-sessions/<*>/<*>/local_<*>/audit.jsonl",

@@ -122,14 +122,14 @@ fn known(ctx: &Context) -> Vec<Known> {
         &inventory::liveness::System,
         inventory::Earlier { dates: &mut inventory::Unremembered, saw_transcript: &|_, _| false },
     );
-    let known = |session: inventory::Session| Known {
-        project: session.project.map(|project| project.to_string()),
+    let known = |session: &inventory::Session| Known {
+        project: session.project.as_ref().map(|project| project.to_string()),
         session: Some(session.id),
         // The client's sweep knows no sealed file.
         modified: session.modified.filter(|_| session.evidence == inventory::Evidence::Transcript),
-        is_desktop: session.is_desktop,
+        written: taken.written(session),
     };
-    taken.sessions.into_iter().map(known).collect()
+    taken.sessions.iter().map(known).collect()
 }
 
 /// The policy of the user, as every verb takes it.

@@ -17,7 +17,7 @@ use crate::escape::shown;
 use crate::inventory::{Inventory, SessionIndex};
 use crate::ledger::{Event, Failure as Failed};
 use crate::locate::Store;
-use crate::policy::claude::{self, ClientPlaces};
+use crate::policy::claude::{self, ClientPlaces, Written};
 use crate::report::human::{counted, day, size};
 use crate::run::LedgeredRun;
 use crate::run::{self, Workspace};
@@ -227,7 +227,7 @@ pub(super) fn may_unseal(
     let transcripts = newest.iter().filter(|file| file.kind == Kind::Transcript);
     let Some(oldest) = transcripts.map(|file| file.mtime).min() else { return Ok(()) };
     let project = vault::project_folder(session);
-    goes_again(ctx, store, session.id, project, oldest, session.is_desktop)
+    goes_again(ctx, store, session.id, project, oldest, inventory.written(session))
 }
 
 /// Refuses to bring files back with their own dates where Claude Code would delete them again as soon
@@ -241,12 +241,12 @@ pub(super) fn goes_again(
     session: SessionId,
     project: Option<&Path>,
     oldest: DateTime<Utc>,
-    is_desktop: bool,
+    written: Written,
 ) -> Result<(), Failure> {
     let project = project.filter(|path| path.is_absolute() && path.is_dir());
     let places = ClientPlaces { config_dirs: vec![store.root.clone()], ..ClientPlaces::new(&ctx.env) };
     let client = claude::read(&places, project.map(Path::to_path_buf).as_slice());
-    match client.removal(oldest, project, is_desktop) {
+    match client.removal(oldest, project, written) {
         Some(removal) if removal.at <= ctx.env.now => Err(Failure::new(
             Exit::Refused,
             format!(

@@ -287,6 +287,7 @@ pub(super) fn describe(
         last_activity_from,
         later: session.later.dates().to_vec(),
         desktop: session.is_desktop,
+        desktop_deleted: session.is_desktop_deleted,
         sealed_at: Some(now),
         recipients,
         files,

@@ -16,10 +16,14 @@ use super::transcript::{self, Facts};
 use crate::catalogue::{Kind, SessionId};
 use crate::dir::{Dir, FileStamp};
 use crate::files::{self, Document};
+use crate::policy::claude::Release;
 use crate::seal::manifest::Manifest;
 
 /// A small file of Claude Code's own, such as an index of one conversation, above this size is none.
 const LARGEST_NOTE: u64 = 4 << 20;
+
+/// Claude Code reads no longer note that a session was released, in bytes.
+const LARGEST_RELEASE: u64 = 4096;
 
 /// What a file's content said.
 #[derive(Debug, Default)]
@@ -34,6 +38,8 @@ pub(super) enum Said {
     Manifest(Box<Manifest>),
     /// A background session that is over.
     Over,
+    /// The desktop application no longer shows the session.
+    Released(Release),
     Unreadable,
 }
 
@@ -102,6 +108,9 @@ impl Known {
                 self.session = session_of_index(&note(&dir.read(name)?)?);
                 Said::Nothing
             }
+            Kind::SessionSide if is_release(name) && stamp.size <= LARGEST_RELEASE => {
+                release(&note(&dir.read(name)?)?, stamp.modified.date()).map_or(Said::Nothing, Said::Released)
+            }
             Kind::Job if name == "state.json" => {
                 let (session, is_over) = job_state(&note(&dir.read(name)?)?);
                 self.session = session;
@@ -151,6 +160,26 @@ fn session_of_index(text: &[u8]) -> Option<SessionId> {
         session: SessionId,
     }
     object::<Index>(text).map(|index| index.session)
+}
+
+fn is_release(name: &OsStr) -> bool {
+    name.as_encoded_bytes().ends_with(b".desktop-released.json")
+}
+
+/// Why the desktop application let go of a session; other reasons mean nothing to Claude Code.
+fn release(text: &[u8], modified: Option<DateTime<Utc>>) -> Option<Release> {
+    #[derive(serde::Deserialize)]
+    struct Note<'a> {
+        #[serde(borrow, default)]
+        reason: Lenient<'a>,
+    }
+    let note = whole::<Note<'_>>(text)?;
+    let reason = note.reason.text()?;
+    match reason.as_ref() {
+        "delete" => Some(Release::Deleted),
+        "archive" => modified.map(Release::Archived),
+        _ => None,
+    }
 }
 
 /// The session of a background job, and whether the job is known to be over: its `state` is

@@ -203,6 +203,8 @@ impl Session {
             liveness: Liveness::Dead,
             checked: Liveness::Dead,
             is_desktop: false,
+            is_desktop_deleted: false,
+            released: None,
             is_unreadable: false,
             is_foreign: false,
             has_record: false,

@@ -35,6 +35,7 @@ use rustc_hash::FxHashMap;
 use crate::catalogue::{Cursor, Kind, Root, SessionId};
 use crate::dir::{Dir, FileStamp, FileType};
 use crate::locate::{Crossing, Store};
+use crate::policy::claude::{Release, Written};
 use crate::seal::naming::{self, Tree};
 use lines::LineFile;
 use liveness::Liveness;
@@ -356,6 +357,10 @@ pub struct Session {
     pub is_foreign: bool,
     /// Whether the desktop application wrote it.
     pub is_desktop: bool,
+    /// Whether its user deleted it in the desktop application.
+    pub is_desktop_deleted: bool,
+    /// What the desktop application said when it let go of it.
+    pub released: Option<Release>,
     /// Its files, by their places in [`Inventory::grouped`]; [`Inventory::files`] gives them.
     pub files: Range<u32>,
     /// Whether a record of its sealed files could be read.
@@ -470,6 +475,26 @@ impl Inventory {
     #[must_use]
     pub fn project_named(&self, artifact: &Artifact) -> Option<&str> {
         artifact.project.and_then(|index| self.projects.get(index.at())).map(|project| &**project)
+    }
+
+    /// What Claude Code's own cleanup goes by beside the date of a session's transcript.
+    #[must_use]
+    pub fn written(&self, session: &Session) -> Written {
+        let files = self.files(session).iter().map(|index| self.artifact(*index));
+        let mut transcripts = files.clone().filter(|file| file.kind == Some(Kind::Transcript)).peekable();
+        let is_empty = transcripts.peek().is_some() && transcripts.all(|file| file.stamp.size == 0);
+        let id = session.id.to_string();
+        let has_folder = || {
+            let names =
+                |file: &Artifact| self.folder_path(file.folder).iter().nth(2) == Some(OsStr::new(&id));
+            let is_sidefile = |file: &Artifact| self.folder_path(file.folder).starts_with("projects");
+            files.clone().any(|file| is_sidefile(file) && names(file))
+        };
+        Written {
+            by_desktop: session.is_desktop,
+            released: session.released,
+            is_empty: is_empty && !has_folder(),
+        }
     }
 
     /// The files of a session.

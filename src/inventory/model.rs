@@ -189,6 +189,7 @@ pub(crate) fn record(
         last_activity_from,
         later: session.later.dates().to_vec(),
         desktop: false,
+        desktop_deleted: session.is_desktop_deleted,
         sealed_at: None,
         recipients: None,
         files: all,

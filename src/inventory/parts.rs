@@ -11,6 +11,7 @@ use super::date;
 use super::transcript::{Facts, Projects};
 use super::{Artifact, Evidence, Oddity, PartIndex, ProjectIndex, Session, StoreIndex};
 use crate::catalogue::{Kind, SessionId};
+use crate::policy::claude::Release;
 use crate::seal::manifest::{DatedBy, Manifest};
 
 /// One for each first digit of an id; two threads seldom want the same one.
@@ -245,6 +246,8 @@ impl Part {
         self.files += 1;
         self.latest = self.latest.max(modified);
         let is_record = kind == Kind::SealedRecord;
+        session.is_desktop_deleted |=
+            kind == Kind::DesktopTombstone || matches!(said, Said::Released(Release::Deleted));
         // A record tells of the sealing, not of the conversation.
         if !is_record {
             session.touch(modified, now);
@@ -263,6 +266,7 @@ impl Part {
             }
             Said::Pid(record) => session.touch(record.started_at, now),
             Said::Manifest(record) => self.read_record(record, now),
+            Said::Released(release) => session.released = Some(session.soonest(*release)),
             Said::Unreadable => session.is_unreadable = true,
             _ if kind == Kind::Transcript => {
                 session.is_unreadable |= artifact.oddity != Oddity::None;
@@ -292,6 +296,8 @@ impl Part {
         mine.is_unreadable |= theirs.is_unreadable;
         mine.is_foreign |= theirs.is_foreign;
         mine.is_desktop |= theirs.is_desktop;
+        mine.is_desktop_deleted |= theirs.is_desktop_deleted;
+        mine.released = theirs.released.map_or(mine.released, |release| Some(mine.soonest(release)));
         mine.has_record |= theirs.has_record;
         mine.unsealable += theirs.unsealable;
         mine.sealed += theirs.sealed;
@@ -311,6 +317,7 @@ impl Part {
         self.is_told((Teller::Transcript, date), projects.iter());
         let session = &mut self.session;
         session.is_desktop |= record.desktop;
+        session.is_desktop_deleted |= record.desktop_deleted;
         let cwds = record.cwds.iter().map(|cwd| Arc::from(cwd.as_str()));
         session.learn_all(&projects.iter().cloned().chain(cwds).collect());
         if by_record {
@@ -370,6 +377,10 @@ impl Part {
 }
 
 impl Session {
+    fn soonest(&self, release: Release) -> Release {
+        self.released.map_or(release, |known| known.sooner(release))
+    }
+
     /// Whether a transcript or a sealed copy shows that there is such a session.
     #[must_use]
     pub fn is_shown(&self) -> bool {

@@ -67,7 +67,7 @@ impl Judge<'_> {
             Some(date) if date > self.now => return Decision::Keep(Keep::FutureDated),
             Some(date) => date,
         };
-        let subject = Subject { kind, project, session: None };
+        let subject = Subject { kind, project, session: None, is_desktop_deleted: false };
         self.timely(date, self.earliest(&subject, date, |rule| rule.delete_after.as_ref()))
     }
 

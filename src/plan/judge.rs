@@ -57,11 +57,14 @@ pub(super) struct Subject<'s> {
     pub(super) kind: Kind,
     pub(super) project: Option<&'s str>,
     pub(super) session: Option<SessionId>,
+    /// Whether the session was deleted in the desktop application.
+    pub(super) is_desktop_deleted: bool,
 }
 
 impl Subject<'_> {
     pub(super) fn is_selected_by(&self, rule: &Rule) -> bool {
         rule.selector.selects(self.kind, self.project, self.session)
+            && (self.is_desktop_deleted || !rule.selector.desktop_deleted)
     }
 }
 
@@ -128,7 +131,8 @@ impl Judge<'_> {
         period: impl Fn(&Rule) -> Option<&Period>,
     ) -> (Subject<'s>, Option<(DateTime<Utc>, RuleRef)>) {
         let judged = |project| {
-            let subject = Subject { kind, project, session: Some(session.id) };
+            let is_desktop_deleted = session.is_desktop_deleted;
+            let subject = Subject { kind, project, session: Some(session.id), is_desktop_deleted };
             let due = self.earliest(&subject, date, &period);
             (subject, due)
         };

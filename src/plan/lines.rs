@@ -51,7 +51,9 @@ impl Judge<'_> {
         match (&line.project, session) {
             (None, Some(session)) => self.latest(session, kind, date, |rule| rule.delete_after.as_ref()),
             (project, _) => {
-                let subject = Subject { kind, project: project.as_deref(), session: line.session };
+                let is_desktop_deleted = session.is_some_and(|session| session.is_desktop_deleted);
+                let project = project.as_deref();
+                let subject = Subject { kind, project, session: line.session, is_desktop_deleted };
                 let due = self.earliest(&subject, date, |rule| rule.delete_after.as_ref());
                 (subject, due)
             }

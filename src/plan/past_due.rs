@@ -80,8 +80,12 @@ impl PastDue<'_> {
             }
             Decision::Keep(Keep::NotDue(..) | Keep::Unsealable(_) | Keep::NoRule) => {
                 let is_stricter = |project: &str| {
-                    let subject =
-                        Subject { kind: Kind::Transcript, project: Some(project), session: Some(session.id) };
+                    let subject = Subject {
+                        kind: Kind::Transcript,
+                        project: Some(project),
+                        session: Some(session.id),
+                        is_desktop_deleted: session.is_desktop_deleted,
+                    };
                     is_past(judge.earliest(&subject, date, |rule| rule.delete_after.as_ref()))
                 };
                 let others =
@@ -152,7 +156,8 @@ impl PastDue<'_> {
         }
         let past = |date: &DateTime<Utc>| *date <= judge.now;
         let dates = [artifact.stamp.modified.date(), artifact.stamp.changed.date()];
-        let subject = Subject { kind: Kind::Transcript, project: None, session: None };
+        let subject =
+            Subject { kind: Kind::Transcript, project: None, session: None, is_desktop_deleted: false };
         let date = dates.into_iter().flatten().find(past);
         let due = date.and_then(|date| judge.earliest(&subject, date, |rule| rule.delete_after.as_ref()));
         due.is_some_and(|(due, _)| judge.now.signed_duration_since(due) > self.grace)

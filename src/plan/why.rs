@@ -163,7 +163,7 @@ impl Judge<'_> {
                 (_, Some(date)) if date > self.now => Err(Keep::FutureDated),
                 (_, Some(date)) => Ok(date),
             };
-            let subject = Subject { kind, project, session: None };
+            let subject = Subject { kind, project, session: None, is_desktop_deleted: false };
             return self.said(mandate, date, &[modified], &[subject], &[], holds);
         };
         let (mut touched, mut holds) = (vec![modified], Vec::new());

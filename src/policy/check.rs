@@ -5,7 +5,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::claude::{ClientSettings, Sweep};
+use super::claude::{ClientSettings, Sweep, Written};
 use super::compile::{Compiled, Globs, compile};
 use super::keys::SCHEMA_ID;
 use super::load::{LoadError, Loaded, RawLayer};
@@ -27,8 +27,8 @@ pub struct Known {
     /// When its transcript was last written, by which the client goes; `None` where that cannot
     /// remove it.
     pub modified: Option<DateTime<Utc>>,
-    /// Whether the desktop application wrote it.
-    pub is_desktop: bool,
+    /// What else Claude Code goes by.
+    pub written: Written,
 }
 
 /// What a check found.
@@ -204,7 +204,7 @@ fn beside_the_client(layer: &RawLayer, compiled: &Compiled, against: &Against<'_
             let project = known.project.as_deref();
             let unknown = project.is_none();
             let covers = hold.selector.covers(Kind::Transcript, project.into_iter(), unknown, known.session);
-            let removal = client.removal(known.modified?, project.map(Path::new), known.is_desktop)?;
+            let removal = client.removal(known.modified?, project.map(Path::new), known.written)?;
             (covers && hold.is_active(removal.at)).then_some(removal.at)
         };
         let removals: Vec<DateTime<Utc>> = against.known.iter().filter_map(removal).collect();

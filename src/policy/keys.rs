@@ -154,6 +154,7 @@ keys! {
     "keepAtLeast" Period "" "0.1.0" Longest "Nothing younger is deleted, whatever the rules say; sealing goes on. The longest of all layers counts.";
     "quiet" Period "\"1h\"" "0.1.0" Delaying "A session with a file touched within this period counts as live.";
     "ageBy" Word "\"record\"" "0.1.0" Delaying "What dates a session: the newest timestamp in its 'record's, the 'mtime' of its files, or the 'newest' of both.";
+    "desktopDeleted" Word "" "0.1.0" United "'immediately': a session that its user deleted in the desktop application is due at once, before any rule. Holds, live sessions and keepAtLeast still protect it.";
     "recipients" Texts "[]" "0.1.0" Recipients "age recipients that sealed files are encrypted to ('age1…', 'ssh-ed25519 …', 'ssh-rsa …'); those of all layers together.";
     "compression" Word "\"zstd\"" "0.1.0" Preference "What sealed files are compressed with: 'zstd' or 'none'.";
     "stores" Object "{}" "0.1.0" PartByPart "Which folders are stores beside the known places.";

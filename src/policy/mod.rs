@@ -90,6 +90,30 @@ pub enum Mode {
     Audit,
 }
 
+/// What becomes of a session that its user deleted in the desktop application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DesktopDeleted {
+    /// It is due at once.
+    Immediately,
+}
+
+impl DesktopDeleted {
+    /// The name of the rule that it is.
+    pub const RULE: &str = "desktopDeleted";
+
+    /// The same as a rule, which precedes the others of its layer.
+    #[must_use]
+    pub fn rule(self) -> Rule {
+        Rule {
+            name: Self::RULE.to_owned(),
+            selector: Selector { desktop_deleted: true, ..Selector::default() },
+            seal_after: None,
+            delete_after: Some(Period::immediately()),
+        }
+    }
+}
+
 /// Which clock dates a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -16,7 +16,10 @@ use super::compile::{Compiled, Globs, Problem, compile};
 use super::load::{LoadError, Loaded, RawLayer};
 use super::selector::Selector;
 use super::settings::{Folder, GuardSettings, Settings};
-use super::{Hold, Layer, LedgerPolicy, Mandate, MassGuard, Mode, Policy, Rule, RuleLayer, Source, Sourced};
+use super::{
+    DesktopDeleted, Hold, Layer, LedgerPolicy, Mandate, MassGuard, Mode, Policy, Rule, RuleLayer, Source,
+    Sourced,
+};
 use crate::escape::shown;
 use crate::period::Period;
 
@@ -85,7 +88,10 @@ fn contradiction(source: &Source, problem: Problem) -> PolicyError {
 pub fn resolve(loaded: Loaded, context: &Context<'_>) -> Result<Policy, PolicyError> {
     let Loaded { layers, holds: own_holds, faults, rescued, has_unread_holds } = loaded;
     let has_rules = |wanted: Layer| {
-        let rules = |layer: &RawLayer| layer.settings.rules.as_ref().is_some_and(|rules| !rules.is_empty());
+        let rules = |layer: &RawLayer| {
+            layer.settings.rules.as_ref().is_some_and(|rules| !rules.is_empty())
+                || layer.settings.desktop_deleted.is_some()
+        };
         layers.iter().any(|layer| layer.source.layer == wanted && rules(layer))
     };
     let is_managed = has_rules(Layer::Managed);
@@ -338,11 +344,15 @@ impl<'a> Draft<'a> {
             ));
         }
         let layers_of = |wanted: &[Layer]| -> Vec<RuleLayer> {
-            let compiled = self.layers.iter().map(|(_, compiled)| &compiled.rules);
+            let compiled = self.layers.iter().map(|(raw, compiled)| {
+                let first = raw.settings.desktop_deleted.map(DesktopDeleted::rule);
+                let rules = first.into_iter().chain(compiled.rules.rules.iter().cloned()).collect();
+                RuleLayer { source: compiled.rules.source.clone(), rules }
+            });
             let own =
                 compiled.filter(|layer| wanted.contains(&layer.source.layer) && !layer.rules.is_empty());
             let built_in = default.iter().filter(|_| wanted.contains(&Layer::BuiltIn));
-            built_in.chain(own).cloned().collect()
+            built_in.cloned().chain(own).collect()
         };
         let not_user = |layer: Layer| layer != Layer::User;
         let any = |_: Layer| true;

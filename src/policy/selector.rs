@@ -18,6 +18,8 @@ pub struct Selector {
     pub kinds: Option<BTreeSet<Kind>>,
     /// Sessions by full id.
     pub sessions: Option<BTreeSet<SessionId>>,
+    /// Only sessions that were deleted in the desktop application, of which the inventory knows.
+    pub desktop_deleted: bool,
 }
 
 /// A glob over project paths; `*` stops at `/`, `X/**` also matches `X`.

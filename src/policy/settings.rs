@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::selector::ProjectGlob;
 use super::spelling::Paths;
-use super::{AgeBy, Compression, Detail, Mode, Names, recipient};
+use super::{AgeBy, Compression, DesktopDeleted, Detail, Mode, Names, recipient};
 use crate::catalogue::{KINDS, Kind, SessionId};
 use crate::period::Period;
 
@@ -48,6 +48,9 @@ pub struct Settings {
     /// Which clock dates a session.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub age_by: Option<AgeBy>,
+    /// What becomes of sessions that were deleted in the desktop application.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "desktop_deleted")]
+    pub desktop_deleted: Option<DesktopDeleted>,
     /// To whom is sealed.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub recipients: Option<Vec<Recipient>>,
@@ -66,6 +69,16 @@ pub struct Settings {
     /// Whether users' own holds bind the rules of system and managed layers.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub user_holds: Option<bool>,
+}
+
+/// The one value of `desktopDeleted`, and what to write instead of another.
+fn desktop_deleted<'de, D: Deserializer<'de>>(from: D) -> Result<Option<DesktopDeleted>, D::Error> {
+    match serde_json::Value::deserialize(from)? {
+        serde_json::Value::String(word) if word == "immediately" => Ok(Some(DesktopDeleted::Immediately)),
+        other => Err(serde::de::Error::custom(format!(
+            "{other} is no value of desktopDeleted: write \"immediately\", or leave the key out"
+        ))),
+    }
 }
 
 /// A rule as it is written.

@@ -114,6 +114,11 @@ pub fn values(policy: &Policy) -> Vec<Row> {
         add(key, value, &source);
     }
     add("userHolds", json!(policy.user_holds.value), &policy.user_holds.source);
+    let gives = |layer: &&RawLayer| layer.settings.desktop_deleted.is_some();
+    if let Some(layer) = policy.said.iter().rev().find(gives) {
+        let value = json!(layer.settings.desktop_deleted);
+        rows.push(row(policy, "desktopDeleted", None, value, &layer.source));
+    }
     for recipient in &policy.recipients {
         rows.push(plain("recipients", json!(recipient.value), &recipient.source));
     }
@@ -220,6 +225,9 @@ pub fn selector(selector: &Selector) -> Value {
     }
     if let Some(sessions) = &selector.sessions {
         object.insert("sessions".into(), json!(sessions));
+    }
+    if selector.desktop_deleted {
+        object.insert(super::DesktopDeleted::RULE.into(), json!(true));
     }
     Value::Object(object)
 }

@@ -47,6 +47,9 @@ pub struct Manifest {
     /// Whether the desktop application wrote it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub desktop: bool,
+    /// Whether its user deleted it in the desktop application, whose note of that is sealed with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub desktop_deleted: bool,
     /// When it was sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed_at: Option<DateTime<Utc>>,

@@ -11,7 +11,7 @@ use crate::period::{Length, Period};
 use crate::plan::{Decision, Keep, Plan};
 use crate::policy::Policy;
 use crate::policy::claude::switches::Setter;
-use crate::policy::claude::{ClientSettings, Number, Sweep};
+use crate::policy::claude::{ClientSettings, Number, Sweep, Written};
 
 /// How the client's period compares with the policy.
 #[derive(Debug, Clone, Default)]
@@ -92,7 +92,7 @@ impl PeriodFacts {
         }
         // One sweep covers the whole store, by the shortest period of all projects.
         if let (Some(removal), Some(floor)) =
-            (client.removal(DateTime::UNIX_EPOCH, None, false), &policy.floor)
+            (client.removal(DateTime::UNIX_EPOCH, None, Written::default()), &policy.floor)
             && days(floor).is_none_or(|floor| removal.days < floor)
         {
             facts.shorter = Some((removal.days, floor.to_string()));
@@ -131,7 +131,7 @@ impl ClientFacts {
             }
             let Some(modified) = session.modified else { continue };
             let project = session.project.as_deref().map(Path::new);
-            let removal = client.removal(modified, project, session.is_desktop);
+            let removal = client.removal(modified, project, inventory.written(session));
             match (removal, verdict.decision) {
                 (None, _) => self.period.desktop += u64::from(session.is_desktop),
                 (Some(removal), Decision::Keep(Keep::Held(hold)))
@@ -156,7 +156,8 @@ pub(super) fn cache_row(client: &ClientSettings) -> Row {
 }
 
 pub(super) fn desktop_row(client: &ClientSettings) -> Row {
-    let removal = client.removal(DateTime::UNIX_EPOCH, None, true);
+    let exempt = Written { by_desktop: true, ..Written::default() };
+    let removal = client.removal(DateTime::UNIX_EPOCH, None, exempt);
     let by = setter(client, removal.as_ref().and_then(|removal| removal.path.as_deref()));
     let state = removal.map_or_else(|| "never".to_owned(), |removal| format!("{} days", removal.days));
     let settings = "desktopSessionCleanupPeriodDays, cleanupPeriodDays";

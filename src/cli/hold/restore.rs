@@ -21,6 +21,7 @@ use crate::escape::{shown, text};
 use crate::inventory::{Inventory, Session};
 use crate::ledger::{Entry, Event, Failure as Failed};
 use crate::locate::Store;
+use crate::policy::claude::Written;
 use crate::report::human::{counted, size};
 use crate::run::{self, LedgeredRun};
 use crate::seal::Identities;
@@ -261,9 +262,10 @@ impl<'a> Target<'a> {
         let copies = self.copies.iter().flatten();
         let wanting = copies.clone().flat_map(|copy| &copy.wanting).filter(|file| goes_by_own_date(file));
         let Some(oldest) = wanting.map(|file| file.mtime).min() else { return Ok(()) };
-        let is_desktop = copies.clone().any(|copy| copy.sealed.record.desktop);
+        let by_desktop = copies.clone().any(|copy| copy.sealed.record.desktop);
+        let written = Written { by_desktop, ..Written::default() };
         let project = self.project().map(Path::new);
-        goes_again(ctx, self.store, self.id, project, oldest, is_desktop)
+        goes_again(ctx, self.store, self.id, project, oldest, written)
     }
 
     /// Why nothing of it may come back now.

@@ -148,13 +148,15 @@ impl Demand<'_> {
         kind: Kind,
         project: Option<&str>,
         id: Option<SessionId>,
+        is_deleted: bool,
         date: DateTime<Utc>,
     ) -> Option<DateTime<Utc>> {
         let mut earliest: Option<DateTime<Utc>> = None;
         for layer in &self.of.layers {
             for rule in &layer.rules {
                 let Some(period) = &rule.delete_after else { continue };
-                if rule.selector.selects(kind, project, id) {
+                if rule.selector.selects(kind, project, id) && (is_deleted || !rule.selector.desktop_deleted)
+                {
                     if let Some(due) = period.after(date) {
                         earliest = Some(earliest.map_or(due, |known| known.min(due)));
                     }
@@ -175,8 +177,10 @@ impl Demand<'_> {
     ) -> Option<DateTime<Utc>> {
         let mut projects: Vec<Option<&str>> = vec![session.project.as_deref()];
         projects.extend(session.rivals.iter().map(|project| Some(&**project)));
-        let dues: Option<Vec<_>> =
-            projects.into_iter().map(|project| self.due(kind, project, Some(session.id), date)).collect();
+        let dues: Option<Vec<_>> = projects
+            .into_iter()
+            .map(|project| self.due(kind, project, Some(session.id), session.is_desktop_deleted, date))
+            .collect();
         dues?.into_iter().max()
     }
 
@@ -222,7 +226,8 @@ impl Demand<'_> {
             return false;
         }
         modified.filter(|date| *date <= self.now).is_some_and(|date| {
-            self.is_old_enough(date) && self.due(kind, project, None, date).is_some_and(|due| due <= self.now)
+            self.is_old_enough(date)
+                && self.due(kind, project, None, false, date).is_some_and(|due| due <= self.now)
         })
     }
 
@@ -258,7 +263,10 @@ impl Demand<'_> {
     ) -> Option<DateTime<Utc>> {
         match (&line.project, session) {
             (None, Some(session)) => self.session_due(kind, session, date),
-            (project, _) => self.due(kind, project.as_deref(), line.session, date),
+            (project, _) => {
+                let is_deleted = session.is_some_and(|session| session.is_desktop_deleted);
+                self.due(kind, project.as_deref(), line.session, is_deleted, date)
+            }
         }
     }
 

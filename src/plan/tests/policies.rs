@@ -7,7 +7,9 @@ use super::world::{IDS, STORES, before, id, root};
 use super::*;
 use crate::catalogue::KINDS;
 use crate::policy::selector::{ProjectGlob, Selector};
-use crate::policy::{Compression, Hold, Layer, LedgerPolicy, MassGuard, Mode, RuleLayer, Source, Sourced};
+use crate::policy::{
+    Compression, DesktopDeleted, Hold, Layer, LedgerPolicy, MassGuard, Mode, RuleLayer, Source, Sourced,
+};
 
 fn source() -> Source {
     Source { layer: Layer::User, path: None }
@@ -36,6 +38,7 @@ fn selector() -> impl Strategy<Value = Selector> {
             projects: projects.map(|globs| globs.into_iter().map(glob).collect()),
             kinds: kinds.map(|kinds| kinds.into_iter().collect()),
             sessions: sessions.map(|ids| ids.into_iter().map(id).collect()),
+            desktop_deleted: false,
         })
 }
 
@@ -64,10 +67,16 @@ fn hold() -> impl Strategy<Value = Hold> {
     })
 }
 
+/// A layer's rules, with `desktopDeleted` before them where it has that.
+fn layer((desktop_deleted, rules): (bool, Vec<Rule>)) -> RuleLayer {
+    let first = desktop_deleted.then(|| DesktopDeleted::Immediately.rule());
+    RuleLayer { source: source(), rules: first.into_iter().chain(rules).collect() }
+}
+
 /// A random mandate.
 pub fn mandate() -> impl Strategy<Value = Mandate> {
     (
-        prop::collection::vec(prop::collection::vec(rule(), 0..4), 0..3),
+        prop::collection::vec((prop::bool::weighted(0.2), prop::collection::vec(rule(), 0..4)), 0..3),
         prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(hold(), 1..3)],
         prop::option::weighted(0.3, period(&["1d", "14d", "60d", "never"])),
         period(&["1h", "1h", "3d", "immediately"]),
@@ -76,7 +85,7 @@ pub fn mandate() -> impl Strategy<Value = Mandate> {
     )
         .prop_map(|(layers, holds, floor, quiet, age_by, excluded)| Mandate {
             mode: sourced(Mode::Enforce),
-            layers: layers.into_iter().map(|rules| RuleLayer { source: source(), rules }).collect(),
+            layers: layers.into_iter().map(layer).collect(),
             holds,
             keep_at_least: floor.map(sourced),
             quiet: sourced(quiet),
@@ -135,7 +144,7 @@ pub fn floored() -> impl Strategy<Value = Policy> {
         let glob = ProjectGlob::new("/work/acme/**", &[], Default::default()).unwrap();
         let rule = |delete: Period, projects: Option<Vec<ProjectGlob>>| Rule {
             name: "rule".to_owned(),
-            selector: Selector { projects, kinds: None, sessions: None },
+            selector: Selector { projects, ..Selector::default() },
             delete_after: Some(delete),
             seal_after: None,
         };

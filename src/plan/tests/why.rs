@@ -111,7 +111,7 @@ proptest! {
         // The due date of a rule that is told to apply is the latest, and that of one of the lines.
         let dues: Option<Vec<_>> = owners.iter()
             .map(|line| {
-                let of = |kind| demand.due(kind, line.project.as_deref(), line.session, line.date.unwrap());
+                let of = |kind| demand.due(kind, line.project.as_deref(), line.session, false, line.date.unwrap());
                 of(Kind::Paste).into_iter().chain(of(Kind::History)).min()
             })
             .collect();

@@ -45,6 +45,7 @@ pub struct SessionSpec {
     is_live: bool,
     is_unreadable: bool,
     unsealed: Option<i64>,
+    is_desktop_deleted: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -107,6 +108,7 @@ fn session(future: bool) -> impl Strategy<Value = SessionSpec> {
             prop::option::weighted(0.2, age(false)),
         ),
         prop_oneof![2 => Just(0usize), 1 => 1usize..3],
+        prop::bool::weighted(0.1),
     )
         .prop_map(
             |(
@@ -114,6 +116,7 @@ fn session(future: bool) -> impl Strategy<Value = SessionSpec> {
                 (record, modified, damaged, touched),
                 (touched_ahead, is_live, is_unreadable, unsealed, first_seen),
                 rivals,
+                is_desktop_deleted,
             )| {
                 SessionSpec {
                     store,
@@ -130,6 +133,7 @@ fn session(future: bool) -> impl Strategy<Value = SessionSpec> {
                     is_live,
                     is_unreadable,
                     unsealed,
+                    is_desktop_deleted,
                 }
             },
         )
@@ -422,6 +426,8 @@ impl World {
             is_unreadable: spec.is_unreadable,
             is_foreign: false,
             is_desktop: false,
+            is_desktop_deleted: spec.is_desktop_deleted,
+            released: None,
             files: start..u32::try_from(grouped.len()).unwrap(),
             unrecognised: 0,
             has_record: sealed > 0,

@@ -105,6 +105,38 @@ pub enum Sweep {
     },
 }
 
+/// What the desktop application has said of a session of its own that it no longer shows, in
+/// `<session>.desktop-released.json` (read in client 2.1.332).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    /// Its user archived it: it stays until this file's own date is past the period, too.
+    Archived(DateTime<Utc>),
+    /// Its user deleted it: it is exempt no longer.
+    Deleted,
+}
+
+impl Release {
+    /// The one that frees the transcript sooner.
+    #[must_use]
+    pub fn sooner(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Archived(one), Self::Archived(two)) => Self::Archived(one.min(two)),
+            _ => Self::Deleted,
+        }
+    }
+}
+
+/// What the client's sweep goes by beside the date of a transcript.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Written {
+    /// Whether the desktop application wrote it.
+    pub by_desktop: bool,
+    /// What the desktop application has said of it since.
+    pub released: Option<Release>,
+    /// Whether it is empty, with no folder of the session beside it.
+    pub is_empty: bool,
+}
+
 /// When the client would remove something, and which file says so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -188,22 +220,47 @@ impl ClientSettings {
         &self,
         last_mtime: DateTime<Utc>,
         project: Option<&Path>,
-        is_desktop: bool,
+        written: Written,
     ) -> Option<Removal> {
         let seen = self.projects.keys().map(|seen| Some(seen.as_path()));
         let sweeps = [None, project].into_iter().chain(seen).map(|project| (self.sweep(project), project));
-        let (days, path, _) = sweeps
+        sweeps
             .filter_map(|(sweep, project)| match sweep {
-                Sweep::Runs { days, path } => {
-                    let (days, path) =
-                        if is_desktop { self.desktop_period(days, path, project)? } else { (days, path) };
-                    Some((days, path, ()))
-                }
+                Sweep::Runs { days, path } => self.of_written(last_mtime, written, days, path, project),
                 Sweep::Paused { .. } => None,
             })
-            .min_by_key(|(days, _, ())| *days)?;
-        let span = TimeDelta::try_days(i64::try_from(days).ok()?)?;
-        Some(Removal { at: last_mtime.checked_add_signed(span)?, days, path })
+            .min_by_key(|removal| removal.at)
+    }
+
+    /// When a sweep with a period would remove a transcript.
+    fn of_written(
+        &self,
+        last_mtime: DateTime<Utc>,
+        written: Written,
+        days: u64,
+        path: Option<PathBuf>,
+        project: Option<&Path>,
+    ) -> Option<Removal> {
+        let after = |date: DateTime<Utc>, days: u64, path: Option<PathBuf>| {
+            let span = TimeDelta::try_days(i64::try_from(days).ok()?)?;
+            Some(Removal { at: date.checked_add_signed(span)?, days, path })
+        };
+        let is_exempt = match written.released {
+            Some(Release::Deleted) => false,
+            Some(Release::Archived(_)) => true,
+            None => written.by_desktop || written.is_empty,
+        };
+        if !is_exempt || matches!(period_of(&self.managed), Some(Ok(_))) {
+            return after(last_mtime, days, path);
+        }
+        // An archived session goes at the end of its grace or at the limit of all exempt ones.
+        let grace = match written.released {
+            Some(Release::Archived(at)) => after(last_mtime.max(at), days, path.clone()),
+            _ => None,
+        };
+        let limit = self.desktop_period(days, path, project);
+        let limit = limit.and_then(|(days, path)| after(last_mtime, days, path));
+        grace.into_iter().chain(limit).min_by_key(|removal| removal.at)
     }
 
     /// When the client would remove a file; see [`ClientSettings::removal`].
@@ -212,22 +269,19 @@ impl ClientSettings {
         &self,
         last_mtime: DateTime<Utc>,
         project: Option<&Path>,
-        is_desktop: bool,
+        written: Written,
     ) -> Option<DateTime<Utc>> {
-        self.removal(last_mtime, project, is_desktop).map(|removal| removal.at)
+        self.removal(last_mtime, project, written).map(|removal| removal.at)
     }
 
-    /// Transcripts of the desktop application are kept without limit unless managed settings give
-    /// a period, or `desktopSessionCleanupPeriodDays` a limit; then the longer of the two counts.
+    /// Exempt transcripts are kept without limit unless `desktopSessionCleanupPeriodDays` gives one; then
+    /// the longer of the two counts.
     fn desktop_period(
         &self,
         days: u64,
         path: Option<PathBuf>,
         project: Option<&Path>,
     ) -> Option<(u64, Option<PathBuf>)> {
-        if matches!(period_of(&self.managed), Some(Ok(_))) {
-            return Some((days, path));
-        }
         let own = project.and_then(|project| self.projects.get(project)).into_iter().flatten();
         let files = self.managed.iter().rev().chain(own).chain(self.users.first());
         let limit = files

@@ -81,7 +81,7 @@ fn a_project_overrides_its_user_and_only_managed_settings_override_it() {
     assert_eq!(days(&client.sweep(Some(&home.at("q")))), None);
     // The built-in rule goes by the user's, which a repository cannot change.
     assert_eq!(client.built_in().unwrap().delete_after.to_string(), "99999d");
-    let removal = client.removal(DateTime::UNIX_EPOCH, None, false).unwrap();
+    let removal = client.removal(DateTime::UNIX_EPOCH, None, Written::default()).unwrap();
     assert_eq!((removal.days, removal.path), (1, Some(home.at("p/.claude/settings.json"))));
 
     let home = Home::new(&[(USER, one), (MANAGED, one), (DROP_IN, many), ("p/.claude/settings.json", "{")]);
@@ -139,7 +139,7 @@ fn a_users_own_file_shortens_the_built_in_period_and_never_stops_it() {
 #[test]
 fn the_desktop_is_exempt_unless_managed_or_limited() {
     let removes = |files: &[(&str, &str)]| {
-        Home::new(files).read(&[]).removal(DateTime::UNIX_EPOCH, None, true).map(|removal| removal.days)
+        Home::new(files).read(&[]).removal(DateTime::UNIX_EPOCH, None, DESKTOP).map(|removal| removal.days)
     };
     assert_eq!(removes(&[]), None);
     assert_eq!(removes(&[(USER, "{\"cleanupPeriodDays\": 3}")]), None);
@@ -201,4 +201,56 @@ fn a_config_folder_that_settings_or_earlier_runs_name_counts() {
         serde_json::json!({"cleanupPeriodDays": 3, "env": {"CLAUDE_CONFIG_DIR": home.at("far")}}).to_string();
     std::io::Write::write_all(&mut std::fs::File::create(home.at(USER)).unwrap(), text.as_bytes()).unwrap();
     assert_eq!(period(&places), "365d");
+}
+
+const DESKTOP: Written = Written { by_desktop: true, released: None, is_empty: false };
+
+/// The day of 1970 on which a transcript of its first day goes.
+fn goes_on(settings: &str, written: Written) -> Option<i64> {
+    let client = Home::new(&[(USER, settings)]).read(&[]);
+    let removal = client.removal(DateTime::UNIX_EPOCH, None, written)?;
+    Some(removal.at.signed_duration_since(DateTime::UNIX_EPOCH).num_days())
+}
+
+#[test]
+fn what_the_desktop_application_released_goes_as_it_said() {
+    let day = |day: i64| DateTime::UNIX_EPOCH + TimeDelta::days(day);
+    let archived = |at: i64| Written { released: Some(Release::Archived(day(at))), ..DESKTOP };
+    let deleted = Written { released: Some(Release::Deleted), ..DESKTOP };
+    let empty = Written { is_empty: true, ..Written::default() };
+    let others = |written: Written| Written { by_desktop: false, ..written };
+    let limited = r#"{"desktopSessionCleanupPeriodDays": 50}"#;
+    for (settings, written, goes) in [
+        ("{}", Written::default(), Some(30)),
+        ("{}", DESKTOP, None),
+        ("{}", deleted, Some(30)),
+        ("{}", others(deleted), Some(30)),
+        ("{}", archived(-9), Some(30)),
+        ("{}", archived(9), Some(39)),
+        // Grace is for whatever the application archived.
+        ("{}", others(archived(9)), Some(39)),
+        ("{}", empty, None),
+        ("{}", Written { released: Some(Release::Deleted), ..empty }, Some(30)),
+        (limited, DESKTOP, Some(50)),
+        (limited, empty, Some(50)),
+        (limited, archived(9), Some(39)),
+        (limited, archived(40), Some(50)),
+        (limited, deleted, Some(30)),
+    ] {
+        assert_eq!(goes_on(settings, written), goes, "{settings} {written:?}");
+    }
+}
+
+#[test]
+fn a_managed_period_ends_every_exemption() {
+    let client = Home::new(&[(MANAGED, r#"{"cleanupPeriodDays": 7}"#)]).read(&[]);
+    let archived = Release::Archived(DateTime::UNIX_EPOCH + TimeDelta::days(99));
+    for written in [
+        DESKTOP,
+        Written { released: Some(archived), ..DESKTOP },
+        Written { is_empty: true, ..Written::default() },
+    ] {
+        let removal = client.removal(DateTime::UNIX_EPOCH, None, written).unwrap();
+        assert_eq!((removal.days, removal.at), (7, DateTime::UNIX_EPOCH + TimeDelta::days(7)));
+    }
 }

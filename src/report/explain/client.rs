@@ -28,12 +28,16 @@ impl Explained<'_> {
             Evidence::Transcript => {}
         }
         let project = session.project.as_deref().map(Path::new);
-        let Some(removal) = settings.1.removal(session.modified?, project, session.is_desktop) else {
+        let written = self.run.inventory.written(session);
+        let Some(removal) = settings.1.removal(session.modified?, project, written) else {
             return never(match settings.1.sweep(None) {
                 Sweep::Paused { reason } => format!("its sweep is paused: {reason}"),
                 Sweep::Runs { .. } if session.is_desktop => {
-                    "it keeps what the desktop application wrote".to_owned()
+                    "it keeps what the desktop application wrote, unless the server of the organisation has \
+                     it treat sessions by its HIPAA or zero data retention rules"
+                        .to_owned()
                 }
+                Sweep::Runs { .. } if written.is_empty => "it keeps empty transcripts".to_owned(),
                 Sweep::Runs { .. } => "its period ends beyond what dates can hold".to_owned(),
             });
         };

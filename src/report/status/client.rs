@@ -7,7 +7,7 @@ use super::Sight;
 use crate::escape::text;
 use crate::inventory::Evidence;
 use crate::plan::{Decision, Keep};
-use crate::policy::claude::{ClientSettings, Sweep};
+use crate::policy::claude::{ClientSettings, Sweep, Written};
 use crate::report::json::time;
 
 /// What the client's own sweep does in a store.
@@ -60,21 +60,27 @@ impl Sight<'_> {
             remarks: client.remarks(),
         };
         // One sweep covers the whole store, by the shortest period of all projects that were looked
-        // at; so it is worked out once, and not for every session.
-        let period = |is_desktop| {
-            let removal = client.removal(DateTime::UNIX_EPOCH, None, is_desktop)?;
+        // at; so it is worked out once, and not for every session, but for the few that were released.
+        let period = |written| {
+            let removal = client.removal(DateTime::UNIX_EPOCH, None, written)?;
             i64::try_from(removal.days).ok()
         };
-        let (usual, desktop) = (period(false), period(true));
+        let exempt = Written { by_desktop: true, ..Written::default() };
+        let (usual, desktop) = (period(Written::default()), period(exempt));
         for (session, verdict) in self.run.inventory.sessions.iter().zip(&self.run.plan.sessions) {
             // The sweep knows transcripts; what is sealed or orphaned it does not see as a session.
             if session.store.at() != store || session.evidence != Evidence::Transcript {
                 continue;
             }
             let Some(modified) = session.modified else { continue };
-            let days = if session.is_desktop { desktop } else { usual };
-            let Some(at) = days.and_then(|days| modified.checked_add_signed(TimeDelta::try_days(days)?))
-            else {
+            let written = self.run.inventory.written(session);
+            let after = |days: Option<i64>| modified.checked_add_signed(TimeDelta::try_days(days?)?);
+            let at = match written {
+                Written { released: None, by_desktop, is_empty } if by_desktop || is_empty => after(desktop),
+                Written { released: None, .. } => after(usual),
+                _ => client.client_removes(modified, None, written),
+            };
+            let Some(at) = at else {
                 told.never += 1;
                 told.desktop += u64::from(session.is_desktop);
                 continue;

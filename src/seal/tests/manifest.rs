@@ -42,6 +42,7 @@ fn record(files: Vec<SealedFile>) -> Manifest {
         last_activity_from: Some(DatedBy::Record),
         later: Vec::new(),
         desktop: false,
+        desktop_deleted: false,
         sealed_at: Some(now()),
         recipients: None,
         files,
