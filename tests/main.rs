@@ -38,6 +38,7 @@ mod fleet;
 mod guards;
 mod harden;
 mod harness;
+
 mod hold_restore;
 mod holds;
 mod homes;
@@ -71,6 +72,7 @@ mod settling;
 mod spelling;
 mod stops;
 mod untrusted;
+mod verbose;
 mod verbs_explain;
 mod verbs_ledger;
 mod verbs_status;

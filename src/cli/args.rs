@@ -40,7 +40,7 @@ pub struct Global {
     /// Print one JSON document to stdout; of a failure, too.
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
-    /// Say more: kept items and their reasons (-vv: what the program does).
+    /// Say more: kept items and their reasons (-vv: also what the program does, on stderr).
     #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = "Global options")]
     pub verbose: u8,
     /// Say nothing but errors.

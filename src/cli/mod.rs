@@ -15,6 +15,7 @@ mod child;
 mod completions;
 mod console;
 mod enforce;
+mod events;
 mod examples;
 mod explain;
 mod failure;
@@ -104,6 +105,9 @@ pub fn main() -> ExitCode {
     };
     let log_json = matches!(&cli.command, Command::Enforce(args) if args.log_format == Some(schedule::LogFormatArg::Json));
     let console = Console::new(&cli.global).logging_json(log_json);
+    if cli.global.verbose > 1 {
+        events::show();
+    }
     let ended = start(cli, console.clone());
     match ended {
         Ok(exit) => exit,

@@ -15,7 +15,7 @@ const MOST_READ: u64 = 64 << 20;
 /// What a line has that says so; every other line is passed over without being understood.
 const MARK: &[u8] = b"\"whole\":true";
 /// What a line has that says that a session was put back on purpose.
-const PUT_BACK: &[u8] = b"\"decision\":\"restore\"";
+const PUT_BACK: &[u8] = b"\"decision\":\"hold-restore\"";
 
 /// A session of a store, both as records name them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,7 +83,7 @@ pub fn deletions(
             };
             // The newest record of a session is met first, and decides.
             let Some(at) = open.remove(&(store.to_owned(), session.to_owned())) else { continue };
-            if std::mem::replace(&mut settled[at], true) || record.text("decision") == Some("restore") {
+            if std::mem::replace(&mut settled[at], true) || record.text("decision") == Some("hold-restore") {
                 continue;
             }
             found.insert(at, Deletion { time: record.time, run: record.run });

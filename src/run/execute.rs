@@ -36,6 +36,7 @@ impl Execution<'_> {
     /// Carries out the plan, with progress, until it is done or stopped.
     pub fn run(&self, ledger: &mut dyn Journal) -> Outcomes {
         let total = self.plan.decisions.iter().filter(|decision| decision.due().is_some()).count() as u64;
+        tracing::debug!(files = total, "carrying out the plan");
         let bar = self.ctx.screen.progress(total, self.doing);
         let mut tools = Tools {
             ledger,
@@ -47,6 +48,7 @@ impl Execution<'_> {
         };
         let mut outcomes = enforce::enforce(self.inventory, self.plan, self.policy, &mut tools);
         bar.finish_and_clear();
+        tracing::debug!(stopped = outcomes.stopped.as_ref().map(Stop::word), "carried out the plan");
         outcomes.problems.sort_by(|a, b| a.0.cmp(&b.0));
         outcomes
     }

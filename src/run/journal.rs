@@ -112,6 +112,7 @@ impl RunJournal {
             let asked = parent.ask(&FromChild::Open { proven: clock == Clock::Proven });
             return asked.map(|()| Self::Parent(parent.clone())).map_err(Error::ParentLedger);
         }
+        tracing::debug!(run = run.0, clock = ?clock, "opening the ledger");
         own_ledger(ctx, policy, run, clock).map(|ledger| Self::Own(Box::new(ledger)))
     }
 

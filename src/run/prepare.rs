@@ -103,6 +103,12 @@ pub fn locate(ctx: &Context, mut policy: Policy, state: StateFile, found: Vec<(P
     for excluded in policy.mandates.iter_mut().flat_map(|mandate| &mut mandate.excluded_stores) {
         excluded.value = locate::real(&env.absolute(&excluded.value));
     }
+    for store in &stores {
+        tracing::debug!(kind = store.kind.word(), root = %shown(&store.root), "found a store");
+    }
+    for refused in &refused {
+        tracing::debug!(path = %shown(&refused.path), why = %refused.why, "refused a store");
+    }
     Workspace { policy, state, client, stores, excluded, lacks_excluded, refused }
 }
 
@@ -200,6 +206,12 @@ impl Workspace {
                 || ctx.parent.as_ref().is_some_and(|parent| parent.kept(sessions::FILE).is_some());
             inventory.recall(&remembered.memory, !is_roots);
         }
+        tracing::debug!(
+            sessions = inventory.sessions.len(),
+            files = inventory.artifacts.len(),
+            problems = inventory.problems.len(),
+            "looked into the stores"
+        );
         (inventory, remembered)
     }
 

@@ -120,3 +120,34 @@ proptest! {
         prop_assert!(found == expected);
     }
 }
+
+#[test]
+fn the_newest_record_tells_whether_a_session_was_deleted_and_stays_so() {
+    let bench = Bench::sized(4_000);
+    let outcome = |session: &str, decision: &'static str, whole: bool| Entry {
+        event: Event::Outcome,
+        decision: Some(decision.into()),
+        outcome: Some("deleted".into()),
+        whole,
+        ..intent(session)
+    };
+    let mut ledger = bench.open(1);
+    let first =
+        [outcome("gone", "delete", true), outcome("part", "delete", false), outcome("back", "delete", true)];
+    ledger.append(&first, at(1)).unwrap();
+    ledger.close(Entry::new(Event::Summary), at(1)).unwrap();
+    bench.run(2, 30);
+    let mut ledger = bench.open(3);
+    let later = [outcome("back", "hold-restore", false), outcome("gone", "seal", false)];
+    ledger.append(&later, at(3)).unwrap();
+    ledger.close(Entry::new(Event::Summary), at(3)).unwrap();
+    assert!(!bench.closed().is_empty(), "it is looked for in closed segments too");
+    let sought = ["gone", "part", "back", "2-3"]
+        .map(|session| Sought { store: "/home/u/.claude".into(), session: session.into() });
+    let found = deletions(bench.dir(), None, None, &sought).unwrap();
+    assert_eq!(found.keys().copied().collect::<Vec<_>>(), [0]);
+    assert_eq!((found[&0].time, found[&0].run.as_str()), (at(1), "run-1"));
+    let elsewhere = [Sought { store: "/other".into(), ..sought[0].clone() }];
+    assert!(deletions(bench.dir(), None, None, &elsewhere).unwrap().is_empty());
+    assert!(deletions(bench.dir(), None, Some("ann"), &sought).unwrap().is_empty(), "it is of no account");
+}
