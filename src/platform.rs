@@ -63,6 +63,9 @@ pub struct Layout {
     pub client_cache: &'static str,
     /// The temp folders below which the client keeps a tree of its own, most specific first.
     pub temp: &'static [&'static str],
+    /// Where the system keeps a temp folder of each account's own, which no variable tells a timer or a run over
+    /// all users: `<here>/<2 letters>/<account>/T`.
+    pub temp_of_accounts: Option<&'static str>,
     /// The folders that homes lie in, for runs over all users.
     pub homes: &'static [&'static str],
     /// The temp folder that all accounts share.
@@ -84,10 +87,11 @@ const LINUX: Layout = Layout {
     client_config: "~/.claude",
     client_cache: "${XDG_CACHE_HOME:-~/.cache}/claude-cli-nodejs",
     temp: &["${CLAUDE_CODE_TMPDIR}", "${TMPDIR}", "/tmp"],
+    temp_of_accounts: None,
     // `/var/home` is where image-based systems keep them, `/home` then a link to it.
     homes: &["/home", "/var/home"],
     shared_temp: "/tmp",
-    desktop: &["${XDG_CONFIG_HOME:-~/.config}/Claude"],
+    desktop: &["${XDG_CONFIG_HOME:-~/.config}/Claude", "${XDG_CONFIG_HOME:-~/.config}/Claude-3p"],
     heap_dumps: "~/Desktop",
     client_managed: "/etc/claude-code",
 };
@@ -101,9 +105,10 @@ const MACOS: Layout = Layout {
     client_config: "~/.claude",
     client_cache: "~/Library/Caches/claude-cli-nodejs",
     temp: &["${CLAUDE_CODE_TMPDIR}", "${TMPDIR}", "/private/tmp"],
+    temp_of_accounts: Some("/private/var/folders"),
     homes: &["/Users"],
     shared_temp: "/private/tmp",
-    desktop: &["~/Library/Application Support/Claude"],
+    desktop: &["~/Library/Application Support/Claude", "~/Library/Application Support/Claude-3p"],
     heap_dumps: "~/Desktop",
     client_managed: "/Library/Application Support/ClaudeCode",
 };
@@ -117,10 +122,12 @@ const WINDOWS: Layout = Layout {
     client_config: "~/.claude",
     client_cache: "${LOCALAPPDATA:-~/AppData/Local}/claude-cli-nodejs/Cache",
     temp: &["${CLAUDE_CODE_TMPDIR}", "${TEMP}", "${TMP}"],
+    temp_of_accounts: None,
     homes: &[],
     shared_temp: "C:/Windows/Temp",
     desktop: &[
         "${APPDATA:-~/AppData/Roaming}/Claude",
+        "${APPDATA:-~/AppData/Roaming}/Claude-3p",
         "${LOCALAPPDATA:-~/AppData/Local}/Packages/Claude_pzs8sxrjxfjjc/LocalCache/Roaming/Claude",
     ],
     heap_dumps: "~/Desktop",

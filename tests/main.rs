@@ -61,6 +61,7 @@ mod readme;
 mod real_client;
 mod report_html;
 mod roots;
+mod rows;
 mod schedule;
 mod schedule_cli;
 mod schedule_system;

@@ -2,7 +2,7 @@
 //!
 //! When the client adds a file, `table.rs` is the only thing that changes. Names are matched
 //! exactly as the client writes them; a name the table does not hold is *unrecognised* and is
-//! reported, never touched. The facts were observed on clients 1.0.128 to 2.1.330.
+//! reported, never touched. The facts were observed on clients 1.0.128 to 2.1.332.
 
 mod pattern;
 mod session_id;
@@ -10,7 +10,7 @@ mod table;
 
 pub use pattern::{Cursor, Match, Root};
 pub use session_id::SessionId;
-pub use table::{KINDS, Kind, Row};
+pub use table::{KINDS, Kind, NEWEST_TRIED, Row};
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,6 +22,8 @@ pub enum Owner {
     Session,
     /// The session that the file's own content names; loose where it names none.
     Content,
+    /// The session that its name or the index beside its folder stands for; loose where none is known.
+    Found,
     /// The history lines that refer to it by hash; loose where none does.
     References,
     /// Nobody: it has its own modification time.
@@ -92,7 +94,7 @@ impl Kind {
     /// Whether files of this kind are parts of one session.
     #[must_use]
     pub fn is_of_session(self) -> bool {
-        matches!(self.row().owner, Owner::Session | Owner::Content)
+        matches!(self.row().owner, Owner::Session | Owner::Content | Owner::Found)
     }
 
     /// Whether files are of this kind by their place alone, whatever their names, so that something must

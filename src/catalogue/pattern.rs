@@ -11,7 +11,14 @@
 //! | `<ms>` | a time in milliseconds: 12 or more digits |
 //! | `<date>` | a name that begins with `YYYY-MM-DD` |
 //! | `<hex>` | 7 or more lower-case hexadecimal digits |
-//! | `<**>` | as a whole last component: any name at any depth |
+//! | `<8hex>`, `<32hex>` | so many lower-case hexadecimal digits |
+//! | `<6rand>` | the six letters and digits that `mkdtemp` makes |
+//! | `<uuid>` | a UUID that is no session's |
+//! | `<digits>` | the twelve digits that stand for a session, see [`SessionId::digits`] |
+//! | `<**>` | as a whole last component: any name at any depth; what follows it is the end of that name |
+//!
+//! A name that no pattern fits and that ends in `.tmp.` and 8 hexadecimal digits is an unfinished write of Claude
+//! Code's: it is what the name without that ending is.
 //!
 //! A scan carries a [`Cursor`] down the tree, so that each name is compared only with the
 //! patterns that its folder leaves possible.
@@ -35,12 +42,24 @@ pub enum Root {
     Desktop,
     /// The folder heap snapshots are written to, of which only those are looked at.
     HeapDumps,
+    /// The temp folder itself, of which only what Claude Code leaves beside its own tree is looked at.
+    TempNeighbours,
+    /// A folder that settings name for debug logs, of which only those are looked at.
+    DebugLogs,
 }
 
 impl Root {
     /// Every tree.
-    pub const ALL: [Self; 6] =
-        [Self::Config, Self::Home, Self::Cache, Self::Temp, Self::Desktop, Self::HeapDumps];
+    pub const ALL: [Self; 8] = [
+        Self::Config,
+        Self::Home,
+        Self::Cache,
+        Self::Temp,
+        Self::Desktop,
+        Self::HeapDumps,
+        Self::TempNeighbours,
+        Self::DebugLogs,
+    ];
 
     /// The word for it in reports and in what is remembered.
     #[must_use]
@@ -52,6 +71,8 @@ impl Root {
             Self::Temp => "temp",
             Self::Desktop => "desktop",
             Self::HeapDumps => "heap-dumps",
+            Self::TempNeighbours => "temp-neighbours",
+            Self::DebugLogs => "debug-logs",
         }
     }
 
@@ -59,13 +80,28 @@ impl Root {
     /// none of our business there and folders it does not name are not entered.
     #[must_use]
     pub fn is_shared(self) -> bool {
-        matches!(self, Self::Home | Self::Desktop | Self::HeapDumps)
+        matches!(
+            self,
+            Self::Home | Self::Desktop | Self::HeapDumps | Self::TempNeighbours | Self::DebugLogs
+        )
+    }
+
+    /// Whether the folder is everybody's, so that of what is in it only what the user owns is looked at.
+    #[must_use]
+    pub fn is_everybodys(self) -> bool {
+        self == Self::TempNeighbours
+    }
+
+    /// Whether what lies there is temporary.
+    #[must_use]
+    pub fn is_temporary(self) -> bool {
+        matches!(self, Self::Temp | Self::TempNeighbours)
     }
 
     /// Whether the tree lies in a folder that others can write to, who may put a link in its place.
     #[must_use]
     pub fn lies_among_others(self) -> bool {
-        matches!(self, Self::Temp | Self::HeapDumps)
+        matches!(self, Self::Temp | Self::HeapDumps | Self::TempNeighbours | Self::DebugLogs)
     }
 }
 
@@ -94,6 +130,8 @@ struct Active {
     pattern: u16,
     segment: u8,
     session: Option<SessionId>,
+    /// Whether the folder, or one above it, is a session's own.
+    is_of_a_session: bool,
 }
 
 #[derive(Debug)]
@@ -106,7 +144,8 @@ struct Pattern {
 
 #[derive(Debug)]
 enum Segment {
-    Rest,
+    /// Any names at any depth, of which the last one ends so.
+    Rest(&'static str),
     Tokens(Vec<Token>),
 }
 
@@ -119,6 +158,10 @@ enum Token {
     Millis,
     Date,
     Hex,
+    HexOf(usize),
+    Random,
+    Uuid,
+    SessionDigits,
 }
 
 static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
@@ -131,20 +174,26 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
 fn compile(root: Root, kind: Kind, text: &'static str) -> Pattern {
     let segments: Vec<Segment> = text
         .split('/')
-        .map(|part| if part == "<**>" { Segment::Rest } else { Segment::Tokens(tokens(part)) })
+        .map(|part| match part.strip_prefix("<**>") {
+            Some(end) => Segment::Rest(end),
+            None => Segment::Tokens(tokens(part)),
+        })
         .collect();
     let distinctive = root != Root::Config
         || segments.iter().any(|segment| match segment {
-            Segment::Rest => false,
-            Segment::Tokens(tokens) => {
-                tokens.iter().any(|token| matches!(token, Token::Session | Token::Millis | Token::Hex))
-            }
+            Segment::Rest(_) => false,
+            Segment::Tokens(tokens) => tokens.iter().any(|token| {
+                matches!(
+                    token,
+                    Token::Session | Token::Millis | Token::Hex | Token::HexOf(_) | Token::Uuid
+                )
+            }),
         });
     Pattern { root, kind, distinctive, segments }
 }
 
 fn tokens(mut part: &'static str) -> Vec<Token> {
-    const NAMED: [(&str, Token); 7] = [
+    const NAMED: [(&str, Token); 12] = [
         ("<S>", Token::Session),
         ("<P>", Token::Any),
         ("<*>", Token::Any),
@@ -152,6 +201,11 @@ fn tokens(mut part: &'static str) -> Vec<Token> {
         ("<ms>", Token::Millis),
         ("<date>", Token::Date),
         ("<hex>", Token::Hex),
+        ("<8hex>", Token::HexOf(8)),
+        ("<32hex>", Token::HexOf(32)),
+        ("<6rand>", Token::Random),
+        ("<uuid>", Token::Uuid),
+        ("<digits>", Token::SessionDigits),
     ];
     let mut found = Vec::new();
     while !part.is_empty() {
@@ -176,7 +230,12 @@ impl Cursor {
             .enumerate()
             .filter(|(_, pattern)| pattern.root == root)
             .filter_map(|(at, _)| {
-                Some(Active { pattern: u16::try_from(at).ok()?, segment: 0, session: None })
+                Some(Active {
+                    pattern: u16::try_from(at).ok()?,
+                    segment: 0,
+                    session: None,
+                    is_of_a_session: false,
+                })
             })
             .collect();
         Self { active }
@@ -204,7 +263,7 @@ impl Cursor {
     pub fn takes_all(&self) -> Option<Match> {
         self.active.iter().find_map(|active| {
             let pattern = active.pattern();
-            matches!(pattern.segments.get(usize::from(active.segment)), Some(Segment::Rest))
+            matches!(pattern.segments.get(usize::from(active.segment)), Some(Segment::Rest("")))
                 .then(|| active.matched(pattern, active.session))
         })
     }
@@ -216,13 +275,15 @@ impl Cursor {
         for active in &self.active {
             let pattern = active.pattern();
             match pattern.segments.get(usize::from(active.segment)) {
-                Some(Segment::Rest) => next.push(*active),
+                Some(Segment::Rest(_)) => next.push(*active),
                 Some(Segment::Tokens(tokens)) if usize::from(active.segment) + 1 < pattern.segments.len() => {
                     let mut session = None;
                     if matches(tokens, name, &mut session) {
+                        let stands_for_one = tokens.contains(&Token::SessionDigits);
                         next.push(Active {
                             segment: active.segment + 1,
                             session: active.session.or(session),
+                            is_of_a_session: active.is_of_a_session || session.is_some() || stands_for_one,
                             ..*active
                         });
                     }
@@ -253,7 +314,9 @@ impl Cursor {
         self.active.iter().find_map(|active| {
             let pattern = active.pattern();
             match pattern.segments.get(usize::from(active.segment))? {
-                Segment::Rest => Some(active.matched(pattern, active.session)),
+                Segment::Rest(end) => {
+                    name.ends_with(end.as_bytes()).then(|| active.matched(pattern, active.session))
+                }
                 Segment::Tokens(tokens) if usize::from(active.segment) + 1 == pattern.segments.len() => {
                     let mut session = None;
                     matches(tokens, name, &mut session)
@@ -269,8 +332,7 @@ impl Cursor {
 fn unfinished(name: &[u8]) -> Option<&[u8]> {
     const MARK: &[u8] = b".tmp.";
     let (rest, digits) = name.split_at_checked(name.len().checked_sub(8)?)?;
-    let is_hex = digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    rest.strip_suffix(MARK).filter(|base| is_hex && !base.is_empty())
+    rest.strip_suffix(MARK).filter(|base| digits.iter().all(is_hex) && !base.is_empty())
 }
 
 impl Active {
@@ -280,9 +342,13 @@ impl Active {
     }
 
     fn matched(&self, pattern: &Pattern, session: Option<SessionId>) -> Match {
-        let in_session_folder = self.session.is_some();
+        let in_session_folder = self.is_of_a_session;
         Match { kind: pattern.kind, session, distinctive: pattern.distinctive, in_session_folder }
     }
+}
+
+fn is_hex(byte: &u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
 }
 
 /// Whether a name is made of these tokens; notes the first session id it holds.
@@ -304,7 +370,13 @@ fn matches(tokens: &[Token], name: &[u8], session: &mut Option<SessionId>) -> bo
         Token::Digits => some_prefix(rest, name, session, 1, |b| b.is_ascii_digit()),
         Token::Millis => some_prefix(rest, name, session, 12, |b| b.is_ascii_digit()),
         // Agents of 2.1.1 have seven, of 2.0.30 eight.
-        Token::Hex => some_prefix(rest, name, session, 7, |b| matches!(b, b'0'..=b'9' | b'a'..=b'f')),
+        Token::Hex => some_prefix(rest, name, session, 7, |b| is_hex(&b)),
+        Token::HexOf(length) => one_prefix(rest, name, session, *length, is_hex),
+        Token::Random => one_prefix(rest, name, session, 6, u8::is_ascii_alphanumeric),
+        Token::SessionDigits => one_prefix(rest, name, session, 12, u8::is_ascii_digit),
+        Token::Uuid => name
+            .split_at_checked(36)
+            .is_some_and(|(id, tail)| SessionId::from_bytes(id).is_some() && matches(rest, tail, session)),
         Token::Date => {
             let shape = b"dddd-dd-dd";
             name.len() >= shape.len()
@@ -312,6 +384,18 @@ fn matches(tokens: &[Token], name: &[u8], session: &mut Option<SessionId>) -> bo
                 && some_prefix(rest, &name[shape.len()..], session, 0, |_| true)
         }
     }
+}
+
+/// Takes the prefix of one length that fits.
+fn one_prefix(
+    rest: &[Token],
+    name: &[u8],
+    session: &mut Option<SessionId>,
+    length: usize,
+    fits: impl Fn(&u8) -> bool,
+) -> bool {
+    name.split_at_checked(length)
+        .is_some_and(|(prefix, tail)| prefix.iter().all(fits) && matches(rest, tail, session))
 }
 
 /// Tries every prefix of at least `least` bytes that `fits`, the longest first.

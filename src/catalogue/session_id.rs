@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 /// The id of one conversation; prints in lower case with dashes.
@@ -17,6 +18,17 @@ impl SessionId {
             return None;
         }
         Uuid::try_parse_ascii(bytes).ok().map(Self)
+    }
+
+    /// The twelve digits by which Claude Code calls the scratch folder of a session where paths have to be short: the
+    /// first eight bytes of the SHA-256 of the id, as a number without what is above twelve digits (observed on
+    /// client 2.1.332).
+    #[must_use]
+    pub fn digits(self) -> String {
+        const TWELVE_DIGITS: u64 = 1_000_000_000_000;
+        let digest = Sha256::digest(self.to_string());
+        let number = digest.iter().take(8).fold(0, |number: u64, byte| number << 8 | u64::from(*byte));
+        format!("{:012}", number % TWELVE_DIGITS)
     }
 
     /// Its first digit, 0 to 15: the client makes random ids, of which each begins as many.

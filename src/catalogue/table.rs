@@ -2,8 +2,13 @@
 //!
 //! Order matters where two patterns fit one name: the first row wins.
 
-use super::pattern::Root::{self, Cache, Config, Desktop, HeapDumps, Home, Temp};
+use super::pattern::Root::{
+    self, Cache, Config, DebugLogs, Desktop, HeapDumps, Home, Temp, TempNeighbours,
+};
 use super::{Class, Disposal, Owner, Protection, Sensitivity};
+
+/// The newest version of Claude Code that the rows were tried with.
+pub const NEWEST_TRIED: &str = "2.1.332";
 
 /// A row of the catalogue.
 #[derive(Debug)]
@@ -132,7 +137,15 @@ catalogue! {
     /// Modules of a development session.
     DevMod "dev-mod": Session File Content seal AGE => [Config "dev-mods/<S>/<**>"];
     /// The debug log of a session.
-    DebugLog "debug-log": Session File Content seal AGE => [Config "debug/<S>.txt"];
+    DebugLog "debug-log": Session File Content seal AGE => [
+        Config "debug/<S>.txt",
+        // Rotated at 10 MiB.
+        Config "debug/<S>.<n>.txt",
+        Config "debug/sdk-<S>.txt",
+        DebugLogs "<S>.txt",
+        DebugLogs "<S>.<n>.txt",
+        DebugLogs "sdk-<S>.txt",
+    ];
     /// Dumps of requests.
     RequestDump "request-dump": Session File Content seal AGE => [Config "dump-prompts/<S>.jsonl"];
     /// Summaries of sessions for the usage report.
@@ -141,7 +154,13 @@ catalogue! {
         Config "usage-data/session-meta/<S>.json",
     ];
     /// Background output, scratch files and images of a session, in the temp tree.
-    TempFile "temp-file": Session File Content seal AGE => [Temp "<P>/<S>/<**>"];
+    TempFile "temp-file": Session File Content seal AGE => [
+        Temp "<P>/<S>/<**>",
+        // Where paths have to be short.
+        Temp "s/<digits>/<**>",
+        // Older clients, and those of Windows, have a tree without an account's number.
+        TempNeighbours "claude/<P>/<S>/<**>",
+    ];
     /// A snapshot of the client's memory, conversation and credentials included.
     HeapSnapshot "heap-snapshot": Session File Secret plain AGE => [
         HeapDumps "<S>.heapsnapshot",
@@ -170,6 +189,8 @@ catalogue! {
         Config ".claude.json.backup",
         Config ".claude.json.backup.<n>",
         Config ".claude.json.corrupted.<n>",
+        Config ".claude.json.bak",
+        Home ".claude.json.bak",
         Home ".claude.json.backup",
         Home ".claude.json.backup.<n>",
         Home ".claude.json.corrupted.<n>",
@@ -180,6 +201,7 @@ catalogue! {
     DesktopIndex "desktop-index": Content File Content plain AGE => [
         Desktop "claude-code-sessions/<*>/<*>/local_<*>.json",
         Desktop "local-agent-mode-sessions/<*>/<*>/local_<*>.json",
+        Desktop "local-agent-mode-sessions/<*>/<*>/agent/local_ditto_<*>.json",
     ];
     /// The mark of the desktop application that its user deleted a conversation.
     DesktopTombstone "desktop-tombstone": Session File Metadata plain AGE => [
@@ -188,6 +210,14 @@ catalogue! {
     /// The hash-chained log of a Cowork session; whole or not at all.
     CoworkAudit "cowork-audit": Loose File Content plain AGE => [
         Desktop "local-agent-mode-sessions/<*>/<*>/local_<*>/audit.jsonl",
+        Desktop "local-agent-mode-sessions/<*>/<*>/agent/local_ditto_<*>/audit.jsonl",
+    ];
+    /// Files that went into a Cowork session and came out of it; they go with the session that its index names.
+    CoworkFile "cowork-file": Found File Content plain AGE => [
+        Desktop "local-agent-mode-sessions/<*>/<*>/local_<*>/uploads/<**>",
+        Desktop "local-agent-mode-sessions/<*>/<*>/local_<*>/outputs/<**>",
+        Desktop "local-agent-mode-sessions/<*>/<*>/agent/local_ditto_<*>/uploads/<**>",
+        Desktop "local-agent-mode-sessions/<*>/<*>/agent/local_ditto_<*>/outputs/<**>",
     ];
 
     // What belongs to no single session.
@@ -206,6 +236,19 @@ catalogue! {
     /// Files fetched by connectors.
     ConnectorDownload "connector-download": Loose File Content plain AGE => [
         Config "projects/<P>/connector-downloads/<**>",
+    ];
+    /// Copies of a project's work tree, and records of commands that went on in the background.
+    WorkCopy "work-copy": Loose File Content plain AGE => [
+        Config "projects/<P>/cloud-snapshots/<**>",
+        Config "projects/<P>/bagel/<**>",
+        Config "projects/<P>/background-commands/<**>",
+        Temp "<P>/background-commands/<**>",
+    ];
+    /// The database in which clients before the middle of 2025 kept every prompt.
+    PromptStore "prompt-store": Loose File Content plain AGE => [
+        Config "__store.db",
+        Config "__store.db-wal",
+        Config "__store.db-shm",
     ];
     /// Pointer of a project to a remote session.
     BridgePointer "bridge-pointer": Loose File Metadata plain AGE => [Config "projects/<P>/bridge-pointer.json"];
@@ -228,8 +271,17 @@ catalogue! {
     ];
     /// Task lists of a team.
     TeamTask "team-task": Loose File Content plain AGE => [Config "tasks/<*>/<**>"];
-    /// Messages between agents of a team.
-    TeamInbox "team-inbox": Loose File Content plain AGE => [Config "teams/<*>/inboxes/<*>.json"];
+    /// The members of a team, in older clients with their prompts; it goes with the session that leads the team,
+    /// and stays while a message of the team does.
+    TeamConfig "team-config": Content File Content plain AGE => [
+        Config "teams/<*>.deleted-<uuid>/config.json",
+        Config "teams/<*>/config.json",
+    ];
+    /// Messages between agents of a team, and what is left of a team that was deleted.
+    TeamInbox "team-inbox": Loose File Content plain AGE => [
+        Config "teams/<*>.deleted-<uuid>/<**>",
+        Config "teams/<*>/inboxes/<*>.json",
+    ];
     /// Exported sessions.
     Share "share": Loose File Content plain AGE => [Config "shares/<**>"];
     /// Bug reports with transcripts.
@@ -253,6 +305,8 @@ catalogue! {
         Config "logs/<*>.log",
         Config "access-audit/<*>.json",
         Config "access-audit/<*>.jsonl",
+        // Where `AUTOMODE_DECISION_LOG` is set.
+        Config ".automode_decisions.jsonl",
         Config "daemon.log",
         Config "daemon.log.<n>",
         Config "child-logs/<*>",
@@ -269,7 +323,7 @@ catalogue! {
         Cache "<P>/messages/<date>.jsonl",
         Cache "<P>/messages/<date>.txt",
     ];
-    /// What the client's exports, pastes and previews left in the temp tree.
+    /// What the client's exports, pastes and previews left in the temp tree and beside it.
     TempLeftover "temp-leftover": Loose File Content plain AGE => [
         Temp "cc-transcript-<*>.txt",
         Temp "claude-pdf-<*>/<**>",
@@ -286,11 +340,28 @@ catalogue! {
         Temp "cache-break-<*>.diff",
         Temp "speculation/<**>",
         Temp "bash-edit-diff/<**>",
+        Temp "response.md",
+        Temp "copy.<*>",
+        Temp "claude-prompt-<*>.md",
+        Temp "claude-settings-<hex>.json",
+        Temp "<P>/steward-<*>-<8hex>.json",
+        // Exactly the names that Claude Code itself looks for there: the folder is everybody's.
+        TempNeighbours "claude-pdf-<6rand>/<**>",
+        TempNeighbours "claude-preview-<6rand>/<**>",
+        TempNeighbours "claude-paste-<32hex>/<**>",
+        TempNeighbours "cc-history-prefetch-<6rand>/<**>",
+        TempNeighbours "cc-history-prefetch-<n>/<**>",
+        TempNeighbours "claude-chrome-screenshots-<6rand>/<**>",
+        TempNeighbours "claude-resume-<uuid>/<**>",
+        TempNeighbours "cc-daemon-<n>/<**>.err",
+        // A folder of Claude Code's for a project begins so wherever paths do.
+        TempNeighbours "claude/-<*>/<**>",
     ];
     /// Unfinished writes that a crash left behind.
     Leftover "leftover": Loose File Secret plain AGE => [
-        Config "history.jsonl.tmp.<hex>",
+        Config ".claude.json.tmp",
         Config ".claude.json.tmp.<n>.<*>",
+        Home ".claude.json.tmp",
         Home ".claude.json.tmp.<n>.<*>",
     ];
     /// Calls that were served for other sessions, and their state.
@@ -301,6 +372,8 @@ catalogue! {
     ];
     /// Background sessions that are over.
     SettledJob "settled-job": Loose File Content plain AGE => [Config "jobs/settled/<*>.json"];
+    /// A prompt that was not sent.
+    Draft "draft": Loose File Content plain AGE => [Config "jobs/.draft-<8hex>"];
     /// A background session; it goes with its session once it is known to be over.
     Job "job": Content File Content plain UNLESS_LIVE => [Config "jobs/<*>/<**>"];
     /// What the client can fetch again.
@@ -309,11 +382,22 @@ catalogue! {
         Config "mcp-needs-auth-cache.json",
         Config "mcp-discovery-cache/<*>.json",
         Config "mcp-skill-archives/<**>",
+        Config "gh-pr-status-cache.json",
     ];
     /// The secret by which local processes speak to a running client.
     PeerKey "peer-key": Loose File Secret plain UNLESS_LIVE => [Config "sessions/<n>.<hex>.key"];
     /// The token of a connection to an editor.
     IdeLock "ide-lock": Loose File Secret plain UNLESS_LIVE => [Config "ide/<n>.lock"];
+
+    /// What the service that runs background sessions keeps of them: prompts, tokens. It goes by age where none
+    /// of its workers lives.
+    DaemonFile "daemon-file": Loose File Secret plain UNLESS_LIVE => [
+        Config "daemon/roster.json",
+        Config "daemon/roster.json.corrupt.<*>",
+        Config "daemon/dispatch/<*>.json",
+        Config "daemon/dispatch/rejected/<*>.json",
+        Config "daemon/auth/<**>",
+    ];
 
     // Never touched by age.
 
@@ -321,6 +405,10 @@ catalogue! {
     Credentials "credentials": Loose File Secret plain CREDENTIALS => [
         Config ".credentials.json",
         Config "hfi-auth.json",
+        Config ".device-keys.json",
+        Config "remote/run/<**>",
+        Config "bridge-spawn/<**>",
+        Home ".claude-custom-oauth.json",
     ];
     /// State of the service that runs background sessions.
     Daemon "daemon": Loose File Content plain PURGE => [
@@ -332,7 +420,10 @@ catalogue! {
     SessionTrace "session-trace": Loose File Metadata plain PURGE => [
         Config "plugins/store/cc-plugin-<*>.json",
         Config "debug/latest",
+        Config "server-sessions.json",
     ];
+    /// Prompts that are to run at a time.
+    ScheduledTask "scheduled-task": Loose File Content plain PURGE => [Config "scheduled_tasks.json"];
     /// What the user wrote or installed.
     Settings "settings": Loose File Secret plain SETTINGS => [
         Config "settings.json",
@@ -348,8 +439,7 @@ catalogue! {
         Config "output-styles/<**>",
         Config "keybindings.json",
         Config "loop.md",
-        Config "scheduled_tasks.json",
-        Config "teams/<*>/config.json",
+        Config "cowork_plugins/<**>",
     ];
     /// Counters, caches and server policy the client keeps for itself.
     ClientState "client-state": Loose File Metadata plain SETTINGS => [
@@ -360,6 +450,8 @@ catalogue! {
         Config ".last-cleanup",
         Config "jobs/pins.json",
         Config "state/<*>.json",
+        Config "active-time.json",
+        Config "daemon-auth-status.json",
         Config "projects/<P>/.session-aliases",
         Config "chrome/<**>",
         Config "local/<**>",

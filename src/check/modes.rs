@@ -92,7 +92,7 @@ pub struct Repair {
 fn is_own(kind: Root) -> bool {
     match kind {
         Root::Config | Root::Cache | Root::Temp | Root::Desktop => true,
-        Root::Home | Root::HeapDumps => false,
+        Root::Home | Root::HeapDumps | Root::TempNeighbours | Root::DebugLogs => false,
     }
 }
 

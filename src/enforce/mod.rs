@@ -196,7 +196,14 @@ fn remove_folder(handles: &mut Handles<'_>, index: FolderIndex) -> io::Result<bo
     let (Some(parent), None) = (folder.parent, &folder.anchor) else { return Ok(false) };
     handles.close(index);
     match handles.get(parent) {
-        Ok(above) => dir::remove_if_empty(above, inventory.folder_name(folder)),
+        Ok(above) => {
+            let (store, name) = (&inventory.store(folder.store).store, inventory.folder_name(folder));
+            // The tree that accounts share may be another's.
+            if store.kind.is_everybodys() && above.stat(name).is_ok_and(|stat| stat.owner != store.owner) {
+                return Ok(false);
+            }
+            dir::remove_if_empty(above, name)
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }

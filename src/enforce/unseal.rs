@@ -8,7 +8,6 @@
 mod links;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
 use std::fs::{File, FileTimes};
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
@@ -314,17 +313,13 @@ impl Restoring<'_> {
             return Err(no_place());
         }
         let Some(temp) = temp else { return Ok(()) };
-        let id = self.session.id.to_string();
+        let is_its_own = naming::is_temp_folder_of(temp, self.session.id);
         let root = temp.parent().and_then(Path::parent).ok_or_else(no_place)?;
         let is_known = self.temps.iter().any(|known| known == root);
         let is_plain = temp
             .components()
             .all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::RootDir));
-        if is_plain && is_known && temp.file_name() == Some(OsStr::new(&id)) {
-            Ok(())
-        } else {
-            Err(no_place())
-        }
+        if is_plain && is_known && is_its_own { Ok(()) } else { Err(no_place()) }
     }
 
     /// Opens the folder of a file, which is made where `made` is given and it is not there.

@@ -66,8 +66,20 @@ impl Batch {
         let Met { name, store, owner, said, is_datable } = met;
         artifact.name = found.names.add(name);
         let index = ArtifactIndex::of(found.artifacts.len());
+        // Of some, what lies beside them tells more, or every session must be known first.
         let waits = artifact.kind.is_some_and(Kind::is_by_place)
-            || matches!(artifact.kind, Some(Kind::SealedFile | Kind::SealedRecord | Kind::Job))
+            || matches!(
+                artifact.kind,
+                Some(
+                    Kind::SealedFile
+                        | Kind::SealedRecord
+                        | Kind::Job
+                        | Kind::CoworkFile
+                        | Kind::DesktopIndex
+                        | Kind::DaemonFile
+                )
+            )
+            || artifact.kind == Some(Kind::TempFile) && owner.is_none()
             || matches!(said, Said::Pid(_) | Said::Lines(_));
         let part = if waits {
             found.later.push(Later { artifact: index, owner, said });

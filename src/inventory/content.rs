@@ -11,7 +11,7 @@ use super::Dates;
 use super::intern::Interner;
 use super::lenient::{Lenient, object, whole};
 use super::lines::{self, Lines};
-use super::liveness::PidRecord;
+use super::liveness::{self, PidRecord};
 use super::transcript::{self, Facts};
 use crate::catalogue::{Kind, SessionId};
 use crate::dir::{Dir, FileStamp};
@@ -32,6 +32,8 @@ pub(super) enum Said {
     Nothing,
     Facts(Facts),
     Pid(Box<PidRecord>),
+    /// The workers of the service for background sessions.
+    Workers(Vec<PidRecord>),
     Project(Arc<str>),
     Lines(Box<Lines>),
     /// The record of a sealed session.
@@ -40,6 +42,8 @@ pub(super) enum Said {
     Over,
     /// The desktop application no longer shows the session.
     Released(Release),
+    /// It was not written to its end.
+    Unfinished,
     Unreadable,
 }
 
@@ -98,6 +102,11 @@ impl Known {
                     None => transcript::read(&dir.read(name)?, stamp.size, now, interner)?,
                 })
             }
+            // What was not finished tells of no process.
+            Kind::PidFile if !name.as_encoded_bytes().ends_with(b".json") => Said::Unfinished,
+            Kind::DaemonFile if name == "roster.json" => {
+                liveness::workers(&dir.read(name)?).map_or(Said::Nothing, Said::Workers)
+            }
             Kind::PidFile | Kind::IdeLock => {
                 PidRecord::read(&dir.read(name)?).map_or(Said::Nothing, |record| Said::Pid(Box::new(record)))
             }
@@ -110,6 +119,10 @@ impl Known {
             }
             Kind::SessionSide if is_release(name) && stamp.size <= LARGEST_RELEASE => {
                 release(&note(&dir.read(name)?)?, stamp.modified.date()).map_or(Said::Nothing, Said::Released)
+            }
+            Kind::TeamConfig if name == "config.json" => {
+                self.session = leader_of_team(&note(&dir.read(name)?)?);
+                Said::Nothing
             }
             Kind::Job if name == "state.json" => {
                 let (session, is_over) = job_state(&note(&dir.read(name)?)?);
@@ -180,6 +193,16 @@ fn release(text: &[u8], modified: Option<DateTime<Utc>>) -> Option<Release> {
         "archive" => modified.map(Release::Archived),
         _ => None,
     }
+}
+
+/// The session that leads a team.
+fn leader_of_team(text: &[u8]) -> Option<SessionId> {
+    #[derive(serde::Deserialize)]
+    struct Team {
+        #[serde(rename = "leadSessionId")]
+        session: SessionId,
+    }
+    object::<Team>(text).map(|team| team.session)
 }
 
 /// The session of a background job, and whether the job is known to be over: its `state` is

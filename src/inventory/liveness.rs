@@ -61,6 +61,12 @@ pub struct PidRecord {
 }
 
 impl PidRecord {
+    /// A process of which nothing is known but when the file was written that tells of it.
+    #[must_use]
+    pub fn unknown(modified: Option<DateTime<Utc>>) -> Self {
+        Self { pid: 0, session: None, start: None, started_at: None, domain: None, modified }
+    }
+
     /// Reads a pid file or the lock of an editor; `None` if it has no pid, and so is neither.
     #[must_use]
     pub fn read(file: &File) -> Option<Self> {
@@ -102,6 +108,19 @@ impl PidRecord {
             modified: None,
         })
     }
+}
+
+/// The workers that the service for background sessions says it has (read in client 2.1.332); `None` where that
+/// cannot be understood.
+#[must_use]
+pub fn workers(file: &File) -> Option<Vec<PidRecord>> {
+    #[derive(Deserialize)]
+    struct Roster {
+        workers: std::collections::BTreeMap<String, serde_json::Value>,
+    }
+    let text = crate::files::contents(file, LARGEST).ok()?;
+    let roster = whole::<Roster>(&text)?;
+    roster.workers.into_values().map(|worker| PidRecord::parse(worker.to_string().as_bytes())).collect()
 }
 
 /// The processes that can be asked about; the system's own, or a made-up one in tests.

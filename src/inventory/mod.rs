@@ -170,6 +170,8 @@ pub struct StoreView {
     pub store: Store,
     /// The clients that are running in it.
     pub live: Vec<LiveClient>,
+    /// The workers of the service for background sessions that are running in it.
+    pub workers: Vec<LiveClient>,
 }
 
 /// A running client.

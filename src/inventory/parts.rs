@@ -166,6 +166,11 @@ impl Parts {
         self.shelves[number].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The ids of all sessions that were seen.
+    pub fn ids(&self) -> Vec<SessionId> {
+        (0..SHELVES).flat_map(|shelf| self.shelf(shelf).ids()).collect()
+    }
+
     /// All in one list, and where in it they are.
     pub fn into_list(self) -> (Vec<Part>, Places) {
         let mut shelves =
@@ -182,6 +187,10 @@ impl Parts {
 }
 
 impl Shelf {
+    fn ids(&self) -> Vec<SessionId> {
+        self.list.iter().map(|part| part.session.id).collect()
+    }
+
     fn find_or_add(&mut self, store: StoreIndex, id: SessionId) -> usize {
         let at = self.by_id.entry((store, id)).or_insert_with(|| {
             self.list.push(Part::new(store, id));

@@ -30,7 +30,7 @@ use super::session::Folders;
 use super::{Artifact, Dates, Earlier, Folder, FolderIndex, Inventory, Problem, StoreIndex, session};
 use crate::catalogue::{Cursor, Root, SessionId};
 use crate::dir::{Dir, FileStamp, FileType, Stat};
-use crate::locate::Store;
+use crate::locate::{SHARED_TREE, Store};
 use links::Crossed;
 
 /// What is said to have been tried with something out of reach.
@@ -284,7 +284,8 @@ impl<'a> Walk<'a> {
 
     fn step_into<'s>(&'s self, scope: &Scope<'s>, place: &Place, name: Box<OsStr>) -> Option<Place> {
         let cursor = place.cursor.enter(name.as_encoded_bytes());
-        if cursor.is_dead() && self.store(place.store).kind.is_shared() {
+        let root = self.store(place.store);
+        if cursor.is_dead() && root.kind.is_shared() || self.is_anothers(place, &name) {
             return None;
         }
         match place.dir.child(&name) {
@@ -302,6 +303,18 @@ impl<'a> Walk<'a> {
                 None
             }
         }
+    }
+
+    /// Whether a folder is another account's where all may make folders: it is none of our business, and what its
+    /// owner does with it must not slow or fail our run. Only the tree that accounts share is entered whoever made it.
+    fn is_anothers(&self, place: &Place, name: &OsStr) -> bool {
+        let store = self.store(place.store);
+        if !store.kind.is_everybodys() {
+            return false;
+        }
+        let is_own = || place.dir.stat(name).is_ok_and(|stat| stat.owner == store.owner);
+        let is_shared = || place.top && name == SHARED_TREE && place.dir.child(name).is_ok();
+        !is_own() && !is_shared()
     }
 
     /// A folder that cannot be entered: what is mounted there is followed or out of reach, anything
@@ -366,7 +379,8 @@ impl<'a> Walk<'a> {
                 folders.push(Box::from(name));
                 continue;
             }
-            if is_others {
+            let store = self.store(place.store);
+            if is_others || store.kind.is_everybodys() && stat.owner != store.owner {
                 continue;
             }
             if stat.file_type == FileType::Link {

@@ -1,5 +1,7 @@
 //! Grouping what was found into sessions, and telling which of them are live.
 
+mod owners;
+
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -80,11 +82,13 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
     // Whether a folder is a session's own is known once every transcript was seen.
     later.sort_by_key(|later| found.artifacts[later.artifact.at()].kind.is_some_and(Kind::is_by_place));
     let mut own = OwnFolders { stores: &stores, saw_transcript, known: FxHashMap::default() };
+    owners::tell(&folders, &mut found, &parts, &mut later);
     let mut last = Last::default();
     let mut line_files = Vec::new();
     let mut pids: Vec<(ArtifactIndex, PidRecord)> = Vec::new();
     let mut locks: Vec<(ArtifactIndex, PidRecord)> = Vec::new();
     let mut from_elsewhere = FromElsewhere::default();
+    let mut workers: Vec<(StoreIndex, PidRecord)> = Vec::new();
     for Later { artifact: index, owner, said } in later {
         let store = folders.list[found.artifacts[index.at()].folder.at()].store;
         let artifact = &mut found.artifacts[index.at()];
@@ -107,6 +111,14 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
         }
         match said {
             Said::Manifest(record) => from_elsewhere.learn(store, &record),
+            Said::Workers(records) => {
+                let modified = artifact.modified();
+                workers.extend(records.into_iter().map(|record| (store, PidRecord { modified, ..record })));
+            }
+            // One that cannot be understood may be of a service that runs.
+            _ if owners::is_roster(artifact.kind, found.names.get(artifact.name)) => {
+                workers.push((store, PidRecord::unknown(artifact.modified())));
+            }
             Said::Lines(content) => line_files.push(LineFile { artifact: index, content: *content }),
             Said::Pid(record) if artifact.kind == Some(Kind::PidFile) => pids.push((index, *record)),
             Said::Pid(record) => locks.push((index, *record)),
@@ -142,7 +154,7 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
         }
     }
     let mut views: Vec<StoreView> =
-        stores.into_iter().map(|store| StoreView { store, live: Vec::new() }).collect();
+        stores.into_iter().map(|store| StoreView { store, live: Vec::new(), workers: Vec::new() }).collect();
     let pids = pids.into_iter().map(|(index, record)| {
         let artifact = &artifacts[index.at()];
         let store = folders.list[artifact.folder.at()].store;
@@ -153,6 +165,7 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
     });
     let pids: Vec<(StoreIndex, PidRecord, Liveness)> = pids.collect();
     look_for_clients(&mut views, &mut sessions, pids, processes, now);
+    look_for_workers(&mut views, workers, processes, now);
     for (index, record) in locks {
         let alive = liveness::judge(&record, processes, artifacts[index.at()].modified(), now).is_live();
         if alive {
@@ -505,6 +518,26 @@ fn look_for_clients(
         for at in reached {
             let (pid, session, is_checked) = (record.pid, record.session, checked.is_live());
             views[at.at()].live.push(LiveClient { pid, session, liveness, is_checked });
+        }
+    }
+}
+
+/// Tells which workers of the service for background sessions run.
+fn look_for_workers(
+    views: &mut [StoreView],
+    workers: Vec<(StoreIndex, PidRecord)>,
+    processes: &dyn Processes,
+    now: DateTime<Utc>,
+) {
+    for (store, record) in workers {
+        let liveness = liveness::judge(&record, processes, record.modified, now);
+        // No file bears its name: the service keeps one of all.
+        let name = format!("{}.json", record.pid);
+        let place = liveness::Place { name: name.as_ref(), owner: views[store.at()].store.owner };
+        let is_checked = liveness::judge_checked(&record, &place, processes, now).is_live();
+        if liveness.is_live() {
+            let (pid, session) = (record.pid, record.session);
+            views[store.at()].workers.push(LiveClient { pid, session, liveness, is_checked });
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod crossing;
 mod filesystem;
+mod temp;
 pub mod marks;
 pub mod search;
 pub mod users;
@@ -23,6 +24,7 @@ use crate::escape::shown;
 
 pub use crossing::{Crossing, Crossings, OutOfReach, Way};
 pub use filesystem::FileSystem;
+pub use temp::SHARED_TREE;
 
 /// A tree where the client keeps session data of one user.
 #[derive(Debug, Clone)]
@@ -251,6 +253,8 @@ pub fn locate(env: &Environment, request: &Request) -> Located {
                 }
             }
             Ok(None) => {}
+            // It would be said of the tree in it, too.
+            Err(Refusal::Link | Refusal::LinkAbove(_)) if candidate.kind.is_everybodys() => {}
             Err(why) => {
                 let refused = Refused { path: candidate.path.clone(), kind: candidate.kind, why };
                 if !located.refused.iter().any(|known| known.path == refused.path) {
@@ -295,6 +299,9 @@ fn candidates(env: &Environment, request: &Request) -> Vec<Candidate> {
         let found_by = if template.starts_with('$') { FoundBy::Environment } else { FoundBy::Default };
         add(env.expand(template).map(|temp| temp.join(temp_name(env))), Root::Temp, found_by);
     }
+    for temp in layout.temp_of_accounts.iter().flat_map(|all| temp::of_account(Path::new(all), env.user.uid)) {
+        add(Some(temp.join(temp_name(env))), Root::Temp, FoundBy::Default);
+    }
     for template in layout.desktop {
         add(env.expand(template), Root::Desktop, FoundBy::Default);
     }
@@ -309,6 +316,8 @@ fn candidates(env: &Environment, request: &Request) -> Vec<Candidate> {
     for (path, kind) in &request.found {
         add(Some(path.clone()), *kind, FoundBy::Search);
     }
+    let neighbours = temp::neighbours(&found);
+    found.extend(neighbours);
     found
 }
 
@@ -371,6 +380,11 @@ fn cowork_stores(desktop: &Path) -> Vec<Candidate> {
         .iter()
         .flat_map(|account| below(account))
         .flat_map(|organisation| below(&organisation))
+        .flat_map(|session| {
+            // Those that an agent keeps lie one level deeper.
+            let deeper = if session.ends_with("agent") { below(&session) } else { Vec::new() };
+            deeper.into_iter().chain([session])
+        })
         .map(|session| session.join(".claude"))
         .filter(|config| config.is_dir())
         .map(|path| Candidate { path, kind: Root::Config, found_by: FoundBy::Desktop })
@@ -392,6 +406,10 @@ fn named(env: &Environment, path: &Path) -> PathBuf {
 /// Whether a link on the way to a root is followed: in place of one that lies among others never,
 /// above it where root made it; in place of any other where its owner made it.
 fn is_followed(env: &Environment, kind: Root, link: &Link) -> bool {
+    if kind.is_everybodys() {
+        // The folder itself, where root made it a link to another.
+        return link.place != LinkPlace::Beyond && link.owner == 0;
+    }
     if kind.lies_among_others() {
         return link.leads_among_others();
     }
@@ -444,14 +462,19 @@ fn open(env: &Environment, request: &Request, candidate: &Candidate) -> Result<O
     if matches!(candidate.kind, Root::Config | Root::Desktop) && was_seen() && is_empty(&dir) {
         return Err(Refusal::Emptied);
     }
-    if stat.owner != env.user.uid {
+    if candidate.kind.is_everybodys() {
+        // Most hold nothing of Claude Code's, and then it does not matter what they are.
+        if !temp::holds_something_of(&dir, env.user.uid) {
+            return Ok(None);
+        }
+    } else if stat.owner != env.user.uid {
         return if candidate.kind.lies_among_others() && !named {
             of_another(candidate.kind, stat.owner)
         } else {
             Err(Refusal::NotOurs(stat.owner))
         };
     }
-    if stat.mode & 0o002 != 0 && candidate.kind != Root::HeapDumps {
+    if stat.mode & 0o002 != 0 && candidate.kind != Root::HeapDumps && !candidate.kind.is_everybodys() {
         return Err(Refusal::WorldWritable(stat.mode));
     }
     if candidate.found_by != FoundBy::Policy
@@ -471,7 +494,7 @@ fn open(env: &Environment, request: &Request, candidate: &Candidate) -> Result<O
     Ok(Some(Store {
         root,
         kind: candidate.kind,
-        owner: stat.owner,
+        owner: if candidate.kind.is_everybodys() { env.user.uid } else { stat.owner },
         owner_name: env.user.name.clone(),
         found_by: candidate.found_by,
         dir: Arc::new(dir),

@@ -30,12 +30,17 @@ impl Judge<'_> {
         if let Belongs::Session(index) = artifact.belongs {
             let session = self.inventory.session(index);
             let verdict = verdicts.get(index.at()).copied().unwrap_or(Verdict::NONE);
-            return self.part(artifact, kind, session, verdict);
+            let decision = self.part(artifact, kind, session, verdict);
+            return match decision {
+                Decision::Delete(_) if kind == Kind::TeamConfig => self.with_its_messages(artifact, decision),
+                decision => decision,
+            };
         }
         if self.may_be_of_a_store_out_of_reach(store) {
             return Decision::Keep(Keep::OutOfReach);
         }
-        let mut clients = self.inventory.store(store).live.iter();
+        let view = self.inventory.store(store);
+        let mut clients = if kind == Kind::DaemonFile { view.workers.iter() } else { view.live.iter() };
         let in_use = clients.any(|client| client.is_checked || !self.mandate.is_managed);
         if row.protection == Protection::UnlessLive && in_use {
             return Decision::Keep(Keep::Live);
@@ -48,6 +53,12 @@ impl Judge<'_> {
             return self.paste(artifact, kind);
         }
         self.loose(artifact, kind)
+    }
+
+    /// The members of a team stay while a message between them does.
+    fn with_its_messages(&self, artifact: &Artifact, decision: Decision) -> Decision {
+        let messages = self.messages_beside(artifact).iter().map(|message| self.artifact(message, &[]));
+        messages.into_iter().find(|message| matches!(message, Decision::Keep(_))).unwrap_or(decision)
     }
 
     /// A file of nobody: its own modification time dates it, or the day on which it was first seen.

@@ -9,13 +9,15 @@ use smallvec::SmallVec;
 use super::Judge;
 use crate::catalogue::{Kind, SessionId};
 use crate::inventory::lines::Line;
-use crate::inventory::{Artifact, Inventory, Session, StoreIndex};
+use crate::inventory::{Artifact, FolderIndex, Inventory, Session, StoreIndex};
 
 /// Who refers to what across the inventory.
 pub(super) struct References<'a> {
     pub(super) pastes: FxHashMap<(StoreIndex, &'a str), Vec<&'a Line>>,
     /// Stores with a file of references that could not be read, or that may refer to any paste.
     pub(super) unknown: HashSet<StoreIndex>,
+    /// The messages of each team, by the team's folder.
+    messages: FxHashMap<FolderIndex, Vec<&'a Artifact>>,
     /// Mostly one, but an id may be known in several stores; the newest first.
     pub(super) sessions: FxHashMap<SessionId, SmallVec<[usize; 1]>>,
     /// The newest session of an id that is remembered and was not found, by its place among those.
@@ -73,7 +75,13 @@ impl<'a> References<'a> {
             .filter(|(at, artifact)| artifact.kind == Some(Kind::History) && !read.contains(at));
         let unknown = unread.map(|(_, artifact)| inventory.store_of(artifact));
         let unknown = unknown.flat_map(|store| inventory.sharing(store).chain([store])).collect();
-        Self { pastes, unknown, sessions, absent }
+        let mut messages: FxHashMap<_, Vec<&Artifact>> = FxHashMap::default();
+        for artifact in inventory.artifacts.iter().filter(|artifact| artifact.kind == Some(Kind::TeamInbox)) {
+            if let Some(team) = inventory.folder(artifact.folder).parent {
+                messages.entry(team).or_default().push(artifact);
+            }
+        }
+        Self { pastes, unknown, messages, sessions, absent }
     }
 }
 
@@ -84,6 +92,11 @@ fn age(session: &Session) -> impl Ord + use<> {
 }
 
 impl<'a> Judge<'a> {
+    /// The messages of the team whose folder holds a file.
+    pub(super) fn messages_beside(&self, artifact: &Artifact) -> &[&'a Artifact] {
+        self.references.messages.get(&artifact.folder).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// The history lines that refer to a paste.
     pub(super) fn referring(&self, artifact: &Artifact) -> Option<&[&'a Line]> {
         let name = self.inventory.name(artifact).to_str().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Asking the guards of an unattended run, with what state, ledger and stores know.
 
 use super::{Context, Error, Workspace, journal};
-use crate::catalogue::{Root, Sensitivity};
+use crate::catalogue::Sensitivity;
 use crate::guard::{self, ClockSight, ClockVerdict, Load, MassGrace, Patience};
 use crate::inventory::{Evidence, Inventory, Session};
 use crate::plan::{Decision, Plan};
@@ -119,7 +119,7 @@ impl<'a> Group<'a> {
         let has_content = || {
             inventory.files(session).iter().any(|index| {
                 let artifact = inventory.artifact(*index);
-                let is_temp = inventory.store(inventory.store_of(artifact)).store.kind == Root::Temp;
+                let is_temp = inventory.store(inventory.store_of(artifact)).store.kind.is_temporary();
                 !is_temp && artifact.kind.is_some_and(|kind| kind.row().sensitivity >= Sensitivity::Content)
             })
         };

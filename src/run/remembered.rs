@@ -160,7 +160,7 @@ pub(super) fn remember(stores: &[Store], state: &mut State, ctx: &Context) {
 
 /// Whether later runs visit a store because this one saw it.
 pub(super) fn is_remembered(store: &Store, ctx: &Context) -> bool {
-    let derived = matches!(store.kind, Root::Home | Root::HeapDumps)
+    let derived = matches!(store.kind, Root::Home | Root::HeapDumps | Root::TempNeighbours | Root::DebugLogs)
         || matches!(store.found_by, FoundBy::Desktop | FoundBy::Search);
     !derived && locate::bears_its_name(&ctx.env, &store.root, store.kind)
 }

@@ -118,6 +118,15 @@ pub fn sealed_name(
     Ok(SealedName { path: if tree == Tree::Temp { Path::new(TEMP).join(path) } else { path }, compression })
 }
 
+/// Whether a folder two levels below a temp tree is one of a session: called by its id in the folder of a project, or
+/// by its digits where paths have to be short.
+#[must_use]
+pub fn is_temp_folder_of(folder: &Path, session: SessionId) -> bool {
+    let is_called = |name: String| folder.file_name() == Some(OsStr::new(&name));
+    let is_short = folder.parent().and_then(Path::file_name) == Some(OsStr::new("s"));
+    is_called(session.to_string()) || is_short && is_called(session.digits())
+}
+
 /// The name of an unfinished file, in the folder of the finished one.
 #[must_use]
 pub fn part_name(name: &OsStr) -> OsString {

@@ -368,19 +368,22 @@ impl Run<'_> {
 
 /// What keeps the program from the real temp tree of whoever runs the suite.
 ///
-/// `/tmp/claude-<uid>` is a store wherever `TMPDIR` points. Where there is one, an empty folder is laid over it in a
-/// namespace of the run's own; where that cannot be done, nothing is run at all.
+/// `/tmp/claude-<uid>` is a store wherever `TMPDIR` points, and what Claude Code leaves beside it is looked at, too.
+/// Where there is any, an empty folder is laid over each in a namespace of the run's own; where that cannot be done,
+/// nothing is run at all.
 #[must_use]
 pub fn shield() -> Vec<OsString> {
-    let real = PathBuf::from(format!("/tmp/claude-{}", rustix::process::getuid().as_raw()));
-    if !real.exists() {
+    let real = real_leftovers();
+    if real.is_empty() {
         return Vec::new();
     }
     // Somebody else's, so that the program passes it over as if it were not there. The programs by
     // their paths, since a test may give the program a PATH of its own.
     let owner = if is_root() { ",uid=65533" } else { "" };
     let mount = found("mount").display().to_string();
-    let script = format!(r#"{mount} -t tmpfs -o mode=700{owner} tmpfs "$1" && shift && exec "$@""#);
+    let script = format!(
+        r#"while [ "$1" != -- ]; do {mount} -t tmpfs -o mode=700{owner} tmpfs "$1" && shift || exit 1; done; shift; exec "$@""#
+    );
     let how: &[&str] = if is_root() { &["--mount"] } else { &["--user", "--map-root-user", "--mount"] };
     let mut words: Vec<OsString> = vec![found("unshare").into_os_string()];
     words.extend(how.iter().map(Into::into));
@@ -396,14 +399,35 @@ pub fn shield() -> Vec<OsString> {
             &format!("exec {} --user --map-user={id} --map-group={group} ", found("unshare").display()),
         )
     };
-    words.extend([back.into(), "sh".into(), real.clone().into_os_string()]);
+    words.extend([back.into(), OsString::from("sh")]);
+    words.extend(real.iter().cloned().map(PathBuf::into_os_string));
+    words.push("--".into());
     let works = Command::new(&words[0]).args(&words[1..]).arg("true").stderr(Stdio::null()).status();
     assert!(
         works.is_ok_and(|status| status.success()),
-        "{} exists and cannot be hidden from the program: the tests are not run, so that they cannot reach it",
-        real.display()
+        "{real:?} exist and cannot be hidden from the program: the tests are not run, so that they cannot reach them",
     );
     words
+}
+
+/// What lies in the real temp folder that the program under test would take for Claude Code's.
+fn real_leftovers() -> Vec<PathBuf> {
+    const BEGINNINGS: [&str; 7] = [
+        "claude-paste-",
+        "claude-preview-",
+        "claude-pdf-",
+        "cc-history-prefetch-",
+        "claude-chrome-screenshots-",
+        "claude-resume-",
+        "cc-daemon-",
+    ];
+    let own = format!("claude-{}", rustix::process::getuid().as_raw());
+    let is_known = |name: &str| {
+        name == own || name == "claude" || BEGINNINGS.iter().any(|begins| name.starts_with(begins))
+    };
+    let entries = fs::read_dir("/tmp").into_iter().flatten().flatten();
+    let known = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_known));
+    known.map(|entry| entry.path()).filter(|path| path.is_dir() && !path.is_symlink()).collect()
 }
 
 /// The program under test.

@@ -92,6 +92,7 @@ impl Taking<'_> {
             // Its session's content, however its state is.
             (Kind::Job, _) => false,
             (_, Belongs::Session(session)) => self.inventory.session(session).liveness.is_live(),
+            (Kind::DaemonFile, _) => !self.inventory.store(store).workers.is_empty(),
             (_, Belongs::Loose) => {
                 artifact.oddity == Oddity::InUse || !self.inventory.store(store).live.is_empty()
             }

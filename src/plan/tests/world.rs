@@ -326,6 +326,7 @@ impl World {
                 })
                 .into_iter()
                 .collect(),
+            workers: Vec::new(),
         };
         let folder = |at: usize| Folder {
             store: StoreIndex::of(at),

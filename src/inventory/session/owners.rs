@@ -1,0 +1,91 @@
+//! Files whose session neither their own path nor their own content names.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+
+use super::super::batch::{Found, Later};
+use super::super::content::Said;
+use super::super::parts::Parts;
+use super::super::{FolderIndex, Oddity};
+use super::Folders;
+use crate::catalogue::{Kind, SessionId};
+
+/// Whether a file lists the workers of the service for background sessions.
+pub(super) fn is_roster(kind: Option<Kind>, name: &OsStr) -> bool {
+    kind == Some(Kind::DaemonFile) && name == "roster.json"
+}
+
+/// Tells scratch files and files of Cowork sessions whose they are.
+pub(super) fn tell(folders: &Folders, found: &mut Found, parts: &Parts, later: &mut [Later]) {
+    tell_scratch_files(folders, found, parts, later);
+    tell_cowork_files(folders, found, later);
+}
+
+/// The names of a folder and of those above it, up to the root of its store.
+fn names(folders: &Folders, folder: FolderIndex) -> Vec<(FolderIndex, &OsStr)> {
+    let mut names = Vec::new();
+    let mut at = Some(folder);
+    while let Some(index) = at {
+        let folder = &folders.list[index.at()];
+        names.push((index, folders.names.get(folder.name)));
+        at = folder.parent;
+    }
+    names
+}
+
+/// Scratch files in a folder that is called by digits are of the known session that has those.
+fn tell_scratch_files(folders: &Folders, found: &Found, parts: &Parts, later: &mut [Later]) {
+    let is_scratch = |later: &Later| {
+        found.artifacts[later.artifact.at()].kind == Some(Kind::TempFile) && later.owner.is_none()
+    };
+    if !later.iter().any(is_scratch) {
+        return;
+    }
+    let named_by_lines = later.iter().filter_map(|later| match &later.said {
+        Said::Lines(content) => Some(content.lines.iter().filter_map(|line| line.session)),
+        _ => None,
+    });
+    let owners = later.iter().filter_map(|later| later.owner);
+    let ids = parts.ids().into_iter().chain(owners).chain(named_by_lines.flatten());
+    let by_digits: HashMap<String, SessionId> = ids.map(|id| (id.digits(), id)).collect();
+    for later in later.iter_mut().filter(|later| is_scratch(later)) {
+        let names = names(folders, found.artifacts[later.artifact.at()].folder);
+        // The root, `s`, and the digits.
+        let digits = names.iter().rev().nth(2).and_then(|(_, name)| name.to_str());
+        later.owner = digits.and_then(|digits| by_digits.get(digits).copied());
+    }
+}
+
+/// Files of a Cowork session are of the session that the index beside its folder names: `local_X.json` beside
+/// `local_X/`. Where there is no index any more, they are nobody's.
+fn tell_cowork_files(folders: &Folders, found: &mut Found, later: &mut [Later]) {
+    let kind = |found: &Found, later: &Later| found.artifacts[later.artifact.at()].kind;
+    if !later.iter().any(|later| kind(found, later) == Some(Kind::CoworkFile)) {
+        return;
+    }
+    let indexes = later.iter().filter(|later| kind(found, later) == Some(Kind::DesktopIndex));
+    let indexes: HashMap<(FolderIndex, OsString), Option<SessionId>> = indexes
+        .filter_map(|later| {
+            let artifact = &found.artifacts[later.artifact.at()];
+            let name = found.names.get(artifact.name).to_str()?.strip_suffix(".json")?;
+            Some(((artifact.folder, OsString::from(name)), later.owner))
+        })
+        .collect();
+    for later in later.iter_mut() {
+        let artifact = &mut found.artifacts[later.artifact.at()];
+        if artifact.kind != Some(Kind::CoworkFile) {
+            continue;
+        }
+        let names = names(folders, artifact.folder);
+        let index = names.windows(2).find_map(|pair| match pair {
+            [(_, name), (above, _)] => indexes.get(&(*above, name.to_os_string())),
+            _ => None,
+        });
+        match index {
+            Some(Some(owner)) => later.owner = Some(*owner),
+            // Somebody's, and it cannot be told whose.
+            Some(None) => artifact.oddity = Oddity::InUse,
+            None => {}
+        }
+    }
+}

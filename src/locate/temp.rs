@@ -1,0 +1,65 @@
+//! Temp folders: those that the system keeps for an account, and what Claude Code leaves in one beside its own tree.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use super::{Candidate, FoundBy};
+use crate::catalogue::{Cursor, Root};
+use crate::dir::{Dir, FileType};
+
+/// The tree of older clients in a temp folder, which all accounts share.
+pub const SHARED_TREE: &str = "claude";
+
+/// The temp folders of an account below the folder of all of them, as macOS has them: `<2 letters>/<account>/T`.
+///
+/// The system tells it to programs of that account alone, and a child of a run over all users starts none: the owner of
+/// a folder tells it, too.
+pub(super) fn of_account(all: &Path, uid: u32) -> Vec<PathBuf> {
+    let below = |path: &Path| -> Vec<PathBuf> {
+        let Ok(dir) = Dir::among_others(path) else { return Vec::new() };
+        let Ok(entries) = dir.entries() else { return Vec::new() };
+        entries.into_iter().map(|entry| path.join(entry.name)).collect()
+    };
+    let is_own = |path: &PathBuf| {
+        let stat = Dir::among_others(path).and_then(|dir| dir.stat_self());
+        stat.is_ok_and(|stat| stat.owner == uid)
+    };
+    let accounts = below(all).into_iter().flat_map(|letters| below(&letters));
+    accounts.map(|account| account.join("T")).filter(is_own).collect()
+}
+
+/// The temp folders above the trees of Claude Code that are looked for.
+pub(super) fn neighbours(candidates: &[Candidate]) -> Vec<Candidate> {
+    let mut seen = HashSet::new();
+    let trees = candidates.iter().filter(|candidate| candidate.kind == Root::Temp);
+    trees
+        .filter_map(|tree| Some((tree.path.parent()?, tree.found_by)))
+        .filter(|(folder, _)| folder.parent().is_some() && seen.insert(folder.to_path_buf()))
+        .map(|(folder, found_by)| {
+            // Who named the tree in it did not name the folder.
+            let found_by = if found_by == FoundBy::Argument { FoundBy::Default } else { found_by };
+            Candidate { path: folder.to_path_buf(), kind: Root::TempNeighbours, found_by }
+        })
+        .collect()
+}
+
+/// Whether a temp folder holds something of an account that the catalogue knows there.
+pub(super) fn holds_something_of(dir: &Dir, uid: u32) -> bool {
+    let cursor = Cursor::at(Root::TempNeighbours);
+    let Ok(entries) = dir.entries() else { return false };
+    entries.iter().any(|entry| {
+        let is_known = !cursor.enter(entry.name.as_encoded_bytes()).is_dead();
+        is_known && (is_folder_of(dir, &entry.name, uid) || entry.name == SHARED_TREE && shares_in(dir, uid))
+    })
+}
+
+fn is_folder_of(dir: &Dir, name: &OsStr, uid: u32) -> bool {
+    dir.stat(name).is_ok_and(|stat| stat.file_type == FileType::Folder && stat.owner == uid)
+}
+
+/// Whether an account has something in the tree of all of them, whoever made that.
+fn shares_in(dir: &Dir, uid: u32) -> bool {
+    let Ok(shared) = dir.child(OsStr::new(SHARED_TREE)) else { return false };
+    shared.entries().is_ok_and(|entries| entries.iter().any(|entry| is_folder_of(&shared, &entry.name, uid)))
+}
