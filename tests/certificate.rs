@@ -80,6 +80,7 @@ fn risks(sandbox: &Sandbox) -> Vec<ResidualRisk> {
         variables: &std::collections::BTreeMap::new(),
         roots: &roots,
         projects: &[],
+        moved: &[],
     };
     exposure::look(&subject, &System).iter().map(ResidualRisk::from).collect()
 }

@@ -23,6 +23,7 @@ fn find(sandbox: &Sandbox, risk: Risk) -> Finding {
         variables: &BTreeMap::new(),
         roots: &roots,
         projects: &[],
+        moved: &[],
     };
     look_for(risk, &subject, &System)
 }
@@ -40,6 +41,7 @@ fn nothing_is_left_by_looking() {
         variables: &BTreeMap::new(),
         roots: &roots,
         projects: &[],
+        moved: &[],
     };
     let found = look(&subject, &System);
     assert!(found.iter().any(|one| one.risk == Risk::ServerSide), "what cannot be seen is said as well");

@@ -46,6 +46,7 @@ mod hostile_files;
 mod lines;
 mod managed;
 mod mounts;
+mod moved;
 mod own_files;
 mod own_folders;
 mod owners;

@@ -352,6 +352,15 @@ fn files_of_the_daemon_go_by_age_where_no_worker_lives() {
         assert_eq!(store.has("daemon/roster.json"), lives);
         assert!(store.has("daemon/gateway-routed/j9"));
     }
+    // A client that is no worker does not matter.
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    store.session(1).aged(days(40)).write();
+    store.pid_file(me, &id(1), json!({}));
+    store.put("daemon/dispatch/x.json", CONTENT, days(40));
+    sandbox.delete_after("30d");
+    sandbox.enforce().exits(0);
+    assert!(!store.has("daemon/dispatch/x.json"));
     // One that cannot be understood and is new may be of a service that runs.
     let sandbox = Sandbox::new();
     let store = sandbox.store();

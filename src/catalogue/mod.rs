@@ -7,10 +7,12 @@
 mod pattern;
 mod session_id;
 mod table;
+mod version;
 
 pub use pattern::{Cursor, Match, Root};
 pub use session_id::SessionId;
-pub use table::{KINDS, Kind, NEWEST_TRIED, Row};
+pub use table::{KINDS, Kind, Row};
+pub use version::{NEWEST_TRIED, Version};
 
 use std::fmt;
 use std::str::FromStr;

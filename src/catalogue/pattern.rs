@@ -80,16 +80,19 @@ impl Root {
     /// none of our business there and folders it does not name are not entered.
     #[must_use]
     pub fn is_shared(self) -> bool {
-        matches!(
-            self,
-            Self::Home | Self::Desktop | Self::HeapDumps | Self::TempNeighbours | Self::DebugLogs
-        )
+        matches!(self, Self::Home | Self::Desktop | Self::HeapDumps | Self::TempNeighbours | Self::DebugLogs)
     }
 
     /// Whether the folder is everybody's, so that of what is in it only what the user owns is looked at.
     #[must_use]
     pub fn is_everybodys(self) -> bool {
         self == Self::TempNeighbours
+    }
+
+    /// Whether it is a folder of the user's, or of all, in which single files are Claude Code's.
+    #[must_use]
+    pub fn holds_strays(self) -> bool {
+        matches!(self, Self::TempNeighbours | Self::DebugLogs)
     }
 
     /// Whether what lies there is temporary.
@@ -183,10 +186,7 @@ fn compile(root: Root, kind: Kind, text: &'static str) -> Pattern {
         || segments.iter().any(|segment| match segment {
             Segment::Rest(_) => false,
             Segment::Tokens(tokens) => tokens.iter().any(|token| {
-                matches!(
-                    token,
-                    Token::Session | Token::Millis | Token::Hex | Token::HexOf(_) | Token::Uuid
-                )
+                matches!(token, Token::Session | Token::Millis | Token::Hex | Token::HexOf(_) | Token::Uuid)
             }),
         });
     Pattern { root, kind, distinctive, segments }

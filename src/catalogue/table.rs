@@ -2,13 +2,8 @@
 //!
 //! Order matters where two patterns fit one name: the first row wins.
 
-use super::pattern::Root::{
-    self, Cache, Config, DebugLogs, Desktop, HeapDumps, Home, Temp, TempNeighbours,
-};
+use super::pattern::Root::{self, Cache, Config, DebugLogs, Desktop, HeapDumps, Home, Temp, TempNeighbours};
 use super::{Class, Disposal, Owner, Protection, Sensitivity};
-
-/// The newest version of Claude Code that the rows were tried with.
-pub const NEWEST_TRIED: &str = "2.1.332";
 
 /// A row of the catalogue.
 #[derive(Debug)]

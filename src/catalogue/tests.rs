@@ -91,6 +91,27 @@ fn names_the_client_does_not_write_are_unrecognised() {
         assert_eq!(classify(Root::Cache, path), None, "{path}");
     }
     assert_eq!(classify(Root::Temp, "-p/loose.txt"), None);
+    // In a folder that is everybody's exactly the names by which Claude Code looks for its own.
+    for path in [
+        "claude-paste-0123456789abcdef/x",
+        "claude-paste-0123456789ABCDEF0123456789ABCDEF/x",
+        "claude-preview-abcdefg/x",
+        "claude-preview-abc_ef/x",
+        "claude-preview-abcdef",
+        "claude-pdf-abcde/x",
+        "cc-history-prefetch-/x",
+        "claude-resume-abcdef/x",
+        "cc-daemon-x/a.err",
+        "cc-daemon-0/a.error",
+        "claude/work/x",
+        "claude-1000/-p/x",
+        "response.md",
+    ] {
+        assert_eq!(classify(Root::TempNeighbours, path), None, "{path}");
+    }
+    for path in ["notes.txt", "latest", "aaaaaaaa-0000-4000-8000-000000000001.log"] {
+        assert_eq!(classify(Root::DebugLogs, path), None, "{path}");
+    }
     assert_eq!(classify(Root::Home, ".claude.json.mine"), None);
     assert_eq!(classify(Root::Desktop, "Cookies"), None);
 }

@@ -147,6 +147,11 @@ fn told(risk: Risk) -> Option<Told> {
             "a store lies on a volume that is not encrypted",
             "encrypt the volume (LUKS, FileVault, BitLocker): transcripts are plaintext to whoever has the disk",
         ),
+        Risk::MovedData => told(
+            Severity::Low,
+            "settings of Claude Code put content where ccretain does not look",
+            "take the setting away, so that the content lies in a store; or keep the place to the policy by other means",
+        ),
         Risk::OtherTools => {
             told(Severity::Low, "other tools keep copies of transcripts of their own", row.remedy)
         }

@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::client::ClientFacts;
 use super::modes::Modes;
 use super::returned::CameBack;
+use super::untried::Untried;
 
 /// Everything that is looked at.
 #[derive(Debug, Default)]
@@ -24,6 +25,8 @@ pub struct Facts {
     pub unruled: Unruled,
     /// Sessions that are kept past the date of a managed rule, by reason.
     pub past_due: BTreeMap<&'static str, u64>,
+    /// Clients that the catalogue was not tried with.
+    pub untried: Untried,
     /// Runs, schedules, the ledger.
     pub runs: RunFacts,
     /// What is sealed.

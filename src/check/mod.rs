@@ -13,6 +13,7 @@ pub mod modes;
 pub mod retention;
 pub mod returned;
 pub mod table;
+pub mod untried;
 
 #[cfg(test)]
 mod tests;
@@ -139,6 +140,7 @@ pub fn evaluate(facts: &Facts) -> Vec<Finding> {
     returned::evaluate(facts, &mut findings);
     exposure::evaluate(facts, &mut findings);
     client::evaluate(facts, &mut findings);
+    facts.untried.evaluate(&mut findings);
     // A stable order, so that two reports of one state are the same.
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| (a.area, a.id).cmp(&(b.area, b.id))));
     findings

@@ -172,6 +172,8 @@ table! {
             => "ccretain does; a managed 'cleanupPeriodDays' makes the client do it too";
         "client-zero-period" Low "a period of 0 makes older clients delete everything"
             => "take the period away, or write the number of days that is meant";
+        "client-newer" Low "a version of Claude Code that ccretain does not know wrote here"
+            => "update ccretain; until then what that version leaves under new names stays, and 'ccretain status' counts it as unrecognised";
         "client-metrics" Low "the client sends metrics"
             => "set DISABLE_TELEMETRY=1 in managed settings ('ccretain harden --emit'); it also ends Remote Control";
         "client-error-reports" Low "the client may send error reports"

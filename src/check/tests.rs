@@ -74,6 +74,10 @@ const CHANGES: &[Change] = &[
     ("undated", |facts| facts.unruled.undated = 1),
     ("owner-unknown", |facts| facts.unruled.owner_unknown = 1),
     ("held-vanished", |facts| facts.vanished = vec!["session x".into()]),
+    ("client-newer", |facts| {
+        facts.untried.versions = vec![("2.2.0".parse().unwrap(), 3)];
+        facts.untried.shapes = vec![("new/<n>.bin".to_owned(), 2)];
+    }),
     ("came-back", |facts| {
         facts.came_back = vec![CameBack {
             what: returned::What::Session(SessionIndex::of(0)),

@@ -31,6 +31,7 @@ mod ledger;
 mod man;
 mod mdm;
 mod moment;
+mod moved;
 mod policy;
 mod posture;
 mod purge;

@@ -6,12 +6,12 @@ use std::path::Path;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::key::identity_path;
-use super::{Context, Failure, returned, schedule, status};
+use super::{Context, Failure, moved, returned, schedule, status};
 use crate::catalogue::Root;
 use crate::check::client::{self, ClientFacts, PolicyPeriods, Seen};
 use crate::check::facts::{LedgerFact, PolicyFacts, RefusedFact, RunFacts, ScheduleFact};
 use crate::check::modes::{OwnMode, Repair};
-use crate::check::{Facts, look, modes};
+use crate::check::{Facts, look, modes, untried};
 use crate::enforce::lock;
 use crate::error::chain;
 use crate::escape::{shown, text};
@@ -79,6 +79,7 @@ pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<P
     let plan = invalid.is_none().then(|| plan::plan(&inventory, &ground.policy, now));
     let mut facts = Facts { now, grace, ..Facts::default() };
     facts.policy = of_policy(&ground.policy, invalid);
+    facts.untried = untried::look(&inventory);
     facts.stores = look::stores(&inventory, plan.as_ref(), now, grace);
     let mut summaries = Vec::new();
     facts.runs = runs(&ground, &mut summaries, ctx);
@@ -141,8 +142,13 @@ pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<P
         Err(_) if facts.runs.ledger != LedgerFact::Sound => {}
         Err(why) => facts.runs.ledger = LedgerFact::Unreadable(why),
     }
-    let roots: Vec<_> = ground.stores.iter().map(|store| store.root.clone()).collect();
-    facts.exposure = exposed(&roots, ctx);
+    let roots: Vec<_> = ground
+        .stores
+        .iter()
+        .filter(|store| !store.kind.holds_strays())
+        .map(|store| store.root.clone())
+        .collect();
+    facts.exposure = exposed(&roots, &moved::evidence(&ground, ctx), ctx);
     facts.clients = clients(&ground, &inventory, plan.as_ref(), ctx);
     Ok(Posture { facts, ground, inventory, plan, repair, runs: summaries })
 }
@@ -364,9 +370,13 @@ fn mode_of(_: &Path) -> Option<u32> {
 
 /// What makes content readable elsewhere. What matters only for what was deleted, and takes a look
 /// at every process, is left to certificates.
-fn exposed(roots: &[std::path::PathBuf], ctx: &Context) -> Vec<exposure::Finding> {
+fn exposed(
+    roots: &[std::path::PathBuf],
+    moved: &[exposure::Evidence],
+    ctx: &Context,
+) -> Vec<exposure::Finding> {
     use exposure::Risk;
-    let subject = exposure::Subject::of(&ctx.env, roots);
+    let subject = exposure::Subject::of(&ctx.env, roots).with_moved(moved);
     let is_for_certificates = |risk: Risk| {
         matches!(
             risk,

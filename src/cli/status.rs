@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Context, Exit, Failure, returned, schedule};
+use super::{Context, Exit, Failure, moved, returned, schedule};
 use crate::catalogue::Root;
+use crate::check::untried;
 use crate::error::chain;
 use crate::inventory::Inventory;
 use crate::ledger;
@@ -87,6 +88,8 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
             found.into_iter().map(of).collect()
         }),
         complaints: ground.complaints(),
+        untried: untried::look(&inventory),
+        moved: moved::evidence(&ground, ctx),
         came_back,
         errors,
         search,

@@ -100,6 +100,9 @@ impl Deletion<'_> {
         let became_live = match unit.owner {
             _ if self.even_live => false,
             Owner::Session(index) => self.watch.is_live(self.inventory.session(index)),
+            Owner::Loose(store, Some(Kind::DaemonFile)) => {
+                self.watch.has_workers(store, unit.artifacts.iter().all(|index| self.is_managed(*index)))
+            }
             Owner::Loose(store, kind) => {
                 kind.is_some_and(|kind| kind.row().protection == Protection::UnlessLive)
                     && self

@@ -85,6 +85,23 @@ impl<'a> Watch<'a> {
         self.roots.get(&store).is_some_and(|root| any_record(root, |seen| self.runs(seen, checked)))
     }
 
+    /// Whether a worker of the service for background sessions runs in a store now.
+    pub(super) fn has_workers(&self, store: StoreIndex, checked: bool) -> bool {
+        let Some(root) = self.roots.get(&store) else { return false };
+        let roster = root.below(Path::new("daemon")).and_then(|dir| dir.read(OsStr::new("roster.json")));
+        let Ok(file) = roster else { return false };
+        let modified = file.metadata().and_then(|metadata| metadata.modified()).ok().map(DateTime::from);
+        let records =
+            liveness::workers(&file).unwrap_or_else(|| vec![PidRecord::unknown(modified)]).into_iter();
+        records.map(|record| PidRecord { modified, ..record }).any(|record| {
+            let live = match checked {
+                true => liveness::judge_worker_checked(&record, root.owner, self.processes, self.now),
+                false => liveness::judge(&record, self.processes, modified, self.now),
+            };
+            live.is_live()
+        })
+    }
+
     fn runs(&self, seen: &Seen<'_>, checked: bool) -> bool {
         if checked {
             return liveness::judge_checked(seen.record, &seen.place, self.processes, self.now).is_live();

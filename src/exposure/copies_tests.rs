@@ -62,6 +62,7 @@ fn places_move_with_their_variables_and_projects_are_looked_at() {
         variables: &variables,
         roots: &roots,
         projects: &projects,
+        moved: &[],
     };
     let found = other_tools(&subject, &host);
     let paths: Vec<_> = found.evidence.iter().filter_map(|each| each.path.as_deref()).collect();

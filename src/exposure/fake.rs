@@ -186,5 +186,13 @@ impl Host for Fake {
 pub fn with<T>(platform: Platform, root: &str, look: impl FnOnce(&Subject<'_>) -> T) -> T {
     let home = Path::new(if platform == Platform::Macos { "/Users/ann" } else { "/home/ann" });
     let (roots, variables) = ([PathBuf::from(root), home.to_path_buf()], BTreeMap::new());
-    look(&Subject { platform, home, uid: 1000, variables: &variables, roots: &roots, projects: &[] })
+    look(&Subject {
+        platform,
+        home,
+        uid: 1000,
+        variables: &variables,
+        roots: &roots,
+        projects: &[],
+        moved: &[],
+    })
 }

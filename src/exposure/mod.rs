@@ -47,6 +47,8 @@ pub struct Subject<'a> {
     pub roots: &'a [PathBuf],
     /// The folders that sessions were about, as far as they are known; some tools leave copies there.
     pub projects: &'a [PathBuf],
+    /// What settings of Claude Code put elsewhere than in a store.
+    pub moved: &'a [Evidence],
 }
 
 impl<'a> Subject<'a> {
@@ -60,6 +62,7 @@ impl<'a> Subject<'a> {
             variables: &env.variables,
             roots,
             projects: &[],
+            moved: &[],
         }
     }
 
@@ -67,6 +70,12 @@ impl<'a> Subject<'a> {
     #[must_use]
     pub fn about(self, projects: &'a [PathBuf]) -> Self {
         Self { projects, ..self }
+    }
+
+    /// The same, with what settings of Claude Code put elsewhere.
+    #[must_use]
+    pub fn with_moved(self, moved: &'a [Evidence]) -> Self {
+        Self { moved, ..self }
     }
 
     /// The roots that are the client's alone. Of a folder that others use too, such as the home or
@@ -164,6 +173,10 @@ pub fn look_for(risk: Risk, subject: &Subject<'_>, host: &dyn Host) -> Finding {
         Risk::VersionControl => folders::version_control(subject, host),
         Risk::CloudSync => folders::cloud(subject, host),
         Risk::NetworkFileSystem => volume::network(subject, host),
+        Risk::MovedData => {
+            let seen = if subject.moved.is_empty() { Seen::No } else { Seen::Yes };
+            Finding { risk, seen, evidence: subject.moved.to_vec() }
+        }
         Risk::OtherTools => copies::other_tools(subject, host),
         Risk::CoworkDisk => copies::cowork_disk(subject, host),
         Risk::AgentWorktrees => projects::worktrees(subject, host),

@@ -88,6 +88,7 @@ fn a_real_process_is_seen() {
         variables: &variables,
         roots: &roots,
         projects: &[],
+        moved: &[],
     };
     let found = open_deleted(&subject, &System);
     child.kill().unwrap();

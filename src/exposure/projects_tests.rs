@@ -16,6 +16,7 @@ fn looked(host: &Fake, projects: &[&str], look: fn(&Subject<'_>, &dyn Host) -> F
         variables: &variables,
         roots: &roots,
         projects: &projects,
+        moved: &[],
     };
     look(&subject, host)
 }

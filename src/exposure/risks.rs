@@ -27,6 +27,8 @@ pub enum Risk {
     CloudSync,
     /// A store on a network file system.
     NetworkFileSystem,
+    /// Content that settings of Claude Code put elsewhere.
+    MovedData,
     /// Copies that other tools keep.
     OtherTools,
     /// The disk of the virtual machine in which the desktop application works.
@@ -112,6 +114,9 @@ pub const RISKS: &[Row] = &[
     Row { risk: Risk::NetworkFileSystem, id: "network-file-system", platforms: ALL,
         title: "A store lies on another machine, whose snapshots and backups cannot be seen from here",
         remedy: "ask whoever runs the server to delete snapshots and backups of the folder made before the purge" },
+    Row { risk: Risk::MovedData, id: "moved-data", platforms: ALL,
+        title: "Settings of Claude Code put content where ccretain does not look",
+        remedy: "look at the places named, and delete there what Claude Code wrote; take the setting away so that it lies in a store" },
     Row { risk: Risk::OtherTools, id: "other-tools", platforms: ALL,
         title: "Other tools keep copies of transcripts of their own",
         remedy: "delete the archives named, with the tool that made them where it has a command for it" },

@@ -227,6 +227,19 @@ pub fn judge(
     }
 }
 
+/// Whether a worker of the service for background sessions runs, by what can be checked. No file bears its name: the
+/// service keeps one of all.
+#[must_use]
+pub fn judge_worker_checked(
+    record: &PidRecord,
+    owner: u32,
+    processes: &dyn Processes,
+    now: DateTime<Utc>,
+) -> Liveness {
+    let name = format!("{}.json", record.pid);
+    judge_checked(record, &Place { name: name.as_ref(), owner }, processes, now)
+}
+
 /// The machine part of a pid domain, if it has one.
 fn machine_of(domain: Option<&str>) -> Option<&str> {
     domain?.split(':').nth(1).filter(|id| !id.is_empty())

@@ -215,6 +215,7 @@ impl Session {
             unsealed: None,
             files: 0..0,
             unrecognised: 0,
+            untried: None,
         }
     }
 

@@ -32,7 +32,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use rustc_hash::FxHashMap;
 
-use crate::catalogue::{Cursor, Kind, Root, SessionId};
+use crate::catalogue::{Cursor, Kind, Root, SessionId, Version};
 use crate::dir::{Dir, FileStamp, FileType};
 use crate::locate::{Crossing, Store};
 use crate::policy::claude::{Release, Written};
@@ -363,6 +363,8 @@ pub struct Session {
     pub is_desktop_deleted: bool,
     /// What the desktop application said when it let go of it.
     pub released: Option<Release>,
+    /// The newest version of Claude Code that wrote it, where the catalogue was not tried with that.
+    pub untried: Option<Version>,
     /// Its files, by their places in [`Inventory::grouped`]; [`Inventory::files`] gives them.
     pub files: Range<u32>,
     /// Whether a record of its sealed files could be read.

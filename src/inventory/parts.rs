@@ -307,6 +307,7 @@ impl Part {
         mine.is_desktop |= theirs.is_desktop;
         mine.is_desktop_deleted |= theirs.is_desktop_deleted;
         mine.released = theirs.released.map_or(mine.released, |release| Some(mine.soonest(release)));
+        mine.untried = mine.untried.max(theirs.untried);
         mine.has_record |= theirs.has_record;
         mine.unsealable += theirs.unsealable;
         mine.sealed += theirs.sealed;
@@ -365,6 +366,7 @@ impl Part {
         session.newest_record = session.newest_record.max(facts.newest);
         session.later.add(facts.later.dates().iter().copied());
         session.damaged = session.damaged.max(damaged);
+        session.untried = session.untried.max(facts.untried);
         session.is_desktop |= facts.is_desktop && kind == Kind::Transcript;
         session.learn_all(&facts.projects);
     }

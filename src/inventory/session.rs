@@ -531,10 +531,8 @@ fn look_for_workers(
 ) {
     for (store, record) in workers {
         let liveness = liveness::judge(&record, processes, record.modified, now);
-        // No file bears its name: the service keeps one of all.
-        let name = format!("{}.json", record.pid);
-        let place = liveness::Place { name: name.as_ref(), owner: views[store.at()].store.owner };
-        let is_checked = liveness::judge_checked(&record, &place, processes, now).is_live();
+        let owner = views[store.at()].store.owner;
+        let is_checked = liveness::judge_worker_checked(&record, owner, processes, now).is_live();
         if liveness.is_live() {
             let (pid, session) = (record.pid, record.session);
             views[store.at()].workers.push(LiveClient { pid, session, liveness, is_checked });

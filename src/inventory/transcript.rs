@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 use super::intern::Interner;
 use super::lenient::{self, Lenient, object};
-use crate::catalogue::SessionId;
+use crate::catalogue::{SessionId, Version};
 use crate::files;
 use end::Line;
 
@@ -42,6 +42,7 @@ const KEPT: usize = 256 << 10;
 static CWD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"cwd\""));
 static SESSION: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"sessionId\""));
 static ENTRYPOINT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"entrypoint\""));
+static VERSION: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"version\""));
 static TIMESTAMP: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"timestamp\""));
 
 /// Project paths, each once; many transcripts and sessions share one list.
@@ -60,6 +61,8 @@ pub struct Facts {
     pub is_of_client: bool,
     /// Whether the desktop application wrote it, by its `entrypoint`.
     pub is_desktop: bool,
+    /// The newest version of Claude Code that wrote it, where the catalogue was not tried with that.
+    pub untried: Option<Version>,
     /// Whether a date later than the look was seen, which a later look would not pass over.
     pub has_later: bool,
     /// The timestamps of records that are later than the look, which will date it one day.
@@ -110,6 +113,8 @@ struct Record<'a> {
     session: Lenient<'a>,
     #[serde(borrow, default)]
     entrypoint: Lenient<'a>,
+    #[serde(borrow, default)]
+    version: Lenient<'a>,
     #[serde(borrow, default, rename = "type")]
     kind: Lenient<'a>,
 }
@@ -297,6 +302,13 @@ impl Reading<'_> {
                 self.parse_line(bytes, at, &mut parsed);
             }
         }
+        for at in values(&VERSION, bytes) {
+            // Mostly it is one that is known; and what a record tells of may have a version, too.
+            let version = plain_text(bytes, at).and_then(version_of);
+            if version.is_some_and(Version::is_untried) && version > self.facts.untried {
+                self.parse_line(bytes, at, &mut parsed);
+            }
+        }
         self.newest(bytes, &mut parsed);
     }
 
@@ -358,6 +370,13 @@ impl Reading<'_> {
                 self.facts.session = SessionId::from_bytes(id.as_bytes());
             }
         }
+        if let Some(version) = record.version.text().and_then(|version| version_of(version.as_bytes()))
+            && version.is_untried()
+            // Of anybody's JSON in a line nothing is believed.
+            && record.session.text().is_some()
+        {
+            self.facts.untried = self.facts.untried.max(Some(version));
+        }
         self.facts.is_desktop |=
             record.entrypoint.text().is_some_and(|host| DESKTOP_HOSTS.contains(&host.as_ref()));
     }
@@ -374,14 +393,16 @@ struct OwnedRecord {
     session: Lenient<'static>,
     #[serde(default, deserialize_with = "lenient::owned")]
     entrypoint: Lenient<'static>,
+    #[serde(default, deserialize_with = "lenient::owned")]
+    version: Lenient<'static>,
     #[serde(default, deserialize_with = "lenient::owned", rename = "type")]
     kind: Lenient<'static>,
 }
 
 impl From<OwnedRecord> for Record<'static> {
     fn from(record: OwnedRecord) -> Self {
-        let OwnedRecord { timestamp, cwd, session, entrypoint, kind } = record;
-        Self { timestamp, cwd, session, entrypoint, kind }
+        let OwnedRecord { timestamp, cwd, session, entrypoint, version, kind } = record;
+        Self { timestamp, cwd, session, entrypoint, version, kind }
     }
 }
 
@@ -402,6 +423,10 @@ fn values<'b>(key: &'static Finder<'static>, bytes: &'b [u8]) -> impl Iterator<I
         }
         Some(at)
     })
+}
+
+fn version_of(text: &[u8]) -> Option<Version> {
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// The text that begins at a place, if it is a string without escapes.

@@ -5,9 +5,9 @@
 
 mod crossing;
 mod filesystem;
-mod temp;
 pub mod marks;
 pub mod search;
+mod temp;
 pub mod users;
 
 use std::collections::HashSet;
@@ -244,6 +244,8 @@ pub fn locate(env: &Environment, request: &Request) -> Located {
         match opened {
             // Who names it must not take it for done.
             Err(Refusal::Excluded) if candidate.found_by != FoundBy::Argument => {}
+            // It lies in a store, by which its files are known.
+            Ok(Some(store)) if store.kind == Root::DebugLogs && is_within(&located.stores, &store.root) => {}
             Ok(Some(store)) => {
                 if seen.insert((store.identity, store.kind)) {
                     if store.kind == Root::Desktop {
@@ -299,7 +301,8 @@ fn candidates(env: &Environment, request: &Request) -> Vec<Candidate> {
         let found_by = if template.starts_with('$') { FoundBy::Environment } else { FoundBy::Default };
         add(env.expand(template).map(|temp| temp.join(temp_name(env))), Root::Temp, found_by);
     }
-    for temp in layout.temp_of_accounts.iter().flat_map(|all| temp::of_account(Path::new(all), env.user.uid)) {
+    for temp in layout.temp_of_accounts.iter().flat_map(|all| temp::of_account(Path::new(all), env.user.uid))
+    {
         add(Some(temp.join(temp_name(env))), Root::Temp, FoundBy::Default);
     }
     for template in layout.desktop {
@@ -319,6 +322,10 @@ fn candidates(env: &Environment, request: &Request) -> Vec<Candidate> {
     let neighbours = temp::neighbours(&found);
     found.extend(neighbours);
     found
+}
+
+fn is_within(stores: &[Store], path: &Path) -> bool {
+    stores.iter().any(|store| !store.kind.is_shared() && path.starts_with(&store.root))
 }
 
 /// The client's folder below a temp folder.

@@ -63,3 +63,51 @@ fn shares_in(dir: &Dir, uid: u32) -> bool {
     let Ok(shared) = dir.child(OsStr::new(SHARED_TREE)) else { return false };
     shared.entries().is_ok_and(|entries| entries.iter().any(|entry| is_folder_of(&shared, &entry.name, uid)))
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{lchown, symlink};
+
+    use super::*;
+
+    #[test]
+    fn the_temp_folder_of_an_account_is_told_by_its_owner() {
+        let all = tempfile::tempdir().unwrap();
+        let me = rustix::process::getuid().as_raw();
+        for folder in ["zz/own/T", "zz/own/C", "zz/other/T", "ab/none"] {
+            fs::create_dir_all(all.path().join(folder)).unwrap();
+        }
+        symlink(all.path().join("zz/own"), all.path().join("zz/link")).unwrap();
+        fs::File::create(all.path().join("zz/file")).unwrap();
+        let real = fs::canonicalize(all.path()).unwrap();
+        if me == 0 {
+            lchown(real.join("zz/other/T"), Some(65_534), Some(65_534)).unwrap();
+            lchown(real.join("zz/link"), Some(65_534), Some(65_534)).unwrap();
+            assert_eq!(of_account(&real, me), [real.join("zz/own/T")]);
+            assert_eq!(of_account(&real, 65_534), [real.join("zz/other/T")]);
+        } else {
+            assert!(of_account(&real, me).contains(&real.join("zz/own/T")));
+        }
+        assert!(of_account(&real, 4_711).is_empty());
+        assert!(of_account(&real.join("nowhere"), me).is_empty());
+    }
+
+    #[test]
+    fn each_temp_folder_is_looked_at_once() {
+        let of = |path: &str, kind, found_by| Candidate { path: path.into(), kind, found_by };
+        let candidates = [
+            of("/tmp/claude-1", Root::Temp, FoundBy::Default),
+            of("/tmp/claude-1", Root::Temp, FoundBy::Remembered),
+            of("/x/claude-1", Root::Temp, FoundBy::Argument),
+            of("/claude-1", Root::Temp, FoundBy::Environment),
+            of("/home/ann/.claude", Root::Config, FoundBy::Default),
+        ];
+        let found = neighbours(&candidates);
+        let paths: Vec<&Path> = found.iter().map(|candidate| candidate.path.as_path()).collect();
+        assert_eq!(paths, [Path::new("/tmp"), Path::new("/x")]);
+        assert!(found.iter().all(|candidate| candidate.kind == Root::TempNeighbours));
+        // Who named the tree did not name the folder.
+        assert_eq!(found[1].found_by, FoundBy::Default);
+    }
+}

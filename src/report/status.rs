@@ -16,7 +16,9 @@ use sessions::{Age, Due, Kept};
 use super::Run;
 use super::json::{Error, Policy as PolicyJson, Store, time};
 use crate::check::returned::CameBack;
+use crate::check::untried::Untried;
 use crate::escape::text;
+use crate::exposure::Evidence;
 use crate::locate::search::Search;
 use crate::policy::Mode;
 use crate::policy::claude::{ClientSettings, Sweep};
@@ -36,6 +38,10 @@ pub struct Sight<'a> {
     pub schedules: Option<Vec<Schedule>>,
     /// Why the policy deletes nothing, and what is wrong with it.
     pub complaints: Vec<String>,
+    /// Clients that the catalogue was not tried with.
+    pub untried: Untried,
+    /// What settings of Claude Code put where nothing is looked for: the path, and what it is.
+    pub moved: Vec<Evidence>,
     /// What lies there again although it was deleted.
     pub came_back: Vec<CameBack>,
     /// What else could not be read.
@@ -97,6 +103,19 @@ impl Returned {
     }
 }
 
+/// A place where content lies that nothing is done about.
+#[derive(Debug, Clone, Serialize)]
+pub struct NotCovered {
+    path: String,
+    what: String,
+}
+
+impl NotCovered {
+    fn of(moved: &Evidence) -> Self {
+        Self { path: moved.path.as_deref().map(text).unwrap_or_default(), what: text(&moved.note) }
+    }
+}
+
 /// The report (`ccretain.status/1`).
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -113,6 +132,12 @@ pub struct Status {
     /// What the sweep of a client started in the default place goes by.
     sweep: Sweep,
     client: Vec<Client>,
+    /// Versions of Claude Code that wrote here and that the catalogue was not tried with.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    untried: Vec<String>,
+    /// What settings of Claude Code put where nothing is looked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_covered: Vec<NotCovered>,
     last_run: Option<LastRun>,
     schedules: Option<Vec<Schedule>>,
     /// What a guard would refuse now.
@@ -165,6 +190,8 @@ impl Sight<'_> {
             kept: self.kept(&tally),
             sweep: self.sweep.clone(),
             client: self.clients.iter().map(|(store, client)| self.client(*store, client)).collect(),
+            untried: self.untried.versions.iter().map(|(version, _)| version.to_string()).collect(),
+            not_covered: self.moved.iter().map(NotCovered::of).collect(),
             last_run: self.last_run.clone(),
             schedules: self.schedules.clone(),
             refusals: run.refusals.to_vec(),

@@ -9,6 +9,7 @@ use crate::escape::shown;
 use crate::inventory::liveness::System;
 use crate::inventory::{self, Dates, Earlier, Inventory, Problem, Unremembered};
 use crate::locate::{self, Located, Refusal, Refused, Request, Store};
+use crate::policy::claude::movers::Moved;
 use crate::policy::{self, Layer, Policy, claude, load::Places};
 use crate::seal::{Plugins, Recipient, Recipients};
 use crate::state::dates::DateFile;
@@ -129,17 +130,33 @@ pub fn prepare_to_look(ctx: &Context) -> Result<Workspace, Error> {
 
 /// Folders that the `env` of the client's own settings names.
 fn named_in_settings(ctx: &Context, client: &claude::ClientSettings) -> Vec<(PathBuf, Root)> {
-    [("CLAUDE_CONFIG_DIR", Root::Config), ("CLAUDE_CODE_TMPDIR", Root::Temp)]
-        .into_iter()
-        .flat_map(|(name, root)| {
-            let values: Vec<PathBuf> =
-                client.variable(name).map(|(value, _)| ctx.env.absolute(value.as_ref())).collect();
-            values.into_iter().map(move |path| (path, root))
-        })
-        .collect()
+    let moved = client.moved().into_iter();
+    moved.filter_map(|moved| Some((ctx.env.absolute(moved.value.as_ref()), moved.mover.root?))).collect()
 }
 
 impl Workspace {
+    /// What Claude Code's own settings put where this run does not look: elsewhere than in a store.
+    #[must_use]
+    pub fn not_covered(&self, ctx: &Context) -> Vec<Moved> {
+        let is_covered = |moved: &Moved| {
+            let path = moved.path(&ctx.env.user.home);
+            let real = locate::real(&path);
+            let kind = moved.mover.root;
+            self.stores.iter().any(|store| {
+                // What is beside and in a temp tree is one place.
+                let is_it = real.starts_with(&store.root) && !store.kind.is_shared()
+                    || kind == Some(store.kind) && (real == store.root || kind == Some(Root::Temp));
+                is_it && path.is_absolute()
+            })
+        };
+        // A folder that is not there, or holds nothing of Claude Code's, is no store and nothing to be named.
+        let is_looked_for = |moved: &Moved| matches!(moved.mover.root, Some(Root::Config | Root::Temp));
+        let mut moved = self.client.moved();
+        moved.retain(|moved| !is_looked_for(moved) && !is_covered(moved));
+        moved.dedup();
+        moved
+    }
+
     /// Looks into the stores.
     #[must_use]
     pub fn inventory(&self, ctx: &Context) -> Inventory {

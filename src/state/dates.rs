@@ -17,6 +17,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::catalogue::Version;
 use crate::dir::{FileStamp, FileTime};
 use crate::error::{At as _, PathError};
 use crate::files;
@@ -26,7 +27,7 @@ use crate::inventory::transcript::{Facts, Projects};
 /// The name of the file.
 pub const FILE: &str = "dates.json";
 /// The version of its form.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// The program that wrote it.
 const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 /// A file that changed this shortly before it was read may change again in the same tick of the
@@ -69,15 +70,16 @@ struct Row {
     is_of_client: bool,
     is_desktop: bool,
     is_damaged: bool,
+    untried: Option<Version>,
 }
 
-type Values = ((u64, u64), u64, Time, Time, Option<Time>, u32, bool, bool, bool);
+type Values = ((u64, u64), u64, Time, Time, Option<Time>, u32, bool, bool, bool, Option<Version>);
 
 impl From<Row> for Values {
     fn from(row: Row) -> Self {
-        let Row { identity, size, modified, changed, newest, projects, is_of_client, is_desktop, is_damaged } =
-            row;
-        (identity, size, modified, changed, newest, projects, is_of_client, is_desktop, is_damaged)
+        let Row { identity, size, modified, changed, newest, projects, .. } = row;
+        let Row { is_of_client, is_desktop, is_damaged, untried, .. } = row;
+        (identity, size, modified, changed, newest, projects, is_of_client, is_desktop, is_damaged, untried)
     }
 }
 
@@ -190,8 +192,8 @@ impl Dates for DateFile {
         }
         let projects = known.projects.get(row.projects as usize)?.clone();
         self.found.fetch_add(1, Ordering::Relaxed);
-        let Row { is_of_client, is_desktop, is_damaged, .. } = *row;
-        Some(Facts { newest, projects, is_of_client, is_desktop, is_damaged, ..Facts::default() })
+        let Row { is_of_client, is_desktop, is_damaged, untried, .. } = *row;
+        Some(Facts { newest, projects, is_of_client, is_desktop, is_damaged, untried, ..Facts::default() })
     }
 
     fn keep(&mut self, all: &mut dyn Iterator<Item = (&FileStamp, &Facts)>) {
@@ -222,6 +224,7 @@ impl Dates for DateFile {
                 is_of_client: facts.is_of_client,
                 is_desktop: facts.is_desktop,
                 is_damaged: facts.is_damaged,
+                untried: facts.untried,
             });
         }
         files.sort_unstable_by_key(|row| row.identity);

@@ -381,8 +381,9 @@ pub fn shield() -> Vec<OsString> {
     // their paths, since a test may give the program a PATH of its own.
     let owner = if is_root() { ",uid=65533" } else { "" };
     let mount = found("mount").display().to_string();
+    // A test may have laid something else over the whole temp folder before.
     let script = format!(
-        r#"while [ "$1" != -- ]; do {mount} -t tmpfs -o mode=700{owner} tmpfs "$1" && shift || exit 1; done; shift; exec "$@""#
+        r#"while [ "$1" != -- ]; do [ ! -d "$1" ] || {mount} -t tmpfs -o mode=700{owner} tmpfs "$1" || exit 1; shift; done; shift; exec "$@""#
     );
     let how: &[&str] = if is_root() { &["--mount"] } else { &["--user", "--map-root-user", "--mount"] };
     let mut words: Vec<OsString> = vec![found("unshare").into_os_string()];

@@ -9,7 +9,7 @@ use clap::ValueEnum as _;
 use super::asked::{PurgeArgs, With, named_stores};
 use super::{After, Done, Work, anything_sealed};
 use crate::cli::key::identity_path;
-use crate::cli::{Context, Exit, Failure};
+use crate::cli::{Context, Exit, Failure, moved};
 use crate::enforce::Outcomes;
 use crate::escape::text;
 use crate::exposure::{self, Subject};
@@ -263,7 +263,8 @@ pub(super) fn operator(ctx: &Context, consent: Witness, all_users: bool, signer:
 /// The facts of a certificate.
 fn parts(work: &Work<'_>, done: &Done<'_>, head: Head, signer: Option<Signer>) -> Parts {
     let (ctx, policy) = (work.ctx, &work.ground.policy);
-    let mut roots: Vec<PathBuf> = work.ground.stores.iter().map(|store| store.root.clone()).collect();
+    let stores_of_its_own = work.ground.stores.iter().filter(|store| !store.kind.holds_strays());
+    let mut roots: Vec<PathBuf> = stores_of_its_own.map(|store| store.root.clone()).collect();
     // Folders at the top of a store may be links.
     let folders = work.inventory.folders.iter().enumerate();
     let linked = folders.filter(|(_, folder)| folder.parent.is_some() && folder.anchor.is_some());
@@ -271,7 +272,8 @@ fn parts(work: &Work<'_>, done: &Done<'_>, head: Head, signer: Option<Signer>) -
         fs_err::canonicalize(work.inventory.full_folder_path(FolderIndex::of(at))).ok()
     }));
     let projects = projects(work.inventory);
-    let subject = Subject::of(&ctx.env, &roots).about(&projects);
+    let moved = moved::evidence(work.ground, ctx);
+    let subject = Subject::of(&ctx.env, &roots).about(&projects).with_moved(&moved);
     let risks = exposure::look(&subject, &exposure::System);
     let mut remaining = done.aftermath.remaining.clone();
     remaining.extend(own_remains(ctx, policy, done.identity));

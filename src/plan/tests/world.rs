@@ -431,6 +431,7 @@ impl World {
             released: None,
             files: start..u32::try_from(grouped.len()).unwrap(),
             unrecognised: 0,
+            untried: None,
             has_record: sealed > 0,
             has_transcript,
             plain,

@@ -2,9 +2,10 @@
 //!
 //! Facts: clients 1.0.128 to 2.1.330 as run with settings of every kind; the order of sources and
 //! the meaning of `desktopSessionCleanupPeriodDays` from the client's public documentation. Of a
-//! settings file only the two periods, two folder variables and the meaning of a few switches
+//! settings file only the two periods, what moves content ([`movers`]) and the meaning of a few switches
 //! ([`switches`]) are kept, never anything else.
 
+pub mod movers;
 mod source;
 pub mod switches;
 

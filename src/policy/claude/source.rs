@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::ClientPlaces;
+use super::movers::MOVERS;
 use super::switches::{self, Meaning, Switch};
 use crate::escape::shown;
 use crate::files;
@@ -14,9 +15,6 @@ use crate::policy::trusted::read_own;
 
 /// The client's preference domain.
 const DOMAIN: &str = "com.anthropic.claudecode";
-/// The variables of `env` that say where stores lie; no other is kept, they may hold secrets.
-const VARIABLES: [&str; 2] = ["CLAUDE_CONFIG_DIR", "CLAUDE_CODE_TMPDIR"];
-
 /// A key and the values by which it turns something off.
 type Key = (&'static str, fn(&Value) -> bool);
 
@@ -122,7 +120,7 @@ pub enum FileState {
         cleanup: Number,
         /// `desktopSessionCleanupPeriodDays`.
         desktop: Number,
-        /// Folder variables from `env`.
+        /// What moves content, by its name.
         variables: BTreeMap<&'static str, String>,
         /// Switches from `env`: what they mean, not their values.
         switches: BTreeMap<Switch, Meaning>,
@@ -225,9 +223,13 @@ impl SettingsFile {
 /// What is kept of a settings object.
 fn keep(value: &Value) -> FileState {
     let env = value.get("env");
-    let variables = VARIABLES
+    // No other variable is kept: they may hold secrets.
+    let variables = MOVERS
         .iter()
-        .filter_map(|name| Some((*name, env?.get(name)?.as_str()?.to_owned())))
+        .filter_map(|mover| {
+            let place = if mover.is_key { Some(value) } else { env };
+            Some((mover.name, place?.get(mover.name)?.as_str()?.to_owned()))
+        })
         .filter(|(_, value)| !value.is_empty())
         .collect();
     FileState::Read {

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::Status;
 use super::client::{Client, Expected};
 use super::sessions::{Item, Kept};
+use crate::catalogue::NEWEST_TRIED;
 use crate::guard::LIFTED_BY;
 use crate::policy::claude::Sweep;
 use crate::report::human::{counted, grouped, size, table};
@@ -32,6 +33,7 @@ impl Status {
             self.kept_text(&mut out, paint);
         }
         self.client_text(&mut out, paint);
+        self.not_covered_text(&mut out, paint);
         self.runs_text(&mut out, paint);
         self.search_text(&mut out, paint);
         out
@@ -256,6 +258,19 @@ impl Status {
                     let _ = writeln!(out, "  {remark}");
                 }
             }
+        }
+    }
+
+    fn not_covered_text(&self, out: &mut String, paint: Paint) {
+        for version in &self.untried {
+            let _ = writeln!(
+                out,
+                "  {}: Claude Code {version} wrote here, and ccretain knows it up to {NEWEST_TRIED}; what it leaves under new names stays",
+                paint.warn("note")
+            );
+        }
+        for place in &self.not_covered {
+            let _ = writeln!(out, "  {}: '{}': {}", paint.warn("not covered"), place.path, place.what);
         }
     }
 
