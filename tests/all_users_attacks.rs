@@ -18,6 +18,7 @@ const HALTED: u32 = 58_022;
 const ZOMBIE: u32 = 58_023;
 const CALLER: u32 = 58_024;
 const RUNNER: u32 = 58_025;
+const ORPHANED: u32 = 58_119;
 const STARTED: u32 = 58_026;
 const WAITED: u32 = 58_027;
 const BOB: u32 = 58_028;
@@ -298,6 +299,39 @@ fn a_stop_while_a_child_starts_is_a_stop() {
         assert_eq!(output.status.code(), Some(0), "round {round}: {said}{text}");
         assert!(!text.contains("signal") && !said.contains("signal"), "round {round}: {said}{text}");
     }
+}
+
+#[test]
+fn a_child_ends_with_its_parent() {
+    let Some(mut machine) = machine("a_child_ends_with_its_parent") else { return };
+    let store = machine.person("ann", ORPHANED);
+    // So much that it is at work for a while.
+    for file in 0..5_000 {
+        store.put(format!("skills/{}/{file}", file % 50), "x", days(1));
+    }
+    give(&machine.home("ann"), ORPHANED);
+    let (mut parent, _, child) = machine.watch(&["check", "--json"], ORPHANED, || true);
+    std::thread::sleep(Duration::from_millis(20));
+    // It would wait for ever, and does not get so far.
+    let pid = child.file_name().unwrap().to_str().unwrap().parse().unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    let start = Instant::now();
+    // A process that has ended may be listed until somebody has asked for it.
+    let is_alive = || {
+        let stat = fs::read_to_string(child.join("stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+    };
+    while is_alive() && start.elapsed() < Duration::from_secs(5) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let goes_on = is_alive();
+    if goes_on {
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    }
+    assert!(!goes_on, "it goes on without its parent");
 }
 
 /// A machine policy whose mass guard has the first run wait for a day.

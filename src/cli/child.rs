@@ -167,6 +167,7 @@ impl Child<'_> {
             &answers,
             &Hello {
                 run: keeper.run.0.clone(),
+                parent: std::process::id(),
                 uid: self.account.uid,
                 gid: self.account.gid,
                 working_dir: self.working_dir.to_path_buf(),

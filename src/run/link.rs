@@ -33,6 +33,8 @@ const MOST_SOUGHT: usize = 50_000;
 pub struct Hello {
     /// The id of the run; all accounts share it.
     pub run: String,
+    /// The process id of the parent.
+    pub parent: u32,
     /// Whom the child must become.
     pub uid: u32,
     /// And of which group.
@@ -138,6 +140,8 @@ impl Link {
             serde_json::from_str(&line).map_err(|_| refused("this is started by --all-users alone"))?;
         privileges::give_up(hello.uid, hello.gid)
             .map_err(|error| refused(&format!("cannot become the user {}: {error}", hello.uid)))?;
+        privileges::end_with(hello.parent)
+            .map_err(|error| refused(&format!("cannot be ended with the parent: {error}")))?;
         Ok(Self { hello: Arc::new(hello), turn: Arc::new(Mutex::new(())) })
     }
 

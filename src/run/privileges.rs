@@ -47,6 +47,48 @@ pub fn give_up(uid: u32, gid: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes this process end when its parent does: nobody would hear what it says, and it might look for hours.
+///
+/// Must come after the ids were changed, which would undo it.
+///
+/// # Errors
+/// The parent is gone, or the system does not do it.
+#[cfg(target_os = "linux")]
+pub(super) fn end_with(parent: u32) -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    // It may have ended before.
+    has_parent(parent)
+}
+
+/// The same where no signal tells it: the parent's end of the pipe is closed with it.
+#[cfg(all(unix, not(target_os = "linux")))]
+pub(super) fn end_with(parent: u32) -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, poll};
+    std::thread::Builder::new().spawn(|| {
+        let stdin = io::stdin();
+        loop {
+            // Nothing is asked for, so that only its end wakes this.
+            let mut pipe = [PollFd::new(&stdin, PollFlags::empty())];
+            let woken = poll(&mut pipe, None);
+            if woken.is_ok() && pipe[0].revents().intersects(PollFlags::HUP | PollFlags::ERR) {
+                std::process::exit(1);
+            }
+        }
+    })?;
+    has_parent(parent)
+}
+
+#[cfg(unix)]
+fn has_parent(parent: u32) -> io::Result<()> {
+    let now = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
+    if now == Some(parent) { Ok(()) } else { Err(io::Error::other("the parent is gone")) }
+}
+
+#[cfg(not(unix))]
+pub(super) fn end_with(_: u32) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 #[cfg(not(unix))]
 pub fn give_up(_: u32, _: u32) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
