@@ -78,8 +78,7 @@ pub fn sweeping(
             return None;
         }
         let client = clients.get(&session.store.at())?;
-        let project = session.project.as_deref().map(std::path::Path::new);
-        let removal = client.removal(session.modified?, project, inventory.written(session))?;
+        let removal = client.removal(session.modified?, inventory.written(session))?;
         hold.is_active(removal.at).then_some((*index, removal))
     };
     let mut sessions: Vec<_> = coverage.sessions.iter().filter_map(of).collect();

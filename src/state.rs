@@ -17,6 +17,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -247,16 +248,12 @@ impl State {
         self.served.sort_by_key(|served| served.uid);
     }
 
-    /// Whether any unsealed session is remembered.
+    /// What is remembered of unsealed sessions, by the root of the store and the id.
     #[must_use]
-    pub fn has_unsealed(&self) -> bool {
-        !self.unsealed.is_empty()
-    }
-
-    /// What is remembered of an unsealed session.
-    #[must_use]
-    pub fn unsealed(&self, store: &Path, session: &str) -> Option<&Unsealed> {
-        self.unsealed.iter().find(|each| each.store == store && each.session == session)
+    pub fn all_unsealed(&self) -> FxHashMap<(&Path, &str), &Unsealed> {
+        // Of two rows the first counts.
+        let rows = self.unsealed.iter().rev();
+        rows.map(|each| ((each.store.as_path(), each.session.as_str()), each)).collect()
     }
 
     /// Remembers an unsealed session, in place of what was remembered of it.

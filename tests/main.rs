@@ -35,6 +35,7 @@ mod enforce;
 mod evasions;
 mod exposure;
 mod fleet;
+mod growth;
 mod guards;
 mod harden;
 mod harness;

@@ -8,12 +8,14 @@
 use std::path::{Path, PathBuf};
 
 use crate::catalogue::{Class, Kind, Protection, Root, Sensitivity};
-use crate::dir::FileType;
 use crate::enforce::modes::Target;
 use crate::inventory::{Artifact, ArtifactIndex, FolderIndex, Inventory, Oddity, StoreIndex};
 
 /// The bits that give anything to group or others.
 const LOOSE: u32 = 0o077;
+
+/// Folders below this many others are not looked at.
+const DEEPEST: u32 = 64;
 
 /// What was seen of permissions.
 #[derive(Debug, Clone, Default)]
@@ -210,7 +212,7 @@ pub fn look(inventory: &Inventory, repairs: bool) -> (Modes, Repair) {
         let reach = folders[artifact.folder.at()].reach;
         let readers = reads(reach, mode);
         // A link in a session's own folder counts as a file of it, and has no permissions.
-        if (repairs || readers > Reach::Nobody || mode == 0o777) && !is_file(inventory, artifact) {
+        if !artifact.is_regular() {
             continue;
         }
         let store = &mut modes.stores[inventory.store_of(artifact).at()];
@@ -247,11 +249,6 @@ pub fn look(inventory: &Inventory, repairs: bool) -> (Modes, Repair) {
     (modes, repair)
 }
 
-fn is_file(inventory: &Inventory, artifact: &Artifact) -> bool {
-    let stat = inventory.open(artifact.folder).and_then(|folder| folder.stat(inventory.name(artifact)));
-    stat.is_ok_and(|stat| stat.file_type == FileType::File)
-}
-
 fn count_left(
     inventory: &Inventory,
     artifact: &Artifact,
@@ -284,6 +281,7 @@ struct FolderModes {
 
 fn folders(inventory: &Inventory, modes: &Modes, roots: &[Reach], repairs: bool) -> Vec<FolderModes> {
     let mut found: Vec<FolderModes> = Vec::with_capacity(inventory.folders.len());
+    let mut depths: Vec<u32> = Vec::with_capacity(inventory.folders.len());
     for (at, folder) in inventory.folders.iter().enumerate() {
         let store = folder.store.at();
         // A folder comes after the one it lies in.
@@ -291,6 +289,13 @@ fn folders(inventory: &Inventory, modes: &Modes, roots: &[Reach], repairs: bool)
             Some(parent) => (found[parent.at()].reach, false),
             None => (roots[store], true),
         };
+        let depth = folder.parent.map_or(0, |parent| depths[parent.at()] + 1);
+        depths.push(depth);
+        if depth > DEEPEST {
+            // Each is opened from the root down. Taken for open: others get as far as to those above.
+            found.push(FolderModes { mode: 0o700, reach: above });
+            continue;
+        }
         let mode = if is_root {
             modes.stores[store].mode
         } else if above > Reach::Nobody || repairs {

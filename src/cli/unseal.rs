@@ -246,7 +246,7 @@ pub(super) fn goes_again(
     let project = project.filter(|path| path.is_absolute() && path.is_dir());
     let places = ClientPlaces { config_dirs: vec![store.root.clone()], ..ClientPlaces::new(&ctx.env) };
     let client = claude::read(&places, project.map(Path::to_path_buf).as_slice());
-    match client.removal(oldest, project, written) {
+    match client.removal(oldest, written) {
         Some(removal) if removal.at <= ctx.env.now => Err(Failure::new(
             Exit::Refused,
             format!(

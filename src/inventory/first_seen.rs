@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use rustc_hash::FxHashMap;
 use sha2::{Digest as _, Sha256};
 
+use super::lines::Line;
 use super::{
     Artifact, ArtifactIndex, Belongs, FolderIndex, Inventory, Name, Oddity, SessionIndex, StoreIndex,
 };
@@ -46,7 +47,7 @@ impl Inventory {
             key: session.id.to_string(),
             of: Of::Session(SessionIndex::of(at)),
         });
-        let files = (0..).zip(&self.artifacts).filter(|(_, artifact)| {
+        let files = (0_usize..).zip(&self.artifacts).filter(|(_, artifact)| {
             let is_whole = |kind: Kind| kind.row().disposal == Disposal::File || kind == Kind::ConfigBackup;
             let may_go = |kind: Kind| !kind.is_protected() && is_whole(kind);
             artifact.modified().is_none()
@@ -54,6 +55,14 @@ impl Inventory {
                 && artifact.oddity == Oddity::None
                 && artifact.kind.is_some_and(may_go)
         });
+        // Of lines without a date it counts when there were first any in their file.
+        let lines = self.line_files.iter().filter(|file| {
+            let has_none = |line: &Line| line.date.is_none();
+            self.artifact(file.artifact).kind == Some(Kind::History)
+                && file.content.lines.iter().any(has_none)
+        });
+        let lines = lines.map(|file| (file.artifact.at(), self.artifact(file.artifact)));
+        let files = files.chain(lines);
         let files = files.map(|(at, artifact)| {
             let path = self.path(artifact);
             let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());

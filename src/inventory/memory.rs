@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lines::Line;
 use super::liveness::Liveness;
+use super::sealing::KnownSealing;
 use super::transcript::Projects;
 use super::{Evidence, Inventory, Session, StoreIndex};
 use crate::catalogue::SessionId;
@@ -66,6 +67,12 @@ pub struct RememberedSession {
     /// Every project found, where that is more.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<String>,
+    /// The projects that rules went by before, where these have changed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<String>,
+    /// What was known when it was sealed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sealing: Option<KnownSealing>,
 }
 
 /// A history line that is gone.
@@ -209,6 +216,9 @@ impl Session {
             is_foreign: false,
             has_record: false,
             has_transcript: false,
+            sealing: None,
+            earlier: Projects::default(),
+            talks: false,
             plain: 0,
             unsealable: 0,
             sealed: 0,
@@ -263,6 +273,17 @@ impl Session {
             self.rivals = Projects::default();
             self.may_be_of(rules.iter());
         }
+        let is_other = |project: &&Arc<str>| !self.rule_projects().any(|own| own == *project);
+        let before = row.earlier.iter().map(|project| Arc::from(project.as_str()));
+        let before: Vec<Arc<str>> = rules.iter().cloned().chain(before).collect();
+        let mut earlier: Vec<Arc<str>> =
+            self.earlier.iter().chain(&before).filter(is_other).cloned().collect();
+        earlier.sort_unstable();
+        earlier.dedup();
+        self.earlier = earlier.into();
+        if let Some(sealing) = &mut self.sealing {
+            sealing.known = row.sealing.clone().map(|known| known.at(now));
+        }
         let others = row.others.iter().map(|project| Arc::from(project.as_str()));
         self.learn_all(&rules.iter().cloned().chain(others).collect());
         self.sort_projects();
@@ -290,6 +311,8 @@ impl Session {
             touched: self.touched,
             touched_ahead: self.touched_ahead,
             others: others.map(|project| project.to_string()).collect(),
+            earlier: self.earlier.iter().map(|project| project.to_string()).collect(),
+            sealing: self.known_sealing(),
             rules,
         }
     }

@@ -19,9 +19,11 @@ pub(crate) mod model;
 mod names;
 mod parts;
 mod scan;
+pub mod sealing;
 mod session;
 pub mod transcript;
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::num::NonZeroU32;
@@ -40,6 +42,7 @@ use crate::seal::naming::{self, Tree};
 use lines::LineFile;
 use liveness::Liveness;
 use memory::{Absent, Before};
+use sealing::Sealing;
 use transcript::{Facts, Later, Projects};
 
 pub use first_seen::{FirstSeen, Undated};
@@ -372,6 +375,12 @@ pub struct Session {
     /// Whether its transcript, plain or sealed, is or was in its store, by which whatever lies in its own
     /// folder there is its own.
     pub has_transcript: bool,
+    /// What that record claims, and what was known before.
+    pub sealing: Option<Box<Sealing>>,
+    /// The projects that rules went by at earlier runs, where they are others than now.
+    pub earlier: Projects,
+    /// Whether a transcript of it holds what was said, and not only notes about a conversation.
+    pub talks: bool,
     /// How many of its files could be sealed and are not.
     pub plain: u32,
     /// How many of its files cannot be sealed, so that none is.
@@ -641,6 +650,32 @@ impl Inventory {
                 }
             }
         }
+    }
+
+    /// The preservation copies in all stores, each once: the name of the hold, and of the session's folder.
+    #[must_use]
+    pub fn preserved(&self) -> BTreeSet<(String, PathBuf)> {
+        let holds = ["ccretain", "held"];
+        let mut found = BTreeSet::new();
+        // How deep each folder lies on the way to a copy; a folder comes after the one it lies in.
+        let mut levels: Vec<Option<usize>> = Vec::with_capacity(self.folders.len());
+        for (at, folder) in self.folders.iter().enumerate() {
+            let name = self.folder_name(folder);
+            let level = match folder.parent {
+                None => (self.store(folder.store).store.kind == Root::Config).then_some(0),
+                Some(parent) => levels[parent.at()].filter(|level| match holds.get(*level) {
+                    Some(hold) => name == *hold,
+                    None => *level < 4,
+                }),
+            };
+            let level = level.map(|level| level + usize::from(folder.parent.is_some()));
+            levels.push(level);
+            if let (Some(4), Some(hold)) = (level, folder.parent) {
+                let hold = self.folder_name(self.folder(hold)).to_string_lossy().into_owned();
+                found.insert((hold, self.full_folder_path(FolderIndex::of(at))));
+            }
+        }
+        found
     }
 
     /// Opens a folder through the handle of its store, following no link.

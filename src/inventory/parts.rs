@@ -4,10 +4,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use smallvec::SmallVec;
 
 use super::content::Said;
 use super::date;
+use super::sealing::{Clocks, Sealing};
 use super::transcript::{Facts, Projects};
 use super::{Artifact, Evidence, Oddity, PartIndex, ProjectIndex, Session, StoreIndex};
 use crate::catalogue::{Kind, SessionId};
@@ -19,6 +21,9 @@ const SHELVES: usize = 16;
 
 /// There is room for so many sessions, as many as a large store has; what is not used costs nothing.
 const ROOM: usize = 14_000;
+
+/// More projects than this are looked for in a set: there may be as many as files or lines.
+pub(super) const FEW: usize = 32;
 
 /// Sessions as far as they were seen, by store and id; all threads of a walk add to them.
 #[derive(Debug)]
@@ -220,6 +225,10 @@ pub(super) struct Part {
     /// What told the projects that rules go by. Threads meet copies in any order, so that the newest
     /// is known only by its date.
     told_by: (Teller, CopyDate),
+    /// What it told, as often as copies did.
+    told: SmallVec<[Arc<str>; 1]>,
+    /// Projects beyond the first few, of which there may be as many as files.
+    further: FxHashSet<Arc<str>>,
     /// The newest modification time of any of its files.
     pub latest: Option<DateTime<Utc>>,
     /// How many files it has here.
@@ -228,7 +237,14 @@ pub(super) struct Part {
 
 impl Part {
     pub fn new(store: StoreIndex, id: SessionId) -> Self {
-        Self { session: Session::new(store, id), told_by: Default::default(), latest: None, files: 0 }
+        Self {
+            session: Session::new(store, id),
+            told_by: Default::default(),
+            told: SmallVec::new(),
+            further: FxHashSet::default(),
+            latest: None,
+            files: 0,
+        }
     }
 
     /// Whether a transcript or a sealed copy shows that there is such a session here.
@@ -239,6 +255,10 @@ impl Part {
     /// The session, once all parts of it are one.
     pub fn into_session(self, is_complete: bool) -> Session {
         let mut session = self.session;
+        session.may_be_of(self.told.iter());
+        if !self.further.is_empty() {
+            session.learn_all(&self.further.into_iter().collect());
+        }
         if !session.is_shown() {
             session.evidence = if is_complete { Evidence::Orphaned } else { Evidence::Unknown };
             // Without a transcript, all of its files date it.
@@ -287,15 +307,18 @@ impl Part {
 
     /// Takes in what is known of the same session elsewhere.
     pub fn join(&mut self, other: Self) {
-        let Self { session: theirs, told_by, latest, files } = other;
-        self.is_told(told_by, theirs.rule_projects());
+        let Self { session: theirs, told_by, told, further, latest, files } = other;
+        self.is_told(told_by, told.iter());
+        self.learn(&theirs.projects);
+        self.further.extend(further);
         let mine = &mut self.session;
+        let clocks = [mine.clocks(), theirs.clocks()];
+        Sealing::join(&mut mine.sealing, theirs.sealing.clone(), clocks);
         mine.evidence = match (mine.evidence, theirs.evidence) {
             (Evidence::Transcript, _) | (_, Evidence::Transcript) => Evidence::Transcript,
             (Evidence::Sealed, _) | (_, Evidence::Sealed) => Evidence::Sealed,
             (mine, _) => mine,
         };
-        mine.learn_all(&theirs.projects);
         mine.newest_record = mine.newest_record.max(theirs.newest_record);
         mine.later.add(theirs.later.dates().iter().copied());
         mine.modified = mine.modified.max(theirs.modified);
@@ -310,6 +333,7 @@ impl Part {
         mine.untried = mine.untried.max(theirs.untried);
         mine.has_record |= theirs.has_record;
         mine.unsealable += theirs.unsealable;
+        mine.talks |= theirs.talks;
         mine.sealed += theirs.sealed;
         mine.unrecognised += theirs.unrecognised;
         self.latest = self.latest.max(latest);
@@ -326,20 +350,17 @@ impl Part {
         let date = last_activity.map(|date| (by_record, date));
         self.is_told((Teller::Transcript, date), projects.iter());
         let session = &mut self.session;
+        let plain = session.clocks();
         session.is_desktop |= record.desktop;
         session.is_desktop_deleted |= record.desktop_deleted;
         let cwds = record.cwds.iter().map(|cwd| Arc::from(cwd.as_str()));
         session.learn_all(&projects.iter().cloned().chain(cwds).collect());
-        if by_record {
-            session.newest_record = session.newest_record.max(last_activity);
-        }
         // What lay ahead when it was sealed dates it once it is past.
         let (past, later): (Vec<_>, Vec<_>) =
             record.later.iter().copied().filter_map(date::valid).partition(|date| *date <= now);
-        session.newest_record = session.newest_record.max(past.into_iter().max());
         // Satellites without a transcript are dated as a whole, not by what a subagent among them said.
         let is_of_satellites = record.files.iter().all(|file| file.kind != Kind::Transcript);
-        session.newest_record = session.newest_record.max(last_activity.filter(|_| is_of_satellites));
+        let by_records = last_activity.filter(|_| by_record || is_of_satellites).max(past.into_iter().max());
         session.later.add(later);
         let transcripts = record.files.iter().filter(|file| file.kind == Kind::Transcript);
         session.has_transcript |= transcripts.clone().next().is_some();
@@ -347,7 +368,10 @@ impl Part {
         // Where nothing but a file's date was known, it is that of before the session was unsealed
         // and touched; else the dates of the files are, as for a session that is not sealed.
         let modified = if by_record { modified.or(last_activity) } else { last_activity.or(modified) };
-        session.modified = session.modified.max(modified);
+        let claimed = Clocks { record: by_records, modified };
+        session.newest_record = session.newest_record.max(claimed.record);
+        session.modified = session.modified.max(claimed.modified);
+        session.sealing = Some(Box::new(Sealing::of(record, claimed, plain)));
         session.has_record = true;
     }
 
@@ -368,7 +392,18 @@ impl Part {
         session.damaged = session.damaged.max(damaged);
         session.untried = session.untried.max(facts.untried);
         session.is_desktop |= facts.is_desktop && kind == Kind::Transcript;
-        session.learn_all(&facts.projects);
+        session.talks |= facts.talks && kind == Kind::Transcript;
+        self.learn(&facts.projects);
+    }
+
+    /// Learns of projects.
+    fn learn(&mut self, projects: &Projects) {
+        if self.session.projects.len() < FEW {
+            self.session.learn_all(projects);
+        } else {
+            let known = &self.session.projects;
+            self.further.extend(projects.iter().filter(|project| !known.contains(project)).cloned());
+        }
     }
 
     /// Takes the projects of a copy for those that rules go by, if none that is newer told others.
@@ -379,11 +414,11 @@ impl Part {
         }
         if by > self.told_by {
             self.told_by = by;
-            self.session.project = None;
-            self.session.rivals = Projects::default();
+            self.told.clear();
             self.session.is_told = by.0 == Teller::Transcript;
         }
-        self.session.may_be_of(projects);
+        let known = self.told.last().cloned();
+        self.told.extend(projects.filter(|project| known.as_ref() != Some(*project)).cloned());
     }
 }
 
@@ -400,18 +435,15 @@ impl Session {
 
     /// Takes projects for such that rules may go by; the first by name is the one that is shown.
     pub(super) fn may_be_of<'p>(&mut self, projects: impl Iterator<Item = &'p Arc<str>>) {
-        for project in projects {
-            if self.rule_projects().any(|known| known == project) {
-                continue;
-            }
-            let mut all: Vec<Arc<str>> = self.rule_projects().cloned().chain([Arc::clone(project)]).collect();
-            all.sort_unstable();
-            let mut all = all.into_iter();
-            self.project = all.next();
-            // Mostly there is one, and an empty list of its own would be an allocation.
-            if all.len() > 0 {
-                self.rivals = all.collect();
-            }
+        let mut all: SmallVec<[Arc<str>; 1]> = self.rule_projects().cloned().collect();
+        all.extend(projects.cloned());
+        all.sort_unstable();
+        all.dedup();
+        let mut all = all.into_iter();
+        self.project = all.next();
+        // Mostly there is one, and an empty list of its own would be an allocation.
+        if all.len() > 0 {
+            self.rivals = all.collect();
         }
     }
 
@@ -465,6 +497,12 @@ impl Session {
     pub(super) fn learn_all(&mut self, projects: &Projects) {
         if self.projects.is_empty() {
             self.projects = Arc::clone(projects);
+            return;
+        }
+        if projects.len() > FEW {
+            let known: FxHashSet<&Arc<str>> = self.projects.iter().collect();
+            let new: FxHashSet<_> = projects.iter().filter(|project| !known.contains(project)).collect();
+            self.projects = self.projects.iter().chain(new).cloned().collect();
             return;
         }
         let new = projects.iter().filter(|project| !self.projects.contains(project));

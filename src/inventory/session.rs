@@ -3,14 +3,14 @@
 mod owners;
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use rayon::prelude::*;
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::batch::{Found, Later};
 use super::content::Said;
@@ -19,7 +19,7 @@ use super::lines::{Line, LineFile};
 use super::liveness::{self, Liveness, PidRecord, Processes};
 use super::memory::Absent;
 use super::names::{Name, Names};
-use super::parts::{Last, Part, Parts, Places};
+use super::parts::{FEW, Last, Part, Parts, Places};
 use super::{
     Artifact, ArtifactIndex, Belongs, FirstSeen, Folder, FolderIndex, Inventory, LiveClient, Oddity,
     PartIndex, Problem, Session, SessionIndex, StoreIndex, StoreView,
@@ -29,6 +29,8 @@ use crate::locate::Store;
 use crate::seal::manifest::Manifest;
 use crate::seal::naming;
 
+/// More folders than this above a sealed file, and its original is not known by its path.
+const DEEPEST: usize = 256;
 /// So many lines are worth a thread.
 const LINES_AT_ONCE: usize = 2048;
 
@@ -143,12 +145,13 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
     let mut sessions = units.sessions;
     let origins = from_elsewhere.of(&artifacts, &names, &folders, &sessions);
     let mut problems = problems;
+    let reported: HashSet<PathBuf> = problems.iter().map(|problem| problem.path.clone()).collect();
     for session in sessions.iter_mut().filter(|session| session.sealed > 0 && !session.has_record) {
         // Without its record neither its date nor its projects are known.
         session.is_unreadable = true;
         let root = &stores[session.store.at()].root;
         let path = root.join(naming::session_folder(session.id)).join(naming::RECORD);
-        if !problems.iter().any(|problem| problem.path == path) {
+        if !reported.contains(&path) {
             let error = std::io::Error::from(std::io::ErrorKind::NotFound);
             problems.push(Problem { store: Some(session.store), path, doing: "read", error });
         }
@@ -277,6 +280,10 @@ fn sealed_path(folders: &Folders, folder: FolderIndex, name: &OsStr) -> PathBuf 
         }
         names.push(folders.names.get(at.name));
         at = parent;
+        // Nothing that is sealed lies that deep, and each file would be looked for up to the root.
+        if names.len() > DEEPEST {
+            return PathBuf::from(name);
+        }
     }
     names.iter().rev().collect()
 }
@@ -322,19 +329,17 @@ fn give_jobs_their_session(folders: &[Folder], artifacts: &[Artifact], later: &m
         .filter(|later| is_job(later) && matches!(later.said, Said::Over))
         .map(|later| (artifacts[later.artifact.at()].folder, later.owner))
         .collect();
-    // The folder of the job above a file, however deep it lies.
-    let job_of = |folder: FolderIndex| {
-        let mut at = Some(folder);
-        while let Some(index) = at {
-            if let Some(owner) = over.get(&index) {
-                return Some(*owner);
-            }
-            at = folders[index.at()].parent;
-        }
-        None
-    };
+    if over.is_empty() {
+        return;
+    }
+    // The job of each folder, however deep it lies in that of the job; it comes after the one it lies in.
+    let mut jobs: Vec<Option<Option<SessionId>>> = Vec::with_capacity(folders.len());
+    for (at, folder) in folders.iter().enumerate() {
+        let own = over.get(&FolderIndex::of(at)).copied();
+        jobs.push(own.or_else(|| jobs[folder.parent?.at()]));
+    }
     for later in later.iter_mut().filter(|later| is_job(later)) {
-        if let Some(owner) = job_of(artifacts[later.artifact.at()].folder) {
+        if let Some(owner) = jobs[artifacts[later.artifact.at()].folder.at()] {
             // What its files said beside that is nothing, or that they could not be read.
             later.said = Said::Over;
             later.owner = owner;
@@ -422,11 +427,21 @@ impl Units {
     /// with the dates of the lines.
     fn heard_of(&self, stores: &[(Vec<StoreIndex>, &[Line])]) -> Vec<Heard> {
         let mut new = Vec::new();
+        // Of sessions with many projects, of which each line asks for one.
+        let many = |(_, session): &(usize, &Session)| session.projects.len() > FEW;
+        let sets: FxHashMap<usize, FxHashSet<&Arc<str>>> = (0..)
+            .zip(&self.sessions)
+            .filter(many)
+            .map(|(at, session)| (at, session.projects.iter().collect()))
+            .collect();
         for (meant, lines) in stores {
             let news = |line: &Line| {
                 let (id, project) = line.session.zip(line.project.as_ref())?;
                 let index = self.meant_in(meant, id)?;
-                let is_known = self.sessions[index.at()].projects.contains(project);
+                let is_known = match sets.get(&index.at()) {
+                    Some(set) => set.contains(project),
+                    None => self.sessions[index.at()].projects.contains(project),
+                };
                 (!is_known).then(|| (index, line.date, Arc::clone(project)))
             };
             new.par_extend(lines.par_iter().with_min_len(LINES_AT_ONCE).filter_map(news));
@@ -445,11 +460,10 @@ impl Units {
                 let lines = heard.iter().filter(|(_, date, _)| date == newest);
                 session.may_be_of(lines.map(|(.., project)| project));
             }
-            for (.., project) in heard {
-                if !session.projects.contains(project) {
-                    session.learn_all(&Arc::from([Arc::clone(project)]));
-                }
-            }
+            let mut projects: Vec<Arc<str>> = heard.iter().map(|(.., project)| Arc::clone(project)).collect();
+            projects.sort_unstable();
+            projects.dedup();
+            session.learn_all(&projects.into());
             session.sort_projects();
         }
     }
@@ -500,15 +514,25 @@ fn look_for_clients(
     processes: &dyn Processes,
     now: DateTime<Utc>,
 ) {
+    // There may be as many pid files as sessions.
+    let mut of_ids: FxHashMap<SessionId, Vec<usize>> = FxHashMap::default();
+    for id in pids.iter().filter_map(|(_, record, _)| record.session) {
+        of_ids.entry(id).or_default();
+    }
+    for (at, session) in sessions.iter().enumerate() {
+        if let Some(named) = of_ids.get_mut(&session.id) {
+            named.push(at);
+        }
+    }
     for (store, record, checked) in pids {
-        let touched = record.session.and_then(|id| {
-            sessions.iter().filter(|session| session.id == id).filter_map(|session| session.touched).max()
-        });
+        let named: &[usize] = record.session.and_then(|id| of_ids.get(&id)).map_or(&[], Vec::as_slice);
+        let touched = named.iter().filter_map(|at| sessions[*at].touched).max();
         let liveness = liveness::judge(&record, processes, touched, now);
         if !liveness.is_live() {
             continue;
         }
-        for session in sessions.iter_mut().filter(|session| Some(session.id) == record.session) {
+        for at in named {
+            let session = &mut sessions[*at];
             session.liveness = liveness;
             if checked.is_live() {
                 session.checked = checked;

@@ -8,12 +8,15 @@ mod end;
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
 use memchr::memmem::Finder;
+use rustc_hash::FxHashSet;
 use serde::Deserialize;
 
 use super::intern::Interner;
@@ -30,12 +33,16 @@ const HEAD: u64 = 16 << 10;
 const HEAD_LIMIT: u64 = 8 << 20;
 /// The entry points whose transcripts the client's own sweep spares (read in client 2.1.330).
 const DESKTOP_HOSTS: [&str; 4] = ["claude-desktop", "claude-desktop-3p", "local-agent", "local_agent"];
+/// The types of records that hold what was said; Claude Code dates each of them.
+const SAID: [&str; 2] = ["user", "assistant"];
 /// What some editors put before the first line.
 pub(super) const MARK: &[u8] = b"\xef\xbb\xbf";
 /// A line above this is parsed as a stream.
 const LONG_LINE: u64 = 4 << 20;
 /// A line above this is not understood: it has no date, and counts as damaged.
 const LONGEST_LINE: u64 = 64 << 20;
+/// More projects than this are looked for in a set.
+const FEW: usize = 32;
 /// A buffer above this is not kept for the next transcript.
 const KEPT: usize = 256 << 10;
 
@@ -43,6 +50,7 @@ static CWD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"cwd\"")
 static SESSION: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"sessionId\""));
 static ENTRYPOINT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"entrypoint\""));
 static VERSION: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"version\""));
+static PROMPT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"{\"display\":"));
 static TIMESTAMP: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"timestamp\""));
 
 /// Project paths, each once; many transcripts and sessions share one list.
@@ -59,6 +67,8 @@ pub struct Facts {
     pub session: Option<SessionId>,
     /// Whether any record has the shape of the client's: an id of a session and a type.
     pub is_of_client: bool,
+    /// Whether a record was read that holds what was said; notes about a conversation may have no date.
+    pub talks: bool,
     /// Whether the desktop application wrote it, by its `entrypoint`.
     pub is_desktop: bool,
     /// The newest version of Claude Code that wrote it, where the catalogue was not tried with that.
@@ -137,6 +147,28 @@ pub fn read(file: &File, size: u64, now: DateTime<Utc>, interner: &Interner) -> 
     facts
 }
 
+/// Reads the facts of a file of any name, if its ends have the form of a transcript or a prompt history.
+///
+/// # Errors
+/// As `read(2)`.
+pub fn if_it_is_one(file: &File, size: u64, now: DateTime<Utc>) -> io::Result<Option<Facts>> {
+    let interner = Interner::default();
+    let ends = [(0, HEAD), (size.saturating_sub(TAIL), TAIL)];
+    for (start, length) in ends {
+        let mut reading = Reading::new(now, &interner);
+        let mut buffer = Vec::new();
+        (&*file).seek(SeekFrom::Start(start))?;
+        fill(file, length.min(size), &mut buffer)?;
+        reading.lines(&buffer);
+        let Facts { is_of_client, session, .. } = reading.facts;
+        let is_history = || PROMPT.find(&buffer).is_some() && SESSION.find(&buffer).is_some();
+        if session.is_some() && (is_of_client || is_history()) {
+            return read(file, size, now, &interner).map(Some);
+        }
+    }
+    Ok(None)
+}
+
 fn read_with(
     buffer: &mut Vec<u8>,
     mut file: &File,
@@ -144,8 +176,7 @@ fn read_with(
     now: DateTime<Utc>,
     interner: &Interner,
 ) -> io::Result<Facts> {
-    let mut reading =
-        Reading { facts: Facts::default(), projects: Vec::new(), is_end_damaged: None, now, interner };
+    let mut reading = Reading::new(now, interner);
     if size <= TAIL {
         fill(file, size, buffer)?;
         reading.lines(buffer);
@@ -183,10 +214,19 @@ struct Reading<'a> {
     facts: Facts,
     /// The projects found so far.
     projects: Vec<Arc<str>>,
+    /// Those beyond the first few, of which there may be as many as records.
+    further: FxHashSet<Arc<str>>,
     /// Whether a line after the last dated record is damaged; `None` until either was found.
     is_end_damaged: Option<bool>,
     now: DateTime<Utc>,
     interner: &'a Interner,
+}
+
+impl<'a> Reading<'a> {
+    fn new(now: DateTime<Utc>, interner: &'a Interner) -> Self {
+        let (facts, projects, further) = (Facts::default(), Vec::new(), FxHashSet::default());
+        Self { facts, projects, further, is_end_damaged: None, now, interner }
+    }
 }
 
 impl Reading<'_> {
@@ -282,11 +322,9 @@ impl Reading<'_> {
     /// a project or host not known yet, the first that names a session, and the newest.
     fn lines(&mut self, bytes: &[u8]) {
         let bytes = bytes.strip_prefix(MARK).unwrap_or(bytes);
-        let mut parsed = None;
+        let mut parsed = Parsed::default();
         for at in values(&CWD, bytes) {
-            let known = plain_text(bytes, at)
-                .is_some_and(|cwd| self.projects.iter().any(|project| project.as_bytes() == cwd));
-            if !known {
+            if !plain_text(bytes, at).is_some_and(|cwd| self.knows(cwd)) {
                 self.parse_line(bytes, at, &mut parsed);
             }
         }
@@ -314,7 +352,7 @@ impl Reading<'_> {
 
     /// Finds the newest record: the newest timestamp that is written anywhere, if it is a record's
     /// own and not part of what the record tells of; else the next.
-    fn newest(&mut self, bytes: &[u8], parsed: &mut Option<usize>) {
+    fn newest(&mut self, bytes: &[u8], parsed: &mut Parsed) {
         let (now, known) = (self.now, self.facts.newest);
         let dates = || values(&TIMESTAMP, bytes).filter_map(|at| Some((date_at(bytes, at)?, at)));
         let written = || dates().filter(move |(date, _)| *date <= now && Some(*date) > known);
@@ -337,17 +375,25 @@ impl Reading<'_> {
         }
     }
 
-    /// Parses the line that holds a place, unless it was the last one that was parsed.
-    fn parse_line(&mut self, bytes: &[u8], at: usize, parsed: &mut Option<usize>) {
-        let start = memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |newline| newline + 1);
-        if *parsed == Some(start) {
+    /// Parses the line that holds a place, unless it was parsed before.
+    fn parse_line(&mut self, bytes: &[u8], at: usize, parsed: &mut Parsed) {
+        if parsed.contains(at) {
             return;
         }
-        *parsed = Some(start);
+        let start = memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |newline| newline + 1);
         let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |newline| at + newline);
+        parsed.add(start..end);
         if let Some(record) = object::<Record<'_>>(&bytes[start..end]) {
             self.note(&record);
         }
+    }
+
+    /// Whether a project was found before.
+    fn knows(&self, cwd: &[u8]) -> bool {
+        let first = &self.projects[..self.projects.len().min(FEW)];
+        first.iter().any(|project| project.as_bytes() == cwd)
+            || !self.further.is_empty()
+                && std::str::from_utf8(cwd).is_ok_and(|cwd| self.further.contains(cwd))
     }
 
     fn note(&mut self, record: &Record<'_>) {
@@ -359,13 +405,16 @@ impl Reading<'_> {
             }
             None => {}
         }
-        if let Some(cwd) = record.cwd.text().filter(|cwd| !cwd.is_empty())
-            && !self.projects.iter().any(|known| **known == *cwd)
-        {
-            self.projects.push(self.interner.intern(cwd));
+        if let Some(cwd) = record.cwd.text().filter(|cwd| !cwd.is_empty() && !self.knows(cwd.as_bytes())) {
+            let project = self.interner.intern(cwd);
+            if self.projects.len() >= FEW {
+                self.further.insert(Arc::clone(&project));
+            }
+            self.projects.push(project);
         }
         if let Some(id) = record.session.text() {
             self.facts.is_of_client |= record.kind.text().is_some();
+            self.facts.talks |= record.kind.text().is_some_and(|kind| SAID.contains(&kind.as_ref()));
             if self.facts.session.is_none() {
                 self.facts.session = SessionId::from_bytes(id.as_bytes());
             }
@@ -379,6 +428,27 @@ impl Reading<'_> {
         }
         self.facts.is_desktop |=
             record.entrypoint.text().is_some_and(|host| DESKTOP_HOSTS.contains(&host.as_ref()));
+    }
+}
+
+/// The lines of a window that were parsed: one may hold thousands of keys that look like its own.
+#[derive(Default)]
+struct Parsed {
+    last: Range<usize>,
+    /// Where the others end, by where they begin.
+    others: BTreeMap<usize, usize>,
+}
+
+impl Parsed {
+    fn contains(&self, at: usize) -> bool {
+        self.last.contains(&at) || self.others.range(..=at).next_back().is_some_and(|(_, end)| at < *end)
+    }
+
+    fn add(&mut self, line: Range<usize>) {
+        let before = std::mem::replace(&mut self.last, line);
+        if !before.is_empty() {
+            self.others.insert(before.start, before.end);
+        }
     }
 }
 

@@ -39,9 +39,12 @@ impl Judge<'_> {
         if self.may_be_of_a_store_out_of_reach(store) {
             return Decision::Keep(Keep::OutOfReach);
         }
-        let view = self.inventory.store(store);
-        let mut clients = if kind == Kind::DaemonFile { view.workers.iter() } else { view.live.iter() };
-        let in_use = clients.any(|client| client.is_checked || !self.mandate.is_managed);
+        let in_use = if kind == Kind::DaemonFile {
+            let mut workers = self.inventory.store(store).workers.iter();
+            workers.any(|client| client.is_checked || !self.mandate.is_managed)
+        } else {
+            self.in_use.get(store.at()).copied().unwrap_or(true)
+        };
         if row.protection == Protection::UnlessLive && in_use {
             return Decision::Keep(Keep::Live);
         }

@@ -1,15 +1,16 @@
 //! One mandate as a judge: what it goes by, whatever it judges.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::references::References;
+use super::references::{Known, References};
 use super::{Decision, Due, Keep, sealing};
 use crate::catalogue::{Kind, Root, SessionId};
 use crate::inventory::{Artifact, Inventory, Session, StoreIndex};
 use crate::period::Period;
-use crate::policy::{HoldRef, Layer, Mandate, Policy, Rule, RuleRef};
+use crate::policy::{HoldRef, Layer, Mandate, Policy, Rule, RuleLayer, RuleRef};
 
 /// One mandate, and what it judges.
 pub(super) struct Judge<'a> {
@@ -19,7 +20,12 @@ pub(super) struct Judge<'a> {
     pub(super) index: u8,
     /// Whether any rule or hold asks for kinds, so that a session's files may differ.
     pub(super) by_kind: bool,
+    /// Whether a client runs that counts here, for each store.
+    pub(super) in_use: Vec<bool>,
     pub(super) now: DateTime<Utc>,
+    /// The first hold on each session, found or remembered, once it was looked for: each of its lines asks, and
+    /// it may name as many projects.
+    held: Vec<OnceLock<Option<HoldRef>>>,
 }
 
 /// One judge a mandate.
@@ -44,7 +50,15 @@ pub(super) fn judges<'a>(
                 .flat_map(|layer| &layer.rules)
                 .any(|rule| rule.selector.kinds.is_some())
                 || mandate.holds.iter().any(|hold| hold.selector.kinds.is_some()),
+            in_use: inventory
+                .stores
+                .iter()
+                .map(|view| view.live.iter().any(|client| client.is_checked || !mandate.is_managed))
+                .collect(),
             now,
+            held: (0..inventory.sessions.len() + inventory.absent.sessions.len())
+                .map(|_| OnceLock::new())
+                .collect(),
         })
         .collect()
 }
@@ -119,6 +133,25 @@ impl Judge<'_> {
             ))
         });
         dues.min_by_key(|(due, _)| *due)
+    }
+
+    /// When the strictest rule would have a session gone, if it were of the project that the rule selects.
+    pub(super) fn earliest_of_any_project(
+        &self,
+        session: SessionId,
+        date: DateTime<Utc>,
+    ) -> Option<(DateTime<Utc>, RuleRef)> {
+        let (kind, session) = (Kind::Transcript, Some(session));
+        let place = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
+        let of_layer = |(layer, rules): (usize, &RuleLayer)| {
+            let dues = rules.rules.iter().enumerate().filter_map(|(at, rule)| {
+                let rule_ref = RuleRef { mandate: self.index, layer: place(layer), rule: place(at) };
+                let selects = rule.selector.selects_in_any_project(kind, session);
+                Some((rule.delete_after.as_ref().filter(|_| selects)?.after(date)?, rule_ref))
+            });
+            dues.min_by_key(|(due, _)| *due)
+        };
+        self.mandate.layers.iter().enumerate().filter_map(of_layer).min_by_key(|(due, _)| *due)
     }
 
     /// What a kind of file of a session is judged by, and when it is due. Of projects that are equally
@@ -229,6 +262,12 @@ impl Judge<'_> {
         // Where a record could not be read, projects may be missing.
         let unknown = session.projects.is_empty() || session.is_unreadable;
         self.holds(kind, projects, unknown, Some(session.id))
+    }
+
+    /// The first hold in force that covers the conversation of a session.
+    pub(super) fn first_hold(&self, known: Known<'_>) -> Option<HoldRef> {
+        let look = || self.holds_of(known.session, Kind::Transcript).next();
+        self.held.get(known.at).map_or_else(look, |held| *held.get_or_init(look))
     }
 
     /// Whether a moment is within the quiet period, on either side of now.

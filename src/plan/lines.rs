@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::judge::{Judge, Subject};
+use super::references::Known;
 use super::{Decision, Keep, Verdict};
 use crate::catalogue::Kind;
 use crate::inventory::lines::{Format, Line, LineFile};
@@ -18,15 +19,27 @@ impl Judge<'_> {
         kind: Kind,
         session: Option<&Session>,
     ) -> impl Iterator<Item = HoldRef> {
-        let projects = line.project.iter().map(|project| &**project);
-        let unknown = line.project.is_none() && session.is_none_or(|session| session.projects.is_empty());
-        let own = self.holds(kind, projects, unknown, line.session);
+        let own = self.own_holds_of_line(line, kind, session);
         own.chain(session.into_iter().flat_map(|session| self.holds_of(session, Kind::Transcript)))
     }
 
+    /// The same without those that cover its session alone.
+    fn own_holds_of_line(
+        &self,
+        line: &Line,
+        kind: Kind,
+        session: Option<&Session>,
+    ) -> impl Iterator<Item = HoldRef> {
+        let projects = line.project.iter().map(|project| &**project);
+        let unknown = line.project.is_none() && session.is_none_or(|session| session.projects.is_empty());
+        self.holds(kind, projects, unknown, line.session)
+    }
+
     /// Why a line stays whatever its age: a hold on it, or its session's hold or life.
-    pub(super) fn line_stays(&self, line: &Line, kind: Kind, session: Option<&Session>) -> Option<Keep> {
-        if let Some(held) = self.holds_of_line(line, kind, session).next() {
+    pub(super) fn line_stays(&self, line: &Line, kind: Kind, known: Option<Known<'_>>) -> Option<Keep> {
+        let session = known.map(|known| known.session);
+        let own = self.own_holds_of_line(line, kind, session).next();
+        if let Some(held) = own.or_else(|| self.first_hold(known?)) {
             return Some(Keep::Held(held));
         }
         let session = session?;
@@ -77,7 +90,7 @@ impl Judge<'_> {
         let session = known.map(|known| known.session);
         let is_index = file.content.format == Format::Entries;
         let kind = if is_index { Kind::SessionsIndex } else { Kind::History };
-        if let Some(keep) = self.line_stays(line, kind, session) {
+        if let Some(keep) = self.line_stays(line, kind, known) {
             return Decision::Keep(keep);
         }
         let whole = known.and_then(|known| verdicts.get(known.at));

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::judge::{Judge, Subject};
+use super::references::Known;
 use super::{Decision, Keep};
 use crate::catalogue::Kind;
 use crate::inventory::lines::Line;
@@ -38,7 +39,7 @@ impl<'i> Judge<'i> {
             Ok(owners) => owners,
             Err(keep) => return Decision::Keep(keep),
         };
-        let stays = |line: &Line, session: Option<&Session>| self.line_stays(line, kind, session);
+        let stays = |line: &Line, known: Option<Known<'_>>| self.line_stays(line, kind, known);
         let Some(term) = self.term(owners, kind, self.inventory.store_of(artifact), stays) else {
             return self.loose(artifact, kind);
         };
@@ -71,18 +72,19 @@ impl<'i> Judge<'i> {
         owners: &[&'l Line],
         kind: Kind,
         store: StoreIndex,
-        stays: impl Fn(&Line, Option<&Session>) -> Option<Keep>,
+        stays: impl Fn(&Line, Option<Known<'_>>) -> Option<Keep>,
     ) -> Option<Term<'l>> {
         let mut latest: Option<Term<'l>> = None;
         for line in owners {
-            let session = self.known_to(line, store).map(|known| known.session);
+            let known = self.known_to(line, store);
+            let session = known.map(|known| known.session);
             let date = match (session, line.date) {
                 (Some(session), _) => self.date(session),
                 (None, None) => Err(Keep::Undated),
                 (None, Some(date)) if date > self.now => Err(Keep::FutureDated),
                 (None, Some(date)) => Ok(date),
             };
-            let due = match stays(line, session) {
+            let due = match stays(line, known) {
                 Some(keep) => Err(keep),
                 None => date.and_then(|date| {
                     let own = self.of_line(line, kind, session, date).1;

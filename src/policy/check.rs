@@ -204,7 +204,7 @@ fn beside_the_client(layer: &RawLayer, compiled: &Compiled, against: &Against<'_
             let project = known.project.as_deref();
             let unknown = project.is_none();
             let covers = hold.selector.covers(Kind::Transcript, project.into_iter(), unknown, known.session);
-            let removal = client.removal(known.modified?, project.map(Path::new), known.written)?;
+            let removal = client.removal(known.modified?, known.written)?;
             (covers && hold.is_active(removal.at)).then_some(removal.at)
         };
         let removals: Vec<DateTime<Utc>> = against.known.iter().filter_map(removal).collect();

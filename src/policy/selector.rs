@@ -233,6 +233,12 @@ impl Selector {
             })
     }
 
+    /// The same for a session of which the project is in doubt: it may be any.
+    #[must_use]
+    pub fn selects_in_any_project(&self, kind: Kind, session: Option<SessionId>) -> bool {
+        self.fits_kind(kind) && self.fits_session(session) && !self.desktop_deleted
+    }
+
     /// Whether a *hold* with this selector covers; it is tested against every project path
     /// found, a worktree counts as its repository too, and unknown projects are covered.
     #[must_use]

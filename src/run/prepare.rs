@@ -199,9 +199,11 @@ impl Workspace {
         let kept: Vec<bool> = inventory.problems.iter().map(|problem| !of_excluded(problem)).collect();
         let mut kept = kept.into_iter();
         inventory.problems.retain(|_| kept.next().unwrap_or(true));
-        if self.state.state.has_unsealed() {
+        let unsealed = self.state.state.all_unsealed();
+        if !unsealed.is_empty() {
             inventory.remember_unsealed(|store, id| {
-                let unsealed = self.state.state.unsealed(&store.store.root, &id.to_string())?;
+                let id = id.to_string();
+                let unsealed = unsealed.get(&(store.store.root.as_path(), id.as_str()))?;
                 Some((unsealed.unsealed_at, unsealed.last_activity, unsealed.recorded))
             });
         }

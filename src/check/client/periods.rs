@@ -92,7 +92,7 @@ impl PeriodFacts {
         }
         // One sweep covers the whole store, by the shortest period of all projects.
         if let (Some(removal), Some(floor)) =
-            (client.removal(DateTime::UNIX_EPOCH, None, Written::default()), &policy.floor)
+            (client.removal(DateTime::UNIX_EPOCH, Written::default()), &policy.floor)
             && days(floor).is_none_or(|floor| removal.days < floor)
         {
             facts.shorter = Some((removal.days, floor.to_string()));
@@ -130,8 +130,7 @@ impl ClientFacts {
                 continue;
             }
             let Some(modified) = session.modified else { continue };
-            let project = session.project.as_deref().map(Path::new);
-            let removal = client.removal(modified, project, inventory.written(session));
+            let removal = client.removal(modified, inventory.written(session));
             match (removal, verdict.decision) {
                 (None, _) => self.period.desktop += u64::from(session.is_desktop),
                 (Some(removal), Decision::Keep(Keep::Held(hold)))
@@ -157,7 +156,7 @@ pub(super) fn cache_row(client: &ClientSettings) -> Row {
 
 pub(super) fn desktop_row(client: &ClientSettings) -> Row {
     let exempt = Written { by_desktop: true, ..Written::default() };
-    let removal = client.removal(DateTime::UNIX_EPOCH, None, exempt);
+    let removal = client.removal(DateTime::UNIX_EPOCH, exempt);
     let by = setter(client, removal.as_ref().and_then(|removal| removal.path.as_deref()));
     let state = removal.map_or_else(|| "never".to_owned(), |removal| format!("{} days", removal.days));
     let settings = "desktopSessionCleanupPeriodDays, cleanupPeriodDays";

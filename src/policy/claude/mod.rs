@@ -11,6 +11,7 @@ pub mod switches;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
@@ -85,7 +86,12 @@ pub struct ClientSettings {
     pub users: Vec<SettingsFile>,
     /// For each project looked at: its local and its checked-in settings, the stronger first.
     pub projects: BTreeMap<PathBuf, Vec<SettingsFile>>,
+    /// The shortest period of all projects, of other sessions and of those of the desktop application.
+    shortest: OnceLock<[Option<Shortest>; 2]>,
 }
+
+/// A period in days, and the file that sets it; `None` for the default.
+type Shortest = (u64, Option<PathBuf>);
 
 /// What the client's sweep goes by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -184,7 +190,8 @@ pub fn read(places: &ClientPlaces, projects: &[PathBuf]) -> ClientSettings {
     };
     let machine = source::machine(places);
     let managed = source::server(places).map_or_else(|| machine.clone(), |server| vec![server]);
-    ClientSettings { managed, machine, users, projects: projects.iter().map(of_project).collect() }
+    let projects = projects.iter().map(of_project).collect();
+    ClientSettings { managed, machine, users, projects, shortest: OnceLock::new() }
 }
 
 impl ClientSettings {
@@ -217,32 +224,11 @@ impl ClientSettings {
     /// A sweep covers the whole store by the settings of the project in which the client was
     /// started, so the shortest period of all projects looked at counts.
     #[must_use]
-    pub fn removal(
-        &self,
-        last_mtime: DateTime<Utc>,
-        project: Option<&Path>,
-        written: Written,
-    ) -> Option<Removal> {
-        let seen = self.projects.keys().map(|seen| Some(seen.as_path()));
-        let sweeps = [None, project].into_iter().chain(seen).map(|project| (self.sweep(project), project));
-        sweeps
-            .filter_map(|(sweep, project)| match sweep {
-                Sweep::Runs { days, path } => self.of_written(last_mtime, written, days, path, project),
-                Sweep::Paused { .. } => None,
-            })
-            .min_by_key(|removal| removal.at)
-    }
-
-    /// When a sweep with a period would remove a transcript.
-    fn of_written(
-        &self,
-        last_mtime: DateTime<Utc>,
-        written: Written,
-        days: u64,
-        path: Option<PathBuf>,
-        project: Option<&Path>,
-    ) -> Option<Removal> {
-        let after = |date: DateTime<Utc>, days: u64, path: Option<PathBuf>| {
+    pub fn removal(&self, last_mtime: DateTime<Utc>, written: Written) -> Option<Removal> {
+        // Looked for once: there may be as many projects as sessions, and each session asks.
+        let [usual, limit] = self.shortest.get_or_init(|| [self.shortest(false), self.shortest(true)]);
+        let after = |date: DateTime<Utc>, period: &Option<Shortest>| {
+            let (days, path) = period.clone()?;
             let span = TimeDelta::try_days(i64::try_from(days).ok()?)?;
             Some(Removal { at: date.checked_add_signed(span)?, days, path })
         };
@@ -252,27 +238,27 @@ impl ClientSettings {
             None => written.by_desktop || written.is_empty,
         };
         if !is_exempt || matches!(period_of(&self.managed), Some(Ok(_))) {
-            return after(last_mtime, days, path);
+            return after(last_mtime, usual);
         }
         // An archived session goes at the end of its grace or at the limit of all exempt ones.
         let grace = match written.released {
-            Some(Release::Archived(at)) => after(last_mtime.max(at), days, path.clone()),
+            Some(Release::Archived(at)) => after(last_mtime.max(at), usual),
             _ => None,
         };
-        let limit = self.desktop_period(days, path, project);
-        let limit = limit.and_then(|(days, path)| after(last_mtime, days, path));
-        grace.into_iter().chain(limit).min_by_key(|removal| removal.at)
+        grace.into_iter().chain(after(last_mtime, limit)).min_by_key(|removal| removal.at)
     }
 
-    /// When the client would remove a file; see [`ClientSettings::removal`].
-    #[must_use]
-    pub fn client_removes(
-        &self,
-        last_mtime: DateTime<Utc>,
-        project: Option<&Path>,
-        written: Written,
-    ) -> Option<DateTime<Utc>> {
-        self.removal(last_mtime, project, written).map(|removal| removal.at)
+    /// The shortest period of a client started in a project, or in a folder without settings; of exempt
+    /// transcripts their limit.
+    fn shortest(&self, is_exempt: bool) -> Option<Shortest> {
+        let projects = self.projects.keys().map(|project| Some(project.as_path()));
+        let sweeps = std::iter::once(None).chain(projects).map(|project| (self.sweep(project), project));
+        let periods = sweeps.filter_map(|(sweep, project)| match sweep {
+            Sweep::Runs { days, path } if is_exempt => self.desktop_period(days, path, project),
+            Sweep::Runs { days, path } => Some((days, path)),
+            Sweep::Paused { .. } => None,
+        });
+        periods.min_by_key(|(days, _)| *days)
     }
 
     /// Exempt transcripts are kept without limit unless `desktopSessionCleanupPeriodDays` gives one; then

@@ -81,7 +81,7 @@ fn a_project_overrides_its_user_and_only_managed_settings_override_it() {
     assert_eq!(days(&client.sweep(Some(&home.at("q")))), None);
     // The built-in rule goes by the user's, which a repository cannot change.
     assert_eq!(client.built_in().unwrap().delete_after.to_string(), "99999d");
-    let removal = client.removal(DateTime::UNIX_EPOCH, None, Written::default()).unwrap();
+    let removal = client.removal(DateTime::UNIX_EPOCH, Written::default()).unwrap();
     assert_eq!((removal.days, removal.path), (1, Some(home.at("p/.claude/settings.json"))));
 
     let home = Home::new(&[(USER, one), (MANAGED, one), (DROP_IN, many), ("p/.claude/settings.json", "{")]);
@@ -139,7 +139,7 @@ fn a_users_own_file_shortens_the_built_in_period_and_never_stops_it() {
 #[test]
 fn the_desktop_is_exempt_unless_managed_or_limited() {
     let removes = |files: &[(&str, &str)]| {
-        Home::new(files).read(&[]).removal(DateTime::UNIX_EPOCH, None, DESKTOP).map(|removal| removal.days)
+        Home::new(files).read(&[]).removal(DateTime::UNIX_EPOCH, DESKTOP).map(|removal| removal.days)
     };
     assert_eq!(removes(&[]), None);
     assert_eq!(removes(&[(USER, "{\"cleanupPeriodDays\": 3}")]), None);
@@ -208,7 +208,7 @@ const DESKTOP: Written = Written { by_desktop: true, released: None, is_empty: f
 /// The day of 1970 on which a transcript of its first day goes.
 fn goes_on(settings: &str, written: Written) -> Option<i64> {
     let client = Home::new(&[(USER, settings)]).read(&[]);
-    let removal = client.removal(DateTime::UNIX_EPOCH, None, written)?;
+    let removal = client.removal(DateTime::UNIX_EPOCH, written)?;
     Some(removal.at.signed_duration_since(DateTime::UNIX_EPOCH).num_days())
 }
 
@@ -250,7 +250,7 @@ fn a_managed_period_ends_every_exemption() {
         Written { released: Some(archived), ..DESKTOP },
         Written { is_empty: true, ..Written::default() },
     ] {
-        let removal = client.removal(DateTime::UNIX_EPOCH, None, written).unwrap();
+        let removal = client.removal(DateTime::UNIX_EPOCH, written).unwrap();
         assert_eq!((removal.days, removal.at), (7, DateTime::UNIX_EPOCH + TimeDelta::days(7)));
     }
 }

@@ -1,7 +1,5 @@
 //! What the client itself does with a session.
 
-use std::path::Path;
-
 use super::{ClientJson, Explained};
 use crate::inventory::Evidence;
 use crate::plan::{Decision, Keep};
@@ -27,9 +25,8 @@ impl Explained<'_> {
             }
             Evidence::Transcript => {}
         }
-        let project = session.project.as_deref().map(Path::new);
         let written = self.run.inventory.written(session);
-        let Some(removal) = settings.1.removal(session.modified?, project, written) else {
+        let Some(removal) = settings.1.removal(session.modified?, written) else {
             return never(match settings.1.sweep(None) {
                 Sweep::Paused { reason } => format!("its sweep is paused: {reason}"),
                 Sweep::Runs { .. } if session.is_desktop => {

@@ -62,7 +62,7 @@ impl Sight<'_> {
         // One sweep covers the whole store, by the shortest period of all projects that were looked
         // at; so it is worked out once, and not for every session, but for the few that were released.
         let period = |written| {
-            let removal = client.removal(DateTime::UNIX_EPOCH, None, written)?;
+            let removal = client.removal(DateTime::UNIX_EPOCH, written)?;
             i64::try_from(removal.days).ok()
         };
         let exempt = Written { by_desktop: true, ..Written::default() };
@@ -78,7 +78,7 @@ impl Sight<'_> {
             let at = match written {
                 Written { released: None, by_desktop, is_empty } if by_desktop || is_empty => after(desktop),
                 Written { released: None, .. } => after(usual),
-                _ => client.client_removes(modified, None, written),
+                _ => client.removal(modified, written).map(|removal| removal.at),
             };
             let Some(at) = at else {
                 told.never += 1;
