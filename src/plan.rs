@@ -35,7 +35,7 @@ use references::References;
 use united::United;
 
 pub use memory::memory;
-pub use past_due::past_due;
+pub use past_due::{Parked, past_due};
 pub use why::{Action, Considered, Opinion, Standing, What, has_delete_rule, opinions};
 
 /// What is to be done with an artifact, and why.

@@ -315,7 +315,9 @@ impl Cursor {
             let pattern = active.pattern();
             match pattern.segments.get(usize::from(active.segment))? {
                 Segment::Rest(end) => {
-                    name.ends_with(end.as_bytes()).then(|| active.matched(pattern, active.session))
+                    let has_stem = end.is_empty() || name.len() > end.len();
+                    (has_stem && name.ends_with(end.as_bytes()))
+                        .then(|| active.matched(pattern, active.session))
                 }
                 Segment::Tokens(tokens) if usize::from(active.segment) + 1 == pattern.segments.len() => {
                     let mut session = None;

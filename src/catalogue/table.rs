@@ -463,9 +463,14 @@ catalogue! {
         Temp "ccretain/sealed/<S>/<**>",
     ];
     /// What ccretain itself keeps in a store.
-    Own "ccretain": Loose File Metadata plain PURGE => [Config "ccretain/<**>"];
+    Own "ccretain": Loose File Metadata plain PURGE => [
+        Config "ccretain/lock",
+        Config "ccretain/held/<*>/<*>/session.json",
+        Config "ccretain/held/<*>/<*>/<**>.age",
+    ];
     /// What an interrupted rewrite of ccretain left behind.
     OwnLeftover "ccretain-leftover": Loose File Secret plain AGE => [
+        Config "ccretain/held/<*>/<*>/<**>.part",
         Config ".history.jsonl.part",
         Config "..claude.json.part",
         Config "..claude.json.backup.part",

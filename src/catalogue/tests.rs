@@ -80,6 +80,13 @@ fn names_the_client_does_not_write_are_unrecognised() {
         "image-cache/loose.png",
         "logs",
         "settings.json/x",
+        "ccretain/x",
+        "ccretain/lock/x",
+        "ccretain/held/x",
+        "ccretain/held/case/x.age",
+        "ccretain/held/case/aaaaaaaa-0000-4000-8000-000000000001/x.jsonl",
+        "ccretain/held/case/aaaaaaaa-0000-4000-8000-000000000001/.age",
+        "ccretain/sealed/mine/x.age",
     ] {
         assert_eq!(classify(Root::Config, path), None, "{path}");
     }

@@ -41,6 +41,8 @@ pub struct Facts {
     pub vanished: Vec<String>,
     /// What lies there again although it was deleted.
     pub came_back: Vec<CameBack>,
+    /// Preservation copies of holds that there are none of, a sentence each, and how many.
+    pub left_copies: (Vec<String>, u64),
     /// Permissions.
     pub modes: Modes,
     /// What makes content readable elsewhere.
@@ -220,6 +222,8 @@ pub struct SealedFacts {
     pub to_others: u64,
     /// Of which it is not recorded.
     pub to_unknown: u64,
+    /// Of which the record says a later date than was known when they were sealed.
+    pub redated: u64,
     /// Of which the record cannot be read, with the reason.
     pub unreadable: Vec<(String, String)>,
     /// Whether the policy names recipients.

@@ -1,15 +1,17 @@
 //! What an inventory and a plan say about the posture. Reads no file but the records of what is
 //! sealed.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::facts::{Amount, SealedFacts, StoreFacts, Unruled};
 use crate::catalogue::Kind;
+use crate::enforce::preserve;
 use crate::enforce::sealed::SealedSession;
 use crate::error::chain;
-use crate::escape::text;
+use crate::escape::{shown, text};
 use crate::inventory::{Belongs, Inventory, Oddity};
 use crate::plan::{Decision, Keep, Plan, has_delete_rule};
 use crate::policy::Policy;
@@ -129,6 +131,29 @@ pub fn unruled(inventory: &Inventory, plan: &Plan, policy: &Policy) -> Unruled {
     unruled
 }
 
+/// Preservation copies of holds that there are none of: a sentence a hold with what removes them, and how many.
+#[must_use]
+pub fn left_copies(inventory: &Inventory, policy: &Policy) -> (Vec<String>, u64) {
+    let mut left: BTreeMap<String, (u64, PathBuf)> = BTreeMap::new();
+    for (hold, path) in inventory.preserved() {
+        if policy.holds().all(|(known, _)| known.name != hold) {
+            left.entry(hold).or_insert((0, path)).0 += 1;
+        }
+    }
+    let count = left.values().map(|(count, _)| count).sum();
+    let sentence = |(hold, (count, path)): (String, (u64, PathBuf))| {
+        let sessions = if count == 1 { "session" } else { "sessions" };
+        let name = text(&hold);
+        let how = if preserve::can_be_folder(&hold) {
+            format!("'ccretain hold release {name} --reason TEXT' removes them")
+        } else {
+            format!("remove '{}' by hand", shown(path.parent().unwrap_or(&path)))
+        };
+        format!("hold '{name}', {count} {sessions}: {how}")
+    };
+    (left.into_iter().map(sentence).collect(), count)
+}
+
 /// To whom what is sealed is sealed, as far as its records say.
 #[must_use]
 pub fn sealed(inventory: &Inventory, recipients: Option<&Recipients>) -> SealedFacts {
@@ -136,6 +161,7 @@ pub fn sealed(inventory: &Inventory, recipients: Option<&Recipients>) -> SealedF
     let mut sealed = SealedFacts { has_recipients: today.is_some(), ..SealedFacts::default() };
     for session in inventory.sessions.iter().filter(|session| session.sealed > 0) {
         sealed.sessions += 1;
+        sealed.redated += u64::from(session.dated_at_sealing().is_some());
         match SealedSession::open(&inventory.store(session.store).store, session.id) {
             Err(error) => sealed.unreadable.push((session.id.to_string(), chain(&error))),
             Ok(opened) => match (&opened.record.recipients, &today) {

@@ -10,6 +10,7 @@ pub mod exposure;
 pub mod facts;
 pub mod look;
 pub mod modes;
+pub mod parked;
 pub mod retention;
 pub mod returned;
 pub mod table;

@@ -192,6 +192,10 @@ fn sealed(facts: &Facts, findings: &mut Vec<Finding>) {
         let line = format!("{} of {} sealed sessions", sealed.to_unknown, sealed.sessions);
         findings.push(Finding::new("sealed-to-unknown", vec![line]).count(sealed.to_unknown));
     }
+    if sealed.redated > 0 {
+        let line = format!("{} of {} sealed sessions", sealed.redated, sealed.sessions);
+        findings.push(Finding::new("sealed-redated", vec![line]).count(sealed.redated));
+    }
     if !sealed.unreadable.is_empty() {
         let lines = sealed.unreadable.iter().map(|(session, why)| format!("session {session}: {why}"));
         findings.push(Finding::new("sealed-unreadable", some(lines)).count(sealed.unreadable.len() as u64));
@@ -229,6 +233,10 @@ fn unruled(facts: &Facts, findings: &mut Vec<Finding>) {
     {
         let line = format!("{} files, where there were {before} a month ago or less", unruled.unrecognised);
         findings.push(Finding::new("unrecognised-growing", vec![line]).count(unruled.unrecognised - before));
+    }
+    let (copies, count) = &facts.left_copies;
+    if *count > 0 {
+        findings.push(Finding::new("copies-left", some(copies.iter().cloned())).count(*count));
     }
     if !facts.vanished.is_empty() {
         let count = facts.vanished.len() as u64;

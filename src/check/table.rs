@@ -98,6 +98,10 @@ table! {
             => "'ccretain rekey --all --identity FILE' seals them anew and records it";
         "sealed-unreadable" Medium "the record of a sealed session cannot be read"
             => "such a session is kept for ever: restore its session.json from a copy, or purge it";
+        "sealed-redated" Medium "the record of a sealed session says a later date than when it was sealed"
+            => "managed rules go by the date that was known; look who has written to 'ccretain/sealed' in the store";
+        "copies-left" Medium "there are preservation copies of holds that do not exist"
+            => "no run removes them: 'ccretain hold release NAME --reason TEXT' does";
         "leftovers" Medium "an interrupted run left unfinished files"
             => "they may hold plaintext; the next 'ccretain enforce' removes them";
         "unrecognised-growing" Low "files that are not in the catalogue become more"

@@ -65,6 +65,8 @@ const CHANGES: &[Change] = &[
     ("sealed-to-others", |facts| facts.sealed.to_others = 1),
     ("sealed-to-unknown", |facts| (facts.sealed.to_unknown, facts.sealed.has_recipients) = (1, true)),
     ("sealed-unreadable", |facts| facts.sealed.unreadable = vec![("id".into(), "no".into())]),
+    ("sealed-redated", |facts| facts.sealed.redated = 1),
+    ("copies-left", |facts| facts.left_copies = (vec!["hold 'x'".into()], 1)),
     ("unrecognised-growing", |facts| {
         (facts.unruled.unrecognised, facts.unruled.unrecognised_before) = (30, Some(3));
     }),

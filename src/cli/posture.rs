@@ -11,7 +11,7 @@ use crate::catalogue::Root;
 use crate::check::client::{self, ClientFacts, PolicyPeriods, Seen};
 use crate::check::facts::{LedgerFact, PolicyFacts, RefusedFact, RunFacts, ScheduleFact};
 use crate::check::modes::{OwnMode, Repair};
-use crate::check::{Facts, look, modes, untried};
+use crate::check::{Facts, look, modes, parked, untried};
 use crate::enforce::lock;
 use crate::error::chain;
 use crate::escape::{shown, text};
@@ -87,7 +87,11 @@ pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<P
     facts.runs.locked = locked(&ground, ctx);
     if let Some(plan) = &plan {
         facts.unruled = look::unruled(&inventory, plan, &ground.policy);
-        facts.past_due = plan::past_due(&inventory, &ground.policy, now, grace);
+        if ground.policy.is_managed() {
+            let parked = parked::look(&inventory, plan, now);
+            facts.past_due = plan::past_due(&inventory, &ground.policy, &parked, now, grace);
+        }
+        facts.left_copies = look::left_copies(&inventory, &ground.policy);
         facts.unruled.unrecognised_before = unrecognised_before(&summaries, ctx);
         match guards::judge(&ground, &inventory, plan, &ground.policy, ctx) {
             Ok(judged) => {

@@ -163,6 +163,9 @@ pub enum Refusal {
         "user {0} has taken the place of Claude Code's temp folder of yours: only that user or root can remove it"
     )]
     Squatted(u32),
+    /// Something else lies where the client would make its folder, or a link that leads nowhere.
+    #[error("it is no folder, or a link that leads to none: remove or repair it")]
+    NoFolder,
     /// The policy leaves it out, and it was named.
     #[error("`stores.exclude` of the policy leaves it out")]
     Excluded,
@@ -223,6 +226,7 @@ pub fn locate(env: &Environment, request: &Request) -> Located {
     let only: Vec<PathBuf> = request.only.iter().map(|path| named(env, path)).collect();
     let exclude: Vec<PathBuf> = request.exclude.iter().map(|path| real(path)).collect();
     let mut queue = candidates(env, request);
+    let mut refused = HashSet::new();
     let mut at = 0;
     while let Some(candidate) = queue.get(at) {
         at += 1;
@@ -258,9 +262,9 @@ pub fn locate(env: &Environment, request: &Request) -> Located {
             // It would be said of the tree in it, too.
             Err(Refusal::Link | Refusal::LinkAbove(_)) if candidate.kind.is_everybodys() => {}
             Err(why) => {
-                let refused = Refused { path: candidate.path.clone(), kind: candidate.kind, why };
-                if !located.refused.iter().any(|known| known.path == refused.path) {
-                    located.refused.push(refused);
+                if refused.insert(candidate.path.clone()) {
+                    let (path, kind) = (candidate.path.clone(), candidate.kind);
+                    located.refused.push(Refused { path, kind, why });
                 }
             }
         }
@@ -431,6 +435,11 @@ fn is_followed(env: &Environment, kind: Root, link: &Link) -> bool {
 fn reach(env: &Environment, candidate: &Candidate) -> Result<Option<Reached>, Refusal> {
     let Candidate { path, kind, found_by } = candidate;
     let is_named = matches!(found_by, FoundBy::Policy | FoundBy::Argument);
+    // What the client keeps there now lies where nobody looks, or comes back once nobody does.
+    let is_blocked = || {
+        let is_clients = matches!(found_by, FoundBy::Default | FoundBy::Environment | FoundBy::Settings);
+        is_clients && *kind == Root::Config && path.symlink_metadata().is_ok()
+    };
     match Dir::reach(path, &|link| is_followed(env, *kind, link)) {
         Ok(reached) => Ok(Some(reached)),
         Err(Unreached::Link(link)) if kind.lies_among_others() => match link.place {
@@ -442,8 +451,10 @@ fn reach(env: &Environment, candidate: &Candidate) -> Result<Option<Reached>, Re
         Err(Unreached::Io(error)) if error.kind() == io::ErrorKind::NotFound && !is_named => match found_by {
             // Caches and temp trees come and go by themselves.
             FoundBy::Remembered if matches!(kind, Root::Config | Root::Desktop) => Err(Refusal::Missing),
+            _ if is_blocked() => Err(Refusal::NoFolder),
             _ => Ok(None),
         },
+        Err(Unreached::NoFolder) if !is_named && is_blocked() => Err(Refusal::NoFolder),
         Err(Unreached::NoFolder) if !is_named => Ok(None),
         Err(Unreached::NoFolder) => Err(Refusal::Unreachable(io::ErrorKind::NotADirectory.into())),
         Err(Unreached::Io(error)) => Err(Refusal::Unreachable(error)),

@@ -80,7 +80,14 @@ pub fn memory(inventory: &Inventory, plan: &Plan, policy: &Policy) -> Memory {
             row.files = session.modified;
         }
         let sealed = files.iter().filter_map(|index| plan.sealing_store(inventory, policy, *index));
-        let sealed: BTreeSet<StoreIndex> = sealed.filter(|_| !session.is_shown()).collect();
+        let mut sealed: BTreeSet<StoreIndex> = sealed.collect();
+        if !sealed.is_empty() {
+            // What its record says later is held against this.
+            row.sealing = row.sealing.or_else(|| session.sealed_now());
+        }
+        if session.is_shown() {
+            sealed.clear();
+        }
         if sealed.is_empty() {
             return vec![row];
         }

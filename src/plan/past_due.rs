@@ -1,36 +1,56 @@
 //! What managed rules have wanted gone, or sealed, for longer than a grace and what keeps it. A plan keeps
 //! it in silence, since doubt keeps; but its owner may have made the doubt.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::judge::{Judge, Subject, judges};
-use super::{Decision, Keep, References};
-use crate::catalogue::{Kind, SessionId};
-use crate::inventory::{Artifact, Inventory, Session};
+use super::{Decision, Keep, References, Verdict};
+use crate::catalogue::{Kind, Root, SessionId};
+use crate::inventory::{Artifact, ArtifactIndex, Evidence, Inventory, Oddity, Session};
 use crate::policy::{Mode, Policy, RuleRef};
 
 /// The reason where a session is in plaintext past the date on which it should have been sealed.
 const NOT_SEALED: &str = "not-sealed";
-/// The reason where the project of the first record is not that of the folder, and others are stricter.
+/// The reason where the project that rules go by is another than before, than that of the folder, or
+/// none, and others are stricter.
 const OTHER_PROJECT: &str = "other-project";
-
 /// The reason where the last line of a transcript is damaged, and its file new.
 const NOT_UNDERSTOOD: &str = "not-understood";
 /// The reason where the transcript is gone, and what it left was written to since.
 const TOUCHED: &str = "touched";
+/// The reason where a sealed session was sealed again, with a later date.
+const SEALED_AGAIN: &str = "sealed-again";
+/// The reason where a preservation copy is of no hold that the organisation knows.
+const PRESERVED: &str = "preserved";
+
+/// A transcript without any date that is no more than notes is shorter than this, in bytes.
+const NOTES: u64 = 16 << 10;
+
+/// A file that holds a transcript and does not lie where one belongs.
+#[derive(Debug, Clone)]
+pub struct Parked {
+    /// The file.
+    pub artifact: ArtifactIndex,
+    /// Its newest record; `None` where it has no date, or only later ones.
+    pub date: Option<DateTime<Utc>>,
+    /// The project it names.
+    pub project: Option<String>,
+}
 
 /// How many sessions are kept past the date of a managed rule, by reason; those of which the plan demands
-/// what the rule does are not among them.
+/// what the rule does are not among them. Lines and copies of them are counted with them.
 #[must_use]
 pub fn past_due(
     inventory: &Inventory,
     policy: &Policy,
+    parked: &[Parked],
     now: DateTime<Utc>,
     grace: TimeDelta,
 ) -> BTreeMap<&'static str, u64> {
     let mut counts = BTreeMap::new();
+    let mut count = |reason: &'static str| *counts.entry(reason).or_default() += 1;
     if !policy.is_managed() {
         return counts;
     }
@@ -39,10 +59,23 @@ pub fn past_due(
     let enforced = |judge: &&Judge<'_>| judge.mandate.is_managed && judge.mandate.mode.value == Mode::Enforce;
     for judge in all.iter().filter(enforced) {
         let past = PastDue { judge, grace };
-        let sessions = inventory.sessions.iter().filter_map(|session| past.session(session));
-        let renamed = inventory.artifacts.iter().filter(|artifact| past.is_renamed_transcript(artifact));
-        for reason in sessions.chain(renamed.map(|_| Keep::Unrecognised.reason())) {
-            *counts.entry(reason).or_default() += 1;
+        inventory.sessions.iter().filter_map(|session| past.session(session)).for_each(&mut count);
+        past.lines().into_iter().for_each(&mut count);
+        let is_parked: HashSet<ArtifactIndex> =
+            parked.iter().filter(|parked| past.is_parked(parked)).map(|parked| parked.artifact).collect();
+        let own = past.own_folders();
+        for (at, artifact) in inventory.artifacts.iter().enumerate() {
+            if is_parked.contains(&ArtifactIndex::of(at))
+                || own[artifact.folder.at()] && past.is_hidden_among_ours(artifact)
+                || past.is_renamed_transcript(artifact)
+            {
+                count(Keep::Unrecognised.reason());
+            }
+        }
+        for (hold, _) in inventory.preserved() {
+            if !past.counts(&hold) {
+                count(PRESERVED);
+            }
         }
     }
     counts
@@ -54,47 +87,84 @@ struct PastDue<'a> {
 }
 
 impl PastDue<'_> {
+    fn is_past(&self, due: Option<(DateTime<Utc>, RuleRef)>) -> bool {
+        due.is_some_and(|(due, _)| self.judge.now.signed_duration_since(due) > self.grace)
+    }
+
     /// Why a session is still there; `None` where it may be.
     fn session(&self, session: &Session) -> Option<&'static str> {
         let judge = self.judge;
         let decision = judge.session(session).decision;
-        let date = judge.date(session).ok().or_else(|| self.fallback(session))?;
-        let is_past = |due: Option<(DateTime<Utc>, _)>| {
-            due.is_some_and(|(due, _)| judge.now.signed_duration_since(due) > self.grace)
-        };
-        let goes = judge.latest(session, Kind::Transcript, date, |rule| rule.delete_after.as_ref()).1;
-        let sealing = judge.latest(session, Kind::Transcript, date, |rule| rule.seal_after.as_ref()).1;
-        let is_unsealed = session.plain > 0 && is_past(sealing);
         match decision {
             // What the plan does is overdue, or not sealed yet, and counted so; what the organisation itself
             // leaves alone is not late.
-            Decision::Delete(_) | Decision::Seal(_) | Decision::Prune(_) => None,
-            Decision::Keep(Keep::OutOfScope | Keep::KeepAtLeast(_)) => None,
+            Decision::Delete(_) | Decision::Seal(_) | Decision::Prune(_) => return None,
+            Decision::Keep(Keep::OutOfScope | Keep::KeepAtLeast(_)) => return None,
+            Decision::Keep(Keep::Held(_)) => {}
+            Decision::Keep(_) => {
+                // Whoever takes the dates away, or puts a link in the place of the file, can do so each week.
+                if self.is_behind_a_link(session) {
+                    return Some(Keep::Link.reason());
+                }
+                // A record that lies ahead dates it anew once it is past.
+                let is_ahead = |date: &DateTime<Utc>| date.signed_duration_since(judge.now) > self.grace;
+                if session.later.dates().iter().any(is_ahead) {
+                    return Some(Keep::FutureDated.reason());
+                }
+                if self.has_lost_its_dates(session) {
+                    return Some(Keep::Undated.reason());
+                }
+            }
+        }
+        let date = judge.date(session).ok().or_else(|| self.fallback(session))?;
+        let goes = judge.latest(session, Kind::Transcript, date, |rule| rule.delete_after.as_ref()).1;
+        let sealing = judge.latest(session, Kind::Transcript, date, |rule| rule.seal_after.as_ref()).1;
+        let is_unsealed = session.plain + session.unsealable > 0 && self.is_past(sealing);
+        match decision {
             Decision::Keep(Keep::NotDue(..) | Keep::Unsealable(_) | Keep::NoRule) if is_unsealed => {
                 Some(NOT_SEALED)
             }
             Decision::Keep(Keep::NotDue(..) | Keep::Unsealable(_))
-                if is_past(self.due_by_records(session)) =>
+                if self.is_past(self.due_by_records(session)) =>
             {
-                Some(if session.before.is_some() { TOUCHED } else { NOT_UNDERSTOOD })
+                let is_left = session.before.is_some() || session.evidence == Evidence::Orphaned;
+                Some(if is_left { TOUCHED } else { NOT_UNDERSTOOD })
+            }
+            Decision::Keep(Keep::NotDue(..) | Keep::Unsealable(_))
+                if self.is_past(self.due_at_sealing(session)) =>
+            {
+                Some(SEALED_AGAIN)
             }
             Decision::Keep(Keep::NotDue(..) | Keep::Unsealable(_) | Keep::NoRule) => {
-                let is_stricter = |project: &str| {
-                    let subject = Subject {
-                        kind: Kind::Transcript,
-                        project: Some(project),
-                        session: Some(session.id),
-                        is_desktop_deleted: session.is_desktop_deleted,
-                    };
-                    is_past(judge.earliest(&subject, date, |rule| rule.delete_after.as_ref()))
-                };
-                let others =
-                    session.projects.iter().filter(|project| session.project.as_ref() != Some(*project));
-                (others.into_iter().any(|project| is_stricter(project)) && !self.lies_in_its_folder(session))
-                    .then_some(OTHER_PROJECT)
+                self.is_spared_by_project(session, date).then_some(OTHER_PROJECT)
             }
-            Decision::Keep(keep) => (is_past(goes) || is_unsealed).then(|| keep.reason()),
+            Decision::Keep(keep) => {
+                let is_late = self.is_past(goes) || is_unsealed || self.is_past(self.due_at_sealing(session));
+                is_late.then(|| keep.reason())
+            }
+            _ => None,
         }
+    }
+
+    /// Whether a transcript is a link, of which nobody knows what it leads to.
+    fn is_behind_a_link(&self, session: &Session) -> bool {
+        self.transcripts(session).any(|file| file.oddity == Oddity::Link)
+    }
+
+    /// Whether what was said in a session has no date. Claude Code dates every record of that; only notes
+    /// about a conversation have none.
+    fn has_lost_its_dates(&self, session: &Session) -> bool {
+        if session.evidence != Evidence::Transcript || session.newest_record.is_some() {
+            return false;
+        }
+        let size: u64 = self.transcripts(session).map(|file| file.stamp.size).sum();
+        !session.is_unreadable && !session.is_foreign && (session.talks || size > NOTES)
+    }
+
+    fn transcripts<'s>(&'s self, session: &'s Session) -> impl Iterator<Item = &'s Artifact> {
+        let inventory = self.judge.inventory;
+        let files = inventory.files(session).iter().map(|file| inventory.artifact(*file));
+        files.filter(|file| file.kind == Some(Kind::Transcript) && !file.sealed)
     }
 
     /// When a session would go by its records alone, where files that were written later are what keeps it: those
@@ -102,9 +172,40 @@ impl PastDue<'_> {
     fn due_by_records(&self, session: &Session) -> Option<(DateTime<Utc>, RuleRef)> {
         let record = match &session.before {
             Some(before) => before.record,
+            None if session.evidence == Evidence::Orphaned => session.newest_record,
             None => session.damaged.and(session.newest_record),
         };
         self.judge.latest(session, Kind::Transcript, record?, |rule| rule.delete_after.as_ref()).1
+    }
+
+    /// When a sealed session would go by what was known when it was sealed first.
+    fn due_at_sealing(&self, session: &Session) -> Option<(DateTime<Utc>, RuleRef)> {
+        let clocks = session.dated_at_sealing()?;
+        let date = clocks.record.or(clocks.modified)?;
+        self.judge.latest(session, Kind::Transcript, date, |rule| rule.delete_after.as_ref()).1
+    }
+
+    /// Whether rules spare a session for a project that is not, or not surely, its own.
+    fn is_spared_by_project(&self, session: &Session, date: DateTime<Utc>) -> bool {
+        let judge = self.judge;
+        let is_stricter = |project: &str| {
+            let subject = Subject {
+                kind: Kind::Transcript,
+                project: Some(project),
+                session: Some(session.id),
+                is_desktop_deleted: session.is_desktop_deleted,
+            };
+            self.is_past(judge.earliest(&subject, date, |rule| rule.delete_after.as_ref()))
+        };
+        // Claude Code writes the folder into every record of what is said.
+        if session.project.is_none() && session.evidence == Evidence::Transcript && session.talks {
+            return self.is_past(judge.earliest_of_any_project(session.id, date));
+        }
+        if session.earlier.iter().any(|project| is_stricter(project)) {
+            return true;
+        }
+        let mut others = session.projects.iter().filter(|project| session.project.as_ref() != Some(*project));
+        others.any(|project| is_stricter(project)) && !self.lies_in_its_folder(session)
     }
 
     /// A date for a session that has none that counts: when its files were last written, else when anything
@@ -126,12 +227,89 @@ impl PastDue<'_> {
         let Some(project) = &session.project else { return true };
         let folder: String =
             project.encode_utf16().map(|unit| u8::try_from(unit).map_or('-', encoded)).take(200).collect();
-        let transcripts = inventory.files(session).iter().map(|file| inventory.artifact(*file));
-        let mut transcripts = transcripts.filter(|file| file.kind == Some(Kind::Transcript) && !file.sealed);
-        transcripts.all(|file| {
+        self.transcripts(session).all(|file| {
             let name = inventory.folder_name(inventory.folder(file.folder));
             name.to_str().is_some_and(|name| name.starts_with(&folder))
         })
+    }
+
+    /// Why lines of prompts stay of which no date says when they go: those that have none, counted from the
+    /// day on which a run first saw some in their file, and those dated ahead.
+    fn lines(&self) -> Vec<&'static str> {
+        let (judge, inventory) = (self.judge, self.judge.inventory);
+        let mut verdicts: Option<Vec<Verdict>> = None;
+        let mut reasons = Vec::new();
+        for file in &inventory.line_files {
+            let artifact = inventory.artifact(file.artifact);
+            if artifact.kind != Some(Kind::History) {
+                continue;
+            }
+            let seen = inventory.first_seen.get(&(artifact.folder, artifact.name)).copied();
+            let is_late = |since: DateTime<Utc>| {
+                let subject =
+                    Subject { kind: Kind::History, project: None, session: None, is_desktop_deleted: false };
+                self.is_past(judge.earliest(&subject, since, |rule| rule.delete_after.as_ref()))
+            };
+            let is_old = seen.is_some_and(is_late);
+            let is_ahead = |date: DateTime<Utc>| date.signed_duration_since(judge.now) > self.grace;
+            for line in file.content.lines.iter().filter(|line| match line.date {
+                None => is_old,
+                Some(date) => is_ahead(date),
+            }) {
+                let verdicts = verdicts.get_or_insert_with(|| {
+                    let absent = inventory.absent.sessions.iter().map(|(session, _)| session);
+                    inventory.sessions.iter().chain(absent).map(|session| judge.session(session)).collect()
+                });
+                let decision = judge.line(file, inventory.store_of(artifact), line, verdicts);
+                if let Decision::Keep(keep @ (Keep::Undated | Keep::FutureDated)) = decision {
+                    reasons.push(keep.reason());
+                }
+            }
+        }
+        reasons
+    }
+
+    /// Whether a transcript out of its place is as old as one that should have gone, or has no date.
+    fn is_parked(&self, parked: &Parked) -> bool {
+        let (judge, inventory) = (self.judge, self.judge.inventory);
+        if judge.is_out_of_scope(inventory.store_of(inventory.artifact(parked.artifact))) {
+            return false;
+        }
+        let Some(date) = parked.date else { return true };
+        let subject = Subject {
+            kind: Kind::Transcript,
+            project: parked.project.as_deref(),
+            session: None,
+            is_desktop_deleted: false,
+        };
+        self.is_past(judge.earliest(&subject, date, |rule| rule.delete_after.as_ref()))
+    }
+
+    /// Which folders are our own in a store, or lie in it.
+    fn own_folders(&self) -> Vec<bool> {
+        let inventory = self.judge.inventory;
+        let mut own: Vec<bool> = Vec::with_capacity(inventory.folders.len());
+        // A folder comes after the one it lies in.
+        for folder in &inventory.folders {
+            let above =
+                folder.parent.map(|above| (inventory.folder(above).parent.is_none(), own[above.at()]));
+            let is_config = || inventory.store(folder.store).store.kind == Root::Config;
+            own.push(match above {
+                Some((true, _)) => is_config() && inventory.folder_name(folder) == "ccretain",
+                Some((false, is_own)) => is_own,
+                None => false,
+            });
+        }
+        own
+    }
+
+    /// Whether a file that is not ours lies in our own folder, where nobody else has anything; some systems
+    /// leave a file of their own in every folder that was looked into.
+    fn is_hidden_among_ours(&self, artifact: &Artifact) -> bool {
+        const SYSTEMS: u64 = 16 << 10;
+        let inventory = self.judge.inventory;
+        let is_systems = inventory.name(artifact) == ".DS_Store" && artifact.stamp.size <= SYSTEMS;
+        artifact.kind.is_none() && !is_systems && !self.judge.is_out_of_scope(inventory.store_of(artifact))
     }
 
     /// Whether a file that the catalogue does not know lies where transcripts do, bears the id of a session and
@@ -159,8 +337,13 @@ impl PastDue<'_> {
         let subject =
             Subject { kind: Kind::Transcript, project: None, session: None, is_desktop_deleted: false };
         let date = dates.into_iter().flatten().find(past);
-        let due = date.and_then(|date| judge.earliest(&subject, date, |rule| rule.delete_after.as_ref()));
-        due.is_some_and(|(due, _)| judge.now.signed_duration_since(due) > self.grace)
+        self.is_past(date.and_then(|date| judge.earliest(&subject, date, |rule| rule.delete_after.as_ref())))
+    }
+
+    /// Whether a hold of this name counts against the organisation's rules.
+    fn counts(&self, hold: &str) -> bool {
+        let mandate = self.judge.mandate;
+        mandate.holds.iter().any(|known| known.name == hold && known.is_active(self.judge.now))
     }
 }
 

@@ -18,8 +18,10 @@ impl Judge<'_> {
             return Err(Keep::Undated);
         }
         let past = |date: Option<DateTime<Utc>>| date.filter(|date| *date <= self.now);
-        let (record, damaged) = (past(session.newest_record), past(session.damaged));
-        let by_file = match session.modified {
+        // The record of what is sealed is the user's to write.
+        let own = if self.mandate.is_managed { session.vouched() } else { session.clocks() };
+        let (record, damaged) = (past(own.record), past(session.damaged));
+        let by_file = match own.modified {
             Some(modified) if modified > self.now => Err(Keep::FutureDated),
             modified => Ok(modified),
         };

@@ -1,7 +1,7 @@
 //! `ccretain hold release`: a hold of one's own ends, and its copies go.
 
 use super::record::{close, open_ledger, record, undone};
-use super::{Context, Exit, Failure, Sight, Workspace, given};
+use super::{Context, Exit, Failure, Sight, Workspace, copies, given};
 use crate::catalogue::Root;
 use crate::enforce::preserve;
 use crate::escape::{shown, text};
@@ -21,25 +21,30 @@ pub(super) fn release(
     let (mut ledger, run) = open_ledger(ground, sight, ctx)?;
     let mut own =
         holds::read(&path).map_err(|error| Failure::because(Exit::Usage, &error))?.unwrap_or_default();
-    let Some(at) = own.iter().position(|hold| hold.name == name) else {
+    let at = own.iter().position(|hold| hold.name == name);
+    // Copies of a hold that somebody took out of its file would stay for ever.
+    let is_known = ground.policy.holds().any(|(hold, _)| hold.name == name);
+    if at.is_none() && (is_known || copies(ground, name).0 == 0) {
         return Err(not_own(name, ground));
-    };
+    }
     let is_this = |hold: &Hold| hold.name == name && hold.source.path.as_ref() == Some(&path);
     let report = ground
         .policy
         .holds()
         .find(|(hold, _)| is_this(hold))
         .map(|(hold, binds_all)| sight.report(hold, binds_all, ctx.global.verbose > 0));
-    own.remove(at);
     let mut entry = Entry::new(Event::HoldReleased);
     entry.hold = Some(text(name).into());
     entry.reason = Some(text(reason).into());
     entry.path = Some(text(&path).into());
-    record(&mut ledger, Event::Intent, &entry, "hold-release", ctx)?;
-    if let Err(error) = holds::write(&path, &own) {
-        return Err(undone(ledger, entry, "hold-release", &error, ctx));
+    if let Some(at) = at {
+        own.remove(at);
+        record(&mut ledger, Event::Intent, &entry, "hold-release", ctx)?;
+        if let Err(error) = holds::write(&path, &own) {
+            return Err(undone(ledger, entry, "hold-release", &error, ctx));
+        }
+        record(&mut ledger, Event::HoldReleased, &entry, "hold-release", ctx)?;
     }
-    record(&mut ledger, Event::HoldReleased, &entry, "hold-release", ctx)?;
     let mut failed = Vec::new();
     for store in ground.stores.iter().filter(|store| store.kind == Root::Config) {
         if preserve::count(store, name).is_ok_and(|count| count == 0) {

@@ -1,0 +1,95 @@
+//! Transcripts where none belong: under a name that the catalogue does not know, or among what no age
+//! removes. A plan never touches them, and whoever puts them there keeps them for ever.
+//!
+//! Only their ends are read, and only whether they have the form of Claude Code's records; what anybody
+//! else keeps there, examples of a skill say, has not.
+
+use std::io;
+
+use chrono::{DateTime, Utc};
+
+use crate::catalogue::Kind;
+use crate::dir::Dir;
+use crate::inventory::{Artifact, ArtifactIndex, Belongs, FolderIndex, Inventory, Oddity, transcript};
+use crate::plan::{Decision, Keep, Parked, Plan};
+
+/// No record is shorter, in bytes.
+const SHORTEST: u64 = 64;
+/// More files are not looked into, but counted as if they held a transcript: only who hides one has so many.
+const MOST_FILES: u32 = 200_000;
+/// The same of the folders on the way to them, each of which is entered from the root of its store.
+const MOST_STEPS: u32 = 4_000_000;
+
+/// Looks for them in what a plan keeps.
+#[must_use]
+pub fn look(inventory: &Inventory, plan: &Plan, now: DateTime<Utc>) -> Vec<Parked> {
+    let mut looker = Looker { inventory, depths: depths(inventory), last: None, files: 0, steps: 0 };
+    let mut found = Vec::new();
+    for (at, (artifact, decision)) in inventory.artifacts.iter().zip(&plan.decisions).enumerate() {
+        let is_left = match artifact.belongs {
+            Belongs::Loose => true,
+            // Without a transcript the files of a session are dated by themselves, so that a touch keeps them.
+            Belongs::Session(session) => !inventory.session(session).is_shown(),
+        };
+        if !is_left || !may_hide(artifact, *decision) {
+            continue;
+        }
+        let index = ArtifactIndex::of(at);
+        if looker.is_spent() {
+            found.push(Parked { artifact: index, date: None, project: None });
+        } else if let Ok(Some(facts)) = looker.read(artifact, now) {
+            let project = facts.projects.first().map(|project| project.to_string());
+            found.push(Parked { artifact: index, date: facts.newest, project });
+        }
+    }
+    found
+}
+
+/// Whether a file may hide a transcript: one that stays, and of which not every line is read anyway.
+fn may_hide(artifact: &Artifact, decision: Decision) -> bool {
+    let is_regular = artifact.is_regular() && matches!(artifact.oddity, Oddity::None | Oddity::InUse);
+    let is_elsewhere = matches!(decision, Decision::Keep(Keep::OutOfScope | Keep::OutOfReach));
+    let is_kept = matches!(decision, Decision::Keep(_)) && !is_elsewhere;
+    let is_read = matches!(
+        artifact.kind,
+        Some(
+            Kind::Credentials | Kind::History | Kind::GlobalConfig | Kind::ConfigBackup | Kind::SessionsIndex
+        )
+    );
+    is_regular && is_kept && !is_read && artifact.stamp.size >= SHORTEST
+}
+
+/// How many folders each lies in; a folder comes after the one it lies in.
+fn depths(inventory: &Inventory) -> Vec<u32> {
+    let mut depths: Vec<u32> = Vec::with_capacity(inventory.folders.len());
+    for folder in &inventory.folders {
+        depths.push(folder.parent.map_or(0, |parent| depths[parent.at()] + 1));
+    }
+    depths
+}
+
+struct Looker<'a> {
+    inventory: &'a Inventory,
+    depths: Vec<u32>,
+    /// The folder opened last, which is mostly that of the next file too.
+    last: Option<(FolderIndex, Dir)>,
+    files: u32,
+    steps: u32,
+}
+
+impl Looker<'_> {
+    fn is_spent(&self) -> bool {
+        self.files > MOST_FILES || self.steps > MOST_STEPS
+    }
+
+    fn read(&mut self, artifact: &Artifact, now: DateTime<Utc>) -> io::Result<Option<transcript::Facts>> {
+        self.files += 1;
+        if self.last.as_ref().is_none_or(|(folder, _)| *folder != artifact.folder) {
+            self.steps = self.steps.saturating_add(self.depths[artifact.folder.at()]);
+            self.last = Some((artifact.folder, self.inventory.open(artifact.folder)?));
+        }
+        let Some((_, folder)) = &self.last else { return Ok(None) };
+        let file = folder.read(self.inventory.name(artifact))?;
+        transcript::if_it_is_one(&file, artifact.stamp.size, now)
+    }
+}
