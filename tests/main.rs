@@ -79,3 +79,4 @@ mod verbose;
 mod verbs_explain;
 mod verbs_ledger;
 mod verbs_status;
+mod worlds;

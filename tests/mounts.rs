@@ -276,3 +276,94 @@ fn what_an_excluded_store_reaches_is_left_alone() {
         assert!(!session.is_there());
     }
 }
+
+/// Runs the program where a folder of a store lies on a disk in memory, and says which files are left on it.
+fn on_another_device(sandbox: &Sandbox, from: &Path, over: &Path) -> (Output, Vec<String>) {
+    let script = r#"from=$1; over=$2; left=$3; shift 3
+        mount -t tmpfs -o mode=700 tmpfs "$over" && cp -a "$from"/. "$over" || exit 99
+        "$@"; code=$?
+        (cd "$over" && find . -type f) > "$left"; exit $code"#;
+    let left = sandbox.root().join("left");
+    let output = sandbox
+        .command(["-v", "enforce", "--yes", "--json"])
+        .among_mounts(script, [from, over, &*left])
+        .run();
+    let left = fs::read_to_string(left).unwrap();
+    (output, left.lines().map(str::to_owned).collect())
+}
+
+#[test]
+fn a_folder_of_another_device_is_followed_once() {
+    let test = "a_folder_of_another_device_is_followed_once";
+    if !has_namespaces() {
+        return skip(test, "needs root and mount namespaces");
+    }
+    for path in ["file-history", "projects/-work-acme", "projects"] {
+        let (sandbox, store) = sandbox();
+        sandbox.enforce().exits(0);
+        let old = store.session(1).aged(days(40)).write();
+        old.satellites();
+        let young = store.session(2).aged(days(5)).write();
+        let kept = store.put(format!("file-history/{}/aaaaaaaaaaaaaaaa@v1", id(2)), CONTENT, days(60));
+        let (from, to) = moved(&sandbox, &store, path);
+        fs::create_dir(&from).unwrap();
+        let (output, left) = on_another_device(&sandbox, &to, &from);
+        output.exits(0);
+        assert_eq!(output.summary("sessionsDeleted"), 1, "{path}: {output}");
+        assert!(!left.iter().any(|file| file.contains(old.id())), "{path}: {left:?}");
+        let stays = if path == "file-history" { &kept } else { &young.transcript };
+        let name = stays.file_name().unwrap().to_str().unwrap();
+        assert!(left.iter().any(|file| file.ends_with(name)), "{path}: {left:?}");
+    }
+}
+
+/// A volume of FUSE whose program has ended, as it looks after a crash of it.
+#[test]
+fn a_dead_volume_of_fuse_is_out_of_reach_and_told() {
+    let test = "a_dead_volume_of_fuse_is_out_of_reach_and_told";
+    let script = r#"over=$1; shift
+        mount -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 none "$over" 3<>/dev/fuse || exit 99
+        exec "$@""#;
+    for path in ["file-history", "projects/-work-acme"] {
+        if !has_namespaces() {
+            return skip(test, "needs root and mount namespaces");
+        }
+        let (sandbox, store) = sandbox();
+        let session = store.session(1).aged(days(40)).write();
+        let temp = session.temp().join("scratchpad/a.py");
+        put(&temp, CONTENT, days(40));
+        fs::create_dir_all(store.path(path)).unwrap();
+        let over = store.path(path);
+        let output =
+            sandbox.command(["-v", "enforce", "--yes", "--json"]).among_mounts(script, [&*over]).run();
+        if output.code == Some(99) {
+            return skip(test, "needs /dev/fuse");
+        }
+        output.exits(1).says(path);
+        if path == "file-history" {
+            assert_eq!(output.summary("partlyDeleted"), 1, "{output}");
+        } else {
+            assert!(session.is_there() && temp.exists(), "{output}");
+        }
+    }
+}
+
+/// The state has no folder behind a dead link: what is remembered is out of reach, and not nothing.
+#[test]
+fn a_state_folder_behind_a_dead_link_is_no_empty_one() {
+    for above in ["state", "."] {
+        let (sandbox, store) = sandbox();
+        let session = store.session(1).aged(days(40)).write();
+        let place = sandbox.root().join("of-state");
+        let state = place.join("state");
+        fs::create_dir_all(&state).unwrap();
+        let dead = place.join(above);
+        let away = sandbox.root().join("not-mounted");
+        fs::rename(&dead, &away).unwrap_or_else(|_| fs::rename(&place, &away).unwrap());
+        let link = if above == "." { place.clone() } else { state.clone() };
+        symlink(sandbox.root().join("nowhere"), link).unwrap();
+        let output = sandbox.command(["enforce", "--yes", "--json"]).env("CCRETAIN_STATE_DIR", &state).run();
+        assert!(session.is_there() && output.code != Some(0), "{above}: {output}");
+        assert!(!sandbox.root().join("nowhere").exists(), "{above}");
+    }
+}

@@ -4,9 +4,13 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
+use crate::all_users::{give, machine};
 use crate::common::sandbox::{Run, has_namespaces};
 use crate::common::store::Session;
 use crate::common::{Sandbox, days, skip};
+
+const ANN: u32 = 58_071;
+const BOB: u32 = 58_072;
 
 /// A home with a policy that deletes nothing, a hold, and a session of 60 days.
 fn home() -> (Sandbox, Session) {
@@ -245,5 +249,38 @@ fn folders_of_the_system_that_are_out_of_reach_stop_everything() {
         let output = command(&sandbox, &["enforce", "--yes"]).with_over(&etc, "/etc").run();
         assert_eq!(output.code, Some(2), "{what}: {output}");
         assert!(session.is_there(), "{what}");
+    }
+}
+
+/// In a run over all users an account whose files are out of reach is told, and loses nothing but by the organisation's
+/// rules; the others are done.
+#[test]
+fn an_account_whose_policy_is_out_of_reach_stops_no_other() {
+    for has_managed in [false, true] {
+        for (what, prepare, _) in OUT_OF_REACH.iter().filter(|(.., variables)| variables.is_empty()) {
+            let Some(mut machine) = machine("an_account_whose_policy_is_out_of_reach_stops_no_other") else {
+                return;
+            };
+            let (ann, bob) = (machine.person("ann", ANN), machine.person("bob", BOB));
+            let sessions =
+                [&ann, &bob].map(|store| store.session(1).cwd("/work/acme").aged(days(60)).write());
+            let young = ann.session(2).cwd("/work/acme").aged(days(40)).write();
+            let policy = r#"{"version": 1, "rules": [{"deleteAfter": "never"}]}"#;
+            machine.write("ann", ANN, ".config/ccretain/policy.json", policy);
+            machine.write("ann", ANN, ".config/ccretain/holds.json", r#"{"version": 1, "holds": []}"#);
+            if has_managed {
+                let rules = r#"{"version": 1, "rules": [{"name": "corp", "deleteAfter": "50d"}]}"#;
+                machine.system("managed-policy.json", rules);
+            }
+            prepare(&machine.home("ann"));
+            give(&machine.home("ann"), ANN);
+            give(&machine.home("bob"), BOB);
+            let output = machine.enforce();
+            output.exits(1).says("ann");
+            // Built-in 30 days, if it were taken for an account without a policy.
+            assert!(young.is_there(), "{what}: {output}");
+            assert_eq!(sessions[0].is_there(), !has_managed, "{what}: {output}");
+            assert!(!sessions[1].is_there(), "{what}: {output}");
+        }
     }
 }

@@ -31,6 +31,17 @@ impl FileSystem {
     #[cfg(target_os = "linux")]
     #[must_use]
     pub fn of(dir: &Dir) -> Self {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "magic numbers are 32 bits wide"
+        )]
+        rustix::fs::fstatfs(dir).map_or(Self::Local, |stat| Self::of_magic(stat.f_type as u32))
+    }
+
+    /// What a magic number of Linux stands for.
+    #[cfg(target_os = "linux")]
+    fn of_magic(magic: u32) -> Self {
         // Numbers from linux/magic.h and the file systems' own headers, see statfs(2).
         const FUSE: u32 = 0x6573_5546;
         const NETWORK: [u32; 10] = [
@@ -63,13 +74,7 @@ impl FileSystem {
             0x6573_5543, // fusectl
             0xF97C_FF8C, // selinuxfs
         ];
-        let Ok(stat) = rustix::fs::fstatfs(dir) else { return Self::Local };
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "magic numbers are 32 bits wide"
-        )]
-        match stat.f_type as u32 {
+        match magic {
             FUSE => Self::Fuse,
             magic if NETWORK.contains(&magic) => Self::Network,
             magic if KERNEL.contains(&magic) => Self::Kernel,
@@ -82,5 +87,31 @@ impl FileSystem {
     #[must_use]
     pub fn of(_: &Dir) -> Self {
         Self::Local
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_elsewhere_is_refused_and_disks_are_not() {
+        for (magic, name) in [
+            (0x6573_5546, Some("FUSE")),
+            (0x6969, Some("network")),
+            (0xFF53_4D42, Some("network")),
+            (0x0102_1997, Some("network")),
+            (0x9FA0, Some("kernel")),
+            // ext4, XFS, btrfs, tmpfs, overlay, ZFS, vfat.
+            (0xEF53, None),
+            (0x5846_5342, None),
+            (0x9123_683E, None),
+            (0x0102_1994, None),
+            (0x794C_7630, None),
+            (0x2FC1_2FC1, None),
+            (0x4D44, None),
+        ] {
+            assert_eq!(FileSystem::of_magic(magic).refused_name(), name, "{magic:x}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Tests of the policy as a whole: what layers mean together, what may be read, sample files.
 
 mod load;
+mod paths;
 mod properties;
 mod resolve;
 mod samples;
