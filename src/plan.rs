@@ -12,6 +12,7 @@
 mod artifacts;
 mod judge;
 mod lines;
+mod logs;
 mod memory;
 mod past_due;
 mod pastes;

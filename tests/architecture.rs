@@ -232,6 +232,20 @@ fn is_room(src: &Path, name: &str) -> bool {
     src.join(format!("{name}.rs")).is_file() || src.join(name).is_dir()
 }
 
+/// Where the path of an artifact may be had as it is, name and all: to open or to compare it. Everywhere else it is
+/// had as it may be shown, so that no message, report or record can hold a name that is content.
+const SECRET_PATHS: &[&str] = &["inventory/mod.rs", "inventory/first_seen.rs", "purge/before.rs"];
+
+#[test]
+fn names_that_are_content_are_had_in_few_places() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for file in sources(&src) {
+        let relative = file.strip_prefix(&src).unwrap().to_str().unwrap();
+        let uses = code(&fs::read_to_string(&file).unwrap()).contains("secret_path(");
+        assert!(!uses || SECRET_PATHS.contains(&relative), "{relative}: show `path`, not `secret_path`");
+    }
+}
+
 /// A room imports only rooms above it in the table, so there can be no circle.
 #[test]
 fn the_table_has_an_order() {

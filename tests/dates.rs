@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use serde_json::json;
 
 use crate::common::sandbox::has;
-use crate::common::store::{CONTENT, StoreBuilder, put, stamp};
+use crate::common::store::{CONTENT, StoreBuilder, put, shown_plan, stamp};
 use crate::common::{Output, Sandbox, days, hours, id, now, skip};
 
 /// A sandbox whose policy deletes after 30 days, with a recent session so that the clock is beyond doubt.
@@ -334,7 +334,7 @@ fn a_date_before_2024_is_none() {
             undated.is_there() && young.is_there() && record.is_there() && loose.exists() && plan.exists()
         );
         assert!(!due.is_there() && !old_record.is_there());
-        assert_eq!(output.item(&format!("plans/{number}.md"))["reason"], "undated");
+        assert_eq!(output.item(&shown_plan(&format!("{number}.md")))["reason"], "undated");
     }
 }
 

@@ -50,6 +50,7 @@ mod mounts;
 mod moved;
 mod own_files;
 mod own_folders;
+mod owned_files;
 mod owners;
 mod policy_kit;
 mod policy_places;

@@ -6,15 +6,19 @@
 
 mod pattern;
 mod session_id;
+mod slug;
 mod table;
 mod version;
 
 pub use pattern::{Cursor, Match, Root};
 pub use session_id::SessionId;
+pub use slug::{Slug, SlugKey, is_slug};
 pub use table::{KINDS, Kind, Row};
 pub use version::{NEWEST_TRIED, Version};
 
+use std::ffi::OsString;
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 /// What an artifact of a kind belongs to, and so what decides its date.
@@ -26,8 +30,11 @@ pub enum Owner {
     Content,
     /// The session that its name or the index beside its folder stands for; loose where none is known.
     Found,
-    /// The history lines that refer to it by hash; loose where none does.
+    /// What refers to it: history lines to a paste by its hash, records of sessions to a plan by its slug; loose
+    /// where none does.
     References,
+    /// Nobody: it has its own date, and does not outlive the last of the sessions that its records name.
+    Named,
     /// Nobody: it has its own modification time.
     Loose,
 }
@@ -106,6 +113,12 @@ impl Kind {
         self == Self::SessionFile
     }
 
+    /// Whether the names of files of this kind are content, which no output may show.
+    #[must_use]
+    pub fn name_is_content(self) -> bool {
+        self.row().name_is_content
+    }
+
     /// Whether only a purge that names its class, or nothing at all, removes it.
     #[must_use]
     pub fn is_protected(self) -> bool {
@@ -117,6 +130,14 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// What stands for a name that is content: the same for the same name, and no more can be told from it.
+#[must_use]
+pub fn hidden(name: &Path) -> OsString {
+    use sha2::{Digest as _, Sha256};
+    let digest = Sha256::digest(name.as_os_str().as_encoded_bytes());
+    format!("#{}", hex::encode(digest.get(..4).unwrap_or_default())).into()
 }
 
 /// A kind name that the catalogue does not hold.

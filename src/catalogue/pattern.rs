@@ -268,6 +268,15 @@ impl Cursor {
         })
     }
 
+    /// Whether names in this folder are content, whatever else lies there.
+    #[must_use]
+    pub fn names_are_content(&self) -> bool {
+        self.active.iter().any(|active| {
+            let pattern = active.pattern();
+            pattern.kind.name_is_content() && usize::from(active.segment) + 1 == pattern.segments.len()
+        })
+    }
+
     /// The cursor of a folder of this name.
     #[must_use]
     pub fn enter(&self, name: &[u8]) -> Self {

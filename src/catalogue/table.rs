@@ -24,13 +24,15 @@ pub struct Row {
     pub sealable: bool,
     /// What may remove it.
     pub protection: Protection,
+    /// Whether the names of its files are content, made of words of a prompt say.
+    pub name_is_content: bool,
     /// Where it lies: patterns relative to a root (see `pattern.rs`).
     pub patterns: &'static [(Root, &'static str)],
 }
 
 macro_rules! catalogue {
     ($( $(#[doc = $doc:literal])* $kind:ident $name:literal: $owner:ident $disposal:ident $sensitivity:ident
-        $seal:ident $protection:expr => [$($root:ident $pattern:literal),* $(,)?]; )*) => {
+        $seal:ident $protection:ident $($nameless:ident)? => [$($root:ident $pattern:literal),* $(,)?]; )*) => {
         /// A kind of artifact: a row of the catalogue.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
@@ -46,11 +48,14 @@ macro_rules! catalogue {
             sensitivity: Sensitivity::$sensitivity,
             sealable: catalogue!(@$seal),
             protection: $protection,
+            name_is_content: catalogue!(@name $($nameless)?),
             patterns: &[$(($root, $pattern)),*],
         }, )* ];
     };
     (@seal) => { true };
     (@plain) => { false };
+    (@name) => { false };
+    (@name nameless) => { true };
 }
 
 pub(super) fn row(kind: Kind) -> &'static Row {
@@ -258,7 +263,7 @@ catalogue! {
     /// A transcript under a name of another form, known by its records.
     StrayTranscript "stray-transcript": Content File Content plain AGE => [Config "projects/<P>/<*>.jsonl"];
     /// Plans.
-    Plan "plan": Loose File Content plain AGE => [Config "plans/<*>.md"];
+    Plan "plan": References File Content plain AGE nameless => [Config "plans/<*>.md"];
     /// Functions, aliases and variables of the user's shell.
     ShellSnapshot "shell-snapshot": Loose File Secret plain UNLESS_LIVE => [
         Config "shell-snapshots/snapshot-<*>-<ms>-<*>.sh",
@@ -307,12 +312,12 @@ catalogue! {
         Config "child-logs/<*>",
     ];
     /// What MCP servers wrote, with session and folder.
-    McpLog "mcp-log": Loose File Content plain AGE => [
+    McpLog "mcp-log": Named File Content plain AGE => [
         Cache "<P>/mcp-logs-<*>/<date>.jsonl",
         Cache "<P>/mcp-logs-<*>/<date>.txt",
     ];
     /// The client's own errors and messages.
-    ErrorLog "error-log": Loose File Content plain AGE => [
+    ErrorLog "error-log": Named File Content plain AGE => [
         Cache "<P>/errors/<date>.jsonl",
         Cache "<P>/errors/<date>.txt",
         Cache "<P>/messages/<date>.jsonl",

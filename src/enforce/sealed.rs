@@ -290,6 +290,7 @@ pub(super) fn describe(
         desktop_deleted: session.is_desktop_deleted,
         sealed_at: Some(now),
         recipients,
+        slugs: session.slugs.to_vec(),
         files,
         links: Vec::new(),
     }

@@ -3,7 +3,6 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
@@ -12,6 +11,7 @@ use super::intern::Interner;
 use super::lenient::{Lenient, object, whole};
 use super::lines::{self, Lines};
 use super::liveness::{self, PidRecord};
+use super::transcript::log::Log;
 use super::transcript::{self, Facts};
 use crate::catalogue::{Kind, SessionId};
 use crate::dir::{Dir, FileStamp};
@@ -34,12 +34,12 @@ pub(super) enum Said {
     Pid(Box<PidRecord>),
     /// The workers of the service for background sessions.
     Workers(Vec<PidRecord>),
-    Project(Arc<str>),
+    Log(Box<Log>),
     Lines(Box<Lines>),
     /// The record of a sealed session.
     Manifest(Box<Manifest>),
-    /// A background session that is over.
-    Over,
+    /// A background session, and whether it is over.
+    Job(bool),
     /// The desktop application no longer shows the session.
     Released(Release),
     /// It was not written to its end.
@@ -111,7 +111,7 @@ impl Known {
                 PidRecord::read(&dir.read(name)?).map_or(Said::Nothing, |record| Said::Pid(Box::new(record)))
             }
             Kind::McpLog | Kind::ErrorLog => {
-                transcript::project_of_log(&dir.read(name)?, interner)?.map_or(Said::Nothing, Said::Project)
+                Said::Log(Box::new(transcript::log::read(&dir.read(name)?, stamp.size, now, interner)?))
             }
             Kind::DesktopIndex => {
                 self.session = session_of_index(&note(&dir.read(name)?)?);
@@ -127,7 +127,7 @@ impl Known {
             Kind::Job if name == "state.json" => {
                 let (session, is_over) = job_state(&note(&dir.read(name)?)?);
                 self.session = session;
-                if is_over { Said::Over } else { Said::Nothing }
+                Said::Job(is_over)
             }
             Kind::History => Said::Lines(Box::new(lines::read_history(&dir.read(name)?, interner)?)),
             Kind::GlobalConfig | Kind::ConfigBackup => {

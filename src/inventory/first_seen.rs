@@ -7,13 +7,11 @@ use rustc_hash::FxHashMap;
 use sha2::{Digest as _, Sha256};
 
 use super::lines::Line;
-use super::{
-    Artifact, ArtifactIndex, Belongs, FolderIndex, Inventory, Name, Oddity, SessionIndex, StoreIndex,
-};
+use super::{Artifact, ArtifactIndex, Belongs, FileKey, Inventory, Oddity, SessionIndex, StoreIndex};
 use crate::catalogue::{Disposal, Kind};
 
 /// When files without a date were first seen. Few have none, so it is beside them and not in each.
-pub type FirstSeen = FxHashMap<(FolderIndex, Name), DateTime<Utc>>;
+pub type FirstSeen = FxHashMap<FileKey, DateTime<Utc>>;
 
 /// Something without a date, and the word by which later runs know it.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,7 +33,7 @@ impl Inventory {
     /// The date of a file of nobody: when it was modified, else when a run first saw it.
     #[must_use]
     pub fn dated(&self, artifact: &Artifact) -> Option<DateTime<Utc>> {
-        artifact.modified().or_else(|| self.first_seen.get(&(artifact.folder, artifact.name)).copied())
+        artifact.modified().or_else(|| self.first_seen.get(&artifact.key()).copied())
     }
 
     /// Everything that could be due some day and has no date.
@@ -64,7 +62,7 @@ impl Inventory {
         let lines = lines.map(|file| (file.artifact.at(), self.artifact(file.artifact)));
         let files = files.chain(lines);
         let files = files.map(|(at, artifact)| {
-            let path = self.path(artifact);
+            let path = self.secret_path(artifact);
             let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());
             let key = format!("#{}", hex::encode(digest.get(..8).unwrap_or_default()));
             Undated { store: self.store_of(artifact), key, of: Of::File(ArtifactIndex::of(at)) }
@@ -87,7 +85,7 @@ impl Inventory {
                 Of::Session(index) => self.sessions[index.at()].first_seen = Some(seen),
                 Of::File(index) => {
                     let artifact = &self.artifacts[index.at()];
-                    self.first_seen.insert((artifact.folder, artifact.name), seen);
+                    self.first_seen.insert(artifact.key(), seen);
                 }
             }
         }

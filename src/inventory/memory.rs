@@ -14,7 +14,7 @@ use super::liveness::Liveness;
 use super::sealing::KnownSealing;
 use super::transcript::Projects;
 use super::{Evidence, Inventory, Session, StoreIndex};
-use crate::catalogue::SessionId;
+use crate::catalogue::{SessionId, Slug, SlugKey};
 use crate::escape::text;
 
 /// What is remembered of sessions.
@@ -24,6 +24,9 @@ pub struct Memory {
     /// Sessions, by id and root.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<RememberedSession>,
+    /// The key of the slugs of sessions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slug_key: Option<SlugKey>,
     /// History lines that are gone and referred to a paste that is not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<RememberedLine>,
@@ -64,6 +67,12 @@ pub struct RememberedSession {
     /// The projects that rules may go by; several where copies are equally new.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<String>,
+    /// The slugs that its records name, as keyed hashes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub slugs: Vec<Slug>,
+    /// Which states of its transcripts those are from, a digest each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub slugs_of: Vec<u64>,
     /// Every project found, where that is more.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<String>,
@@ -123,6 +132,7 @@ impl Inventory {
     /// were written by a clock that was wrong.
     pub fn recall(&mut self, memory: &Memory, is_users_word: bool) {
         self.absent.is_users_word = is_users_word;
+        self.slug_key = memory.slug_key.clone();
         let mut rows: HashMap<SessionId, Vec<(&RememberedSession, bool)>> = HashMap::new();
         for row in &memory.sessions {
             if let Some(id) = row.session {
@@ -197,6 +207,8 @@ impl Session {
             rivals: Projects::default(),
             is_told: false,
             projects: Projects::default(),
+            slugs: Box::default(),
+            slugs_of: Box::default(),
             newest_record: None,
             later: Default::default(),
             modified: None,
@@ -241,6 +253,8 @@ impl Session {
 
     fn recall(&mut self, row: &RememberedSession, is_conversation: bool, now: DateTime<Utc>) {
         let past = |date: Option<DateTime<Utc>>| date.filter(|date| *date <= now);
+        self.learn_slugs(&row.slugs);
+        self.slugs_of = self.slugs_of.iter().chain(&row.slugs_of).copied().collect();
         self.has_transcript |= row.transcript;
         self.touched = self.touched.max(past(row.touched)).max(past(row.touched_ahead));
         let ahead = row.touched_ahead.filter(|ahead| *ahead > now);
@@ -310,6 +324,8 @@ impl Session {
             files,
             touched: self.touched,
             touched_ahead: self.touched_ahead,
+            slugs: self.slugs.to_vec(),
+            slugs_of: self.slugs_of.to_vec(),
             others: others.map(|project| project.to_string()).collect(),
             earlier: self.earlier.iter().map(|project| project.to_string()).collect(),
             sealing: self.known_sealing(),

@@ -18,6 +18,7 @@ pub mod memory;
 pub(crate) mod model;
 mod names;
 mod parts;
+mod plans;
 mod scan;
 pub mod sealing;
 mod session;
@@ -33,8 +34,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
-use crate::catalogue::{Cursor, Kind, Root, SessionId, Version};
+use crate::catalogue::{self, Cursor, Kind, Root, SessionId, Slug, SlugKey, Version};
 use crate::dir::{Dir, FileStamp, FileType};
 use crate::locate::{Crossing, Store};
 use crate::policy::claude::{Release, Written};
@@ -48,6 +50,7 @@ use transcript::{Facts, Later, Projects};
 pub use first_seen::{FirstSeen, Undated};
 pub use names::{Name, Names};
 pub use scan::{OUT_OF_REACH, take};
+pub use transcript::log::Log;
 
 macro_rules! index {
     ($(#[$doc:meta])* $vis:vis $name:ident) => {
@@ -153,6 +156,12 @@ pub struct Inventory {
     pub grouped: Vec<ArtifactIndex>,
     /// Files of which lines are artifacts, with those lines.
     pub line_files: Vec<LineFile>,
+    /// The slugs that each plan may have, by its name.
+    pub plans: FxHashMap<FileKey, SmallVec<[Slug; 1]>>,
+    /// The key of slugs; `None` where there are no plans and none is remembered.
+    pub slug_key: Option<SlugKey>,
+    /// What logs say of themselves.
+    pub logs: FxHashMap<FileKey, Log>,
     /// When earlier runs first saw the files of nobody that have no date.
     pub first_seen: FirstSeen,
     /// What could not be read.
@@ -188,6 +197,8 @@ pub struct LiveClient {
     pub liveness: Liveness,
     /// Whether it is known by what can be checked.
     pub is_checked: bool,
+    /// When it started.
+    pub started: Option<DateTime<Utc>>,
 }
 
 /// A folder that was entered.
@@ -203,6 +214,8 @@ pub struct Folder {
     pub anchor: Option<Arc<Dir>>,
     /// The session whose own folder this is, or lies in.
     pub session: Option<SessionId>,
+    /// Whether names in it are content, which no output may show.
+    pub hides_names: bool,
 }
 
 /// What an artifact is besides a regular file of the store's owner.
@@ -221,6 +234,9 @@ pub enum Oddity {
     /// Protected although its kind is not: the newest usable backup, a lock of a live process.
     InUse,
 }
+
+/// A file, by the folder it lies in and its name.
+pub type FileKey = (FolderIndex, Name);
 
 /// What an artifact belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -263,6 +279,12 @@ pub struct Artifact {
 }
 
 impl Artifact {
+    /// What tells it from all others.
+    #[must_use]
+    pub fn key(&self) -> FileKey {
+        (self.folder, self.name)
+    }
+
     /// Whether it is a file of our own, which no count includes.
     #[must_use]
     pub fn is_own(&self) -> bool {
@@ -330,6 +352,10 @@ pub struct Session {
     pub is_told: bool,
     /// Every project path found, which holds go by.
     pub projects: Projects,
+    /// The slugs that its records name, by which plans are its own.
+    pub slugs: Box<[Slug]>,
+    /// Which states of its transcripts those are from, a digest each.
+    pub slugs_of: Box<[u64]>,
     /// The newest record timestamp not later than the inventory.
     pub newest_record: Option<DateTime<Utc>>,
     /// Record timestamps that are later than the inventory.
@@ -417,6 +443,27 @@ pub struct Problem {
     pub doing: &'static str,
     /// Why it failed.
     pub error: io::Error,
+}
+
+/// The path of a folder, or of a name in it, as it may be shown.
+fn shown_path(folders: &[Folder], names: &Names, folder: FolderIndex, name: Option<&OsStr>) -> PathBuf {
+    let (mut open, mut hidden): (Vec<&OsStr>, Vec<&OsStr>) = (Vec::new(), name.into_iter().collect());
+    let mut at = folders.get(folder.at());
+    while let Some(folder) = at.filter(|folder| folder.parent.is_some()) {
+        let above = folder.parent.and_then(|parent| folders.get(parent.at()));
+        if above.is_some_and(|above| above.hides_names) { &mut hidden } else { &mut open }
+            .push(names.get(folder.name));
+        at = above;
+    }
+    let hides = folders.get(folder.at()).is_some_and(|folder| folder.hides_names);
+    let mut path: PathBuf = open.iter().rev().collect();
+    let below: PathBuf = hidden.iter().rev().collect();
+    match below.as_os_str().is_empty() {
+        true => {}
+        false if hides => path.push(catalogue::hidden(&below)),
+        false => path.push(below),
+    }
+    path
 }
 
 impl Inventory {
@@ -594,15 +641,22 @@ impl Inventory {
         PathBuf::from(path)
     }
 
-    /// The full path of a folder.
+    /// The full path of a folder, as it may be shown.
     #[must_use]
     pub fn full_folder_path(&self, index: FolderIndex) -> PathBuf {
-        self.store(self.folder(index).store).store.root.join(self.folder_path(index))
+        let below = shown_path(&self.folders, &self.folder_names, index, None);
+        self.store(self.folder(index).store).store.root.join(below)
     }
 
-    /// The path of an artifact relative to its store.
+    /// The path of an artifact relative to its store, as it may be shown: a name that is content is hidden.
     #[must_use]
     pub fn path(&self, artifact: &Artifact) -> PathBuf {
+        shown_path(&self.folders, &self.folder_names, artifact.folder, Some(self.name(artifact)))
+    }
+
+    /// The path of an artifact relative to its store, to be opened or compared and never to be shown.
+    #[must_use]
+    pub fn secret_path(&self, artifact: &Artifact) -> PathBuf {
         self.folder_path(artifact.folder).join(self.name(artifact))
     }
 
@@ -617,7 +671,7 @@ impl Inventory {
         original.filter(|original| original.tree == Tree::Store).map_or(path, |original| original.path)
     }
 
-    /// The full path of an artifact.
+    /// The full path of an artifact, as it may be shown.
     #[must_use]
     pub fn full_path(&self, artifact: &Artifact) -> PathBuf {
         self.store(self.store_of(artifact)).store.root.join(self.path(artifact))

@@ -80,7 +80,14 @@ pub(crate) fn inventory(
     for at in 0..stores.len() {
         let name = folders.names.add(OsStr::new(""));
         let store = StoreIndex::of(at);
-        folders.list.push(Folder { store, parent: None, name, anchor: None, session: None });
+        folders.list.push(Folder {
+            store,
+            parent: None,
+            name,
+            anchor: None,
+            session: None,
+            hides_names: false,
+        });
     }
     let (parts, mut batch, mut found) = (Parts::new(now), Batch::default(), Found::default());
     for file in files {
@@ -192,6 +199,7 @@ pub(crate) fn record(
         desktop_deleted: session.is_desktop_deleted,
         sealed_at: None,
         recipients: None,
+        slugs: session.slugs.to_vec(),
         files: all,
         links: Vec::new(),
     }

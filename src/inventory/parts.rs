@@ -12,7 +12,7 @@ use super::date;
 use super::sealing::{Clocks, Sealing};
 use super::transcript::{Facts, Projects};
 use super::{Artifact, Evidence, Oddity, PartIndex, ProjectIndex, Session, StoreIndex};
-use crate::catalogue::{Kind, SessionId};
+use crate::catalogue::{Kind, SessionId, Slug};
 use crate::policy::claude::Release;
 use crate::seal::manifest::{DatedBy, Manifest};
 
@@ -116,7 +116,7 @@ impl Parts {
             _ => None,
         };
         let project = match said {
-            Said::Project(project) => Some(project),
+            Said::Log(log) => log.projects.first(),
             Said::Facts(facts) if part.is_none() => facts.projects.first(),
             _ => None,
         };
@@ -334,6 +334,7 @@ impl Part {
         mine.has_record |= theirs.has_record;
         mine.unsealable += theirs.unsealable;
         mine.talks |= theirs.talks;
+        mine.learn_slugs(&theirs.slugs);
         mine.sealed += theirs.sealed;
         mine.unrecognised += theirs.unrecognised;
         self.latest = self.latest.max(latest);
@@ -363,6 +364,7 @@ impl Part {
         let by_records = last_activity.filter(|_| by_record || is_of_satellites).max(past.into_iter().max());
         session.later.add(later);
         let transcripts = record.files.iter().filter(|file| file.kind == Kind::Transcript);
+        session.learn_slugs(&record.slugs);
         session.has_transcript |= transcripts.clone().next().is_some();
         let modified = transcripts.filter_map(|file| date::valid(file.mtime)).max();
         // Where nothing but a file's date was known, it is that of before the session was unsealed
@@ -482,6 +484,17 @@ impl Session {
             }
             _ => (self.modified.max(self.damaged), DatedBy::Mtime),
         }
+    }
+
+    /// Learns of slugs that records name.
+    pub(super) fn learn_slugs(&mut self, slugs: &[Slug]) {
+        if slugs.iter().all(|slug| self.slugs.contains(slug)) {
+            return;
+        }
+        let mut all: Vec<Slug> = self.slugs.iter().chain(slugs).copied().collect();
+        all.sort_unstable();
+        all.dedup();
+        self.slugs = all.into();
     }
 
     /// Puts the projects in an order that no thread decides.

@@ -13,7 +13,6 @@ use std::cell::Cell;
 use std::ffi::OsStr;
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -123,6 +122,8 @@ struct Place {
     cursor: Cursor,
     /// The session whose own folder this lies in, kept also where the catalogue knows no more.
     session: Option<SessionId>,
+    /// Whether names in it are content.
+    hides_names: bool,
     top: bool,
     /// Whether this is the folder of the projects' folders.
     holds_projects: bool,
@@ -154,7 +155,14 @@ impl<'a> Walk<'a> {
 
     fn root(&self, index: StoreIndex, store: &Store) -> Option<Place> {
         let anchor = Some(Arc::clone(&store.dir));
-        let folder = Folder { store: index, parent: None, name: Name::default(), anchor, session: None };
+        let folder = Folder {
+            store: index,
+            parent: None,
+            name: Name::default(),
+            anchor,
+            session: None,
+            hides_names: false,
+        };
         let folder = self.add_folder(folder, OsStr::new(""));
         match store.dir.again() {
             Ok(dir) => Some(Place {
@@ -163,6 +171,7 @@ impl<'a> Walk<'a> {
                 store: index,
                 cursor: Cursor::at(store.kind),
                 session: None,
+                hides_names: false,
                 top: true,
                 holds_projects: false,
             }),
@@ -198,18 +207,10 @@ impl<'a> Walk<'a> {
         error: io::Error,
     ) {
         let root = &self.store(store).root;
-        let mut path = root.clone();
-        {
+        let path = {
             let folders = locked(&self.folders);
-            let mut names: Vec<&OsStr> = Vec::new();
-            let mut at = folders.list.get(folder.at());
-            while let Some(folder) = at {
-                names.push(folders.names.get(folder.name));
-                at = folder.parent.and_then(|parent| folders.list.get(parent.at()));
-            }
-            path.extend(names.iter().rev().filter(|name| !name.is_empty()).map(PathBuf::from));
-        }
-        path.extend(name);
+            root.join(super::shown_path(&folders.list, &folders.names, folder, name))
+        };
         // Transcripts and sealed copies lie there, and their names could not be seen.
         let top = path.strip_prefix(root).ok().and_then(|below| below.iter().next());
         let matters = top.is_none_or(|top| top == "projects" || top == "ccretain");
@@ -294,9 +295,11 @@ impl<'a> Walk<'a> {
                 let session = cursor.session().or(place.session);
                 let holds_projects = place.top && *name == *"projects";
                 let parent = Some(place.index);
-                let folder = Folder { store, parent, name: Name::default(), anchor: None, session };
+                let hides_names = place.hides_names || cursor.names_are_content();
+                let folder =
+                    Folder { store, parent, name: Name::default(), anchor: None, session, hides_names };
                 let index = self.add_folder(folder, &name);
-                Some(Place { dir, index, store, cursor, session, top: false, holds_projects })
+                Some(Place { dir, index, store, cursor, session, hides_names, top: false, holds_projects })
             }
             Err(error) => {
                 self.not_entered(scope, place, &name, error);

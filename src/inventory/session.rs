@@ -86,7 +86,7 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
     let mut own = OwnFolders { stores: &stores, saw_transcript, known: FxHashMap::default() };
     owners::tell(&folders, &mut found, &parts, &mut later);
     let mut last = Last::default();
-    let mut line_files = Vec::new();
+    let (mut line_files, mut logs) = (Vec::new(), FxHashMap::default());
     let mut pids: Vec<(ArtifactIndex, PidRecord)> = Vec::new();
     let mut locks: Vec<(ArtifactIndex, PidRecord)> = Vec::new();
     let mut from_elsewhere = FromElsewhere::default();
@@ -108,11 +108,12 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
         }
         found.parts[index.at()] = parts.place(&mut last, artifact, &mut found.projects, store, owner, &said);
         // A background session that is not known to be over is in use.
-        if artifact.kind == Some(Kind::Job) && !matches!(said, Said::Over) {
+        if artifact.kind == Some(Kind::Job) && !matches!(said, Said::Job(true)) {
             artifact.oddity = Oddity::InUse;
         }
         match said {
             Said::Manifest(record) => from_elsewhere.learn(store, &record),
+            Said::Log(log) => drop(logs.insert(artifact.key(), *log)),
             Said::Workers(records) => {
                 let modified = artifact.modified();
                 workers.extend(records.into_iter().map(|record| (store, PidRecord { modified, ..record })));
@@ -188,6 +189,9 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
         sessions,
         grouped,
         line_files,
+        plans: FxHashMap::default(),
+        slug_key: None,
+        logs,
         first_seen: FirstSeen::default(),
         problems,
         is_complete,
@@ -324,25 +328,27 @@ impl FromElsewhere {
 /// The files of a background session share what its `state.json` says.
 fn give_jobs_their_session(folders: &[Folder], artifacts: &[Artifact], later: &mut [Later]) {
     let is_job = |later: &Later| artifacts[later.artifact.at()].kind == Some(Kind::Job);
-    let over: BTreeMap<FolderIndex, Option<SessionId>> = later
+    let known: BTreeMap<FolderIndex, (bool, Option<SessionId>)> = later
         .iter()
-        .filter(|later| is_job(later) && matches!(later.said, Said::Over))
-        .map(|later| (artifacts[later.artifact.at()].folder, later.owner))
+        .filter(|later| is_job(later))
+        .filter_map(|later| match later.said {
+            Said::Job(is_over) => Some((artifacts[later.artifact.at()].folder, (is_over, later.owner))),
+            _ => None,
+        })
         .collect();
-    if over.is_empty() {
+    if known.is_empty() {
         return;
     }
     // The job of each folder, however deep it lies in that of the job; it comes after the one it lies in.
-    let mut jobs: Vec<Option<Option<SessionId>>> = Vec::with_capacity(folders.len());
+    let mut jobs: Vec<Option<(bool, Option<SessionId>)>> = Vec::with_capacity(folders.len());
     for (at, folder) in folders.iter().enumerate() {
-        let own = over.get(&FolderIndex::of(at)).copied();
+        let own = known.get(&FolderIndex::of(at)).copied();
         jobs.push(own.or_else(|| jobs[folder.parent?.at()]));
     }
     for later in later.iter_mut().filter(|later| is_job(later)) {
-        if let Some(owner) = jobs[artifacts[later.artifact.at()].folder.at()] {
+        if let Some((is_over, owner)) = jobs[artifacts[later.artifact.at()].folder.at()] {
             // What its files said beside that is nothing, or that they could not be read.
-            later.said = Said::Over;
-            later.owner = owner;
+            (later.said, later.owner) = (Said::Job(is_over), owner);
         }
     }
 }
@@ -541,7 +547,8 @@ fn look_for_clients(
         let reached = reaching(views.iter().map(|view| &view.store), store);
         for at in reached {
             let (pid, session, is_checked) = (record.pid, record.session, checked.is_live());
-            views[at.at()].live.push(LiveClient { pid, session, liveness, is_checked });
+            let started = record.started_at;
+            views[at.at()].live.push(LiveClient { pid, session, liveness, is_checked, started });
         }
     }
 }
@@ -559,7 +566,13 @@ fn look_for_workers(
         let is_checked = liveness::judge_worker_checked(&record, owner, processes, now).is_live();
         if liveness.is_live() {
             let (pid, session) = (record.pid, record.session);
-            views[store.at()].workers.push(LiveClient { pid, session, liveness, is_checked });
+            views[store.at()].workers.push(LiveClient {
+                pid,
+                session,
+                liveness,
+                is_checked,
+                started: record.started_at,
+            });
         }
     }
 }

@@ -5,6 +5,7 @@
 //! line until one is. Memory does not grow with the file or its lines.
 
 mod end;
+pub mod log;
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -567,24 +568,6 @@ fn line_end(mut file: &File, start: u64, buffer: &mut Vec<u8>) -> io::Result<u64
         }
         at += buffer.len() as u64;
     }
-}
-
-/// The first project path that the lines of a log name, e.g. of an MCP server's.
-///
-/// # Errors
-/// As `read(2)`.
-pub fn project_of_log(file: &File, interner: &Interner) -> io::Result<Option<Arc<str>>> {
-    #[derive(Deserialize)]
-    struct Line<'a> {
-        #[serde(borrow, default)]
-        cwd: Lenient<'a>,
-    }
-    let mut buffer = Vec::new();
-    file.take(HEAD).read_to_end(&mut buffer)?;
-    Ok(buffer.split(|b| *b == b'\n').find_map(|line| {
-        let line: Line<'_> = object(line)?;
-        line.cwd.text().map(|cwd: &Cow<'_, str>| interner.intern(cwd))
-    }))
 }
 
 #[cfg(test)]

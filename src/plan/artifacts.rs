@@ -15,7 +15,10 @@ impl Judge<'_> {
             Oddity::Link => return Decision::Keep(Keep::Link),
             Oddity::Special | Oddity::Foreign => return Decision::Keep(Keep::Foreign),
             Oddity::OutOfReach => return Decision::Keep(Keep::OutOfReach),
-            Oddity::InUse => return Decision::Keep(Keep::Protected),
+            Oddity::InUse if !self.goes_with_its_session(artifact, verdicts) => {
+                return Decision::Keep(Keep::Protected);
+            }
+            Oddity::InUse => {}
             Oddity::None => {}
         }
         let Some(kind) = artifact.kind else { return Decision::Keep(Keep::Unrecognised) };
@@ -55,6 +58,9 @@ impl Judge<'_> {
         if row.owner == Owner::References {
             return self.paste(artifact, kind);
         }
+        if row.owner == Owner::Named {
+            return self.log(artifact, kind);
+        }
         self.loose(artifact, kind)
     }
 
@@ -62,6 +68,13 @@ impl Judge<'_> {
     fn with_its_messages(&self, artifact: &Artifact, decision: Decision) -> Decision {
         let messages = self.messages_beside(artifact).iter().map(|message| self.artifact(message, &[]));
         messages.into_iter().find(|message| matches!(message, Decision::Keep(_))).unwrap_or(decision)
+    }
+
+    /// Whether a file is one of a background session that is dead and goes, whatever state it says it is in.
+    fn goes_with_its_session(&self, artifact: &Artifact, verdicts: &[Verdict]) -> bool {
+        let Belongs::Session(index) = artifact.belongs else { return false };
+        let goes = verdicts.get(index.at()).is_some_and(|of| matches!(of.decision, Decision::Delete(_)));
+        artifact.kind == Some(Kind::Job) && goes
     }
 
     /// A file of nobody: its own modification time dates it, or the day on which it was first seen.

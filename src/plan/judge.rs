@@ -256,6 +256,12 @@ impl Judge<'_> {
         holds.map(|(at, _)| HoldRef { mandate: self.index, hold: u16::try_from(at).unwrap_or(u16::MAX) })
     }
 
+    /// All holds in force.
+    pub(super) fn holds_in_force(&self) -> impl Iterator<Item = HoldRef> {
+        let holds = self.mandate.holds.iter().enumerate().filter(|(_, hold)| hold.is_active(self.now));
+        holds.map(|(at, _)| HoldRef { mandate: self.index, hold: u16::try_from(at).unwrap_or(u16::MAX) })
+    }
+
     /// The holds in force that cover a kind of file of a session.
     pub(super) fn holds_of(&self, session: &Session, kind: Kind) -> impl Iterator<Item = HoldRef> {
         let projects = session.projects.iter().map(|project| &**project);

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use chrono::TimeDelta;
 
 use super::{Decision, Plan};
-use crate::catalogue::{Owner, SessionId};
+use crate::catalogue::{Kind, SessionId};
 use crate::escape::text;
 use crate::inventory::memory::{Memory, RememberedLine, RememberedSession};
 use crate::inventory::{Inventory, StoreIndex};
@@ -29,9 +29,7 @@ pub fn memory(inventory: &Inventory, plan: &Plan, policy: &Policy) -> Memory {
         .iter()
         .zip(&plan.decisions)
         .enumerate()
-        .filter(|(_, (artifact, decision))| {
-            artifact.kind.is_some_and(|kind| kind.row().owner == Owner::References) && !goes(decision)
-        })
+        .filter(|(_, (artifact, decision))| artifact.kind == Some(Kind::Paste) && !goes(decision))
         .map(|(at, (artifact, _))| (inventory.store_of(artifact), hash(at)))
         .collect();
     let mut lines: Vec<RememberedLine> = inventory.absent.elsewhere.clone();
@@ -108,5 +106,5 @@ pub fn memory(inventory: &Inventory, plan: &Plan, policy: &Policy) -> Memory {
         }
     }
     sessions.sort_unstable();
-    Memory { sessions, lines }
+    Memory { sessions, slug_key: inventory.slug_key.clone(), lines }
 }

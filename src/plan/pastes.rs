@@ -1,4 +1,6 @@
-//! Pastes: what the lines that refer to one say of it together.
+//! Pastes and plans: what the lines or sessions that refer to one say of it together.
+
+use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 
@@ -26,21 +28,22 @@ pub(super) struct Term<'l> {
 impl<'i> Judge<'i> {
     /// The lines that refer to a paste; none where no file refers to it, and it is nobody's.
     /// Where such a file could not be read, nobody can say.
-    pub(super) fn owners(&self, artifact: &Artifact) -> Result<&[&'i Line], Keep> {
-        if self.references.unknown.contains(&self.inventory.store_of(artifact)) {
+    pub(super) fn owners(&self, artifact: &Artifact) -> Result<Cow<'i, [&'i Line]>, Keep> {
+        let is_paste = artifact.kind == Some(Kind::Paste);
+        if is_paste && self.references.unknown.contains(&self.inventory.store_of(artifact)) {
             return Err(Keep::OwnerUnknown);
         }
         Ok(self.referring(artifact).unwrap_or_default())
     }
 
-    /// A paste: held if any line that refers to it is, due at the latest of their due dates.
+    /// A paste or a plan: held if any line or session that refers to it is, due at the latest of their due dates.
     pub(super) fn paste(&self, artifact: &Artifact, kind: Kind) -> Decision {
         let owners = match self.owners(artifact) {
             Ok(owners) => owners,
             Err(keep) => return Decision::Keep(keep),
         };
         let stays = |line: &Line, known: Option<Known<'_>>| self.line_stays(line, kind, known);
-        let Some(term) = self.term(owners, kind, self.inventory.store_of(artifact), stays) else {
+        let Some(term) = self.term(&owners, kind, self.inventory.store_of(artifact), stays) else {
             return self.loose(artifact, kind);
         };
         match (term.due, term.newest) {

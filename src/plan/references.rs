@@ -1,5 +1,6 @@
 //! Who refers to what across an inventory: lines to pastes, and lines to sessions.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashSet;
 
@@ -9,11 +10,13 @@ use smallvec::SmallVec;
 use super::Judge;
 use crate::catalogue::{Kind, SessionId};
 use crate::inventory::lines::Line;
-use crate::inventory::{Artifact, FolderIndex, Inventory, Session, StoreIndex};
+use crate::inventory::{Artifact, FileKey, FolderIndex, Inventory, Session, StoreIndex};
 
 /// Who refers to what across the inventory.
 pub(super) struct References<'a> {
     pub(super) pastes: FxHashMap<(StoreIndex, &'a str), Vec<&'a Line>>,
+    /// The sessions that plans belong to, and that logs name: each as a line that says no more.
+    pub(super) named: FxHashMap<FileKey, Vec<Line>>,
     /// Stores with a file of references that could not be read, or that may refer to any paste.
     pub(super) unknown: HashSet<StoreIndex>,
     /// The messages of each team, by the team's folder.
@@ -81,8 +84,28 @@ impl<'a> References<'a> {
                 messages.entry(team).or_default().push(artifact);
             }
         }
-        Self { pastes, unknown, messages, sessions, absent }
+        Self { pastes, named: named(inventory), unknown, messages, sessions, absent }
     }
+}
+
+/// The sessions of each plan, and those that each log names.
+fn named(inventory: &Inventory) -> FxHashMap<FileKey, Vec<Line>> {
+    let line = |id| Line { session: Some(id), ..Line::default() };
+    let absent = inventory.absent.sessions.iter().map(|(session, _)| session);
+    let with_slugs: Vec<&Session> =
+        inventory.sessions.iter().chain(absent).filter(|session| !session.slugs.is_empty()).collect();
+    let of_plans = inventory.plans.iter().map(|(plan, slugs)| {
+        let is_its = |session: &&&Session| {
+            session.slugs.iter().any(|slug| slugs.iter().any(|plan| slug.may_be(*plan)))
+        };
+        let mut ids: Vec<SessionId> = with_slugs.iter().filter(is_its).map(|session| session.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        (*plan, ids.into_iter().map(line).collect::<Vec<Line>>())
+    });
+    let logs = inventory.logs.iter();
+    let of_logs = logs.map(|(key, log)| (*key, log.sessions.iter().copied().map(line).collect()));
+    of_plans.chain(of_logs).filter(|(_, lines)| !lines.is_empty()).collect()
 }
 
 /// How new a session is; one that a transcript shows goes before any that none does.
@@ -97,12 +120,15 @@ impl<'a> Judge<'a> {
         self.references.messages.get(&artifact.folder).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The history lines that refer to a paste.
-    pub(super) fn referring(&self, artifact: &Artifact) -> Option<&[&'a Line]> {
+    /// The history lines that refer to a paste; the sessions of a plan or a log.
+    pub(super) fn referring(&self, artifact: &Artifact) -> Option<Cow<'a, [&'a Line]>> {
+        if artifact.kind != Some(Kind::Paste) {
+            return self.references.named.get(&artifact.key()).map(|lines| lines.iter().collect());
+        }
         let name = self.inventory.name(artifact).to_str().unwrap_or_default();
         let hash = name.split_once('.').map_or(name, |(hash, _)| hash);
         let key = (self.inventory.store_of(artifact), hash);
-        self.references.pastes.get(&key).map(Vec::as_slice)
+        self.references.pastes.get(&key).map(|lines| Cow::Borrowed(lines.as_slice()))
     }
 
     /// The session a line names, also where it is only remembered.

@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::*;
-use crate::catalogue::{Disposal, Kind, Owner, Protection, Sensitivity, SessionId};
+use crate::catalogue::{Disposal, Kind, Owner, Protection, Sensitivity, SessionId, Slug};
 use crate::inventory::lines::{Format, LineFile};
 use crate::inventory::{Artifact, Evidence, Oddity, Session, StoreIndex};
 use crate::period::Period;
@@ -142,6 +142,8 @@ proptest! {
             let Some(session) = inventory.session_of(artifact) else {
                 if is_paste(artifact) && !referring(&inventory, artifact).is_empty() {
                     prop_assert_eq!(demand.paste_due(artifact, kind), Some(due.since()));
+                } else if kind == Kind::Plan && !demand.owners(artifact).is_empty() {
+                    prop_assert_eq!(demand.plan_due(artifact), Some(due.since()));
                 }
                 continue;
             };
@@ -209,6 +211,9 @@ proptest! {
         for (artifact, decision) in inventory.artifacts.iter().zip(&second.decisions) {
             // A paste whose lines have just gone belongs to nobody from now on.
             let orphaned = is_paste(artifact) && first.lines.iter().flatten().any(|line| line.due().is_some());
+            // So does a plan, or a log, whose sessions have.
+            let is_owned = artifact.kind.is_some_and(|kind| matches!(kind.row().owner, Owner::References | Owner::Named));
+            let orphaned = orphaned || is_owned && first.sessions.iter().any(|of| matches!(of.decision, Decision::Delete(_)));
             prop_assert!(matches!(decision, Decision::Keep(_)) || orphaned, "{:?} {:?}", artifact, decision);
         }
         prop_assert!(second.lines.iter().flatten().all(|line| line.due().is_none()));

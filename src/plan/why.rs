@@ -2,13 +2,16 @@
 //!
 //! Nothing is decided here; what the judges of a plan go by is asked of them and listed.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 
 use super::artifacts::lacks_owner;
 use super::judge::{Judge, Subject, judges};
+use super::logs::LastOwner;
 use super::{Keep, References};
 use crate::catalogue::{Kind, Owner};
-use crate::inventory::{Artifact, ArtifactIndex, Belongs, Inventory, Session, SessionIndex};
+use crate::inventory::{Artifact, ArtifactIndex, Belongs, Inventory, Log, Session, SessionIndex};
 use crate::period::Period;
 use crate::policy::{HoldRef, Policy, Rule, RuleRef};
 
@@ -148,10 +151,14 @@ impl Judge<'_> {
         debug_assert!(artifact.belongs == Belongs::Loose);
         let modified = artifact.modified();
         let is_paste = kind.row().owner == Owner::References;
-        let owners = if is_paste { self.owners(artifact) } else { Ok([].as_slice()) };
+        let owners = if is_paste { self.owners(artifact) } else { Ok(Cow::default()) };
         let store = self.inventory.store_of(artifact);
         // What would decide if nothing held or used it: that is told besides.
-        let term = self.term(owners.unwrap_or_default(), kind, store, |_, _| None);
+        let lines = owners.clone().unwrap_or_default();
+        let term = self.term(&lines, kind, store, |_, _| None);
+        if let Some(log) = self.inventory.logs.get(&artifact.key()) {
+            return self.of_log(mandate, artifact, kind, log);
+        }
         let Some(term) = term else {
             let project = self.inventory.project_named(artifact);
             let unknown = self.may_be_anyones(artifact, kind);
@@ -167,7 +174,7 @@ impl Judge<'_> {
             return self.said(mandate, date, &[modified], &[subject], &[], holds);
         };
         let (mut touched, mut holds) = (vec![modified], Vec::new());
-        for line in owners.unwrap_or_default() {
+        for line in &*lines {
             let session = self.known_to(line, store).map(|known| known.session);
             touched.extend(session.into_iter().flat_map(|session| self.touches(session)));
             holds.extend(self.holds_of_line(line, kind, session));
@@ -180,6 +187,24 @@ impl Judge<'_> {
         let subjects = [self.of_line(line, kind, session, date).0, self.of_owner(line, session, date).0];
         let mut opinion = self.said(mandate, term.date, &touched, &subjects, &[], holds);
         opinion.floor = term.newest.and_then(|newest| self.floor_end(newest));
+        opinion
+    }
+
+    /// A log: its own date, or that of the last session it names.
+    fn of_log(&self, mandate: usize, artifact: &Artifact, kind: Kind, log: &Log) -> Opinion {
+        let mut holds: Vec<HoldRef> = self.holds_of_log(artifact, log, kind).collect();
+        holds.sort_by_key(|hold| hold.hold);
+        holds.dedup();
+        let date = self.date_of_log(artifact, log);
+        let subject = self.subject_of_log(artifact, kind);
+        let of_sessions = self.named(artifact).flat_map(|session| self.touches(session));
+        let touched: Vec<_> = of_sessions.chain([artifact.modified()]).collect();
+        let mut opinion = self.said(mandate, date, &touched, &[subject], &[], holds);
+        if let Some(LastOwner { newest, due: (due, rule) }) = self.last_owner(artifact, log) {
+            opinion.floor = date.ok().and_then(|date| self.floor_end(newest.max(date)));
+            let standing = Standing::Applies;
+            opinion.rules.push(Considered { rule, action: Action::Delete, standing, due: Some(due) });
+        }
         opinion
     }
 

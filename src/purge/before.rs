@@ -34,7 +34,10 @@ pub fn inner_links(inventory: &Inventory) -> HashSet<ArtifactIndex> {
     let links = inventory.artifacts.iter().enumerate();
     links
         .filter(|(_, artifact)| artifact.oddity == Oddity::Link)
-        .filter(|(_, artifact)| leads_inside(&inventory.full_path(artifact)))
+        .filter(|(_, artifact)| {
+            let root = &inventory.store(inventory.store_of(artifact)).store.root;
+            artifact.oddity == Oddity::Link && leads_inside(&root.join(inventory.secret_path(artifact)))
+        })
         .map(|(at, _)| ArtifactIndex::of(at))
         .collect()
 }

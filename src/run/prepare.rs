@@ -219,12 +219,13 @@ impl Workspace {
             let path = sessions::path(&ctx.env.state_dir());
             inventory.problems.push(Problem { store: None, path, doing: "use", error });
         }
+        // What root keeps of an account, and root's own file, no user has written.
+        let is_roots = ctx.env.user.uid == 0
+            || ctx.parent.as_ref().is_some_and(|parent| parent.kept(sessions::FILE).is_some());
         if let Some(remembered) = &remembered {
-            // What root keeps of an account, and root's own file, no user has written.
-            let is_roots = ctx.env.user.uid == 0
-                || ctx.parent.as_ref().is_some_and(|parent| parent.kept(sessions::FILE).is_some());
             inventory.recall(&remembered.memory, !is_roots);
         }
+        inventory.find_plans(is_roots || !forgets);
         tracing::debug!(
             sessions = inventory.sessions.len(),
             files = inventory.artifacts.len(),

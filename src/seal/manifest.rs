@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Compression;
 use super::naming::{Tree, is_within};
-use crate::catalogue::{Kind, SessionId};
+use crate::catalogue::{Kind, SessionId, Slug};
 
 /// The version that this program writes, and the newest that it reads.
 pub const VERSION: u32 = 1;
@@ -57,6 +57,9 @@ pub struct Manifest {
     /// is not known of all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recipients: Option<String>,
+    /// The slugs that its records name, as keyed hashes, by which plans are its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slugs: Vec<Slug>,
     /// Its sealed files. Of several of one original the last is the newest.
     pub files: Vec<SealedFile>,
     /// The links in its own folders, which hold nothing to encrypt and come back with the files.

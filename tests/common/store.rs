@@ -17,6 +17,13 @@ pub fn id(number: u32) -> String {
     format!("{number:08x}-0000-4000-8000-00000000cafe")
 }
 
+/// How a plan of a name is shown: the name is made of words of a prompt.
+#[must_use]
+pub fn shown_plan(name: &str) -> String {
+    use sha2::{Digest, Sha256};
+    format!("plans/#{}", hex::encode(&Sha256::digest(name)[..4]))
+}
+
 /// The folder name the client makes of a working folder.
 #[must_use]
 pub fn encode(cwd: &str) -> String {

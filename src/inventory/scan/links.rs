@@ -47,19 +47,23 @@ impl Walk<'_> {
             Ok(dir) => dir,
             Err(error) => return Crossed::Missed(error.to_string()),
         };
+        let cursor = place.cursor.enter(name.as_encoded_bytes());
+        let hides_names = place.hides_names || cursor.names_are_content();
         let folder = Folder {
             store: place.store,
             parent: Some(place.index),
             name: Name::default(),
             anchor: Some(Arc::clone(&crossing.dir)),
             session: None,
+            hides_names,
         };
         let inside = Place {
             dir,
             index: self.add_folder(folder, name),
             store: place.store,
-            cursor: place.cursor.enter(name.as_encoded_bytes()),
+            cursor,
             session: None,
+            hides_names,
             top: false,
             holds_projects: place.top && name == "projects",
         };

@@ -10,6 +10,7 @@ use super::super::{Evidence, ProjectIndex};
 use super::*;
 use crate::dir::FileType;
 use crate::dir::{FileStamp, FileTime};
+use crate::inventory::Log;
 
 /// A file, and by which of the threads it is met.
 #[derive(Debug, Clone)]
@@ -117,7 +118,9 @@ fn picture(specs: &[Spec], threads: usize, backwards: bool) -> Picture {
                     ..Facts::default()
                 })
             }
-            Some(Kind::McpLog) => Said::Project(project),
+            Some(Kind::McpLog) => {
+                Said::Log(Box::new(Log { projects: Arc::from([project]), ..Log::default() }))
+            }
             _ => Said::Nothing,
         };
         let name = place.to_string();

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::{Doubt, Fate, LOCK, Taking};
 use crate::catalogue::{Class, Kind, Owner, Protection, Root, Sensitivity, SessionId};
+use crate::inventory::lines::Line;
 use crate::inventory::{Artifact, ArtifactIndex, Belongs, FolderIndex, Oddity, Session, StoreIndex};
 use crate::plan::Keep;
 
@@ -124,7 +125,7 @@ impl Taking<'_> {
         if let Belongs::Session(session) = artifact.belongs {
             return self.sessions.get(session.at()).copied().unwrap_or(Fate::OUTSIDE);
         }
-        if kind.row().owner == Owner::References && is_partial {
+        if matches!(kind.row().owner, Owner::References | Owner::Named) && is_partial {
             return self.paste(artifact, kind);
         }
         self.loose(artifact)
@@ -230,6 +231,9 @@ impl Taking<'_> {
     /// A paste goes with the lines that refer to it.
     fn paste(&self, artifact: &Artifact, kind: Kind) -> Fate {
         let store = self.inventory.store_of(artifact);
+        if kind != Kind::Paste {
+            return self.of_named(artifact, store);
+        }
         if self.references.unknown.contains(&store) {
             return Fate::Doubtful(Doubt::NoProject);
         }
@@ -245,6 +249,32 @@ impl Taking<'_> {
             Fate::Doubtful(Doubt::Shared)
         } else {
             Fate::OUTSIDE
+        }
+    }
+
+    /// A plan or a log goes with the sessions that it belongs to or names, as far as they are known.
+    fn of_named(&self, artifact: &Artifact, store: StoreIndex) -> Fate {
+        let lines = self.judge.and_then(|judge| judge.referring(artifact)).unwrap_or_default();
+        let session = |line: &&Line| self.judge.and_then(|judge| judge.session_of(line, store));
+        let fates: Vec<Fate> =
+            lines.iter().filter_map(session).filter_map(|at| self.sessions.get(at).copied()).collect();
+        let log = self.inventory.logs.get(&artifact.key());
+        let goes = fates.contains(&Fate::Goes);
+        let is_partly_read = log.is_some_and(|log| !log.is_whole);
+        if is_partly_read && self.wanted.session.is_some() && !goes {
+            return Fate::Doubtful(Doubt::NoSession);
+        }
+        if fates.is_empty() || is_partly_read && !goes {
+            return self.loose(artifact);
+        }
+        if let Some(doubtful) = fates.iter().find(|fate| matches!(fate, Fate::Doubtful(_))) {
+            *doubtful
+        } else if !goes {
+            Fate::OUTSIDE
+        } else if fates.iter().all(|fate| *fate == Fate::Goes) && !is_partly_read {
+            Fate::Goes
+        } else {
+            Fate::Doubtful(Doubt::Shared)
         }
     }
 

@@ -132,11 +132,19 @@ impl Touch<'_> {
                     // A copy that a hold keeps, whatever else it covers.
                     return of == Some(&hold.name) || self.holds_copy(hold, of, id);
                 }
-                if kind.row().owner == crate::catalogue::Owner::References
+                if kind == Kind::Paste
                     && let Some(lines) = self.taking.judge.and_then(|judge| judge.referring(artifact))
                 {
                     let store = inventory.store_of(artifact);
                     return lines.iter().any(|line| self.holds_line(hold, line, store, kind));
+                }
+                let owned = kind.row().owner == crate::catalogue::Owner::References
+                    && self.taking.judge.is_some_and(|judge| judge.referring(artifact).is_some());
+                if self.holds_named(hold, artifact, kind) {
+                    return true;
+                } else if owned {
+                    // Its owners are known, and so are their projects.
+                    return false;
                 }
                 // What names no project may be any project's.
                 let unknown = artifact.project.is_none()
@@ -157,6 +165,21 @@ impl Touch<'_> {
                 self.is_young(judge, latest, date)
             }
         }
+    }
+
+    /// Whether a hold covers a session that a plan belongs to, or that a log names.
+    fn holds_named(&self, hold: &Hold, artifact: &Artifact, kind: Kind) -> bool {
+        let inventory = self.taking.inventory;
+        if inventory.logs.get(&artifact.key()).is_some_and(|log| !log.is_whole) {
+            return true;
+        }
+        let (judge, store) = (self.taking.judge, inventory.store_of(artifact));
+        let lines = judge.and_then(|judge| judge.referring(artifact)).unwrap_or_default();
+        lines.iter().any(|line| {
+            let known = judge.and_then(|judge| judge.known_to(line, store));
+            hold.selector.covers(kind, std::iter::empty(), false, line.session)
+                || known.is_some_and(|known| holds_session(hold, known.session, Kind::Transcript))
+        })
     }
 
     fn holds_copy(&self, hold: &Hold, of: Option<&str>, id: crate::catalogue::SessionId) -> bool {

@@ -304,13 +304,98 @@ impl Demand<'_> {
         dues?.into_iter().max()
     }
 
+    /// The sessions that belong to a plan, or that a log names, as far as they are known.
+    pub(super) fn owners(&self, artifact: &Artifact) -> Vec<&Session> {
+        let store = self.inventory.store_of(artifact);
+        let mut ids: Vec<SessionId> = match self.inventory.logs.get(&artifact.key()) {
+            Some(log) => log.sessions.clone(),
+            None => {
+                let own = self.inventory.plans.get(&artifact.key()).into_iter().flatten();
+                let own: Vec<_> = own.chain([&Slug::ANY]).collect();
+                let all = self.inventory.sessions.iter();
+                let named = all.filter(|session| session.slugs.iter().any(|slug| own.contains(&slug)));
+                named.map(|session| session.id).collect()
+            }
+        };
+        ids.sort_unstable();
+        ids.dedup();
+        let named = |id: SessionId| Line { session: Some(id), ..Line::default() };
+        ids.into_iter().filter_map(|id| self.session_named(&named(id), store)).collect()
+    }
+
+    /// Since when a plan is due: when the last of its sessions lets go of it.
+    pub(super) fn plan_due(&self, artifact: &Artifact) -> Option<DateTime<Utc>> {
+        if self.is_quiet(artifact.modified()) {
+            return None;
+        }
+        let due = |session: &Session| {
+            let is_held = self.holds(Kind::Plan, &[], session.projects.is_empty(), Some(session.id))
+                || self.holds_session(session, Kind::Transcript);
+            if is_held || self.is_in_use(session) || self.is_unknown(session) {
+                return None;
+            }
+            let date = self.date(session)?;
+            let dues = [Kind::Plan, Kind::Transcript].map(|kind| self.session_due(kind, session, date));
+            let due = dues.into_iter().flatten().min()?;
+            (due <= self.now && self.is_old_enough(date)).then_some(due)
+        };
+        let dues: Option<Vec<_>> = self.owners(artifact).into_iter().map(due).collect();
+        dues?.into_iter().max()
+    }
+
+    pub(super) fn log_goes(&self, artifact: &Artifact, kind: Kind) -> bool {
+        let log = &self.inventory.logs[&artifact.key()];
+        let project = self.inventory.project_named(artifact);
+        let projects: Vec<&str> = project.into_iter().collect();
+        let owners = self.owners(artifact);
+        let is_held = self.holds(kind, &projects, projects.is_empty(), None)
+            || log.sessions.iter().any(|id| self.holds(kind, &projects, false, Some(*id)))
+            || owners.iter().any(|session| self.holds_session(session, Kind::Transcript))
+            || !log.is_whole
+                && self.of.holds.iter().any(|hold| hold.until.is_none_or(|until| until > self.now));
+        // The clients of these worlds say neither what they have open nor since when.
+        let has_clients = self.inventory.stores.iter().any(|view| !view.live.is_empty());
+        let is_used = !log.is_whole && has_clients
+            || owners.iter().any(|session| self.is_unknown(session) || self.is_in_use(session));
+        let Some(date) = log.newest.or(artifact.modified()).filter(|date| *date <= self.now) else {
+            return false;
+        };
+        if is_held || is_used || self.is_quiet(artifact.modified()) {
+            return false;
+        }
+        let last: Option<Vec<_>> = owners
+            .iter()
+            .map(|session| {
+                let date = self.date(session)?;
+                Some((date, self.session_due(Kind::Transcript, session, date)?))
+            })
+            .collect();
+        let is_known = log.is_whole && owners.len() == log.sessions.len() && !owners.is_empty();
+        let last = last.filter(|_| is_known).unwrap_or_default();
+        let newest = last.iter().map(|(date, _)| *date).chain([date]).max().unwrap();
+        let with_last = last.iter().map(|(_, due)| *due).max();
+        let due = self.due(kind, project, None, false, date).into_iter().chain(with_last).min();
+        due.is_some_and(|due| due <= self.now) && self.is_old_enough(newest)
+    }
+
     pub(super) fn artifact_goes(&self, artifact: &Artifact) -> bool {
         let Some(kind) = artifact.kind else { return false };
-        if kind.is_protected() || artifact.oddity != Oddity::None || !self.may_touch_file(artifact) {
+        // A background session goes whole with its conversation, and before it only once it is over.
+        let is_job_in_use = kind == Kind::Job && artifact.oddity == Oddity::InUse;
+        let goes_whole = |session: &Session| !is_job_in_use || self.part_goes(session, Kind::Transcript);
+        if kind.is_protected()
+            || artifact.oddity != Oddity::None && !is_job_in_use
+            || !self.may_touch_file(artifact)
+        {
             return false;
         }
         match self.inventory.session_of(artifact) {
-            Some(session) => self.part_goes(session, kind),
+            Some(session) => self.part_goes(session, kind) && goes_whole(session),
+            None if is_job_in_use => false,
+            None if kind == Kind::Plan && !self.owners(artifact).is_empty() => {
+                self.plan_due(artifact).is_some()
+            }
+            None if self.inventory.logs.contains_key(&artifact.key()) => self.log_goes(artifact, kind),
             None if is_paste(artifact) && !referring(self.inventory, artifact).is_empty() => {
                 self.paste_due(artifact, kind).is_some()
             }
@@ -392,7 +477,7 @@ pub(super) fn demands<'a>(
 }
 
 pub(super) fn is_paste(artifact: &Artifact) -> bool {
-    artifact.kind.is_some_and(|kind| kind.row().owner == Owner::References)
+    artifact.kind == Some(Kind::Paste)
 }
 
 /// The lines that refer to a paste by its hash.

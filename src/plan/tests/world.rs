@@ -6,13 +6,13 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::catalogue::{KINDS, Root};
+use crate::catalogue::{KINDS, Root, Slug, SlugKey};
 use crate::dir::{Dir, FileStamp, FileTime, FileType};
 use crate::inventory::Belongs;
 use crate::inventory::lines::Lines;
 use crate::inventory::liveness::Liveness;
 use crate::inventory::{
-    ArtifactIndex, FirstSeen, Folder, FolderIndex, LiveClient, Name, Names, ProjectIndex, SessionIndex,
+    ArtifactIndex, FirstSeen, Folder, FolderIndex, LiveClient, Log, Name, Names, ProjectIndex, SessionIndex,
     StoreView,
 };
 use crate::locate::{Crossings, FoundBy, Store};
@@ -46,6 +46,8 @@ pub struct SessionSpec {
     is_unreadable: bool,
     unsealed: Option<i64>,
     is_desktop_deleted: bool,
+    /// The plans that its records name, by number; one more is any plan's.
+    slugs: Vec<u8>,
 }
 
 #[derive(Debug, Clone)]
@@ -61,6 +63,10 @@ pub struct FileSpec {
     sealed: bool,
     hard_linked: bool,
     is_regular: bool,
+    /// The sessions that a log names, with the date of its last record; whether it was read whole.
+    named: (Vec<u8>, Option<i64>, bool),
+    /// The number of a plan or a paste.
+    number: u8,
     /// The lines, for a line file that could be read.
     lines: Option<(Format, Vec<LineSpec>)>,
 }
@@ -107,7 +113,7 @@ fn session(future: bool) -> impl Strategy<Value = SessionSpec> {
             prop::option::weighted(0.3, age(false)),
             prop::option::weighted(0.2, age(false)),
         ),
-        prop_oneof![2 => Just(0usize), 1 => 1usize..3],
+        (prop_oneof![2 => Just(0usize), 1 => 1usize..3], prop::collection::vec(0u8..4, 0..3)),
         prop::bool::weighted(0.1),
     )
         .prop_map(
@@ -115,7 +121,7 @@ fn session(future: bool) -> impl Strategy<Value = SessionSpec> {
                 (store, id, evidence, projects),
                 (record, modified, damaged, touched),
                 (touched_ahead, is_live, is_unreadable, unsealed, first_seen),
-                rivals,
+                (rivals, slugs),
                 is_desktop_deleted,
             )| {
                 SessionSpec {
@@ -134,6 +140,7 @@ fn session(future: bool) -> impl Strategy<Value = SessionSpec> {
                     is_unreadable,
                     unsealed,
                     is_desktop_deleted,
+                    slugs,
                 }
             },
         )
@@ -155,7 +162,7 @@ fn kinds_of_sessions() -> Vec<Kind> {
 fn loose_kinds() -> Vec<Option<Kind>> {
     let known = KINDS.iter().map(|row| row.kind);
     known
-        .filter(|kind| kind.row().owner != Owner::Session && *kind != Kind::Paste)
+        .filter(|kind| !matches!(kind.row().owner, Owner::Session | Owner::References))
         .map(Some)
         .chain([None])
         .collect()
@@ -164,20 +171,23 @@ fn loose_kinds() -> Vec<Option<Kind>> {
 fn file(future: bool) -> impl Strategy<Value = FileSpec> {
     let of_session = (0usize..8, select(kinds_of_sessions())).prop_map(|(at, kind)| (Some(at), Some(kind)));
     let loose = select(loose_kinds()).prop_map(|kind| (None, kind));
-    let paste = Just((None, Some(Kind::Paste)));
+    let owned = select(vec![Kind::Paste, Kind::Paste, Kind::Plan, Kind::McpLog, Kind::ErrorLog]);
+    let owned = owned.prop_map(|kind| (None, Some(kind)));
     (
-        prop_oneof![5 => of_session, 2 => loose, 2 => paste],
+        prop_oneof![5 => of_session, 2 => loose, 4 => owned],
         (0..STORES, oddity(), some(age(future)), prop::option::of(select(&PROJECTS[..]))),
         (prop::bool::weighted(0.1), prop::bool::weighted(0.1), prop::bool::weighted(0.9), 0u8..3),
+        (prop::collection::vec(0..IDS, 0..3), some(age(future)), prop::bool::weighted(0.8)),
     )
         .prop_map(
             |(
                 (session, kind),
                 (store, oddity, modified, project),
-                (sealed, hard_linked, is_regular, hash),
+                (sealed, hard_linked, is_regular, number),
+                named,
             )| {
                 let name = match kind {
-                    Some(Kind::Paste) => format!("{hash:016x}.txt"),
+                    Some(Kind::Paste) => format!("{number:016x}.txt"),
                     _ => "file".to_owned(),
                 };
                 FileSpec {
@@ -191,6 +201,8 @@ fn file(future: bool) -> impl Strategy<Value = FileSpec> {
                     sealed,
                     hard_linked,
                     is_regular,
+                    named,
+                    number,
                     lines: None,
                 }
             },
@@ -210,6 +222,8 @@ fn nobodys(kind: Kind, name: String, modified: i64) -> FileSpec {
         sealed: false,
         hard_linked: false,
         is_regular: true,
+        named: (Vec::new(), None, true),
+        number: 0,
         lines: None,
     }
 }
@@ -288,6 +302,12 @@ pub fn id(number: u8) -> SessionId {
     format!("aaaaaaaa-0000-4000-8000-0000000000{number:02x}").parse().unwrap()
 }
 
+/// The slug of a plan of a number; of a number that no plan has, any.
+fn slug(number: u8) -> Slug {
+    let key: SlugKey = serde_json::from_str(&format!("\"{}\"", "07".repeat(32))).unwrap();
+    if number < 3 { key.slug(&[b'a' + number]) } else { Slug::ANY }
+}
+
 pub fn root(store: usize) -> std::path::PathBuf {
     format!("/stores/{store}").into()
 }
@@ -323,6 +343,7 @@ impl World {
                     session: None,
                     liveness: Liveness::Process(7),
                     is_checked: true,
+                    started: None,
                 })
                 .into_iter()
                 .collect(),
@@ -334,6 +355,7 @@ impl World {
             name: Name::default(),
             anchor: None,
             session: None,
+            hides_names: false,
         };
         let mut line_files = Vec::new();
         for (at, file) in self.files.iter().enumerate() {
@@ -354,7 +376,22 @@ impl World {
             line_files.push(LineFile { artifact: ArtifactIndex::of(at), content });
         }
         let (mut names, mut projects, mut grouped) = (Names::default(), Vec::new(), Vec::new());
-        let artifacts = self.files.iter().map(|spec| artifact(spec, &mut names, &mut projects)).collect();
+        let artifacts: Vec<Artifact> =
+            self.files.iter().map(|spec| artifact(spec, &mut names, &mut projects)).collect();
+        let specs = || artifacts.iter().zip(&self.files);
+        let plans = specs().filter(|(artifact, _)| artifact.kind == Some(Kind::Plan));
+        let plans = plans.map(|(artifact, spec)| (artifact.key(), [slug(spec.number)].into())).collect();
+        let is_log = |kind: Kind| kind.row().owner == Owner::Named;
+        let logs = specs().filter(|(artifact, _)| artifact.kind.is_some_and(is_log));
+        let logs = logs.map(|(artifact, spec)| {
+            let (named, newest, is_whole) = &spec.named;
+            let mut sessions: Vec<SessionId> = named.iter().map(|number| id(*number)).collect();
+            sessions.dedup();
+            let projects = spec.project.into_iter().map(Arc::from).collect();
+            let newest = newest.map(before).filter(|date| *date <= NOW());
+            (artifact.key(), Log { sessions, projects, newest, is_whole: *is_whole })
+        });
+        let logs = logs.collect();
         let sessions = self.sessions.iter().enumerate();
         let sessions = sessions.map(|(at, spec)| self.session(at, spec, &mut grouped)).collect();
         Inventory {
@@ -368,6 +405,9 @@ impl World {
             sessions,
             grouped,
             line_files,
+            plans,
+            slug_key: None,
+            logs,
             first_seen: FirstSeen::default(),
             problems: Vec::new(),
             is_complete: self.is_complete,
@@ -415,6 +455,8 @@ impl World {
             files_before: None,
             found: None,
             projects: spec.projects.iter().map(|project| Arc::from(*project)).collect(),
+            slugs: spec.slugs.iter().map(|number| slug(*number)).collect(),
+            slugs_of: Box::default(),
             newest_record: spec.record.map(before),
             later: Default::default(),
             modified: spec.modified.map(before),

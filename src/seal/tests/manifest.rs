@@ -45,6 +45,7 @@ fn record(files: Vec<SealedFile>) -> Manifest {
         desktop_deleted: false,
         sealed_at: Some(now()),
         recipients: None,
+        slugs: Vec::new(),
         files,
         links: Vec::new(),
     }

@@ -1,0 +1,131 @@
+//! Logs: by their own date, and no longer than the sessions that their records name.
+
+use chrono::{DateTime, Utc};
+
+use super::judge::{Judge, Subject};
+use super::{Decision, Keep};
+use crate::catalogue::{Kind, SessionId};
+use crate::inventory::{Artifact, Log, Session};
+use crate::policy::{HoldRef, RuleRef};
+
+impl<'i> Judge<'i> {
+    /// A log: held if a session that it names is, kept while one uses it, and gone with the last of them at the latest.
+    pub(super) fn log(&self, artifact: &Artifact, kind: Kind) -> Decision {
+        let Some(log) = self.inventory.logs.get(&artifact.key()) else { return self.loose(artifact, kind) };
+        if let Some(held) = self.holds_of_log(artifact, log, kind).next() {
+            return Decision::Keep(Keep::Held(held));
+        }
+        if let Some(keep) = self.log_stays(artifact, log) {
+            return Decision::Keep(keep);
+        }
+        let date = match self.date_of_log(artifact, log) {
+            Err(keep) => return Decision::Keep(keep),
+            _ if self.is_quiet(artifact.modified()) => return Decision::Keep(Keep::Quiet),
+            Ok(date) => date,
+        };
+        let own =
+            self.earliest(&self.subject_of_log(artifact, kind), date, |rule| rule.delete_after.as_ref());
+        let last = self.last_owner(artifact, log);
+        let due = own.into_iter().chain(last.map(|last| last.due)).min_by_key(|(due, _)| *due);
+        // The floor counts from the newest of what it belongs to.
+        let newest = last.map_or(date, |last| last.newest.max(date));
+        self.timely(newest, due)
+    }
+
+    /// The date of a log: that of its last record, else when it was modified.
+    pub(super) fn date_of_log(&self, artifact: &Artifact, log: &Log) -> Result<DateTime<Utc>, Keep> {
+        match log.newest.or_else(|| self.inventory.dated(artifact)) {
+            None => Err(Keep::Undated),
+            Some(date) if date > self.now => Err(Keep::FutureDated),
+            Some(date) => Ok(date),
+        }
+    }
+
+    pub(super) fn subject_of_log<'s>(&'s self, artifact: &Artifact, kind: Kind) -> Subject<'s> {
+        Subject {
+            kind,
+            project: self.inventory.project_named(artifact),
+            session: None,
+            is_desktop_deleted: false,
+        }
+    }
+
+    /// The sessions that a log names, as far as they are known.
+    pub(super) fn named(&self, artifact: &Artifact) -> impl Iterator<Item = &'i Session> {
+        let store = self.inventory.store_of(artifact);
+        let lines = self.references.named.get(&artifact.key()).into_iter().flatten();
+        lines.filter_map(move |line| self.known_to(line, store).map(|known| known.session))
+    }
+
+    /// The holds in force that cover a log. One of which not all was read may be any session's.
+    pub(super) fn holds_of_log(
+        &self,
+        artifact: &Artifact,
+        log: &Log,
+        kind: Kind,
+    ) -> impl Iterator<Item = HoldRef> {
+        let projects = log.projects.iter().map(|project| &**project);
+        let unknown = log.projects.is_empty() && self.may_be_anyones(artifact, kind);
+        let own = self.holds(kind, projects.clone(), unknown, None);
+        let by_id =
+            log.sessions.iter().flat_map(move |id| self.holds(kind, projects.clone(), false, Some(*id)));
+        let of_sessions = self.named(artifact).flat_map(|session| self.holds_of(session, Kind::Transcript));
+        let any = (!log.is_whole).then(|| self.holds_in_force());
+        own.chain(by_id).chain(of_sessions).chain(any.into_iter().flatten())
+    }
+
+    /// Why a log stays whatever its age: a session that it names has it open, or is not known here.
+    fn log_stays(&self, artifact: &Artifact, log: &Log) -> Option<Keep> {
+        let written = artifact.modified().max(log.newest);
+        let is_since = |started: Option<DateTime<Utc>>| {
+            started.zip(written).is_none_or(|(started, written)| written >= started)
+        };
+        let clients = || {
+            let all = self.inventory.stores.iter().flat_map(|view| &view.live);
+            all.filter(|client| client.is_checked || !self.mandate.is_managed)
+        };
+        // Of what was not read, any client may have been meant.
+        let is_named =
+            |id: Option<SessionId>| !log.is_whole || id.is_some_and(|id| log.sessions.contains(&id));
+        if clients().any(|client| is_named(client.session) && is_since(client.started)) {
+            return Some(Keep::Live);
+        }
+        self.named(artifact).find_map(|session| {
+            let own = || clients().filter(|client| client.session == Some(session.id));
+            if session.is_shown() && self.is_excluded(session.store) {
+                return Some(Keep::OwnerUnknown);
+            }
+            if self.is_live(session) && is_since(own().filter_map(|client| client.started).min()) {
+                return Some(Keep::Live);
+            }
+            self.is_session_quiet(session).then_some(Keep::Quiet)
+        })
+    }
+
+    /// The last of the sessions that a log names; `None` where one of them never goes, or nobody knows when.
+    pub(super) fn last_owner(&self, artifact: &Artifact, log: &Log) -> Option<LastOwner> {
+        let mut last: Option<LastOwner> = None;
+        let mut known = 0;
+        for session in self.named(artifact) {
+            known += 1;
+            let date = self.date(session).ok()?;
+            let due = self.deletion(session, Kind::Transcript, date)?;
+            last = Some(match last {
+                Some(LastOwner { newest, due: latest }) => {
+                    LastOwner { newest: newest.max(date), due: if due.0 > latest.0 { due } else { latest } }
+                }
+                None => LastOwner { newest: date, due },
+            });
+        }
+        last.filter(|_| log.is_whole && known == log.sessions.len())
+    }
+}
+
+/// What the sessions of a log come to together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LastOwner {
+    /// The newest of their dates, from which floors count.
+    pub(super) newest: DateTime<Utc>,
+    /// When the last of them is due, and by which rule.
+    pub(super) due: (DateTime<Utc>, RuleRef),
+}
