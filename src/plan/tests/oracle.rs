@@ -210,7 +210,9 @@ impl Demand<'_> {
 
     pub(super) fn loose_goes(&self, artifact: &Artifact, kind: Kind) -> bool {
         let store = self.inventory.store_of(artifact);
-        let live = !self.inventory.store(store).live.is_empty();
+        let view = self.inventory.store(store);
+        let clients = if kind == Kind::DaemonFile { &view.workers } else { &view.live };
+        let live = !clients.is_empty();
         let in_lines = kind.row().disposal != Disposal::File && kind != Kind::ConfigBackup;
         let is_someones = kind.row().owner == Owner::Content && kind != Kind::PidFile;
         if is_someones || in_lines || (kind.row().protection == Protection::UnlessLive && live) {
