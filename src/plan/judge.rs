@@ -10,6 +10,7 @@ use super::{Decision, Due, Keep, sealing};
 use crate::catalogue::{Kind, Root, SessionId};
 use crate::inventory::{Artifact, Inventory, Session, StoreIndex};
 use crate::period::Period;
+use crate::policy::selector::Selector;
 use crate::policy::{HoldRef, Layer, Mandate, Policy, Rule, RuleLayer, RuleRef};
 
 /// One mandate, and what it judges.
@@ -77,8 +78,8 @@ pub(super) struct Subject<'s> {
 
 impl Subject<'_> {
     pub(super) fn is_selected_by(&self, rule: &Rule) -> bool {
-        rule.selector.selects(self.kind, self.project, self.session)
-            && (self.is_desktop_deleted || !rule.selector.desktop_deleted)
+        let selects = if self.is_desktop_deleted { Selector::selects_deleted } else { Selector::selects };
+        selects(&rule.selector, self.kind, self.project, self.session)
     }
 }
 

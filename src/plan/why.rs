@@ -84,7 +84,13 @@ pub fn has_delete_rule(policy: &Policy, session: &Session) -> bool {
         let rules = mandate.layers.iter().flat_map(|layer| &layer.rules);
         let deletes = |project: Option<&str>| {
             let mut rules = rules.clone().filter(|rule| rule.delete_after.is_some());
-            rules.any(|rule| rule.selector.selects(Kind::Transcript, project, Some(session.id)))
+            let subject = Subject {
+                kind: Kind::Transcript,
+                project,
+                session: Some(session.id),
+                is_desktop_deleted: session.is_desktop_deleted,
+            };
+            rules.any(|rule| subject.is_selected_by(rule))
         };
         deletes(session.project.as_deref()) && session.rivals.iter().all(|project| deletes(Some(project)))
     })

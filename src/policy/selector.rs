@@ -226,6 +226,12 @@ impl Selector {
     /// Whether a *rule* with this selector applies; an unknown project matches no glob.
     #[must_use]
     pub fn selects(&self, kind: Kind, project: Option<&str>, session: Option<SessionId>) -> bool {
+        !self.desktop_deleted && self.selects_deleted(kind, project, session)
+    }
+
+    /// The same for a session that was deleted in the desktop application.
+    #[must_use]
+    pub fn selects_deleted(&self, kind: Kind, project: Option<&str>, session: Option<SessionId>) -> bool {
         self.fits_kind(kind)
             && self.fits_session(session)
             && self.projects.as_ref().is_none_or(|globs| {

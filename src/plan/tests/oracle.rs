@@ -155,7 +155,8 @@ impl Demand<'_> {
         for layer in &self.of.layers {
             for rule in &layer.rules {
                 let Some(period) = &rule.delete_after else { continue };
-                if rule.selector.selects(kind, project, id) && (is_deleted || !rule.selector.desktop_deleted)
+                if rule.selector.selects_deleted(kind, project, id)
+                    && (is_deleted || !rule.selector.desktop_deleted)
                 {
                     if let Some(due) = period.after(date) {
                         earliest = Some(earliest.map_or(due, |known| known.min(due)));
