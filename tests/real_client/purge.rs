@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{Client, Desk};
+use super::{Client, Desk, NEWEST};
 use crate::common::{Sandbox, Tree, skip};
 
 /// Said, read, written and pasted; must be nowhere afterwards.
@@ -151,7 +151,7 @@ fn a_client_and_a_purge(test: &str, version: &str, leaves: &[&str]) {
 fn the_newest_client_is_purged() {
     a_client_and_a_purge(
         "the_newest_client_is_purged",
-        "2.1.330",
+        NEWEST,
         &["history.jsonl", "paste-cache", "subagents", "tasks/"],
     );
 }
