@@ -17,8 +17,8 @@
 //! | `<digits>` | the twelve digits that stand for a session, see [`SessionId::digits`] |
 //! | `<**>` | as a whole last component: any name at any depth; what follows it is the end of that name |
 //!
-//! A name that no pattern fits and that ends in `.tmp.` and 8 hexadecimal digits is an unfinished write of Claude
-//! Code's: it is what the name without that ending is.
+//! A name that no pattern fits and that ends in `.tmp.` and 8 hexadecimal digits, or a pid and 12 or 13 of them, is
+//! an unfinished write of Claude Code's: it is what the name without that ending is.
 //!
 //! A scan carries a [`Cursor`] down the tree, so that each name is compared only with the
 //! patterns that its folder leaves possible.
@@ -339,11 +339,24 @@ impl Cursor {
     }
 }
 
-/// The name of the file that an unfinished write (`<name>.tmp.<8 hex>`) was to replace.
+/// The name of the file that an unfinished write was to replace: `<name>.tmp.<8 hex>`, or
+/// `<name>.tmp.<pid>.<12 hex or 13 digits>` for some files, and for all of older clients.
 fn unfinished(name: &[u8]) -> Option<&[u8]> {
     const MARK: &[u8] = b".tmp.";
-    let (rest, digits) = name.split_at_checked(name.len().checked_sub(8)?)?;
-    rest.strip_suffix(MARK).filter(|base| digits.iter().all(is_hex) && !base.is_empty())
+    let at = name.windows(MARK.len()).rposition(|part| part == MARK)?;
+    let (base, rest) = name.split_at_checked(at)?;
+    let mut parts = rest.strip_prefix(MARK)?.split(|byte| *byte == b'.');
+    let is_ending = match (parts.next()?, parts.next(), parts.next()) {
+        (digits, None, None) => digits.len() == 8 && digits.iter().all(is_hex),
+        (pid, Some(digits), None) => {
+            (1..=10).contains(&pid.len())
+                && pid.iter().all(u8::is_ascii_digit)
+                && (12..=13).contains(&digits.len())
+                && digits.iter().all(is_hex)
+        }
+        _ => false,
+    };
+    Some(base).filter(|base| is_ending && !base.is_empty())
 }
 
 impl Active {
