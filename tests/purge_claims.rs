@@ -59,6 +59,23 @@ fn a_store_on_a_volume_below_the_home_is_found() {
 }
 
 #[test]
+fn a_global_file_that_is_not_understood_is_told_wherever_it_lies() {
+    let sandbox = Sandbox::new();
+    sandbox.store().session(1).aged(days(5)).write();
+    let file = sandbox.write("some/folder/.claude.json", "{\"projects\":{");
+    fs::File::options().write(true).open(&file).unwrap().set_len(65 << 20).unwrap();
+    let output = sandbox.run(["purge", "--yes", "--json"]);
+    output.exits(1).says("larger than 64 MiB");
+    verdict(&output, "incomplete");
+    assert_eq!(reasons(&output), [("unreadable".to_owned(), "[HOME]/some/folder/.claude.json".to_owned())]);
+    // One that is no global file is nobody's.
+    fs::write(&file, "{}").unwrap();
+    let output = sandbox.run(["purge", "--yes", "--json"]);
+    output.exits(0);
+    verdict(&output, "complete");
+}
+
+#[test]
 fn a_root_that_is_an_empty_folder_today_is_not_complete() {
     // The usual store and another; a mount point of a volume that is not mounted is empty.
     for is_usual in [true, false] {

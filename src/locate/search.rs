@@ -14,8 +14,9 @@ use walkdir::{DirEntry, WalkDir};
 use super::FileSystem;
 use super::marks::{self, Mark};
 use crate::catalogue::{Root, SessionId};
-use crate::dir::Dir;
+use crate::dir::{Dir, FileType};
 use crate::error::PathError;
+use crate::files::Document;
 
 /// A tree that shows itself as the client's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +118,10 @@ impl Search {
                 continue;
             }
             self.folders += 1;
-            let Some((kind, marks)) = what(entry.path()) else { continue };
+            let Some((kind, marks)) = what(entry.path()) else {
+                self.unreadable.extend(not_understood(entry.path()));
+                continue;
+            };
             let path = entry.path().to_path_buf();
             if kind == Root::Home {
                 // The file alone is the store; everything else is the user's, and may hold more.
@@ -236,6 +240,16 @@ fn what(path: &Path) -> Option<(Root, Vec<&'static str>)> {
         }
     }
     (!marks.is_empty()).then_some((Root::Desktop, marks))
+}
+
+/// A global file that may be Claude Code's and is not understood, as it is too large or closed to us: whether its folder
+/// is a store cannot be told.
+fn not_understood(path: &Path) -> Option<PathError> {
+    let name = OsStr::new(".claude.json");
+    let dir = Dir::open(path).ok()?;
+    (dir.stat(name).ok()?.file_type == FileType::File).then_some(())?;
+    let source = dir.read(name).and_then(|file| Document::read(&file)).err()?;
+    Some(PathError { path: path.join(name), doing: "look into", source })
 }
 
 /// Whether something exactly so many levels below a folder has a fitting name.
