@@ -22,6 +22,7 @@ use crate::catalogue::{Disposal, Kind, Owner, Protection, Sensitivity, SessionId
 use crate::inventory::lines::{Format, LineFile};
 use crate::inventory::{Artifact, Evidence, Oddity, Session, StoreIndex};
 use crate::period::Period;
+use crate::policy::selector::Selector;
 use crate::policy::{AgeBy, Mandate, Rule};
 use oracle::{Demand, demands, is_paste, lacks_references, referring};
 use policies::{floored, mandate, policy};
@@ -151,14 +152,14 @@ proptest! {
             let (period, date) = match decision {
                 Decision::Seal(_) => {
                     prop_assert!(kind.row().sealable && !artifact.sealed && artifact.can_be_sealed());
-                    prop_assert!(session.rule_projects().map(|project| Some(&**project)).chain([None]).any(|project| rule.selector.selects(Kind::Transcript, project, Some(session.id))));
+                    prop_assert!(session.rule_projects().map(|project| Some(&**project)).chain([None]).any(|project| selects_of(session, &rule.selector, Kind::Transcript, project)));
                     (rule.seal_after.as_ref(), session.unsealed.map_or(date, |unsealed| unsealed.max(date)))
                 }
                 _ => (rule.delete_after.as_ref(), date),
             };
             prop_assert_eq!(period.and_then(|period| period.after(date)), Some(due.since()));
             let mut projects = session.rule_projects().map(|project| Some(&**project)).chain([None]);
-            prop_assert!(projects.any(|project| [kind, Kind::Transcript].iter().any(|kind| rule.selector.selects(*kind, project, Some(session.id)))));
+            prop_assert!(projects.any(|project| [kind, Kind::Transcript].iter().any(|kind| selects_of(session, &rule.selector, *kind, project))));
         }
     }
 
@@ -293,5 +294,15 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+/// Whether a rule's selector selects a kind of file of a session, were it of a project.
+fn selects_of(session: &Session, selector: &Selector, kind: Kind, project: Option<&str>) -> bool {
+    let id = Some(session.id);
+    if session.is_desktop_deleted {
+        selector.selects_deleted(kind, project, id)
+    } else {
+        selector.selects(kind, project, id)
     }
 }

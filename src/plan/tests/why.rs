@@ -74,7 +74,7 @@ proptest! {
                         continue;
                     }
                     for (told, (at, rule)) in said.into_iter().zip(acting) {
-                        let matches = rule.selector.selects(Kind::Transcript, session.project.as_deref(), Some(session.id));
+                        let matches = selects_of(session, &rule.selector, Kind::Transcript, session.project.as_deref());
                         let expected = match first {
                             _ if !matches => Standing::DoesNotMatch,
                             None => Standing::Applies,
