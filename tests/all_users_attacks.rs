@@ -311,7 +311,12 @@ fn a_child_ends_with_its_parent() {
     }
     give(&machine.home("ann"), ORPHANED);
     let (mut parent, _, child) = machine.watch(&["check", "--json"], ORPHANED, || true);
-    std::thread::sleep(Duration::from_millis(20));
+    // It has further threads once it looks at files, and asked for its end before.
+    let start = Instant::now();
+    let works = || fs::read_dir(child.join("task")).map_or(0, Iterator::count) > 1;
+    while !works() && start.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     // It would wait for ever, and does not get so far.
     let pid = child.file_name().unwrap().to_str().unwrap().parse().unwrap();
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
