@@ -46,8 +46,8 @@ impl Seen<'_> {
             return despite.map_or(Does::Provider, |by| Does::On(Some(by)));
         }
         let by_key = |name| {
-            let file = self.client.files().find(|file| file.turns_off(name))?;
-            Some(Does::Off(name, Setter::File(file.kind, file.path.clone())))
+            let (kind, path) = self.client.turning_off(name)?;
+            Some(Does::Off(name, Setter::File(*kind, path.clone())))
         };
         names.find_map(by_key).unwrap_or(Does::On(None))
     }

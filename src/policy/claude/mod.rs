@@ -88,6 +88,8 @@ pub struct ClientSettings {
     pub projects: BTreeMap<PathBuf, Vec<SettingsFile>>,
     /// The shortest period of all projects, of other sessions and of those of the desktop application.
     shortest: OnceLock<[Option<Shortest>; 2]>,
+    /// The strongest file that turns off what a key stands for.
+    off: OnceLock<BTreeMap<&'static str, (SourceKind, PathBuf)>>,
 }
 
 /// A period in days, and the file that sets it; `None` for the default.
@@ -191,7 +193,7 @@ pub fn read(places: &ClientPlaces, projects: &[PathBuf]) -> ClientSettings {
     let machine = source::machine(places);
     let managed = source::server(places).map_or_else(|| machine.clone(), |server| vec![server]);
     let projects = projects.iter().map(of_project).collect();
-    ClientSettings { managed, machine, users, projects, shortest: OnceLock::new() }
+    ClientSettings { managed, machine, users, projects, shortest: OnceLock::new(), off: OnceLock::new() }
 }
 
 impl ClientSettings {
@@ -319,6 +321,22 @@ impl ClientSettings {
     pub fn variable<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a str, &'a Path)> {
         let files = self.managed.iter().rev().chain(&self.users);
         files.filter_map(move |file| Some((file.variable(name)?, file.path.as_path())))
+    }
+
+    /// The strongest file that turns off what a key stands for.
+    #[must_use]
+    pub fn turning_off(&self, name: &str) -> Option<&(SourceKind, PathBuf)> {
+        // Looked for once: each project asks, and may have files of its own.
+        let off = self.off.get_or_init(|| {
+            let mut off = BTreeMap::new();
+            for file in self.files() {
+                for name in file.turned_off() {
+                    off.entry(*name).or_insert_with(|| (file.kind, file.path.clone()));
+                }
+            }
+            off
+        });
+        off.get(name)
     }
 
     /// Every file that was looked at, strongest first.

@@ -168,10 +168,13 @@ impl SettingsFile {
         Self { kind, path: path.to_path_buf(), state: keep(value) }
     }
 
-    /// Whether the file turns something off by a key of this name.
+    /// The keys by which the file turns something off.
     #[must_use]
-    pub fn turns_off(&self, name: &str) -> bool {
-        matches!(&self.state, FileState::Read { turned_off, .. } if turned_off.contains(&name))
+    pub fn turned_off(&self) -> &[&'static str] {
+        match &self.state {
+            FileState::Read { turned_off, .. } => turned_off,
+            _ => &[],
+        }
     }
 
     /// `cleanupPeriodDays` of the file.
