@@ -348,6 +348,32 @@ fn a_dead_volume_of_fuse_is_out_of_reach_and_told() {
     }
 }
 
+#[test]
+fn a_purge_takes_nothing_that_an_excluded_store_reaches() {
+    // Whichever of the two really contains the folder.
+    for is_real in [true, false] {
+        let (sandbox, store) = sandbox();
+        let session = store.session(1).aged(days(40)).write();
+        let own = store.history(None, "/work/acme", days(3));
+        let second = StoreBuilder::new(sandbox.home().join("a-second"), sandbox.client_tmp());
+        let line = second.history(None, "/work/x", days(1));
+        fs::remove_dir(second.path("projects")).unwrap();
+        if is_real {
+            fs::rename(store.path("projects"), second.path("projects")).unwrap();
+            symlink(second.path("projects"), store.path("projects")).unwrap();
+        } else {
+            symlink(store.path("projects"), second.path("projects")).unwrap();
+        }
+        let exclude = second.root.display();
+        sandbox.policy(&format!(r#"{{"version": 1, "stores": {{"exclude": ["{exclude}"]}}}}"#));
+        let run = |words: &[&str]| sandbox.command(words).env("CLAUDE_CONFIG_DIR", &second.root).run();
+        let output = run(&["purge", "--yes"]);
+        assert!(session.is_there() && second.history_lines() == [line.clone()], "{is_real}: {output}");
+        assert!(store.history_lines().is_empty() && !own.is_empty());
+        output.says("verdict: partial");
+    }
+}
+
 /// The state has no folder behind a dead link: what is remembered is out of reach, and not nothing.
 #[test]
 fn a_state_folder_behind_a_dead_link_is_no_empty_one() {

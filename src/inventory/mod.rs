@@ -671,6 +671,26 @@ impl Inventory {
         original.filter(|original| original.tree == Tree::Store).map_or(path, |original| original.path)
     }
 
+    /// Whether a file lies in a folder that one of some other stores reaches too.
+    pub fn is_reached_from(&self, artifact: &Artifact, is_one: impl Fn(StoreIndex) -> bool) -> bool {
+        let store = &self.store(self.store_of(artifact)).store;
+        let is_one = |root: &Path| {
+            let at = self.stores.iter().position(|view| view.store.root == root);
+            at.is_some_and(|at| is_one(StoreIndex::of(at)))
+        };
+        let mut reached = store.crossings.reached_from.iter().filter(|(_, root)| is_one(root));
+        reached.any(|(folder, _)| self.original_path(artifact).starts_with(folder))
+    }
+
+    /// Whether a transcript of a session lies in such a folder.
+    pub fn is_session_reached_from(&self, session: &Session, is_one: impl Fn(StoreIndex) -> bool) -> bool {
+        // Hardly any store shares a folder with another, and a session has many files.
+        let files = self.files(session).iter().map(|index| self.artifact(*index));
+        let mut transcripts = files.filter(|artifact| artifact.kind == Some(Kind::Transcript));
+        !self.store(session.store).store.crossings.reached_from.is_empty()
+            && transcripts.any(|artifact| self.is_reached_from(artifact, &is_one))
+    }
+
     /// The full path of an artifact, as it may be shown.
     #[must_use]
     pub fn full_path(&self, artifact: &Artifact) -> PathBuf {

@@ -1,6 +1,5 @@
 //! One mandate as a judge: what it goes by, whatever it judges.
 
-use std::path::Path;
 use std::sync::OnceLock;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -217,24 +216,12 @@ impl Judge<'_> {
 
     /// Whether a file lies in a folder that an excluded store reaches too.
     pub(super) fn is_reached_from_excluded(&self, artifact: &Artifact) -> bool {
-        let stores = &self.inventory.stores;
-        let store = &self.inventory.store(self.inventory.store_of(artifact)).store;
-        let is_excluded = |root: &Path| {
-            let at = stores.iter().position(|view| view.store.root == root);
-            at.is_some_and(|at| self.is_excluded(StoreIndex::of(at)))
-        };
-        let mut reached = store.crossings.reached_from.iter().filter(|(_, root)| is_excluded(root));
-        reached.any(|(folder, _)| self.inventory.original_path(artifact).starts_with(folder))
+        self.inventory.is_reached_from(artifact, |store| self.is_excluded(store))
     }
 
     /// Whether a transcript of a session lies in a folder that an excluded store reaches too.
     fn is_session_reached_from_excluded(&self, session: &Session) -> bool {
-        // Hardly any store shares a folder with another, and a session has many files.
-        let store = &self.inventory.store(session.store).store;
-        let files = self.inventory.files(session).iter().map(|index| self.inventory.artifact(*index));
-        let mut transcripts = files.filter(|artifact| artifact.kind == Some(Kind::Transcript));
-        !store.crossings.reached_from.is_empty()
-            && transcripts.any(|artifact| self.is_reached_from_excluded(artifact))
+        self.inventory.is_session_reached_from(session, |store| self.is_excluded(store))
     }
 
     /// Whether what is nobody's in a tree beside the stores may be of one of which nothing may be changed.

@@ -330,7 +330,8 @@ impl Taking<'_> {
             extent.folders = self.empty_folders();
         }
         let sessions = self.inventory.sessions.iter().zip(&self.sessions).map(|(session, fate)| {
-            let is_out = !self.inventory.store(session.store).store.in_scope;
+            let is_out =
+                !self.inventory.store(session.store).store.in_scope || self.is_session_of_excluded(session);
             let fate = if is_out { Fate::OUTSIDE } else { *fate };
             let date = self.judge.and_then(|judge| judge.date(session).ok());
             Verdict { decision: self.decision(fate), date, deletion: None }

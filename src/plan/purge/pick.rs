@@ -62,9 +62,20 @@ impl Taking<'_> {
         known && !session.projects.iter().any(|project| self.wanted.has_project(project))
     }
 
+    /// Whether an excluded store reaches a file, or the transcript of its session, too.
+    fn is_of_excluded(&self, artifact: &Artifact) -> bool {
+        let session = self.inventory.session_of(artifact);
+        session.is_some_and(|session| self.is_session_of_excluded(session))
+            || self.inventory.is_reached_from(artifact, |store| self.inventory.store(store).store.is_excluded)
+    }
+
+    pub(super) fn is_session_of_excluded(&self, session: &Session) -> bool {
+        self.inventory.is_session_reached_from(session, |store| self.inventory.store(store).store.is_excluded)
+    }
+
     pub(super) fn artifact(&self, index: ArtifactIndex, artifact: &Artifact) -> Fate {
         let store = self.inventory.store_of(artifact);
-        if !self.inventory.store(store).store.in_scope {
+        if !self.inventory.store(store).store.in_scope || self.is_of_excluded(artifact) {
             return Fate::OUTSIDE;
         }
         let fate = match artifact.kind {
