@@ -40,6 +40,7 @@ mod guards;
 mod harden;
 mod harness;
 
+mod help;
 mod hold_restore;
 mod holds;
 mod homes;
