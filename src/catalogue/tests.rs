@@ -157,7 +157,7 @@ fn an_unfinished_write_is_of_the_kind_of_its_file() {
         ("plans/a-plan.md.tmp.17.1795748806095", Some(Kind::Plan)),
         ("plans/a-plan.md.tmp.17.0123", None),
         ("plans/a-plan.md.tmp.x7.0123456789ab", None),
-        ("plans/a-plan.md.tmp.17.0123456789ab.md", None),
+        ("plans/a-plan.md.tmp.17.0123456789ab.md", Some(Kind::Plan)),
     ] {
         assert_eq!(kind(path), expected, "{path}");
     }

@@ -166,6 +166,10 @@ impl Judge<'_> {
             {
                 verdict.date.map_or(Decision::Keep(Keep::NoRule), |date| self.timely(date, deletion))
             }
+            // Nor does it stay for what keeps the others from being sealed.
+            Decision::Keep(Keep::Unsealable(_)) if !kind.row().sealable => {
+                verdict.date.map_or(Decision::Keep(Keep::NoRule), |date| self.timely(date, deletion))
+            }
             other => other,
         }
     }
