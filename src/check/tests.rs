@@ -205,7 +205,15 @@ fn what_the_machine_exposes_is_found_and_what_is_unknown_is_not() {
                 .iter()
                 .any(|finding| finding.id == row.id && (!is_doubt || finding.severity > Severity::Info));
             // What matters only for what was deleted is the certificate's to tell.
-            let is_for_certificates = matches!(row.id, "freed-blocks" | "server-side-retention");
+            let is_for_certificates = matches!(
+                row.id,
+                "cowork-vm-disk"
+                    | "agent-worktrees"
+                    | "checkpoint-refs"
+                    | "project-files"
+                    | "freed-blocks"
+                    | "server-side-retention"
+            );
             assert_eq!(told, is_told && !is_for_certificates, "{}", row.id);
         }
     }
