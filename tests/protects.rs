@@ -366,7 +366,6 @@ fn what_is_never_touched_by_age() {
         "agent-memory/a/MEMORY.md",
         "memory/personal/x.md",
         "jobs/0123abcd/state.json",
-        "daemon/roster.json",
         "teams/t/config.json",
         "output-styles/o.md",
         "nobody-knows.bin",

@@ -369,6 +369,9 @@ fn files_of_the_daemon_go_by_age_where_no_worker_lives() {
     sandbox.delete_after("30d");
     sandbox.enforce().exits(0);
     assert!(store.has("daemon/dispatch/x.json"));
+    // A purge takes it all the same.
+    sandbox.run(["purge", "--yes"]).exits(0);
+    assert!(!store.has("daemon/dispatch/x.json") && !store.has("daemon/roster.json"));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::watch::Watch;
 use super::{BATCH, Effect, Outcome, Outcomes, OwnFolders, Owner, Skip, Stop, Tools, Unit, dir};
 use crate::catalogue::{Kind, Protection, SessionId};
 use crate::dir::FileStamp;
+use crate::inventory::liveness::Liveness;
 use crate::inventory::{ArtifactIndex, FolderIndex, Inventory};
 use crate::plan::Plan;
 use crate::policy::Policy;
@@ -101,7 +102,11 @@ impl Deletion<'_> {
             _ if self.even_live => false,
             Owner::Session(index) => self.watch.is_live(self.inventory.session(index)),
             Owner::Loose(store, Some(Kind::DaemonFile)) => {
-                self.watch.has_workers(store, unit.artifacts.iter().all(|index| self.is_managed(*index)))
+                let managed = unit.artifacts.iter().all(|index| self.is_managed(*index));
+                let is_purge = self.plan.purge.is_some();
+                let mut workers = self.watch.workers(store, managed).into_iter();
+                // Against a purge only one that surely runs counts, as in its plan.
+                workers.any(|one| if is_purge { matches!(one, Liveness::Process(_)) } else { one.is_live() })
             }
             Owner::Loose(store, kind) => {
                 kind.is_some_and(|kind| kind.row().protection == Protection::UnlessLive)

@@ -8,7 +8,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use crate::catalogue::{Cursor, Kind, Root, SessionId};
-use crate::inventory::liveness::{self, PidRecord, Place, Processes};
+use crate::inventory::liveness::{self, Liveness, PidRecord, Place, Processes};
 use crate::inventory::{Inventory, Session, StoreIndex};
 use crate::locate::Store;
 use crate::plan::{Decision, Plan};
@@ -85,21 +85,19 @@ impl<'a> Watch<'a> {
         self.roots.get(&store).is_some_and(|root| any_record(root, |seen| self.runs(seen, checked)))
     }
 
-    /// Whether a worker of the service for background sessions runs in a store now.
-    pub(super) fn has_workers(&self, store: StoreIndex, checked: bool) -> bool {
-        let Some(root) = self.roots.get(&store) else { return false };
+    /// How the workers of the service for background sessions of a store are now.
+    pub(super) fn workers(&self, store: StoreIndex, checked: bool) -> Vec<Liveness> {
+        let Some(root) = self.roots.get(&store) else { return Vec::new() };
         let roster = root.below(Path::new("daemon")).and_then(|dir| dir.read(OsStr::new("roster.json")));
-        let Ok(file) = roster else { return false };
+        let Ok(file) = roster else { return Vec::new() };
         let modified = file.metadata().and_then(|metadata| metadata.modified()).ok().map(DateTime::from);
         let records =
             liveness::workers(&file).unwrap_or_else(|| vec![PidRecord::unknown(modified)]).into_iter();
-        records.map(|record| PidRecord { modified, ..record }).any(|record| {
-            let live = match checked {
-                true => liveness::judge_worker_checked(&record, root.owner, self.processes, self.now),
-                false => liveness::judge(&record, self.processes, modified, self.now),
-            };
-            live.is_live()
-        })
+        let judged = records.map(|record| PidRecord { modified, ..record }).map(|record| match checked {
+            true => liveness::judge_worker_checked(&record, root.owner, self.processes, self.now),
+            false => liveness::judge(&record, self.processes, modified, self.now),
+        });
+        judged.collect()
     }
 
     fn runs(&self, seen: &Seen<'_>, checked: bool) -> bool {

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::{Doubt, Fate, LOCK, Taking};
 use crate::catalogue::{Class, Kind, Owner, Protection, Root, Sensitivity, SessionId};
 use crate::inventory::lines::Line;
+use crate::inventory::liveness::Liveness;
 use crate::inventory::{Artifact, ArtifactIndex, Belongs, FolderIndex, Oddity, Session, StoreIndex};
 use crate::plan::Keep;
 
@@ -104,7 +105,11 @@ impl Taking<'_> {
             // Its session's content, however its state is.
             (Kind::Job, _) => false,
             (_, Belongs::Session(session)) => self.inventory.session(session).liveness.is_live(),
-            (Kind::DaemonFile, _) => !self.inventory.store(store).workers.is_empty(),
+            // One that is only feared to run, since the list of workers cannot be read, keeps no content.
+            (Kind::DaemonFile, _) => {
+                let mut workers = self.inventory.store(store).workers.iter();
+                workers.any(|worker| matches!(worker.liveness, Liveness::Process(_)))
+            }
             (_, Belongs::Loose) => {
                 artifact.oddity == Oddity::InUse || !self.inventory.store(store).live.is_empty()
             }
