@@ -266,7 +266,7 @@ proptest! {
             let has_files = inventory.files(session).iter().any(|index| matches!(purging.plan.decisions[index.at()], Decision::Delete(_)));
             has_files && policy.mandates.iter().any(|mandate| {
                 let date = session.newest_record.max(session.modified).max(session.touched);
-                let oldest = [session.newest_record, session.modified].into_iter().flatten().min().or(session.first_seen);
+                let oldest = [session.newest_record, session.modified, session.damaged].into_iter().flatten().min().or(session.first_seen);
                 mandate.keep_at_least.as_ref().is_some_and(|floor| {
                     let until = oldest.or(date).map(|date| floor.value.after(date).unwrap_or(DateTime::<Utc>::MAX_UTC));
                     until.is_none_or(|until| until > NOW())
