@@ -317,7 +317,9 @@ impl Taking<'_> {
             || self.project_folder(artifact.folder).is_some();
         let path = self.inventory.path(artifact);
         let is_in_a_place = self.is_in_a_place(artifact, &path, is_among_content);
-        if self.wanted.except.iter().any(|except| except.keeps(&path)) {
+        // The operator knows the name that nobody else is shown.
+        let real = self.inventory.secret_path(artifact);
+        if self.wanted.except.iter().any(|except| except.keeps(&path) || except.keeps(&real)) {
             return if is_in_a_place { Fate::Excepted } else { Fate::Stays(Keep::Unrecognised) };
         }
         let may_go = self.wanted.unrecognised && (is_among_content || store.is_certain);
