@@ -455,7 +455,11 @@ fn reach(env: &Environment, candidate: &Candidate) -> Result<Option<Reached>, Re
             _ => Ok(None),
         },
         Err(Unreached::NoFolder) if !is_named && is_blocked() => Err(Refusal::NoFolder),
-        Err(Unreached::NoFolder) if !is_named => Ok(None),
+        // A file in the place of a temp tree keeps Claude Code from it as well as a folder does.
+        Err(Unreached::NoFolder) if !is_named => match squatter(env, candidate) {
+            Some(owner) => Err(Refusal::Squatted(owner)),
+            None => Ok(None),
+        },
         Err(Unreached::NoFolder) => Err(Refusal::Unreachable(io::ErrorKind::NotADirectory.into())),
         Err(Unreached::Io(error)) => Err(Refusal::Unreachable(error)),
     }
@@ -528,6 +532,13 @@ fn open(env: &Environment, request: &Request, candidate: &Candidate) -> Result<O
 /// so whoever takes it keeps Claude Code from it, or waits for what it will write there.
 fn of_another<T>(kind: Root, owner: u32) -> Result<Option<T>, Refusal> {
     if kind == Root::Temp { Err(Refusal::Squatted(owner)) } else { Ok(None) }
+}
+
+/// Whose file or link lies in the place of a temp tree, where it is another's.
+fn squatter(env: &Environment, candidate: &Candidate) -> Option<u32> {
+    let (folder, name) = (candidate.path.parent()?, candidate.path.file_name()?);
+    let owner = Dir::among_others(folder).and_then(|dir| dir.stat(name)).ok()?.owner;
+    (candidate.kind == Root::Temp && owner != env.user.uid).then_some(owner)
 }
 
 fn is_empty(dir: &Dir) -> bool {
