@@ -278,7 +278,7 @@ impl State {
 }
 
 /// The state with the file it came from; only a change is saved.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct StateFile {
     /// What is remembered; to be changed at will.
     pub state: State,

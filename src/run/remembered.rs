@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::{Context, Error, journal};
+use super::{Context, Error, Workspace, journal};
 use crate::catalogue::Root;
 use crate::error::chain;
 use crate::escape::shown;
@@ -47,6 +47,18 @@ pub(super) fn loaded(policy: &Policy, ctx: &Context) -> Result<(StateFile, Vec<S
         }
         Err(error) => Err(Error::StateRefused(error)),
     }
+}
+
+/// Leaves a state before the first change of a first run: one that is killed before its end must not look like one
+/// whose state somebody removed.
+pub fn begin(workspace: &Workspace, ctx: &Context) {
+    if ctx.parent.is_some() || workspace.state.is_there() {
+        return;
+    }
+    let mut file = workspace.state.clone();
+    workspace.remember_roots_in(&mut file.state, ctx);
+    // On a full disk there is room only when something has gone.
+    let _ = file.save();
 }
 
 /// Remembers the roots that the ledger names.

@@ -137,6 +137,7 @@ impl<'c> RuleRun<'c> {
         if self.only_reports() {
             return Ok(Executed { outcomes: None, journal, unsaved: None });
         }
+        remembered::begin(&self.workspace, self.ctx);
         // Before the first change: what dated a session must be known also where this run is killed.
         let memory = self
             .sessions

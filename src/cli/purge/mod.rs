@@ -84,6 +84,7 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
     }
     let witness = work.consent(&clock)?;
     let mut ledger = RunJournal::open(ctx, &ground.policy.ledger.value, &id, clock.kind(witness))?;
+    run::remembered::begin(&ground, ctx);
     let outcomes = work.carry_out(&mut ledger);
     let after = work.look_again(found)?;
     let (identity, kept) = handover::destroy_identity(&work, &outcomes, &after, &mut ledger);
