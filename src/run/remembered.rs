@@ -174,5 +174,8 @@ pub(super) fn remember(stores: &[Store], state: &mut State, ctx: &Context) {
 pub(super) fn is_remembered(store: &Store, ctx: &Context) -> bool {
     let derived = matches!(store.kind, Root::Home | Root::HeapDumps | Root::TempNeighbours | Root::DebugLogs)
         || matches!(store.found_by, FoundBy::Desktop | FoundBy::Search);
-    !derived && locate::bears_its_name(&ctx.env, &store.root, store.kind)
+    // Whoever finds it empty later must know that something was in it.
+    let again = || crate::dir::Dir::open(&store.root).and_then(|dir| dir.entries());
+    let is_empty = || store.kind == Root::Config && again().is_ok_and(|entries| entries.is_empty());
+    !derived && locate::bears_its_name(&ctx.env, &store.root, store.kind) && !is_empty()
 }
