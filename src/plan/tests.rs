@@ -117,7 +117,9 @@ proptest! {
             let store = &inventory.store(inventory.store_of(artifact)).store;
             let kept = matches!(decision, Decision::Keep(_));
             prop_assert!(kept || artifact.kind.is_some());
-            prop_assert!(kept || artifact.oddity == Oddity::None || matches!(decision, Decision::Prune(_)));
+            // A job that says it is at work goes with its own session all the same.
+            let is_sessions_job = artifact.oddity == Oddity::InUse && inventory.session_of(artifact).is_some();
+            prop_assert!(kept || artifact.oddity == Oddity::None || is_sessions_job || matches!(decision, Decision::Prune(_)));
             prop_assert!(kept || store.in_scope);
             prop_assert!(kept || !artifact.kind.unwrap().is_protected() || matches!(decision, Decision::Prune(_)));
             if let Some(session) = inventory.session_of(artifact) {

@@ -161,7 +161,7 @@ proptest! {
             if let Some(session) = inventory.session_of(artifact) {
                 prop_assert!(selected(&wanted, session.project.as_deref()), "{:?}", session);
                 if let (Some(before), false) = (wanted.before, session.newest_record.is_none() && session.modified.is_none()) {
-                    let newest = [session.newest_record, session.modified].into_iter().flatten().min();
+                    let newest = [session.newest_record, session.modified, session.first_seen].into_iter().flatten().min();
                     prop_assert!(newest.is_some_and(|newest| newest < before));
                 }
             } else if let Some(project) = inventory.project_named(artifact) {
@@ -266,7 +266,7 @@ proptest! {
             let has_files = inventory.files(session).iter().any(|index| matches!(purging.plan.decisions[index.at()], Decision::Delete(_)));
             has_files && policy.mandates.iter().any(|mandate| {
                 let date = session.newest_record.max(session.modified).max(session.touched);
-                let oldest = [session.newest_record, session.modified, session.damaged].into_iter().flatten().min().or(session.first_seen);
+                let oldest = [session.newest_record, session.modified, session.damaged, session.first_seen].into_iter().flatten().min();
                 mandate.keep_at_least.as_ref().is_some_and(|floor| {
                     let until = oldest.or(date).map(|date| floor.value.after(date).unwrap_or(DateTime::<Utc>::MAX_UTC));
                     until.is_none_or(|until| until > NOW())
