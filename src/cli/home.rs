@@ -1,10 +1,8 @@
 //! Whose home a command is about: it must be there, and root changes nothing in another's.
 
 use super::args::{Command, Global};
-use super::hold::HoldCommand;
-use super::key::KeyCommand;
 use super::policy::PolicyCommand;
-use super::{Exit, Failure};
+use super::{Exit, Failure, support};
 use crate::environment::Environment;
 use crate::escape::shown;
 use crate::run::home::{is_foreign, is_of_another};
@@ -25,25 +23,13 @@ fn needs_none(command: &Command) -> bool {
 
 /// Whether the command changes a user's store, state or policy.
 fn changes(command: &Command) -> bool {
-    match command {
-        Command::Enforce(args) => !args.dry_run,
-        Command::Purge(args) => !args.dry_run,
-        Command::Check(args) => args.fix,
-        Command::Hold { command } => !matches!(command, HoldCommand::List),
-        Command::Key(command) => matches!(command, KeyCommand::New { .. }),
-        Command::Schedule(args) => args.changes(),
-        Command::Seal(_) | Command::Unseal(_) | Command::Resume(_) | Command::Rekey(_) => true,
-        Command::Status(_)
-        | Command::Policy { .. }
-        | Command::Harden(_)
-        | Command::Report(_)
-        | Command::Explain(_)
-        | Command::Ledger(_)
-        | Command::Cat(_)
-        | Command::Completions { .. }
-        | Command::Man { .. }
-        | Command::Mdm { .. } => false,
-    }
+    let only_looks = match command {
+        Command::Enforce(args) => args.dry_run,
+        Command::Purge(args) => args.dry_run,
+        Command::Schedule(args) => args.is_of_system(),
+        _ => false,
+    };
+    !only_looks && support::changing(command).is_some()
 }
 
 /// Refuses a home that is not there, and what root would change in another's home.

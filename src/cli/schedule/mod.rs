@@ -126,11 +126,6 @@ impl ScheduleArgs {
             Action::Status { system } => *system,
         }
     }
-
-    /// Whether it changes files of the user's.
-    pub fn changes(&self) -> bool {
-        matches!(self.action, Action::Install(_) | Action::Remove(_)) && !self.is_of_system()
-    }
 }
 
 /// Runs the verb.
