@@ -16,7 +16,7 @@ use crate::escape::shown;
 use crate::files;
 use crate::inventory::{ArtifactIndex, Inventory, Session};
 use crate::locate::Store;
-use crate::seal::manifest::{Manifest, ManifestError, SealedFile, VERSION};
+use crate::seal::manifest::{Manifest, ManifestError, SealedFile};
 use crate::seal::naming::{self, Tree};
 use crate::seal::{Identities, PlainSize, UnsealError};
 
@@ -276,22 +276,5 @@ pub(super) fn describe(
     recipients: Option<String>,
     now: DateTime<Utc>,
 ) -> Manifest {
-    let (last_activity, last_activity_from) = session.activity().unzip();
-    Manifest {
-        version: VERSION,
-        session: session.id,
-        project: session.project.as_deref().map(str::to_owned),
-        rivals: session.rivals.iter().map(|project| project.to_string()).collect(),
-        cwds: session.projects.iter().map(|project| project.to_string()).collect(),
-        last_activity,
-        last_activity_from,
-        later: session.later.dates().to_vec(),
-        desktop: session.is_desktop,
-        desktop_deleted: session.is_desktop_deleted,
-        sealed_at: Some(now),
-        recipients,
-        slugs: session.slugs.to_vec(),
-        files,
-        links: Vec::new(),
-    }
+    Manifest { sealed_at: Some(now), recipients, ..session.record(files) }
 }

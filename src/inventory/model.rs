@@ -19,7 +19,7 @@ use crate::catalogue::{Kind, Root, SessionId};
 use crate::dir::{FileStamp, FileTime, FileType};
 use crate::locate::Store;
 use crate::seal::Compression;
-use crate::seal::manifest::{Manifest, SealedFile, VERSION};
+use crate::seal::manifest::{Manifest, SealedFile};
 
 /// What a file says.
 #[derive(Debug, Clone)]
@@ -183,24 +183,7 @@ pub(crate) fn record(
         acl: None,
         becoming: None,
     };
-    let (last_activity, last_activity_from) = session.activity().unzip();
     let mut all = old.map(|old| old.files.clone()).unwrap_or_default();
     all.extend(files.iter().map(entry));
-    Manifest {
-        version: VERSION,
-        session: session.id,
-        project: session.project.as_deref().map(str::to_owned),
-        rivals: session.rivals.iter().map(|project| project.to_string()).collect(),
-        cwds: session.projects.iter().map(|project| project.to_string()).collect(),
-        last_activity,
-        last_activity_from,
-        later: session.later.dates().to_vec(),
-        desktop: false,
-        desktop_deleted: session.is_desktop_deleted,
-        sealed_at: None,
-        recipients: None,
-        slugs: session.slugs.to_vec(),
-        files: all,
-        links: Vec::new(),
-    }
+    session.record(all)
 }

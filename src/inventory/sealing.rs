@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::Session;
-use crate::seal::manifest::{DatedBy, Manifest};
+use crate::seal::manifest::{DatedBy, Manifest, SealedFile, VERSION};
 
 /// Dates that differ by less say the same: a file system may round them.
 const SAME: TimeDelta = TimeDelta::minutes(1);
@@ -168,5 +168,29 @@ impl Session {
             DatedBy::Mtime => Clocks { record: None, modified: Some(date) },
         };
         Some(KnownSealing { clocks, later: self.later.dates().to_vec(), files: None })
+    }
+}
+
+impl Session {
+    /// The record (`session.json`) of the session as it is now, with these sealed files.
+    pub fn record(&self, files: Vec<SealedFile>) -> Manifest {
+        let (last_activity, last_activity_from) = self.activity().unzip();
+        Manifest {
+            version: VERSION,
+            session: self.id,
+            project: self.project.as_deref().map(str::to_owned),
+            rivals: self.rivals.iter().map(|project| project.to_string()).collect(),
+            cwds: self.projects.iter().map(|project| project.to_string()).collect(),
+            last_activity,
+            last_activity_from,
+            later: self.later.dates().to_vec(),
+            desktop: self.is_desktop,
+            desktop_deleted: self.is_desktop_deleted,
+            sealed_at: None,
+            recipients: None,
+            slugs: self.slugs.to_vec(),
+            files,
+            links: Vec::new(),
+        }
     }
 }
