@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::common::sandbox::{Run, has_namespaces};
+use crate::common::sandbox::{Run, has_namespaces, program};
 use crate::common::store::StoreBuilder;
 use crate::common::{Output, Sandbox, days, hours, id, skip};
 
@@ -106,7 +106,9 @@ impl Machine {
         )
         .unwrap();
         fs::write(etc.join("nsswitch.conf"), "passwd: files\ngroup: files\n").unwrap();
-        let script = r#"set -e; root=$1; shift
+        // The tests may have been built below one of the folders that are hidden.
+        let built = program().parent().unwrap().to_owned();
+        let script = r#"set -e; root=$1; built=$2; shift 2; exec 9<"$built"
             mount -t overlay overlay -o "lowerdir=$root/etc:/etc" /etc
             [ "$(getent passwd)" = "$(cat "$root/etc/passwd")" ] || exit 99
             for real in /root /home; do mount -t tmpfs tmpfs "$real"; done
@@ -116,9 +118,11 @@ impl Machine {
             mkdir -p "/mnt/${root#/tmp/}"
             mount --rbind "$root" "/mnt/${root#/tmp/}"
             mount --rbind /mnt /tmp
+            [ -d "$built" ] || { mkdir -p "$built"; mount --bind /proc/self/fd/9 "$built"; }
+            exec 9<&-
             [ ! -f "$root/before" ] || . "$root/before"
             exec "$@""#;
-        self.sandbox.command(arguments).among_mounts(script, [self.sandbox.root()])
+        self.sandbox.command(arguments).among_mounts(script, [self.sandbox.root(), &built])
     }
 
     pub fn run(&self, arguments: &[&str]) -> Output {
