@@ -116,9 +116,13 @@ impl From<run::Error> for Failure {
             | E::Unrecorded(_)
             | E::NoChild(_) => Exit::Refused,
             // A store that cannot be written to is one that cannot be changed: nothing was touched.
-            E::Lock(_) | E::LockStuck { .. } | E::State(_) | E::KeptByParent { .. } | E::Unclosed(_) => {
-                Exit::Failed
-            }
+            E::Lock(_)
+            | E::LockStuck { .. }
+            | E::State(_)
+            | E::KeptByParent { .. }
+            | E::Unclosed(_)
+            | E::AccountsUnlisted
+            | E::Homes(_) => Exit::Failed,
         };
         let failure = Self::because(exit, &error);
         match &error {

@@ -3,15 +3,11 @@
 //! The only room that reads the environment and the clock, and the only one that prints.
 
 #[cfg(unix)]
-mod accounts;
-#[cfg(unix)]
 mod all_users;
 mod args;
 mod ask;
 mod cat;
 mod check;
-#[cfg(unix)]
-mod child;
 mod completions;
 mod console;
 mod enforce;
@@ -22,10 +18,6 @@ mod failure;
 mod harden;
 mod hold;
 mod home;
-#[cfg(unix)]
-mod keeper;
-#[cfg(unix)]
-mod kept_state;
 mod key;
 mod ledger;
 mod man;

@@ -5,6 +5,7 @@ use std::io;
 use chrono::{DateTime, Utc};
 
 use crate::enforce::lock::LockError;
+use crate::error::PathError;
 use crate::escape::shown;
 use crate::ledger::LedgerError;
 use crate::policy::resolve::PolicyError;
@@ -61,6 +62,12 @@ pub enum Error {
         /// Since when.
         since: DateTime<Utc>,
     },
+    /// The system does not list its accounts.
+    #[error("the accounts of this machine cannot be listed")]
+    AccountsUnlisted,
+    /// A folder that homes lie in cannot be read.
+    #[error(transparent)]
+    Homes(PathError),
     /// This is no child of a run over all users, or could not become one.
     #[error("{0}")]
     NoChild(String),

@@ -3,6 +3,8 @@
 //! Commands call these stages and print what they give. Nothing here prints by itself, reads the
 //! environment or knows what may be typed.
 
+#[cfg(unix)]
+pub(crate) mod accounts;
 mod error;
 mod execute;
 pub mod guards;

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::all_users::Stop;
 use super::keeper::{Desk, Keeper, Recorded};
 use super::kept_state::Kept;
+use super::turns::Turns;
 use crate::locate::users::Account;
 use crate::purge::certificate::Parts;
 use crate::run::link::{Hello, LONGEST};
@@ -33,7 +33,7 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// What became of an account.
 #[derive(Debug)]
-pub(super) struct Ended {
+pub(crate) struct Ended {
     pub account: Account,
     /// What the child exited with; `None` where it never began or was ended.
     pub exit: Option<u8>,
@@ -78,7 +78,7 @@ pub(super) struct Child<'a> {
     pub account: &'a Account,
     pub arguments: &'a [OsString],
     pub keeper: &'a Keeper,
-    pub stop: &'a Stop,
+    pub turns: &'a Turns,
     /// How long it may take.
     pub share: Duration,
     pub working_dir: &'a Path,
@@ -129,7 +129,7 @@ impl Child<'_> {
             }
         };
         let status = self.bury(&mut process, &mut ended);
-        let was_stopped = was_stopped || self.stop.asked();
+        let was_stopped = was_stopped || self.turns.is_stop_asked();
         ended.exit = status.and_then(|status| status.code()).and_then(|code| u8::try_from(code).ok());
         match status.and_then(|status| status.signal()) {
             // It had not begun: what began ends by itself when it is asked to.
@@ -180,7 +180,7 @@ impl Child<'_> {
         let mut served = Served::default();
         let mut asked_at: Option<Instant> = None;
         loop {
-            served.was_stopped |= self.stop.asked();
+            served.was_stopped |= self.turns.is_stop_asked();
             served.out_of_time |= began.elapsed() > self.share;
             if asked_at.is_none() && (served.was_stopped || served.out_of_time) {
                 asked_at = Some(Instant::now());

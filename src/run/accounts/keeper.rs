@@ -30,7 +30,7 @@ const LONGEST_REPORT: usize = 32 << 20;
 
 /// What keeps the ledger for all accounts.
 #[derive(Debug)]
-pub(super) struct Keeper {
+pub(crate) struct Keeper {
     pub place: Place,
     pub policy: LedgerPolicy,
     pub run: RunId,
@@ -51,7 +51,7 @@ impl Keeper {
 
 /// What the ledger got from one child of what was removed.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Recorded {
+pub(crate) struct Recorded {
     files: u64,
     lines: u64,
 }
@@ -71,7 +71,7 @@ impl Recorded {
     }
 
     /// Whether the counts of a report are of what was recorded; one of a run that only looked has none.
-    pub(super) fn covers_report(self, report: &serde_json::Value) -> bool {
+    pub(crate) fn covers_report(self, report: &serde_json::Value) -> bool {
         let acted = report["dryRun"] == false && report["mode"] == "enforce";
         let count = |key: &str| report["summary"][key].as_u64().unwrap_or(0);
         !acted || self.covers(count("deleted"), count("prunedLines"))

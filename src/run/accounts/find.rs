@@ -8,15 +8,15 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Context, Exit, Failure};
 use crate::locate::users::{self, Account, HomeFolder, HomeRefusal, Homes, Ids};
 use crate::platform::Platform;
+use crate::run::{Context, Error};
 
 /// As many accounts are asked for at once.
 const AT_ONCE: usize = 200;
 
 /// Who is handled, and who or what is left out, and why.
-pub(super) struct Accounts {
+pub(crate) struct Accounts {
     pub fit: Vec<Account>,
     pub refused: Vec<(Account, HomeRefusal)>,
 }
@@ -25,11 +25,10 @@ pub(super) struct Accounts {
 ///
 /// # Errors
 /// The system's list, or a folder that homes lie in, cannot be read.
-pub(super) fn find(ctx: &Context) -> Result<Accounts, Failure> {
+pub(crate) fn find(ctx: &Context) -> Result<Accounts, Error> {
     let platform = ctx.env.platform;
     let layout = ctx.env.layout();
-    let listed = listed(platform)
-        .ok_or_else(|| Failure::new(Exit::Failed, "the accounts of this machine cannot be listed"))?;
+    let listed = listed(platform).ok_or(Error::AccountsUnlisted)?;
     let ids = Ids::new(platform, &fs_err::read_to_string("/etc/login.defs").unwrap_or_default());
     let temp = Path::new(layout.shared_temp);
     let trees = users::owners_of_temp_trees(temp);
@@ -41,7 +40,7 @@ pub(super) fn find(ctx: &Context) -> Result<Accounts, Failure> {
     let parents = of_list.iter().filter(usual).filter_map(|account| account.home.parent());
     places.extend(parents.filter(|place| place.parent().is_some()).map(Path::to_path_buf));
     let places: Vec<PathBuf> = places.into_iter().collect();
-    let folders = users::home_folders(&places).map_err(|error| Failure::because(Exit::Failed, &error))?;
+    let folders = users::home_folders(&places).map_err(Error::Homes)?;
     let known: BTreeSet<u32> = listed.iter().map(|account| account.uid).collect();
     let owners: BTreeSet<u32> =
         folders.iter().map(|folder: &HomeFolder| folder.owner).chain(trees.iter().copied()).collect();
