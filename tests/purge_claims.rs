@@ -217,6 +217,113 @@ fn a_temp_tree_in_the_hands_of_somebody_else_is_named_and_stops_nobody() {
     }
 }
 
+#[test]
+fn unknown_names_are_told_in_every_kind_of_root_at_any_depth() {
+    // Where it lies below the home or the temp folder, and by what it is told.
+    let places = [
+        ("home", ".claude/new.db", ".claude/new.db"),
+        ("home", ".claude/projects/-p/new/a/b", ".claude/projects/-p/new"),
+        ("home", ".claude/state/new/a", ".claude/state/new"),
+        ("home", ".claude/ccretain/new", ".claude/ccretain/new"),
+        ("home", ".claude.json.new", ".claude.json.new"),
+        ("home", ".claude.json.d/a/b", ".claude.json.d"),
+        ("home", ".cache/claude-cli-nodejs/new.log", ".cache/claude-cli-nodejs/new.log"),
+        ("home", ".cache/claude-cli-nodejs/-p/new/a", ".cache/claude-cli-nodejs/-p/new"),
+        ("home", ".config/Claude/claude-code-sessions/new", ".config/Claude/claude-code-sessions/new"),
+        ("home", ".config/Claude/claude-code-sessions/o/a/b/c", ".config/Claude/claude-code-sessions/o/a/b"),
+        ("home", ".config/Claude/new-sessions/o/a", ".config/Claude/new-sessions"),
+        ("home", ".config/Claude/cowork-sessions-v2/a", ".config/Claude/cowork-sessions-v2"),
+        (
+            "home",
+            ".config/Claude-3p/local-agent-mode-sessions/x",
+            ".config/Claude-3p/local-agent-mode-sessions/x",
+        ),
+        ("tmp", "claude-new", "claude-new"),
+        ("tmp", "claude-new-abc/deep/er", "claude-new-abc"),
+        ("tmp", "claude/loose", "claude/loose"),
+        ("tmp", "cc-daemon-0/new.log", "cc-daemon-0/new.log"),
+    ];
+    for (base, path, told) in places {
+        let sandbox = Sandbox::new();
+        let file = if base == "home" { sandbox.home() } else { sandbox.tmp() }.join(path);
+        sandbox.store().session(1).aged(days(5)).write();
+        put(&file, CONTENT, days(50));
+        sandbox.enforce();
+        assert!(file.exists(), "{path} is touched by age");
+        let output = sandbox.run(["purge", "--yes", "--json"]);
+        verdict(&output, "incomplete");
+        output.exits(1);
+        let place = format!("[{}]/{told}", base.to_uppercase());
+        assert_eq!(reasons(&output), [("unrecognised".to_owned(), place)], "{path}");
+        // Where a name proves nothing it goes at nobody's word.
+        let output = sandbox.run(["purge", "--yes", "--json", "--with", "unrecognised"]);
+        verdict(&output, if base == "tmp" { "incomplete" } else { "complete" });
+        assert_eq!(file.exists(), base == "tmp", "{path}");
+        put(&file, CONTENT, days(50));
+        let roots = [".claude/", ".cache/claude-cli-nodejs/", ".config/Claude/", ".config/Claude-3p/"];
+        let below = roots.iter().find_map(|root| path.strip_prefix(root)).unwrap_or(path);
+        let output = sandbox.run(["purge", "--yes", "--json", &format!("--except={below}")]);
+        verdict(&output, "complete-except-as-listed");
+        output.exits(0);
+    }
+}
+
+#[test]
+fn names_that_are_others_stay_unseen_in_folders_shared_with_others() {
+    let sandbox = Sandbox::new();
+    sandbox.store().session(1).aged(days(5)).write();
+    let others = [
+        sandbox.home().join("notes.txt"),
+        sandbox.home().join(".claude-mine/a"),
+        sandbox.home().join("Desktop/report.heapsnapshot"),
+        sandbox.home().join(".config/Claude/Preferences"),
+        sandbox.home().join(".config/Claude/Session Storage/a"),
+        sandbox.home().join(".config/Claude/Cache/a"),
+        sandbox.tmp().join("notes/a"),
+        sandbox.tmp().join("claude-4711/-p/a"),
+        sandbox.tmp().join("claudette"),
+    ];
+    for path in &others {
+        put(path, CONTENT, days(50));
+    }
+    let output = sandbox.run(["purge", "--yes", "--json", "--with", "unrecognised"]);
+    verdict(&output, "complete");
+    output.exits(0);
+    for path in &others {
+        assert!(path.exists(), "{} is gone", path.display());
+    }
+}
+
+#[test]
+fn a_store_in_the_folder_of_the_desktop_application_is_judged_by_itself() {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.home().join(".config/Claude/local-agent-mode-sessions/org/account");
+    put(&folder.join("local_1.json"), "{}", days(5));
+    put(&folder.join("local_1/audit.jsonl"), CONTENT, days(5));
+    put(&folder.join("local_1/new/prompt.txt"), CONTENT, days(5));
+    let inner = StoreBuilder::new(folder.join("local_1/.claude"), sandbox.client_tmp());
+    let session = inner.session(1).aged(days(5)).write();
+    let shown = "[HOME]/.config/Claude/local-agent-mode-sessions/org/account";
+    let told = |name: &str| ("unrecognised".to_owned(), format!("{shown}/{name}"));
+    // One that is excluded is nobody's business, in the folder around it, too.
+    sandbox.policy(&format!(r#"{{"version": 1, "stores": {{"exclude": ["{}"]}}}}"#, inner.root.display()));
+    let output = sandbox.run(["purge", "--yes", "--json", "--with", "unrecognised"]);
+    assert!(session.is_there(), "{output}");
+    assert!(!folder.join("local_1/new/prompt.txt").exists() && !folder.join("local_1/audit.jsonl").exists());
+    sandbox.policy(r#"{"version": 1}"#);
+    put(&folder.join("local_1/new/prompt.txt"), CONTENT, days(5));
+    let output = sandbox.run(["purge", "--yes", "--json"]);
+    output.exits(1);
+    assert_eq!(reasons(&output), [told("local_1/new")], "{output}");
+    assert!(!session.is_there());
+    // One without a mark is none, and is told by the folder around it.
+    put(&folder.join("local_2/.claude/file-history/a/b"), CONTENT, days(5));
+    let output = sandbox.run(["purge", "--yes", "--json"]);
+    assert_eq!(reasons(&output), [told("local_1/new"), told("local_2/.claude/file-history")], "{output}");
+    // Nor is our own lock unknown in one of which nothing else is left.
+    assert!(!inner.path("ccretain").exists());
+}
+
 /// A store with files of names that nobody knows.
 fn with_unknown(sandbox: &Sandbox) -> StoreBuilder {
     let store = sandbox.store();

@@ -25,6 +25,7 @@
 
 use std::sync::LazyLock;
 
+use super::table::CLAIMED;
 use super::{Disposal, KINDS, Kind, SessionId};
 
 /// The tree that a pattern is relative to.
@@ -77,7 +78,8 @@ impl Root {
     }
 
     /// Whether the folder is shared with others, so that names the catalogue does not hold are
-    /// none of our business there and folders it does not name are not entered.
+    /// none of our business there and folders it does not name are not entered, but for those that
+    /// Claude Code alone would give (see [`Cursor::claims`]).
     #[must_use]
     pub fn is_shared(self) -> bool {
         matches!(self, Self::Home | Self::Desktop | Self::HeapDumps | Self::TempNeighbours | Self::DebugLogs)
@@ -125,6 +127,10 @@ pub struct Match {
 /// The patterns that are still possible in one folder.
 #[derive(Debug, Clone)]
 pub struct Cursor {
+    root: Root,
+    is_top: bool,
+    /// Whether it lies, in a folder shared with others, in one that only Claude Code fills.
+    is_claimed: bool,
     active: Vec<Active>,
 }
 
@@ -174,6 +180,17 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
         .collect()
 });
 
+static CLAIMS: LazyLock<Vec<(Root, Vec<Token>)>> =
+    LazyLock::new(|| CLAIMED.iter().map(|(root, name)| (*root, tokens(name))).collect());
+
+/// Whether the name of something directly in a shared folder is one that only Claude Code gives.
+fn is_claimed(root: Root, name: &[u8]) -> bool {
+    // The temp tree of an account is a store of its own, whoever's it is.
+    let is_tree = name.strip_prefix(b"claude-").is_some_and(|id| id.iter().all(u8::is_ascii_digit));
+    let mut claims = CLAIMS.iter().filter(|(of, _)| *of == root);
+    !is_tree && claims.any(|(_, tokens)| matches(tokens, name, &mut None))
+}
+
 fn compile(root: Root, kind: Kind, text: &'static str) -> Pattern {
     let segments: Vec<Segment> = text
         .split('/')
@@ -193,7 +210,7 @@ fn compile(root: Root, kind: Kind, text: &'static str) -> Pattern {
 }
 
 fn tokens(mut part: &'static str) -> Vec<Token> {
-    const NAMED: [(&str, Token); 12] = [
+    const NAMED: [(&str, Token); 13] = [
         ("<S>", Token::Session),
         ("<P>", Token::Any),
         ("<*>", Token::Any),
@@ -201,6 +218,7 @@ fn tokens(mut part: &'static str) -> Vec<Token> {
         ("<ms>", Token::Millis),
         ("<date>", Token::Date),
         ("<hex>", Token::Hex),
+        ("<4hex>", Token::HexOf(4)),
         ("<8hex>", Token::HexOf(8)),
         ("<32hex>", Token::HexOf(32)),
         ("<6rand>", Token::Random),
@@ -238,7 +256,14 @@ impl Cursor {
                 })
             })
             .collect();
-        Self { active }
+        Self { root, is_top: true, is_claimed: false, active }
+    }
+
+    /// Whether a file or folder of this name is Claude Code's here, whether or not a row knows it. What a
+    /// later version calls something must not make it invisible.
+    #[must_use]
+    pub fn claims(&self, name: &[u8]) -> bool {
+        !self.root.is_shared() || self.is_claimed || self.is_top && is_claimed(self.root, name)
     }
 
     /// Whether nothing below this folder can be recognised.
@@ -300,7 +325,9 @@ impl Cursor {
                 _ => {}
             }
         }
-        Self { active: next }
+        // Whatever lies in a folder that a row leads into was put there by Claude Code.
+        let is_claimed = self.is_claimed || self.is_top && (!next.is_empty() || self.claims(name));
+        Self { root: self.root, is_top: false, is_claimed, active: next }
     }
 
     /// What a file of this name is, if the catalogue knows it; the first row that fits wins. The unfinished

@@ -63,6 +63,16 @@ pub(super) fn row(kind: Kind) -> &'static Row {
     &KINDS[kind as usize]
 }
 
+/// Names that Claude Code gives in folders that it shares with others, beside those of the rows: what bears one
+/// is told where no row knows it.
+pub(super) static CLAIMED: &[(Root, &str)] = &[
+    (Home, ".claude.json<*>"),
+    (Home, "..claude.json<*>"),
+    (Desktop, "<*>-sessions"),
+    (Desktop, "<*>-sessions-<*>"),
+    (TempNeighbours, "claude-<*>"),
+];
+
 const AGE: Protection = Protection::ByAge;
 const UNLESS_LIVE: Protection = Protection::UnlessLive;
 const PURGE: Protection = Protection::UntilPurge;
@@ -353,6 +363,8 @@ catalogue! {
         TempNeighbours "cc-history-prefetch-<n>/<**>",
         TempNeighbours "claude-chrome-screenshots-<6rand>/<**>",
         TempNeighbours "claude-resume-<uuid>/<**>",
+        // The folder that a command ended in, where it was killed.
+        TempNeighbours "claude-<4hex>-cwd",
         TempNeighbours "cc-daemon-<n>/<**>.err",
         // A folder of Claude Code's for a project begins so wherever paths do.
         TempNeighbours "claude/-<*>/<**>",
@@ -470,6 +482,9 @@ catalogue! {
     /// What ccretain itself keeps in a store.
     Own "ccretain": Loose File Metadata plain PURGE => [
         Config "ccretain/lock",
+        // Of a store of Cowork's of which nothing else is left.
+        Desktop "local-agent-mode-sessions/<*>/<*>/local_<*>/.claude/ccretain/lock",
+        Desktop "local-agent-mode-sessions/<*>/<*>/agent/local_ditto_<*>/.claude/ccretain/lock",
         Config "ccretain/held/<*>/<*>/session.json",
         Config "ccretain/held/<*>/<*>/<**>.age",
     ];

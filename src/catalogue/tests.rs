@@ -36,6 +36,7 @@ fn every_pattern_is_recognised_as_its_row() {
                 .replace("<n>", "1700000000000")
                 .replace("<date>", "2026-01-01T00-00-00-000Z")
                 .replace("<hex>", "0123456789abcdef")
+                .replace("<4hex>", "0123")
                 .replace("<8hex>", "01234567")
                 .replace("<32hex>", "0123456789abcdef0123456789abcdef")
                 .replace("<6rand>", "aB3xYz")

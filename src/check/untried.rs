@@ -30,7 +30,7 @@ pub fn look(inventory: &Inventory) -> Untried {
     let mut shapes: BTreeMap<String, u64> = BTreeMap::new();
     for artifact in &inventory.artifacts {
         let store = &inventory.store(inventory.store_of(artifact)).store;
-        if artifact.kind.is_none() && artifact.oddity == Oddity::None && !store.kind.is_shared() {
+        if artifact.kind.is_none() && artifact.oddity == Oddity::None && !store.kind.is_everybodys() {
             let path = inventory.path(artifact);
             let names: Vec<String> = path.iter().map(|name| text(name.to_string_lossy().as_ref())).collect();
             *shapes.entry(shape(store.kind, &names)).or_default() += 1;

@@ -224,7 +224,6 @@ impl<'a> Walk<'a> {
     /// Looks into one folder: makes a job of its folders, right `before` which the caller makes one
     /// of what else it has to do, and notes its files.
     fn look<'s>(&'s self, scope: &Scope<'s>, place: Place, before: impl FnOnce()) {
-        let shared = self.store(place.store).kind.is_shared();
         let mut folders: Vec<Box<OsStr>> = Vec::new();
         let mut listing = LISTING.take();
         listing.names.clear();
@@ -232,7 +231,7 @@ impl<'a> Walk<'a> {
         let listed = place.dir.each(|name, file_type| match file_type {
             Some(FileType::Folder) => folders.push(Box::from(name)),
             // In a folder shared with others, files of theirs are none of our business.
-            Some(_) if shared && place.recognise(name).is_none() => {}
+            Some(_) if place.is_others(name, place.recognise(name)) => {}
             // The file system may leave the type to a stat; only folders are spared one.
             _ => listing.files.push(listing.names.add(name)),
         });
@@ -285,11 +284,12 @@ impl<'a> Walk<'a> {
 
     fn step_into<'s>(&'s self, scope: &Scope<'s>, place: &Place, name: Box<OsStr>) -> Option<Place> {
         let cursor = place.cursor.enter(name.as_encoded_bytes());
-        let root = self.store(place.store);
-        if cursor.is_dead() && root.kind.is_shared() || self.is_anothers(place, &name) {
+        let is_others = cursor.is_dead() && !place.cursor.claims(name.as_encoded_bytes());
+        if is_others || self.is_anothers(place, &name) {
             return None;
         }
         match place.dir.child(&name) {
+            Ok(dir) if self.is_another_store(place, &dir) => None,
             Ok(dir) => {
                 let store = place.store;
                 let session = cursor.session().or(place.session);
@@ -318,6 +318,15 @@ impl<'a> Walk<'a> {
         let is_own = || place.dir.stat(name).is_ok_and(|stat| stat.owner == store.owner);
         let is_shared = || place.top && name == SHARED_TREE && place.dir.child(name).is_ok();
         !is_own() && !is_shared()
+    }
+
+    /// Whether a folder in one that is shared with others is a store that is looked into by itself.
+    fn is_another_store(&self, place: &Place, dir: &Dir) -> bool {
+        self.store(place.store).kind.is_shared()
+            && dir.stat_self().is_ok_and(|stat| {
+                let identity = (stat.stamp.device, stat.stamp.inode);
+                self.stores.iter().any(|store| store.identity == identity)
+            })
     }
 
     /// A folder that cannot be entered: what is mounted there is followed or out of reach, anything
@@ -360,11 +369,10 @@ impl<'a> Walk<'a> {
     fn note_all<'s>(&'s self, scope: &Scope<'s>, place: &Arc<Place>, listing: &Listing, some: Range<usize>) {
         let mut folders = Vec::new();
         let mut batch = self.batch();
-        let shared = self.store(place.store).kind.is_shared();
         for name in listing.files.get(some).unwrap_or_default() {
             let name = listing.names.get(*name);
             let recognised = place.recognise(name);
-            let is_others = shared && recognised.is_none();
+            let is_others = place.is_others(name, recognised);
             if is_others && place.cursor.enter(name.as_encoded_bytes()).is_dead() {
                 continue;
             }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Candidate, FoundBy};
 use crate::catalogue::{Cursor, Root};
-use crate::dir::{Dir, FileType};
+use crate::dir::Dir;
 
 /// The tree of older clients in a temp folder, which all accounts share.
 pub const SHARED_TREE: &str = "claude";
@@ -44,24 +44,25 @@ pub(super) fn neighbours(candidates: &[Candidate]) -> Vec<Candidate> {
         .collect()
 }
 
-/// Whether a temp folder holds something of an account that the catalogue knows there.
+/// Whether a temp folder holds something of an account that is Claude Code's by its name.
 pub(super) fn holds_something_of(dir: &Dir, uid: u32) -> bool {
     let cursor = Cursor::at(Root::TempNeighbours);
     let Ok(entries) = dir.entries() else { return false };
     entries.iter().any(|entry| {
-        let is_known = !cursor.enter(entry.name.as_encoded_bytes()).is_dead();
-        is_known && (is_folder_of(dir, &entry.name, uid) || entry.name == SHARED_TREE && shares_in(dir, uid))
+        let name = entry.name.as_encoded_bytes();
+        let is_claimed = cursor.claims(name) || !cursor.enter(name).is_dead();
+        is_claimed && (is_of(dir, &entry.name, uid) || entry.name == SHARED_TREE && shares_in(dir, uid))
     })
 }
 
-fn is_folder_of(dir: &Dir, name: &OsStr, uid: u32) -> bool {
-    dir.stat(name).is_ok_and(|stat| stat.file_type == FileType::Folder && stat.owner == uid)
+fn is_of(dir: &Dir, name: &OsStr, uid: u32) -> bool {
+    dir.stat(name).is_ok_and(|stat| stat.owner == uid)
 }
 
 /// Whether an account has something in the tree of all of them, whoever made that.
 fn shares_in(dir: &Dir, uid: u32) -> bool {
     let Ok(shared) = dir.child(OsStr::new(SHARED_TREE)) else { return false };
-    shared.entries().is_ok_and(|entries| entries.iter().any(|entry| is_folder_of(&shared, &entry.name, uid)))
+    shared.entries().is_ok_and(|entries| entries.iter().any(|entry| is_of(&shared, &entry.name, uid)))
 }
 
 #[cfg(all(test, unix))]

@@ -168,6 +168,11 @@ pub(super) fn remember(stores: &[Store], state: &mut State, ctx: &Context) {
     for store in stores.iter().filter(|store| is_remembered(store, ctx)) {
         state.saw_root(&store.root, store.kind.word(), ctx.env.now);
     }
+    // No lock of ours stays in it, so that it is empty once all that was Claude Code's has gone.
+    let emptied = |store: &&Store| store.kind == Root::Desktop && is_empty(store);
+    for store in stores.iter().filter(emptied) {
+        state.roots.retain(|root| root.path != store.root);
+    }
 }
 
 /// Whether later runs visit a store because this one saw it.
@@ -175,7 +180,10 @@ pub(super) fn is_remembered(store: &Store, ctx: &Context) -> bool {
     let derived = matches!(store.kind, Root::Home | Root::HeapDumps | Root::TempNeighbours | Root::DebugLogs)
         || matches!(store.found_by, FoundBy::Desktop | FoundBy::Search);
     // Whoever finds it empty later must know that something was in it.
-    let again = || crate::dir::Dir::open(&store.root).and_then(|dir| dir.entries());
-    let is_empty = || store.kind == Root::Config && again().is_ok_and(|entries| entries.is_empty());
-    !derived && locate::bears_its_name(&ctx.env, &store.root, store.kind) && !is_empty()
+    let is_nothing = matches!(store.kind, Root::Config | Root::Desktop) && is_empty(store);
+    !derived && locate::bears_its_name(&ctx.env, &store.root, store.kind) && !is_nothing
+}
+
+fn is_empty(store: &Store) -> bool {
+    crate::dir::Dir::open(&store.root).and_then(|dir| dir.entries()).is_ok_and(|entries| entries.is_empty())
 }

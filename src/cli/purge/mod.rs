@@ -322,10 +322,10 @@ impl Work<'_> {
         wanted.inner_links = before::inner_links(&inventory);
         wanted.copies = before::copies(&inventory);
         let purging = taking::purge(&inventory, &self.ground.policy, &wanted, ctx.env.now);
-        // What was a store before needs no mark to be one now.
+        // What was a store before needs no mark to be one now, and nothing in it.
         let roots: Vec<&PathBuf> = inventory.stores.iter().map(|view| &view.store.root).collect();
         let was_taken = |refused: &Refused| {
-            matches!(refused.why, Refusal::NoMark)
+            matches!(refused.why, Refusal::NoMark | Refusal::Emptied)
                 && fs_err::canonicalize(&refused.path).is_ok_and(|path| roots.contains(&&path))
         };
         ground.refused.retain(|refused| !was_taken(refused));

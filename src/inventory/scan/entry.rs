@@ -28,6 +28,12 @@ impl Place {
             _ => leftover(&self.cursor, name).or(found),
         }
     }
+
+    /// Whether a file that was recognised as this is somebody else's, in a folder shared with others.
+    #[inline]
+    pub(super) fn is_others(&self, name: &OsStr, recognised: Option<Match>) -> bool {
+        recognised.is_none() && !self.cursor.claims(name.as_encoded_bytes())
+    }
 }
 
 impl Walk<'_> {

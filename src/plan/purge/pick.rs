@@ -322,7 +322,9 @@ impl Taking<'_> {
         if self.wanted.except.iter().any(|except| except.keeps(&path) || except.keeps(&real)) {
             return if is_in_a_place { Fate::Excepted } else { Fate::Stays(Keep::Unrecognised) };
         }
-        let may_go = self.wanted.unrecognised && (is_among_content || store.is_certain);
+        // In a folder of everybody's a name proves nothing: other programs give such names, too.
+        let is_certain = store.is_certain && !store.kind.is_everybodys();
+        let may_go = self.wanted.unrecognised && (is_among_content || is_certain);
         match is_in_a_place {
             true if may_go => Fate::Goes,
             true => Fate::Doubtful(Doubt::Unrecognised),

@@ -1,17 +1,21 @@
 //! One settings file of the client, and which files are the managed source.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::ClientPlaces;
 use super::movers::MOVERS;
 use super::switches::{self, Meaning, Switch};
 use crate::escape::shown;
 use crate::files;
-use crate::policy::trusted::read_own;
+use crate::policy::trusted::read_settings;
 
 /// The client's preference domain.
 const DOMAIN: &str = "com.anthropic.claudecode";
@@ -152,7 +156,7 @@ impl SettingsFile {
     }
 
     pub(super) fn read(kind: SourceKind, path: &Path) -> Self {
-        let state = match read_own(path) {
+        let state = match read_settings(path) {
             Ok(None) => FileState::Missing,
             Err(error) => FileState::Unreadable(crate::error::chain(&error)),
             Ok(Some(bytes)) => match object(kind, &bytes) {
@@ -248,14 +252,55 @@ fn keep(value: &Value) -> FileState {
     }
 }
 
+/// Of an object only the keys that are looked at: whole, a large one would take many times its length.
+struct LookedAt(serde_json::Map<String, Value>);
+
+impl LookedAt {
+    fn is_one(key: &str) -> bool {
+        matches!(key, "cleanupPeriodDays" | "desktopSessionCleanupPeriodDays" | "env" | "settings")
+            || OFF.iter().any(|(name, _)| *name == key)
+    }
+}
+
+impl<'de> Deserialize<'de> for LookedAt {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = serde_json::Map<String, Value>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut kept = serde_json::Map::new();
+                while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+                    let raw: &RawValue = map.next_value()?;
+                    if LookedAt::is_one(&key) {
+                        // What is as large as that is no valid value of any of them.
+                        let is_small = raw.get().len() as u64 <= files::LARGE;
+                        let value = is_small.then(|| serde_json::from_str(raw.get()).ok()).flatten();
+                        kept.insert(key.into_owned(), value.unwrap_or(Value::Null));
+                    }
+                }
+                Ok(kept)
+            }
+        }
+        from.deserialize_map(Object).map(Self)
+    }
+}
+
 /// Reads a JSON object or a property list. No message repeats the text.
 fn object(kind: SourceKind, bytes: &[u8]) -> Result<Value, String> {
     let value: Value = if kind == SourceKind::Preferences {
         plist::from_bytes(bytes).map_err(|_| "no property list".to_owned())?
     } else {
         let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        serde_json::from_slice(text)
-            .map_err(|error| format!("no JSON at line {}, column {}", error.line(), error.column()))?
+        let parsed = match text.len() as u64 > files::LARGE {
+            true => serde_json::from_slice::<LookedAt>(text).map(|kept| Value::Object(kept.0)),
+            false => serde_json::from_slice(text),
+        };
+        parsed.map_err(|error| format!("no JSON at line {}, column {}", error.line(), error.column()))?
     };
     // The cache of the server's settings may wrap them; what wraps them is not documented.
     match value {
