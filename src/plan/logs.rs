@@ -23,13 +23,29 @@ impl<'i> Judge<'i> {
             _ if self.is_quiet(artifact.modified()) => return Decision::Keep(Keep::Quiet),
             Ok(date) => date,
         };
-        let own =
-            self.earliest(&self.subject_of_log(artifact, kind), date, |rule| rule.delete_after.as_ref());
+        match self.term_of_log(artifact, log, kind, date) {
+            Some(Term { newest, due }) => self.timely(newest, Some(due)),
+            None => Decision::Keep(Keep::NoRule),
+        }
+    }
+
+    /// The sooner of its own term and that of the last session it names, floors counted.
+    pub(super) fn term_of_log(
+        &self,
+        artifact: &Artifact,
+        log: &Log,
+        kind: Kind,
+        date: DateTime<Utc>,
+    ) -> Option<Term> {
+        let subject = self.subject_of_log(artifact, kind);
+        let own = self.earliest(&subject, date, |rule| rule.delete_after.as_ref());
+        let own = own.map(|due| Term { newest: date, due });
+        // A floor under it counts from the newest of what it goes with.
         let last = self.last_owner(artifact, log);
-        let due = own.into_iter().chain(last.map(|last| last.due)).min_by_key(|(due, _)| *due);
-        // The floor counts from the newest of what it belongs to.
-        let newest = last.map_or(date, |last| last.newest.max(date));
-        self.timely(newest, due)
+        let last = last.map(|last| Term { newest: last.newest.max(date), ..last });
+        own.into_iter()
+            .chain(last)
+            .min_by_key(|term| (self.floor_end(term.newest).max(Some(term.due.0)), term.due.0))
     }
 
     /// The date of a log: that of its last record, else when it was modified.
@@ -103,29 +119,29 @@ impl<'i> Judge<'i> {
     }
 
     /// The last of the sessions that a log names; `None` where one of them never goes, or nobody knows when.
-    pub(super) fn last_owner(&self, artifact: &Artifact, log: &Log) -> Option<LastOwner> {
-        let mut last: Option<LastOwner> = None;
+    pub(super) fn last_owner(&self, artifact: &Artifact, log: &Log) -> Option<Term> {
+        let mut last: Option<Term> = None;
         let mut known = 0;
         for session in self.named(artifact) {
             known += 1;
             let date = self.date(session).ok()?;
             let due = self.deletion(session, Kind::Transcript, date)?;
             last = Some(match last {
-                Some(LastOwner { newest, due: latest }) => {
-                    LastOwner { newest: newest.max(date), due: if due.0 > latest.0 { due } else { latest } }
+                Some(Term { newest, due: latest }) => {
+                    Term { newest: newest.max(date), due: if due.0 > latest.0 { due } else { latest } }
                 }
-                None => LastOwner { newest: date, due },
+                None => Term { newest: date, due },
             });
         }
         last.filter(|_| log.is_whole && known == log.sessions.len())
     }
 }
 
-/// What the sessions of a log come to together.
+/// By what a log goes: its own date, or the sessions that it names together.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct LastOwner {
-    /// The newest of their dates, from which floors count.
+pub(super) struct Term {
+    /// The newest of the dates, from which floors count.
     pub(super) newest: DateTime<Utc>,
-    /// When the last of them is due, and by which rule.
+    /// When it is due, the last of several, and by which rule.
     pub(super) due: (DateTime<Utc>, RuleRef),
 }

@@ -6,7 +6,7 @@ use super::judge::Judge;
 use super::{Decision, Keep, Plan};
 use crate::catalogue::Kind;
 use crate::escape::text;
-use crate::inventory::{Artifact, ArtifactIndex, Inventory, Session, StoreIndex};
+use crate::inventory::{Artifact, ArtifactIndex, Inventory, Oddity, Session, StoreIndex};
 use crate::policy::{Mandate, Policy};
 
 /// Whether a mandate has no say in a store: the command is for others, or it is excluded.
@@ -88,21 +88,30 @@ impl Plan {
     /// The record of sealed files goes with the last of them: it says nothing without them, and without it nobody
     /// knows what they are.
     pub(super) fn keep_records(&mut self, inventory: &Inventory, policy: &Policy) {
-        let is_record = |index: &&ArtifactIndex| inventory.artifact(**index).kind == Some(Kind::SealedRecord);
+        // A link in its place, or somebody else's file, is no record of ours.
+        let is_record = |index: &&ArtifactIndex| {
+            let artifact = inventory.artifact(**index);
+            artifact.kind == Some(Kind::SealedRecord) && artifact.oddity == Oddity::None
+        };
+        let is_sealed = |artifact: &Artifact| {
+            artifact.sealed && !matches!(artifact.oddity, Oddity::Link | Oddity::Special)
+        };
         for session in inventory.sessions.iter().filter(|session| session.has_record) {
             let files = inventory.files(session);
             for record in files.iter().filter(is_record) {
                 let store = inventory.store_of(inventory.artifact(*record));
                 let is_of_it = |index: &&ArtifactIndex| {
                     let artifact = inventory.artifact(**index);
-                    artifact.sealed && inventory.store_of(artifact) == store && *index != record
+                    is_sealed(artifact) && inventory.store_of(artifact) == store && *index != record
                 };
                 let sealed = files.iter().filter(is_of_it).filter_map(|index| self.decisions.get(index.at()));
-                if let (Some(decision), Some(of_record)) = (
-                    sealed.copied().max_by_key(|decision| staying(*decision, policy)),
-                    self.decisions.get_mut(record.at()),
-                ) {
-                    *of_record = decision;
+                let last = sealed.copied().max_by_key(|decision| staying(*decision, policy));
+                if let (Some(last), Some(of_record)) = (last, self.decisions.get_mut(record.at()))
+                    // Where both stay, the one that stays longer says why.
+                    && (!matches!((last, *of_record), (Decision::Keep(_), Decision::Keep(_)))
+                        || staying(last, policy) > staying(*of_record, policy))
+                {
+                    *of_record = last;
                 }
             }
         }

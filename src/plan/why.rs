@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use super::artifacts::lacks_owner;
 use super::judge::{Judge, Subject, judges};
-use super::logs::LastOwner;
+use super::logs::Term;
 use super::{Keep, References};
 use crate::catalogue::{Kind, Owner};
 use crate::inventory::{Artifact, ArtifactIndex, Belongs, Inventory, Log, Session, SessionIndex};
@@ -206,8 +206,11 @@ impl Judge<'_> {
         let of_sessions = self.named(artifact).flat_map(|session| self.touches(session));
         let touched: Vec<_> = of_sessions.chain([artifact.modified()]).collect();
         let mut opinion = self.said(mandate, date, &touched, &[subject], &[], holds);
-        if let Some(LastOwner { newest, due: (due, rule) }) = self.last_owner(artifact, log) {
-            opinion.floor = date.ok().and_then(|date| self.floor_end(newest.max(date)));
+        let term = date.ok().and_then(|date| self.term_of_log(artifact, log, kind, date));
+        if let Some(Term { newest, .. }) = term {
+            opinion.floor = self.floor_end(newest);
+        }
+        if let Some(Term { due: (due, rule), .. }) = self.last_owner(artifact, log) {
             let standing = Standing::Applies;
             opinion.rules.push(Considered { rule, action: Action::Delete, standing, due: Some(due) });
         }

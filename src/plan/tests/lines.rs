@@ -18,7 +18,7 @@ fn expected(demand: &Demand<'_>, file: &LineFile, line: &Line, verdicts: &[Verdi
     // It goes with its session, if that goes sooner.
     let whole = of_session.and_then(|verdict| match (verdict.decision, verdict.deletion) {
         (Decision::Keep(Keep::KeepAtLeast(end)), Some((_, rule))) => Some((end, rule)),
-        (Decision::Keep(Keep::NotDue(..)) | Decision::Seal(_), deletion) => {
+        (Decision::Keep(Keep::NotDue(..) | Keep::Unsealable(_)) | Decision::Seal(_), deletion) => {
             deletion.filter(|(due, _)| *due > NOW())
         }
         _ => None,

@@ -377,8 +377,9 @@ impl Demand<'_> {
         let last = last.filter(|_| is_known).unwrap_or_default();
         let newest = last.iter().map(|(date, _)| *date).chain([date]).max().unwrap();
         let with_last = last.iter().map(|(_, due)| *due).max();
-        let due = self.due(kind, project, None, false, date).into_iter().chain(with_last).min();
-        due.is_some_and(|due| due <= self.now) && self.is_old_enough(newest)
+        let is_due = |due: Option<DateTime<Utc>>| due.is_some_and(|due| due <= self.now);
+        is_due(self.due(kind, project, None, false, date)) && self.is_old_enough(date)
+            || is_due(with_last) && self.is_old_enough(newest)
     }
 
     pub(super) fn artifact_goes(&self, artifact: &Artifact) -> bool {
@@ -455,10 +456,15 @@ pub(super) fn goes(demands: &[Demand<'_>], artifact: &Artifact) -> bool {
     let Some(first) = demands.first() else { return false };
     let inventory = first.inventory;
     match inventory.session_of(artifact) {
-        Some(session) if artifact.kind == Some(Kind::SealedRecord) && session.has_record => {
+        Some(session)
+            if artifact.kind == Some(Kind::SealedRecord)
+                && artifact.oddity == Oddity::None
+                && session.has_record =>
+        {
             let files = inventory.files(session).iter().map(|index| inventory.artifact(*index));
             let mut described = files
-                .filter(|file| file.sealed && inventory.store_of(file) == inventory.store_of(artifact))
+                .filter(|file| file.sealed && !matches!(file.oddity, Oddity::Link | Oddity::Special))
+                .filter(|file| inventory.store_of(file) == inventory.store_of(artifact))
                 .filter(|file| !std::ptr::eq(*file, artifact))
                 .peekable();
             if described.peek().is_none() { any(artifact) } else { described.all(any) }

@@ -124,15 +124,17 @@ fn session(future: bool) -> impl Strategy<Value = SessionSpec> {
                 (rivals, slugs),
                 is_desktop_deleted,
             )| {
+                // What has records has a transcript, and is no orphan.
+                let of_transcript = |hours: Option<i64>| hours.filter(|_| evidence != Evidence::Orphaned);
                 SessionSpec {
                     store,
                     id,
                     evidence,
                     projects,
                     rivals,
-                    record,
+                    record: of_transcript(record),
                     modified,
-                    damaged,
+                    damaged: of_transcript(damaged),
                     first_seen,
                     touched,
                     touched_ahead,
@@ -261,6 +263,10 @@ pub fn world(future: bool) -> impl Strategy<Value = World> {
         .prop_map(|(stores, mut sessions, mut files, lines, is_complete)| {
             let mut seen = HashSet::new();
             sessions.retain(|session| seen.insert((session.store, session.id)));
+            // What lies in several stores of a session is one, and no orphan where its transcript lies in any.
+            sessions.sort_by_key(|session| session.evidence == Evidence::Orphaned);
+            let mut present = HashSet::new();
+            sessions.retain(|session| present.insert(session.id) || session.evidence != Evidence::Orphaned);
             for file in &mut files {
                 file.session = file.session.and_then(|at| at.checked_rem(sessions.len()));
             }
