@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 
 use crate::catalogue::Kind;
+use crate::client::{ClientSettings, Removal};
 use crate::enforce::{Effect, Outcome, Outcomes};
 use crate::inventory::{Belongs, Evidence, Inventory, Session, SessionIndex};
-use crate::policy::claude::{ClientSettings, Removal};
 use crate::policy::{Hold, Policy};
 use crate::state::Held;
 

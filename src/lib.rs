@@ -15,8 +15,10 @@
 //! | [`catalogue`] | the one table of what the client leaves on disk, and how a name is recognised by it |
 //! | [`platform`], [`environment`], [`period`], [`error`], [`escape`] | where things lie; who, where and when; spans of time; errors with paths; names fit to be shown |
 //! | [`files`] | reading what others may have put somewhere, without waiting and up to a bound; files of our own |
+//! | [`findings`] | every finding of a check there can be |
 //! | [`services`] | what the vendor keeps on its servers and what is sent there by default: facts of its pages, with dates |
 //! | [`threads`] | the few threads that share work which goes over many files |
+//! | [`client`] | Claude Code's own settings: its periods, its switches, and what they move |
 //! | [`policy`] | what the layers say, and what they mean together |
 //! | [`dir`] | folder handles, read only; nothing below a store is reached by a path |
 //! | [`locate`] | the stores, by marks of the client, and what is refused as one |
@@ -50,6 +52,7 @@
 pub mod catalogue;
 pub mod check;
 pub mod cli;
+pub mod client;
 pub mod dir;
 pub mod enforce;
 pub mod environment;
@@ -57,6 +60,7 @@ pub mod error;
 pub mod escape;
 pub mod exposure;
 pub mod files;
+pub mod findings;
 pub mod guard;
 pub mod hold;
 pub mod inventory;

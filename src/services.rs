@@ -2,6 +2,8 @@
 //! vendor's public pages, each with the date of the page. The one place for them: checks,
 //! certificates, the manual and the README are made from these tables.
 
+use crate::findings::FindingId;
+
 /// A public page and when it said what is cited here.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Page {
@@ -182,7 +184,7 @@ pub struct Service {
     /// Its name.
     pub name: &'static str,
     /// The finding that says it is on; none where nothing of a session is sent.
-    pub finding: Option<&'static str>,
+    pub finding: Option<FindingId>,
     /// What turns it off: variables, and keys of settings files; the last one is the strongest.
     pub setting: &'static str,
     /// What holds where nothing is set, in the order of [`PROVIDERS`].
@@ -209,7 +211,7 @@ pub static SERVICES: [Service; 5] = [
     Service {
         id: "metrics",
         name: "usage metrics",
-        finding: Some("client-metrics"),
+        finding: Some(FindingId::ClientMetrics),
         setting: "DISABLE_TELEMETRY, DO_NOT_TRACK, CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
         usual: [Off, Off, Off, Off, On],
         despite: Some("CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST"),
@@ -218,7 +220,7 @@ pub static SERVICES: [Service; 5] = [
     Service {
         id: "error-reports",
         name: "error reports",
-        finding: Some("client-error-reports"),
+        finding: Some(FindingId::ClientErrorReports),
         setting: "DISABLE_ERROR_REPORTING, CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
         usual: [Off, Off, Off, Off, OnForSome],
         despite: None,
@@ -227,7 +229,7 @@ pub static SERVICES: [Service; 5] = [
     Service {
         id: "feedback",
         name: "/feedback reports",
-        finding: Some("client-feedback"),
+        finding: Some(FindingId::ClientFeedback),
         setting: "DISABLE_FEEDBACK_COMMAND, DISABLE_BUG_COMMAND, CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
         usual: [Off, Off, Off, Off, On],
         despite: None,
@@ -236,7 +238,7 @@ pub static SERVICES: [Service; 5] = [
     Service {
         id: "survey",
         name: "session survey",
-        finding: Some("client-survey"),
+        finding: Some(FindingId::ClientSurvey),
         setting: "CLAUDE_CODE_DISABLE_FEEDBACK_SURVEY, DISABLE_TELEMETRY, DO_NOT_TRACK, CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC, feedbackSurveyRate",
         usual: [On, On, On, On, On],
         despite: None,

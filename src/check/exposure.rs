@@ -3,7 +3,7 @@
 
 use super::facts::Facts;
 use super::modes::{Reach, StoreModes};
-use super::{Area, Finding, Severity, some};
+use super::{Area, Finding, FindingId, Severity, some};
 use crate::escape::shown;
 use crate::exposure::{Risk, Seen};
 
@@ -36,11 +36,12 @@ fn of_store(store: &StoreModes, findings: &mut Vec<Finding>) {
         Reach::Group => Severity::Medium,
         Reach::Nobody => Severity::Low,
     };
-    findings.push(Finding::new("store-readable", vec![line]).severity(severity).fixable(true));
+    findings.push(Finding::new(FindingId::StoreReadable, vec![line]).severity(severity).fixable(true));
     if store.group_writes {
         let line = format!("'{}' has mode {:04o}", store.root, store.mode);
         let severity = if store.reach == Reach::Nobody { Severity::Low } else { Severity::Medium };
-        findings.push(Finding::new("store-group-writable", vec![line]).severity(severity).fixable(true));
+        findings
+            .push(Finding::new(FindingId::StoreGroupWritable, vec![line]).severity(severity).fixable(true));
     }
 }
 
@@ -59,7 +60,7 @@ fn files(facts: &Facts, findings: &mut Vec<Finding>) {
         if !lines.is_empty() {
             let files = stores.iter().map(|store| of(store).files).sum();
             let bytes = stores.iter().map(|store| of(store).bytes).sum();
-            let finding = Finding::new("files-readable", some(lines)).severity(severity);
+            let finding = Finding::new(FindingId::FilesReadable, some(lines)).severity(severity);
             findings.push(finding.count(files).bytes(bytes).fixable(true));
         }
     }
@@ -75,12 +76,13 @@ fn secrets(facts: &Facts, findings: &mut Vec<Finding>) {
     let reach = secrets().map(|(_, _, reach)| *reach).max().unwrap_or_default();
     let severity = if reach == Reach::Nobody { Severity::Low } else { Severity::High };
     let count = lines.len() as u64;
-    findings
-        .push(Finding::new("credentials-loose", some(lines)).severity(severity).count(count).fixable(true));
+    findings.push(
+        Finding::new(FindingId::CredentialsLoose, some(lines)).severity(severity).count(count).fixable(true),
+    );
 }
 
 fn own(facts: &Facts, findings: &mut Vec<Finding>) {
-    for (id, is_identity) in [("identity-loose", true), ("own-files-loose", false)] {
+    for (id, is_identity) in [(FindingId::IdentityLoose, true), (FindingId::OwnFilesLoose, false)] {
         let lines: Vec<String> = facts
             .modes
             .own
@@ -97,7 +99,7 @@ fn own(facts: &Facts, findings: &mut Vec<Finding>) {
 fn loose(facts: &Facts, findings: &mut Vec<Finding>) {
     let lines: Vec<String> = facts.modes.loose.iter().map(ToString::to_string).collect();
     if !lines.is_empty() {
-        findings.push(Finding::new("policy-writable", some(lines)));
+        findings.push(Finding::new(FindingId::PolicyWritable, some(lines)));
     }
 }
 
@@ -111,7 +113,7 @@ fn heap(facts: &Facts, findings: &mut Vec<Finding>) {
         .map(|store| format!("'{}': {} files, {} bytes", store.root, store.heap.files, store.heap.bytes));
     let files = found.iter().map(|store| store.heap.files).sum();
     let bytes = found.iter().map(|store| store.heap.bytes).sum();
-    findings.push(Finding::new("heap-snapshot", some(lines)).count(files).bytes(bytes));
+    findings.push(Finding::new(FindingId::HeapSnapshot, some(lines)).count(files).bytes(bytes));
 }
 
 /// How a risk is told of while the data is still in use: its severity, its title and its remedy.

@@ -7,8 +7,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::client::ClientFacts;
 use super::modes::Modes;
-use super::returned::CameBack;
 use super::untried::Untried;
+use crate::catalogue::SessionId;
+use crate::inventory::{ArtifactIndex, SessionIndex};
+use crate::ledger::Deletion;
 
 /// Everything that is looked at.
 #[derive(Debug, Default)]
@@ -239,4 +241,28 @@ pub struct RefusedFact {
     pub why: String,
     /// Whether it is not there any more.
     pub is_missing: bool,
+}
+
+/// What may have come back: a session, or a copy of a transcript under a name beside its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// A session whose transcript is there, plain or sealed.
+    Session(SessionIndex),
+    /// A file whose name is that of a transcript and more.
+    Copy(ArtifactIndex),
+}
+
+/// Something that was deleted and is there again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CameBack {
+    /// What.
+    pub what: What,
+    /// The root of its store, as it is shown.
+    pub store: String,
+    /// The id of the session.
+    pub session: SessionId,
+    /// The name of the copy.
+    pub copy: Option<String>,
+    /// When it was deleted, and by which run.
+    pub deletion: Deletion,
 }

@@ -1,7 +1,7 @@
 //! The posture of one account on one machine: facts in, findings and one verdict out.
 //!
 //! [`facts`] says what is looked at, [`retention`], [`returned`], [`exposure`] and [`client`] make findings of it,
-//! and [`table`] names every finding there can be. All of them are pure; only [`look`] and [`modes`]
+//! and [`crate::findings`] names every finding there can be. All of them are pure; only [`look`] and [`modes`]
 //! look at an inventory or a disk. A machine is compliant when no finding is as severe as the
 //! threshold it is asked for ([`Severity::Medium`] unless told otherwise).
 
@@ -13,7 +13,6 @@ pub mod modes;
 pub mod parked;
 pub mod retention;
 pub mod returned;
-pub mod table;
 pub mod untried;
 
 #[cfg(test)]
@@ -21,40 +20,8 @@ mod tests;
 
 use serde::Serialize;
 
+pub use crate::findings::{Area, FindingId, Severity, TABLE};
 pub use facts::Facts;
-pub use table::{Area, Known, TABLE};
-
-/// How much a finding matters.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize, clap::ValueEnum,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Severity {
-    /// Worth knowing; nothing is wrong.
-    Info,
-    /// It could be better.
-    Low,
-    /// Something is not as the policy, or good practice, wants it.
-    Medium,
-    /// Data is kept or exposed against the policy, or the evidence cannot be relied on.
-    High,
-}
-
-impl Severity {
-    /// Every severity, the least first.
-    pub const ALL: [Self; 4] = [Self::Info, Self::Low, Self::Medium, Self::High];
-
-    /// The word reports use.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-        }
-    }
-}
 
 /// Something that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -84,13 +51,11 @@ pub struct Finding {
 
 impl Finding {
     /// A finding of the table, as severe as the table says.
-    ///
-    /// The id is one of the table's; a test walks all of them.
     #[must_use]
-    pub fn new(id: &'static str, evidence: Vec<String>) -> Self {
-        let known = table::known(id);
+    pub fn new(id: FindingId, evidence: Vec<String>) -> Self {
+        let known = id.known();
         Self {
-            id,
+            id: known.id,
             area: known.area,
             severity: known.severity,
             title: known.title,

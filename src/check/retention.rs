@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::facts::{Amount, Facts, LedgerFact, RunFacts, StoreFacts};
-use super::{Finding, Severity, some};
+use super::{Finding, FindingId, Severity, some};
 use crate::escape::shown;
 
 /// A run that ended well this long ago is too long ago, unless the schedule has longer steps.
@@ -28,16 +28,16 @@ pub(super) fn evaluate(facts: &Facts, findings: &mut Vec<Finding>) {
 fn policy(facts: &Facts, findings: &mut Vec<Finding>) {
     let policy = &facts.policy;
     if let Some(why) = &policy.invalid {
-        findings.push(Finding::new("policy-invalid", vec![why.clone()]));
+        findings.push(Finding::new(FindingId::PolicyInvalid, vec![why.clone()]));
     }
     if !policy.complaints.is_empty() {
-        findings.push(Finding::new("policy-complaint", some(policy.complaints.iter().cloned())));
+        findings.push(Finding::new(FindingId::PolicyComplaint, some(policy.complaints.iter().cloned())));
     }
     if let Some(why) = &policy.suspended {
-        findings.push(Finding::new("policy-suspended", vec![why.clone()]));
+        findings.push(Finding::new(FindingId::PolicySuspended, vec![why.clone()]));
     }
     if policy.audits {
-        findings.push(Finding::new("audit-mode", Vec::new()));
+        findings.push(Finding::new(FindingId::AuditMode, Vec::new()));
     }
 }
 
@@ -74,9 +74,9 @@ fn due(facts: &Facts, findings: &mut Vec<Finding>) {
             findings.push(if facts.policy.audits { finding.remedy(AUDITED) } else { finding });
         }
     };
-    amount("overdue", of_stores(facts, |store| store.overdue, "the first due since"), findings);
-    amount("unsealed", of_stores(facts, |store| store.unsealed, "the first due since"), findings);
-    amount("leftovers", of_stores(facts, |store| store.leftovers, "the oldest of"), findings);
+    amount(FindingId::Overdue, of_stores(facts, |store| store.overdue, "the first due since"), findings);
+    amount(FindingId::Unsealed, of_stores(facts, |store| store.unsealed, "the first due since"), findings);
+    amount(FindingId::Leftovers, of_stores(facts, |store| store.leftovers, "the oldest of"), findings);
 }
 
 fn runs(facts: &Facts, findings: &mut Vec<Finding>) {
@@ -89,30 +89,31 @@ fn runs(facts: &Facts, findings: &mut Vec<Finding>) {
     match (runs.last, runs.last_well) {
         (_, Some(at)) if is_late(at) => {
             let line = format!("the last run that ended well was on {}, {} days ago", day(at), days(at));
-            findings.push(Finding::new("run-late", vec![line]));
+            findings.push(Finding::new(FindingId::RunLate, vec![line]));
         }
         (_, Some(_)) => {}
         (None, None) => {
-            findings.push(Finding::new("run-missing", vec!["no run has come to its end yet".to_owned()]));
+            findings
+                .push(Finding::new(FindingId::RunMissing, vec!["no run has come to its end yet".to_owned()]));
         }
         (Some((at, exit)), None) => {
             let line = format!("only a run that ended with exit {exit} is recorded, of {}", day(at));
-            findings.push(Finding::new("run-missing", vec![line]));
+            findings.push(Finding::new(FindingId::RunMissing, vec![line]));
         }
     }
     if let Some((at, exit)) = runs.last.filter(|(_, exit)| *exit != 0) {
         let line = format!("the run of {} ended with exit {exit}", day(at));
-        findings.push(Finding::new("run-failed", vec![line]));
+        findings.push(Finding::new(FindingId::RunFailed, vec![line]));
     }
     if !runs.refusals.is_empty() {
-        findings.push(Finding::new("guard-refusal", some(runs.refusals.iter().cloned())));
+        findings.push(Finding::new(FindingId::GuardRefusal, some(runs.refusals.iter().cloned())));
     }
     if let Some(why) = &runs.state {
-        findings.push(Finding::new("state-unreadable", vec![why.clone()]));
+        findings.push(Finding::new(FindingId::StateUnreadable, vec![why.clone()]));
     }
     if !runs.locked.is_empty() {
         let lines = runs.locked.iter().map(|(root, since)| format!("'{root}' since {}", day(*since)));
-        findings.push(Finding::new("lock-held", some(lines)).count(runs.locked.len() as u64));
+        findings.push(Finding::new(FindingId::LockHeld, some(lines)).count(runs.locked.len() as u64));
     }
     schedules(runs, findings);
 }
@@ -123,9 +124,9 @@ fn schedules(runs: &RunFacts, findings: &mut Vec<Finding>) {
         format!("{whose} {} in '{}'", schedule.backend, schedule.place)
     };
     if let Some(why) = &runs.schedules_unknown {
-        findings.push(Finding::new("schedule-unknown", vec![why.clone()]));
+        findings.push(Finding::new(FindingId::ScheduleUnknown, vec![why.clone()]));
     } else if runs.schedules.is_empty() {
-        findings.push(Finding::new("schedule-missing", Vec::new()));
+        findings.push(Finding::new(FindingId::ScheduleMissing, Vec::new()));
     }
     let broken: Vec<String> = runs
         .schedules
@@ -142,7 +143,7 @@ fn schedules(runs: &RunFacts, findings: &mut Vec<Finding>) {
         })
         .collect();
     if !broken.is_empty() {
-        findings.push(Finding::new("schedule-broken", broken));
+        findings.push(Finding::new(FindingId::ScheduleBroken, broken));
     }
     let others: Vec<String> = runs
         .schedules
@@ -150,10 +151,10 @@ fn schedules(runs: &RunFacts, findings: &mut Vec<Finding>) {
         .filter_map(|schedule| Some(format!("{}: '{}'", named(schedule), schedule.other_version.as_ref()?)))
         .collect();
     if !others.is_empty() {
-        findings.push(Finding::new("schedule-version", others));
+        findings.push(Finding::new(FindingId::ScheduleVersion, others));
     }
     if runs.schedules.len() > 1 {
-        findings.push(Finding::new("schedule-twice", runs.schedules.iter().map(named).collect()));
+        findings.push(Finding::new(FindingId::ScheduleTwice, runs.schedules.iter().map(named).collect()));
     }
 }
 
@@ -169,12 +170,14 @@ pub fn of_machine(facts: &Facts) -> Vec<Finding> {
 fn ledger(runs: &RunFacts, findings: &mut Vec<Finding>) {
     match &runs.ledger {
         LedgerFact::Sound | LedgerFact::Elsewhere => {}
-        LedgerFact::Broken(why) => findings.push(Finding::new("ledger-broken", vec![why.clone()])),
-        LedgerFact::Cut => findings.push(Finding::new("ledger-cut", Vec::new())),
-        LedgerFact::Unreadable(why) => findings.push(Finding::new("ledger-unreadable", vec![why.clone()])),
+        LedgerFact::Broken(why) => findings.push(Finding::new(FindingId::LedgerBroken, vec![why.clone()])),
+        LedgerFact::Cut => findings.push(Finding::new(FindingId::LedgerCut, Vec::new())),
+        LedgerFact::Unreadable(why) => {
+            findings.push(Finding::new(FindingId::LedgerUnreadable, vec![why.clone()]))
+        }
     }
     if let Some(why) = &runs.unwritable {
-        findings.push(Finding::new("ledger-unwritable", vec![why.clone()]));
+        findings.push(Finding::new(FindingId::LedgerUnwritable, vec![why.clone()]));
     }
 }
 
@@ -186,66 +189,72 @@ fn sealed(facts: &Facts, findings: &mut Vec<Finding>) {
              to whom exactly an age file is sealed cannot be read from it",
             sealed.to_others, sealed.sessions
         );
-        findings.push(Finding::new("sealed-to-others", vec![line]).count(sealed.to_others));
+        findings.push(Finding::new(FindingId::SealedToOthers, vec![line]).count(sealed.to_others));
     }
     if sealed.to_unknown > 0 && sealed.has_recipients {
         let line = format!("{} of {} sealed sessions", sealed.to_unknown, sealed.sessions);
-        findings.push(Finding::new("sealed-to-unknown", vec![line]).count(sealed.to_unknown));
+        findings.push(Finding::new(FindingId::SealedToUnknown, vec![line]).count(sealed.to_unknown));
     }
     if sealed.redated > 0 {
         let line = format!("{} of {} sealed sessions", sealed.redated, sealed.sessions);
-        findings.push(Finding::new("sealed-redated", vec![line]).count(sealed.redated));
+        findings.push(Finding::new(FindingId::SealedRedated, vec![line]).count(sealed.redated));
     }
     if !sealed.unreadable.is_empty() {
         let lines = sealed.unreadable.iter().map(|(session, why)| format!("session {session}: {why}"));
-        findings.push(Finding::new("sealed-unreadable", some(lines)).count(sealed.unreadable.len() as u64));
+        findings.push(
+            Finding::new(FindingId::SealedUnreadable, some(lines)).count(sealed.unreadable.len() as u64),
+        );
     }
 }
 
 fn unruled(facts: &Facts, findings: &mut Vec<Finding>) {
     let unruled = &facts.unruled;
     for (id, count, noun) in [
-        ("no-delete-rule", unruled.no_delete_rule, "session"),
-        ("future-dated", unruled.future_dated, "session"),
-        ("undated", unruled.undated, "session"),
-        ("owner-unknown", unruled.owner_unknown, "session"),
+        (FindingId::NoDeleteRule, unruled.no_delete_rule, "session"),
+        (FindingId::FutureDated, unruled.future_dated, "session"),
+        (FindingId::Undated, unruled.undated, "session"),
+        (FindingId::OwnerUnknown, unruled.owner_unknown, "session"),
     ] {
         if count > 0 {
             let line = format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
             let finding = Finding::new(id, vec![line]).count(count);
             // Whoever dates his files ahead stops what the organisation demands.
-            let is_graver = id == "future-dated" && unruled.future_is_managed;
+            let is_graver = id == FindingId::FutureDated && unruled.future_is_managed;
             findings.push(if is_graver { finding.severity(Severity::Medium) } else { finding });
         }
     }
     if !facts.past_due.is_empty() {
         let count = facts.past_due.values().sum();
         let lines = facts.past_due.iter().map(|(reason, count)| format!("{reason}: {count}"));
-        findings.push(Finding::new("kept-past-due", lines.collect()).count(count));
+        findings.push(Finding::new(FindingId::KeptPastDue, lines.collect()).count(count));
     }
     if unruled.unrecognised > 0 {
         let bytes = unruled.unrecognised_bytes;
         let line = format!("{} files, {bytes} bytes", unruled.unrecognised);
-        findings.push(Finding::new("unrecognised", vec![line]).count(unruled.unrecognised).bytes(bytes));
+        findings
+            .push(Finding::new(FindingId::Unrecognised, vec![line]).count(unruled.unrecognised).bytes(bytes));
     }
     if let Some(before) = unruled.unrecognised_before
         && unruled.unrecognised >= before.saturating_add(GROWTH)
     {
         let line = format!("{} files, where there were {before} a month ago or less", unruled.unrecognised);
-        findings.push(Finding::new("unrecognised-growing", vec![line]).count(unruled.unrecognised - before));
+        findings.push(
+            Finding::new(FindingId::UnrecognisedGrowing, vec![line]).count(unruled.unrecognised - before),
+        );
     }
     let (copies, count) = &facts.left_copies;
     if *count > 0 {
-        findings.push(Finding::new("copies-left", some(copies.iter().cloned())).count(*count));
+        findings.push(Finding::new(FindingId::CopiesLeft, some(copies.iter().cloned())).count(*count));
     }
     if !facts.vanished.is_empty() {
         let count = facts.vanished.len() as u64;
-        findings.push(Finding::new("held-vanished", some(facts.vanished.iter().cloned())).count(count));
+        findings
+            .push(Finding::new(FindingId::HeldVanished, some(facts.vanished.iter().cloned())).count(count));
     }
 }
 
 fn roots(facts: &Facts, findings: &mut Vec<Finding>) {
-    for (id, is_missing) in [("root-missing", true), ("root-refused", false)] {
+    for (id, is_missing) in [(FindingId::RootMissing, true), (FindingId::RootRefused, false)] {
         let lines: Vec<String> = facts
             .refused
             .iter()
@@ -259,10 +268,11 @@ fn roots(facts: &Facts, findings: &mut Vec<Finding>) {
     }
     if !facts.out_of_reach.is_empty() {
         let lines = facts.out_of_reach.iter().map(|(path, why)| format!("'{path}': {why}"));
-        findings.push(Finding::new("out-of-reach", some(lines)).count(facts.out_of_reach.len() as u64));
+        findings
+            .push(Finding::new(FindingId::OutOfReach, some(lines)).count(facts.out_of_reach.len() as u64));
     }
     if !facts.unread.is_empty() {
         let lines = facts.unread.iter().map(|(path, why)| format!("'{path}': {why}"));
-        findings.push(Finding::new("unreadable", some(lines)).count(facts.unread.len() as u64));
+        findings.push(Finding::new(FindingId::Unreadable, some(lines)).count(facts.unread.len() as u64));
     }
 }

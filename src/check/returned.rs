@@ -3,37 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use super::facts::Facts;
-use super::{Finding, some};
+use super::facts::{CameBack, Facts, What};
+use super::{Finding, FindingId, some};
 use crate::catalogue::{Kind, SessionId};
 use crate::escape::text;
 use crate::exposure::{self, Risk, Seen};
 use crate::inventory::{ArtifactIndex, Evidence, Inventory, SessionIndex, StoreIndex};
 use crate::ledger::{Deletion, Sought};
-
-/// What may have come back: a session, or a copy of a transcript under a name beside its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
-    /// A session whose transcript is there, plain or sealed.
-    Session(SessionIndex),
-    /// A file whose name is that of a transcript and more.
-    Copy(ArtifactIndex),
-}
-
-/// Something that was deleted and is there again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CameBack {
-    /// What.
-    pub what: What,
-    /// The root of its store, as it is shown.
-    pub store: String,
-    /// The id of the session.
-    pub session: SessionId,
-    /// The name of the copy.
-    pub copy: Option<String>,
-    /// When it was deleted, and by which run.
-    pub deletion: Deletion,
-}
 
 /// Parts of the names of copies, and who gives them. Checked without regard to case.
 const CONFLICTS: &[(&str, &str)] = &[
@@ -128,7 +104,7 @@ pub(super) fn evaluate(facts: &Facts, findings: &mut Vec<Finding>) {
             source(back, &facts.exposure)
         )
     });
-    findings.push(Finding::new("came-back", some(lines)).count(facts.came_back.len() as u64));
+    findings.push(Finding::new(FindingId::CameBack, some(lines)).count(facts.came_back.len() as u64));
 }
 
 /// What most likely brought something back.

@@ -3,9 +3,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 
 use super::client::{ClientFacts, Row};
-use super::facts::{Amount, LedgerFact, RefusedFact, ScheduleFact, StoreFacts};
+use super::facts::{Amount, CameBack, LedgerFact, RefusedFact, ScheduleFact, StoreFacts};
 use super::modes::{Count, OwnMode, Reach, StoreModes};
-use super::returned::CameBack;
 use super::*;
 use crate::exposure::{self, RISKS, Seen};
 use crate::inventory::SessionIndex;
@@ -82,7 +81,7 @@ const CHANGES: &[Change] = &[
     }),
     ("came-back", |facts| {
         facts.came_back = vec![CameBack {
-            what: returned::What::Session(SessionIndex::of(0)),
+            what: facts::What::Session(SessionIndex::of(0)),
             store: "/s".into(),
             session: "0a0b0c0d-0000-4000-8000-000000000001".parse().unwrap(),
             copy: None,

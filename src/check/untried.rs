@@ -6,7 +6,7 @@ use crate::catalogue::{NEWEST_TRIED, Root, SessionId, Version};
 use crate::escape::text;
 use crate::inventory::{Inventory, Oddity};
 
-use super::{Finding, some};
+use super::{Finding, FindingId, some};
 
 /// What newer clients wrote.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Untried {
             format!("{files} {word} named like '{shape}'")
         });
         lines.extend(some(shapes));
-        findings.push(Finding::new("client-newer", lines));
+        findings.push(Finding::new(FindingId::ClientNewer, lines));
     }
 }
 

@@ -4,9 +4,10 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use super::args::Command;
+use super::context::{Context, Exit, Failure};
 use super::purge::PurgeArgs;
 use super::purge::handover_all::{All, AllHandover};
-use super::{Context, Exit, Failure, surroundings};
+use super::surroundings;
 use crate::error::chain;
 use crate::escape::{self, text};
 use crate::ledger::RunId;

@@ -2,7 +2,8 @@
 
 use std::io::Write as _;
 
-use super::{Console, Exit, Failure};
+use super::console::Console;
+use super::context::{Exit, Failure};
 use crate::escape;
 use crate::seal::{Ask, ExposeSecret as _, SecretString};
 

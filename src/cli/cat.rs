@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::context::{Context, Exit, Failure};
 use super::unseal::failure;
-use super::{Context, Exit, Failure, session, vault};
+use super::{session, vault};
 use crate::catalogue::Kind;
 use crate::enforce::sealed::{SealedError, SealedSession};
 use crate::error::At as _;

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use chrono::TimeDelta;
 use clap::{Args, ValueEnum};
 
+use super::context::{Context, Exit, Failure};
 use super::posture::{self, Posture};
-use super::{Context, Exit, Failure, services};
+use super::services;
 use crate::check::{Severity, evaluate};
 use crate::enforce::modes;
 use crate::escape::text;

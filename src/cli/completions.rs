@@ -2,7 +2,8 @@
 
 use clap_complete::Shell;
 
-use super::{Context, Exit, Failure, args};
+use super::args;
+use super::context::{Context, Exit, Failure};
 
 /// Prints the completions for a shell.
 ///

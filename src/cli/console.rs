@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::args::{Colour, Global};
-use super::{Exit, Failure};
+use super::context::{Exit, Failure};
+use super::global::{Colour, Global};
 use crate::escape;
 use crate::run::Screen;
 use crate::run::link::Link;

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::context::{Context, Exit, Failure};
 use super::schedule::LogFormatArg;
-use super::{Context, Exit, Failure, surroundings};
+use super::surroundings;
 use crate::enforce::{Outcome, Stop};
 use crate::period::Period;
 use crate::report::human::counted;

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{Context, Exit, Failure, returned, session, status};
+use super::context::{Context, Exit, Failure};
+use super::{returned, session, status};
 use crate::escape::shown;
 use crate::inventory::{ArtifactIndex, FolderIndex, Inventory, SessionIndex, StoreIndex};
 use crate::plan::{self, What};

@@ -3,11 +3,11 @@
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
-use super::{Context, Exit, Failure};
+use super::context::{Context, Exit, Failure};
 use crate::check::client::periods::session_periods;
+use crate::client::{self, switches::Switch};
 use crate::period::Period;
-use crate::policy::claude::switches::Switch;
-use crate::policy::{Layer, Policy, claude};
+use crate::policy::{Layer, Policy};
 use crate::run;
 
 /// What `harden` takes.
@@ -87,7 +87,7 @@ fn settings(args: &HardenArgs, policy: &Policy, ctx: &Context) -> Value {
     if args.no_transcripts {
         set(Switch::NoTranscripts);
     }
-    let mut settings = claude::emit(periods(policy, ctx).iter());
+    let mut settings = client::emit(periods(policy, ctx).iter());
     settings["env"] = Value::Object(env);
     settings
 }

@@ -1,8 +1,10 @@
 //! Whose home a command is about: it must be there, and root changes nothing in another's.
 
-use super::args::{Command, Global};
+use super::args::Command;
+use super::context::{Exit, Failure};
+use super::global::Global;
 use super::policy::PolicyCommand;
-use super::{Exit, Failure, support};
+use super::support;
 use crate::environment::Environment;
 use crate::escape::shown;
 use crate::run::home::{is_foreign, is_of_another};

@@ -8,7 +8,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::ask::Terminal;
-use super::{Context, Exit, Failure};
+use super::context::{Context, Exit, Failure};
 use crate::environment::Environment;
 use crate::error::{At as _, PathError};
 use crate::escape::{self, shown};

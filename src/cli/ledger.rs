@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::context::{Context, Exit, Failure};
 use super::moment::{Since, since};
-use super::{Context, Exit, Failure};
 use crate::error::chain;
 use crate::escape::{shown, text};
 use crate::ledger::{self, Filter, Item, Names};

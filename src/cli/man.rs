@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Context, Exit, Failure, args};
+use super::args;
+use super::context::{Context, Exit, Failure};
 use crate::error::PathError;
 use crate::files;
 use crate::manual;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Context, Exit, Failure};
+use super::context::{Context, Exit, Failure};
 use crate::error::{At as _, PathError};
 use crate::escape::shown;
 use crate::files;

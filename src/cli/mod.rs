@@ -10,11 +10,13 @@ mod cat;
 mod check;
 mod completions;
 mod console;
+mod context;
 mod enforce;
 mod events;
 mod examples;
 mod explain;
 mod failure;
+mod global;
 mod harden;
 mod hold;
 mod home;
@@ -51,27 +53,9 @@ use std::sync::Arc;
 
 use crate::run;
 use crate::run::link::Link;
-use args::{Command, Global};
-
-/// What every verb gets: the surroundings, where to print, and the options all verbs share.
-#[derive(Debug)]
-pub struct Context {
-    /// What a run needs to know.
-    pub run: run::Context,
-    /// Where data and messages go.
-    pub console: Console,
-    /// The options all verbs share.
-    pub global: Global,
-}
-
-/// Most commands speak of what a run needs to know.
-impl std::ops::Deref for Context {
-    type Target = run::Context;
-
-    fn deref(&self) -> &run::Context {
-        &self.run
-    }
-}
+use args::Command;
+use context::Context;
+use global::Global;
 
 /// Runs the program.
 #[must_use]

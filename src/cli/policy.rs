@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{Context, Exit, Failure};
+use super::context::{Context, Exit, Failure};
+use crate::client::{self, ClientPlaces, ClientSettings, Number, Sweep};
 use crate::escape::{shown, text};
 use crate::inventory;
 use crate::locate::{self, Request};
 use crate::period::Period;
 use crate::policy::check::{Against, Checked, Known, Start, check, init};
-use crate::policy::claude::{self, ClientPlaces, ClientSettings, Number, Sweep};
 use crate::policy::compile::Globs;
 use crate::policy::load::Places;
 use crate::policy::resolve::PolicyError;
@@ -145,7 +145,7 @@ pub fn in_force(ctx: &Context) -> Result<Policy, Failure> {
 fn failure(error: &PolicyError) -> Failure {
     let failure = Failure::because(Exit::Usage, error);
     match error {
-        PolicyError::Load(crate::policy::load::LoadError::Untrusted { path, .. }) => failure.hint(format!(
+        PolicyError::Load(crate::policy::error::LoadError::Untrusted { path, .. }) => failure.hint(format!(
             "policies of the machine must belong to root and be writable by nobody else: chown root '{0}' && chmod go-w '{0}'",
             shown(path)
         )),
@@ -252,7 +252,7 @@ fn in_place(wanted: Option<Layer>, ctx: &Context) -> Result<Vec<(PathBuf, Option
 
 fn print_checks(files: &[(PathBuf, Option<Layer>)], ctx: &Context) -> Result<Exit, Failure> {
     let known = known(ctx);
-    let client = claude::read(&ClientPlaces::new(&ctx.env), &[]);
+    let client = client::read(&ClientPlaces::new(&ctx.env), &[]);
     let against = Against { globs: Globs::new(&ctx.env), known: &known, client: &client, now: ctx.env.now };
     let mut documents = Vec::new();
     let mut exit = Exit::Done;
@@ -325,7 +325,7 @@ fn print_fragment(ctx: &Context) -> Result<Exit, Failure> {
     let rules = layers.flat_map(|layer| layer.rules.iter().filter(of_sessions));
     let mut periods: Vec<Period> = rules.filter_map(|rule| rule.delete_after.clone()).collect();
     periods.extend(policy.mandates.iter().filter_map(|mandate| Some(mandate.keep_at_least.clone()?.value)));
-    ctx.console.json(&claude::emit(periods.iter()))?;
+    ctx.console.json(&client::emit(periods.iter()))?;
     if policy.mandates.iter().any(|mandate| !mandate.holds.is_empty()) {
         ctx.console.notice("holds do not bind the client: see 'ccretain hold add --preserve'");
     }
@@ -337,7 +337,7 @@ fn print_client(known: &[Known], ctx: &Context) -> Result<Exit, Failure> {
         known.iter().filter_map(|known| known.project.as_ref()).map(PathBuf::from).collect();
     projects.sort();
     projects.dedup();
-    let client = claude::read(&ClientPlaces::new(&ctx.env), &projects);
+    let client = client::read(&ClientPlaces::new(&ctx.env), &projects);
     let remarks = client.remarks();
     if ctx.console.wants_json() {
         let sweeps: Vec<Value> = own_projects(&client)
@@ -374,7 +374,7 @@ fn print_client(known: &[Known], ctx: &Context) -> Result<Exit, Failure> {
 }
 
 /// A settings file: a period is a number, null where it is not there, "invalid" where it is none.
-fn as_json(file: &claude::SettingsFile) -> Value {
+fn as_json(file: &client::SettingsFile) -> Value {
     let period = |number: Number| match number {
         Number::Unset => Value::Null,
         Number::Days(days) => json!(days),
@@ -382,8 +382,8 @@ fn as_json(file: &claude::SettingsFile) -> Value {
         Number::Invalid => json!("invalid"),
     };
     let error = match &file.state {
-        claude::FileState::Unreadable(why) | claude::FileState::Broken(why) => Some(why),
-        claude::FileState::Read { .. } | claude::FileState::Missing => None,
+        client::FileState::Unreadable(why) | client::FileState::Broken(why) => Some(why),
+        client::FileState::Read { .. } | client::FileState::Missing => None,
     };
     json!({
         "source": file.kind,
@@ -396,12 +396,12 @@ fn as_json(file: &claude::SettingsFile) -> Value {
 
 /// The projects that have settings of their own.
 fn own_projects(client: &ClientSettings) -> impl Iterator<Item = &Path> {
-    let has_own = |(_, files): &(&PathBuf, &Vec<claude::SettingsFile>)| files.iter().any(is_there);
+    let has_own = |(_, files): &(&PathBuf, &Vec<client::SettingsFile>)| files.iter().any(is_there);
     client.projects.iter().filter(has_own).map(|(project, _)| project.as_path())
 }
 
-fn is_there(file: &claude::SettingsFile) -> bool {
-    file.state != claude::FileState::Missing
+fn is_there(file: &client::SettingsFile) -> bool {
+    file.state != client::FileState::Missing
 }
 
 fn sweep(sweep: &Sweep) -> String {

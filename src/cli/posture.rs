@@ -5,13 +5,15 @@ use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::context::{Context, Failure};
 use super::key::identity_path;
-use super::{Context, Failure, moved, returned, schedule, status};
+use super::{moved, returned, schedule, status};
 use crate::catalogue::Root;
 use crate::check::client::{self, ClientFacts, PolicyPeriods, Seen};
 use crate::check::facts::{LedgerFact, PolicyFacts, RefusedFact, RunFacts, ScheduleFact};
 use crate::check::modes::{OwnMode, Repair};
 use crate::check::{Facts, look, modes, parked, untried};
+use crate::client::{ClientSettings, FileState, switches};
 use crate::enforce::lock;
 use crate::error::chain;
 use crate::escape::{shown, text};
@@ -21,7 +23,6 @@ use crate::inventory::{Inventory, OUT_OF_REACH, Problem};
 use crate::ledger::{self, Expected, Given, Names, Record};
 use crate::locate::{Refusal, Store};
 use crate::plan::{self, Plan};
-use crate::policy::claude::{ClientSettings, switches};
 use crate::policy::own::{self, Loose};
 use crate::policy::{self, Mode, Policy, holds};
 use crate::purge::certificate;
@@ -424,8 +425,7 @@ fn clients(
         }
         found.insert(root, facts);
     }
-    if found.is_empty() && ground.client.files().any(|file| file.state != policy::claude::FileState::Missing)
-    {
+    if found.is_empty() && ground.client.files().any(|file| file.state != FileState::Missing) {
         found.insert(String::new(), of(&ground.client, ""));
     }
     found.into_values().collect()

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
+use super::context::{Context, Exit, Failure};
+use super::seal;
 use super::vault::{self, Head, Of};
-use super::{Context, Exit, Failure, seal};
 use crate::catalogue::{Root, SessionId};
 use crate::enforce::preserve;
 use crate::enforce::rekey::{self, Rekeyed};

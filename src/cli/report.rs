@@ -7,8 +7,8 @@ use chrono::TimeDelta;
 use clap::Args;
 use serde_json::json;
 
+use super::context::{Context, Exit, Failure};
 use super::posture::{self, Posture};
-use super::{Context, Exit, Failure};
 use crate::check::{Severity, evaluate};
 use crate::escape::{shown, text};
 use crate::files;

@@ -6,9 +6,10 @@ use std::process::Command;
 
 use clap::Args;
 
+use super::context::{Context, Exit, Failure};
+use super::session;
 use super::unseal::{After, How, failure, may_unseal, one, settle};
 use super::vault;
-use super::{Context, Exit, Failure, session};
 use crate::catalogue::SessionId;
 use crate::enforce::leftovers::Remains;
 use crate::enforce::sealed::SealedSession;

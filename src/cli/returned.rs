@@ -1,7 +1,8 @@
 //! What came back although it was deleted: asked of the user's own ledger and, in a child, of that of all.
 
-use super::Context;
-use crate::check::returned::{self, CameBack};
+use super::context::Context;
+use crate::check::facts::CameBack;
+use crate::check::returned;
 use crate::error::chain;
 use crate::inventory::Inventory;
 use crate::ledger::{self, Names};

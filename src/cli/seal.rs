@@ -7,9 +7,10 @@ use clap::Args;
 use serde::Serialize;
 
 use super::ask::Terminal;
+use super::context::{Context, Exit, Failure};
 use super::key::own_identity;
+use super::session;
 use super::vault::{self, Head, Of};
-use super::{Context, Exit, Failure, session};
 use crate::enforce::Outcome;
 use crate::escape::shown;
 use crate::inventory::{Inventory, Session, SessionIndex};

@@ -1,9 +1,10 @@
 //! `ccretain check --services`: what Claude Code sends from this machine, service by service.
 
-use super::{Context, Exit, Failure, status};
+use super::context::{Context, Exit, Failure};
+use super::status;
 use crate::check::client::Seen;
+use crate::client::{ClientSettings, switches};
 use crate::escape::text;
-use crate::policy::claude::{ClientSettings, switches};
 use crate::report::services::{Client, Services};
 use crate::run;
 

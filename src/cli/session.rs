@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Context, Exit, Failure};
+use super::context::{Context, Exit, Failure};
 use crate::catalogue::SessionId;
 use crate::escape::{shown, text};
 use crate::inventory::{Evidence, Inventory, SessionIndex};

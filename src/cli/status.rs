@@ -4,15 +4,16 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Context, Exit, Failure, moved, returned, schedule};
+use super::context::{Context, Exit, Failure};
+use super::{moved, returned, schedule};
 use crate::catalogue::Root;
 use crate::check::untried;
+use crate::client::{self, ClientPlaces, ClientSettings};
 use crate::error::chain;
 use crate::inventory::Inventory;
 use crate::ledger;
 use crate::locate::search;
 use crate::plan;
-use crate::policy::claude::{self, ClientPlaces, ClientSettings};
 use crate::report::Run;
 use crate::report::json::time;
 use crate::report::status::{LastRun, Schedule, Sight};
@@ -131,7 +132,7 @@ pub(super) fn clients(inventory: &Inventory, ctx: &Context) -> Vec<(usize, Clien
             projects.dedup();
             let places =
                 ClientPlaces { config_dirs: vec![view.store.root.clone()], ..ClientPlaces::new(&ctx.env) };
-            (at, claude::read(&places, &projects))
+            (at, client::read(&places, &projects))
         })
         .collect()
 }

@@ -1,10 +1,10 @@
 //! What a platform is not ready for is refused before anything is looked at.
 
 use super::args::Command;
+use super::context::{Exit, Failure};
 use super::hold::HoldCommand;
 use super::key::KeyCommand;
 use super::schedule::Action;
-use super::{Exit, Failure};
 use crate::platform::Platform;
 
 /// Refuses a command that changes something where files cannot be told apart: there a second store is

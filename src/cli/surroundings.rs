@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 
-use super::{Exit, Failure};
+use super::context::{Exit, Failure};
 use crate::environment::{Environment, User};
 use crate::escape::shown;
 use crate::locate::users;

@@ -6,9 +6,11 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use serde::Serialize;
 
+use super::context::{Context, Exit, Failure};
+use super::session;
 use super::vault::{self, Head, Of};
-use super::{Context, Exit, Failure, session};
 use crate::catalogue::{Kind, SessionId};
+use crate::client::{self, ClientPlaces, Written};
 use crate::enforce::leftovers::Remains;
 use crate::enforce::sealed::{SealedError, SealedSession};
 use crate::enforce::unseal::{Dates, Existing, Restored, Restoring};
@@ -17,7 +19,6 @@ use crate::escape::shown;
 use crate::inventory::{Inventory, SessionIndex};
 use crate::ledger::{Event, Failure as Failed};
 use crate::locate::Store;
-use crate::policy::claude::{self, ClientPlaces, Written};
 use crate::report::human::{counted, day, size};
 use crate::run::LedgeredRun;
 use crate::run::{self, Workspace};
@@ -245,7 +246,7 @@ pub(super) fn goes_again(
 ) -> Result<(), Failure> {
     let project = project.filter(|path| path.is_absolute() && path.is_dir());
     let places = ClientPlaces { config_dirs: vec![store.root.clone()], ..ClientPlaces::new(&ctx.env) };
-    let client = claude::read(&places, project.map(Path::to_path_buf).as_slice());
+    let client = client::read(&places, project.map(Path::to_path_buf).as_slice());
     match client.removal(oldest, written) {
         Some(removal) if removal.at <= ctx.env.now => Err(Failure::new(
             Exit::Refused,

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::ask::Terminal;
+use super::context::{Context, Exit, Failure};
 use super::key::{identity_path, own_identity};
-use super::{Context, Exit, Failure};
 use crate::catalogue::{Root, SessionId};
 use crate::enforce::sealed::SealedSession;
 use crate::error::chain;

@@ -4,6 +4,7 @@
 //! are shown by terminals and pagers too, and names in them come from elsewhere.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -37,6 +38,14 @@ pub fn line(value: &impl Serialize) -> serde_json::Result<String> {
 /// As [`serde_json::to_writer`].
 pub fn to_writer(out: impl Write, value: &impl Serialize) -> serde_json::Result<()> {
     value.serialize(&mut Serializer::with_formatter(out, Escaping(CompactFormatter)))
+}
+
+/// A path as it is shown: not every path is UTF-8, and JSON is. For `serialize_with`.
+///
+/// # Errors
+/// As the serializer.
+pub fn some_path<S: serde::Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+    path.as_ref().map(super::text).serialize(to)
 }
 
 /// The value with every text in it as it may be shown anywhere ([`super::text`]).

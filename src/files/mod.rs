@@ -90,6 +90,14 @@ pub struct Document {
 }
 
 impl Document {
+    /// Reads a file, whose name may be a link; `None` where nothing has that name.
+    ///
+    /// # Errors
+    /// As [`open_if_there`] and [`Document::read`].
+    pub fn open(path: &Path) -> io::Result<Option<Self>> {
+        open_if_there(path)?.map(|file| Self::read(&file)).transpose()
+    }
+
     /// Reads an open file, up to [`DOCUMENT`] bytes. A large one waits until the large one before is dropped,
     /// so no thread may hold two.
     ///

@@ -8,15 +8,15 @@ use chrono::{DateTime, Utc};
 
 use super::Dates;
 use super::intern::Interner;
-use super::lenient::{Lenient, object, whole};
+use super::lenient::{self, Lenient, object, whole};
 use super::lines::{self, Lines};
 use super::liveness::{self, PidRecord};
 use super::transcript::log::Log;
 use super::transcript::{self, Facts};
 use crate::catalogue::{Kind, SessionId};
+use crate::client::Release;
 use crate::dir::{Dir, FileStamp};
 use crate::files::{self, Document};
-use crate::policy::claude::Release;
 use crate::seal::manifest::Manifest;
 
 /// A small file of Claude Code's own, such as an index of one conversation, above this size is none.
@@ -159,8 +159,8 @@ impl Known {
 /// A document without the mark that some editors put before it.
 fn note(file: &File) -> io::Result<Vec<u8>> {
     let mut text = files::contents(file, LARGEST_NOTE)?;
-    if text.starts_with(transcript::MARK) {
-        text.drain(..transcript::MARK.len());
+    if text.starts_with(lenient::MARK) {
+        text.drain(..lenient::MARK.len());
     }
     Ok(text)
 }

@@ -5,9 +5,11 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::date;
-use super::transcript::MARK;
 use chrono::{DateTime, Utc};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// What some editors put before the first line.
+pub(super) const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A text, a whole number, or something else that was passed over.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -37,9 +37,9 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use crate::catalogue::{self, Cursor, Kind, Root, SessionId, Slug, SlugKey, Version};
+use crate::client::{Release, Written};
 use crate::dir::{Dir, FileStamp, FileType};
 use crate::locate::{Crossing, Store};
-use crate::policy::claude::{Release, Written};
 use crate::seal::naming::{self, Tree};
 use lines::LineFile;
 use liveness::Liveness;

@@ -13,7 +13,7 @@ use super::sealing::{Clocks, Sealing};
 use super::transcript::{Facts, Projects};
 use super::{Artifact, Evidence, Oddity, PartIndex, ProjectIndex, Session, StoreIndex};
 use crate::catalogue::{Kind, SessionId, Slug};
-use crate::policy::claude::Release;
+use crate::client::Release;
 use crate::seal::manifest::{DatedBy, Manifest};
 
 /// One for each first digit of an id; two threads seldom want the same one.

@@ -21,7 +21,7 @@ use rustc_hash::FxHashSet;
 use serde::Deserialize;
 
 use super::intern::Interner;
-use super::lenient::{self, Lenient, object};
+use super::lenient::{self, Lenient, MARK, object};
 use crate::catalogue::{SessionId, Version};
 use crate::files;
 use end::Line;
@@ -36,8 +36,6 @@ const HEAD_LIMIT: u64 = 8 << 20;
 const DESKTOP_HOSTS: [&str; 4] = ["claude-desktop", "claude-desktop-3p", "local-agent", "local_agent"];
 /// The types of records that hold what was said; Claude Code dates each of them.
 const SAID: [&str; 2] = ["user", "assistant"];
-/// What some editors put before the first line.
-pub(super) const MARK: &[u8] = b"\xef\xbb\xbf";
 /// A line above this is parsed as a stream.
 const LONG_LINE: u64 = 4 << 20;
 /// A line above this is not understood: it has no date, and counts as damaged.

@@ -12,8 +12,8 @@ mod profile;
 use serde_json::{Value, json};
 
 use crate::catalogue::Kind;
+use crate::client;
 use crate::period::Period;
-use crate::policy::claude;
 use crate::policy::managed::DOMAIN;
 use crate::policy::parse::{self, SyntaxError};
 use crate::policy::settings::Settings;
@@ -125,7 +125,7 @@ fn for_client(settings: &Settings) -> Value {
     });
     let mut periods: Vec<Period> = rules.filter_map(|rule| rule.delete_after.clone()).collect();
     periods.extend(settings.keep_at_least.clone());
-    claude::emit(periods.iter())
+    client::emit(periods.iter())
 }
 
 fn filled(template: &str, policy: &Value) -> String {

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::references::{Known, References};
-use super::{Decision, Due, Keep, sealing};
+use super::{Decision, Due, Keep};
 use crate::catalogue::{Kind, Root, SessionId};
 use crate::inventory::{Artifact, Inventory, Session, StoreIndex};
 use crate::period::Period;
@@ -181,12 +181,12 @@ impl Judge<'_> {
 
     /// Whether the mandate has no say in a store: the command is for others, or it is excluded.
     pub(super) fn is_out_of_scope(&self, store: StoreIndex) -> bool {
-        sealing::is_out_of_scope(self.inventory, self.mandate, store)
+        is_out_of_scope(self.inventory, self.mandate, store)
     }
 
     /// Whether a layer of the mandate, or all, leave a store out.
     pub(super) fn is_excluded(&self, store: StoreIndex) -> bool {
-        sealing::is_excluded(self.inventory, self.mandate, store)
+        is_excluded(self.inventory, self.mandate, store)
     }
 
     /// Whether the mandate has no say over a session. One without a transcript is of no store more than of another.
@@ -306,4 +306,15 @@ impl Judge<'_> {
             },
         }
     }
+}
+
+/// Whether a mandate has no say in a store: the command is for others, or it is excluded.
+pub(super) fn is_out_of_scope(inventory: &Inventory, mandate: &Mandate, store: StoreIndex) -> bool {
+    !inventory.store(store).store.in_scope || is_excluded(inventory, mandate, store)
+}
+
+/// Whether a layer of a mandate, or all, leave a store out.
+fn is_excluded(inventory: &Inventory, mandate: &Mandate, store: StoreIndex) -> bool {
+    let store = &inventory.store(store).store;
+    store.is_excluded || mandate.excluded_stores.iter().any(|excluded| excluded.value == store.root)
 }

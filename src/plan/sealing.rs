@@ -2,23 +2,12 @@
 
 use chrono::{DateTime, Utc};
 
-use super::judge::Judge;
+use super::judge::{Judge, is_out_of_scope};
 use super::{Decision, Keep, Plan};
 use crate::catalogue::Kind;
 use crate::escape::text;
 use crate::inventory::{Artifact, ArtifactIndex, Inventory, Oddity, Session, StoreIndex};
 use crate::policy::{Mandate, Policy};
-
-/// Whether a mandate has no say in a store: the command is for others, or it is excluded.
-pub(super) fn is_out_of_scope(inventory: &Inventory, mandate: &Mandate, store: StoreIndex) -> bool {
-    !inventory.store(store).store.in_scope || is_excluded(inventory, mandate, store)
-}
-
-/// Whether a layer of a mandate, or all, leave a store out.
-pub(super) fn is_excluded(inventory: &Inventory, mandate: &Mandate, store: StoreIndex) -> bool {
-    let store = &inventory.store(store).store;
-    store.is_excluded || mandate.excluded_stores.iter().any(|excluded| excluded.value == store.root)
-}
 
 impl Judge<'_> {
     /// The store that the sealed form of an artifact goes to, where the mandate has a say.

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::load::RawLayer;
 use super::recipient::{self, Family};
 use super::selector::{BadGlob, ProjectGlob, Selector};
+use super::settings::RawLayer;
 use super::settings::{Glob, HoldGlob, HoldSettings, KindName, RuleSettings};
 use super::spelling::Paths;
 use super::{Hold, Layer, Rule, RuleLayer, Source};

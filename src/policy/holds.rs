@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::load::LoadError;
+use super::error::LoadError;
 use super::parse;
 use super::settings::HoldSettings;
 use super::trusted::read_own;

@@ -4,14 +4,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::own::{self, Loose};
-use super::parse::{self, SyntaxError};
-use super::settings::{HoldSettings, Settings};
+use super::error::LoadError;
+use super::own;
+use super::parse;
+use super::settings::{HoldSettings, RawLayer};
 use super::trusted::{self, TrustedDir, read_own};
 use super::{Layer, Source, holds, managed};
 use crate::environment::Environment;
-use crate::error::PathError;
-use crate::escape::shown;
 use crate::files;
 use crate::platform::Platform;
 
@@ -61,15 +60,6 @@ impl Places {
     }
 }
 
-/// What one file or one set of preferences says.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RawLayer {
-    /// Which.
-    pub source: Source,
-    /// What it says.
-    pub settings: Settings,
-}
-
 /// Everything that was read, lowest layer first.
 #[derive(Debug, Default)]
 pub struct Loaded {
@@ -83,50 +73,6 @@ pub struct Loaded {
     pub rescued: Vec<(Source, Vec<HoldSettings>)>,
     /// Whether the user may have holds that could not be read.
     pub has_unread_holds: bool,
-}
-
-/// Why a policy cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LoadError {
-    /// The file cannot be read.
-    #[error(transparent)]
-    Io(#[from] PathError),
-    /// The file that was named is not there.
-    #[error("there is no policy '{}'", shown(path))]
-    Missing {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file is not what a policy may be read from.
-    #[error("cannot use '{}': {reason}", shown(path))]
-    Untrusted {
-        /// The file or folder.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// Somebody else may have written a file of the user's.
-    #[error(transparent)]
-    Loose(#[from] Loose),
-    /// The file does not fit the grammar.
-    #[error("policy '{}' is not valid", shown(path))]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and where.
-        source: SyntaxError,
-    },
-}
-
-impl LoadError {
-    pub(super) fn untrusted(path: &Path, reason: &str) -> Self {
-        Self::Untrusted { path: path.to_path_buf(), reason: reason.to_owned() }
-    }
-
-    pub(super) fn syntax(path: &Path, source: SyntaxError) -> Self {
-        Self::Syntax { path: path.to_path_buf(), source }
-    }
 }
 
 /// Reads every layer; `named` is the file given with `--policy` instead of the user's.

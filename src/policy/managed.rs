@@ -7,8 +7,9 @@ use std::path::Path;
 
 use serde_json::{Map, Number, Value};
 
-use super::load::{LoadError, RawLayer};
+use super::error::LoadError;
 use super::parse::{self, SyntaxError};
+use super::settings::RawLayer;
 use super::trusted::TrustedDir;
 use super::{Layer, Source};
 

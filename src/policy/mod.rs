@@ -3,8 +3,8 @@
 //! Reading (`load`) is apart from deciding what the layers mean together (`resolve`, pure).
 
 pub mod check;
-pub mod claude;
 pub mod compile;
+pub mod error;
 pub mod holds;
 pub mod keys;
 pub mod load;
@@ -25,6 +25,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, FixedOffset, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::client;
 use crate::period::Period;
 pub use crate::seal::Compression;
 use selector::Selector;
@@ -61,13 +62,8 @@ pub struct Source {
     #[serde(rename = "source")]
     pub layer: Layer,
     /// The file; absent for built-in values, except a period that the client's settings give.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "some_path")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::escape::json::some_path")]
     pub path: Option<PathBuf>,
-}
-
-/// Writes a path as it is shown: not every path is UTF-8, and JSON is.
-fn some_path<S: serde::Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
-    path.as_ref().map(crate::escape::text).serialize(to)
 }
 
 /// A value with the place that set it.
@@ -330,7 +326,7 @@ pub struct Policy {
     /// What is worth telling and no failure: holds that do not bind, for instance.
     pub notes: Vec<String>,
     /// What the layers that take part say, lowest first: for `policy show`.
-    pub said: Vec<load::RawLayer>,
+    pub said: Vec<settings::RawLayer>,
 }
 
 /// Reads and resolves the policy of the environment's user; `named` is the file of `--policy`.
@@ -357,7 +353,7 @@ pub fn of_stores(
     named: Option<&std::path::Path>,
     config_dirs: &[PathBuf],
 ) -> Result<Policy, resolve::PolicyError> {
-    let client = claude::read(&claude::ClientPlaces::new(env).with(config_dirs), &[]);
+    let client = client::read(&client::ClientPlaces::new(env).with(config_dirs), &[]);
     let context = resolve::Context {
         globs: compile::Globs::new(env),
         built_in: client.built_in(),
@@ -376,7 +372,7 @@ pub fn of_valid_layers(
 ) -> Result<Policy, resolve::PolicyError> {
     let context = resolve::Context {
         globs: compile::Globs::new(env),
-        built_in: claude::read(&claude::ClientPlaces::new(env), &[]).built_in(),
+        built_in: client::read(&client::ClientPlaces::new(env), &[]).built_in(),
         invalid_user: resolve::InvalidUser::IsLeftOut,
     };
     resolve::resolve(load::load(places, None)?, &context)
@@ -389,7 +385,7 @@ pub fn of_valid_layers(
 pub fn built_in(env: &crate::environment::Environment) -> Result<Policy, resolve::PolicyError> {
     let context = resolve::Context {
         globs: compile::Globs::new(env),
-        built_in: claude::read(&claude::ClientPlaces::new(env), &[]).built_in(),
+        built_in: client::read(&client::ClientPlaces::new(env), &[]).built_in(),
         invalid_user: resolve::InvalidUser::Stops,
     };
     resolve::resolve(load::Loaded::default(), &context)

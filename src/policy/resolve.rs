@@ -13,13 +13,15 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::compile::{Compiled, Globs, Problem, compile};
-use super::load::{LoadError, Loaded, RawLayer};
+use super::error::LoadError;
+use super::load::Loaded;
 use super::selector::Selector;
-use super::settings::{Folder, GuardSettings, Settings};
+use super::settings::{Folder, GuardSettings, RawLayer, Settings};
 use super::{
     DesktopDeleted, Hold, Layer, LedgerPolicy, Mandate, MassGuard, Mode, Policy, Rule, RuleLayer, Source,
     Sourced,
 };
+use crate::client::BuiltIn;
 use crate::escape::shown;
 use crate::period::Period;
 
@@ -43,21 +45,6 @@ pub enum InvalidUser {
     Stops,
     /// It is left out and reported, by commands that only look.
     IsLeftOut,
-}
-
-/// The built-in rule's period.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BuiltIn {
-    /// The period.
-    pub delete_after: Period,
-    /// The client's settings file that gives it; `None` for the default of 30 days.
-    pub path: Option<PathBuf>,
-}
-
-impl Default for BuiltIn {
-    fn default() -> Self {
-        Self { delete_after: Period::days(30), path: None }
-    }
 }
 
 /// Why there is no policy.

@@ -12,9 +12,18 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::selector::ProjectGlob;
 use super::spelling::Paths;
-use super::{AgeBy, Compression, DesktopDeleted, Detail, Mode, Names, recipient};
+use super::{AgeBy, Compression, DesktopDeleted, Detail, Mode, Names, Source, recipient};
 use crate::catalogue::{KINDS, Kind, SessionId};
 use crate::period::Period;
+
+/// What one file or one set of preferences says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RawLayer {
+    /// Which.
+    pub source: Source,
+    /// What it says.
+    pub settings: Settings,
+}
 
 /// One policy file, or the managed preferences.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::load::RawLayer;
 use super::selector::Selector;
+use super::settings::RawLayer;
 use super::{Layer, Mandate, MassGuard, Policy, Source, Sourced};
 
 /// A value in force.

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use super::load::LoadError;
+use super::error::LoadError;
 use crate::error::At as _;
-use crate::files::{self, Document};
+use crate::files;
 
 /// The most a policy may hold, in bytes; more is none.
 const LARGEST: u64 = 4 * 1024 * 1024;
@@ -18,14 +18,6 @@ const LARGEST: u64 = 4 * 1024 * 1024;
 /// What is there and cannot be read: without permission, a dangling link, a pipe, too large.
 pub fn read_own(path: &Path) -> Result<Option<Vec<u8>>, LoadError> {
     open_own(path)?.map(|file| contents(&file, path)).transpose()
-}
-
-/// Reads a settings file of Claude Code; links are followed. `None` where nothing has that name.
-///
-/// # Errors
-/// As [`read_own`], with the bound of a whole document.
-pub fn read_settings(path: &Path) -> Result<Option<Document>, LoadError> {
-    Ok(open_own(path)?.map(|file| Document::read(&file).at("read", path)).transpose()?)
 }
 
 /// Opens a file of the user for reading; `None` where nothing has that name and nothing is in the way.

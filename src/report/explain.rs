@@ -13,11 +13,11 @@ use super::Run;
 use super::json::{Policy as PolicyJson, time};
 use super::ledger::short;
 use crate::catalogue::{Disposal, Kind};
-use crate::check::returned::{CameBack, What};
+use crate::check::facts::{CameBack, What};
+use crate::client::ClientSettings;
 use crate::escape::text;
 use crate::inventory::{ArtifactIndex, Evidence, FolderIndex, Session, SessionIndex, StoreIndex};
 use crate::plan::{Decision, Keep, Opinion};
-use crate::policy::claude::ClientSettings;
 use crate::policy::{AgeBy, Source};
 
 /// The order in which things decide.

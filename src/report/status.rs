@@ -15,13 +15,13 @@ use sessions::{Age, Due, Kept};
 
 use super::Run;
 use super::json::{Error, Policy as PolicyJson, Store, time};
-use crate::check::returned::CameBack;
+use crate::check::facts::CameBack;
 use crate::check::untried::Untried;
+use crate::client::{ClientSettings, Sweep};
 use crate::escape::text;
 use crate::exposure::Evidence;
 use crate::locate::search::Search;
 use crate::policy::Mode;
-use crate::policy::claude::{ClientSettings, Sweep};
 
 /// Everything `status` is made from.
 #[derive(Debug)]

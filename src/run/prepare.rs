@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use super::seen::Seen;
 use super::{Context, Error, home, remembered};
 use crate::catalogue::Root;
+use crate::client;
+use crate::client::movers::Moved;
 use crate::escape::shown;
 use crate::inventory::liveness::System;
 use crate::inventory::{self, Dates, Earlier, Inventory, Problem, Unremembered};
 use crate::locate::{self, Located, Refusal, Refused, Request, Store};
-use crate::policy::claude::movers::Moved;
-use crate::policy::{self, Layer, Policy, claude, load::Places};
+use crate::policy::{self, Layer, Policy, load::Places};
 use crate::seal::{Plugins, Recipient, Recipients};
 use crate::state::dates::DateFile;
 use crate::state::sessions::{self, Remembered};
@@ -24,7 +25,7 @@ pub struct Workspace {
     /// What earlier runs remembered.
     pub state: StateFile,
     /// The client's own settings.
-    pub client: claude::ClientSettings,
+    pub client: client::ClientSettings,
     /// The stores.
     pub stores: Vec<Store>,
     /// Stores that the policy leaves out, which are only looked into.
@@ -85,7 +86,7 @@ pub fn in_force_to_look(ctx: &Context) -> Result<Policy, Error> {
 #[must_use]
 pub fn locate(ctx: &Context, mut policy: Policy, state: StateFile, found: Vec<(PathBuf, Root)>) -> Workspace {
     let env = &ctx.env;
-    let client = claude::read(&claude::ClientPlaces::new(env), &[]);
+    let client = client::read(&client::ClientPlaces::new(env), &[]);
     let request = Request {
         only: ctx.stores.iter().map(|path| env.absolute(path)).collect(),
         extra: policy.extra_stores.iter().map(|extra| env.absolute(&extra.value)).collect(),
@@ -129,7 +130,7 @@ pub fn prepare_to_look(ctx: &Context) -> Result<Workspace, Error> {
 }
 
 /// Folders that the `env` of the client's own settings names.
-fn named_in_settings(ctx: &Context, client: &claude::ClientSettings) -> Vec<(PathBuf, Root)> {
+fn named_in_settings(ctx: &Context, client: &client::ClientSettings) -> Vec<(PathBuf, Root)> {
     let moved = client.moved().into_iter();
     moved.filter_map(|moved| Some((ctx.env.absolute(moved.value.as_ref()), moved.mover.root?))).collect()
 }

@@ -2,20 +2,32 @@
 
 use super::{ClientFacts, Row};
 use crate::check::facts::Facts;
-use crate::check::{Finding, some};
+use crate::check::{Finding, FindingId, some};
 use crate::services::{KEPT, Kept, PROVIDERS, SERVICES, Service, Usual};
 
 /// Adds what is found.
 pub(in crate::check) fn evaluate(facts: &Facts, findings: &mut Vec<Finding>) {
-    let mut add = |id: &'static str, lines: Vec<String>| {
+    let clients = Clients(&facts.clients);
+    for (id, lines) in clients.periods().into_iter().chain(clients.sends()) {
         if !lines.is_empty() {
             findings.push(Finding::new(id, some(lines)));
         }
-    };
-    let clients = &facts.clients;
-    let of = |line: &dyn Fn(&ClientFacts) -> Option<String>| -> Vec<String> {
-        let several = clients.len() > 1;
-        let mut lines: Vec<String> = clients
+    }
+    if !facts.clients.is_empty() {
+        let classes = KEPT.iter().map(Kept::sentence).collect();
+        findings.push(Finding::new(FindingId::ServerSideRetention, classes));
+    }
+}
+
+/// What the settings say, a Claude Code a config folder.
+struct Clients<'a>(&'a [ClientFacts]);
+
+impl Clients<'_> {
+    /// A line of each, with the store where there are several.
+    fn each(&self, line: impl Fn(&ClientFacts) -> Option<String>) -> Vec<String> {
+        let several = self.0.len() > 1;
+        let mut lines: Vec<String> = self
+            .0
             .iter()
             .filter_map(|client| {
                 let line = line(client)?;
@@ -24,75 +36,76 @@ pub(in crate::check) fn evaluate(facts: &Facts, findings: &mut Vec<Finding>) {
             .collect();
         lines.dedup();
         lines
-    };
-    let all = |lines: &dyn Fn(&ClientFacts) -> &Vec<String>| -> Vec<String> {
-        let mut found: Vec<String> =
-            clients.iter().flat_map(|client| lines(client).iter().cloned()).collect();
+    }
+
+    /// The lines of all, each once.
+    fn all(&self, lines: impl Fn(&ClientFacts) -> &Vec<String>) -> Vec<String> {
+        let mut found: Vec<String> = self.0.iter().flat_map(|client| lines(client).iter().cloned()).collect();
         found.sort();
         found.dedup();
         found
-    };
-    add(
-        "client-period-shorter",
-        of(&|client| {
+    }
+
+    /// How long each keeps sessions, beside the policy.
+    fn periods(&self) -> Vec<(FindingId, Vec<String>)> {
+        let shorter = self.each(|client| {
             let (days, floor) = client.period.shorter.as_ref()?;
             Some(format!("it removes after {days} days, and the policy keeps everything for {floor}"))
-        }),
-    );
-    add(
-        "client-removes-held",
-        of(&|client| {
+        });
+        let held = self.each(|client| {
             let (count, first) = client.period.held;
             let first = first?.format("%Y-%m-%d");
             (count > 0).then(|| format!("{count} held sessions, the first on {first}, if it is started"))
-        }),
-    );
-    add(
-        "client-period-longer",
-        of(&|client| {
+        });
+        let longer = self.each(|client| {
             let (days, ours) = client.period.longer.as_ref()?;
             let note = if *days >= 36_500 { ", which means never, as some tools set it" } else { "" };
             Some(format!("it keeps {days} days{note}; the policy {ours}"))
-        }),
-    );
-    add("client-sweep-paused", of(&|client| client.period.paused.clone()));
-    add("client-period-overridden", all(&|client| &client.period.overridden));
-    add("client-zero-period", all(&|client| &client.period.zero));
-    add(
-        "client-desktop-kept",
-        of(&|client| (client.period.desktop > 0).then(|| format!("{} sessions", client.period.desktop))),
-    );
-    for (service, finding) in SERVICES.iter().filter_map(|service| Some((service, service.finding?))) {
-        add(
-            finding,
-            of(&|client| {
-                let row = client.rows.iter().find(|row| row.subject == service.id)?;
-                (row.state == "on").then(|| format!("none of these is set: {}", service.setting))
-            }),
-        );
+        });
+        let desktop = self.each(|client| {
+            (client.period.desktop > 0).then(|| format!("{} sessions", client.period.desktop))
+        });
+        vec![
+            (FindingId::ClientPeriodShorter, shorter),
+            (FindingId::ClientRemovesHeld, held),
+            (FindingId::ClientPeriodLonger, longer),
+            (FindingId::ClientSweepPaused, self.each(|client| client.period.paused.clone())),
+            (FindingId::ClientPeriodOverridden, self.all(|client| &client.period.overridden)),
+            (FindingId::ClientZeroPeriod, self.all(|client| &client.period.zero)),
+            (FindingId::ClientDesktopKept, desktop),
+        ]
     }
-    add("client-switch-overridden", all(&|client| &client.overridden));
-    add("client-switch-odd", all(&|client| &client.odd));
-    let row = |client: &ClientFacts, subject: &str| -> Option<Row> {
-        client.rows.iter().find(|row| row.subject == subject && row.decided_by != "default").cloned()
-    };
-    add(
-        "client-provider",
-        of(&|client| {
-            let row = row(client, "provider")?;
+
+    /// What each sends, and what decides that.
+    fn sends(&self) -> Vec<(FindingId, Vec<String>)> {
+        let services = SERVICES.iter().filter_map(|service| Some((service, service.finding?)));
+        let mut found: Vec<_> = services
+            .map(|(service, id)| {
+                let lines = self.each(|client| {
+                    let row = client.rows.iter().find(|row| row.subject == service.id)?;
+                    (row.state == "on").then(|| format!("none of these is set: {}", service.setting))
+                });
+                (id, lines)
+            })
+            .collect();
+        let set = |client: &ClientFacts, subject: &str| -> Option<Row> {
+            client.rows.iter().find(|row| row.subject == subject && row.decided_by != "default").cloned()
+        };
+        let provider = self.each(|client| {
+            let row = set(client, "provider")?;
             Some(format!("{} ({}): {}", row.state, row.decided_by, defaults(&row.state)))
-        }),
-    );
-    add(
-        "client-writes-nothing",
-        of(&|client| {
-            let row = row(client, "transcripts").filter(|row| row.state == "not written")?;
+        });
+        let unwritten = self.each(|client| {
+            let row = set(client, "transcripts").filter(|row| row.state == "not written")?;
             Some(format!("{} is set ({})", row.setting, row.decided_by))
-        }),
-    );
-    if !clients.is_empty() {
-        let classes = KEPT.iter().map(Kept::sentence).collect();
-        findings.push(Finding::new("server-side-retention", classes));
+        });
+        found.extend([
+            (FindingId::ClientSwitchOverridden, self.all(|client| &client.overridden)),
+            (FindingId::ClientSwitchOdd, self.all(|client| &client.odd)),
+            (FindingId::ClientProvider, provider),
+            (FindingId::ClientWritesNothing, unwritten),
+        ]);
+        found
     }
 }
 

@@ -10,8 +10,8 @@ pub mod services;
 
 use serde::Serialize;
 
+use crate::client::switches::{Setter, Switch};
 use crate::escape::text;
-use crate::policy::claude::switches::{Setter, Switch};
 
 pub(super) use findings::evaluate;
 pub use periods::{PeriodFacts, PolicyPeriods};

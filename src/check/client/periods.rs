@@ -5,13 +5,13 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use super::{ClientFacts, Row};
+use crate::client::switches::Setter;
+use crate::client::{ClientSettings, Number, Sweep, Written};
 use crate::escape::shown;
 use crate::inventory::{Evidence, Inventory};
 use crate::period::{Length, Period};
 use crate::plan::{Decision, Keep, Plan};
 use crate::policy::Policy;
-use crate::policy::claude::switches::Setter;
-use crate::policy::claude::{ClientSettings, Number, Sweep, Written};
 
 /// How the client's period compares with the policy.
 #[derive(Debug, Clone, Default)]

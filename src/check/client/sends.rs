@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Row;
+use crate::client::ClientSettings;
+use crate::client::switches::{Meaning, Setter, Setting, Switch};
 use crate::escape::shown;
-use crate::policy::claude::ClientSettings;
-use crate::policy::claude::switches::{Meaning, Setter, Setting, Switch};
 use crate::services::{PROVIDERS, Provider, SERVICES, Service, Usual};
 
 /// What is known of the clients of one config folder.

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::sends::{Does, Seen};
+use crate::client::switches::Setter;
 use crate::escape::text;
-use crate::policy::claude::switches::Setter;
 use crate::services::{PROVIDERS, Provider, SERVICES};
 
 /// A service with one provider.

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use chrono::{DateTime, FixedOffset, Utc};
 
 use super::record::{close, open_ledger, record, undone};
-use super::{Context, Exit, Failure, Sight, Workspace, copies, given};
+use super::sight::{Sight, copies, given};
 use crate::catalogue::{Root, SessionId};
+use crate::cli::context::{Context, Exit, Failure};
 use crate::cli::session;
 use crate::enforce::preserve::{self, Preserved, Preserving};
 use crate::escape::{shown, text};
@@ -19,6 +20,7 @@ use crate::policy::{Hold, Layer, Source, holds};
 use crate::report::hold::HoldDone;
 use crate::report::human::in_zone;
 use crate::run;
+use crate::run::Workspace;
 use crate::seal::Recipients;
 
 /// A hold as it was typed.

@@ -1,8 +1,10 @@
 //! `ccretain hold list`: the holds of all layers, and what they cover.
 
-use super::{Context, Exit, Failure, Sight, Workspace, copies};
+use super::sight::{Sight, copies};
+use crate::cli::context::{Context, Exit, Failure};
 use crate::escape::shown;
 use crate::report::hold::HoldList;
+use crate::run::Workspace;
 
 pub(super) fn list(ground: &Workspace, sight: &Sight, ctx: &Context) -> Result<Exit, Failure> {
     let with_items = ctx.global.verbose > 0;

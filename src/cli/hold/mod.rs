@@ -5,23 +5,15 @@ mod list;
 mod record;
 mod release;
 mod restore;
-
-use std::collections::HashMap;
+mod sight;
 
 use chrono::{DateTime, FixedOffset};
 use clap::Subcommand;
 
+use super::context::{Context, Exit, Failure};
 use super::moment::end;
-use super::{Context, Exit, Failure, status};
-use crate::catalogue::Root;
-use crate::enforce::preserve;
-use crate::escape::shown;
-use crate::hold::{self, Coverage};
-use crate::inventory::Inventory;
-use crate::policy::Hold;
-use crate::policy::claude::ClientSettings;
-use crate::report::hold::HoldReport;
-use crate::run::{self, Workspace};
+use crate::run;
+use sight::{Sight, copies};
 
 /// What to do with holds.
 #[derive(Debug, Subcommand)]
@@ -93,45 +85,4 @@ pub fn run(command: HoldCommand, ctx: &Context) -> Result<Exit, Failure> {
         HoldCommand::Release { name, reason } => release::release(&name, &reason, &ground, &sight(), ctx),
         HoldCommand::Restore(args) => restore::restore(&args, &ground, ctx),
     }
-}
-
-/// What lies in the stores, and what the client is set to do with it.
-struct Sight {
-    inventory: Inventory,
-    clients: HashMap<usize, ClientSettings>,
-}
-
-impl Sight {
-    fn new(ground: &Workspace, ctx: &Context) -> Self {
-        let inventory = ground.inventory(ctx);
-        let clients = status::clients(&inventory, ctx).into_iter().collect();
-        Self { inventory, clients }
-    }
-
-    fn report(&self, hold: &Hold, binds_all: bool, with_items: bool) -> HoldReport {
-        let coverage: Coverage = hold::coverage(&self.inventory, hold);
-        let sweeping = hold::sweeping(&self.inventory, hold, &coverage, &self.clients);
-        HoldReport::new(hold, binds_all, &self.inventory, &coverage, &sweeping, with_items)
-    }
-}
-
-/// How many sessions of a hold have a copy, and the stores that could not be asked.
-fn copies(ground: &Workspace, name: &str) -> (usize, Vec<String>) {
-    let (mut found, mut unknown) = (0, Vec::new());
-    for store in ground.stores.iter().filter(|store| store.kind == Root::Config) {
-        match preserve::count(store, name) {
-            Ok(count) => found += count,
-            Err(error) => {
-                unknown.push(format!("cannot look for copies in '{}': {error}", shown(&store.root)))
-            }
-        }
-    }
-    (found, unknown)
-}
-
-fn given(what: &str, said: &str) -> Result<(), Failure> {
-    if said.trim().is_empty() {
-        return Err(Failure::new(Exit::Usage, format!("the {what} is empty")));
-    }
-    Ok(())
 }

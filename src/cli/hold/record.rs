@@ -1,7 +1,9 @@
 //! What changes holds is in the ledger first; its lock is that of the holds, too.
 
-use super::{Context, Exit, Failure, Sight, Workspace};
+use super::sight::Sight;
+use crate::cli::context::{Context, Exit, Failure};
 use crate::ledger::{Clock, Entry, Event, Ledger, RunId};
+use crate::run::Workspace;
 use crate::run::guards;
 use crate::run::journal;
 use crate::state::{State, StateFile};

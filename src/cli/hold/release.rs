@@ -1,13 +1,15 @@
 //! `ccretain hold release`: a hold of one's own ends, and its copies go.
 
 use super::record::{close, open_ledger, record, undone};
-use super::{Context, Exit, Failure, Sight, Workspace, copies, given};
+use super::sight::{Sight, copies, given};
 use crate::catalogue::Root;
+use crate::cli::context::{Context, Exit, Failure};
 use crate::enforce::preserve;
 use crate::escape::{shown, text};
 use crate::ledger::{Entry, Event};
 use crate::policy::{Hold, Layer, holds};
 use crate::report::hold::HoldDone;
+use crate::run::Workspace;
 
 pub(super) fn release(
     name: &str,

@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
 
 use crate::catalogue::{Class, SessionId};
+use crate::cli::context::{Context, Exit, Failure};
 use crate::cli::moment::moment;
-use crate::cli::{Context, Exit, Failure, session};
+use crate::cli::session;
 use crate::error::chain;
 use crate::escape::shown;
 use crate::guard::{self, ClockVerdict};

@@ -2,7 +2,7 @@
 
 use super::asked::ClockSays;
 use super::{DEED, WORD, Work};
-use crate::cli::{Exit, Failure};
+use crate::cli::context::{Exit, Failure};
 use crate::escape::text;
 use crate::ledger::{Clock, Entry, Event, Journal as _};
 use crate::plan::purge::{self as taking, Obstacle};

@@ -8,8 +8,9 @@ use clap::ValueEnum as _;
 
 use super::asked::{PurgeArgs, With, named_stores};
 use super::{After, Done, Work, anything_sealed};
+use crate::cli::context::{Context, Exit, Failure};
 use crate::cli::key::identity_path;
-use crate::cli::{Context, Exit, Failure, moved};
+use crate::cli::moved;
 use crate::enforce::Outcomes;
 use crate::escape::text;
 use crate::exposure::{self, Subject};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::asked::named_stores;
 use super::handover::{Issued, asked_for, operator, prepare_files, tool};
 use super::{DEED, PurgeArgs};
-use crate::cli::{Context, Exit, Failure};
+use crate::cli::context::{Context, Exit, Failure};
 use crate::escape::text;
 use crate::exposure;
 use crate::ledger::{Clock, Head, Ledger, Place, RunId};

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 
-use super::{Context, Exit, Failure};
+use super::context::{Context, Exit, Failure};
 use crate::catalogue::{Kind, Root, SessionId};
 use crate::dir::Dir;
 use crate::enforce::{Outcomes, Stop};

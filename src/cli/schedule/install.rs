@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::job::{job, trusted};
-use super::{Context, Exit, Failure, JobArgs, WhereArgs, failure, local, needs_root, print};
+use super::{JobArgs, WhereArgs, failure, local, needs_root, print};
+use crate::cli::context::{Context, Exit, Failure};
 use crate::ledger::{Clock, RunId};
 use crate::run;
 use crate::run::guards;

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{Context, Exit, Failure, JobArgs, LogFormatArg};
+use super::{JobArgs, LogFormatArg};
+use crate::cli::context::{Context, Exit, Failure};
 use crate::schedule::{Backend, Job, LogFormat, NAME, Scheduler, Scope, only_root_can_replace};
 
 /// The job that was asked for.

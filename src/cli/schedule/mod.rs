@@ -10,7 +10,7 @@ use chrono::{DateTime, Local};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
-use super::{Context, Exit, Failure};
+use super::context::{Context, Exit, Failure};
 use crate::period::Period;
 use crate::schedule::{
     At, Backend, Every, Job, Places, ScheduleError, Scheduler, Scope, SystemHost, printed, render,

@@ -11,10 +11,10 @@ use serde::{Deserialize, Deserializer};
 
 use super::super::intern::Interner;
 use super::super::lenient::{Lenient, object};
-use super::super::transcript::MARK;
 use super::{Line, Lines};
 use crate::catalogue::SessionId;
 use crate::files::{self, Turn};
+use crate::inventory::lenient::MARK;
 
 /// How the client begins a line, by which one that is cut off is still known.
 const BEGINNING: &[u8] = b"{\"display\":";

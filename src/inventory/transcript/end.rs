@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{MARK, Reading, Record, object};
-use crate::inventory::lenient::Lenient;
+use super::{Reading, Record};
+use crate::inventory::lenient::{Lenient, MARK, object};
 
 /// What one line means for the search for damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 use std::io::Write as _;
 
 use super::*;
-use crate::policy::load::{LoadError, Places, UserPlace, load};
+use crate::policy::error::LoadError;
+use crate::policy::load::{Places, UserPlace, load};
 
 struct Machine {
     dir: tempfile::TempDir,

@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::compile::Globs;
-use super::load::{Loaded, RawLayer};
-use super::resolve::{BuiltIn, Context, PolicyError, resolve};
+use super::load::Loaded;
+use super::resolve::{Context, PolicyError, resolve};
+use super::settings::RawLayer;
 use super::{Layer, Policy, Source};
+use crate::client::BuiltIn;
 
 pub(super) fn layer(layer: Layer, name: &str, says: &Value) -> RawLayer {
     let path = Some(PathBuf::from(format!("/{name}.json")));

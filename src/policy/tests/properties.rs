@@ -140,7 +140,7 @@ proptest! {
         let before = resolved(organisation()).unwrap();
         let mut layers = organisation();
         layers.push(layer(Layer::User, "u", &user));
-        let missing = || crate::policy::load::LoadError::Missing { path: "/u".into() };
+        let missing = || crate::policy::error::LoadError::Missing { path: "/u".into() };
         let loaded = Loaded { layers, faults: broken.then(missing).into_iter().collect(), has_unread_holds: broken, ..Loaded::default() };
         let after = resolve(loaded, &context()).unwrap();
         prop_assert_eq!(format!("{:?}", before.mandates[0]), format!("{:?}", after.mandates[0]));

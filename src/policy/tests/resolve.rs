@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::policy::load::LoadError;
+use crate::policy::error::LoadError;
 use crate::policy::recipient::tests::{SSH, X25519, of_plugin, tagged_post_quantum};
 use crate::policy::resolve::InvalidUser;
 use crate::policy::{AgeBy, Mandate, MassGuard, Mode};

@@ -2,8 +2,8 @@
 //! the text beside it says.
 
 use super::*;
+use crate::client::ClientSettings;
 use crate::policy::check::{Against, Checked, Start, check, init};
-use crate::policy::claude::ClientSettings;
 
 fn checked(path: &Path) -> Checked {
     let client = ClientSettings::default();

@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 
+use super::super::html::escape::esc;
 use super::super::human::{counted, size};
 use super::super::json::time;
 use crate::purge::certificate::{Certificate, Imprint, Parts, ResidualRisk, SeenWord, Verdict};
@@ -44,22 +45,6 @@ fn unesc(text: &str) -> String {
 const MOST: usize = 12;
 /// As many places of one risk are.
 const SIGHTINGS: usize = 4;
-
-/// A text as it stands in a page.
-fn esc(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
 
 pub(super) fn page(certificate: &Certificate, imprint: &Imprint<'_>) -> String {
     let parts = &certificate.parts;

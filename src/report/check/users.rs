@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Document, Found};
-use crate::check::table::{self, Known};
+use crate::findings::FindingId;
 use crate::report::all_users::AllUsers;
 
 impl Document {
@@ -25,7 +25,7 @@ impl Document {
             };
             let Some(report) = report else {
                 let why = user.error.clone().unwrap_or_else(|| user.messages.join("; "));
-                self.findings.push(of_account("account-unchecked", Some(&user.user), why));
+                self.findings.push(of_account(FindingId::AccountUnchecked, Some(&user.user), why));
                 rows.push(row(None));
                 continue;
             };
@@ -69,14 +69,15 @@ impl Document {
         }
         for name in left_last {
             let why = format!("the last run over all users was not through with '{name}'");
-            self.findings.push(of_account("account-left-out", Some(name), why));
+            self.findings.push(of_account(FindingId::AccountLeftOut, Some(name), why));
         }
         if all.is_empty() {
             let why = "no account with a home of its own was found, so nothing was checked".to_owned();
-            self.findings.push(of_account("account-left-out", None, why));
+            self.findings.push(of_account(FindingId::AccountLeftOut, None, why));
         }
         for refused in all.refused.iter().chain(&all.not_reached) {
-            let id = if refused.is_of_a_store { "account-left-out" } else { "account-unchecked" };
+            let id =
+                if refused.is_of_a_store { FindingId::AccountLeftOut } else { FindingId::AccountUnchecked };
             let why = format!("'{}': {}", refused.home, refused.why);
             self.findings.push(of_account(id, Some(&refused.user), why));
             rows.push(json!({
@@ -89,8 +90,8 @@ impl Document {
     }
 }
 
-fn of_account(id: &'static str, user: Option<&str>, why: String) -> Found {
-    let known: &Known = table::known(id);
+fn of_account(id: FindingId, user: Option<&str>, why: String) -> Found {
+    let known = id.known();
     Found {
         id: known.id.to_owned(),
         area: known.area.word().to_owned(),

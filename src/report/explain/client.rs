@@ -1,9 +1,9 @@
 //! What the client itself does with a session.
 
 use super::{ClientJson, Explained};
+use crate::client::Sweep;
 use crate::inventory::Evidence;
 use crate::plan::{Decision, Keep};
-use crate::policy::claude::Sweep;
 use crate::report::human::counted;
 use crate::report::json::time;
 

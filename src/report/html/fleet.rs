@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::escape::esc;
 use super::machine::date;
-use super::page::{card, class, esc, finding, page, table};
+use super::page::{card, class, finding, page, table};
 use super::svg::{self, Mark};
 use crate::check::Severity;
 use crate::report::check::Document;

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::data::{AHEAD, Machine, Share};
-use super::page::{card, esc, figure, finding, page, table};
+use super::escape::esc;
+use super::page::{card, figure, finding, page, table};
 use super::svg::{self, Mark, Plot};
 use crate::check::Severity;
 use crate::report::human::{counted, day, grouped, size};

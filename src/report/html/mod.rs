@@ -7,6 +7,7 @@
 //! it. Every text is escaped where it is put into the page.
 
 mod data;
+pub(super) mod escape;
 mod fleet;
 mod machine;
 mod page;

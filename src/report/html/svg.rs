@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::page::esc;
+use super::escape::esc;
 
 /// The width of a plot in its own units; it is scaled to the page.
 const WIDTH: f64 = 520.0;

@@ -1,4 +1,5 @@
-use super::page::{esc, page};
+use super::escape::esc;
+use super::page::page;
 use super::svg::{self, Mark};
 use super::*;
 use crate::report::check::Document;

@@ -4,10 +4,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::Sight;
+use crate::client::{ClientSettings, Sweep, Written};
 use crate::escape::text;
 use crate::inventory::Evidence;
 use crate::plan::{Decision, Keep};
-use crate::policy::claude::{ClientSettings, Sweep, Written};
 use crate::report::json::time;
 
 /// What the client's own sweep does in a store.

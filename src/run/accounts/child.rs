@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::keeper::{Desk, Keeper, Recorded};
+use super::ended::Ended;
+use super::keeper::{Desk, Keeper};
 use super::kept_state::Kept;
 use super::turns::Turns;
 use crate::locate::users::Account;
-use crate::purge::certificate::Parts;
 use crate::run::link::{Hello, LONGEST};
 use crate::run::privileges;
 
@@ -30,48 +30,6 @@ const STANDSTILL: Duration = Duration::from_secs(60);
 const BURIAL: Duration = Duration::from_secs(5);
 /// How often it is looked whether the run is to end, and whether the child goes on.
 const TICK: Duration = Duration::from_millis(200);
-
-/// What became of an account.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub account: Account,
-    /// What the child exited with; `None` where it never began or was ended.
-    pub exit: Option<u8>,
-    /// What it would have printed.
-    pub output: String,
-    /// Whether that was too long, and was dropped.
-    pub is_cut: bool,
-    /// The figures of its run, for a collector.
-    pub figures: String,
-    /// The facts of its certificate, after a purge.
-    pub parts: Option<Box<Parts>>,
-    /// What the ledger got of what it removed.
-    pub recorded: Recorded,
-    /// What it said on standard error, line by line.
-    pub messages: Vec<String>,
-    /// What went wrong with the child itself.
-    pub error: Option<String>,
-    /// Whether it was not through with the account when its time was up or the run was stopped.
-    pub is_unfinished: bool,
-}
-
-impl Ended {
-    /// Nothing has become of it yet.
-    pub(super) fn new(account: &Account) -> Self {
-        Self {
-            account: account.clone(),
-            exit: None,
-            output: String::new(),
-            is_cut: false,
-            figures: String::new(),
-            parts: None,
-            recorded: Recorded::default(),
-            messages: Vec::new(),
-            error: None,
-            is_unfinished: false,
-        }
-    }
-}
 
 /// One account to be handled.
 pub(super) struct Child<'a> {

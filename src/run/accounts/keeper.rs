@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 
-use super::child::Ended;
+use super::ended::Ended;
 use super::kept_state;
 use crate::error::chain;
 use crate::escape;
@@ -46,35 +46,6 @@ impl Keeper {
     pub(super) fn time(&self) -> DateTime<Utc> {
         let passed = chrono::TimeDelta::from_std(self.began.elapsed()).unwrap_or_default();
         self.now.checked_add_signed(passed).unwrap_or(self.now)
-    }
-}
-
-/// What the ledger got from one child of what was removed.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Recorded {
-    files: u64,
-    lines: u64,
-}
-
-impl Recorded {
-    fn note(&mut self, entry: &Entry<'_>) {
-        if entry.event != Event::Outcome || entry.decision.as_deref() == Some("seal") {
-            return;
-        }
-        self.files = self.files.saturating_add(entry.files.unwrap_or(0));
-        self.lines = self.lines.saturating_add(entry.lines.unwrap_or(0));
-    }
-
-    /// Whether so many files and lines were recorded as removed.
-    fn covers(self, files: u64, lines: u64) -> bool {
-        files <= self.files && lines <= self.lines
-    }
-
-    /// Whether the counts of a report are of what was recorded; one of a run that only looked has none.
-    pub(crate) fn covers_report(self, report: &serde_json::Value) -> bool {
-        let acted = report["dryRun"] == false && report["mode"] == "enforce";
-        let count = |key: &str| report["summary"][key].as_u64().unwrap_or(0);
-        !acted || self.covers(count("deleted"), count("prunedLines"))
     }
 }
 

@@ -6,6 +6,7 @@
 //! disk. Its user can stop and end it, so it is bounded in time, and in what it says.
 
 mod child;
+mod ended;
 mod find;
 mod keeper;
 mod kept_state;
@@ -28,7 +29,7 @@ use crate::policy::load::Places;
 use crate::policy::{self, Policy};
 use crate::state::{LastRun, StateFile};
 use child::Child;
-pub(crate) use child::Ended;
+pub(crate) use ended::Ended;
 pub(crate) use find::{Accounts, find};
 pub(crate) use keeper::Keeper;
 pub(crate) use turns::Turns;

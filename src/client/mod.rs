@@ -16,7 +16,6 @@ use std::sync::OnceLock;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::resolve::BuiltIn;
 use crate::environment::Environment;
 use crate::escape::shown;
 use crate::period::{Length, Period};
@@ -75,6 +74,21 @@ impl ClientPlaces {
     }
 }
 
+/// The period of the rule that applies while no policy names one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuiltIn {
+    /// The period.
+    pub delete_after: Period,
+    /// The client's settings file that gives it; `None` for the default of 30 days.
+    pub path: Option<PathBuf>,
+}
+
+impl Default for BuiltIn {
+    fn default() -> Self {
+        Self { delete_after: Period::days(30), path: None }
+    }
+}
+
 /// What the client's settings say, by source.
 #[derive(Debug, Clone, Default)]
 pub struct ClientSettings {
@@ -104,7 +118,7 @@ pub enum Sweep {
         /// The period in days.
         days: u64,
         /// The file that sets it; `None` for the default.
-        #[serde(serialize_with = "super::some_path")]
+        #[serde(serialize_with = "crate::escape::json::some_path")]
         path: Option<PathBuf>,
     },
     /// It removes nothing while this lasts; clients before 2.1.89 delete everything at a period of 0.
@@ -155,7 +169,7 @@ pub struct Removal {
     /// The period in days.
     pub days: u64,
     /// The file that sets it; `None` for the default.
-    #[serde(serialize_with = "super::some_path")]
+    #[serde(serialize_with = "crate::escape::json::some_path")]
     pub path: Option<PathBuf>,
 }
 

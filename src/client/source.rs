@@ -13,9 +13,9 @@ use serde_json::value::RawValue;
 use super::ClientPlaces;
 use super::movers::MOVERS;
 use super::switches::{self, Meaning, Switch};
+use crate::error::At as _;
 use crate::escape::shown;
-use crate::files;
-use crate::policy::trusted::read_settings;
+use crate::files::{self, Document};
 
 /// The client's preference domain.
 const DOMAIN: &str = "com.anthropic.claudecode";
@@ -156,7 +156,7 @@ impl SettingsFile {
     }
 
     pub(super) fn read(kind: SourceKind, path: &Path) -> Self {
-        let state = match read_settings(path) {
+        let state = match Document::open(path).at("read", path) {
             Ok(None) => FileState::Missing,
             Err(error) => FileState::Unreadable(crate::error::chain(&error)),
             Ok(Some(bytes)) => match object(kind, &bytes) {

@@ -1,0 +1,26 @@
+//! What every command gets, and how it ends.
+
+use super::console::Console;
+pub(super) use super::failure::{Exit, Failure};
+use super::global::Global;
+use crate::run;
+
+/// What every command gets: the surroundings, where to print, and the options all commands share.
+#[derive(Debug)]
+pub struct Context {
+    /// What a run needs to know.
+    pub run: run::Context,
+    /// Where data and messages go.
+    pub console: Console,
+    /// The options all commands share.
+    pub global: Global,
+}
+
+/// Most commands speak of what a run needs to know.
+impl std::ops::Deref for Context {
+    type Target = run::Context;
+
+    fn deref(&self) -> &run::Context {
+        &self.run
+    }
+}

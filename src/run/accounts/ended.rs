@@ -1,0 +1,76 @@
+//! What became of one account.
+
+use crate::ledger::{Entry, Event};
+use crate::locate::users::Account;
+use crate::purge::certificate::Parts;
+
+/// What became of an account.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub account: Account,
+    /// What the child exited with; `None` where it never began or was ended.
+    pub exit: Option<u8>,
+    /// What it would have printed.
+    pub output: String,
+    /// Whether that was too long, and was dropped.
+    pub is_cut: bool,
+    /// The figures of its run, for a collector.
+    pub figures: String,
+    /// The facts of its certificate, after a purge.
+    pub parts: Option<Box<Parts>>,
+    /// What the ledger got of what it removed.
+    pub recorded: Recorded,
+    /// What it said on standard error, line by line.
+    pub messages: Vec<String>,
+    /// What went wrong with the child itself.
+    pub error: Option<String>,
+    /// Whether it was not through with the account when its time was up or the run was stopped.
+    pub is_unfinished: bool,
+}
+
+impl Ended {
+    /// Nothing has become of it yet.
+    pub(super) fn new(account: &Account) -> Self {
+        Self {
+            account: account.clone(),
+            exit: None,
+            output: String::new(),
+            is_cut: false,
+            figures: String::new(),
+            parts: None,
+            recorded: Recorded::default(),
+            messages: Vec::new(),
+            error: None,
+            is_unfinished: false,
+        }
+    }
+}
+
+/// What the ledger got from one child of what was removed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Recorded {
+    files: u64,
+    lines: u64,
+}
+
+impl Recorded {
+    pub(super) fn note(&mut self, entry: &Entry<'_>) {
+        if entry.event != Event::Outcome || entry.decision.as_deref() == Some("seal") {
+            return;
+        }
+        self.files = self.files.saturating_add(entry.files.unwrap_or(0));
+        self.lines = self.lines.saturating_add(entry.lines.unwrap_or(0));
+    }
+
+    /// Whether so many files and lines were recorded as removed.
+    pub(super) fn covers(self, files: u64, lines: u64) -> bool {
+        files <= self.files && lines <= self.lines
+    }
+
+    /// Whether the counts of a report are of what was recorded; one of a run that only looked has none.
+    pub(crate) fn covers_report(self, report: &serde_json::Value) -> bool {
+        let acted = report["dryRun"] == false && report["mode"] == "enforce";
+        let count = |key: &str| report["summary"][key].as_u64().unwrap_or(0);
+        !acted || self.covers(count("deleted"), count("prunedLines"))
+    }
+}
