@@ -106,19 +106,18 @@ impl Dir {
 
     /// Every name in the folder but `.` and `..`, in the order of the file system.
     ///
-    /// A listing moves the position of the handle, so each is to be listed once: [`Dir::again`]
-    /// gives another.
+    /// By a handle of its own: a listing moves the position of the handle, which threads may share.
     ///
     /// # Errors
-    /// As `getdents(2)`.
+    /// As `openat(2)` and `getdents(2)`.
     pub fn entries(&self) -> io::Result<Vec<Entry>> {
         let mut found = Vec::new();
-        self.each(|name, file_type| found.push(Entry { name: name.to_os_string(), file_type }))?;
+        self.again()?.each(|name, file_type| found.push(Entry { name: name.to_os_string(), file_type }))?;
         Ok(found)
     }
 
     /// Shows every name of [`Dir::entries`] without keeping any: its type is `None` where only a
-    /// `stat` can tell.
+    /// `stat` can tell. Not to be called by two threads at once.
     ///
     /// # Errors
     /// As `getdents(2)`.
@@ -130,6 +129,8 @@ impl Dir {
         };
         #[cfg(target_os = "linux")]
         {
+            // An earlier listing left the position at the end, where the folder looks empty.
+            rustix::fs::seek(&self.0, rustix::fs::SeekFrom::Start(0))?;
             // One buffer a thread: a walk lists tens of thousands of folders.
             let mut buffer = LISTING.take();
             buffer.reserve(LISTED_AT_ONCE);
@@ -321,6 +322,27 @@ fn from_raw(raw: &rustix::fs::Stat) -> Stat {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_can_be_listed_more_than_once_and_by_several_threads() {
+        let folder = tempfile::tempdir().unwrap();
+        for at in 0..2_000 {
+            std::fs::File::create(folder.path().join(at.to_string())).unwrap();
+        }
+        let dir = Dir::open(folder.path()).unwrap();
+        for _ in 0..2 {
+            assert_eq!(dir.entries().unwrap().len(), 2_000);
+            let mut count = 0;
+            dir.each(|_, _| count += 1).unwrap();
+            assert_eq!(count, 2_000);
+        }
+        let counts: Vec<usize> = std::thread::scope(|scope| {
+            let list = || (0..20).map(|_| dir.entries().unwrap().len()).sum();
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(list)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(counts, [40_000; 4]);
+    }
 
     #[test]
     fn a_mount_is_told_alike_by_both_ways_of_asking() {
