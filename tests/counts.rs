@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use crate::common::{Output, Sandbox, days};
+use crate::common::{Output, Sandbox, StoreBuilder, days};
 
 /// Takes from a folder what unlinking in it needs, runs, and gives it back.
 fn with_locked_folder(sandbox: &Sandbox, folder: &Path, arguments: &[&str]) -> Output {
@@ -66,8 +66,7 @@ fn a_purge_does_not_count_a_session_of_which_the_transcript_is_left() {
     assert_eq!(output.json()["counts"]["sessions"], 0, "{output}");
 }
 
-#[test]
-fn a_session_of_which_the_plaintext_could_not_be_removed_is_not_counted_as_sealed() {
+fn sealing() -> (Sandbox, StoreBuilder) {
     let sandbox = Sandbox::new();
     let key = sandbox.run(["key", "new"]);
     sandbox.policy(&format!(
@@ -75,6 +74,12 @@ fn a_session_of_which_the_plaintext_could_not_be_removed_is_not_counted_as_seale
         key.stdout.trim()
     ));
     let store = sandbox.store();
+    (sandbox, store)
+}
+
+#[test]
+fn a_session_of_which_the_plaintext_could_not_be_removed_is_not_counted_as_sealed() {
+    let (sandbox, store) = sealing();
     let old = store.session(1).aged(days(4)).write();
     let folder = old.transcript.parent().unwrap().to_owned();
     let output = with_locked_folder(&sandbox, &folder, ENFORCE);
@@ -85,6 +90,29 @@ fn a_session_of_which_the_plaintext_could_not_be_removed_is_not_counted_as_seale
     let output = sandbox.command(ENFORCE).unprivileged().run();
     output.exits(0);
     assert_eq!(output.summary("sessionsSealed"), 1, "{output}");
+}
+
+/// The record alone tells what sealed files are, and when they are due.
+#[test]
+fn the_record_of_sealed_files_stays_with_the_last_of_them() {
+    for command in [ENFORCE, &["purge", "--yes", "--json"]] {
+        let (sandbox, store) = sealing();
+        let old = store.session(1).aged(days(4)).write();
+        let tool = old.side_file("tool-results/a.txt", "x");
+        old.settle();
+        sandbox.enforce().exits(0);
+        assert!(!old.is_there() && !tool.exists());
+        sandbox.delete_after("2d");
+        let own = store.path(format!("ccretain/sealed/{}", old.id()));
+        let tools = own.join(format!("projects/-work-acme/{}/tool-results", old.id()));
+        let output = with_locked_folder(&sandbox, &tools, command);
+        output.exits(1);
+        assert!(own.join("session.json").exists() && tools.join("a.txt.zst.age").exists(), "{output}");
+        // What is left still is what it was, and goes when it can.
+        let output = sandbox.command(["-v", "enforce", "--yes", "--json"]).unprivileged().run();
+        output.exits(0);
+        assert!(!own.exists(), "{output}");
+    }
 }
 
 #[test]

@@ -141,7 +141,11 @@ impl Deletion<'_> {
             _ => 0,
         });
         for index in ready {
-            let outcome = self.remove(&mut handles, index);
+            let outcome = if self.describes_what_is_left(index, &done) {
+                Outcome::Failed("cannot delete it: sealed files that only it describes are left".to_owned())
+            } else {
+                self.remove(&mut handles, index)
+            };
             if matches!(outcome, Outcome::Done(_)) {
                 done.emptied.push(self.inventory.artifact(index).folder);
             }
@@ -153,6 +157,18 @@ impl Deletion<'_> {
             self.remove_own_folders(&mut handles, self.inventory.session(session).id, &mut done);
         }
         done
+    }
+
+    /// Whether a file is the record of sealed files of which some could not be deleted.
+    fn describes_what_is_left(&self, index: ArtifactIndex, done: &Done) -> bool {
+        let record = self.inventory.artifact(index);
+        let is_left = |(other, outcome): &(ArtifactIndex, Outcome)| {
+            let file = self.inventory.artifact(*other);
+            file.sealed
+                && self.inventory.store_of(file) == self.inventory.store_of(record)
+                && !matches!(outcome, Outcome::Done(_) | Outcome::Skipped(Skip::Vanished))
+        };
+        record.kind == Some(Kind::SealedRecord) && done.outcomes.iter().any(is_left)
     }
 
     /// Compares a file with what was seen; `None` if it is the same.
