@@ -191,6 +191,55 @@ fn a_session_of_an_excluded_store_is_still_a_session() {
     assert!(!other.path("ccretain").exists(), "what is left out is not even locked");
 }
 
+/// A volume that is not mounted today leaves an empty folder, and what it holds may be the transcript of any orphan.
+#[test]
+fn an_orphan_may_be_of_an_excluded_store_that_shows_no_projects_today() {
+    for (empty, mark, is_seen_before) in [
+        ("projects", true, true),
+        ("projects", true, false),
+        ("projects", false, false),
+        ("projects/-work-acme", true, false),
+        ("projects/-work-acme", true, true),
+    ] {
+        let sandbox = Sandbox::new();
+        let store = sandbox.store();
+        store.session(9).cwd("/work/anchor").aged(hours(3)).write();
+        let other = StoreBuilder::new(sandbox.home().join("alt"), store.tmp.clone());
+        other.session(1).cwd("/work/acme").aged(hours(4)).write();
+        other.session(3).cwd("/work/beta").aged(hours(4)).write();
+        if mark {
+            put(&other.path("history.jsonl"), "", days(2));
+        }
+        let temp = store.tmp.join(format!("-work-acme/{}/scratchpad/a.py", id(1)));
+        put(&temp, "scratch", days(60));
+        let alt = other.root.to_str().unwrap();
+        sandbox.policy(&format!(r#"{{"version": 1, "stores": {{"exclude": ["{alt}"]}}}}"#));
+        let run =
+            || sandbox.command(["-v", "enforce", "--yes", "--json"]).env("CLAUDE_CONFIG_DIR", alt).run();
+        if is_seen_before {
+            run().exits(0);
+        }
+        let (path, away) = (other.path(empty), sandbox.home().join("volume"));
+        fs::rename(&path, &away).unwrap();
+        fs::create_dir(&path).unwrap();
+        for _ in 0..2 {
+            let output = run();
+            output.exits(0);
+            assert!(temp.exists(), "{empty} {mark} {is_seen_before}: {output}");
+        }
+        // Without the exclusion it is a session of which nothing is known, or one that is remembered.
+        fs::remove_dir(&path).unwrap();
+        fs::rename(&away, &path).unwrap();
+        run().exits(0);
+        assert!(temp.exists(), "{empty} {mark} {is_seen_before}");
+        // Its own project gone for good, in a store that shows others, it is an orphan.
+        fs::remove_dir_all(other.path("projects/-work-acme")).unwrap();
+        fs::remove_file(sandbox.state().join("sessions.json")).unwrap();
+        run().exits(0);
+        assert!(!temp.exists(), "{empty} {mark} {is_seen_before}");
+    }
+}
+
 #[test]
 fn an_index_entry_without_a_project_is_of_its_session() {
     let (sandbox, store) = sandbox(r#"[{"name": "d", "deleteAfter": "30d"}]"#);

@@ -184,6 +184,8 @@ pub struct StoreView {
     pub live: Vec<LiveClient>,
     /// The workers of the service for background sessions that are running in it.
     pub workers: Vec<LiveClient>,
+    /// Whether its folder of projects, or that of one, is there and empty, as where a volume is not mounted.
+    pub has_empty_projects: bool,
 }
 
 /// A running client.

@@ -157,8 +157,16 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
             problems.push(Problem { store: Some(session.store), path, doing: "read", error });
         }
     }
-    let mut views: Vec<StoreView> =
-        stores.into_iter().map(|store| StoreView { store, live: Vec::new(), workers: Vec::new() }).collect();
+    let with_empty_projects = with_empty_projects(&folders, &artifacts, &stores);
+    let views = stores.into_iter().zip(with_empty_projects);
+    let mut views: Vec<StoreView> = views
+        .map(|(store, has_empty_projects)| StoreView {
+            store,
+            live: Vec::new(),
+            workers: Vec::new(),
+            has_empty_projects,
+        })
+        .collect();
     let pids = pids.into_iter().map(|(index, record)| {
         let artifact = &artifacts[index.at()];
         let store = folders.list[artifact.folder.at()].store;
@@ -200,6 +208,26 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
     };
     inventory.count_for_sealing();
     inventory
+}
+
+/// Of each store, whether its folder of projects, or that of one, is there and empty.
+fn with_empty_projects(folders: &Folders, artifacts: &[Artifact], stores: &[Store]) -> Vec<bool> {
+    let mut is_used = vec![false; folders.list.len()];
+    let parents = folders.list.iter().filter_map(|folder| folder.parent);
+    for index in parents.chain(artifacts.iter().map(|artifact| artifact.folder)) {
+        is_used[index.at()] = true;
+    }
+    let is_root = |index: FolderIndex| folders.list[index.at()].parent.is_none();
+    let holds_projects = |folder: &Folder| {
+        folder.parent.is_some_and(is_root) && folders.names.get(folder.name) == OsStr::new("projects")
+    };
+    let mut found = vec![false; stores.len()];
+    for (folder, is_used) in folders.list.iter().zip(is_used) {
+        let parent = folder.parent.map(|parent| &folders.list[parent.at()]);
+        let counts = holds_projects(folder) || parent.is_some_and(holds_projects);
+        found[folder.store.at()] |= !is_used && counts && stores[folder.store.at()].kind == Root::Config;
+    }
+    found
 }
 
 /// Which folders `projects/<P>/<S>` are the own ones of sessions, whatever lies in them.

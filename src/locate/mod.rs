@@ -242,7 +242,12 @@ pub fn locate(env: &Environment, request: &Request) -> Located {
                 located.lacks_excluded |= !why.is_absence();
                 Err(Refusal::Excluded)
             }
-            Ok(None) if is_excluded => Err(Refusal::Excluded),
+            Ok(None) if is_excluded => {
+                // Its only mark may be on a volume that is not mounted.
+                located.lacks_excluded |=
+                    candidate.kind == Root::Config && candidate.path.join("projects").is_dir();
+                Err(Refusal::Excluded)
+            }
             other => other,
         };
         match opened {

@@ -18,8 +18,10 @@ pub(super) struct Judge<'a> {
     pub(super) references: &'a References<'a>,
     pub(super) mandate: &'a Mandate,
     pub(super) index: u8,
-    /// Whether any rule or hold asks for kinds, so that a session's files may differ.
+    /// Whether any rule asks for kinds, so that a session's files may differ; a hold covers whole sessions.
     pub(super) by_kind: bool,
+    /// Whether the transcript of what looks like an orphan may lie in an excluded store.
+    pub(super) lacks_transcripts: bool,
     /// Whether a client runs that counts here, for each store.
     pub(super) in_use: Vec<bool>,
     pub(super) now: DateTime<Utc>,
@@ -48,8 +50,8 @@ pub(super) fn judges<'a>(
                 .layers
                 .iter()
                 .flat_map(|layer| &layer.rules)
-                .any(|rule| rule.selector.kinds.is_some())
-                || mandate.holds.iter().any(|hold| hold.selector.kinds.is_some()),
+                .any(|rule| rule.selector.kinds.is_some()),
+            lacks_transcripts: lacks_transcripts(inventory, mandate),
             in_use: inventory
                 .stores
                 .iter()
@@ -61,6 +63,13 @@ pub(super) fn judges<'a>(
                 .collect(),
         })
         .collect()
+}
+
+/// Whether a store that a mandate leaves out has an empty folder where projects or transcripts were: that may be a
+/// volume that is not mounted today, and nobody is told of it, because the store is nobody's concern.
+fn lacks_transcripts(inventory: &Inventory, mandate: &Mandate) -> bool {
+    let stores = inventory.stores.iter().enumerate().filter(|(_, view)| view.has_empty_projects);
+    stores.map(|(at, _)| StoreIndex::of(at)).any(|store| is_excluded(inventory, mandate, store))
 }
 
 /// How long what the user's own state says protects something past the date of a managed rule.

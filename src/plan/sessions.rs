@@ -27,6 +27,9 @@ impl Judge<'_> {
         };
         let date = match (session.evidence, self.mandate.age_by.value) {
             (Evidence::Unknown, _) => return Err(Keep::OwnerUnknown),
+            (Evidence::Orphaned, _) if session.before.is_none() && self.lacks_transcripts => {
+                return Err(Keep::OwnerUnknown);
+            }
             (Evidence::Orphaned, clock) => match &session.before {
                 None => by_file?,
                 // A transcript that is out of sight, on a volume that is not mounted say, still dates it.

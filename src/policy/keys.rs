@@ -147,7 +147,7 @@ keys! {
     "holds[].$comment" Text "" "0.1.0" Part "A remark; it has no effect.";
     "holds[].name" Text "" "0.1.0" Part "The name of the hold.";
     "holds[].projects" Texts "" "0.1.0" Part "Globs over project paths; a worktree is covered with its repository. Left out: every project.";
-    "holds[].kinds" Texts "" "0.1.0" Part "Kinds of artifact. Left out: every kind.";
+    "holds[].kinds" Texts "" "0.1.0" Part "Ignored with a warning: a hold covers whole sessions and what belongs to them.";
     "holds[].sessions" Texts "" "0.1.0" Part "Ids of sessions. Left out: every session.";
     "holds[].reason" Text "" "0.1.0" Part "Why the hold was placed; it is written to the ledger.";
     "holds[].until" Time "" "0.1.0" Part "When the hold ends: a time (RFC 3339), or a day, which ends when it ends at UTC-12. Left out: when it is released.";

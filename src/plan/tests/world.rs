@@ -354,6 +354,7 @@ impl World {
                 .into_iter()
                 .collect(),
             workers: Vec::new(),
+            has_empty_projects: false,
         };
         let folder = |at: usize| Folder {
             store: StoreIndex::of(at),
@@ -464,6 +465,7 @@ impl World {
             slugs: spec.slugs.iter().map(|number| slug(*number)).collect(),
             slugs_of: Box::default(),
             newest_record: spec.record.map(before),
+            stranger: None,
             later: Default::default(),
             modified: spec.modified.map(before),
             damaged: spec.damaged.map(before),
