@@ -30,6 +30,21 @@ fn status(sandbox: &Sandbox) -> Value {
 }
 
 #[test]
+fn copies_of_holds_that_do_not_exist_are_named() {
+    let (sandbox, store) = sandbox();
+    assert!(status(&sandbox).get("copiesLeft").is_none());
+    for number in [1, 2] {
+        store.put(format!("ccretain/held/case-14/{}/session.json", id(number)), "{}", days(2));
+    }
+    let left = status(&sandbox)["copiesLeft"].clone();
+    assert_eq!(
+        left,
+        json!(["hold 'case-14', 2 sessions: 'ccretain hold release case-14 --reason TEXT' removes them"])
+    );
+    sandbox.run(["status"]).exits(0).says("copies of a hold that does not exist: hold 'case-14', 2 sessions");
+}
+
+#[test]
 fn an_empty_machine_is_told_what_to_do() {
     let sandbox = Sandbox::new();
     let output = sandbox.command(["status"]).env("USER", "ada").run();

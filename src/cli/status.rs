@@ -7,7 +7,7 @@ use clap::Args;
 use super::context::{Context, Exit, Failure};
 use super::{moved, returned, schedule};
 use crate::catalogue::Root;
-use crate::check::untried;
+use crate::check::{look, untried};
 use crate::client::{self, ClientPlaces, ClientSettings};
 use crate::error::chain;
 use crate::inventory::Inventory;
@@ -92,6 +92,7 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
         untried: untried::look(&inventory),
         moved: moved::evidence(&ground, ctx),
         came_back,
+        left_copies: look::left_copies(&inventory, &ground.policy),
         errors,
         search,
     };

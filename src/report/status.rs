@@ -44,6 +44,8 @@ pub struct Sight<'a> {
     pub moved: Vec<Evidence>,
     /// What lies there again although it was deleted.
     pub came_back: Vec<CameBack>,
+    /// Preservation copies of holds that there are none of: a sentence a hold, and how many.
+    pub left_copies: (Vec<String>, u64),
     /// What else could not be read.
     pub errors: Vec<(String, String)>,
     /// What was found below a folder, where that was asked.
@@ -145,6 +147,9 @@ pub struct Status {
     /// Sessions that were deleted and are there again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     came_back: Vec<Returned>,
+    /// Preservation copies of holds that do not exist, which no run removes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    copies_left: Vec<String>,
     complaints: Vec<String>,
     errors: Vec<Error>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -196,6 +201,7 @@ impl Sight<'_> {
             schedules: self.schedules.clone(),
             refusals: run.refusals.to_vec(),
             came_back: self.came_back.iter().map(Returned::of).collect(),
+            copies_left: self.left_copies.0.clone(),
             complaints: self.complaints.clone(),
             errors: self.unread().into_iter().map(error).collect(),
             search: self.search.as_ref().map(|(dir, search)| SearchJson {

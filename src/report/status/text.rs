@@ -234,6 +234,9 @@ impl Status {
             grouped(unrecognised),
             size(self.kept.unrecognised_bytes)
         );
+        for copies in &self.copies_left {
+            let _ = writeln!(out, "  {}: copies of a hold that does not exist: {copies}", paint.warn("left"));
+        }
         if !self.came_back.is_empty() {
             let _ = writeln!(
                 out,
