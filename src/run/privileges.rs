@@ -1,9 +1,9 @@
 //! How a child of a run over all users becomes the user whose account it handles.
 //!
-//! On Linux the child is started as root and drops its rights itself: a process that has changed
-//! its ids since its `exec` is closed to its new user ("not dumpable", prctl(2)), who can then
-//! neither trace it (ptrace(2)) nor take its pipes (`pidfd_getfd`), and so cannot speak in its place.
-//! It must execute nothing afterwards: an `exec` would open the process again.
+//! The child is started as root and drops its rights itself: a process that has changed its ids since its
+//! `exec` is closed to its new user ("not dumpable", prctl(2), on Linux; `P_SUGID` on macOS), who can then
+//! neither trace it (ptrace(2)) nor take its pipes (`pidfd_getfd`) or its task port, and so cannot speak in its
+//! place. It must execute nothing afterwards: an `exec` would open the process again.
 
 use std::io;
 
@@ -12,19 +12,19 @@ use std::io;
 #[cfg(unix)]
 const MOST_MEMORY: u64 = 2 << 30;
 
-/// Gives the command of a child the user's ids where the child cannot change them by itself.
+/// Takes root's groups from the command of a child where the child has no call for that.
 #[cfg(all(unix, not(target_os = "linux")))]
-pub fn at_start(command: &mut std::process::Command, uid: u32, gid: u32) {
+pub fn at_start(command: &mut std::process::Command, uid: u32) {
     use std::os::unix::process::CommandExt as _;
     if uid != 0 {
-        // The standard library empties the supplementary groups where a uid is set by root.
-        command.gid(gid).uid(uid);
+        // It stays root: the standard library empties the supplementary groups where root sets a uid.
+        command.uid(0);
     }
 }
 
-/// On Linux the child changes its ids by itself.
+/// On Linux the child gives up everything by itself.
 #[cfg(target_os = "linux")]
-pub fn at_start(_: &mut std::process::Command, _: u32, _: u32) {}
+pub fn at_start(_: &mut std::process::Command, _: u32) {}
 
 /// Gives up everything of root, closes what root's caller had open, and makes sure of both.
 ///
@@ -110,9 +110,14 @@ fn become_user(uid: u32, gid: u32) -> io::Result<()> {
     Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
+/// Real, effective and saved ids alike, since root asks for it.
 #[cfg(all(unix, not(target_os = "linux")))]
-#[expect(clippy::unnecessary_wraps, reason = "analogous to Linux")]
-fn become_user(_: u32, _: u32) -> io::Result<()> {
+fn become_user(uid: u32, gid: u32) -> io::Result<()> {
+    use nix::unistd::{Gid, Uid, setgid, setuid};
+    if uid != 0 {
+        setgid(Gid::from_raw(gid))?;
+        setuid(Uid::from_raw(uid))?;
+    }
     Ok(())
 }
 

@@ -58,7 +58,7 @@ impl Child<'_> {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        privileges::at_start(&mut command, self.account.uid, self.account.gid);
+        privileges::at_start(&mut command, self.account.uid);
         let mut process = match command.spawn() {
             Ok(process) => process,
             Err(error) => {
