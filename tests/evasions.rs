@@ -54,6 +54,16 @@ struct Case {
     keeps: Vec<Box<dyn std::any::Any>>,
 }
 
+/// A process that ends with the test.
+struct Sleeper(std::process::Child);
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A way: what it is, what it must come to, and what the user does.
 type Row = (&'static str, Comes, fn(&mut Case));
 
@@ -116,6 +126,31 @@ impl Case {
         self.shell(&format!("mkdir -p {folder}; [ {folder} = {ACME} ] || mv {ACME}/*.jsonl {folder}/; rm -rf {ACME}/*cafe; cd {folder}; [ -z '{ending}' ] || for each in *.jsonl; do mv $each $each{ending}; done"));
     }
 
+    /// A session that is in use, which is not counted as gone.
+    fn in_use(&self) -> Session {
+        self.store.session(20).aged(hours(3)).write()
+    }
+
+    /// A process of the user's, with the file that Claude Code would have written of itself.
+    fn lives(&mut self, session: u32) {
+        let mut sleep = std::process::Command::new("setpriv");
+        sleep.args(["--reuid", &ANN.to_string(), "--clear-groups", "sleep", "600"]);
+        let child = Sleeper(sleep.spawn().unwrap());
+        // It is another program until it has become the user's.
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        let pid = child.0.id();
+        let record = json!({"pid": pid, "sessionId": id(session), "procStart": start_of(pid), "pidDomain": pid_domain()});
+        self.store.put(format!("sessions/{pid}.json"), record.to_string(), days(40));
+        self.keeps.push(Box::new(child));
+    }
+
+    /// Moves every transcript to the name that a command of the shell makes of its number, `$n`, below the store.
+    fn renamed(&self, name: &str) {
+        self.shell(&format!(
+            "cd .claude; rm -rf projects/-work-acme/*cafe; n=0; for each in projects/-work-acme/*.jsonl; do n=$((n+1)); to={name}; mkdir -p $(dirname $to); mv $each $to; done"
+        ));
+    }
+
     /// A run by which nothing is due, so that root knows the sessions.
     fn first_run(&self) {
         self.machine.system(
@@ -155,6 +190,7 @@ impl Case {
     /// The transcripts in plaintext that are still there, wherever they were put.
     fn left(&self) -> usize {
         let is_due = |name: &str| {
+            let name = name.to_lowercase();
             let is_plain = name.contains(".jsonl") && !name.ends_with(".age") && !name.starts_with('x');
             is_plain && (1..=30).any(|number| name.starts_with(&id(number)))
         };
@@ -310,6 +346,41 @@ const LIFE: &[Row] = &[
             fs::remove_file(&session.transcript).unwrap();
         });
     }),
+    ("a process of one's own in the place of Claude Code", Seen, |case| {
+        case.lives(1);
+    }),
+    ("transcripts as set-aside copies of a session in use", Seen, |case| {
+        case.renamed(&format!("projects/-work-acme/{}.jsonl.superseded-$n", id(20)));
+        case.in_use();
+    }),
+    ("transcripts as subagents of a session in use", Seen, |case| {
+        case.renamed(&format!("projects/-work-acme/{}/subagents/agent-a620f2408346b1f$n.jsonl", id(20)));
+        case.in_use();
+    }),
+    ("transcripts in the folder of a session in use", Seen, |case| {
+        case.renamed(&format!("projects/-work-acme/{}/mine/$n", id(20)));
+        case.in_use();
+    }),
+    ("transcripts as images of a session in use", Seen, |case| {
+        case.renamed(&format!("image-cache/{}/$n.png", id(20)));
+        case.in_use();
+    }),
+    ("transcripts as pastes of a prompt of today", Seen, |case| {
+        case.renamed("paste-cache/0123456789abcde$n.txt");
+        let pasted = |n: u32| {
+            (n.to_string(), json!({"id": n, "type": "text", "contentHash": format!("0123456789abcde{n}")}))
+        };
+        let pasted: serde_json::Map<String, Value> = (1..=SESSIONS).map(pasted).collect();
+        let line = json!({"display": "x", "pastedContents": pasted, "project": "/work/acme",
+            "timestamp": now().timestamp_millis(), "sessionId": id(20)});
+        case.store.history_line(&line.to_string());
+        case.in_use();
+    }),
+    ("transcripts as shell snapshots while a process lives", Seen, |case| {
+        case.renamed("shell-snapshots/snapshot-bash-170000000000$n-abc.sh");
+        case.lives(20);
+        case.in_use();
+    }),
     ("a running job and an editor's lock of pid 1", Closed, |case| {
         for (at, session) in case.sessions.iter().enumerate() {
             let job = json!({"sessionId": session.id(), "status": "running"}).to_string();
@@ -459,6 +530,32 @@ const PLACES: &[Row] = &[
         });
         case.shell("touch .claude/debug/*; mkdir kept; cd .claude/debug; for each in *; do ln $each ../../kept/${each%.txt}.jsonl; done");
     }),
+    ("transcripts as task lists of sessions that are gone, touched", Seen, |case| {
+        case.each(|session| {
+            case.shell(&format!(
+                "mkdir -p .claude/todos; mv {} .claude/todos/{}.json; rm -r {}",
+                session.transcript.display(),
+                session.id(),
+                session.side().display()
+            ));
+        });
+        case.shell("touch .claude/todos/*; mkdir kept; cd .claude/todos; for each in *; do ln $each ../../kept/${each%.json}.jsonl; done");
+    }),
+    ("transcripts with their ids in capitals", Seen, |case| {
+        case.renamed("projects/-work-acme/$(basename ${each%.jsonl} | tr a-f A-F).jsonl");
+        case.shell(&format!("touch {ACME}/*"));
+    }),
+    ("a project's folder of which the name is no text", Closed, |case| {
+        case.shell(r#"cd .claude/projects; mv -- -work-acme "$(printf -- '-work\377\n\033acme')""#);
+    }),
+    ("the store renamed, which a run has seen", Seen, |case| {
+        case.first_run();
+        case.machine.system("managed-policy.json", MANAGED);
+        case.shell("mv .claude .claude-kept");
+    }),
+    ("the store moved, which its settings tell", Closed, |case| {
+        case.shell(r#"mv .claude moved; mkdir .claude; echo "{\"env\": {\"CLAUDE_CONFIG_DIR\": \"$PWD/moved\"}}" > .claude/settings.json"#);
+    }),
     ("folders in the place of transcripts", Seen, |case| {
         case.each(|session| {
             let path = session.transcript.display();
@@ -527,6 +624,15 @@ const POLICIES: &[Row] = &[
                     "holds": [{"name": "case", "projects": ["/work/held/**"], "reason": "x"}]}"#,
         );
         case.each(|session| drop(case.store.history(Some(session.id()), "/work/held", days(1))));
+    }),
+    ("managed hold of a session: transcripts as copies of it", Seen, |case| {
+        let hold = format!(r#"{{"name": "case", "sessions": ["{}"], "reason": "x"}}"#, id(20));
+        let rules = r#""rules": [{"name": "corp", "deleteAfter": "14d"}]"#;
+        case.machine.system(
+            "managed-policy.json",
+            &format!(r#"{{"version": 1, "guard": "off", {rules}, "holds": [{hold}]}}"#),
+        );
+        case.renamed(&format!("projects/-work-acme/{}.jsonl.superseded-$n", id(20)));
     }),
     ("managed lenient rule: a first record with its folder", Seen, |case| {
         case.machine.system("managed-policy.json", LENIENT);

@@ -1,5 +1,5 @@
-//! Transcripts where none belong: under a name that the catalogue does not know, or among what no age
-//! removes. A plan never touches them, and whoever puts them there keeps them for ever.
+//! Transcripts where none belong: under a name that the catalogue does not know, among what no age removes,
+//! or among the files of a session that is in use. A plan never touches them, and whoever puts them there keeps them for ever.
 //!
 //! Only their ends are read, and only whether they have the form of Claude Code's records; what anybody
 //! else keeps there, examples of a skill say, has not.
@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 
 use crate::catalogue::Kind;
 use crate::dir::Dir;
-use crate::inventory::{Artifact, ArtifactIndex, Belongs, FolderIndex, Inventory, Oddity, transcript};
+use crate::inventory::{Artifact, ArtifactIndex, FolderIndex, Inventory, Oddity, transcript};
 use crate::plan::{Decision, Keep, Parked, Plan};
 
 /// No record is shorter, in bytes.
@@ -26,18 +26,19 @@ pub fn look(inventory: &Inventory, plan: &Plan, now: DateTime<Utc>) -> Vec<Parke
     let mut looker = Looker { inventory, depths: depths(inventory), last: None, files: 0, steps: 0 };
     let mut found = Vec::new();
     for (at, (artifact, decision)) in inventory.artifacts.iter().zip(&plan.decisions).enumerate() {
-        let is_left = match artifact.belongs {
-            Belongs::Loose => true,
-            // Without a transcript the files of a session are dated by themselves, so that a touch keeps them.
-            Belongs::Session(session) => !inventory.session(session).is_shown(),
-        };
+        // One that is there is the owner of its own records.
+        let owner = inventory.session_of(artifact).filter(|session| session.is_shown());
+        // Without a transcript the files of a session are dated by themselves, so that a touch keeps them.
+        let is_left = owner.is_none() || artifact.kind.is_some_and(never_holds_records);
         if !is_left || !may_hide(artifact, *decision) {
             continue;
         }
         let index = ArtifactIndex::of(at);
         if looker.is_spent() {
             found.push(Parked { artifact: index, date: None, project: None });
-        } else if let Ok(Some(facts)) = looker.read(artifact, now) {
+        } else if let Ok(Some(facts)) = looker.read(artifact, now)
+            && owner.is_none_or(|owner| facts.session != Some(owner.id))
+        {
             let project = facts.projects.first().map(|project| project.to_string());
             found.push(Parked { artifact: index, date: facts.newest, project });
         }
@@ -57,6 +58,24 @@ fn may_hide(artifact: &Artifact, decision: Decision) -> bool {
         )
     );
     is_regular && is_kept && !is_read && artifact.stamp.size >= SHORTEST
+}
+
+/// Whether Claude Code writes no records of another session into a session's files of this kind. What it keeps for a
+/// session, output of its tools or files that it changed, may be a transcript that was looked at.
+fn never_holds_records(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::SessionFile
+            | Kind::SessionSide
+            | Kind::SubagentMeta
+            | Kind::Image
+            | Kind::SessionEnv
+            | Kind::Task
+            | Kind::Todo
+            | Kind::DevMod
+            | Kind::DebugLog
+            | Kind::UsageSummary
+    )
 }
 
 /// How many folders each lies in; a folder comes after the one it lies in.

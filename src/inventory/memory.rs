@@ -210,6 +210,7 @@ impl Session {
             slugs: Box::default(),
             slugs_of: Box::default(),
             newest_record: None,
+            stranger: None,
             later: Default::default(),
             modified: None,
             damaged: None,

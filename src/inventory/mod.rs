@@ -362,6 +362,8 @@ pub struct Session {
     pub newest_record: Option<DateTime<Utc>>,
     /// Record timestamps that are later than the inventory.
     pub later: Later,
+    /// The newest record of the oldest of its transcripts and subagents whose records name another session.
+    pub stranger: Option<DateTime<Utc>>,
     /// The newest modification time of its transcripts; of its files where it is orphaned.
     pub modified: Option<DateTime<Utc>>,
     /// The newest modification time, not later than the inventory, of a transcript or subagent of

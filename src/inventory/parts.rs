@@ -320,6 +320,7 @@ impl Part {
             (mine, _) => mine,
         };
         mine.newest_record = mine.newest_record.max(theirs.newest_record);
+        mine.stranger = mine.stranger.into_iter().chain(theirs.stranger).min();
         mine.later.add(theirs.later.dates().iter().copied());
         mine.modified = mine.modified.max(theirs.modified);
         mine.damaged = mine.damaged.max(theirs.damaged);
@@ -390,6 +391,9 @@ impl Part {
         self.is_told((teller, date), facts.projects.first().into_iter());
         let session = &mut self.session;
         session.newest_record = session.newest_record.max(facts.newest);
+        if facts.session.is_some_and(|id| id != session.id) {
+            session.stranger = session.stranger.into_iter().chain(facts.newest).min();
+        }
         session.later.add(facts.later.dates().iter().copied());
         session.damaged = session.damaged.max(damaged);
         session.untried = session.untried.max(facts.untried);

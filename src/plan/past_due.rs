@@ -22,6 +22,8 @@ const NOT_UNDERSTOOD: &str = "not-understood";
 const TOUCHED: &str = "touched";
 /// The reason where a sealed session was sealed again, with a later date.
 const SEALED_AGAIN: &str = "sealed-again";
+/// The reason where what another session left lies among the files of one that is in use.
+const OTHER_SESSION: &str = "other-session";
 /// The reason where a preservation copy is of no hold that the organisation knows.
 const PRESERVED: &str = "preserved";
 
@@ -135,6 +137,11 @@ impl PastDue<'_> {
             {
                 Some(SEALED_AGAIN)
             }
+            Decision::Keep(Keep::NotDue(..) | Keep::Unsealable(_))
+                if self.is_past(self.due_of_stranger(session)) =>
+            {
+                Some(OTHER_SESSION)
+            }
             Decision::Keep(Keep::NotDue(..) | Keep::Unsealable(_) | Keep::NoRule) => {
                 self.is_spared_by_project(session, date).then_some(OTHER_PROJECT)
             }
@@ -176,6 +183,12 @@ impl PastDue<'_> {
             None => session.damaged.and(session.newest_record),
         };
         self.judge.latest(session, Kind::Transcript, record?, |rule| rule.delete_after.as_ref()).1
+    }
+
+    /// When the records of another session among its own would be due. Claude Code writes the id of a session into
+    /// every record of its subagents and of copies that it sets aside.
+    fn due_of_stranger(&self, session: &Session) -> Option<(DateTime<Utc>, RuleRef)> {
+        self.judge.latest(session, Kind::Transcript, session.stranger?, |rule| rule.delete_after.as_ref()).1
     }
 
     /// When a sealed session would go by what was known when it was sealed first.
