@@ -62,6 +62,12 @@ impl Drop for Exchange {
     }
 }
 
+/// Says what was tried, and that it was a race.
+fn told(test: &str, rounds: usize, exchanges: u64) {
+    eprintln!("{test}: {rounds} runs, {exchanges} exchanges");
+    assert!(exchanges > 1_000);
+}
+
 /// A folder of a user's, no store, in which any temp tree would find content; gives the file.
 fn precious(folder: &Path) -> PathBuf {
     let file = folder.join("instances").join(id(77)).join("data");
@@ -105,7 +111,7 @@ fn whoever_exchanges_a_temp_tree_for_a_link_gains_nothing() {
         output.exits(1).says("has taken the place");
         assert!(file.exists(), "gone in round {round}: {output}");
     }
-    assert!(exchange.end() > 1_000);
+    told(test, rounds(50), exchange.end());
     let kinds: Vec<Value> = remembered(&sandbox.state()).iter().map(|root| root["kind"].clone()).collect();
     assert_eq!(kinds, ["config"]);
 }
@@ -138,7 +144,7 @@ fn a_run_over_all_users_is_not_raced_into_a_home_either() {
         output.exits(1).says("has taken the place");
         assert!(files.iter().all(|file| file.exists()), "gone in round {round}: {output}");
     }
-    assert!(exchange.end() > 1_000);
+    told(test, rounds(20), exchange.end());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{File, Kind, Line, PROJECTS, Place, Rule, World};
+use super::{File, Kind, Line, Owned, PROJECTS, Place, Rule, World};
 
 /// What becomes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,10 +17,22 @@ pub struct Fates {
     pub files: Vec<Fate>,
     /// Whether each line stays.
     pub lines: Vec<bool>,
+    /// Whether each plan and paste goes.
+    pub owned: Vec<bool>,
+}
+
+/// A world as one set of rules sees it.
+struct View {
+    world: World,
+    /// Whether the rules are the organisation's: what a user writes counts for less.
+    is_managed: bool,
+    /// Whether a rule of another set deletes, so that the built-in one does not apply.
+    has_others: bool,
 }
 
 /// One conversation: its files, by their places in the world.
 struct Session<'w> {
+    view: &'w View,
     world: &'w World,
     id: u32,
     /// The store of its transcript; `None` for satellites alone.
@@ -52,19 +64,88 @@ fn fits(glob: &str, path: &str) -> bool {
     }
 }
 
+/// Each set of rules by itself; whatever one of them wants done is done.
 pub fn fates(world: &World) -> Fates {
-    let sessions = sessions(world);
+    let mut views =
+        vec![View { world: world.clone(), is_managed: false, has_others: world.managed.is_some() }];
+    if let Some(managed) = &world.managed {
+        let mut world = world.clone();
+        world.rules.clone_from(&managed.rules);
+        if !managed.user_holds {
+            world.holds.clear();
+        }
+        (world.floor, world.quiet, world.excluded) = (None, "1h", None);
+        views.push(View { world, is_managed: true, has_others: false });
+    }
+    let all: Vec<Fates> = views.iter().map(of_view).collect();
+    let files = (0..world.files.len()).map(|at| {
+        let mut fates = all.iter().map(|fates| fates.files[at]);
+        fates.clone().find(|fate| *fate == Fate::Goes).or_else(|| fates.find(|fate| *fate == Fate::Sealed))
+    });
+    Fates {
+        files: files.map(|fate| fate.unwrap_or(Fate::Stays)).collect(),
+        lines: (0..world.lines.len()).map(|at| all.iter().all(|fates| fates.lines[at])).collect(),
+        owned: (0..world.owned.len()).map(|at| all.iter().any(|fates| fates.owned[at])).collect(),
+    }
+}
+
+fn of_view(view: &View) -> Fates {
+    let world = &view.world;
+    let sessions = sessions(view);
     let files = (0..world.files.len())
         .map(|at| match sessions.iter().find(|session| session.files.contains(&at)) {
             Some(session) => session.fate(at),
             None => Fate::Stays,
         })
         .collect();
-    let lines = world.lines.iter().map(|line| !goes(world, &sessions, line)).collect();
-    Fates { files, lines }
+    let lines = world.lines.iter().map(|line| !goes(view, &sessions, line)).collect();
+    let owned = world.owned.iter().map(|owned| owned_goes(view, &sessions, owned)).collect();
+    Fates { files, lines, owned }
 }
 
-fn sessions(world: &World) -> Vec<Session<'_>> {
+/// Held where an owner is, due at the latest of their dates; where nobody owns it, by its own time.
+fn owned_goes(view: &View, sessions: &[Session<'_>], owned: &Owned) -> bool {
+    let world = &view.world;
+    if Some(owned.place) == world.excluded {
+        return false;
+    }
+    let floor = world.floor.and_then(minutes).unwrap_or(0);
+    if owned.is_plan {
+        let names = |session: &&Session<'_>| session.all().any(|file| file.plan == Some(owned.number));
+        let owners: Vec<&Session<'_>> = sessions.iter().filter(names).collect();
+        if !owners.is_empty() {
+            return owners.iter().all(|session| session.goes());
+        }
+    } else {
+        let names = |line: &&Line| line.place == owned.place && line.paste == Some(owned.number);
+        let owners: Vec<&Line> = world.lines.iter().filter(names).collect();
+        if !owners.is_empty() {
+            return owners.iter().all(|line| lets_go(view, sessions, line));
+        }
+    }
+    // It may be of any project.
+    let is_held = world.holds.iter().any(|hold| !hold.is_over && hold.projects.is_some());
+    let kind = if owned.is_plan { "plan" } else { "paste" };
+    let due = due(view, kind, None, None, |rule| rule.delete);
+    !is_held && owned.modified >= floor && due.is_some_and(|due| owned.modified >= due)
+}
+
+/// Whether a line lets go of its paste: a line of a session when that goes.
+fn lets_go(view: &View, sessions: &[Session<'_>], line: &Line) -> bool {
+    let Some(session) = session_of(sessions, line) else { return goes(view, sessions, line) };
+    let Some(age) = session.age() else { return false };
+    let floor = view.world.floor.and_then(minutes).unwrap_or(0);
+    let own = due(view, "paste", Some(PROJECTS[line.project]), line.session, |rule| rule.delete);
+    let with_owner = due(view, "transcript", session.project(), line.session, |rule| rule.delete);
+    let due = own.into_iter().chain(with_owner).min();
+    !is_line_held(&view.world, line)
+        && !session.is_kept()
+        && age >= floor
+        && due.is_some_and(|due| age >= due)
+}
+
+fn sessions(view: &View) -> Vec<Session<'_>> {
+    let world = &view.world;
     let ids: BTreeSet<u32> = world.files.iter().map(|file| file.session).collect();
     let mut all = Vec::new();
     for id in ids {
@@ -75,7 +156,7 @@ fn sessions(world: &World) -> Vec<Session<'_>> {
         let is_transcript = |at: &usize| world.files[*at].kind == Kind::Transcript;
         let mut shown: Vec<Session<'_>> = [Place::Home, Place::Other]
             .into_iter()
-            .map(|place| Session { world, id, store: Some(place), files: own(place) })
+            .map(|place| Session { view, world, id, store: Some(place), files: own(place) })
             .filter(|session| session.files.iter().any(is_transcript))
             .collect();
         let taken: Vec<usize> = shown.iter().flat_map(|session| session.files.clone()).collect();
@@ -84,7 +165,7 @@ fn sessions(world: &World) -> Vec<Session<'_>> {
         // The newest has what lies elsewhere.
         match shown.iter_mut().min_by_key(|session| session.activity()) {
             Some(newest) => newest.files.extend(rest),
-            None => shown.push(Session { world, id, store: None, files: rest }),
+            None => shown.push(Session { view, world, id, store: None, files: rest }),
         }
         all.extend(shown);
     }
@@ -173,6 +254,14 @@ impl Session<'_> {
         let is_quiet = self.all().any(|file| file.modified.abs() < quiet);
         let of_id = || self.world.files.iter().filter(|file| file.session == self.id);
         let has_client = of_id().any(|file| matches!(file.kind, Kind::PidFile { is_elsewhere: true }));
+        // One that cannot be checked counts from its own time, and one that lies ahead says nothing.
+        let of_client = |file: &File| {
+            matches!(file.kind, Kind::PidFile { is_elsewhere: true })
+                && (0..7 * 24 * HOUR).contains(&file.modified)
+        };
+        if self.view.is_managed {
+            return is_quiet || of_id().any(of_client);
+        }
         let touched = of_id().map(|file| file.modified).filter(|minutes| *minutes >= 0).min();
         is_quiet || has_client && touched.is_none_or(|touched| touched < 7 * 24 * HOUR)
     }
@@ -188,7 +277,7 @@ impl Session<'_> {
     fn goes_as(&self, kind: &str) -> bool {
         let Some(age) = self.age() else { return false };
         let floor = self.world.floor.and_then(minutes);
-        let due = due(&self.world.rules, kind, self.project(), Some(self.id), |rule| rule.delete);
+        let due = due(self.view, kind, self.project(), Some(self.id), |rule| rule.delete);
         age >= floor.unwrap_or(0) && due.is_some_and(|due| age >= due)
     }
 
@@ -209,7 +298,7 @@ impl Session<'_> {
         if self.goes_as("transcript") || self.goes_as(file.kind.name()) {
             return Fate::Goes;
         }
-        let seal = due(&self.world.rules, "transcript", self.project(), Some(self.id), |rule| rule.seal);
+        let seal = due(self.view, "transcript", self.project(), Some(self.id), |rule| rule.seal);
         let is_due = self.age().zip(seal).is_some_and(|(age, due)| age >= due);
         let has_place = match self.store {
             Some(store) => file.place == store || file.place == Place::Temp,
@@ -222,12 +311,12 @@ impl Session<'_> {
 
 /// The sessions of the same id.
 fn sessions_of<'w>(session: &Session<'w>) -> Vec<(Option<Place>, Option<i64>)> {
-    let of_id = sessions_without_lines(session.world, session.id);
+    let of_id = sessions_without_lines(session.view, session.id);
     of_id.iter().map(|session| (session.store, session.activity())).collect()
 }
 
-fn sessions_without_lines(world: &World, id: u32) -> Vec<Session<'_>> {
-    sessions(world).into_iter().filter(|session| session.id == id).collect()
+fn sessions_without_lines(view: &View, id: u32) -> Vec<Session<'_>> {
+    sessions(view).into_iter().filter(|session| session.id == id).collect()
 }
 
 /// The store of the session that a line means: that of its own store, else the newest.
@@ -238,7 +327,7 @@ fn meant(sessions: &[(Option<Place>, Option<i64>)], line: &Line) -> Option<Optio
 
 /// After how long something is due: by the first rule that matches and has the action.
 fn due(
-    rules: &[Rule],
+    view: &View,
     kind: &str,
     project: Option<&str>,
     session: Option<u32>,
@@ -250,7 +339,8 @@ fn due(
             && rule.projects.is_none_or(|glob| project.is_some_and(|project| fits(glob, project)))
             && rule.session.is_none_or(|one| session == Some(one))
     };
-    let has_any = rules.iter().any(|rule| rule.delete.is_some());
+    let rules = &view.world.rules;
+    let has_any = view.has_others || rules.iter().any(|rule| rule.delete.is_some());
     match rules.iter().find(matches) {
         Some(rule) => minutes(action(rule)?),
         // The built-in rule, while no other deletes anything.
@@ -262,26 +352,35 @@ fn due(
     }
 }
 
-fn goes(world: &World, sessions: &[Session<'_>], line: &Line) -> bool {
-    if Some(line.place) == world.excluded {
-        return false;
-    }
+/// The session that a line means.
+fn session_of<'s, 'w>(sessions: &'s [Session<'w>], line: &Line) -> Option<&'s Session<'w>> {
     let of_id: Vec<&Session<'_>> =
         sessions.iter().filter(|session| Some(session.id) == line.session).collect();
     let known: Vec<_> = of_id.iter().map(|session| (session.store, session.activity())).collect();
     let store = meant(&known, line);
-    let session = of_id.into_iter().find(|session| Some(session.store) == store);
+    of_id.into_iter().find(|session| Some(session.store) == store)
+}
+
+fn is_line_held(world: &World, line: &Line) -> bool {
     let path = PROJECTS[line.project];
     let above = path.split("/.claude/worktrees/").next().unwrap_or(path);
-    let is_held = world.holds.iter().filter(|hold| !hold.is_over).any(|hold| {
+    world.holds.iter().filter(|hold| !hold.is_over).any(|hold| {
         hold.session.is_some() && hold.session == line.session
             || hold.projects.is_some_and(|glob| fits(glob, path) || fits(glob, above))
-    });
-    if is_held || session.is_some_and(Session::is_kept) {
+    })
+}
+
+fn goes(view: &View, sessions: &[Session<'_>], line: &Line) -> bool {
+    let world = &view.world;
+    if Some(line.place) == world.excluded {
+        return false;
+    }
+    let session = session_of(sessions, line);
+    if is_line_held(world, line) || session.is_some_and(Session::is_kept) {
         return false;
     }
     let floor = world.floor.and_then(minutes).unwrap_or(0);
-    let due = due(&world.rules, "history", Some(path), line.session, |rule| rule.delete);
+    let due = due(view, "history", Some(PROJECTS[line.project]), line.session, |rule| rule.delete);
     let by_itself = line.date >= 0 && line.date >= floor && due.is_some_and(|due| line.date >= due);
     by_itself || session.is_some_and(Session::goes)
 }
