@@ -104,9 +104,17 @@ fn spoil(machine: &Machine) {
     give(&home, ANN);
 }
 
-/// Runs a script of the kit, as it is shipped, on a machine that has these programs in `/usr/local/bin`.
+/// Runs a script of the kit, as it is shipped, on a machine that has these programs where the package puts them.
 fn script(machine: &Machine, script: &Path, programs: &Path) -> Output {
-    machine.alone(&[script.to_str().unwrap()]).by("/bin/sh").with_over(programs, "/usr/local/bin").run()
+    let opt = machine.sandbox.root().join("opt");
+    fs::create_dir_all(opt.join("ccretain/bin")).unwrap();
+    let command = machine.alone(&[script.to_str().unwrap()]).by("/bin/sh");
+    // What the scripts ask beside the program is found by PATH.
+    command
+        .with_over(programs, "/usr/local/bin")
+        .with_over(programs, "/opt/ccretain/bin")
+        .with_over(&opt, "/opt")
+        .run()
 }
 
 /// Puts a program in a folder as `ccretain`: a file of its own, because a link is not run as root.

@@ -30,11 +30,11 @@ fn shipped() -> Vec<(&'static str, Backend, Job)> {
             Backend::Launchd,
             Job {
                 log: Some("/Library/Logs/ccretain/schedule.log".into()),
-                ..Job::new("/usr/local/bin/ccretain", Scope::System)
+                ..Job::new("/opt/ccretain/bin/ccretain", Scope::System)
             },
         ),
         // One agent for every user has no home to log to.
-        ("launchd/agent", Backend::Launchd, Job::new("/usr/local/bin/ccretain", Scope::User)),
+        ("launchd/agent", Backend::Launchd, Job::new("/opt/ccretain/bin/ccretain", Scope::User)),
     ]
 }
 

@@ -39,13 +39,14 @@ pub fn read(root: &Path, user: &str, owner: u32) -> Result<Vec<RawLayer>, LoadEr
 /// Reads settings from a property list, binary or XML.
 pub(super) fn from_plist(bytes: &[u8]) -> Result<super::settings::Settings, SyntaxError> {
     let bad = |message: String| SyntaxError { line: 0, column: 0, message };
-    let list: plist::Value =
+    let mut list: plist::Value =
         plist::from_bytes(bytes).map_err(|error| bad(format!("it is no property list: {error}")))?;
-    let mut json = to_json(list).ok_or_else(|| bad("it holds a value no policy can hold".into()))?;
-    if let Value::Object(object) = &mut json {
-        // Device management adds keys of its own to what it delivers.
-        object.retain(|key, _| !key.starts_with("Payload"));
+    if let plist::Value::Dictionary(entries) = &mut list {
+        // The system and device management add keys of their own to what they deliver: `PayloadUUID` and its like,
+        // and `_manualProfile` where somebody installed the profile by hand. No key of a policy begins like these.
+        entries.retain(|key, _| !key.starts_with("Payload") && !key.starts_with('_'));
     }
+    let json = to_json(list).ok_or_else(|| bad("it holds a value no policy can hold".into()))?;
     parse::policy(json.to_string().as_bytes()).map_err(|error| bad(error.message))
 }
 
@@ -55,7 +56,10 @@ fn to_json(value: plist::Value) -> Option<Value> {
         plist::Value::Dictionary(entries) => {
             let mut object = Map::new();
             for (key, value) in entries {
-                object.insert(key, to_json(value)?);
+                // A form that somebody emptied writes this; it says nothing.
+                if value.as_string() != Some("") {
+                    object.insert(key, to_json(value)?);
+                }
             }
             Value::Object(object)
         }
@@ -96,6 +100,24 @@ mod tests {
         let json = br#"{"version": 1, "rules": [{"deleteAfter": "7d"}], "guard": {"maxShare": 0.9},
             "holds": [{"name": "h", "reason": "r", "until": "2027-03-01T00:00:00Z"}]}"#;
         assert_eq!(settings, parse::parse(json).unwrap());
+    }
+
+    #[test]
+    fn what_the_system_adds_and_what_a_form_left_empty_say_nothing() {
+        let settings = from_plist(&list(
+            "<key>version</key><integer>1</integer><key>_manualProfile</key><true/><key>_future</key><data>AA==</data>\
+             <key>PayloadDisplayName</key><string>x</string><key>PayloadContent</key><array/>\
+             <key>keepAtLeast</key><string></string>\
+             <key>rules</key><array><dict><key>name</key><string/><key>sealAfter</key><string></string>\
+             <key>deleteAfter</key><string>7d</string></dict></array>",
+        ))
+        .unwrap();
+        assert_eq!(settings, parse::parse(br#"{"version": 1, "rules": [{"deleteAfter": "7d"}]}"#).unwrap());
+        // What has to be said and is empty is missing, not any text.
+        assert!(
+            from_plist(&list("<key>holds</key><array><dict><key>name</key><string/></dict></array>"))
+                .is_err()
+        );
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! A machine made of maps: files, folders, a cron table, a systemd and a launchd that remember.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::host::{Host, Output};
 use super::places::Places;
@@ -33,6 +34,10 @@ pub struct FakeHost {
     /// Paths that cannot be written.
     pub read_only: RefCell<Vec<PathBuf>>,
     pub version: &'static str,
+    /// How many pauses launchd needs to let go of a job that was running.
+    pub lingering: Cell<u32>,
+    /// What it has still to let go of.
+    pub leaving: RefCell<Option<(String, u32)>>,
 }
 
 impl FakeHost {
@@ -142,8 +147,16 @@ impl Host for FakeHost {
             }
             ("launchctl", ["bootstrap", domain, path]) => {
                 assert!(machine.files.contains_key(Path::new(path)));
+                if self.leaving.borrow().is_some() {
+                    return Ok(said(5, b"", "Bootstrap failed: 5: Input/output error"));
+                }
                 let fresh = machine.loaded.insert(format!("{domain}/io.github.ccretain"));
                 said(if fresh { 0 } else { 5 }, b"", "Bootstrap failed: 5: Input/output error")
+            }
+            ("launchctl", ["bootout", target]) if self.lingering.get() > 0 => {
+                assert!(machine.loaded.contains(*target));
+                *self.leaving.borrow_mut() = Some(((*target).to_owned(), self.lingering.get()));
+                said(36, b"", "Boot-out failed: 36: Operation now in progress")
             }
             ("launchctl", ["bootout", target]) => {
                 said(if machine.loaded.remove(*target) { 0 } else { 3 }, b"", "")
@@ -196,5 +209,16 @@ impl Host for FakeHost {
 
     fn programs(&self) -> Vec<String> {
         self.running.clone()
+    }
+
+    fn pause(&self, _: Duration) {
+        let mut leaving = self.leaving.borrow_mut();
+        if let Some((target, left)) = &mut *leaving {
+            *left -= 1;
+            if *left == 0 {
+                self.machine.borrow_mut().loaded.remove(target);
+                *leaving = None;
+            }
+        }
     }
 }

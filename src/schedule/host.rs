@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::version;
 use crate::files;
@@ -95,6 +96,9 @@ pub trait Host {
 
     /// The names of running programs, shortened as the kernel shortens them.
     fn programs(&self) -> Vec<String>;
+
+    /// Waits, for what a scheduler does after it answered.
+    fn pause(&self, time: Duration);
 }
 
 /// The machine this program runs on.
@@ -209,6 +213,10 @@ impl Host for SystemHost {
             .filter_map(|entry| fs_err::read_to_string(entry.path().join("comm")).ok())
             .map(|name| name.trim_end().to_owned())
             .collect()
+    }
+
+    fn pause(&self, time: Duration) {
+        std::thread::sleep(time);
     }
 }
 

@@ -4,6 +4,7 @@
 //! not when it was off (launchd.plist(5)); `RunAtLoad` makes up for that at the next login or boot.
 
 use std::io::Cursor;
+use std::time::Duration;
 
 use plist::{Dictionary, Value};
 
@@ -14,6 +15,11 @@ use super::{Backend, Job, Report, ScheduleError, Scheduler, Scope, Unit, quote};
 use crate::error::At as _;
 
 const BACKEND: Backend = Backend::Launchd;
+
+/// How often launchd is asked again, and how long between two times: a job that runs is ended before it is unloaded, and
+/// until then `bootstrap` fails with error 5, "Input/output error".
+const TRIES: u32 = 40;
+const BETWEEN: Duration = Duration::from_millis(500);
 
 /// The job file.
 pub(super) fn render(job: &Job) -> Result<Vec<Unit>, ScheduleError> {
@@ -65,6 +71,35 @@ fn loaded(with: &Scheduler<'_>, target: &str) -> Result<bool, ScheduleError> {
     Ok(with.call(BACKEND, "launchctl", &["print", target])?.ok())
 }
 
+/// Unloads the job and waits until launchd has let go of it.
+fn unload(with: &Scheduler<'_>, target: &str) -> Result<(), ScheduleError> {
+    let asked = with.must(BACKEND, "launchctl", &["bootout", target]);
+    for _ in 0..TRIES {
+        if !loaded(with, target)? {
+            return Ok(());
+        }
+        with.host.pause(BETWEEN);
+    }
+    asked.map(drop)
+}
+
+/// Loads the job, again and again while launchd has not let go of the one before.
+fn load(with: &Scheduler<'_>, domain: &str, path: &str) -> Result<(), ScheduleError> {
+    let target = format!("{domain}/{LABEL}");
+    // A job that somebody disabled once stays disabled by its label, and bootstrap fails.
+    with.must(BACKEND, "launchctl", &["enable", &target])?;
+    let mut last = with.must(BACKEND, "launchctl", &["bootstrap", domain, path]);
+    for _ in 1..TRIES {
+        // One that answered with an error may be loaded all the same.
+        if last.is_ok() || loaded(with, &target)? {
+            return Ok(());
+        }
+        with.host.pause(BETWEEN);
+        last = with.must(BACKEND, "launchctl", &["bootstrap", domain, path]);
+    }
+    last.map(drop)
+}
+
 pub(super) fn install(with: &Scheduler<'_>, job: &Job) -> Result<Report, ScheduleError> {
     let mut job = job.clone();
     let log = job.log.get_or_insert_with(|| with.places.launchd_log(with.scope)).clone();
@@ -89,18 +124,12 @@ pub(super) fn install(with: &Scheduler<'_>, job: &Job) -> Result<Report, Schedul
         return Ok(Report { changed: false, places, notes: Vec::new() });
     }
     let path_text = super::job::written(&path)?;
-    let load = || {
-        if was_loaded {
-            with.must(BACKEND, "launchctl", &["bootout", &target])?;
-        }
-        // A job that somebody disabled once stays disabled by its label, and bootstrap fails.
-        with.must(BACKEND, "launchctl", &["enable", &target])?;
-        with.must(BACKEND, "launchctl", &["bootstrap", &domain, &path_text])
-    };
-    if let Err(error) = load() {
+    let unloaded = if was_loaded { unload(with, &target) } else { Ok(()) };
+    if let Err(error) = unloaded.and_then(|()| load(with, &domain, &path_text)) {
         before.restore(with.host);
         if before.replaced() {
-            let _ = with.call(BACKEND, "launchctl", &["bootstrap", &domain, &path_text]);
+            // The job that was there is not left unloaded.
+            let _ = load(with, &domain, &path_text);
         } else {
             let _ = with.forget(BACKEND);
         }
@@ -115,7 +144,7 @@ pub(super) fn remove(with: &Scheduler<'_>) -> Result<Report, ScheduleError> {
     if with.host.exists(&path) {
         let target = format!("{}/{LABEL}", domain(with));
         if loaded(with, &target).unwrap_or(false) {
-            with.must(BACKEND, "launchctl", &["bootout", &target])?;
+            unload(with, &target)?;
         }
         with.host.remove(&path).at("remove", &path)?;
         let log = with.places.launchd_log(with.scope);

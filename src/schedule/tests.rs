@@ -72,6 +72,32 @@ fn installing_twice_is_installing_once_and_removing_leaves_no_trace() {
 }
 
 #[test]
+fn launchd_is_waited_for_while_it_lets_go_of_a_job_that_runs() {
+    let places = places(Platform::Macos);
+    for scope in [Scope::User, Scope::System] {
+        let (.., host) =
+            all().into_iter().find(|(backend, of, ..)| *backend == Backend::Launchd && *of == scope).unwrap();
+        let with = scheduler(&host, &places, scope);
+        with.install(Backend::Launchd, &job(scope)).unwrap();
+        let loaded = host.machine.borrow().loaded.clone();
+        host.lingering.set(7);
+        let other = Job { at: "04:05".parse().unwrap(), ..job(scope) };
+        assert!(with.install(Backend::Launchd, &other).unwrap().changed);
+        assert_eq!(host.machine.borrow().loaded, loaded, "it is loaded again");
+        assert_eq!(host.called("bootstrap"), 2, "and nothing was tried while it was leaving");
+        // Where it never lets go, what was there stays there, file and job.
+        let before = snapshot(&host);
+        host.lingering.set(10_000);
+        with.install(Backend::Launchd, &job(scope)).unwrap_err();
+        assert_eq!(snapshot(&host), before);
+        *host.leaving.borrow_mut() = None;
+        host.lingering.set(3);
+        assert!(with.remove(Backend::Launchd).unwrap().changed);
+        assert!(host.machine.borrow().loaded.is_empty());
+    }
+}
+
+#[test]
 fn a_scheduler_that_refuses_leaves_the_machine_as_it_was() {
     for (backend, scope, broken) in [
         (Backend::Systemd, Scope::User, "enable"),

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Munki: 0 asks for an installation, anything else says that there is nothing to install.
-program=/usr/local/bin/ccretain
+program=/opt/ccretain/bin/ccretain
 [ -e "$program" ] || exit 0
 @ONLY_ROOTS@
 if ! only_roots "$program"; then
