@@ -230,8 +230,16 @@ fn shipped_kit_is_what_the_program_writes() {
     let made = kit(&Sandbox::new(), None);
     compare(&root().join("packaging/mdm"), &made, |name| name != Path::new("README.md"));
     let page = fs::read_to_string(root().join("packaging/mdm/README.md")).unwrap();
+    let of_fleet = fs::read_to_string(root().join("packaging/mdm/fleet/README.md")).unwrap();
     for name in made.keys().map(|name| name.to_str().unwrap()).filter(|name| !name.starts_with("ansible/")) {
-        assert!(page.contains(&format!("`{name}`")), "{name} is not explained");
+        let is_explained = match name.strip_prefix("fleet/") {
+            Some("README.md") => page.contains(&format!("]({name})")),
+            Some(name) => {
+                of_fleet.contains(&format!("`{}`", Path::new(name).file_name().unwrap().to_str().unwrap()))
+            }
+            None => page.contains(&format!("`{name}`")),
+        };
+        assert!(is_explained, "{name} is not explained");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What `packaging/fleet` and the kit in `packaging/mdm` ship, against what the program does.
+//! What the kit in `packaging/mdm` ships, against what the program does.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -16,7 +16,7 @@ fn packaging() -> PathBuf {
 }
 
 fn shipped(file: &str) -> String {
-    fs::read_to_string(packaging().join("fleet").join(file)).unwrap()
+    fs::read_to_string(packaging().join("mdm/fleet").join(file)).unwrap()
 }
 
 /// A machine with something to say: a session long overdue.
@@ -52,6 +52,23 @@ fn the_table_of_osquery_has_the_columns_of_its_configuration() {
     assert_eq!(said[0], table["columns"]);
     let (all, bad) = (said[1].as_u64().unwrap(), said[2].as_u64().unwrap());
     assert!(bad > 0 && bad <= all, "{said}");
+    // Fleet: a policy passes where its query has a row.
+    let policies = shipped("osquery/fleet-policies.yml");
+    let passes = policies.lines().find_map(|line| line.trim().strip_prefix("query: ")).unwrap();
+    let script =
+        "import sqlite3, sys\nprint(len(sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).fetchall()))";
+    let rows = |file: &Path| {
+        let output = Command::new("python3").args(["-c", script]).arg(file).arg(passes).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(rows(&file), "0");
+    let is_compliant = "import sqlite3, sys\nd = sqlite3.connect(sys.argv[1])\nd.execute(\"update ccretain_check set compliant = '1'\")\nd.commit()";
+    assert!(Command::new("python3").args(["-c", is_compliant]).arg(&file).status().unwrap().success());
+    assert_eq!(rows(&file), "1");
+    // The unit writes the file where the table is sought.
+    let unit = shipped("osquery/ccretain-osquery.service");
+    assert!(unit.contains(&format!("--output {}", table["path"].as_str().unwrap())));
 }
 
 #[test]

@@ -71,6 +71,41 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("ansible/playbook.yml", include_str!("templates/ansible-playbook.yml")),
 ];
 
+/// The part for what watches a fleet, as it is: units, queries, examples for forwarders.
+const FLEET: &[(&str, &str)] = &[
+    ("fleet/README.md", include_str!("../../packaging/mdm/fleet/README.md")),
+    ("fleet/osquery/ccretain.conf", include_str!("../../packaging/mdm/fleet/osquery/ccretain.conf")),
+    (
+        "fleet/osquery/ccretain-osquery.service",
+        include_str!("../../packaging/mdm/fleet/osquery/ccretain-osquery.service"),
+    ),
+    (
+        "fleet/osquery/ccretain-osquery.timer",
+        include_str!("../../packaging/mdm/fleet/osquery/ccretain-osquery.timer"),
+    ),
+    (
+        "fleet/osquery/fleet-policies.yml",
+        include_str!("../../packaging/mdm/fleet/osquery/fleet-policies.yml"),
+    ),
+    (
+        "fleet/prometheus/ccretain-check.service",
+        include_str!("../../packaging/mdm/fleet/prometheus/ccretain-check.service"),
+    ),
+    (
+        "fleet/prometheus/ccretain-check.timer",
+        include_str!("../../packaging/mdm/fleet/prometheus/ccretain-check.timer"),
+    ),
+    ("fleet/forwarders/vector.toml", include_str!("../../packaging/mdm/fleet/forwarders/vector.toml")),
+    (
+        "fleet/forwarders/otel-collector.yaml",
+        include_str!("../../packaging/mdm/fleet/forwarders/otel-collector.yaml"),
+    ),
+    (
+        "fleet/forwarders/splunk-inputs.conf",
+        include_str!("../../packaging/mdm/fleet/forwarders/splunk-inputs.conf"),
+    ),
+];
+
 /// The kit for a policy, which is JSON.
 ///
 /// # Errors
@@ -103,7 +138,9 @@ pub fn files(policy: &[u8]) -> Result<Vec<File>, KitError> {
         File::new(&format!("jamf/{DOMAIN}.json"), pretty(&manifest::manifest())),
         File::new("munki/ccretain.pkginfo", profile::munki()?),
     ];
+    files.push(File::new("privacy.mobileconfig", profile::privacy()?));
     files.extend(TEMPLATES.iter().map(|(name, text)| File::new(name, filled(text, &said))));
+    files.extend(FLEET.iter().map(|(name, text)| File::new(name, (*text).to_owned())));
     Ok(files)
 }
 

@@ -5,9 +5,13 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::KitError;
+use crate::policy::managed::DOMAIN;
 
 /// The preference domain of the client's managed settings.
 pub const CLIENT: &str = "com.anthropic.claudecode";
+
+/// What stands in profiles in the place of the id of the team that signed the program, which a publisher fills in.
+pub const TEAM: &str = "TEAMID0000";
 
 const INSTALL_CHECK: &str = include_str!("templates/munki-installcheck.sh");
 const UNINSTALL: &str = include_str!("templates/munki-uninstall.sh");
@@ -30,18 +34,72 @@ pub fn profile(domain: &str, name: &str, description: &str, settings: &Value) ->
         ("PayloadEnabled", List::Boolean(true)),
         ("PayloadContent", dictionary([(domain, preferences)])),
     ]);
+    for_machine(domain, name, description, settings, vec![payload])
+}
+
+/// A profile for the whole machine.
+fn for_machine(
+    domain: &str,
+    name: &str,
+    description: &str,
+    content: &Value,
+    payloads: Vec<List>,
+) -> Result<String, KitError> {
     xml(&dictionary([
         ("PayloadType", text("Configuration")),
         ("PayloadVersion", List::Integer(1.into())),
         ("PayloadIdentifier", text(&format!("{domain}.profile"))),
-        ("PayloadUUID", text(&id(domain, settings))),
+        ("PayloadUUID", text(&id(domain, content))),
         ("PayloadDisplayName", text(name)),
         ("PayloadDescription", text(description)),
         ("PayloadOrganization", text("Your organisation")),
         ("PayloadScope", text("System")),
         ("PayloadRemovalDisallowed", List::Boolean(true)),
-        ("PayloadContent", List::Array(vec![payload])),
+        ("PayloadContent", List::Array(payloads)),
     ]))
+}
+
+/// A profile that lets the daemon read what macOS guards, and that keeps users from switching it off.
+///
+/// The program is known by who signed it: the team's id stands in the place of [`TEAM`]. Sources: Apple's "Privacy
+/// Preferences Policy Control" (`SystemPolicyAllFiles`) and "Service Management - Managed Login Items" (`Label`).
+pub fn privacy() -> Result<String, KitError> {
+    let requirement = format!(
+        "identifier \"{DOMAIN}\" and anchor apple generic and certificate 1[field.1.2.840.113635.100.6.2.6] /* exists \
+         */ and certificate leaf[field.1.2.840.113635.100.6.1.13] /* exists */ and certificate leaf[subject.OU] = \
+         \"{TEAM}\""
+    );
+    let rule = serde_json::json!({
+        "Identifier": "/opt/ccretain/bin/ccretain",
+        "IdentifierType": "path",
+        "CodeRequirement": requirement,
+        "Authorization": "Allow",
+        "Comment": "Sessions lie in every home, also where only a program with full disk access may look",
+    });
+    let services = serde_json::json!({ "SystemPolicyAllFiles": [rule] });
+    let items = serde_json::json!([{
+        "RuleType": "Label",
+        "RuleValue": DOMAIN,
+        "TeamIdentifier": TEAM,
+        "Comment": "The daemon that enforces retention",
+    }]);
+    let payload = |kind: &str, name: &str, key: &str, content: &Value| {
+        dictionary([
+            ("PayloadType", text(kind)),
+            ("PayloadVersion", List::Integer(1.into())),
+            ("PayloadIdentifier", text(&format!("{DOMAIN}.{name}"))),
+            ("PayloadUUID", text(&id(&format!("{DOMAIN}.{name}"), content))),
+            ("PayloadDisplayName", text(&format!("ccretain: {name}"))),
+            (key, from_json(content)),
+        ])
+    };
+    let payloads = vec![
+        payload("com.apple.TCC.configuration-profile-policy", "privacy", "Services", &services),
+        payload("com.apple.servicemanagement", "login-items", "Rules", &items),
+    ];
+    let description = "Full disk access for ccretain's daemon, which users cannot switch off";
+    let domain = format!("{DOMAIN}.privacy");
+    for_machine(&domain, "ccretain: privacy", description, &serde_json::json!([services, items]), payloads)
 }
 
 /// What Munki must know of the package for macOS.

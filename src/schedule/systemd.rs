@@ -90,6 +90,8 @@ ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
 PrivateDevices=yes
+PrivateNetwork=yes
+IPAddressDeny=any
 PrivateTmp=no
 ProtectHome=no
 ";

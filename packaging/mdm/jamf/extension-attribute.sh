@@ -1,7 +1,7 @@
 #!/bin/sh
 # Jamf Pro extension attribute, type String: the verdict of ccretain for this Mac, for smart groups.
 # Reads only. Without a result a blank would be stored, so there is one for every end.
-program=/usr/local/bin/ccretain
+program=/opt/ccretain/bin/ccretain
 if [ ! -x "$program" ]; then
   echo "<result>not installed</result>"
   exit 0

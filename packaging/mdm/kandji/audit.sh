@@ -1,7 +1,7 @@
 #!/bin/sh
 # Kandji (Iru) custom script, the audit of a pair, run as root: 0 passes, anything else starts remediate.sh.
 # Reads only. What it prints is kept by the service: a verdict and counts, no names of projects.
-program=/usr/local/bin/ccretain
+program=/opt/ccretain/bin/ccretain
 if [ ! -x "$program" ]; then
   echo "ccretain is not installed"
   exit 1

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Kandji (Iru) custom script, the remediation of a pair, run as root. Twice is once.
 # The policy comes by profile; this puts the schedule in place and does today's work at once.
-program=/usr/local/bin/ccretain
+program=/opt/ccretain/bin/ccretain
 if [ ! -x "$program" ]; then
   echo "ccretain is not installed: assign its package first"
   exit 1
