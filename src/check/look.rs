@@ -2,6 +2,7 @@
 //! sealed.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,7 +13,7 @@ use crate::enforce::preserve;
 use crate::enforce::sealed::SealedSession;
 use crate::error::chain;
 use crate::escape::{shown, text};
-use crate::inventory::{Belongs, Inventory, Oddity};
+use crate::inventory::{Artifact, Belongs, Inventory, Oddity};
 use crate::plan::{Decision, Keep, Plan, has_delete_rule};
 use crate::policy::Policy;
 use crate::seal::{Recipients, naming};
@@ -44,25 +45,7 @@ pub fn stores(
     let mut sessions = Vec::new();
     for (at, artifact) in inventory.artifacts.iter().enumerate() {
         let store = &mut stores[inventory.store_of(artifact).at()];
-        if !artifact.is_own() {
-            store.artifacts += 1;
-            store.bytes += artifact.stamp.size;
-        }
-        if artifact.kind == Some(Kind::HeapSnapshot) && artifact.oddity == Oddity::None {
-            store.heap.files += 1;
-            store.heap.bytes += artifact.stamp.size;
-        }
-        let written = artifact.stamp.changed.date();
-        let is_left = artifact.kind == Some(Kind::OwnLeftover)
-            && naming::is_part(inventory.name(artifact))
-            && written.is_none_or(|written| now.signed_duration_since(written) > AT_WORK);
-        if is_left {
-            store.leftovers.files += 1;
-            store.leftovers.bytes += artifact.stamp.size;
-            if let Some(written) = written {
-                store.leftovers.saw(written);
-            }
-        }
+        count_file(store, artifact, inventory.name(artifact), now);
         let Some(decision) = plan.and_then(|plan| plan.decisions.get(at)) else { continue };
         let amount = match decision {
             Decision::Delete(_) => &mut store.overdue,
@@ -104,6 +87,29 @@ pub fn stores(
         }
     }
     stores
+}
+
+/// Counts one file, whatever is decided about it.
+fn count_file(store: &mut StoreFacts, artifact: &Artifact, name: &OsStr, now: DateTime<Utc>) {
+    if !artifact.is_own() {
+        store.artifacts += 1;
+        store.bytes += artifact.stamp.size;
+    }
+    if artifact.kind == Some(Kind::HeapSnapshot) && artifact.oddity == Oddity::None {
+        store.heap.files += 1;
+        store.heap.bytes += artifact.stamp.size;
+    }
+    let written = artifact.stamp.changed.date();
+    let is_left = artifact.kind == Some(Kind::OwnLeftover)
+        && naming::is_part(name)
+        && written.is_none_or(|written| now.signed_duration_since(written) > AT_WORK);
+    if is_left {
+        store.leftovers.files += 1;
+        store.leftovers.bytes += artifact.stamp.size;
+        if let Some(written) = written {
+            store.leftovers.saw(written);
+        }
+    }
 }
 
 /// What no rule reaches.

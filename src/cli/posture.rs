@@ -87,56 +87,14 @@ pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<P
     facts.runs.state = state_error;
     facts.runs.locked = locked(&ground, ctx);
     if let Some(plan) = &plan {
-        facts.unruled = look::unruled(&inventory, plan, &ground.policy);
-        if ground.policy.is_managed() {
-            let parked = parked::look(&inventory, plan, now);
-            facts.past_due = plan::past_due(&inventory, &ground.policy, &parked, now, grace);
-        }
-        facts.left_copies = look::left_copies(&inventory, &ground.policy);
-        facts.unruled.unrecognised_before = unrecognised_before(&summaries, ctx);
-        match guards::judge(&ground, &inventory, plan, &ground.policy, ctx) {
-            Ok(judged) => {
-                let new = judged.refusals.into_iter();
-                facts.runs.refusals.extend(new.filter(|refusal| !is_known(&ground, refusal)));
-            }
-            // What it needs of the ledger is a finding already.
-            Err(_) if facts.runs.ledger != LedgerFact::Sound => {}
-            Err(error) => facts.runs.ledger = LedgerFact::Unreadable(chain(&error)),
-        }
-        facts.vanished = hold::vanished(&ground.state.state.held, &inventory, &ground.policy, now)
-            .iter()
-            .map(|gone| {
-                format!(
-                    "session {}, held by '{}', in '{}'",
-                    gone.session,
-                    text(&gone.hold),
-                    shown(&gone.store)
-                )
-            })
-            .collect();
+        of_plan(&mut facts, plan, &ground, &inventory, &summaries, ctx);
     }
     let recipients = run::recipients(&ground.policy);
     if let Err(error) = &recipients {
         facts.policy.complaints.push(chain(error));
     }
     facts.sealed = look::sealed(&inventory, recipients.ok().flatten().as_ref());
-    facts.refused = ground
-        .refused
-        .iter()
-        .map(|refused| RefusedFact {
-            path: refused.path.clone(),
-            why: refused.why.to_string(),
-            is_missing: refused.why.is_absence(),
-        })
-        .collect();
-    let (missed, unread): (Vec<&Problem>, Vec<&Problem>) =
-        inventory.problems.iter().partition(|problem| problem.doing == OUT_OF_REACH);
-    let told =
-        |problem: &&Problem| (text(&problem.path), format!("cannot {} it: {}", problem.doing, problem.error));
-    facts.unread = unread.iter().map(told).collect();
-    facts.out_of_reach = missed.iter().map(told).collect();
-    let refused = ground.refused.iter().filter(|refused| matches!(refused.why, Refusal::OwnFolder(_)));
-    facts.out_of_reach.extend(refused.map(|refused| (text(&refused.path), refused.why.to_string())));
+    unseen(&mut facts, &ground, &inventory);
     let (seen, repair) = modes::look(&inventory, repairs);
     facts.modes = seen;
     facts.modes.own = readable(ctx);
@@ -156,6 +114,60 @@ pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<P
     facts.exposure = exposed(&roots, &moved::evidence(&ground, ctx), ctx);
     facts.clients = clients(&ground, &inventory, plan.as_ref(), ctx);
     Ok(Posture { facts, ground, inventory, plan, repair, runs: summaries })
+}
+
+/// What the plan shows.
+fn of_plan(
+    facts: &mut Facts,
+    plan: &Plan,
+    ground: &Workspace,
+    inventory: &Inventory,
+    summaries: &[Record],
+    ctx: &Context,
+) {
+    facts.unruled = look::unruled(inventory, plan, &ground.policy);
+    if ground.policy.is_managed() {
+        let parked = parked::look(inventory, plan, facts.now);
+        facts.past_due = plan::past_due(inventory, &ground.policy, &parked, facts.now, facts.grace);
+    }
+    facts.left_copies = look::left_copies(inventory, &ground.policy);
+    facts.unruled.unrecognised_before = unrecognised_before(summaries, ctx);
+    match guards::judge(ground, inventory, plan, &ground.policy, ctx) {
+        Ok(judged) => {
+            let new = judged.refusals.into_iter();
+            facts.runs.refusals.extend(new.filter(|refusal| !is_known(ground, refusal)));
+        }
+        // What it needs of the ledger is a finding already.
+        Err(_) if facts.runs.ledger != LedgerFact::Sound => {}
+        Err(error) => facts.runs.ledger = LedgerFact::Unreadable(chain(&error)),
+    }
+    facts.vanished = hold::vanished(&ground.state.state.held, inventory, &ground.policy, facts.now)
+        .iter()
+        .map(|gone| {
+            format!("session {}, held by '{}', in '{}'", gone.session, text(&gone.hold), shown(&gone.store))
+        })
+        .collect();
+}
+
+/// What could not be looked at.
+fn unseen(facts: &mut Facts, ground: &Workspace, inventory: &Inventory) {
+    facts.refused = ground
+        .refused
+        .iter()
+        .map(|refused| RefusedFact {
+            path: refused.path.clone(),
+            why: refused.why.to_string(),
+            is_missing: refused.why.is_absence(),
+        })
+        .collect();
+    let (missed, unread): (Vec<&Problem>, Vec<&Problem>) =
+        inventory.problems.iter().partition(|problem| problem.doing == OUT_OF_REACH);
+    let told =
+        |problem: &&Problem| (text(&problem.path), format!("cannot {} it: {}", problem.doing, problem.error));
+    facts.unread = unread.iter().map(told).collect();
+    facts.out_of_reach = missed.iter().map(told).collect();
+    let refused = ground.refused.iter().filter(|refused| matches!(refused.why, Refusal::OwnFolder(_)));
+    facts.out_of_reach.extend(refused.map(|refused| (text(&refused.path), refused.why.to_string())));
 }
 
 /// A policy that nobody wrote: what stands in for one that cannot be used.

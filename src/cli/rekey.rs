@@ -15,12 +15,12 @@ use crate::enforce::sealed::SealedSession;
 use crate::error::chain;
 use crate::escape::{shown, text};
 use crate::inventory::Inventory;
-use crate::ledger::{Ciphertext, Entry, Event, Failure as Failed, SealedRecords};
+use crate::ledger::{Ciphertext, Event, Failure as Failed, SealedRecords};
 use crate::locate::Store;
 use crate::report::human::counted;
 use crate::run;
 use crate::run::LedgeredRun;
-use crate::seal::naming;
+use crate::seal::{Identities, Recipients, naming};
 
 /// What `rekey` takes.
 #[derive(Debug, Clone, Args)]
@@ -78,23 +78,40 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
     let inventory = ground.inventory(ctx);
     let mut unlisted = Vec::new();
     let targets = targets(&inventory, &mut unlisted);
-    let mut deed = LedgeredRun::begin("rekey", ctx, &ground, locks)?;
+    let deed = LedgeredRun::begin("rekey", ctx, &ground, locks)?;
     let known = SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), None, &[])
         .map_err(|error| chain(&error));
+    let mut work = Work { ctx, keys: &keys, recipients: &recipients, all: args.all, known, deed };
     let bar = ctx.console.progress(targets.len() as u64, "sealing anew");
     let mut items = Vec::new();
-    for Target { store, id, below, mut item } in targets {
-        let mut entry = Entry::new(Event::Intent);
-        entry.store = Some(item.of.store.clone().into());
-        entry.session = Some(item.of.session.clone().into());
-        entry.project = item.of.project.clone().map(Into::into);
+    for target in targets {
+        items.push(work.rekey(target)?);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    report(&items, &unlisted, work)
+}
+
+/// What sealing anew needs.
+struct Work<'a> {
+    ctx: &'a Context,
+    keys: &'a Identities,
+    recipients: &'a Recipients,
+    all: bool,
+    known: Result<SealedRecords, String>,
+    deed: LedgeredRun,
+}
+
+impl Work<'_> {
+    /// Seals one target anew, recorded before and after; a failure is in the item.
+    fn rekey(&mut self, Target { store, id, below, mut item }: Target<'_>) -> Result<Item, Failure> {
+        let mut entry = item.of.entry(Event::Intent, "rekey");
         entry.hold = item.hold.clone().map(Into::into);
-        entry.decision = Some("rekey".into());
-        deed.record(std::slice::from_ref(&entry), ctx)?;
+        self.deed.record(std::slice::from_ref(&entry), self.ctx)?;
         let done = SealedSession::open_in(store, id, below.clone())
-            .map(|sealed| vault::vouched(sealed, &known))
+            .map(|sealed| vault::vouched(sealed, &self.known))
             .map_err(Into::into)
-            .and_then(|sealed| rekey::session(&sealed, &keys, &recipients, args.all));
+            .and_then(|sealed| rekey::session(&sealed, self.keys, self.recipients, self.all));
         match done {
             Ok(Rekeyed::Already) => item.outcome = "already",
             Ok(Rekeyed::Done(files)) => {
@@ -116,11 +133,14 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
         entry.event = Event::Outcome;
         entry.outcome = Some(item.outcome.into());
         entry.files = Some(item.files);
-        deed.record(&[entry], ctx)?;
-        items.push(item);
-        bar.inc(1);
+        self.deed.record(&[entry], self.ctx)?;
+        Ok(item)
     }
-    bar.finish_and_clear();
+}
+
+/// Prints what was done, and closes the ledger.
+fn report(items: &[Item], unlisted: &[String], work: Work<'_>) -> Result<Exit, Failure> {
+    let Work { ctx, recipients, deed, .. } = work;
     let count = |outcome: &str| items.iter().filter(|item| item.outcome == outcome).count() as u64;
     let (done, already, failed) = (count("rekeyed"), count("already"), count("failed"));
     let exit = if failed == 0 && unlisted.is_empty() { Exit::Done } else { Exit::Failed };
@@ -128,7 +148,7 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
         ctx.console.json(&Document {
             head: Head::new("ccretain.rekey/1", &deed, ctx),
             recipients: recipients.iter().map(ToString::to_string).collect(),
-            sessions: &items,
+            sessions: items,
         })?;
     }
     let recorded = if already == 0 {
@@ -145,13 +165,13 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
     };
     let to = counted(recipients.iter().count() as u64, "recipient");
     ctx.console.data(&format!("{anew} sealed anew to {to}{recorded}\n"))?;
-    for item in &items {
+    for item in items {
         if let Some(error) = &item.error {
             let copy = item.hold.as_ref().map(|hold| format!(", preserved for hold '{hold}'"));
             ctx.console.error(&format!("session {}{}: {error}", item.of.session, copy.unwrap_or_default()));
         }
     }
-    for why in &unlisted {
+    for why in unlisted {
         ctx.console.error(why);
     }
     deed.end(&[("rekeyed", done), ("already", already), ("failed", failed)], exit.code(), ctx)?;

@@ -169,12 +169,12 @@ fn remove(ctx: &Context, seen: &Inventory, id: SessionId, files: &[SealedFile]) 
         return Err(vault::held(id, hold));
     }
     let mut deed = LedgeredRun::begin("resume", ctx, &ground, locks)?;
-    let mut intent = vault::entry(Event::Intent, seen, session, "remove-sealed-copy");
+    let mut intent = vault::Of::new(seen, session).entry(Event::Intent, "remove-sealed-copy");
     intent.files = Some(files.len() as u64);
     deed.record(&[intent], ctx)?;
     let store = &seen.store(session.store).store;
     let removed = SealedSession::open(store, id).and_then(|sealed| sealed.remove(files));
-    let mut outcome = vault::entry(Event::Outcome, seen, session, "remove-sealed-copy");
+    let mut outcome = vault::Of::new(seen, session).entry(Event::Outcome, "remove-sealed-copy");
     outcome.outcome = Some(if removed.is_ok() { "deleted" } else { "failed" }.into());
     deed.record(&[outcome], ctx)?;
     let exit = if removed.is_ok() { Exit::Done } else { Exit::Failed };

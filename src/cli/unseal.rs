@@ -306,7 +306,7 @@ pub(super) fn one(
 ) -> Result<(Item, Option<Restored>), Failure> {
     let session = inventory.session(index);
     let store = &inventory.store(session.store).store;
-    let mut intent = vault::entry(Event::Intent, inventory, session, "unseal");
+    let mut intent = Of::new(inventory, session).entry(Event::Intent, "unseal");
     intent.files = Some(u64::from(session.sealed));
     deed.record(&[intent], ctx)?;
     // Remembered first: a crash must not leave a touched file whose true date nobody knows.
@@ -332,7 +332,7 @@ pub(super) fn one(
     };
     let done = attempt();
     let mut item = Item::new(inventory, index, "unsealed");
-    let mut outcome = vault::entry(Event::Outcome, inventory, session, "unseal");
+    let mut outcome = Of::new(inventory, session).entry(Event::Outcome, "unseal");
     let restored = match done {
         Ok(restored) => {
             item.files = restored.digests.len() as u64;

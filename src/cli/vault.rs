@@ -114,17 +114,16 @@ impl Of {
             project: session.project.as_deref().map(text),
         }
     }
-}
 
-/// An entry about one sealed session.
-#[must_use]
-pub fn entry(event: Event, inventory: &Inventory, session: &Session, verb: &'static str) -> Entry<'static> {
-    let mut entry = Entry::new(event);
-    entry.store = Some(text(&inventory.store(session.store).store.root).into());
-    entry.session = Some(session.id.to_string().into());
-    entry.project = session.project.as_deref().map(|project| text(project).into());
-    entry.decision = Some(verb.into());
-    entry
+    /// A record of the ledger about it.
+    pub fn entry(&self, event: Event, decision: &'static str) -> Entry<'static> {
+        let mut entry = Entry::new(event);
+        entry.store = Some(self.store.clone().into());
+        entry.session = Some(self.session.clone().into());
+        entry.project = self.project.clone().map(Into::into);
+        entry.decision = Some(decision.into());
+        entry
+    }
 }
 
 /// What the ledger knows of the sealed files of a session.

@@ -18,6 +18,7 @@ mod record;
 pub mod rekey;
 mod seal;
 pub mod sealed;
+mod sealed_file;
 pub mod unseal;
 mod watch;
 

@@ -4,34 +4,32 @@
 //! A copy lies in `ccretain/held/<hold>/<session>/` of the session's store, in the form of a sealed
 //! session: its record and its files, each of which can be opened without this program.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fs::{File, FileTimes};
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use super::seal::system_time;
+use super::sealed_file::{NotSealed, Plain};
 use super::{dir, sealed};
 use crate::catalogue::{Kind, Root, SessionId};
 use crate::dir::{Dir, FileType};
 use crate::error::chain;
 use crate::escape::text;
-use crate::files::access;
 use crate::inventory::{ArtifactIndex, Inventory, Oddity, Session, SessionIndex, StoreIndex};
 use crate::ledger::Ciphertext;
 use crate::locate::Store;
 use crate::policy::Compression;
 use crate::seal::manifest::{Manifest, SealedFile, SealedLink};
 use crate::seal::naming::{self, Tree};
-use crate::seal::{Recipients, SealError, Sealer};
+use crate::seal::{Recipients, Sealer};
 
 /// The folder of all copies, in a store.
 const FOLDER: &str = "ccretain/held";
 /// How often a file that is being written to is tried.
 const TRIES: u32 = 3;
-/// The most names that are tried for one copy.
-const MOST_COPIES: u32 = 1_000;
 
 /// What preserving needs.
 pub struct Preserving<'a> {
@@ -177,7 +175,7 @@ impl Preserving<'_> {
         loop {
             tries += 1;
             match self.copy(index, kind, tree, &path, session, sealer) {
-                Ok(file) => return Ok(file.map(|file| SealedFile { temp, ..file })),
+                Ok(file) => return Ok(Some(SealedFile { temp, ..file })),
                 // A client is writing to it; what is there by then is copied.
                 Err(Failed::Changed) if tries < TRIES => {}
                 Err(Failed::Changed) => return Err("it was written to while it was copied".to_owned()),
@@ -194,62 +192,24 @@ impl Preserving<'_> {
         path: &Path,
         session: &Session,
         sealer: &mut Sealer,
-    ) -> Result<Option<SealedFile>, Failed> {
+    ) -> Result<SealedFile, Failed> {
         let artifact = self.inventory.artifact(index);
-        let mut source = self
+        let file = self
             .inventory
             .open(artifact.folder)
             .and_then(|folder| folder.read(self.inventory.name(artifact)))?;
-        let stat = Dir::stat_open(&source)?;
+        let stat = Dir::stat_open(&file)?;
         if stat.file_type != FileType::File || stat.stamp.inode != artifact.stamp.inode {
             return Err(Failed::Other("it is another file than the one that was seen".to_owned()));
         }
-        let acl = access::acl(&source)?;
-        let mtime = stat.stamp.modified.date();
-        let Some(mtime) = mtime else { return Err(Failed::Other("its date cannot be written".to_owned())) };
-        let mut copies = 0..MOST_COPIES;
-        let (folder, name) = loop {
-            let Some(copy) = copies.next() else {
-                return Err(Failed::Other("cannot find a name for its copy".to_owned()));
-            };
-            let name = naming::sealed_name(tree, path, self.compression, copy)
-                .map_err(|error| Failed::Other(chain(&error)))?;
-            let folder = self.folder(session, name.path.parent())?;
-            if folder.stat(name.path.file_name().unwrap_or_default()).is_err() {
-                break (folder, name);
-            }
-        };
-        sealer.set_compression(name.compression);
-        let file_name = name.path.file_name().unwrap_or_default();
-        let part_name = naming::part_name(file_name);
-        let part = dir::create_part(&folder, &part_name)?;
-        let mut target = &part;
-        let sealed = match sealer.seal(&mut source, stat.stamp.size, &mut target) {
-            Ok(sealed) => sealed,
-            Err(error) => {
-                let _ = dir::unlink(&folder, &part_name);
-                return Err(match error {
-                    SealError::Changed => Failed::Changed,
-                    error => Failed::Other(format!("cannot seal it: {}", chain(&error))),
-                });
-            }
-        };
-        part.set_times(FileTimes::new().set_modified(system_time(stat.stamp.modified)))?;
-        finish(&part, &folder, &part_name, file_name)?;
-        Ok(Some(SealedFile {
-            kind,
-            path: path.to_path_buf(),
-            temp: None,
-            sealed: name.path.clone(),
-            compression: name.compression,
-            size: stat.stamp.size,
-            sealed_size: sealed.ciphertext_len,
-            mode: u32::from(artifact.mode),
-            acl,
-            mtime,
-            sha256: sealed.sha256,
-            becoming: None,
-        }))
+        naming::sealed_name(tree, path, self.compression, 0).map_err(|error| Failed::Other(chain(&error)))?;
+        let (mode, path) = (u32::from(artifact.mode), path.to_path_buf());
+        let plain = Plain { file, stamp: stat.stamp, kind, mode, tree, path, temp: None };
+        let folder = self.folder(session, plain.sealed_parent().as_deref())?;
+        let (part, entry) = plain.seal(&folder, self.compression, &mut BTreeSet::new(), sealer)?;
+        let name = entry.sealed.file_name().unwrap_or_default();
+        finish(&part, &folder, &naming::part_name(name), name)?;
+        Ok(entry)
     }
 
     /// Writes the record of a copy, once its files are there.
@@ -288,6 +248,18 @@ enum Failed {
 impl From<io::Error> for Failed {
     fn from(error: io::Error) -> Self {
         Self::Other(format!("cannot copy it: {error}"))
+    }
+}
+
+impl From<NotSealed> for Failed {
+    fn from(error: NotSealed) -> Self {
+        match error {
+            NotSealed::Changed => Self::Changed,
+            NotSealed::NoDate => Self::Other("its date cannot be written".to_owned()),
+            NotSealed::NoName => Self::Other("cannot find a name for its copy".to_owned()),
+            NotSealed::Io(_, error) => error.into(),
+            NotSealed::Seal(error) => Self::Other(format!("cannot seal it: {}", chain(&error))),
+        }
     }
 }
 

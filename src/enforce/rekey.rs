@@ -5,17 +5,17 @@
 //! record with the new ones alone. The plaintext passes through memory and never touches the disk.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::FileTimes;
 use std::io::{self, BufReader, BufWriter};
 use std::path::Path;
 use std::thread;
 
+use super::dir;
 use super::sealed::{SealedError, SealedSession};
-use super::{dir, seal};
-use crate::dir::{Dir, FileTime};
-use crate::error::At as _;
+use super::sealed_file::write_part;
+use crate::dir::FileTime;
+use crate::error::{At as _, PathError};
 use crate::seal::manifest::{Resealed, SealedFile};
-use crate::seal::{Identities, Recipients, SealError, Sealed, Sealer, naming};
+use crate::seal::{Identities, Recipients, SealError, Sealed, Sealer, UnsealError, naming};
 
 /// Why a session was not sealed anew. Every sealed file of it can still be opened.
 #[derive(Debug, thiserror::Error)]
@@ -127,16 +127,11 @@ fn write_all(
             continue;
         }
         sealer.set_compression(entry.compression);
-        match write(session, entry, identities, &mut sealer) {
-            Ok((found, sealed)) => parts.push((
-                SealedFile { sha256: found, ..entry.clone() },
-                Resealed { sealed_size: sealed.ciphertext_len, sha256: sealed.sha256 },
-            )),
-            Err(error) => {
-                remove_part(session, entry);
-                return Err(error);
-            }
-        }
+        let (found, sealed) = write(session, entry, identities, &mut sealer)?;
+        parts.push((
+            SealedFile { sha256: found, ..entry.clone() },
+            Resealed { sealed_size: sealed.ciphertext_len, sha256: sealed.sha256 },
+        ));
     }
     Ok(())
 }
@@ -150,39 +145,35 @@ fn write(
     sealer: &mut Sealer,
 ) -> Result<([u8; 32], Sealed), RekeyError> {
     let path = session.path(entry);
-    let at = |doing: &'static str, result: io::Result<()>| result.at(doing, &path).map_err(SealedError::File);
-    let folder: Dir =
-        session.parent(&entry.sealed).at("open the folder of", &path).map_err(SealedError::File)?;
-    let name = naming::part_name(entry.sealed.file_name().unwrap_or_default());
-    let part = dir::create_part(&folder, &name).at("create", &path).map_err(SealedError::File)?;
-    let (reader, writer) = io::pipe().at("open a pipe for", &path).map_err(SealedError::File)?;
-    let (opened, sealed) = thread::scope(|scope| {
-        let opening = scope.spawn(move || {
-            let mut writer = BufWriter::with_capacity(64 << 10, writer);
-            session.decrypt(entry, identities, &mut writer)
+    let file_error = |doing, source| SealedError::File(PathError { path: path.clone(), doing, source });
+    let folder = session.parent(&entry.sealed).map_err(|error| file_error("open the folder of", error))?;
+    let name = entry.sealed.file_name().unwrap_or_default();
+    let failed = |doing, error| RekeyError::Sealed(file_error(doing, error));
+    let (_, done) = write_part(&folder, name, FileTime::of(entry.mtime), failed, |mut part| {
+        let (reader, writer) = io::pipe().map_err(|error| failed("open a pipe for", error))?;
+        let (opened, sealed) = thread::scope(|scope| {
+            let opening = scope.spawn(move || {
+                let mut writer = BufWriter::with_capacity(64 << 10, writer);
+                session.decrypt(entry, identities, &mut writer)
+            });
+            let mut source = BufReader::with_capacity(64 << 10, reader);
+            let sealed = sealer.seal(&mut source, entry.size, &mut part);
+            let opened = opening.join().unwrap_or_else(|_| {
+                Err(file_error("open", io::Error::other("the thread that opens it ended")))
+            });
+            (opened, sealed)
         });
-        let mut target = &part;
-        let sealed = sealer.seal(&mut BufReader::with_capacity(64 << 10, reader), entry.size, &mut target);
-        let opened = opening.join().unwrap_or_else(|_| {
-            let error = io::Error::other("the thread that opens it ended");
-            Err(error).at("open", session.path(entry)).map_err(SealedError::File)
-        });
-        (opened, sealed)
-    });
-    // Where opening failed, the encrypting side saw no more than a short file. Where encrypting
-    // failed, the opening side could not write: that reason is the other's.
-    match (opened, sealed) {
-        (Ok(found), Ok(sealed)) => {
-            let times = FileTimes::new().set_modified(seal::system_time(FileTime::of(entry.mtime)));
-            at("date", part.set_times(times))?;
-            at("flush", dir::sync_unless_whole(&part))?;
-            Ok((found, sealed))
+        // Where opening failed, the encrypting side saw no more than a short file. Where encrypting
+        // failed, the opening side could not write: that reason is the other's.
+        match (opened, sealed) {
+            (Ok(found), Ok(sealed)) => Ok((found, sealed)),
+            (Err(SealedError::Open { source: UnsealError::Target(_), .. }) | Ok(_), Err(source)) => {
+                Err(RekeyError::Seal { path: path.clone(), source })
+            }
+            (Err(error), _) => Err(error.into()),
         }
-        (Err(SealedError::Open { source: crate::seal::UnsealError::Target(_), .. }) | Ok(_), Err(source)) => {
-            Err(RekeyError::Seal { path, source })
-        }
-        (Err(error), _) => Err(error.into()),
-    }
+    })?;
+    Ok(done)
 }
 
 fn remove_part(session: &SealedSession<'_>, entry: &SealedFile) {

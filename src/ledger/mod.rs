@@ -56,6 +56,44 @@ mod tail;
 mod upkeep;
 mod verify;
 
+/// Opens the segment that is written to.
+fn active_segment(dir: &Path) -> Result<(File, Head, tail::Tail), LedgerError> {
+    let active = dir.join(ACTIVE);
+    let mut options = files::private_options();
+    options.read(true).append(true);
+    let opened = files::open_named_twice(&options, &active)?;
+    upkeep::undo_half_rotation(dir, &opened)?;
+    files::has_one_name(&opened, &active)?;
+    let tail = tail::read(&opened).at("read", &active)?;
+    let head = match &tail.head {
+        Some(head) => head.clone(),
+        None => tail::newest_closed(dir)?,
+    };
+    Ok((opened, head, tail))
+}
+
+/// Makes the segment that will be written to; on a full disk, in the place of the reserve.
+fn first_segment(
+    dir: &Path,
+    batch: &Batch<'_>,
+    reserve: &Reserve,
+) -> Result<(File, Head, tail::Tail), LedgerError> {
+    let (before, until) = (tail::newest_closed(dir)?, tail::newest_closed_proven(dir)?);
+    let (opened, head) = match upkeep::new_segment(dir, batch, &before, until) {
+        Err(error) if file::is_full(&error.source) && reserve.release() => {
+            upkeep::new_segment(dir, batch, &before, until)?
+        }
+        other => other?,
+    };
+    files::rename_own(&dir.join(segments::FRESH), &dir.join(ACTIVE))?;
+    files::sync_dir(dir)?;
+    if let Some(above) = dir.parent() {
+        // The folder itself may be new; who may not open what is above it loses nothing.
+        let _ = files::sync_dir(above);
+    }
+    Ok((opened, head, tail::Tail::clean()))
+}
+
 #[cfg(test)]
 mod tests;
 
@@ -191,37 +229,9 @@ impl Ledger {
         let reserve = Reserve::new(dir);
         let active = dir.join(ACTIVE);
         let batch = Batch { time: entry::stamp(now), run: &run.0, clock, names: names.as_ref() };
-        let options = || {
-            let mut options = files::private_options();
-            options.read(true).append(true);
-            options
-        };
-        let exists = active.symlink_metadata().is_ok();
-        let (opened, head, tail) = if exists {
-            let opened = files::open_named_twice(&options(), &active)?;
-            upkeep::undo_half_rotation(dir, &opened)?;
-            files::has_one_name(&opened, &active)?;
-            let tail = tail::read(&opened).at("read", &active)?;
-            let head = match &tail.head {
-                Some(head) => head.clone(),
-                None => tail::newest_closed(dir)?,
-            };
-            (opened, head, tail)
-        } else {
-            let (before, until) = (tail::newest_closed(dir)?, tail::newest_closed_proven(dir)?);
-            let (opened, head) = match upkeep::new_segment(dir, &batch, &before, until) {
-                Err(error) if file::is_full(&error.source) && reserve.release() => {
-                    upkeep::new_segment(dir, &batch, &before, until)?
-                }
-                other => other?,
-            };
-            files::rename_own(&fresh, &active)?;
-            files::sync_dir(dir)?;
-            if let Some(above) = dir.parent() {
-                // The folder itself may be new; who may not open what is above it loses nothing.
-                let _ = files::sync_dir(above);
-            }
-            (opened, head, tail::Tail::clean())
+        let (opened, head, tail) = match active.symlink_metadata() {
+            Ok(_) => active_segment(dir)?,
+            Err(_) => first_segment(dir, &batch, &reserve)?,
         };
         let length = opened.metadata().at("look at", &active)?.len();
         let mut ledger = Self {

@@ -7,8 +7,9 @@ use chrono::TimeDelta;
 use super::{Decision, Plan};
 use crate::catalogue::{Kind, SessionId};
 use crate::escape::text;
+use crate::inventory::lines::Line;
 use crate::inventory::memory::{Memory, RememberedLine, RememberedSession};
-use crate::inventory::{Inventory, StoreIndex};
+use crate::inventory::{ArtifactIndex, Inventory, Session, StoreIndex};
 use crate::policy::Policy;
 
 /// How long a session of which nothing is left is remembered where no rule ever deletes it.
@@ -17,67 +18,113 @@ const KEPT: TimeDelta = TimeDelta::days(400);
 /// What is to be remembered of sessions once a plan is carried out.
 #[must_use]
 pub fn memory(inventory: &Inventory, plan: &Plan, policy: &Policy) -> Memory {
-    // What is only reported stays.
-    let is_acted_on = |decision: &Decision| decision.due().is_some_and(|due| !policy.audits(due.rule()));
-    let goes = |decision: &Decision| matches!(decision, Decision::Delete(_)) && is_acted_on(decision);
-    let hash = |at: usize| {
-        let name = inventory.name(&inventory.artifacts[at]).to_str().unwrap_or_default();
-        name.split_once('.').map_or(name, |(hash, _)| hash)
-    };
-    let kept_pastes: HashSet<(StoreIndex, &str)> = inventory
-        .artifacts
-        .iter()
-        .zip(&plan.decisions)
-        .enumerate()
-        .filter(|(_, (artifact, decision))| artifact.kind == Some(Kind::Paste) && !goes(decision))
-        .map(|(at, (artifact, _))| (inventory.store_of(artifact), hash(at)))
-        .collect();
-    let mut lines: Vec<RememberedLine> = inventory.absent.elsewhere.clone();
-    let mut named: HashSet<SessionId> = HashSet::new();
-    let root = |store: StoreIndex| text(&inventory.store(store).store.root);
-    let remember = |store: StoreIndex, hash: &str, line: &crate::inventory::lines::Line| RememberedLine {
-        root: root(store),
-        paste: hash.to_owned(),
-        date: line.date,
-        project: line.project.as_deref().map(str::to_owned),
-        session: line.session,
-    };
-    for (file, decisions) in inventory.line_files.iter().zip(&plan.lines) {
-        let store = inventory.store_of(inventory.artifact(file.artifact));
-        let content = &file.content;
-        let stays = content.lines.iter().zip(decisions).filter(|(_, decision)| !is_acted_on(decision));
-        named.extend(stays.filter_map(|(line, _)| line.session));
-        for (hash, at) in &content.references {
-            let at = *at as usize;
-            if let (Some(line), Some(decision)) = (content.lines.get(at), decisions.get(at))
-                && is_acted_on(decision)
-                && kept_pastes.contains(&(store, &**hash))
-            {
-                lines.push(remember(store, hash, line));
+    let going = Going { inventory, plan, policy };
+    let (lines, named) = going.lines();
+    let mut sessions = going.sessions(&named);
+    sessions.extend(going.absent(&named));
+    sessions.sort_unstable();
+    Memory { sessions, slug_key: inventory.slug_key.clone(), lines }
+}
+
+/// A plan as one that is carried out: what is only reported stays.
+struct Going<'a> {
+    inventory: &'a Inventory,
+    plan: &'a Plan,
+    policy: &'a Policy,
+}
+
+impl Going<'_> {
+    fn is_acted_on(&self, decision: &Decision) -> bool {
+        decision.due().is_some_and(|due| !self.policy.audits(due.rule()))
+    }
+
+    fn is_deleted(&self, decision: &Decision) -> bool {
+        matches!(decision, Decision::Delete(_)) && self.is_acted_on(decision)
+    }
+
+    fn goes(&self, index: ArtifactIndex) -> bool {
+        self.plan.decisions.get(index.at()).is_some_and(|decision| self.is_deleted(decision))
+    }
+
+    fn root(&self, store: StoreIndex) -> String {
+        text(&self.inventory.store(store).store.root)
+    }
+
+    /// The pastes that stay, by their hashes.
+    fn kept_pastes(&self) -> HashSet<(StoreIndex, &str)> {
+        let inventory = self.inventory;
+        let pastes =
+            inventory.artifacts.iter().zip(&self.plan.decisions).filter(|(artifact, decision)| {
+                artifact.kind == Some(Kind::Paste) && !self.is_deleted(decision)
+            });
+        pastes
+            .map(|(artifact, _)| {
+                let name = inventory.name(artifact).to_str().unwrap_or_default();
+                let hash = name.split_once('.').map_or(name, |(hash, _)| hash);
+                (inventory.store_of(artifact), hash)
+            })
+            .collect()
+    }
+
+    /// The lines that go and refer to a paste that stays; and the sessions that lines name which stay.
+    fn lines(&self) -> (Vec<RememberedLine>, HashSet<SessionId>) {
+        let inventory = self.inventory;
+        let kept_pastes = self.kept_pastes();
+        let mut lines: Vec<RememberedLine> = inventory.absent.elsewhere.clone();
+        let mut named: HashSet<SessionId> = HashSet::new();
+        let remember = |store: StoreIndex, hash: &str, line: &Line| RememberedLine {
+            root: self.root(store),
+            paste: hash.to_owned(),
+            date: line.date,
+            project: line.project.as_deref().map(str::to_owned),
+            session: line.session,
+        };
+        for (file, decisions) in inventory.line_files.iter().zip(&self.plan.lines) {
+            let store = inventory.store_of(inventory.artifact(file.artifact));
+            let content = &file.content;
+            let stays =
+                content.lines.iter().zip(decisions).filter(|(_, decision)| !self.is_acted_on(decision));
+            named.extend(stays.filter_map(|(line, _)| line.session));
+            for (hash, at) in &content.references {
+                let at = *at as usize;
+                if let (Some(line), Some(decision)) = (content.lines.get(at), decisions.get(at))
+                    && self.is_acted_on(decision)
+                    && kept_pastes.contains(&(store, &**hash))
+                {
+                    lines.push(remember(store, hash, line));
+                }
             }
         }
+        let absent = inventory.absent.lines.iter();
+        let absent = absent.filter(|(store, hash, _)| kept_pastes.contains(&(*store, &**hash)));
+        lines.extend(absent.map(|(store, hash, line)| remember(*store, hash, line)));
+        lines.sort_unstable();
+        lines.dedup();
+        named.extend(lines.iter().filter_map(|line| line.session));
+        (lines, named)
     }
-    let absent = inventory.absent.lines.iter();
-    let absent = absent.filter(|(store, hash, _)| kept_pastes.contains(&(*store, &**hash)));
-    lines.extend(absent.map(|(store, hash, line)| remember(*store, hash, line)));
-    lines.sort_unstable();
-    lines.dedup();
-    named.extend(lines.iter().filter_map(|line| line.session));
-    let is_left = |at: usize| {
-        let session = &inventory.sessions[at];
-        let mut files = inventory.files(session).iter();
-        named.contains(&session.id) || files.any(|index| !plan.decisions.get(index.at()).is_some_and(goes))
-    };
-    let found = (0..inventory.sessions.len()).filter(|at| is_left(*at));
-    let rows = |at: usize| {
-        let session = &inventory.sessions[at];
-        let files = inventory.files(session);
-        let mut row = inventory.remembered(session);
+
+    /// The sessions of which anything stays, or which a line names that does.
+    fn sessions(&self, named: &HashSet<SessionId>) -> Vec<RememberedSession> {
+        let all = self.inventory.sessions.iter().enumerate();
+        let is_left = |session: &Session| {
+            named.contains(&session.id)
+                || self.inventory.files(session).iter().any(|index| !self.goes(*index))
+        };
+        let left = all.filter(|(_, session)| is_left(session));
+        left.flat_map(|(at, session)| self.rows(at, session)).collect()
+    }
+
+    /// What is remembered of one session: a row a store that it will be of.
+    fn rows(&self, at: usize, session: &Session) -> Vec<RememberedSession> {
+        let files = self.inventory.files(session);
+        let mut row = self.inventory.remembered(session);
         // The newest may be among what goes.
-        if !session.is_shown() && files.iter().any(|index| plan.decisions.get(index.at()).is_some_and(goes)) {
+        if !session.is_shown() && files.iter().any(|index| self.goes(*index)) {
             row.files = session.modified;
         }
-        let sealed = files.iter().filter_map(|index| plan.sealing_store(inventory, policy, *index));
+        let sealed =
+            files.iter().filter_map(|index| self.plan.sealing_store(self.inventory, self.policy, *index));
         let mut sealed: BTreeSet<StoreIndex> = sealed.collect();
         if !sealed.is_empty() {
             // What its record says later is held against this.
@@ -90,21 +137,22 @@ pub fn memory(inventory: &Inventory, plan: &Plan, policy: &Policy) -> Memory {
             return vec![row];
         }
         // Sealed, it is no orphan any more, and what stays plain of it may be dated earlier.
-        row.record = plan.sessions.get(at).and_then(|verdict| verdict.date);
-        sealed.into_iter().map(|store| RememberedSession { root: root(store), ..row.clone() }).collect()
-    };
-    let mut sessions: Vec<_> = found.flat_map(rows).collect();
-    for ((session, root), verdict) in inventory.absent.sessions.iter().zip(&plan.absent) {
-        let is_over = match (verdict.decision, verdict.deletion) {
-            _ if !inventory.is_complete || named.contains(&session.id) => false,
-            (Decision::Delete(_), _) => true,
-            (_, Some(_)) => false,
-            (_, None) => verdict.date.is_none_or(|date| plan.now.signed_duration_since(date) > KEPT),
-        };
-        if !is_over {
-            sessions.push(session.remembered(root.clone()));
-        }
+        row.record = self.plan.sessions.get(at).and_then(|verdict| verdict.date);
+        sealed.into_iter().map(|store| RememberedSession { root: self.root(store), ..row.clone() }).collect()
     }
-    sessions.sort_unstable();
-    Memory { sessions, slug_key: inventory.slug_key.clone(), lines }
+
+    /// The sessions that were not found and are remembered all the same.
+    fn absent(&self, named: &HashSet<SessionId>) -> impl Iterator<Item = RememberedSession> {
+        let (inventory, plan) = (self.inventory, self.plan);
+        let rows = inventory.absent.sessions.iter().zip(&plan.absent);
+        rows.filter_map(|((session, root), verdict)| {
+            let is_over = match (verdict.decision, verdict.deletion) {
+                _ if !inventory.is_complete || named.contains(&session.id) => false,
+                (Decision::Delete(_), _) => true,
+                (_, Some(_)) => false,
+                (_, None) => verdict.date.is_none_or(|date| plan.now.signed_duration_since(date) > KEPT),
+            };
+            (!is_over).then(|| session.remembered(root.clone()))
+        })
+    }
 }

@@ -295,24 +295,52 @@ impl<'a> Draft<'a> {
     }
 
     fn finish(mut self, built_in: &Result<BuiltIn, String>) -> Policy {
-        let mut suspended = None;
         let deletes = self
             .layers
             .iter()
             .flat_map(|(_, compiled)| &compiled.rules.rules)
             .any(|rule| rule.delete_after.is_some());
         // Where the user's files are unknown, so is whether they delete and what they hold.
-        let default = match built_in {
-            _ if deletes || self.user_dropped => None,
-            Ok(built_in) => Some(built_in_layer(built_in)),
-            Err(reason) => {
-                suspended = Some(reason.clone());
-                None
-            }
+        let (default, suspended) = match built_in {
+            _ if deletes || self.user_dropped => (None, None),
+            Ok(built_in) => (Some(built_in_layer(built_in)), None),
+            Err(reason) => (None, Some(reason.clone())),
         };
         let (user_holds, binds) = self.user_holds();
         let extra_stores = self.folders(|settings| settings.stores.as_ref().map_or(&[], |s| &s.extra));
         let exclude = self.folders(|settings| settings.stores.as_ref().map_or(&[], |s| &s.exclude));
+        let mandates = self.mandates(default.as_ref(), user_holds.value, &binds, &exclude);
+        let excluded_stores = if self.is_managed {
+            exclude.iter().filter(|folder| folder.source.layer != Layer::User).cloned().collect()
+        } else {
+            exclude
+        };
+        let (digest, sources) = self.digest_and_sources(default.as_ref());
+        Policy {
+            digest,
+            sources,
+            mandates,
+            suspended,
+            compression: self.choose_or_default(|_| true, |settings| settings.compression),
+            ledger: self.ledger(),
+            recipients: self.recipients,
+            extra_stores,
+            excluded_stores,
+            user_holds,
+            complaints: self.complaints,
+            notes: self.notes,
+            said: self.layers.into_iter().map(|(layer, _)| layer).collect(),
+        }
+    }
+
+    /// The mandates: the organisation's, in which nothing of the user's takes part, and the others.
+    fn mandates(
+        &mut self,
+        default: Option<&RuleLayer>,
+        user_holds: bool,
+        binds: &Binds,
+        exclude: &[Sourced<PathBuf>],
+    ) -> Vec<Mandate> {
         let (organisation, mut users): (Vec<Hold>, Vec<Hold>) = self
             .layers
             .iter()
@@ -323,50 +351,52 @@ impl<'a> Draft<'a> {
             organisation.iter().chain(&users).cloned().chain(more).collect()
         };
         let bound = |binds: bool| if binds { every(Vec::new()) } else { organisation.clone() };
-        if !user_holds.value && !users.is_empty() {
+        if !user_holds && !users.is_empty() {
             let names: Vec<String> = users.iter().map(|hold| crate::escape::text(&hold.name)).collect();
             self.notes.push(format!(
                 "the user's holds do not bind the organisation's rules here: {}",
                 names.join(", ")
             ));
         }
-        let layers_of = |wanted: &[Layer]| -> Vec<RuleLayer> {
-            let compiled = self.layers.iter().map(|(raw, compiled)| {
-                let first = raw.settings.desktop_deleted.map(DesktopDeleted::rule);
-                let rules = first.into_iter().chain(compiled.rules.rules.iter().cloned()).collect();
-                RuleLayer { source: compiled.rules.source.clone(), rules }
-            });
-            let own =
-                compiled.filter(|layer| wanted.contains(&layer.source.layer) && !layer.rules.is_empty());
-            let built_in = default.iter().filter(|_| wanted.contains(&Layer::BuiltIn));
-            built_in.cloned().chain(own).collect()
-        };
-        let not_user = |layer: Layer| layer != Layer::User;
-        let any = |_: Layer| true;
-        let (of_system, own) = (layers_of(&[Layer::System]), layers_of(&[Layer::BuiltIn, Layer::User]));
+        let of_system = self.layers_of(&[Layer::System], default);
+        let own = self.layers_of(&[Layer::BuiltIn, Layer::User], default);
         let modes_differ = !of_system.is_empty()
             && !own.is_empty()
             && self.mode_of(Layer::System).value != self.mode_of(Layer::User).value;
         let is_split = modes_differ || self.has_unread_holds || (!binds.system && !users.is_empty());
+        let any = |_: Layer| true;
         let mut mandates = Vec::new();
         if self.is_managed {
-            let holds = bound(binds.managed);
-            mandates.push(self.mandate(layers_of(&[Layer::Managed]), not_user, holds, &exclude));
+            let managed = self.layers_of(&[Layer::Managed], default);
+            let not_user = |layer: Layer| layer != Layer::User;
+            mandates.push(self.mandate(managed, not_user, bound(binds.managed), exclude));
         }
         if is_split {
-            mandates.push(self.mandate(of_system, any, bound(binds.system), &exclude));
+            mandates.push(self.mandate(of_system, any, bound(binds.system), exclude));
             // Unread holds may cover anything, and the organisation's rules go on without them.
             let unread = self.has_unread_holds.then(user::unread_holds).into_iter().collect();
-            mandates.push(self.mandate(own, any, every(unread), &exclude));
+            mandates.push(self.mandate(own, any, every(unread), exclude));
         } else {
-            let rest = layers_of(&[Layer::BuiltIn, Layer::System, Layer::User]);
-            mandates.push(self.mandate(rest, any, every(Vec::new()), &exclude));
+            let rest = self.layers_of(&[Layer::BuiltIn, Layer::System, Layer::User], default);
+            mandates.push(self.mandate(rest, any, every(Vec::new()), exclude));
         }
-        let excluded_stores = if self.is_managed {
-            exclude.iter().filter(|folder| not_user(folder.source.layer)).cloned().collect()
-        } else {
-            exclude
-        };
+        mandates
+    }
+
+    /// The rules of these layers.
+    fn layers_of(&self, wanted: &[Layer], default: Option<&RuleLayer>) -> Vec<RuleLayer> {
+        let compiled = self.layers.iter().map(|(raw, compiled)| {
+            let first = raw.settings.desktop_deleted.map(DesktopDeleted::rule);
+            let rules = first.into_iter().chain(compiled.rules.rules.iter().cloned()).collect();
+            RuleLayer { source: compiled.rules.source.clone(), rules }
+        });
+        let own = compiled.filter(|layer| wanted.contains(&layer.source.layer) && !layer.rules.is_empty());
+        let built_in = default.filter(|_| wanted.contains(&Layer::BuiltIn));
+        built_in.cloned().into_iter().chain(own).collect()
+    }
+
+    /// The digest of what all files say, and those files.
+    fn digest_and_sources(&mut self, default: Option<&RuleLayer>) -> (String, Vec<Source>) {
         let mut sources: Vec<Source> = default.iter().map(|layer| layer.source.clone()).collect();
         let mut said: Vec<(Layer, Value)> = default
             .iter()
@@ -380,21 +410,7 @@ impl<'a> Draft<'a> {
             said.push((Layer::User, json!({"holds": list})));
         }
         sources.sort_by_key(|source| source.layer);
-        Policy {
-            digest: digest(said.into_iter()),
-            sources,
-            mandates,
-            suspended,
-            compression: self.choose_or_default(any, |settings| settings.compression),
-            ledger: self.ledger(),
-            recipients: self.recipients,
-            extra_stores,
-            excluded_stores,
-            user_holds,
-            complaints: self.complaints,
-            notes: self.notes,
-            said: self.layers.into_iter().map(|(layer, _)| layer).collect(),
-        }
+        (digest(said.into_iter()), sources)
     }
 
     /// Whether users' holds bind the organisation's rules is not the user's to say: a system layer says it for

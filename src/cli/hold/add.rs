@@ -1,7 +1,7 @@
 //! `ccretain hold add`: a hold is placed, and copies are kept where that is asked.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, FixedOffset, Utc};
 
@@ -34,71 +34,18 @@ pub(super) struct New {
 }
 
 pub(super) fn add(new: New, ground: &Workspace, sight: &Sight, ctx: &Context) -> Result<Exit, Failure> {
-    given("reason", &new.reason)?;
-    let until = new.until.map(|until| to_come(until, ctx.env.now)).transpose()?;
-    let globs: Result<Vec<HoldGlob>, String> = new.projects.iter().map(HoldGlob::new).collect();
-    let globs = globs.map_err(|error| Failure::new(Exit::Usage, error))?;
-    let mut ids: Vec<SessionId> = Vec::new();
-    for named in &new.sessions {
-        let id = session::find_id(&sight.inventory, named)?;
-        if !ids.contains(&id) {
-            ids.push(id);
-        }
-    }
-    let recipients = if new.preserve { run::recipients(&ground.policy)? } else { None };
-    if new.preserve && recipients.is_none() {
-        return Err(Failure::new(Exit::Usage, "there is no recipient to seal the copies to")
-            .hint("`ccretain key new` makes an identity; put its recipient into the policy"));
-    }
+    let mut settings = new.settings(sight, ctx)?;
+    let recipients = recipients(&new, ground)?;
     let (mut ledger, run) = open_ledger(ground, sight, ctx)?;
     // Read again now that nobody else writes: the lock of the ledger is that of the holds, too.
     let path = holds::path(&ctx.env.config_dir());
     let mut own =
         holds::read(&path).map_err(|error| Failure::because(Exit::Usage, &error))?.unwrap_or_default();
-    let taken: BTreeSet<&str> = ground
-        .policy
-        .holds()
-        .map(|(hold, _)| hold.name.as_str())
-        .chain(own.iter().map(|hold| hold.name.as_str()))
-        .collect();
-    let name = match new.name {
-        Some(name) => {
-            given("name", &name)?;
-            if taken.contains(name.as_str()) {
-                let message = format!("there is a hold named '{}' already", text(&name));
-                return Err(Failure::new(Exit::Usage, message).hint("`ccretain hold list` shows it"));
-            }
-            name
-        }
-        None => free_name(&taken, ctx.env.now),
-    };
-    if new.preserve && !preserve::can_be_folder(&name) {
-        let message = format!("'{}' cannot be the name of a folder of copies", text(&name));
-        return Err(Failure::new(Exit::Usage, message).hint("use letters, digits, '.', '_' and '-'"));
-    }
-    let written = HoldSettings {
-        comment: None,
-        name: name.clone(),
-        projects: (!globs.is_empty()).then_some(globs),
-        kinds: None,
-        sessions: (!ids.is_empty()).then_some(ids),
-        reason: new.reason,
-        until,
-    };
-    let source = Source { layer: Layer::User, path: Some(path.clone()) };
-    let mut problems = Vec::new();
-    let globs = Globs::new(&ctx.env);
-    let written_once = std::iter::once(&written);
-    let compiled = compile::holds(&source, written_once, globs, &mut problems, &mut Remarks::default());
-    if let Some(problem) = problems.first() {
-        return Err(Failure::because(Exit::Usage, problem));
-    }
-    let Some(hold) = compiled.into_iter().next() else {
-        return Err(Failure::new(Exit::Usage, "the hold says nothing"));
-    };
-    own.push(written);
+    settings.name = new.free_name(&own, ground, ctx)?;
+    let hold = compiled(&settings, &path, ctx)?;
+    own.push(settings);
     let mut entry = Entry::new(Event::HoldAdded);
-    entry.hold = Some(text(&name).into());
+    entry.hold = Some(text(&hold.name).into());
     entry.reason = Some(text(&hold.reason).into());
     entry.path = Some(text(&path).into());
     record(&mut ledger, Event::Intent, &entry, "hold-add", ctx)?;
@@ -113,13 +60,12 @@ pub(super) fn add(new: New, ground: &Workspace, sight: &Sight, ctx: &Context) ->
     let exit = if failed.is_empty() { Exit::Done } else { Exit::Failed };
     let held = hold::covered_by(&sight.inventory, &hold);
     close(ledger, &run, "hold-add", exit, ground, ctx, |state| state.held.extend(held))?;
-    let binds_all = ground.policy.user_holds.value;
-    let mut report = sight.report(&hold, binds_all, ctx.global.verbose > 0);
-    report.preserved = copies(ground, &name).0;
+    let mut report = sight.report(&hold, ground.policy.user_holds.value, ctx.global.verbose > 0);
+    report.preserved = copies(ground, &hold.name).0;
     if ctx.global.json {
         ctx.console.json(&HoldDone { schema: "ccretain.hold-add/1", hold: report, because: None })?;
     } else {
-        let mut out = format!("hold '{}' added\n", text(&name));
+        let mut out = format!("hold '{}' added\n", text(&hold.name));
         for line in report.coverage() {
             out.push_str(&format!("  {line}\n"));
         }
@@ -129,6 +75,76 @@ pub(super) fn add(new: New, ground: &Workspace, sight: &Sight, ctx: &Context) ->
         ctx.console.error(&format!("'{}' has no copy: {why}", shown(path)));
     }
     Ok(exit)
+}
+
+impl New {
+    /// As a file of holds has it, but for the name.
+    fn settings(&self, sight: &Sight, ctx: &Context) -> Result<HoldSettings, Failure> {
+        given("reason", &self.reason)?;
+        let until = self.until.map(|until| to_come(until, ctx.env.now)).transpose()?;
+        let globs: Result<Vec<HoldGlob>, String> = self.projects.iter().map(HoldGlob::new).collect();
+        let globs = globs.map_err(|error| Failure::new(Exit::Usage, error))?;
+        let mut ids: Vec<SessionId> = Vec::new();
+        for named in &self.sessions {
+            let id = session::find_id(&sight.inventory, named)?;
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        Ok(HoldSettings {
+            comment: None,
+            name: String::new(),
+            projects: (!globs.is_empty()).then_some(globs),
+            kinds: None,
+            sessions: (!ids.is_empty()).then_some(ids),
+            reason: self.reason.clone(),
+            until,
+        })
+    }
+
+    /// Its name, which no other hold has: the one that was given, or one made of the day.
+    fn free_name(&self, own: &[HoldSettings], ground: &Workspace, ctx: &Context) -> Result<String, Failure> {
+        let taken: BTreeSet<&str> = ground
+            .policy
+            .holds()
+            .map(|(hold, _)| hold.name.as_str())
+            .chain(own.iter().map(|hold| hold.name.as_str()))
+            .collect();
+        let Some(name) = &self.name else { return Ok(free_name(&taken, ctx.env.now)) };
+        given("name", name)?;
+        if taken.contains(name.as_str()) {
+            let message = format!("there is a hold named '{}' already", text(name));
+            return Err(Failure::new(Exit::Usage, message).hint("`ccretain hold list` shows it"));
+        }
+        if self.preserve && !preserve::can_be_folder(name) {
+            let message = format!("'{}' cannot be the name of a folder of copies", text(name));
+            return Err(Failure::new(Exit::Usage, message).hint("use letters, digits, '.', '_' and '-'"));
+        }
+        Ok(name.clone())
+    }
+}
+
+/// To whom copies are sealed, where any are wanted.
+fn recipients(new: &New, ground: &Workspace) -> Result<Option<Recipients>, Failure> {
+    let recipients = if new.preserve { run::recipients(&ground.policy)? } else { None };
+    if new.preserve && recipients.is_none() {
+        return Err(Failure::new(Exit::Usage, "there is no recipient to seal the copies to")
+            .hint("`ccretain key new` makes an identity; put its recipient into the policy"));
+    }
+    Ok(recipients)
+}
+
+/// The hold that a file of holds would be read as.
+fn compiled(settings: &HoldSettings, path: &Path, ctx: &Context) -> Result<Hold, Failure> {
+    let source = Source { layer: Layer::User, path: Some(path.to_path_buf()) };
+    let mut problems = Vec::new();
+    let once = std::iter::once(settings);
+    let compiled =
+        compile::holds(&source, once, Globs::new(&ctx.env), &mut problems, &mut Remarks::default());
+    if let Some(problem) = problems.first() {
+        return Err(Failure::because(Exit::Usage, problem));
+    }
+    compiled.into_iter().next().ok_or_else(|| Failure::new(Exit::Usage, "the hold says nothing"))
 }
 
 /// Copies what a hold covers now, each session recorded before and after; gives what failed.

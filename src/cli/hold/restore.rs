@@ -20,7 +20,7 @@ use crate::enforce::unseal::{Dates, Existing, Restored};
 use crate::error::chain;
 use crate::escape::{shown, text};
 use crate::inventory::{Inventory, Session};
-use crate::ledger::{Entry, Event, Failure as Failed};
+use crate::ledger::{Event, Failure as Failed, SealedRecords};
 use crate::locate::Store;
 use crate::report::human::{counted, size};
 use crate::run::Workspace;
@@ -282,7 +282,6 @@ impl<'a> Target<'a> {
 
     /// Puts back what is gone; a failure is in the item.
     fn restore(self, how: &How<'_>, deed: &mut LedgeredRun) -> Result<Item, Failure> {
-        let ctx = how.ctx;
         let is_wanting = self.is_wanting();
         let refusal = self.refusal().filter(|_| is_wanting);
         let of = Of {
@@ -311,57 +310,67 @@ impl<'a> Target<'a> {
             }
             (Ok(copies), None) => copies,
         };
-        let known = vault::known_of(ctx, id);
+        let known = vault::known_of(how.ctx, id);
         for copy in copies.into_iter().filter(Copy::is_wanting) {
-            let mut entry = Entry::new(Event::Intent);
-            entry.store = Some(item.of.store.clone().into());
-            entry.session = Some(item.of.session.clone().into());
-            entry.project = item.of.project.clone().map(Into::into);
-            entry.hold = Some(text(&copy.hold).into());
-            entry.decision = Some(VERB.into());
-            entry.files = Some(copy.wanting.len() as u64);
-            deed.record(std::slice::from_ref(&entry), ctx)?;
-            remember(store, &copy, deed, ctx.env.now)?;
-            let hold = copy.hold;
-            let sealed = vault::vouched(copy.sealed, &known);
-            let done = restoring(&sealed, how.temps.to_vec(), how.dates, Existing::Leave).restore(how.keys);
-            entry.event = Event::Outcome;
-            match done {
-                Ok(restored) => {
-                    item.take(&restored);
-                    if !how.is_in_force(&hold) {
-                        item.warnings.push(format!(
-                            "hold '{}' is no longer in force: the next run may delete what was restored",
-                            text(&hold)
-                        ));
-                    }
-                    item.warnings.extend(vault::warn_unknown(id, &known, &restored.digests));
-                    entry.files = Some(restored.digests.len() as u64);
-                    entry.bytes = Some(restored.bytes);
-                    entry.outcome = Some("restored".into());
-                    if !restored.missing.is_empty() {
-                        let gone = restored.missing.iter().map(|path| format!("'{}'", shown(path)));
-                        let gone = gone.collect::<Vec<_>>().join(", ");
-                        item.error =
-                            Some(format!("a part of its copy for hold '{}' is gone: {gone}", text(&hold)));
-                    }
-                }
-                Err(error) => {
-                    item.outcome = "failed";
-                    item.error = Some(format!("its copy for hold '{}': {}", text(&hold), chain(&error)));
-                    entry.files = Some(0);
-                    entry.outcome = Some("failed".into());
-                    entry.failed =
-                        vec![Failed { path: text(&sealed.root()).into(), error: chain(&error).into() }];
-                }
-            }
-            deed.record(&[entry], ctx)?;
+            copy.restore(store, &known, how, &mut item, deed)?;
             if item.error.is_some() {
                 // What an older copy has of the same files must not take their place.
                 break;
             }
         }
         Ok(item)
+    }
+}
+
+impl Copy<'_> {
+    /// Puts back what its session lacks, recorded before and after; what became of it is in the item.
+    fn restore(
+        self,
+        store: &Store,
+        known: &Result<SealedRecords, String>,
+        how: &How<'_>,
+        item: &mut Item,
+        deed: &mut LedgeredRun,
+    ) -> Result<(), Failure> {
+        let ctx = how.ctx;
+        let mut entry = item.of.entry(Event::Intent, VERB);
+        entry.hold = Some(text(&self.hold).into());
+        entry.files = Some(self.wanting.len() as u64);
+        deed.record(std::slice::from_ref(&entry), ctx)?;
+        remember(store, &self, deed, ctx.env.now)?;
+        let (hold, id) = (self.hold, self.sealed.id);
+        let sealed = vault::vouched(self.sealed, known);
+        entry.event = Event::Outcome;
+        match restoring(&sealed, how.temps.to_vec(), how.dates, Existing::Leave).restore(how.keys) {
+            Ok(restored) => {
+                item.take(&restored);
+                if !how.is_in_force(&hold) {
+                    item.warnings.push(format!(
+                        "hold '{}' is no longer in force: the next run may delete what was restored",
+                        text(&hold)
+                    ));
+                }
+                item.warnings.extend(vault::warn_unknown(id, known, &restored.digests));
+                entry.files = Some(restored.digests.len() as u64);
+                entry.bytes = Some(restored.bytes);
+                entry.outcome = Some("restored".into());
+                if !restored.missing.is_empty() {
+                    let gone = restored.missing.iter().map(|path| format!("'{}'", shown(path)));
+                    let gone = gone.collect::<Vec<_>>().join(", ");
+                    item.error =
+                        Some(format!("a part of its copy for hold '{}' is gone: {gone}", text(&hold)));
+                }
+            }
+            Err(error) => {
+                item.outcome = "failed";
+                item.error = Some(format!("its copy for hold '{}': {}", text(&hold), chain(&error)));
+                entry.files = Some(0);
+                entry.outcome = Some("failed".into());
+                entry.failed =
+                    vec![Failed { path: text(&sealed.root()).into(), error: chain(&error).into() }];
+            }
+        }
+        Ok(deed.record(&[entry], ctx)?)
     }
 }
 

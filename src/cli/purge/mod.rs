@@ -16,6 +16,7 @@ use chrono::{DateTime, Utc};
 use super::context::{Context, Exit, Failure};
 use crate::catalogue::{Kind, Root, SessionId};
 use crate::dir::Dir;
+use crate::enforce::lock::Locks;
 use crate::enforce::{Outcomes, Stop};
 use crate::error::PathError;
 use crate::escape::text;
@@ -49,17 +50,7 @@ const WORD: &str = "purge";
 /// report and makes exit 1.
 pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
     let began = Instant::now();
-    let mut wanted = asked::wanted(args, ctx)?;
-    let searched = search_home(ctx)?;
-    let found: Vec<(PathBuf, Root)> = searched.found.iter().map(|one| (one.root.clone(), one.kind)).collect();
-    let mut ground = run::prepare_with(ctx, found.clone())?;
-    let handover = Handover::prepare(args, ctx, &ground)?;
-    let _locks = if args.dry_run { None } else { Some(run::lock_writable(&mut ground, ctx)?) };
-    let mut inventory = ground.inventory(ctx);
-    inventory.problems.extend(searched.unreadable.into_iter().map(unsearched));
-    wanted.session = asked::session(args, ctx, &inventory)?;
-    wanted.inner_links = before::inner_links(&inventory);
-    wanted.copies = before::copies(&inventory);
+    let Prepared { ground, inventory, wanted, found, handover, _locks } = Prepared::new(args, ctx)?;
     let purging = taking::purge(&inventory, &ground.policy, &wanted, ctx.env.now);
     let acting = acting(&ground.policy);
     let clock = asked::clock(ctx, &ground, &inventory, &wanted, args)?;
@@ -88,29 +79,13 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
     let outcomes = work.carry_out(&mut ledger);
     let after = work.look_again(found)?;
     let (identity, kept) = handover::destroy_identity(&work, &outcomes, &after, &mut ledger);
-    let roots: Vec<String> = inventory.stores.iter().map(|view| text(&view.store.root)).collect();
-    let sealed_here = SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), None, &roots)
-        .map_err(|error| Failure::because(Exit::Failed, &error))?;
-    // The parent's ledger is not the user's to read: what it may say is taken for said.
-    let was_plain = |session: SessionId| ctx.parent.is_some() || sealed_here.may_know(&session.to_string());
-    let looked = Looked {
-        before: &inventory,
-        purging: &purging,
-        outcomes: &outcomes,
-        after: &after.inventory,
-        again: &after.purging,
-        refused: &after.refused.meant,
-        time: work.now(),
-    };
-    let mut aftermath = looked.sum_up(&was_plain);
+    let mut aftermath = work.sum_up(&outcomes, &after)?;
     aftermath.exceptions.extend(kept);
     let scope = handover::scope(&work, &after.refused.others);
     let verdict = judge(&scope, &aftermath.exceptions, &aftermath.remaining, &aftermath.verification);
-    let mut exit = if verdict == Verdict::Incomplete { Exit::Failed } else { Exit::Done };
-    if !ground.policy.complaints.is_empty() {
-        exit = Exit::Failed;
-    }
-    let head = ledger.close(summary(&work, &aftermath, exit), ctx.env.now);
+    let is_well = verdict != Verdict::Incomplete && ground.policy.complaints.is_empty();
+    let recorded = if is_well { Exit::Done } else { Exit::Failed };
+    let mut exit = recorded;
     let mut done = Done {
         outcomes: &outcomes,
         aftermath: &aftermath,
@@ -120,29 +95,45 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
         witness,
         certificate: Vec::new(),
     };
-    match head {
-        Ok(head) => {
-            let issued = handover.issue(&work, &done, head);
-            match issued {
-                Ok(files) => done.certificate = files,
-                Err(failure) => {
-                    ctx.console.failure(&failure);
-                    exit = Exit::Failed;
-                }
-            }
-        }
-        Err(error) => {
-            ctx.console.error(&format!("cannot close the ledger, so there is no certificate: {error}"));
+    let mut report_failed = |done: Result<(), Failure>| {
+        if let Err(failure) = done {
+            ctx.console.failure(&failure);
             exit = Exit::Failed;
         }
-    }
+    };
+    report_failed(work.certify(handover, &mut done, ledger, recorded));
     let told = work.tell(&work.report(Some(&done)))?;
-    let remembered = work.remember(&after.inventory, &clock);
-    if let Err(failure) = remembered {
-        ctx.console.failure(&failure);
-        exit = Exit::Failed;
-    }
+    report_failed(work.remember(&after.inventory, &clock));
     Ok(exit.or(told))
+}
+
+/// What a purge works on, locked where it may change anything.
+struct Prepared {
+    ground: Workspace,
+    inventory: Inventory,
+    wanted: Wanted,
+    /// The roots that a search of the home has found.
+    found: Vec<(PathBuf, Root)>,
+    handover: Handover,
+    _locks: Option<Locks>,
+}
+
+impl Prepared {
+    fn new(args: &PurgeArgs, ctx: &Context) -> Result<Self, Failure> {
+        let mut wanted = asked::wanted(args, ctx)?;
+        let searched = search_home(ctx)?;
+        let found: Vec<(PathBuf, Root)> =
+            searched.found.iter().map(|one| (one.root.clone(), one.kind)).collect();
+        let mut ground = run::prepare_with(ctx, found.clone())?;
+        let handover = Handover::prepare(args, ctx, &ground)?;
+        let _locks = if args.dry_run { None } else { Some(run::lock_writable(&mut ground, ctx)?) };
+        let mut inventory = ground.inventory(ctx);
+        inventory.problems.extend(searched.unreadable.into_iter().map(unsearched));
+        wanted.session = asked::session(args, ctx, &inventory)?;
+        wanted.inner_links = before::inner_links(&inventory);
+        wanted.copies = before::copies(&inventory);
+        Ok(Self { ground, inventory, wanted, found, handover, _locks })
+    }
 }
 
 /// Looks for stores below the home; not where the stores are named.
@@ -332,6 +323,43 @@ impl Work<'_> {
         let only = asked::named_stores(self.ctx);
         let (meant, others) = ground.refused.into_iter().partition(|refused| asked::is_meant(refused, &only));
         Ok(After { inventory, purging, refused: RefusedAfter { meant, others } })
+    }
+
+    /// What was done and what is left, by both looks and the ledger.
+    fn sum_up(&self, outcomes: &Outcomes, after: &After) -> Result<Aftermath, Failure> {
+        let ctx = self.ctx;
+        let roots: Vec<String> = self.inventory.stores.iter().map(|view| text(&view.store.root)).collect();
+        let sealed_here = SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), None, &roots)
+            .map_err(|error| Failure::because(Exit::Failed, &error))?;
+        // The parent's ledger is not the user's to read: what it may say is taken for said.
+        let was_plain =
+            |session: SessionId| ctx.parent.is_some() || sealed_here.may_know(&session.to_string());
+        let looked = Looked {
+            before: self.inventory,
+            purging: self.purging,
+            outcomes,
+            after: &after.inventory,
+            again: &after.purging,
+            refused: &after.refused.meant,
+            time: self.now(),
+        };
+        Ok(looked.sum_up(&was_plain))
+    }
+
+    /// Closes the ledger and issues the certificate, which names its head.
+    fn certify(
+        &self,
+        handover: Handover,
+        done: &mut Done<'_>,
+        ledger: RunJournal,
+        exit: Exit,
+    ) -> Result<(), Failure> {
+        let head = ledger.close(summary(self, done.aftermath, exit), self.ctx.env.now).map_err(|error| {
+            let message = format!("cannot close the ledger, so there is no certificate: {error}");
+            Failure::new(Exit::Failed, message)
+        })?;
+        done.certificate = handover.issue(self, done, head)?;
+        Ok(())
     }
 
     /// Forgets what dated the sessions that a partial purge removed.

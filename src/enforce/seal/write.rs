@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
-use std::fs::FileTimes;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
@@ -11,19 +10,15 @@ use std::sync::PoisonError;
 use chrono::{DateTime, Utc};
 
 use super::super::handles::Handles;
+use super::super::sealed_file::{NotSealed, Plain};
 use super::super::{Outcome, Owner, Skip, Unit, delete, dir, sealed};
-use super::{Done, Part, Prepared, Sealing, Target, digest, part_of, system_time};
+use super::{Done, Part, Prepared, Sealing, Target, digest, part_of};
 use crate::catalogue::Kind;
 use crate::dir::{Dir, FileStamp, FileType};
-use crate::files::{self, access};
+use crate::files;
 use crate::inventory::{Artifact, ArtifactIndex, Session};
-use crate::policy::Compression;
 use crate::seal::manifest::{Manifest, SealedFile, SealedLink};
-use crate::seal::naming::{self, Tree};
-use crate::seal::{SealError, Sealer};
-
-/// The most names that are tried for one sealed file.
-const MOST_COPIES: u32 = 1_000;
+use crate::seal::{Sealer, naming};
 
 /// A failure of one file of a session.
 struct Failed(ArtifactIndex, Outcome);
@@ -134,7 +129,7 @@ impl Sealing<'_> {
             FileType::Link => return Err(Outcome::Skipped(Skip::ChangedSincePlan)),
             FileType::Folder | FileType::Special => return Ok(Content::None),
         }
-        let mut source = from.read(source_name).map_err(failed("open it"))?;
+        let source = from.read(source_name).map_err(failed("open it"))?;
         let stat = Dir::stat_open(&source).map_err(failed("look at it again"))?;
         // Another name that it has got meanwhile would keep the plaintext.
         if !dir::is_same(&artifact.stamp, &stat) || stat.links > u64::from(artifact.links) {
@@ -146,49 +141,28 @@ impl Sealing<'_> {
         {
             return Ok(Content::File(Box::new(Part { artifact: index, entry: entry.clone() })));
         }
-        let acl = access::acl(&source).map_err(failed("read its ACL"))?;
-        sealer.set_compression(self.compression);
-        let folder = self
-            .sealed_folder(target, sealed_parent(tree, &path).as_deref())
-            .map_err(failed("make the folder for its sealed file"))?;
-        let name = free_name(tree, &path, self.compression, taken, &folder)
-            .ok_or_else(|| Outcome::Failed("cannot find a name for the sealed file".to_owned()))?;
-        sealer.set_compression(name.compression);
-        let part_name = part_of(&name.path);
-        let part = dir::create_part(&folder, &part_name).map_err(failed("create its sealed file"))?;
-        let mut to = &part;
-        let sealed = sealer.seal(&mut source, artifact.stamp.size, &mut to);
-        let finished = sealed.map_err(|error| match error {
-            SealError::Changed => Outcome::Skipped(Skip::ChangedSincePlan),
-            error => Outcome::Failed(format!("cannot seal it: {}", crate::error::chain(&error))),
-        });
-        let finished = finished.and_then(|sealed| {
-            let times = FileTimes::new().set_modified(system_time(artifact.stamp.modified));
-            part.set_times(times).map_err(failed("date its sealed file"))?;
-            dir::sync_unless_whole(&part).map_err(failed("flush its sealed file"))?;
-            Ok(sealed)
-        });
-        let sealed = match finished {
-            Ok(sealed) => sealed,
-            Err(outcome) => {
-                let _ = dir::unlink(&folder, &part_name);
-                return Err(outcome);
-            }
-        };
-        let entry = SealedFile {
+        let plain = Plain {
+            file: source,
+            stamp: artifact.stamp,
             kind: artifact.kind.unwrap_or(Kind::SealedFile),
+            mode: u32::from(artifact.mode),
+            tree,
             path,
             temp,
-            sealed: name.path,
-            compression: name.compression,
-            size: artifact.stamp.size,
-            sealed_size: sealed.ciphertext_len,
-            mode: u32::from(artifact.mode),
-            acl,
-            mtime: date_of(artifact)?,
-            sha256: sealed.sha256,
-            becoming: None,
         };
+        let folder = self
+            .sealed_folder(target, plain.sealed_parent().as_deref())
+            .map_err(failed("make the folder for its sealed file"))?;
+        let (_, entry) =
+            plain.seal(&folder, self.compression, taken, sealer).map_err(|error| match error {
+                NotSealed::Changed => Outcome::Skipped(Skip::ChangedSincePlan),
+                NotSealed::NoDate => Outcome::Failed("its date cannot be written".to_owned()),
+                NotSealed::NoName => Outcome::Failed("cannot find a name for the sealed file".to_owned()),
+                NotSealed::Io(doing, error) => delete::gone_or_failed(doing, &error),
+                NotSealed::Seal(error) => {
+                    Outcome::Failed(format!("cannot seal it: {}", crate::error::chain(&error)))
+                }
+            })?;
         Ok(Content::File(Box::new(Part { artifact: index, entry })))
     }
 
@@ -286,28 +260,4 @@ fn same_source<'m>(
 fn date_of(artifact: &Artifact) -> Result<DateTime<Utc>, Outcome> {
     let date = artifact.stamp.modified.date();
     date.ok_or_else(|| Outcome::Failed("its date cannot be written".to_owned()))
-}
-
-/// The folder of a sealed name, relative to the session's sealed folder.
-fn sealed_parent(tree: Tree, path: &Path) -> Option<PathBuf> {
-    let parent = path.parent()?;
-    Some(match tree {
-        Tree::Store => parent.to_path_buf(),
-        Tree::Temp => Path::new(naming::TEMP).join(parent),
-    })
-}
-
-/// The first sealed name that no other file of the session has, on disk or in its record.
-fn free_name(
-    tree: Tree,
-    path: &Path,
-    compression: Compression,
-    taken: &mut BTreeSet<PathBuf>,
-    folder: &Dir,
-) -> Option<naming::SealedName> {
-    (0..MOST_COPIES).find_map(|copy| {
-        let name = naming::sealed_name(tree, path, compression, copy).ok()?;
-        let is_free = folder.stat(name.path.file_name()?).is_err() && taken.insert(name.path.clone());
-        is_free.then_some(name)
-    })
 }

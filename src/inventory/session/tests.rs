@@ -10,7 +10,11 @@ use super::super::{Evidence, ProjectIndex};
 use super::*;
 use crate::dir::FileType;
 use crate::dir::{FileStamp, FileTime};
+use crate::inventory::FolderIndex;
 use crate::inventory::Log;
+use crate::inventory::content::Said;
+use std::ffi::OsStr;
+use std::sync::Arc;
 
 /// A file, and by which of the threads it is met.
 #[derive(Debug, Clone)]
