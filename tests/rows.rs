@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::common::sandbox::{NOBODY, is_root};
-use crate::common::store::{CONTENT, age, put, start_of};
+use crate::common::store::{CONTENT, Session, age, put, start_of};
 use crate::common::{Sandbox, days, id, skip};
 
 fn tmp(sandbox: &Sandbox, path: &str) -> PathBuf {
@@ -164,6 +164,69 @@ fn a_short_scratch_folder_is_sealed_and_comes_back() {
     assert_eq!(fs::read_to_string(&note).unwrap(), CONTENT);
 }
 
+/// A session of a version that keeps large output under two names: among its own files, and in the temp tree.
+fn with_output(sandbox: &Sandbox, number: u32, old: i64) -> (Session, PathBuf) {
+    let session = sandbox.store().session(number).aged(days(old)).write();
+    let result = session.side_file(&format!("tool-results/b{number}.txt"), CONTENT);
+    let output = sandbox.client_tmp().join(format!("-work-acme/tasks/b{number}.output"));
+    fs::create_dir_all(output.parent().unwrap()).unwrap();
+    fs::hard_link(&result, &output).unwrap();
+    age(&output, days(old));
+    session.settle();
+    (session, output)
+}
+
+#[test]
+fn output_with_a_second_name_among_a_sessions_own_files_is_the_sessions() {
+    let sandbox = Sandbox::new();
+    let (old, gone) = with_output(&sandbox, 1, 40);
+    let (young, stays) = with_output(&sandbox, 2, 3);
+    // Nothing tells whose these are.
+    let loose = |old: i64| {
+        let path = sandbox.client_tmp().join(format!("-work-acme/tasks/loose{old}.output"));
+        put(&path, CONTENT, days(old));
+        path
+    };
+    let (loose_old, loose_young) = (loose(40), loose(3));
+    let mine = sandbox.client_tmp().join("-work-acme/tasks/mine.txt");
+    put(&mine, CONTENT, days(40));
+    sandbox.delete_after("30d");
+    let promised = sandbox.dry_run();
+    let output = sandbox.enforce_verbosely();
+    output.exits(0);
+    assert!(!old.is_there() && !gone.exists() && !loose_old.exists(), "{output}");
+    assert!(young.is_there() && stays.exists() && loose_young.exists() && mine.exists(), "{output}");
+    for output in [&promised, &output] {
+        for path in [format!("tool-results/b{}.txt", 1), "tasks/b1.output".to_owned()] {
+            let item = output.item(&path);
+            assert_eq!((&item["session"], &item["dataRemains"]), (&json!(id(1)), &json!(null)), "{item}");
+        }
+    }
+    sandbox.run(["hold", "add", "--session", &id(2), "--reason", "case", "--name", "case"]).exits(0);
+    sandbox.delete_after("1d");
+    sandbox.enforce().exits(0);
+    assert!(stays.exists() && !loose_young.exists());
+}
+
+#[test]
+fn output_with_two_names_is_sealed_under_both_and_comes_back() {
+    let sandbox = Sandbox::new();
+    let (session, output) = with_output(&sandbox, 1, 3);
+    let result = session.side().join("tool-results/b1.txt");
+    sandbox.run(["key", "new"]).exits(0);
+    let recipient = sandbox.run(["key", "show"]).stdout.trim().to_owned();
+    sandbox.policy(
+        &json!({"version": 1, "recipients": [recipient], "rules": [{"name": "s", "sealAfter": "1d", "deleteAfter": "30d"}]})
+            .to_string(),
+    );
+    assert_eq!(sandbox.enforce().exits(0).summary("sessionsSealed"), 1);
+    assert!(!output.exists() && !session.is_there());
+    sandbox.run(["unseal", session.id()]).exits(0);
+    for path in [&output, &result] {
+        assert_eq!(fs::read_to_string(path).unwrap(), CONTENT);
+    }
+}
+
 #[test]
 fn leftovers_in_the_clients_temp_tree_go_by_age() {
     let sandbox = Sandbox::new();
@@ -191,7 +254,7 @@ fn leftovers_in_the_clients_temp_tree_go_by_age() {
 }
 
 /// What lies beside the tree, and what only looks like it.
-const BESIDE: [&str; 9] = [
+const BESIDE: [&str; 11] = [
     "claude-paste-0123456789abcdef0123456789abcdef/clipboard.png",
     "claude-preview-aB3xYz/page",
     "claude-pdf-aB3xYz/p-1.jpg",
@@ -200,9 +263,11 @@ const BESIDE: [&str; 9] = [
     "claude-chrome-screenshots-aB3xYz/screenshot-1.png",
     "claude-resume-aaaaaaaa-0000-4000-8000-000000000001/projects/x/y.jsonl",
     "cc-daemon-0/01234567/pty/x.sock.err",
+    "cc-daemon-0/01234567/pty/x.sock.err.read",
+    "cc-daemon-aB3xYz/stderr.log",
     "claude/-work-acme/tasks/b1.output",
 ];
-const NOT_BESIDE: [&str; 10] = [
+const NOT_BESIDE: [&str; 11] = [
     "claude-paste-notes/clipboard.png",
     "claude-preview-my-notes/page",
     "claude-pdf-invoices/p-1.jpg",
@@ -210,6 +275,7 @@ const NOT_BESIDE: [&str; 10] = [
     "claude-resume-mine/y.jsonl",
     "claude-chrome-screenshots/x.png",
     "cc-daemon-0/01234567/pty/x.sock",
+    "cc-daemon-aB3xYz/other.log",
     "claude/mine/x",
     "my-claude-paste-0123456789abcdef0123456789abcdef/x",
     "s/123456789012/scratchpad/x",

@@ -168,6 +168,8 @@ catalogue! {
         Temp "<P>/<S>/<**>",
         // Where paths have to be short.
         Temp "s/<digits>/<**>",
+        // Of versions 2.1.x before the folder of a session; large output has a second name in the session's own.
+        Temp "<P>/tasks/<*>.output",
         // Older clients, and those of Windows, have a tree without an account's number.
         TempNeighbours "claude/<P>/<S>/<**>",
     ];
@@ -366,6 +368,8 @@ catalogue! {
         // The folder that a command ended in, where it was killed.
         TempNeighbours "claude-<4hex>-cwd",
         TempNeighbours "cc-daemon-<n>/<**>.err",
+        TempNeighbours "cc-daemon-<n>/<**>.err.read",
+        TempNeighbours "cc-daemon-<6rand>/stderr.log",
         // A folder of Claude Code's for a project begins so wherever paths do.
         TempNeighbours "claude/-<*>/<**>",
     ];
@@ -418,6 +422,7 @@ catalogue! {
         Config ".credentials.json",
         Config "hfi-auth.json",
         Config ".device-keys.json",
+        Config ".session_ingress_token",
         Config "remote/run/<**>",
         Config "bridge-spawn/<**>",
         Home ".claude-custom-oauth.json",
@@ -458,7 +463,11 @@ catalogue! {
         Config "stats-cache.json",
         Config "cache/<**>",
         Config "remote-settings.json",
+        Config "remote-settings.json.signature.json",
+        Config "remote-settings.json.signature-iat.json",
         Config "policy-limits.json",
+        Config "policy-limits.json.signature.json",
+        Config "policy-limits.json.signature-iat.json",
         Config ".last-cleanup",
         Config "jobs/pins.json",
         Config "state/<*>.json",

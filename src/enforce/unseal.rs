@@ -313,7 +313,7 @@ impl Restoring<'_> {
             return Err(no_place());
         }
         let Some(temp) = temp else { return Ok(()) };
-        let is_its_own = naming::is_temp_folder_of(temp, self.session.id);
+        let is_its_own = naming::is_temp_place_of(temp, path, self.session.id);
         let root = temp.parent().and_then(Path::parent).ok_or_else(no_place)?;
         let is_known = self.temps.iter().any(|known| known == root);
         let is_plain = temp

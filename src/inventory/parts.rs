@@ -176,6 +176,12 @@ impl Parts {
         (0..SHELVES).flat_map(|shelf| self.shelf(shelf).ids()).collect()
     }
 
+    /// The session that a part is of.
+    pub fn id_of(&self, number: PartIndex) -> Option<SessionId> {
+        let (at, shelf) = (number.at() / SHELVES, number.at() % SHELVES);
+        self.shelf(shelf).list.get(at).map(|part| part.session.id)
+    }
+
     /// All in one list, and where in it they are.
     pub fn into_list(self) -> (Vec<Part>, Places) {
         let mut shelves =

@@ -118,13 +118,25 @@ pub fn sealed_name(
     Ok(SealedName { path: if tree == Tree::Temp { Path::new(TEMP).join(path) } else { path }, compression })
 }
 
-/// Whether a folder two levels below a temp tree is one of a session: called by its id in the folder of a project, or
-/// by its digits where paths have to be short.
+/// Whether a file in a folder two levels below a temp tree may be a session's: the folder is called by its id in the
+/// folder of a project, or by its digits where paths have to be short, or it is that of all output of a project.
 #[must_use]
-pub fn is_temp_folder_of(folder: &Path, session: SessionId) -> bool {
+pub fn is_temp_place_of(folder: &Path, path: &Path, session: SessionId) -> bool {
     let is_called = |name: String| folder.file_name() == Some(OsStr::new(&name));
     let is_short = folder.parent().and_then(Path::file_name) == Some(OsStr::new("s"));
-    is_called(session.to_string()) || is_short && is_called(session.digits())
+    is_called(session.to_string()) || is_short && is_called(session.digits()) || is_output(folder, path)
+}
+
+/// Whether a file is the output of a command that names no session.
+fn is_output(folder: &Path, path: &Path) -> bool {
+    let project = folder.parent().and_then(Path::file_name);
+    let (Some(project), Some(name)) = (project, folder.file_name()) else { return false };
+    let mut cursor = Cursor::at(Root::Temp);
+    for part in [project, name].into_iter().chain(path.parent().into_iter().flat_map(Path::iter)) {
+        cursor = cursor.enter(part.as_encoded_bytes());
+    }
+    let found = path.file_name().and_then(|name| cursor.classify(name.as_encoded_bytes()));
+    found.is_some_and(|found| found.kind == Kind::TempFile && found.session.is_none() && name == "tasks")
 }
 
 /// The name of an unfinished file, in the folder of the finished one.

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 
+use rustc_hash::FxHashMap;
+
 use super::super::batch::{Found, Later};
 use super::super::content::Said;
 use super::super::parts::Parts;
-use super::super::{FolderIndex, Oddity};
+use super::super::{Artifact, FolderIndex, Oddity};
 use super::Folders;
 use crate::catalogue::{Kind, SessionId};
 
@@ -15,8 +17,9 @@ pub(super) fn is_roster(kind: Option<Kind>, name: &OsStr) -> bool {
     kind == Some(Kind::DaemonFile) && name == "roster.json"
 }
 
-/// Tells scratch files and files of Cowork sessions whose they are.
+/// Tells output of commands, scratch files and files of Cowork sessions whose they are.
 pub(super) fn tell(folders: &Folders, found: &mut Found, parts: &Parts, later: &mut [Later]) {
+    tell_output(found, parts, later);
     tell_scratch_files(folders, found, parts, later);
     tell_cowork_files(folders, found, later);
 }
@@ -31,6 +34,30 @@ fn names(folders: &Folders, folder: FolderIndex) -> Vec<(FolderIndex, &OsStr)> {
         at = folder.parent;
     }
     names
+}
+
+/// Output of a command is of the session that has the same file under another name among its own.
+fn tell_output(found: &Found, parts: &Parts, later: &mut [Later]) {
+    let inode = |artifact: &Artifact| (artifact.stamp.device, artifact.stamp.inode);
+    let is_second_name = |later: &Later| {
+        let artifact = &found.artifacts[later.artifact.at()];
+        artifact.kind == Some(Kind::TempFile) && later.owner.is_none() && artifact.hard_linked
+    };
+    if !later.iter().any(is_second_name) {
+        return;
+    }
+    let mut owners: FxHashMap<(u64, u64), SessionId> = FxHashMap::default();
+    for (artifact, part) in found.artifacts.iter().zip(&found.parts) {
+        if artifact.hard_linked
+            && artifact.kind == Some(Kind::ToolResult)
+            && let Some(id) = part.and_then(|part| parts.id_of(part))
+        {
+            owners.insert(inode(artifact), id);
+        }
+    }
+    for later in later.iter_mut().filter(|later| is_second_name(later)) {
+        later.owner = owners.get(&inode(&found.artifacts[later.artifact.at()])).copied();
+    }
 }
 
 /// Scratch files in a folder that is called by digits are of the known session that has those.
