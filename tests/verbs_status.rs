@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::{Value, json};
 
 use crate::common::output::settled;
+use crate::common::store::age;
 use crate::common::{Output, Sandbox, StoreBuilder, Tree, days, hours, id};
 
 fn sandbox() -> (Sandbox, StoreBuilder) {
@@ -191,6 +192,21 @@ fn the_client_may_be_quicker_or_slower_or_not_come_at_all() {
     assert_eq!(client["sweep"]["state"], "paused");
     assert_eq!(client["never"], 4, "{client}");
     sandbox.run(["status"]).exits(0).says("paused");
+}
+
+#[test]
+fn a_cleanup_of_claude_codes_own_that_stays_away_is_told() {
+    let (sandbox, store) = sandbox();
+    store.session(1).aged(days(9)).write();
+    assert!(status(&sandbox)["client"][0]["lastCleanup"].is_null(), "older versions leave no mark");
+    // It cleans up at most once a day, and not in a session of seconds.
+    let mark = store.put(".last-cleanup", "", days(1));
+    assert!(status(&sandbox)["client"][0]["lastCleanup"].is_string());
+    sandbox.run(["status"]).exits(0).never_says("its own cleanup last ran");
+    age(&mark, days(20));
+    sandbox.run(["status"]).exits(0).says("its own cleanup last ran").says("no file shows");
+    store.put("policy-limits.json", r#"{"restrictions": {}, "compliance_taints": ["hipaa"]}"#, days(1));
+    sandbox.run(["status"]).exits(0).says("HIPAA rules");
 }
 
 #[test]

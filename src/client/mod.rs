@@ -6,6 +6,7 @@
 //! ([`switches`]) are kept, never anything else.
 
 pub mod movers;
+pub mod regimes;
 mod source;
 pub mod switches;
 
@@ -100,6 +101,8 @@ pub struct ClientSettings {
     pub users: Vec<SettingsFile>,
     /// For each project looked at: its local and its checked-in settings, the stronger first.
     pub projects: BTreeMap<PathBuf, Vec<SettingsFile>>,
+    /// The rules of the organisation that Claude Code's own cache names.
+    pub regimes: Vec<regimes::Regime>,
     /// The shortest period of all projects, of other sessions and of those of the desktop application.
     shortest: OnceLock<[Option<Shortest>; 2]>,
     /// The strongest file that turns off what a key stands for.
@@ -207,7 +210,8 @@ pub fn read(places: &ClientPlaces, projects: &[PathBuf]) -> ClientSettings {
     let machine = source::machine(places);
     let managed = source::server(places).map_or_else(|| machine.clone(), |server| vec![server]);
     let projects = projects.iter().map(of_project).collect();
-    ClientSettings { managed, machine, users, projects, shortest: OnceLock::new(), off: OnceLock::new() }
+    let regimes = regimes::read(places);
+    ClientSettings { managed, machine, users, projects, regimes, ..ClientSettings::default() }
 }
 
 impl ClientSettings {
@@ -248,10 +252,12 @@ impl ClientSettings {
             let span = TimeDelta::try_days(i64::try_from(days).ok()?)?;
             Some(Removal { at: date.checked_add_signed(span)?, days, path })
         };
+        // Under an organisation's rules the desktop application's sessions are as all others.
+        let is_desktop = self.regimes.is_empty();
         let is_exempt = match written.released {
             Some(Release::Deleted) => false,
-            Some(Release::Archived(_)) => true,
-            None => written.by_desktop || written.is_empty,
+            Some(Release::Archived(_)) => is_desktop,
+            None => written.by_desktop && is_desktop || written.is_empty,
         };
         if !is_exempt || matches!(period_of(&self.managed), Some(Ok(_))) {
             return after(last_mtime, usual);
@@ -361,7 +367,7 @@ impl ClientSettings {
     /// What is worth telling of single values: periods that are none, and such that stand for never.
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
-        let mut remarks = Vec::new();
+        let mut remarks: Vec<String> = self.regime_remark().into_iter().collect();
         for file in self.files() {
             let path = shown(&file.path);
             if let Some(reason) = file.trouble() {

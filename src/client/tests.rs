@@ -268,3 +268,24 @@ fn settings_of_megabytes_are_read_for_what_is_looked_at() {
     let home = Home::new(&[("claude/settings.json", &format!(r#"{{"cleanupPeriodDays": [{filler}0]}}"#))]);
     assert_eq!(days(&home.read(&[]).sweep(None)), None);
 }
+
+#[test]
+fn an_organisations_rules_end_the_exemption_of_the_desktop_application() {
+    let goes = |limits: &str, written: Written| {
+        let settings = Home::new(&[(USER, "{}"), ("claude/policy-limits.json", limits)]).read(&[]);
+        let told = settings.remarks().iter().any(|remark| remark.contains("policy-limits.json"));
+        (settings.removal(DateTime::UNIX_EPOCH, written).is_some(), told)
+    };
+    let of = |words: &str| format!(r#"{{"restrictions": {{}}, "compliance_taints": {words}}}"#);
+    for words in [r#"["hipaa"]"#, r#"["zdr"]"#, r#"["new", "ZDR", 7]"#] {
+        assert_eq!(goes(&of(words), DESKTOP), (true, true), "{words}");
+        assert_eq!(
+            goes(&of(words), Written { is_empty: true, ..Written::default() }),
+            (false, true),
+            "{words}"
+        );
+    }
+    for limits in [of("[]"), of("null"), of(r#"["new"]"#), of(r#""hipaa""#), "[".into(), "[]".into()] {
+        assert_eq!(goes(&limits, DESKTOP), (false, false), "{limits}");
+    }
+}

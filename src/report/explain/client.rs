@@ -31,7 +31,8 @@ impl Explained<'_> {
                 Sweep::Paused { reason } => format!("its sweep is paused: {reason}"),
                 Sweep::Runs { .. } if session.is_desktop => {
                     "it keeps what the desktop application wrote, unless the server of the organisation has \
-                     it treat sessions by its HIPAA or zero data retention rules"
+                     it treat sessions by HIPAA or zero data retention rules; its cache 'policy-limits.json' \
+                     names none"
                         .to_owned()
                 }
                 Sweep::Runs { .. } if written.is_empty => "it keeps empty transcripts".to_owned(),

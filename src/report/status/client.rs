@@ -1,9 +1,12 @@
 //! What the client's own sweep would do with the sessions of a store.
 
+use std::path::Path;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::Sight;
+use crate::catalogue::Kind;
 use crate::client::{ClientSettings, Sweep, Written};
 use crate::escape::text;
 use crate::inventory::Evidence;
@@ -25,6 +28,8 @@ pub struct Client {
     pub(super) never: u64,
     /// Those of them that the desktop application wrote.
     pub(super) desktop: u64,
+    /// When it last ended, by the mark that newer versions leave.
+    pub(super) last_cleanup: Option<String>,
     pub(super) remarks: Vec<String>,
 }
 
@@ -57,8 +62,12 @@ impl Sight<'_> {
             held: Expected::default(),
             never: 0,
             desktop: 0,
+            last_cleanup: None,
             remarks: client.remarks(),
         };
+        let last = self.last_cleanup(store);
+        told.last_cleanup = last.map(time);
+        told.remarks.extend(last.and_then(|last| self.overdue(store, last)));
         // One sweep covers the whole store, by the shortest period of all projects that were looked
         // at; so it is worked out once, and not for every session, but for the few that were released.
         let period = |written| {
@@ -76,8 +85,9 @@ impl Sight<'_> {
             let written = self.run.inventory.written(session);
             let after = |days: Option<i64>| modified.checked_add_signed(TimeDelta::try_days(days?)?);
             let at = match written {
-                Written { released: None, by_desktop, is_empty } if by_desktop || is_empty => after(desktop),
-                Written { released: None, .. } => after(usual),
+                Written { released: None, by_desktop, is_empty: false } => {
+                    after(if by_desktop { desktop } else { usual })
+                }
                 _ => client.removal(modified, written).map(|removal| removal.at),
             };
             let Some(at) = at else {
@@ -98,5 +108,32 @@ impl Sight<'_> {
             }
         }
         told
+    }
+
+    /// When the client's own sweep last ended in a store: it goes by the time of an empty file itself.
+    fn last_cleanup(&self, store: usize) -> Option<DateTime<Utc>> {
+        let inventory = &self.run.inventory;
+        let mut states = inventory.artifacts.iter().filter(|artifact| {
+            artifact.kind == Some(Kind::ClientState) && inventory.store_of(artifact).at() == store
+        });
+        let mark = states.find(|artifact| inventory.path(artifact) == Path::new(".last-cleanup"))?;
+        mark.modified()
+    }
+
+    /// Says that the client was used and did not clean up, which it does once a day: most of what pauses it is in
+    /// its memory alone.
+    fn overdue(&self, store: usize, last: DateTime<Utc>) -> Option<String> {
+        let sessions = self.run.inventory.sessions.iter();
+        let of_store = sessions
+            .filter(|session| session.store.at() == store && session.evidence == Evidence::Transcript);
+        let used = of_store.filter_map(|session| session.modified).max()?;
+        (used - last > TimeDelta::days(2)).then(|| {
+            format!(
+                "its own cleanup last ran on {}, though it was used until {}: it may be paused for a reason that no \
+                 file shows (server-managed settings that it could not fetch, settings sources turned off at its start)",
+                last.date_naive(),
+                used.date_naive()
+            )
+        })
     }
 }
