@@ -2,38 +2,68 @@
 
     api.py PORT_FILE
 
-Each answer is a fixed text. Where the newest message of the user names tools as a JSON list after `CALL:`, the first
-answer uses them:  CALL:[["Bash", {"command": "seq 1 9"}]]
+Each answer is a fixed text. Where the newest message of the user names tools as a JSON list after `CALL:`, the answers
+use them:  CALL:[["Bash", {"command": "seq 1 9"}]]. A `null` in the list begins the next answer, and the file
+`{PLAN}` is the one that the client gave for the plan.
 """
 
 import http.server
 import itertools
 import json
 import os
+import re
 import sys
 
 numbers = itertools.count(1)
 
 
+def parts_of(message):
+    parts = message["content"]
+    return [{"type": "text", "text": parts}] if isinstance(parts, str) else parts
+
+
+def asked_of(request):
+    """The tools of the newest message that names some, answer by answer, and how many answers it has had."""
+    answers = 0
+    for message in reversed(request.get("messages", [])):
+        if message.get("role") == "assistant":
+            answers += 1
+        if message.get("role") != "user":
+            continue
+        texts = [part.get("text", "") for part in parts_of(message)]
+        asked = next((text for text in reversed(texts) if "CALL:" in text), None)
+        if asked:
+            calls, _ = json.JSONDecoder().raw_decode(asked.partition("CALL:")[2])
+            groups = [list(group) for known, group in itertools.groupby(calls, bool) if known]
+            return groups, answers
+        # Reminders of the client's own come between a tool's result and the answer.
+        if any(text.strip() and not text.lstrip().startswith("<") for text in texts):
+            break
+    return [], 0
+
+
 def answer_to(request):
     """The content blocks that answer a request."""
     blocks = [{"type": "text", "text": "An answer."}]
-    newest = next((m for m in reversed(request.get("messages", [])) if m.get("role") == "user"), {"content": ""})
-    parts = newest["content"]
-    if isinstance(parts, str):
-        parts = [{"type": "text", "text": parts}]
-    if any(part.get("type") == "tool_result" for part in parts):
-        return blocks, "end_turn"
     known = {tool.get("name") for tool in request.get("tools") or []}
-    calls = []
-    for part in parts:
-        _, mark, rest = part.get("text", "").partition("CALL:")
-        if mark:
-            calls, _ = json.JSONDecoder().raw_decode(rest)
-    calls = [(name, value) for name, value in calls if name in known]
+    groups, answers = asked_of(request)
+    if "ToolSearch" not in known:
+        groups = [group for group in groups if group[0][0] != "ToolSearch"]
+    calls = groups[answers] if answers < len(groups) else []
+    text = json.dumps(request.get("messages", [])) + json.dumps(request.get("system", ""))
+    plan = re.findall(r'/[^"\\\s`]*/plans/[^"\\\s`]*\.md', text)
+    # A tool that was searched for need not be in the list of tools.
+    for name, value in itertools.chain.from_iterable(groups):
+        if name == "ToolSearch" and "ToolSearch" in known:
+            known.update(value["query"].removeprefix("select:").split(","))
     for name, value in calls:
-        blocks.append({"type": "tool_use", "id": f"toolu_{next(numbers):06}", "name": name, "input": value})
-    return blocks, "tool_use" if calls else "end_turn"
+        if name in known:
+            if value.get("file_path") == "{PLAN}":
+                if not plan:
+                    continue
+                value = {**value, "file_path": plan[-1]}
+            blocks.append({"type": "tool_use", "id": f"toolu_{next(numbers):06}", "name": name, "input": value})
+    return blocks, "tool_use" if len(blocks) > 1 else "end_turn"
 
 
 def events_of(message, blocks, reason):

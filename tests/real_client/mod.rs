@@ -244,6 +244,15 @@ fn traces(sandbox: &Sandbox, session: &str) -> Vec<PathBuf> {
         .collect()
 }
 
+/// Whether slow tests are to run; says so where they are not.
+fn is_slow(test: &str) -> bool {
+    let is_set = std::env::var_os("CCRETAIN_SLOW_TESTS").is_some();
+    if !is_set {
+        skip(test, "one more version takes a minute; set CCRETAIN_SLOW_TESTS to run it");
+    }
+    is_set
+}
+
 fn a_client_and_retention(test: &str, version: &str) {
     let Some(client) = Client::get(test, version) else { return };
     let sandbox = Sandbox::new();
@@ -284,6 +293,13 @@ fn a_client_and_retention(test: &str, version: &str) {
 #[test]
 fn the_newest_client() {
     a_client_and_retention("the_newest_client", NEWEST);
+}
+
+#[test]
+fn the_client_before_the_newest() {
+    if is_slow("the_client_before_the_newest") {
+        a_client_and_retention("the_client_before_the_newest", "2.1.330");
+    }
 }
 
 #[test]

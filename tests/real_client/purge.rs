@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{Client, Desk, NEWEST};
+use super::{Client, Desk, NEWEST, is_slow};
 use crate::common::{Sandbox, Tree, skip};
 
 /// Said, read, written and pasted; must be nowhere afterwards.
@@ -159,4 +159,12 @@ fn the_newest_client_is_purged() {
 #[test]
 fn an_old_client_is_purged() {
     a_client_and_a_purge("an_old_client_is_purged", "2.0.30", &["history.jsonl", "todos"]);
+}
+
+#[test]
+fn a_client_that_keeps_output_under_two_names_is_purged() {
+    let test = "a_client_that_keeps_output_under_two_names_is_purged";
+    if is_slow(test) {
+        a_client_and_a_purge(test, "2.1.50", &["history.jsonl", "todos", "tasks/"]);
+    }
 }
