@@ -32,6 +32,7 @@
 //! | [`purge`] | handing in a machine: the certificate of what was removed and what nobody can say |
 //! | [`run`] | the stages that commands share: prepare, guard, execute, record; the parent of a run over all users |
 //! | [`check`] | the posture of an account: facts in, findings and one verdict out |
+//! | [`document`] | reports as headings, facts, tables and plots, and their printing for a terminal, a pipe and a page |
 //! | [`report`] | printings of plans, outcomes and findings |
 //! | [`schedule`] | units and tables of schedulers |
 //! | [`kit`] | files for device management, from a policy and the table of its keys |
@@ -54,6 +55,7 @@ pub mod check;
 pub mod cli;
 pub mod client;
 pub mod dir;
+pub mod document;
 pub mod enforce;
 pub mod environment;
 pub mod error;

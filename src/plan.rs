@@ -14,6 +14,7 @@ mod judge;
 mod lines;
 mod logs;
 mod memory;
+mod next;
 mod past_due;
 mod pastes;
 pub mod purge;
@@ -36,6 +37,7 @@ use references::References;
 use united::United;
 
 pub use memory::memory;
+pub use next::Step;
 pub use past_due::{Parked, past_due};
 pub use why::{Action, Considered, Opinion, Standing, What, has_delete_rule, opinions};
 
@@ -169,6 +171,8 @@ pub struct Verdict {
     pub date: Option<DateTime<Utc>>,
     /// When it is due for deletion, whatever delays it.
     pub deletion: Option<(DateTime<Utc>, RuleRef)>,
+    /// What happens to it next.
+    pub next: Option<Step>,
 }
 
 /// Fewer things than this are not worth another thread: each is judged by itself.
@@ -322,7 +326,8 @@ impl Decision {
 }
 
 impl Verdict {
-    const NONE: Self = Self { decision: Decision::Keep(Keep::NoRule), date: None, deletion: None };
+    const NONE: Self =
+        Self { decision: Decision::Keep(Keep::NoRule), date: None, deletion: None, next: None };
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("findings", &[]),
     // Claude Code's own settings.
     ("client", &[]),
+    // How reports are laid out, whatever they say.
+    ("document", &[]),
     // Facts of the vendor's pages.
     ("services", &[]),
     // Handles on folders: how a store is read and changed without following a link.
@@ -89,6 +91,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "check",
             "client",
+            "document",
             "enforce",
             "exposure",
             "guard",
@@ -110,6 +113,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "check",
             "client",
             "dir",
+            "document",
             "enforce",
             "exposure",
             "guard",

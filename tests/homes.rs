@@ -162,6 +162,6 @@ fn without_home_that_of_the_account_is_taken() {
     for words in [&["-u", "HOME"][..], &["HOME="]] {
         let unset = std::iter::once("env").chain(words.iter().copied());
         let run = sandbox.command(["enforce", "-n", "-v"]).through(unset).with_over(&etc, "/etc");
-        run.run().exits(0).says("would be deleted: 1 session");
+        run.run().exits(0).says("would delete  1 session");
     }
 }

@@ -69,6 +69,7 @@ mod rows;
 mod schedule;
 mod schedule_cli;
 mod schedule_system;
+mod screen;
 mod seal;
 mod seal_flushes;
 mod seal_kills;

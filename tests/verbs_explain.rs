@@ -36,36 +36,7 @@ fn a_session_and_all_that_decides_about_it() {
     let output = sandbox.run(["explain", "00000001"]);
     output.exits(0).quietly().never_says(CONTENT);
     before.is_unchanged(&Tree::with_times(sandbox.root()));
-    insta::assert_snapshot!(settled(&output.stdout), @r"
-    session 00000001-0000-4000-8000-00000000cafe
-      store  [HOME]/.claude (config)
-      known by  its transcript
-      project  /work/acme
-      files  1 file, 921 B: 1 transcript
-
-    dates
-      last record  [TIME]
-      modified  [TIME]
-      counts  [TIME], the last record (ageBy record, built-in)
-      difference  the file is 3 days later than its last record
-
-    precedence: hold > live or quiet > keepAtLeast > delete rule > seal rule
-      hold  none covers it
-      live or quiet  no client has it open; quiet ended [TIME] (quiet 1h, built-in)
-      keepAtLeast  2d (user, [CONFIG]/policy.json), ended [TIME]
-      delete rule  'acme' (user, [CONFIG]/policy.json): after 14d, due [TIME]
-      seal rule  none applies
-
-    rules considered
-       RULE  FROM  ACTION  AFTER  DUE  STANDING
-       elsewhere  user, [CONFIG]/policy.json  delete  1d  [TIME]  does not match
-       acme  user, [CONFIG]/policy.json  delete  14d  [TIME]  decides
-       rest  user, [CONFIG]/policy.json  delete  30d  [TIME]  shadowed by 'acme'
-
-    decision: keep (not-due): its delete rule is not due yet
-    falls due: [TIME], by rule 'acme' (user, [CONFIG]/policy.json)
-    the client itself removes it at its first start after [TIME]: not written to for 30 days (its default)
-    ");
+    insta::assert_snapshot!("explain_session", settled(&output.stdout));
     let json = explain(&sandbox, id(1));
     let standing: Vec<&str> =
         json["rules"].as_array().unwrap().iter().map(|rule| rule["standing"].as_str().unwrap()).collect();

@@ -35,18 +35,7 @@ fn records_are_a_table_for_people() {
     let (sandbox, _store) = sandbox();
     let output = sandbox.run(["ledger", "show"]);
     output.exits(0).quietly();
-    insta::assert_snapshot!(settled(&output.stdout), @r"
-     SEQ  TIME  EVENT  WHAT  SESSION  PROJECT  FILES  LINES  SIZE  RULE  NOTE
-       1  [TIME]  segment  -  -  -  -  -  -  -  -
-       2  [TIME]  started  -  -  -  -  -  -  -  -
-       3  [TIME]  root-seen  -  -  [HOME]/.claude  -  -  -  -  -
-       4  [TIME]  intent  delete  aaaa0001  /work/acme  1  -  921 B  all  -
-       5  [TIME]  intent  delete  bbbb0002  /work/other  1  -  923 B  all  -
-       6  [TIME]  outcome  deleted  aaaa0001  /work/acme  1  -  921 B  all  -
-       7  [TIME]  outcome  deleted  bbbb0002  /work/other  1  -  923 B  all  -
-       8  [TIME]  summary  enforce  -  -  2  0  [SIZE]  -  exit 0
-    8 records of 1 run
-    ");
+    insta::assert_snapshot!("ledger_table", settled(&output.stdout));
 }
 
 #[test]

@@ -50,21 +50,7 @@ fn an_empty_machine_is_told_what_to_do() {
     let sandbox = Sandbox::new();
     let output = sandbox.command(["status"]).env("USER", "ada").run();
     output.exits(0).quietly();
-    insta::assert_snapshot!(shown(&output), @r"
-    stores
-       #  STORE  KIND  OWNER  FOUND BY  SESSIONS  FILES  SIZE
-       1  [HOME]  home  ada  default  0  0  0 B
-       total  0  0  0 B
-      nothing of Claude Code lies there; `ccretain status --search DIR` looks elsewhere,
-      and `stores.extra` in the policy names a store in an unusual place
-
-    what the client itself does
-      its sweep removes what was not written to for 30 days (its default), when it is started
-
-    runs
-      last: none yet; look with `ccretain enforce --dry-run`
-      next: [NEXT]
-    ");
+    insta::assert_snapshot!("status_empty", shown(&output));
 }
 
 #[test]
@@ -84,49 +70,7 @@ fn a_small_store() {
     let output = sandbox.command(["status"]).env("USER", "ada").run();
     output.exits(0).quietly();
     before.is_unchanged(&Tree::with_times(sandbox.root()));
-    insta::assert_snapshot!(shown(&output), @r"
-    stores
-       #  STORE  KIND  OWNER  FOUND BY  SESSIONS  FILES  SIZE
-       1  [HOME]/.claude  config  ada  default  5  7  [SIZE]
-       2  [HOME]  home  ada  default  0  0  0 B
-       total  5  7  [SIZE]
-
-    sessions by last activity
-       LAST ACTIVITY  SESSIONS  SIZE
-       under a day ago  1  925 B
-       1 to 7 days ago  0  0 B
-       7 to 30 days ago  1  921 B
-       30 to 90 days ago  2  [SIZE]
-       over 90 days ago  1  [SIZE]
-       total  5  [SIZE]
-
-    due now
-      1 session and 1 file to delete; [SIZE] would be freed
-       PROJECT  SESSIONS  FILES  SIZE  DUE SINCE  RULE  WHAT
-       /work/acme  1  1  921 B  [DAY]  all  delete
-      overdue: 1 session for more than a day; look with `ccretain enforce --dry-run`
-
-    due in the next 7 days
-       DAY  PROJECT  SESSION  FILES  SIZE  RULE  NOTE
-       [DAY]  /work/acme  00000002  1  921 B  all
-      1 session, 921 B
-      after that the next falls due on [DAY]
-
-    what stays
-      0 sessions sealed
-      1 session held
-      1 session live: a client has it open
-      0 sessions that no delete rule matches
-      1 file unrecognised, never touched (3 B)
-
-    what the client itself does
-      its sweep removes what was not written to for 30 days (its default), when it is started
-      holds bind ccretain only: the client will remove 1 session though held, the first on [DAY]
-
-    runs
-      last: none yet; look with `ccretain enforce --dry-run`
-      next: [NEXT]
-    ");
+    insta::assert_snapshot!("status_small", shown(&output));
     let json = status(&sandbox);
     assert_eq!(json["due"]["sessions"].as_array().unwrap().len(), 1);
     assert_eq!(json["due"]["sessions"][0]["session"], id(1));

@@ -175,11 +175,11 @@ fn consent(
         ctx.console.notice(&format!("{}\n{}", heading(&ended.account), printable(&ended.output)));
     }
     let word = if task.name == "purge" { "purge" } else { "yes" };
-    let question = "Change these files now? Deleted means gone: there is no trash.";
+    let question = "Do all of this for these accounts?";
     if ctx.console.confirm_by(question, word) {
         return Ok(());
     }
-    Err(Failure::new(Exit::Refused, "not confirmed, so nothing was touched"))
+    Err(Failure::cancelled())
 }
 
 /// The one certificate of a purge.

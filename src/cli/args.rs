@@ -32,6 +32,13 @@ pub enum Command {
     ///
     /// Reads only: takes no lock and writes nothing.
     Status(super::status::StatusArgs),
+    /// List the sessions: what they are, and what happens to each next.
+    ///
+    /// On a terminal with titles, newest first. In a pipe a line a session without a heading: the id,
+    /// the last activity, the project, the bytes, the state (held, active, encrypted or plain), the
+    /// next action and its time, between tabs. Reads only: takes no lock and writes nothing.
+    #[command(visible_aliases = ["ls", "sessions"])]
+    List(super::list::ListArgs),
     /// Show, check and start policies.
     Policy {
         /// What of it.

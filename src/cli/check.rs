@@ -183,8 +183,8 @@ pub(super) fn print(
         Format::Text if args.exit_style == Style::Intune => document.short().into_bytes(),
         Format::Text if ctx.global.quiet && args.output.is_none() => Vec::new(),
         Format::Text => {
-            let colours = args.output.is_none() && ctx.console.colours_data();
-            document.text(Paint::new(colours), ctx.global.verbose > 0).into_bytes()
+            let paint = if args.output.is_none() { ctx.paint() } else { Paint::default() };
+            document.text(paint, ctx.global.verbose > 0).into_bytes()
         }
         Format::Json => json(document)?,
         Format::Jamf => document.jamf().into_bytes(),

@@ -4,10 +4,12 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use chrono::{DateTime, Local, Utc};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::context::{Exit, Failure};
 use super::global::{Colour, Global};
+use crate::document::Paint;
 use crate::escape;
 use crate::run::Screen;
 use crate::run::link::Link;
@@ -20,6 +22,7 @@ pub struct Console {
     json: bool,
     progress: bool,
     no_color: bool,
+    is_ascii: bool,
     log_json: bool,
     /// Whether stdout has been written to, by this console or a copy of it.
     has_answered: Arc<AtomicBool>,
@@ -29,7 +32,10 @@ pub struct Console {
 impl Console {
     /// The console that the options ask for.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "NO_COLOR is about printing, and printing is done here")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "NO_COLOR, TERM and the locale are about printing, and printing is done here"
+    )]
     pub fn new(global: &Global) -> Self {
         Self {
             colour: global.color,
@@ -38,7 +44,9 @@ impl Console {
             progress: !global.no_progress && !global.quiet,
             log_json: false,
             has_answered: Arc::default(),
-            no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+            no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+                || std::env::var_os("TERM").is_some_and(|value| value == "dumb"),
+            is_ascii: is_ascii(|name| std::env::var_os(name)),
             parent: None,
         }
     }
@@ -84,6 +92,33 @@ impl Console {
             bar.set_style(style);
         }
         bar.with_message(doing)
+    }
+
+    /// Whether a person looks at what is printed to stdout.
+    #[must_use]
+    pub fn has_terminal(&self) -> bool {
+        self.parent.is_none() && io::stdout().is_terminal()
+    }
+
+    /// How data for people is shown: on a terminal it fits, in a pipe nothing is shortened.
+    #[must_use]
+    pub fn paint<'a>(&self, home: Option<&'a str>) -> Paint<'a> {
+        let width = if self.has_terminal() { columns(terminal_size::terminal_size()) } else { None };
+        self.of_width(self.colours_data(), width, home)
+    }
+
+    /// The same for messages on stderr.
+    #[must_use]
+    pub fn paint_messages<'a>(&self, home: Option<&'a str>) -> Paint<'a> {
+        let is_terminal = self.parent.is_none() && io::stderr().is_terminal();
+        let width = if is_terminal { columns(terminal_size::terminal_size_of(io::stderr())) } else { None };
+        self.of_width(self.colours(is_terminal), width, home)
+    }
+
+    fn of_width<'a>(&self, is_coloured: bool, width: Option<usize>, home: Option<&'a str>) -> Paint<'a> {
+        let home = home.filter(|_| width.is_some());
+        let local = |at: DateTime<Utc>| at.with_timezone(&Local).fixed_offset();
+        Paint::new(is_coloured).fitting(width, home).ascii(self.is_ascii).at_home(local)
     }
 
     /// Whether data on stdout is coloured.
@@ -186,12 +221,15 @@ impl Console {
     /// Says something to a person at a terminal, and nothing into a pipe.
     pub fn notice(&self, message: &str) {
         if !self.quiet && io::stderr().is_terminal() {
-            let _ = writeln!(io::stderr().lock(), "{message}");
+            let _ = writeln!(io::stderr().lock(), "{}", message.trim_end());
         }
     }
 
     /// Says why a verb failed.
     pub fn failure(&self, failure: &Failure) {
+        if failure.is_cancelled && !self.log_json {
+            return self.passed_on(&failure.message);
+        }
         self.error(&failure.message);
         if let Some(hint) = &failure.hint {
             self.hint(hint);
@@ -219,7 +257,8 @@ impl Console {
     #[must_use]
     pub fn confirm_by(&self, question: &str, word: &str) -> bool {
         let mut out = io::stderr().lock();
-        let asked = write!(out, "{question} Type '{word}' to go on: ").and_then(|()| out.flush());
+        let asked = write!(out, "{question}\nThis cannot be undone. Type \"{word}\" to continue: ")
+            .and_then(|()| out.flush());
         let mut answer = String::new();
         asked.is_ok()
             && io::stdin().read_line(&mut answer).is_ok()
@@ -240,6 +279,18 @@ impl Console {
             writeln!(err, "ccretain: {word}: {message}")
         };
     }
+}
+
+/// How many columns a terminal has; `None` where it does not tell.
+fn columns(size: Option<(terminal_size::Width, terminal_size::Height)>) -> Option<usize> {
+    size.map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0)
+}
+
+/// Whether the locale has no more than ASCII: the first variable that is set decides.
+fn is_ascii(read: impl Fn(&str) -> Option<std::ffi::OsString>) -> bool {
+    let set = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(read).find(|value| !value.is_empty());
+    let is_utf8 = |value: std::ffi::OsString| value.to_string_lossy().to_lowercase().contains("utf");
+    cfg!(unix) && !set.is_some_and(is_utf8)
 }
 
 impl Screen for Console {

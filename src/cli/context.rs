@@ -3,6 +3,7 @@
 use super::console::Console;
 pub(super) use super::failure::{Exit, Failure};
 use super::global::Global;
+use crate::document::Paint;
 use crate::run;
 
 /// What every command gets: the surroundings, where to print, and the options all commands share.
@@ -14,6 +15,20 @@ pub struct Context {
     pub console: Console,
     /// The options all commands share.
     pub global: Global,
+}
+
+impl Context {
+    /// How data for people is shown on stdout.
+    #[must_use]
+    pub fn paint(&self) -> Paint<'_> {
+        self.console.paint(self.env.user.home.to_str())
+    }
+
+    /// The same for stderr.
+    #[must_use]
+    pub fn paint_messages(&self) -> Paint<'_> {
+        self.console.paint_messages(self.env.user.home.to_str())
+    }
 }
 
 /// Most commands speak of what a run needs to know.

@@ -7,9 +7,10 @@ use clap::Args;
 use super::context::{Context, Exit, Failure};
 use super::schedule::LogFormatArg;
 use super::surroundings;
+use crate::document;
 use crate::enforce::{Outcome, Stop};
 use crate::period::Period;
-use crate::report::human::counted;
+use crate::report::enforce::Detail;
 use crate::report::metrics;
 use crate::run::{CancelToken, RuleRun, Run, Workspace};
 
@@ -39,18 +40,23 @@ pub struct EnforceArgs {
 /// What kept it from starting; failures of single items are in the report and make exit 1.
 pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     let mut run = RuleRun::prepare(ctx, args.dry_run)?;
+    let mut detail = Detail::of(ctx.global.verbose);
     if args.dry_run {
-        return print(&run.view(None), run.workspace(), ctx);
+        return print(&run.view(None), detail, run.workspace(), ctx);
     }
     if !run.only_reports() {
         let is_confirmed = consent(args, ctx, &run)?;
+        // Who has confirmed it has just seen the table.
+        if is_confirmed && detail == Detail::Projects {
+            detail = Detail::Totals;
+        }
         run.settle(is_confirmed);
     }
     let executed = run.execute(CancelToken::new(args.max_runtime.as_ref()))?;
     let recorded_exit = exit_of(&run.view(executed.outcomes.as_ref()), run.workspace());
     let (outcomes, unrecorded) = run.record(executed, recorded_exit.code(), surroundings::now());
     let view = run.view(outcomes.as_ref());
-    let printed = print(&view, run.workspace(), ctx)?;
+    let printed = print(&view, detail, run.workspace(), ctx)?;
     let mut exit = refused(&view).unwrap_or(printed);
     let failures = leave_traces(args, ctx, &view, exit).err().into_iter();
     for failure in failures.chain(unrecorded.into_iter().map(Failure::from)) {
@@ -70,27 +76,25 @@ fn consent(args: &EnforceArgs, ctx: &Context, run: &RuleRun<'_>) -> Result<bool,
         return Err(Failure::new(Exit::Refused, "there is no terminal to ask, so nothing was touched")
             .hint("look with `ccretain enforce --dry-run`, then run `ccretain enforce --yes`"));
     }
-    let would = Run { id: "", refused: &[], ..run.view(None) };
-    ctx.console.notice(&would.text());
-    let files = acting.decisions.iter().filter(|decision| decision.due().is_some()).count() as u64;
-    if !ctx
-        .console
-        .confirm(&format!("Change {} now? Deleted means gone: there is no trash.", counted(files, "file")))
-    {
-        return Err(Failure::new(Exit::Refused, "not confirmed, so nothing was touched"));
+    let would = Run { id: "", refused: &[], plan: &acting, ..run.view(None) };
+    let paint = ctx.paint_messages();
+    ctx.console.notice(&would.preview(paint));
+    for refusal in run.refusals() {
+        ctx.console.warning(refusal);
+    }
+    ctx.console.notice("");
+    if !ctx.console.confirm(document::wrap(&would.question(), 0, paint).trim_end()) {
+        return Err(Failure::cancelled());
     }
     Ok(true)
 }
 
 /// Prints the report and everything that went wrong.
-fn print(view: &Run<'_>, workspace: &Workspace, ctx: &Context) -> Result<Exit, Failure> {
+fn print(view: &Run<'_>, detail: Detail, workspace: &Workspace, ctx: &Context) -> Result<Exit, Failure> {
     if ctx.global.json {
         ctx.console.json(&view.json(ctx.global.verbose > 0))?;
     } else {
-        ctx.console.data(&view.text())?;
-        if ctx.global.verbose > 0 {
-            ctx.console.data(&view.kept())?;
-        }
+        ctx.console.data(&view.text(ctx.paint(), detail))?;
     }
     let mut exit = Exit::Done;
     if let Some(why) = &view.policy.suspended {

@@ -51,6 +51,16 @@ const EXAMPLES: &[Examples] = &[
         ],
     ),
     Examples::of(
+        "list",
+        &[
+            ("ccretain list", "every session, newest first"),
+            ("ccretain list --due", "what the next run deletes or encrypts"),
+            ("ccretain list --project '~/work/acme/**' --older 7d", "of one client, idle for a week"),
+            ("ccretain list --held", "what holds keep"),
+            ("ccretain list | cut -f1", "the ids, for scripts"),
+        ],
+    ),
+    Examples::of(
         "policy",
         &[
             ("ccretain policy init > policy.json", "a commented start"),
@@ -65,7 +75,7 @@ const EXAMPLES: &[Examples] = &[
         "enforce",
         &[
             ("ccretain enforce --dry-run", "what would go, and why"),
-            ("ccretain enforce --dry-run -v", "and what stays, and why"),
+            ("ccretain enforce --dry-run -v", "a line a session; -vv: a line a file"),
             ("ccretain enforce", "asks, then does it"),
             ("ccretain enforce --yes --max-runtime 30min", "unattended, for half an hour at most"),
         ],

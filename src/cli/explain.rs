@@ -11,7 +11,6 @@ use crate::inventory::{ArtifactIndex, FolderIndex, Inventory, SessionIndex, Stor
 use crate::plan::{self, What};
 use crate::report::Run;
 use crate::report::explain::{Asked, Explained};
-use crate::report::style::Paint;
 use crate::run;
 
 /// What `explain` takes.
@@ -50,7 +49,7 @@ pub fn run(args: &ExplainArgs, ctx: &Context) -> Result<Exit, Failure> {
     if ctx.global.json {
         ctx.console.json(&document)?;
     } else {
-        ctx.console.data(&document.text(Paint::new(ctx.console.colours_data())))?;
+        ctx.console.data(&document.text(ctx.paint()))?;
     }
     let mut exit = Exit::Done;
     for complaint in ground.complaints() {

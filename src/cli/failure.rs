@@ -67,13 +67,21 @@ pub struct Failure {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Whether a person said no, which is no error.
+    pub is_cancelled: bool,
 }
 
 impl Failure {
     /// A failure in words of one's own.
     #[must_use]
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), hint: None }
+        Self { exit, message: message.into(), hint: None, is_cancelled: false }
+    }
+
+    /// A person was asked and said no.
+    #[must_use]
+    pub fn cancelled() -> Self {
+        Self { is_cancelled: true, ..Self::new(Exit::Refused, "cancelled: nothing was changed") }
     }
 
     /// A failure because of an error, its causes included.

@@ -13,7 +13,6 @@ use crate::policy::Policy;
 use crate::purge::certificate::{Certificate, digest};
 use crate::report::certificate;
 use crate::report::ledger::Shown;
-use crate::report::style::Paint;
 use crate::report::verification::{Checked, Verified};
 use crate::state::StateFile;
 
@@ -108,7 +107,7 @@ fn show(args: &LedgerShow, ctx: &Context) -> Result<Exit, Failure> {
     if ctx.global.json {
         ctx.console.json(&shown.json())?;
     } else {
-        ctx.console.data(&shown.text(Paint::new(ctx.console.colours_data())))?;
+        ctx.console.data(&shown.text(ctx.paint()))?;
     }
     for error in &shown.errors {
         ctx.console.error(error);
@@ -191,7 +190,7 @@ fn verify(args: &LedgerVerify, ctx: &Context) -> Result<Exit, Failure> {
     if ctx.global.json {
         ctx.console.json(&verified.json())?;
     } else {
-        ctx.console.data(&verified.text(Paint::new(ctx.console.colours_data())))?;
+        ctx.console.data(&verified.text(ctx.paint()))?;
     }
     if verified.lacks_remembered() {
         ctx.console.warning(

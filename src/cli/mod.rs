@@ -22,6 +22,7 @@ mod hold;
 mod home;
 mod key;
 mod ledger;
+mod list;
 mod man;
 mod mdm;
 mod moment;
@@ -140,6 +141,7 @@ fn start(cli: Cli, console: Console) -> Result<Exit, Failure> {
 fn call(command: Command, ctx: &Context) -> Result<Exit, Failure> {
     match command {
         Command::Status(args) => status::run(&args, ctx),
+        Command::List(args) => list::run(&args, ctx),
         Command::Check(args) => check::run(&args, ctx),
         Command::Harden(args) => harden::run(&args, ctx),
         Command::Report(args) => report::run(&args, ctx),

@@ -17,7 +17,6 @@ use crate::plan;
 use crate::report::Run;
 use crate::report::json::time;
 use crate::report::status::{LastRun, Schedule, Sight};
-use crate::report::style::Paint;
 use crate::run::guards;
 use crate::run::{self, Workspace};
 
@@ -100,8 +99,7 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
     if ctx.global.json {
         ctx.console.json(&status)?;
     } else {
-        let paint = Paint::new(ctx.console.colours_data());
-        ctx.console.data(&status.text(paint, ctx.global.verbose > 0))?;
+        ctx.console.data(&sight.text(&status, ctx.paint(), ctx.global.verbose > 0))?;
     }
     let mut exit = Exit::Done;
     for complaint in &sight.complaints {

@@ -48,6 +48,7 @@ pub(super) fn changing(command: &Command) -> Option<&'static str> {
             Action::Remove(_) => Some("schedule remove"),
         },
         Command::Status(_)
+        | Command::List(_)
         | Command::Policy { .. }
         | Command::Harden(_)
         | Command::Report(_)

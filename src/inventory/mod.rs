@@ -22,6 +22,7 @@ mod plans;
 mod scan;
 pub mod sealing;
 mod session;
+mod title;
 pub mod transcript;
 
 use std::collections::BTreeSet;

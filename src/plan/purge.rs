@@ -334,7 +334,7 @@ impl Taking<'_> {
                 !self.inventory.store(session.store).store.in_scope || self.is_session_of_excluded(session);
             let fate = if is_out { Fate::OUTSIDE } else { *fate };
             let date = self.judge.and_then(|judge| judge.date(session).ok());
-            Verdict { decision: self.decision(fate), date, deletion: None }
+            Verdict { decision: self.decision(fate), date, deletion: None, next: None }
         });
         Plan {
             now: self.now,

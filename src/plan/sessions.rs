@@ -82,7 +82,8 @@ impl Judge<'_> {
         let date = self.date(session);
         let deletion = date.ok().and_then(|date| self.deletion(session, Kind::Transcript, date));
         let decision = self.of_session(session, Kind::Transcript, date, deletion);
-        Verdict { decision, date: date.ok(), deletion }
+        let next = self.next(session, decision, date.ok(), deletion);
+        Verdict { decision, date: date.ok(), deletion, next }
     }
 
     /// What becomes of a kind of file of a session, once its own due date is known.
@@ -112,11 +113,7 @@ impl Judge<'_> {
         let delete = self.timely(date, deletion);
         match delete {
             Decision::Keep(keep) if kind.row().sealable && session.plain > 0 && self.can_seal(session) => {
-                // What was unsealed counts as touched then, for sealing alone.
-                let sealing = |date| self.latest(session, kind, date, |rule| rule.seal_after.as_ref()).1;
-                let unsealed = self.unsealed(session, || sealing(date).map(|(due, _)| due));
-                let sealing = sealing(unsealed.map_or(date, |unsealed| unsealed.max(date)));
-                match sealing.filter(|(due, _)| *due <= self.now) {
+                match self.seal_due(session, kind, date).filter(|(due, _)| *due <= self.now) {
                     // Claude Code's own cleanup removes what stays plain beside a sealed transcript.
                     Some((since, rule)) if session.unsealable > 0 => {
                         Decision::Keep(Keep::Unsealable(Due { rule, since }))
@@ -127,6 +124,19 @@ impl Judge<'_> {
             }
             other => other,
         }
+    }
+
+    /// When a kind of file of a session is due for sealing by its own rules.
+    pub(super) fn seal_due(
+        &self,
+        session: &Session,
+        kind: Kind,
+        date: DateTime<Utc>,
+    ) -> Option<(DateTime<Utc>, RuleRef)> {
+        let due = |date| self.latest(session, kind, date, |rule| rule.seal_after.as_ref()).1;
+        // What was unsealed counts as touched then, for sealing alone.
+        let unsealed = self.unsealed(session, || due(date).map(|(due, _)| due));
+        due(unsealed.map_or(date, |unsealed| unsealed.max(date)))
     }
 
     /// A file of a session: it goes with the session, or earlier if a rule for its kind says so.

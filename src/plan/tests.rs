@@ -4,6 +4,7 @@
 //! and against which nothing of that mandate speaks.
 
 mod lines;
+mod next;
 mod oracle;
 mod policies;
 mod purge;

@@ -56,10 +56,12 @@ impl<'a> United<'a> {
             let dues = of(audits).filter_map(|verdict| verdict.deletion);
             dues.reduce(|first, next| if next.0 < first.0 { next } else { first })
         };
+        let coming = |audits: bool| of(audits).filter_map(|verdict| verdict.next).min_by_key(|step| step.at);
         Verdict {
             decision,
             date: of(false).chain(of(true)).find_map(|verdict| verdict.date),
             deletion: first(false).or_else(|| first(true)),
+            next: decision.step().or_else(|| coming(false)).or_else(|| coming(true)),
         }
     }
 

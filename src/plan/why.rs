@@ -33,6 +33,17 @@ pub enum Action {
     Seal,
 }
 
+impl Action {
+    /// The word of JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Delete => "delete",
+            Self::Seal => "seal",
+        }
+    }
+}
+
 /// How a rule stands to what is asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {

@@ -74,6 +74,8 @@ pub struct Explained<'a> {
 pub struct Explain {
     schema: &'static str,
     now: String,
+    #[serde(skip)]
+    moment: chrono::DateTime<chrono::Utc>,
     policy: PolicyJson,
     what: Subject,
     dates: Option<Dates>,
@@ -83,6 +85,11 @@ pub struct Explain {
     keep_at_least: Vec<Floor>,
     rules: Vec<RuleJson>,
     decision: Option<DecisionJson>,
+    /// What happens to the session next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<super::list::Next>,
+    #[serde(skip)]
+    coming: Option<crate::plan::Step>,
     /// Of a file of lines: what is decided about them.
     lines: BTreeMap<&'static str, u64>,
     client: Option<ClientJson>,
@@ -218,6 +225,7 @@ impl Explained<'_> {
         let mut explain = Explain {
             schema: "ccretain.explain/1",
             now: time(self.run.plan.now),
+            moment: self.run.plan.now,
             policy: PolicyJson::of(self.run.policy),
             what: self.subject(),
             dates: None,
@@ -227,6 +235,8 @@ impl Explained<'_> {
             keep_at_least: Vec::new(),
             rules: Vec::new(),
             decision: decision.map(|decision| self.decided(decision)),
+            next: self.next().map(|step| super::list::Next::of(step, &self.run)),
+            coming: self.next().filter(|step| step.at > self.run.plan.now),
             lines: self.lines(),
             client: None,
             notes: self.notes(),
@@ -278,6 +288,12 @@ impl Explained<'_> {
             },
             _ => None,
         }
+    }
+
+    /// The next step of the session that is asked about.
+    fn next(&self) -> Option<crate::plan::Step> {
+        let Asked::Session(at) = self.asked else { return None };
+        self.run.plan.sessions.get(at.at())?.next
     }
 
     fn decision(&self) -> Option<Decision> {

@@ -58,7 +58,7 @@ impl Shown {
 
     /// A table for people, with a total below.
     #[must_use]
-    pub fn text(&self, paint: Paint) -> String {
+    pub fn text(&self, paint: Paint<'_>) -> String {
         if self.items.is_empty() {
             return "no records\n".to_owned();
         }
@@ -75,7 +75,7 @@ impl Shown {
                     if runs.last() != Some(&record.run.as_str()) {
                         runs.push(&record.run);
                     }
-                    rows.add_row(cells(record));
+                    rows.coloured(hue(item), cells(record));
                 }
                 Item::Bad(BadLine { segment, offset, bytes }) => {
                     let name = segment.file_name().map(text).unwrap_or_default();
@@ -83,13 +83,13 @@ impl Shown {
                     let mut cells = vec!["?".to_owned()];
                     cells.extend(std::iter::repeat_n("-".to_owned(), 9));
                     cells.push(note);
-                    rows.add_row(cells);
+                    rows.coloured(hue(item), cells);
                 }
             }
         }
         runs.sort_unstable();
         runs.dedup();
-        let mut out = paint.table(&rows, 0, |row| self.items.get(row).map_or(Hue::Plain, hue));
+        let mut out = paint.table(&rows, 0);
         let _ = writeln!(out, "{} of {}", counted(records, "record"), counted(runs.len() as u64, "run"));
         out
     }

@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::Run;
-use super::human::{counted, grouped, lines, size, table};
+use super::human::{counted, grouped, size, table};
 use super::json::{Item, Policy, Store, time};
+use crate::document::Paint;
 use crate::escape::text;
 use crate::inventory::{SessionIndex, StoreIndex};
 use crate::plan::Decision;
@@ -139,14 +140,14 @@ impl Purge<'_> {
 
     /// What goes, from where, and what stays, for a person to judge.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn text(&self, paint: Paint<'_>) -> String {
         let mut text = String::new();
         let _ = writeln!(text, "{}", self.scope());
         let groups = self.groups();
         if groups.is_empty() {
             let _ = writeln!(text, "nothing is there that would go");
         } else {
-            text.push_str(&self.stores(&groups));
+            text.push_str(&self.stores(&groups, paint));
         }
         text.push_str(&self.stays());
         for stop in &self.purging.broken {
@@ -205,13 +206,13 @@ impl Purge<'_> {
         groups
     }
 
-    fn stores(&self, groups: &BTreeMap<StoreIndex, Group>) -> String {
+    fn stores(&self, groups: &BTreeMap<StoreIndex, Group>, paint: Paint<'_>) -> String {
         let mut rows = table(&["store", "sessions", "projects", "files", "lines", "size"], &[1, 2, 3, 4, 5]);
         let number = |count: usize| if count == 0 { "-".to_owned() } else { grouped(count as u64) };
         let (mut sessions, mut projects) = (BTreeSet::<SessionIndex>::new(), BTreeMap::<&str, u64>::new());
         let (mut files, mut cut, mut bytes) = (0, 0, 0);
         for (store, group) in groups {
-            rows.add_row([
+            rows.row([
                 text(&self.run.inventory.store(*store).store.root),
                 number(group.sessions.len()),
                 number(group.projects.len()),
@@ -226,7 +227,7 @@ impl Purge<'_> {
             let session = self.run.inventory.session(*index);
             *projects.entry(session.project.as_deref().unwrap_or("(unknown)")).or_default() += 1;
         }
-        let mut text = lines(&rows);
+        let mut text = paint.table(&rows, 0);
         let word = if self.run.outcomes.is_some() { "gone" } else { "goes" };
         let _ = writeln!(
             text,

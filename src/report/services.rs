@@ -116,7 +116,7 @@ impl Client {
                 Some(here) => (here.state, cite(here).unwrap_or_else(|| here.decided_by.to_owned())),
                 None => ("-", String::new()),
             };
-            rows.add_row([row.name, row.provider_name, row.default, here, &by]);
+            rows.row([row.name, row.provider_name, row.default, here, &by]);
         }
         out.push_str(&lines(&rows));
         if let Some(chosen) = self.chosen.as_ref().and_then(&mut cite) {

@@ -129,7 +129,7 @@ impl Checked {
         }
     }
 
-    fn text(&self, paint: Paint, out: &mut String) {
+    fn text(&self, paint: Paint<'_>, out: &mut String) {
         let (file, id) = (text(&self.file), text(&self.id));
         if self.comparison.fits() {
             let recorded = self.comparison.recorded.unwrap_or_default();
@@ -239,7 +239,7 @@ impl Verified<'_> {
 
     /// The result in words.
     #[must_use]
-    pub fn text(&self, paint: Paint) -> String {
+    pub fn text(&self, paint: Paint<'_>) -> String {
         let found = self.found;
         let mut out = String::new();
         let read =
@@ -286,7 +286,7 @@ impl Verified<'_> {
 
     /// Where the head given lies. That nothing is missing is only said of a ledger that is there from
     /// its first record.
-    fn head_text(&self, paint: Paint, out: &mut String) {
+    fn head_text(&self, paint: Paint<'_>, out: &mut String) {
         let found = self.found;
         let first = found.first.unwrap_or(1);
         let _ = match &found.given {
@@ -335,7 +335,7 @@ impl Verified<'_> {
 }
 
 /// Records that are gone, by which record, and whether `keep` allows that.
-fn gone(expiry: &Expiry, paint: Paint, out: &mut String) {
+fn gone(expiry: &Expiry, paint: Paint<'_>, out: &mut String) {
     let Expiry { first, last, record, allowed, .. } = expiry;
     let keep = expiry.keep.as_ref().map_or_else(String::new, |keep| format!(", with 'keep' {keep}"));
     let which = match first == last {

@@ -106,9 +106,12 @@ pub fn settled(text: &str) -> String {
             rest = &rest[20..];
         } else if take(10) == "0000-00-00" {
             out += "[DAY]";
-            rest = &rest[10..];
+            rest = without_time(&rest[10..]);
+        } else if let Some(after) = without_day(rest).filter(|_| !out.ends_with(char::is_alphanumeric)) {
+            out += "[DAY]";
+            rest = without_time(after);
         } else if let Some(size) =
-            ["0.00 KiB", "00.00 KiB", "000.00 KiB"].iter().find(|size| take(size.len()) == **size)
+            ["0.0 KiB", "00 KiB", "000 KiB"].iter().find(|size| take(size.len()) == **size)
         {
             out += "[SIZE]";
             rest = &rest[size.len()..];
@@ -121,4 +124,25 @@ pub fn settled(text: &str) -> String {
         }
     }
     out
+}
+
+/// What follows a day as people read it, `Nov 27`; `None` where none is there.
+fn without_day(text: &str) -> Option<&str> {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month = MONTHS.iter().find_map(|month| text.strip_prefix(month)?.strip_prefix(' '))?;
+    let day = month.trim_start_matches(|c: char| c.is_ascii_digit());
+    (day.len() < month.len()).then_some(day)
+}
+
+/// What follows the time of a day, where one is there.
+fn without_time(text: &str) -> &str {
+    let is_time = |text: &str| {
+        text.char_indices().all(|(at, c)| match at {
+            0 => c == ' ',
+            3 => c == ':',
+            _ => c.is_ascii_digit(),
+        })
+    };
+    text.get(..6).filter(|time| is_time(time)).map_or(text, |time| &text[time.len()..])
 }

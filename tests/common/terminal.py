@@ -1,13 +1,22 @@
-"""Runs a command on a pseudo terminal, types what comes on standard input, prints what it says and ends as it ends."""
+"""Runs a command on a pseudo terminal, types what comes on standard input, prints what it says and ends as it ends.
 
+COLUMNS says how wide the terminal is; without it the terminal does not tell.
+"""
+
+import fcntl
 import os
 import pty
 import select
+import struct
 import sys
+import termios
 
 typed = sys.stdin.buffer.read()
 pid, terminal = pty.fork()
 if pid == 0:
+    if "COLUMNS" in os.environ:
+        size = struct.pack("HHHH", 40, int(os.environ.pop("COLUMNS")), 0, 0)
+        fcntl.ioctl(sys.stdout, termios.TIOCSWINSZ, size)
     os.execvp(sys.argv[1], sys.argv[1:])
 said = b""
 while True:

@@ -76,12 +76,12 @@ impl Work<'_> {
             return Err(Failure::new(Exit::Refused, "there is no terminal to ask, so nothing was touched")
                 .hint("look with `ccretain purge --dry-run`, then run `ccretain purge --yes`"));
         }
-        console.notice(&self.report(None).text());
+        console.notice(&self.report(None).text(self.ctx.paint_messages()));
         if let Some(doubt) = doubted {
             console.warning(&doubt);
         }
-        if !console.confirm_by("Remove this now? It cannot be brought back: there is no trash.", WORD) {
-            return Err(Failure::new(Exit::Refused, "not confirmed, so nothing was touched"));
+        if !console.confirm_by("Permanently remove all of this?", WORD) {
+            return Err(Failure::cancelled());
         }
         Ok(Witness::Terminal)
     }

@@ -230,9 +230,10 @@ impl Work<'_> {
         if self.ctx.global.json {
             console.json(&report.json(self.ctx.global.verbose > 0))?;
         } else {
-            console.data(&report.text())?;
+            let paint = self.ctx.paint();
+            console.data(&report.text(paint))?;
             if self.ctx.global.verbose > 0 {
-                console.data(&report.run.kept())?;
+                console.data(&report.run.list_of_files(paint))?;
             }
             console.data(&report.verdict())?;
             for file in report.certificate {

@@ -91,7 +91,7 @@ fn roots(parts: &Parts, out: &mut String) {
     let mut rows = table(&["root", "tree", "owner", "device", "file system", "volume", "encrypted"], &[3]);
     let not_known = || "not known".to_owned();
     for store in &parts.stores {
-        rows.add_row(vec![
+        rows.row(vec![
             store.root.clone(),
             store.kind.clone(),
             store.owner.clone(),
@@ -113,9 +113,9 @@ fn removed(parts: &Parts, out: &mut String) {
     let counts = &parts.counts;
     let mut rows = table(&["kind", "files", "lines", "size"], &[1, 2, 3]);
     for (kind, amount) in &counts.kinds {
-        rows.add_row(vec![kind.clone(), grouped(amount.files), grouped(amount.lines), size(amount.bytes)]);
+        rows.row(vec![kind.clone(), grouped(amount.files), grouped(amount.lines), size(amount.bytes)]);
     }
-    rows.add_row(vec!["total".to_owned(), grouped(counts.files), grouped(counts.lines), size(counts.bytes)]);
+    rows.row(vec!["total".to_owned(), grouped(counts.files), grouped(counts.lines), size(counts.bytes)]);
     out.push_str(&lines(&rows));
     item(
         out,

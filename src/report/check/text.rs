@@ -17,7 +17,7 @@ const WIDTH: usize = 80;
 impl Document {
     /// The report for people; `everything` also names what is only worth knowing.
     #[must_use]
-    pub fn text(&self, paint: Paint, everything: bool) -> String {
+    pub fn text(&self, paint: Paint<'_>, everything: bool) -> String {
         let mut out = String::new();
         let _ = writeln!(out, "{}", paint.strong(&self.headline()));
         for store in &self.stores {

@@ -4,14 +4,16 @@ use std::fmt::Write as _;
 
 use super::{Dates, Explain, PRECEDENCE, Subject};
 use crate::escape::shown;
+use crate::plan::Action;
 use crate::policy::{AgeBy, Source};
 use crate::report::human::{counted, size, table};
 use crate::report::style::{Hue, Paint};
+use crate::report::when;
 
 impl Explain {
     /// The report for people.
     #[must_use]
-    pub fn text(&self, paint: Paint) -> String {
+    pub fn text(&self, paint: Paint<'_>) -> String {
         let mut out = String::new();
         self.what.describe(&mut out, paint);
         if let Some(dates) = &self.dates {
@@ -41,6 +43,15 @@ impl Explain {
                     writeln!(out, "{when}: {due}, by rule '{rule}' ({layer}{})", from.unwrap_or_default());
             }
         }
+        if let (Some(step), Some(next)) = (self.coming, &self.next) {
+            let what = match step.action {
+                Action::Delete => "it is deleted",
+                Action::Seal => "it is encrypted",
+            };
+            let on = when::moment(step.at, self.moment, paint);
+            let away = when::away(step.at, self.moment);
+            let _ = writeln!(out, "next: {what} on {on}, {away}, by rule '{}'", next.rule());
+        }
         if !self.lines.is_empty() {
             let lines: Vec<String> = self
                 .lines
@@ -69,7 +80,7 @@ impl Explain {
         out
     }
 
-    fn precedence_text(&self, out: &mut String, paint: Paint) {
+    fn precedence_text(&self, out: &mut String, paint: Paint<'_>) {
         let _ = writeln!(out, "\n{}: {}", paint.strong("precedence"), PRECEDENCE.join(" > "));
         let [hold, live, floor, delete, seal] = PRECEDENCE;
         let mut line = |name: &str, what: &str| {
@@ -129,7 +140,7 @@ impl Explain {
         }
     }
 
-    fn rules_text(&self, out: &mut String, paint: Paint) {
+    fn rules_text(&self, out: &mut String, paint: Paint<'_>) {
         let _ = writeln!(out, "\n{}", paint.strong("rules considered"));
         if self.rules.is_empty() {
             let _ = writeln!(out, "  none");
@@ -137,20 +148,20 @@ impl Explain {
         }
         let mut rows = table(&["rule", "from", "action", "after", "due", "standing"], &[]);
         for rule in &self.rules {
-            rows.add_row([
-                rule.name.clone(),
-                from(&rule.source),
-                rule.action.to_owned(),
-                rule.after.clone(),
-                rule.due.clone().unwrap_or_else(|| "-".to_owned()),
-                rule.standing.clone(),
-            ]);
+            let hue = if rule.decides && rule.is_due { Hue::Warn } else { Hue::Plain };
+            rows.coloured(
+                hue,
+                [
+                    rule.name.clone(),
+                    from(&rule.source),
+                    rule.action.to_owned(),
+                    rule.after.clone(),
+                    rule.due.clone().unwrap_or_else(|| "-".to_owned()),
+                    rule.standing.clone(),
+                ],
+            );
         }
-        let hue = |at: usize| match self.rules.get(at) {
-            Some(rule) if rule.decides && rule.is_due => Hue::Warn,
-            _ => Hue::Plain,
-        };
-        out.push_str(&paint.table(&rows, 2, hue));
+        out.push_str(&paint.table(&rows, 2));
     }
 }
 
@@ -163,7 +174,7 @@ fn from(source: &Source) -> String {
 }
 
 impl Subject {
-    fn describe(&self, out: &mut String, paint: Paint) {
+    fn describe(&self, out: &mut String, paint: Paint<'_>) {
         let title = match (self.is, &self.session, &self.path) {
             ("session", Some(id), _) => format!("session {id}"),
             (_, _, Some(path)) => path.clone(),
@@ -213,7 +224,7 @@ impl Subject {
 }
 
 impl Dates {
-    fn describe(&self, out: &mut String, paint: Paint) {
+    fn describe(&self, out: &mut String, paint: Paint<'_>) {
         let _ = writeln!(out, "\n{}", paint.strong("dates"));
         let mut line = |name: &str, what: &str| {
             let _ = writeln!(out, "  {name:<14} {what}");

@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use crate::escape::text;
 use crate::inventory::{Inventory, SessionIndex};
 use crate::ledger::Record;
-use crate::plan::{Decision, Keep, Plan};
+use crate::plan::{Decision, Plan, Verdict};
 use crate::report::check::Document;
 
 /// The ages, in days, at which sessions are put apart.
@@ -130,7 +130,7 @@ impl Machine {
             let project = session.project.as_deref().map_or_else(|| "(unknown)".to_owned(), text);
             add(projects.entry(project).or_default(), share);
             if let Some(verdict) = verdict {
-                fall_due(&mut due, verdict.decision, verdict.deletion.map(|(at, _)| at), share);
+                fall_due(&mut due, verdict, now, share);
             }
         }
         let mut kinds: BTreeMap<String, Share> = BTreeMap::new();
@@ -177,21 +177,20 @@ fn days(now: DateTime<Utc>) -> Vec<(NaiveDate, Share)> {
         .collect()
 }
 
-/// When something goes, if it does within the days that are looked ahead.
+/// When something goes or is encrypted, if it is within the days that are looked ahead.
 fn fall_due(
     (now, days): &mut (Share, Vec<(NaiveDate, Share)>),
-    decision: Decision,
-    deletion: Option<DateTime<Utc>>,
+    verdict: &Verdict,
+    at: DateTime<Utc>,
     share: Share,
 ) {
-    let at = match decision {
-        Decision::Delete(_) => return add(now, share),
-        Decision::Keep(Keep::NotDue(at, _)) => Some(at),
-        Decision::Keep(Keep::KeepAtLeast(end)) => deletion.map(|_| end),
-        Decision::Seal(_) => deletion,
-        _ => None,
-    };
-    if let Some((_, day)) = at.and_then(|at| days.iter_mut().find(|(day, _)| *day == at.date_naive())) {
+    if verdict.decision.due().is_some() {
+        return add(now, share);
+    }
+    let step = verdict.coming(at);
+    if let Some((_, day)) =
+        step.and_then(|step| days.iter_mut().find(|(day, _)| *day == step.at.date_naive()))
+    {
         add(day, share);
     }
 }

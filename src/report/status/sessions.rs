@@ -6,8 +6,9 @@ use serde::Serialize;
 use super::Sight;
 use crate::escape::text;
 use crate::inventory::{Artifact, Session, SessionIndex};
-use crate::plan::{Decision, Keep, has_delete_rule};
+use crate::plan::{Action, Decision, Keep, Step, has_delete_rule};
 use crate::report::json::time;
+use crate::report::readable::Readable;
 use crate::run::tally::Tally;
 
 /// How far ahead what falls due is named.
@@ -38,6 +39,9 @@ pub struct Due {
     pub(super) next7_days: Vec<Item>,
     /// The day of the first that falls due after those.
     pub(super) next: Option<String>,
+    /// That step.
+    #[serde(skip)]
+    pub(super) later: Option<Step>,
 }
 
 /// A session that is due, or falls due.
@@ -53,6 +57,10 @@ pub struct Item {
     pub(super) files: u64,
     pub(super) bytes: u64,
     pub(super) decision: &'static str,
+    /// What is done with it then: `delete` or `seal`.
+    pub(super) step: &'static str,
+    #[serde(skip)]
+    pub(super) action: Action,
     pub(super) rule: String,
     pub(super) layer: Option<String>,
     pub(super) reason: Option<&'static str>,
@@ -67,6 +75,8 @@ pub struct Kept {
     pub(super) sealed: u64,
     /// Files of sealed sessions that could be sealed and are not.
     pub(super) sealed_plain: u64,
+    /// What of encrypted sessions stays readable in files that sessions share.
+    pub(super) readable: Readable,
     pub(super) held: u64,
     pub(super) live: u64,
     pub(super) quiet: u64,
@@ -127,34 +137,35 @@ impl Sight<'_> {
 
     pub(super) fn due(&self, tally: Tally) -> Due {
         let now = self.run.plan.now;
-        let mut due =
-            Due { now: tally, overdue: 0, sessions: Vec::new(), next7_days: Vec::new(), next: None };
-        let mut next: Option<DateTime<Utc>> = None;
+        let mut due = Due {
+            now: tally,
+            overdue: 0,
+            sessions: Vec::new(),
+            next7_days: Vec::new(),
+            next: None,
+            later: None,
+        };
         for (at, verdict) in self.run.plan.sessions.iter().enumerate() {
-            let later = match verdict.decision {
-                Decision::Keep(Keep::NotDue(due, rule)) => Some((due, rule)),
-                Decision::Keep(Keep::KeepAtLeast(end)) => verdict.deletion.map(|(_, rule)| (end, rule)),
-                _ => None,
-            };
-            if let Some(done) = verdict.decision.due() {
-                let item = self.item(at, verdict.decision, done.since(), done.rule());
+            if let Some(step) = verdict.decision.step() {
+                let item = self.item(at, verdict.decision, step);
                 due.overdue += u64::from(item.overdue);
                 due.sessions.push(item);
-            } else if let Some((when, rule)) = later {
-                if when.signed_duration_since(now) <= AHEAD {
-                    due.next7_days.push(self.item(at, verdict.decision, when, rule));
-                } else {
-                    next = Some(next.map_or(when, |known| known.min(when)));
+            } else if let Some(step) = verdict.coming(now) {
+                if step.at.signed_duration_since(now) <= AHEAD {
+                    due.next7_days.push(self.item(at, verdict.decision, step));
+                } else if due.later.is_none_or(|known| step.at < known.at) {
+                    due.later = Some(step);
                 }
             }
         }
         due.sessions.sort_by(|a, b| (a.at, &a.session).cmp(&(b.at, &b.session)));
         due.next7_days.sort_by(|a, b| (a.at, &a.session).cmp(&(b.at, &b.session)));
-        due.next = next.map(time);
+        due.next = due.later.map(|step| time(step.at));
         due
     }
 
-    fn item(&self, at: usize, decision: Decision, due: DateTime<Utc>, rule: crate::policy::RuleRef) -> Item {
+    fn item(&self, at: usize, decision: Decision, step: Step) -> Item {
+        let Step { at: due, rule, action } = step;
         let session = self.run.inventory.session(SessionIndex::of(at));
         let layer = self.run.policy.rule(rule).map(|(layer, _)| layer.source.layer.to_string());
         Item {
@@ -166,6 +177,8 @@ impl Sight<'_> {
             files: self.files(session).count() as u64,
             bytes: self.bytes(session),
             decision: decision.word(),
+            step: action.word(),
+            action,
             rule: text(&self.run.policy.rule_name(rule)),
             layer,
             reason: match decision {
@@ -179,6 +192,7 @@ impl Sight<'_> {
     pub(super) fn kept(&self, tally: &Tally) -> Kept {
         let mut kept = Kept {
             desktop: tally.desktop,
+            readable: self.run.readable(),
             dates_differ: tally.dates_differ,
             undated_lines: tally.undated_lines,
             unrecognised: tally.unrecognised,

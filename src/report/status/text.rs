@@ -1,349 +1,404 @@
-//! The state of affairs in words.
+//! The state of affairs in words: three lines first, then what they are made from.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
-use super::Status;
+use chrono::{DateTime, Utc};
+
 use super::client::{Client, Expected};
 use super::sessions::{Item, Kept};
+use super::{Sight, Status};
 use crate::catalogue::NEWEST_TRIED;
 use crate::client::Sweep;
+use crate::document::{Bar, Block, Column, Document, Fact, Hue, Line, Paint, Table};
 use crate::guard::LIFTED_BY;
-use crate::report::human::{counted, grouped, size, table};
+use crate::report::enforce::word;
+use crate::report::human::{counted, grouped, size};
 use crate::report::ledger::short;
-use crate::report::style::{Hue, Paint};
+use crate::report::{policy, when};
 
 /// How many sessions, or projects, are named before the rest is only counted.
 const NAMED: usize = 40;
 
-impl Status {
-    /// The report for people; `everything` names all that falls due.
+impl Sight<'_> {
+    /// The report for people; `everything` names each session that falls due, and every store.
     #[must_use]
-    pub fn text(&self, paint: Paint, everything: bool) -> String {
-        let mut out = String::new();
-        self.stores_text(&mut out, paint);
-        if self.stores.iter().all(|store| store.artifacts == 0) {
-            let _ = writeln!(
-                out,
-                "  nothing of Claude Code lies there; `ccretain status --search DIR` looks elsewhere,\n  and `stores.extra` in the policy names a store in an unusual place"
-            );
-        } else {
-            self.ages_text(&mut out, paint);
-            self.due_text(&mut out, paint, everything);
-            self.kept_text(&mut out, paint);
+    pub fn text(&self, status: &Status, paint: Paint<'_>, everything: bool) -> String {
+        let mut document = Document::default();
+        self.headline(status, &mut document, paint);
+        status.stores_text(&mut document, everything);
+        if status.has_files() {
+            self.due_text(status, &mut document, paint, everything);
+            status.ages_text(&mut document);
+            status.kept_text(&mut document);
         }
-        self.client_text(&mut out, paint);
-        self.not_covered_text(&mut out, paint);
-        self.runs_text(&mut out, paint);
-        self.search_text(&mut out, paint);
-        out
+        status.client_text(&mut document, self.run.plan.now, paint);
+        status.not_covered_text(&mut document);
+        status.runs_text(&mut document);
+        status.search_text(&mut document);
+        document.print(paint)
     }
 
-    fn stores_text(&self, out: &mut String, paint: Paint) {
-        let _ = writeln!(out, "{}", paint.strong("stores"));
-        if self.stores.is_empty() {
-            let _ = writeln!(out, "  none");
-        } else {
-            let mut rows = table(
-                &["#", "store", "kind", "owner", "found by", "sessions", "files", "size"],
-                &[0, 5, 6, 7],
+    /// What a person needs: how much there is and what of it is due, by which policy, and who does it.
+    fn headline(&self, status: &Status, document: &mut Document, paint: Paint<'_>) {
+        let now = self.run.plan.now;
+        if status.has_files() {
+            let sessions: u64 = status.ages.iter().map(|age| age.sessions).sum();
+            let bytes = status.stores.iter().map(|store| store.bytes).sum();
+            let mut projects: Vec<&str> =
+                self.run.inventory.sessions.iter().filter_map(|session| session.project.as_deref()).collect();
+            projects.sort_unstable();
+            projects.dedup();
+            let all = format!(
+                "{}, {} in {}; ",
+                counted(sessions, "session"),
+                size(bytes),
+                counted(projects.len() as u64, "project")
             );
-            for (at, store) in self.stores.iter().enumerate() {
-                let found_by = serde_json::to_value(store.found_by).ok();
-                rows.add_row([
-                    (at + 1).to_string(),
-                    store.root.clone(),
-                    store.kind.to_owned(),
-                    crate::escape::text(&store.owner),
-                    found_by.as_ref().and_then(|word| word.as_str()).unwrap_or_default().to_owned(),
-                    grouped(store.sessions as u64),
-                    grouped(store.artifacts as u64),
-                    size(store.bytes),
-                ]);
+            document.text(status.due_words(Line::from(all)));
+        } else {
+            document.text("nothing of Claude Code was found; `ccretain status --search DIR` looks elsewhere");
+        }
+        let rules = Fact::new("policy", policy::sentence(self.run.policy));
+        let is_built_in = policy::is_built_in(self.run.policy);
+        let rules = if is_built_in { rules.aside("(write your own: `ccretain policy init`)") } else { rules };
+        let mut facts = vec![rules, self.runs_line(now, paint)];
+        let mut filled = status.stores.iter().filter(|store| store.artifacts > 0);
+        if let (Some(only), None) = (filled.next(), filled.next()) {
+            facts.push(Fact::new("data", crate::document::with_tilde(&only.root, paint.home)));
+        }
+        document.facts(facts);
+    }
+
+    /// When the last run was and when the next one is.
+    fn runs_line(&self, now: DateTime<Utc>, paint: Paint<'_>) -> Fact {
+        let moment = |time: &str| {
+            let at = DateTime::parse_from_rfc3339(time).ok()?.to_utc();
+            Some((when::moment(at, now, paint), at))
+        };
+        let last = match &self.last_run {
+            None => Line::from("; no run yet"),
+            Some(run) => {
+                let at = moment(&run.time).map_or_else(
+                    || run.time.clone(),
+                    |(shown, at)| format!("{shown}, {}", when::away(at, now)),
+                );
+                let line = Line::from(format!("; last run {at}"));
+                match run.exit {
+                    None => line,
+                    Some(0) => line.and(", exit 0", Hue::Good),
+                    Some(exit) => line.and(format!(", exit {exit}"), Hue::Bad),
+                }
             }
-            let sum = |of: fn(&crate::report::json::Store) -> u64| self.stores.iter().map(of).sum::<u64>();
-            rows.add_row([
-                String::new(),
-                "total".to_owned(),
-                String::new(),
-                String::new(),
-                String::new(),
-                grouped(sum(|store| store.sessions as u64)),
-                grouped(sum(|store| store.artifacts as u64)),
-                size(sum(|store| store.bytes)),
+        };
+        let join = |first: Line| Line { spans: [first.spans, last.spans.clone()].concat() };
+        match self.schedules.as_deref() {
+            None => Fact::new("runs", join("schedule unknown".into())).aside("(`ccretain schedule status`)"),
+            Some([]) => Fact::new("runs", join(Line::of("not scheduled", Hue::Warn)))
+                .aside("(`ccretain schedule install`)"),
+            Some([first, ..]) => {
+                let next = first.next.as_deref().and_then(moment);
+                let next = next.map_or_else(String::new, |(shown, at)| {
+                    format!(", next {shown}, {}", when::away(at, now))
+                });
+                Fact::new("runs", join(Line::from(format!("scheduled ({}){next}", first.backend))))
+            }
+        }
+    }
+
+    fn due_text(&self, status: &Status, document: &mut Document, paint: Paint<'_>, everything: bool) {
+        let mut actions = self.run.actions(paint);
+        if !actions.rows.is_empty() {
+            document.heading("due now");
+            let all = actions.rows.len();
+            let shown = if everything { all } else { all.min(NAMED) };
+            actions.rows.truncate(shown);
+            document.table(actions);
+            if all > shown {
+                document.text(format!("and {} more (-v names them)", grouped((all - shown) as u64)));
+            }
+            document.text(format!("{} would be freed", size(status.due.now.bytes_freed)));
+        }
+        if !status.due.next7_days.is_empty() {
+            document.heading("due in the next 7 days");
+            if everything {
+                document.table(status.by_session(self.run.plan.now, paint));
+            } else {
+                document.table(by_day(&status.due.next7_days, self.run.plan.now, paint));
+            }
+        }
+        if let Some(next) = status.due.later.filter(|_| status.due.sessions.is_empty()) {
+            let away = when::away(next.at, self.run.plan.now);
+            let what = format!(
+                "next after that: {} on {}, {away}",
+                word(next.action),
+                when::day(next.at, self.run.plan.now, paint)
+            );
+            if status.due.next7_days.is_empty() {
+                document.heading("due in the next 7 days");
+                document.text("nothing");
+            }
+            document.text(what);
+        }
+    }
+}
+
+impl Status {
+    fn has_files(&self) -> bool {
+        self.stores.iter().any(|store| store.artifacts > 0)
+    }
+
+    /// What is due, at the end of the first line.
+    fn due_words(&self, line: Line) -> Line {
+        let due = &self.due;
+        let bytes = due.sessions.iter().map(|item| item.bytes).sum();
+        let line = match (due.sessions.len() as u64, due.now.deleted + due.now.sealed + due.now.pruned) {
+            (0, 0) => return line.and("nothing is due", Hue::Good),
+            (0, _) => line.and("single files or prompts are due", Hue::Warn),
+            (count, _) => {
+                let words = match due.overdue {
+                    0 => format!("{} due ({})", grouped(count), size(bytes)),
+                    all if all == count => format!("{} overdue ({})", grouped(all), size(bytes)),
+                    some => format!("{} due ({}), {} overdue", grouped(count), size(bytes), grouped(some)),
+                };
+                line.and(words, Hue::Warn)
+            }
+        };
+        line.and(": ", Hue::Plain).and("`ccretain enforce -n`", Hue::Strong)
+    }
+
+    fn stores_text(&self, document: &mut Document, everything: bool) {
+        let told: Vec<_> =
+            self.stores.iter().enumerate().filter(|(_, store)| everything || store.artifacts > 0).collect();
+        let has_more =
+            told.len() > 1 || everything || self.stores.iter().any(|store| !store.links.is_empty());
+        if !has_more && self.refused.is_empty() {
+            return;
+        }
+        document.heading("Claude Code data folders");
+        let mut table = Table::new(vec![
+            Column::number("#").rank(4),
+            Column::path("store"),
+            Column::new("kind").rank(1),
+            Column::new("owner").rank(3),
+            Column::new("found by").rank(5),
+            Column::number("sessions"),
+            Column::number("files").rank(2),
+            Column::number("size").rank(1),
+        ]);
+        for (at, store) in told {
+            let found_by = serde_json::to_value(store.found_by).ok();
+            table.row([
+                (at + 1).to_string(),
+                store.root.clone(),
+                store.kind.to_owned(),
+                crate::escape::text(&store.owner),
+                found_by.as_ref().and_then(|word| word.as_str()).unwrap_or_default().to_owned(),
+                grouped(store.sessions as u64),
+                grouped(store.artifacts as u64),
+                size(store.bytes),
             ]);
-            out.push_str(&paint.table(&rows, 2, |_| Hue::Plain));
-            for store in self.stores.iter().filter(|store| !store.links.is_empty()) {
-                let _ = writeln!(out, "  links followed in {}: {}", store.root, store.links.join(", "));
-            }
+        }
+        document.table(table);
+        for store in self.stores.iter().filter(|store| !store.links.is_empty()) {
+            document.text(format!("links followed in {}: {}", store.root, store.links.join(", ")));
         }
         for refused in &self.refused {
-            let _ = writeln!(out, "  {}: '{}': {}", paint.warn("refused"), refused.path, refused.error);
+            let line = Line::of("refused", Hue::Warn);
+            document.text(line.and(format!(": '{}': {}", refused.path, refused.error), Hue::Plain));
         }
     }
 
-    fn ages_text(&self, out: &mut String, paint: Paint) {
-        let _ = writeln!(out, "\n{}", paint.strong("sessions by last activity"));
-        let mut rows = table(&["last activity", "sessions", "size"], &[1, 2]);
-        for age in &self.ages {
-            rows.add_row([age.label.to_owned(), grouped(age.sessions), size(age.bytes)]);
-        }
-        rows.add_row([
-            "total".to_owned(),
-            grouped(self.ages.iter().map(|age| age.sessions).sum()),
-            size(self.ages.iter().map(|age| age.bytes).sum()),
-        ]);
-        out.push_str(&paint.table(&rows, 2, |_| Hue::Plain));
+    fn ages_text(&self, document: &mut Document) {
+        document.heading("sessions by last activity");
+        let some = self.ages.iter().filter(|age| age.sessions > 0);
+        let bars = some.map(|age| Bar {
+            name: age.label.to_owned(),
+            amount: age.sessions,
+            shown: format!("{}, {}", grouped(age.sessions), size(age.bytes)),
+        });
+        document.blocks.push(Block::Plot(bars.collect()));
     }
 
-    fn due_text(&self, out: &mut String, paint: Paint, everything: bool) {
-        let tally = &self.due.now;
-        let _ = writeln!(out, "\n{}", paint.strong("due now"));
-        let nothing = tally.deleted + tally.sealed + tally.pruned == 0;
-        if nothing {
-            let _ = writeln!(out, "  nothing");
-        } else {
-            let mut words = Vec::new();
-            if tally.deleted > 0 {
-                words.push(format!(
-                    "{} and {} to delete",
-                    counted(tally.sessions_deleted, "session"),
-                    counted(tally.deleted, "file")
-                ));
-            }
-            if tally.sealed > 0 {
-                words.push(format!("{} to seal", counted(tally.sessions_sealed, "session")));
-            }
-            if tally.pruned_lines > 0 {
-                words.push(format!("{} to prune", counted(tally.pruned_lines, "line")));
-            }
-            let _ = writeln!(out, "  {}; {} would be freed", words.join(", "), size(tally.bytes_freed));
-            if !self.due.sessions.is_empty() {
-                let mut rows =
-                    table(&["project", "sessions", "files", "size", "due since", "rule", "what"], &[1, 2, 3]);
-                let groups = by_project(&self.due.sessions);
-                let (all, shown) = (groups.len(), if everything { groups.len() } else { NAMED });
-                for ((decision, project, rule), items) in groups.into_iter().take(shown) {
-                    rows.add_row([
-                        project.unwrap_or("-").to_owned(),
-                        grouped(items.len() as u64),
-                        grouped(items.iter().map(|item| item.files).sum()),
-                        size(items.iter().map(|item| item.bytes).sum()),
-                        items.first().map_or_else(String::new, |item| day(&item.due)),
-                        rule.to_owned(),
-                        decision.to_owned(),
-                    ]);
-                }
-                out.push_str(&paint.table(&rows, 2, |_| Hue::Plain));
-                if all > shown {
-                    let more = grouped((all - shown) as u64);
-                    let _ = writeln!(out, "  and {more} more projects (-v names them)");
-                }
-            }
-            if self.due.overdue > 0 {
-                let _ = writeln!(
-                    out,
-                    "  {}: {} for more than a day; look with `ccretain enforce --dry-run`",
-                    paint.warn("overdue"),
-                    counted(self.due.overdue, "session")
-                );
-            }
-        }
-        let _ = writeln!(out, "\n{}", paint.strong("due in the next 7 days"));
-        if self.due.next7_days.is_empty() {
-            let _ = writeln!(out, "  nothing");
-        } else {
-            self.names_text(out, paint, &self.due.next7_days, everything);
-        }
-        if let Some(next) = &self.due.next {
-            let _ = writeln!(out, "  after that the next falls due on {}", day(next));
-        }
-    }
-
-    fn names_text(&self, out: &mut String, paint: Paint, items: &[Item], everything: bool) {
-        let several = self.stores.len() > 1 && items.iter().any(|item| item.store != items[0].store);
-        let mut header = vec!["day", "project", "session", "files", "size", "rule"];
-        if several {
-            header.push("store");
-        }
-        header.push("note");
-        let mut rows = table(&header, &[3, 4]);
-        let shown = if everything { items.len() } else { items.len().min(NAMED) };
-        for item in items.iter().take(shown) {
+    /// Each session that falls due soon.
+    fn by_session(&self, now: DateTime<Utc>, paint: Paint<'_>) -> Table {
+        let items = &self.due.next7_days;
+        let several = items.iter().any(|item| item.store != items[0].store);
+        let mut columns = vec![
+            Column::new("day"),
+            Column::new("action"),
+            Column::new("session"),
+            Column::path("project"),
+            Column::number("files").rank(3),
+            Column::number("size").rank(1),
+            Column::text("rule").rank(2),
+            Column::new("note").rank(5),
+        ];
+        columns.extend(several.then(|| Column::new("store").rank(4)));
+        let mut table = Table::new(columns);
+        for item in items {
             let mut row = vec![
-                day(&item.due),
-                item.project.clone().unwrap_or_else(|| "-".to_owned()),
+                when::day(item.at, now, paint),
+                item.step_word().to_owned(),
                 short(&item.session),
+                item.project.clone().unwrap_or_else(|| "-".to_owned()),
                 grouped(item.files),
                 size(item.bytes),
                 item.rule.clone(),
+                item.reason.filter(|reason| *reason != "not-due").unwrap_or_default().to_owned(),
             ];
-            if several {
-                row.push(format!("#{}", item.store + 1));
-            }
-            row.push(item.reason.filter(|reason| *reason != "not-due").unwrap_or_default().to_owned());
-            rows.add_row(row);
+            row.extend(several.then(|| format!("#{}", item.store + 1)));
+            table.row(row);
         }
-        out.push_str(&paint.table(&rows, 2, |_| Hue::Plain));
-        if shown < items.len() {
-            let _ = writeln!(out, "  and {} more (-v names them)", grouped((items.len() - shown) as u64));
-        }
-        let bytes = items.iter().map(|item| item.bytes).sum();
-        let _ = writeln!(out, "  {}, {}", counted(items.len() as u64, "session"), size(bytes));
+        table
     }
 
-    fn kept_text(&self, out: &mut String, paint: Paint) {
-        let Kept { sealed, held, live, quiet, no_delete_rule, unrecognised, .. } = self.kept;
-        let _ = writeln!(out, "\n{}", paint.strong("what stays"));
-        // What everybody asks for is told even where there is none of it.
-        let asked_for = [
-            (sealed, "session", "sealed"),
-            (held, "session", "held"),
-            (live, "session", "live: a client has it open"),
-            (no_delete_rule, "session", "that no delete rule matches"),
-        ];
-        let others = [
-            (self.kept.sealed_plain, "file", "of sealed sessions in plaintext"),
-            (quiet, "session", "quiet: touched a moment ago"),
-            (self.kept.keep_at_least, "session", "due, and kept by keepAtLeast"),
+    fn kept_text(&self, document: &mut Document) {
+        let kept = &self.kept;
+        let Kept { sealed, held, live, quiet, no_delete_rule, unrecognised, .. } = *kept;
+        let is_one = |count: u64| count == 1;
+        let verb = |count: u64| if is_one(count) { "is" } else { "are" };
+        let rows = [
+            (sealed, "session", "encrypted".to_owned()),
+            (held, "session", "held".to_owned()),
+            (live, "session", "open in Claude Code".to_owned()),
+            (quiet, "session", "kept: active a moment ago".to_owned()),
+            (no_delete_rule, "session", format!("{} never deleted: no rule matches", verb(no_delete_rule))),
+            (kept.keep_at_least, "session", "due, and kept by keepAtLeast".to_owned()),
             (
-                self.kept.unsealable,
+                kept.unsealable,
                 "session",
-                "cannot be sealed: a file has a hard link elsewhere or is out of reach",
+                "cannot be encrypted: a file has a hard link elsewhere or is out of reach".to_owned(),
             ),
-            (self.kept.undated, "session", "without a date"),
-            (self.kept.future_dated, "session", "dated in the future"),
-            (self.kept.owner_unknown, "session", "of which it is not known what they belong to"),
-            (self.kept.foreign, "session", "whose transcript belongs to another account"),
-            (self.kept.desktop, "session", "written by the desktop application"),
-            (self.kept.dates_differ, "session", "of which records and file times differ by more than a day"),
-            (self.kept.undated_lines, "line", "without a date"),
+            (kept.sealed_plain, "file", "of encrypted sessions in plaintext".to_owned()),
+            (kept.undated, "session", "without a date".to_owned()),
+            (kept.future_dated, "session", "dated in the future".to_owned()),
+            (kept.owner_unknown, "session", "whose project is unknown".to_owned()),
+            (kept.foreign, "session", "whose transcript belongs to another account".to_owned()),
+            (kept.desktop, "session", "written by the desktop application".to_owned()),
+            (
+                kept.dates_differ,
+                "session",
+                "whose records and file times differ by more than a day".to_owned(),
+            ),
+            (kept.undated_lines, "line", "without a date".to_owned()),
+            (
+                unrecognised,
+                "file",
+                format!("unknown to ccretain, never touched ({})", size(kept.unrecognised_bytes)),
+            ),
         ];
-        let others = others.into_iter().filter(|(count, ..)| *count > 0);
-        let rows: Vec<(u64, &str, &str)> = asked_for.into_iter().chain(others).collect();
-        let numbers: Vec<String> = rows.iter().map(|(count, ..)| grouped(*count)).collect();
-        let width = numbers.iter().map(String::len).max().unwrap_or(1).max(grouped(unrecognised).len());
-        for ((count, noun, what), number) in rows.iter().zip(&numbers) {
-            let plural = if *count == 1 { "" } else { "s" };
-            let _ = writeln!(out, "  {number:>width$} {noun}{plural} {what}");
+        let mut lines: Vec<Line> = Vec::new();
+        for (count, noun, what) in rows.into_iter().filter(|(count, ..)| *count > 0) {
+            lines.push(format!("{} {what}", counted(count, noun)).into());
+            if what == "encrypted" && !kept.readable.is_empty() {
+                let words = format!("still readable of them: {}", kept.readable.words());
+                lines.push(Line::of(words, Hue::Warn));
+            }
         }
-        let plural = if unrecognised == 1 { "" } else { "s" };
-        let _ = writeln!(
-            out,
-            "  {:>width$} file{plural} unrecognised, never touched ({})",
-            grouped(unrecognised),
-            size(self.kept.unrecognised_bytes)
-        );
         for copies in &self.copies_left {
-            let _ = writeln!(out, "  {}: copies of a hold that does not exist: {copies}", paint.warn("left"));
+            let what = format!(": copies of a hold that does not exist: {copies}");
+            lines.push(Line::of("left", Hue::Warn).and(what, Hue::Plain));
         }
         if !self.came_back.is_empty() {
-            let _ = writeln!(
-                out,
-                "  {}: {} that a run had deleted; `ccretain check` names the likely source",
-                paint.warn("came back"),
-                counted(self.came_back.len() as u64, "session")
-            );
+            let back = counted(self.came_back.len() as u64, "session");
+            let what = format!(": {back} that a run had deleted; `ccretain check` names the likely source");
+            lines.push(Line::of("came back", Hue::Warn).and(what, Hue::Plain));
+        }
+        if !lines.is_empty() {
+            document.heading("what stays");
+            document.list(lines);
         }
     }
 
-    fn client_text(&self, out: &mut String, paint: Paint) {
-        let _ = writeln!(out, "\n{}", paint.strong("what the client itself does"));
+    fn client_text(&self, document: &mut Document, now: DateTime<Utc>, paint: Paint<'_>) {
+        document.heading("Claude Code's own cleanup");
         if self.client.is_empty() {
-            sweep_text(out, paint, &self.sweep, "");
+            document.text(sweep_text(&self.sweep, ""));
         }
         for client in &self.client {
             let place = if self.client.len() > 1 { format!(" in {}", client.root) } else { String::new() };
-            sweep_text(out, paint, &client.sweep, &place);
-            client_sessions(out, paint, client);
+            document.text(sweep_text(&client.sweep, &place));
+            document.list(client_sessions(client, now, paint));
             for remark in &client.remarks {
                 if !matches!(&client.sweep, Sweep::Paused { reason } if reason == remark) {
-                    let _ = writeln!(out, "  {remark}");
+                    document.text(remark.as_str());
                 }
             }
         }
     }
 
-    fn not_covered_text(&self, out: &mut String, paint: Paint) {
+    fn not_covered_text(&self, document: &mut Document) {
+        let mut lines: Vec<Line> = Vec::new();
         for version in &self.untried {
-            let _ = writeln!(
-                out,
-                "  {}: Claude Code {version} wrote here, and ccretain knows it up to {NEWEST_TRIED}; what it leaves under new names stays",
-                paint.warn("note")
+            let what = format!(
+                ": Claude Code {version} wrote here, and ccretain knows it up to {NEWEST_TRIED}; what it leaves under new names stays"
             );
+            lines.push(Line::of("note", Hue::Warn).and(what, Hue::Plain));
         }
         for place in &self.not_covered {
-            let _ = writeln!(out, "  {}: '{}': {}", paint.warn("not covered"), place.path, place.what);
+            let what = format!(": '{}': {}", place.path, place.what);
+            lines.push(Line::of("not covered", Hue::Warn).and(what, Hue::Plain));
         }
+        document.list(lines);
     }
 
-    fn runs_text(&self, out: &mut String, paint: Paint) {
-        let _ = writeln!(out, "\n{}", paint.strong("runs"));
-        match &self.last_run {
-            None => {
-                let _ = writeln!(out, "  last: none yet; look with `ccretain enforce --dry-run`");
-            }
-            Some(run) => {
-                let exit = match run.exit {
-                    None => String::new(),
-                    Some(0) => format!(", {}", paint.good("exit 0")),
-                    Some(exit) => format!(", {}", paint.bad(&format!("exit {exit}"))),
-                };
-                let _ = writeln!(out, "  last: {}{exit}, run {}", run.time, short(&run.run));
-                for refusal in &run.refusals {
-                    let _ = writeln!(out, "  {} by a guard: {refusal}", paint.warn("refused"));
-                }
-            }
-        }
+    /// What the first lines do not tell of runs.
+    fn runs_text(&self, document: &mut Document) {
+        let mut lines: Vec<Line> = Vec::new();
+        let mut put = |word: &str, what: String| {
+            lines.push(Line::of(word, Hue::Warn).and(format!(": {what}"), Hue::Plain));
+        };
         let known = self.last_run.as_ref().map(|run| run.refusals.as_slice()).unwrap_or_default();
+        for refusal in known {
+            put("refused by the last run", refusal.clone());
+        }
         for refusal in self.refusals.iter().filter(|refusal| !known.contains(refusal)) {
-            let _ = writeln!(out, "  {} now, unattended: {refusal}", paint.warn("would be refused"));
+            put("would be refused, unattended", refusal.clone());
         }
-        if self.mode == crate::policy::Mode::Audit {
-            let _ = writeln!(out, "  the policy's mode is audit: runs report and change nothing");
+        for schedule in self.schedules.iter().flatten() {
+            if let Some(missed) = schedule.missed.filter(|missed| *missed > 0) {
+                put("missed", format!("{} since the last run", counted(u64::from(missed), "start")));
+            }
+            for complaint in &schedule.complaints {
+                put(&format!("schedule ({})", schedule.backend), complaint.clone());
+            }
         }
-        match self.schedules.as_deref() {
-            None => {
-                let _ = writeln!(out, "  next: not known, see `ccretain schedule status`");
-            }
-            Some([]) => {
-                let _ = writeln!(
-                    out,
-                    "  next: none is scheduled: `ccretain schedule install` does that, `{LIFTED_BY}` runs it now"
-                );
-            }
-            Some(schedules) => {
-                for schedule in schedules {
-                    let next = match (&schedule.next, schedule.backend.as_str()) {
-                        (Some(next), _) => next,
-                        (None, "claude-hook") => "when a session ends",
-                        (None, _) => "at a time that cannot be told",
-                    };
-                    let _ = writeln!(out, "  next: {next} ({}, {})", schedule.backend, schedule.place);
-                    if let Some(missed) = schedule.missed.filter(|missed| *missed > 0) {
-                        let since = counted(u64::from(missed), "start");
-                        let _ = writeln!(out, "  {}: {since} since the last run", paint.warn("missed"));
-                    }
-                    for complaint in &schedule.complaints {
-                        let _ = writeln!(out, "  {}: {complaint}", paint.warn("attention"));
-                    }
-                }
+        for schedule in self.schedules.iter().flatten().skip(1) {
+            let next = schedule.next.as_deref().unwrap_or(match schedule.backend.as_str() {
+                "claude-hook" => "when a session ends",
+                _ => "at a time that cannot be told",
+            });
+            put("also scheduled", format!("{}, {next} ({})", schedule.backend, schedule.place));
+        }
+        if !lines.is_empty() {
+            document.heading("runs");
+            document.list(lines);
+            if !known.is_empty() {
+                document.text(format!("`{LIFTED_BY}` in a terminal asks, and continues"));
             }
         }
     }
 
-    fn search_text(&self, out: &mut String, paint: Paint) {
+    fn search_text(&self, document: &mut Document) {
         let Some(search) = &self.search else { return };
-        let _ = writeln!(out, "\n{}", paint.strong(&format!("found below {}", search.dir)));
+        document.heading(format!("found below {}", search.dir));
         if search.found.is_empty() {
-            let _ = writeln!(out, "  nothing of Claude Code");
-        } else {
-            let mut rows = table(
-                &["store", "kind", "owner", "sessions", "files", "size", "marks", "visited"],
-                &[3, 4, 5],
-            );
-            for found in &search.found {
-                rows.add_row([
+            document.text("nothing of Claude Code");
+        }
+        let mut table = Table::new(vec![
+            Column::path("store"),
+            Column::new("kind").rank(2),
+            Column::new("owner").rank(3),
+            Column::number("sessions"),
+            Column::number("files").rank(1),
+            Column::number("size").rank(1),
+            Column::text("marks").rank(5),
+            Column::new("visited").rank(4),
+        ]);
+        for found in &search.found {
+            table.coloured(
+                if found.known { Hue::Plain } else { Hue::Warn },
+                [
                     found.root.clone(),
                     found.kind.to_owned(),
                     found.owner.clone(),
@@ -352,69 +407,98 @@ impl Status {
                     size(found.bytes),
                     found.marks.join(", "),
                     if found.known { "by every run" } else { "no" }.to_owned(),
-                ]);
-            }
-            let hue = |row: usize| {
-                search
-                    .found
-                    .get(row)
-                    .map_or(Hue::Plain, |found| if found.known { Hue::Plain } else { Hue::Warn })
-            };
-            out.push_str(&paint.table(&rows, 2, hue));
+                ],
+            );
         }
+        document.table(table);
         let new = search.found.iter().filter(|found| !found.known).count() as u64;
-        let _ = writeln!(
-            out,
-            "  {} in {} looked into",
+        document.text(format!(
+            "{} in {} looked into",
             counted(search.found.len() as u64, "store"),
             counted(search.folders, "folder")
-        );
+        ));
         if new > 0 {
-            let _ = writeln!(
-                out,
-                "  {} not visited by a run: name it in `stores.extra` of the policy to keep it to the policy",
+            document.text(format!(
+                "{} not visited by a run: name it in `stores.extra` of the policy to keep it to the policy",
                 counted(new, "store")
-            );
+            ));
         }
     }
 }
 
-fn sweep_text(out: &mut String, paint: Paint, sweep: &Sweep, place: &str) {
+impl Item {
+    fn step_word(&self) -> &'static str {
+        word(self.action)
+    }
+}
+
+/// What falls due on each day.
+fn by_day(items: &[Item], now: DateTime<Utc>, paint: Paint<'_>) -> Table {
+    let mut groups: BTreeMap<(String, &str), Vec<&Item>> = BTreeMap::new();
+    for item in items {
+        groups.entry((when::day(item.at, now, paint), item.step_word())).or_default().push(item);
+    }
+    let mut table = Table::new(vec![
+        Column::new("day"),
+        Column::new("action"),
+        Column::number("sessions"),
+        Column::number("size").rank(2),
+        Column::path("projects").rank(1),
+    ]);
+    for ((day, action), items) in groups {
+        let mut projects: Vec<&str> =
+            items.iter().map(|item| item.project.as_deref().unwrap_or("-")).collect();
+        projects.sort_unstable();
+        projects.dedup();
+        let projects = match projects.as_slice() {
+            [one] => (*one).to_owned(),
+            several => counted(several.len() as u64, "project"),
+        };
+        table.row([
+            day,
+            action.to_owned(),
+            grouped(items.len() as u64),
+            size(items.iter().map(|item| item.bytes).sum()),
+            projects,
+        ]);
+    }
+    table
+}
+
+fn sweep_text(sweep: &Sweep, place: &str) -> Line {
     match sweep {
         Sweep::Runs { days, path } => {
             let by = path
                 .as_ref()
                 .map_or_else(|| "its default".to_owned(), |path| format!("'{}'", crate::escape::shown(path)));
             let days = counted(*days, "day");
-            let _ = writeln!(
-                out,
-                "  its sweep{place} removes what was not written to for {days} ({by}), when it is started"
-            );
+            format!("deletes transcripts{place} untouched for {days} ({by}) each time Claude Code starts")
+                .into()
         }
         Sweep::Paused { reason } => {
-            let _ = writeln!(out, "  its sweep{place} is {}: {reason}", paint.warn("paused"));
+            Line::of("paused", Hue::Warn).and(format!("{place}: {reason}"), Hue::Plain)
         }
     }
 }
 
-fn client_sessions(out: &mut String, paint: Paint, client: &Client) {
-    let first = |expected: &Expected| expected.first.as_deref().map(day).unwrap_or_default();
-    let is_gone_before = |expected: &Expected| expected.sessions > 0;
-    if is_gone_before(&client.held) {
-        let _ = writeln!(
-            out,
-            "  {}: the client will remove {} though held, the first on {}",
-            paint.warn("holds bind ccretain only"),
+fn client_sessions(client: &Client, now: DateTime<Utc>, paint: Paint<'_>) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    let first = |expected: &Expected| match expected.at {
+        Some(at) if at > now => format!("the first on {}", when::day(at, now, paint)),
+        _ => "at its next start".to_owned(),
+    };
+    if client.held.sessions > 0 {
+        let what = format!(
+            ": it will remove {} though held, {}",
             counted(client.held.sessions, "session"),
             first(&client.held)
         );
+        lines.push(Line::of("holds bind ccretain only", Hue::Warn).and(what, Hue::Plain));
     }
-    if is_gone_before(&client.before_us) {
-        let _ = writeln!(
-            out,
-            "  it will remove {} before this policy does, the first on {}",
-            counted(client.before_us.sessions, "session"),
-            first(&client.before_us)
+    if client.before_us.sessions > 0 {
+        let sessions = counted(client.before_us.sessions, "session");
+        lines.push(
+            format!("it will remove {sessions} before this policy does, {}", first(&client.before_us)).into(),
         );
     }
     if client.never > 0 {
@@ -422,20 +506,7 @@ fn client_sessions(out: &mut String, paint: Paint, client: &Client) {
             0 => String::new(),
             desktop => format!(" ({} written by the desktop application)", grouped(desktop)),
         };
-        let _ = writeln!(out, "  it will never remove {}{desktop}", counted(client.never, "session"));
+        lines.push(format!("it will never remove {}{desktop}", counted(client.never, "session")).into());
     }
-}
-
-/// The day of a moment as JSON writes it.
-fn day(time: &str) -> String {
-    time.split('T').next().unwrap_or_default().to_owned()
-}
-
-/// Items by day and project, for people.
-fn by_project(items: &[Item]) -> BTreeMap<(&str, Option<&str>, &str), Vec<&Item>> {
-    let mut groups: BTreeMap<(&str, Option<&str>, &str), Vec<&Item>> = BTreeMap::new();
-    for item in items {
-        groups.entry((item.decision, item.project.as_deref(), &item.rule)).or_default().push(item);
-    }
-    groups
+    lines
 }

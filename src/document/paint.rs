@@ -1,0 +1,127 @@
+//! What the place can show that text is printed to: colours, so many columns, more than ASCII.
+
+use anstyle::{AnsiColor, Style};
+use chrono::{DateTime, FixedOffset, Utc};
+
+use super::{Table, layout};
+
+/// How text is shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Paint<'a> {
+    is_coloured: bool,
+    /// How many columns there are; `None` in a pipe, where nothing is shortened.
+    pub width: Option<usize>,
+    /// Whether only ASCII can be shown.
+    pub is_ascii: bool,
+    /// The home folder, for which people read `~`.
+    pub home: Option<&'a str>,
+    /// A moment where the reader is; UTC where that is not known.
+    pub local: fn(DateTime<Utc>) -> DateTime<FixedOffset>,
+}
+
+impl Default for Paint<'_> {
+    fn default() -> Self {
+        let local = |at: DateTime<Utc>| at.fixed_offset();
+        Self { is_coloured: false, width: None, is_ascii: false, home: None, local }
+    }
+}
+
+/// What a colour says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Hue {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// It matters most.
+    Strong,
+    /// All is well.
+    Good,
+    /// It deserves a look.
+    Warn,
+    /// It went wrong, or is removed.
+    Bad,
+    /// It is worth less than the rest.
+    Dim,
+}
+
+impl<'a> Paint<'a> {
+    /// Text with or without colours, of any width.
+    #[must_use]
+    pub fn new(is_coloured: bool) -> Self {
+        Self { is_coloured, ..Self::default() }
+    }
+
+    /// The same for a terminal of so many columns.
+    #[must_use]
+    pub fn fitting(self, width: Option<usize>, home: Option<&'a str>) -> Self {
+        Self { width, home, ..self }
+    }
+
+    /// The same for a reader whose clock is told by this.
+    #[must_use]
+    pub fn at_home(self, local: fn(DateTime<Utc>) -> DateTime<FixedOffset>) -> Self {
+        Self { local, ..self }
+    }
+
+    /// The same where only ASCII can be shown.
+    #[must_use]
+    pub fn ascii(self, is_ascii: bool) -> Self {
+        Self { is_ascii, ..self }
+    }
+
+    /// The sign for what is left out.
+    #[must_use]
+    pub fn ellipsis(self) -> &'static str {
+        if self.is_ascii { "..." } else { "…" }
+    }
+
+    /// The sign before what to do.
+    #[must_use]
+    pub fn arrow(self) -> &'static str {
+        if self.is_ascii { "->" } else { "→" }
+    }
+
+    /// Text in a colour.
+    #[must_use]
+    pub fn hued(self, hue: Hue, text: &str) -> String {
+        let style = match hue {
+            Hue::Plain => return text.to_owned(),
+            Hue::Strong => Style::new().bold(),
+            Hue::Good => Style::new().fg_color(Some(AnsiColor::Green.into())),
+            Hue::Warn => Style::new().fg_color(Some(AnsiColor::Yellow.into())),
+            Hue::Bad => Style::new().fg_color(Some(AnsiColor::Red.into())),
+            Hue::Dim => Style::new().dimmed(),
+        };
+        if self.is_coloured && !text.is_empty() { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+
+    /// A heading, or what matters most in a line.
+    #[must_use]
+    pub fn strong(self, text: &str) -> String {
+        self.hued(Hue::Strong, text)
+    }
+
+    /// What is well.
+    #[must_use]
+    pub fn good(self, text: &str) -> String {
+        self.hued(Hue::Good, text)
+    }
+
+    /// What deserves a look.
+    #[must_use]
+    pub fn warn(self, text: &str) -> String {
+        self.hued(Hue::Warn, text)
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn bad(self, text: &str) -> String {
+        self.hued(Hue::Bad, text)
+    }
+
+    /// The lines of a table, `indent` blanks before each.
+    #[must_use]
+    pub fn table(self, table: &Table, indent: usize) -> String {
+        layout::table(table, indent, self)
+    }
+}

@@ -1,0 +1,441 @@
+//! The report of `enforce` for people: what is done, what stays, what comes next.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::Run;
+use super::actions::Act;
+use super::human::{counted, grouped, size};
+use super::ledger::short;
+use super::when;
+use crate::document::{Column, Document, Fact, Hue, Line, Paint, Table};
+use crate::escape::text;
+use crate::inventory::{Artifact, Oddity, Session, SessionIndex};
+use crate::plan::{Action, Decision, Keep, Step, Verdict};
+use crate::policy::Mode;
+use crate::run::tally::{Fate, Tally};
+
+/// So many files of other accounts are named.
+const FOREIGN_NAMED: usize = 5;
+
+/// How much a report of a run tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Detail {
+    /// The totals, where a person has just seen the table.
+    Totals,
+    /// A row a project and action.
+    Projects,
+    /// A line a session besides.
+    Sessions,
+    /// A line a file besides.
+    Files,
+}
+
+impl Detail {
+    /// What was asked for with so many `-v`.
+    #[must_use]
+    pub fn of(verbose: u8) -> Self {
+        match verbose {
+            0 => Self::Projects,
+            1 => Self::Sessions,
+            _ => Self::Files,
+        }
+    }
+}
+
+impl Run<'_> {
+    /// The report.
+    #[must_use]
+    pub fn text(&self, paint: Paint<'_>, detail: Detail) -> String {
+        self.document(paint, detail).print(paint)
+    }
+
+    /// What a person is asked about before the first change.
+    #[must_use]
+    pub fn preview(&self, paint: Paint<'_>) -> String {
+        let mut document = Document::default();
+        document.table(self.actions(paint));
+        document.facts(self.asides(&self.tally()));
+        document.print(paint)
+    }
+
+    /// A line a file, what cannot be undone first.
+    #[must_use]
+    pub fn list_of_files(&self, paint: Paint<'_>) -> String {
+        paint.table(&self.files(), 0)
+    }
+
+    /// The question before the first change: what it does, and how much of it.
+    #[must_use]
+    pub fn question(&self) -> String {
+        let tally = self.tally();
+        let mut parts = Vec::new();
+        if tally.deleted > 0 {
+            parts.push(format!("permanently delete {}", self.deleted(&tally)));
+        }
+        if tally.sealed > 0 {
+            parts.push(format!("encrypt {}", counted(tally.sessions_sealed, "session")));
+        }
+        if tally.pruned_lines > 0 {
+            parts.push(format!("remove {}", self.pruned_words(&tally)));
+        }
+        let mut sentence = joined(&parts);
+        if let Some(first) = sentence.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        format!("{sentence}?")
+    }
+
+    fn document(&self, paint: Paint<'_>, detail: Detail) -> Document {
+        let tally = self.tally();
+        let actions = self.actions(paint);
+        let mut document = Document::default();
+        for refusal in self.refusals {
+            document.text(Line::of("refused: ", Hue::Warn).and(refusal.clone(), Hue::Plain));
+        }
+        if self.only_audits() {
+            document.text("audit mode: the policy only reports, and nothing was changed");
+        }
+        if actions.rows.is_empty() {
+            document.text(self.nothing(&tally));
+        } else if detail > Detail::Totals {
+            document.table(actions);
+        }
+        if detail >= Detail::Files {
+            document.heading("files");
+            document.table(self.files());
+        } else if detail >= Detail::Sessions {
+            document.heading("sessions");
+            document.table(self.sessions(paint));
+        }
+        for (store, crossing) in self.inventory.crossings() {
+            let root = text(&self.inventory.store(store).store.root);
+            document.text(format!("{} followed in {root}: {}", crossing.way.word(), text(&crossing.path)));
+        }
+        if detail >= Detail::Sessions {
+            document.heading("total");
+        } else if detail > Detail::Totals && !document.blocks.is_empty() {
+            document.text("");
+        }
+        document.facts(self.totals(&tally, paint));
+        document.facts(self.asides(&tally));
+        self.foreign_text(&mut document, &tally);
+        if let Some(next) = self.next_command(&tally) {
+            document.text("");
+            document.text(next);
+        }
+        document
+    }
+
+    /// Whether the policy as a whole only reports, and this run was one that could have acted.
+    fn only_audits(&self) -> bool {
+        self.policy.mode() == Mode::Audit && self.outcomes.is_none()
+    }
+
+    /// Why the table is empty: that nothing is due is one reason of several.
+    fn nothing(&self, tally: &Tally) -> &'static str {
+        let could_not_look = !self.inventory.problems.is_empty() || !self.refused.is_empty();
+        match () {
+            () if !self.refusals.is_empty() => "nothing was changed: see the refusal above",
+            () if tally.failed > 0 => "nothing was changed: what is due could not be done",
+            () if tally.skipped > 0 => "nothing was changed: what was due has changed or is in use",
+            () if self.stopped().is_some() => "nothing was changed before the run was stopped",
+            () if could_not_look => "nothing is due in what could be read",
+            () => "nothing is due",
+        }
+    }
+
+    /// What is or was done and what stays, in numbers.
+    fn totals(&self, tally: &Tally, paint: Paint<'_>) -> Vec<Fact> {
+        let is_done = self.outcomes.is_some();
+        let name =
+            |done: &str, planned: &str| if is_done { done.to_owned() } else { format!("would {planned}") };
+        let mut facts = Vec::new();
+        if tally.deleted > 0 {
+            let value =
+                format!("{}, {}", counted(tally.sessions_deleted, "session"), counted(tally.deleted, "file"));
+            facts.push(Fact::new(name("deleted", "delete"), value));
+        }
+        if tally.pruned_lines > 0 {
+            facts.push(Fact::new(name("removed", "remove"), self.pruned_words(tally)));
+        }
+        if tally.sealed > 0 {
+            let value =
+                format!("{}, {}", counted(tally.sessions_sealed, "session"), counted(tally.sealed, "file"));
+            facts.push(Fact::new(name("encrypted", "encrypt"), value));
+        }
+        if tally.audit > 0 {
+            let value = format!(
+                "{}, {} are due by rules in audit mode, which only report",
+                counted(tally.audit_sessions, "session"),
+                counted(tally.audit, "file")
+            );
+            facts.push(Fact::new("audit", value));
+        }
+        if tally.bytes_freed > 0 {
+            facts.push(Fact::new(name("freed", "free"), size(tally.bytes_freed)));
+        }
+        let mut kept =
+            format!("{}, {}", counted(tally.sessions_kept, "session"), counted(tally.kept, "file"));
+        for (count, word) in [
+            (tally.held, "held"),
+            (tally.live, "active"),
+            (tally.desktop, "written by the desktop application"),
+        ] {
+            if count > 0 {
+                kept.push_str(&format!(", {} {word}", grouped(count)));
+            }
+        }
+        facts.push(Fact::new("kept", kept));
+        let readable = self.readable();
+        if !readable.is_empty() {
+            let value = Line::of(readable.words(), Hue::Plain).and(" of encrypted sessions", Hue::Plain);
+            facts.push(Fact::new("readable", value));
+        }
+        facts.extend(self.coming(paint));
+        facts
+    }
+
+    /// What happens next, and when.
+    fn coming(&self, paint: Paint<'_>) -> Option<Fact> {
+        let now = self.plan.now;
+        let coming = || self.plan.sessions.iter().filter_map(|verdict| verdict.coming(now));
+        let next: Step = coming().min_by_key(|step| step.at)?;
+        let day = when::day(next.at, self.plan.now, paint);
+        let is_same =
+            |step: &Step| step.action == next.action && when::day(step.at, self.plan.now, paint) == day;
+        let count = coming().filter(is_same).count() as u64;
+        let what = format!(
+            "{} {} on {day}, {}",
+            word(next.action),
+            counted(count, "session"),
+            when::away(next.at, now)
+        );
+        Some(Fact::new("next", what))
+    }
+
+    /// What is unusual, each where there is any.
+    fn asides(&self, tally: &Tally) -> Vec<Fact> {
+        let some = [
+            (
+                tally.partly_deleted - tally.partly_failed,
+                "session",
+                "deleted except for files that ccretain does not know or cannot reach",
+            ),
+            (tally.partly_failed, "session", "deleted except for files that could not be removed"),
+            (
+                tally.unsealable,
+                "session",
+                "not encrypted: a file has a hard link elsewhere, belongs to another account or is out of reach",
+            ),
+            (tally.skipped, "file", "left alone: changed, gone or opened since the plan was made"),
+            (tally.data_remains, "file", "whose data remain under another name (hard link)"),
+            (tally.undated_lines, "line", "without a date, which stay"),
+            (tally.dates_differ, "session", "whose records and file times differ by more than a day"),
+        ];
+        let mut facts: Vec<Fact> = some
+            .into_iter()
+            .filter(|(count, ..)| *count > 0)
+            .map(|(count, noun, what)| Fact::new("note", format!("{} {what}", counted(count, noun))))
+            .collect();
+        if tally.unrecognised > 0 {
+            let (files, bytes) = (counted(tally.unrecognised, "file"), size(tally.unrecognised_bytes));
+            facts.push(Fact::new("unknown", format!("{files}, {bytes}: never touched (-vv lists them)")));
+        }
+        facts
+    }
+
+    fn foreign_text(&self, document: &mut Document, tally: &Tally) {
+        if tally.foreign == 0 {
+            return;
+        }
+        let files = counted(tally.foreign, "file");
+        document.text(format!("owned by another account, never touched: {files}"));
+        let mut named: Vec<Line> = self.foreign().take(FOREIGN_NAMED).map(Line::from).collect();
+        if tally.foreign > FOREIGN_NAMED as u64 {
+            let more = grouped(tally.foreign - FOREIGN_NAMED as u64);
+            named.push(format!("and {more} more (-vv lists them)").into());
+        }
+        document.list(named);
+    }
+
+    /// The files that belong to another account, e.g. transcripts of sessions that were run with `sudo`.
+    fn foreign(&self) -> impl Iterator<Item = String> {
+        let all = self.inventory.artifacts.iter().enumerate();
+        let seen =
+            all.filter(|(at, artifact)| artifact.oddity == Oddity::Foreign && self.fate(*at).is_some());
+        seen.map(move |(_, artifact)| format!("  '{}'", text(&self.inventory.full_path(artifact))))
+    }
+
+    /// The command that comes next; `None` where there is nothing to type.
+    fn next_command(&self, tally: &Tally) -> Option<Line> {
+        let is_due = tally.deleted + tally.sealed + tally.pruned > 0;
+        let (why, command) = match self.outcomes {
+            None if self.policy.mode() == Mode::Audit => return None,
+            None if is_due => ("nothing was changed; to do it: ", "`ccretain enforce`"),
+            Some(_) if is_due && !self.plan.decisions.is_empty() => {
+                ("what was done: ", "`ccretain ledger show`")
+            }
+            _ => return None,
+        };
+        Some(Line::of(why, Hue::Dim).and(command, Hue::Strong))
+    }
+
+    fn deleted(&self, tally: &Tally) -> String {
+        let files = counted(tally.deleted, "file");
+        let freed = size(self.bytes_of(Fate::Deleted));
+        match tally.sessions_deleted {
+            0 => format!("{files} ({freed})"),
+            sessions => format!("{} ({files}, {freed})", counted(sessions, "session")),
+        }
+    }
+
+    fn bytes_of(&self, fate: Fate) -> u64 {
+        let artifacts = self.inventory.artifacts.iter().enumerate();
+        let of = artifacts.filter(|(at, artifact)| self.fate(*at) == Some(fate) && !artifact.is_own());
+        of.map(|(_, artifact)| artifact.stamp.size).sum()
+    }
+
+    /// What is removed from which files: `4 prompts from history.jsonl`.
+    fn pruned_words(&self, tally: &Tally) -> String {
+        let mut files: BTreeMap<String, u64> = BTreeMap::new();
+        for (at, artifact) in self.inventory.artifacts.iter().enumerate() {
+            if self.fate(at) == Some(Fate::Pruned) {
+                let name = text(self.inventory.name(artifact));
+                *files.entry(name).or_default() += self.pruned(at).0;
+            }
+        }
+        let are_prompts = files.keys().all(|name| name == "history.jsonl");
+        let lines = counted(tally.pruned_lines, if are_prompts { "prompt" } else { "line" });
+        match files.len() {
+            1 => format!("{lines} from {}", files.into_keys().next().unwrap_or_default()),
+            count => format!("{lines} from {}", counted(count as u64, "file")),
+        }
+    }
+
+    /// A line a session: what becomes of it, what cannot be undone first.
+    fn sessions(&self, paint: Paint<'_>) -> Table {
+        let mut table = Table::new(vec![
+            Column::new("action"),
+            Column::new("session"),
+            Column::new("last activity").rank(1),
+            Column::path("project"),
+            Column::number("size").rank(2),
+            Column::text("why"),
+        ]);
+        let mut rows: Vec<(Option<Act>, &Session, &Verdict)> = Vec::new();
+        for (at, verdict) in self.plan.sessions.iter().enumerate() {
+            let session = self.inventory.session(SessionIndex::of(at));
+            if matches!(verdict.decision, Decision::Keep(Keep::OutOfScope)) {
+                continue;
+            }
+            let act = Act::of(verdict.decision).filter(|_| self.is_done(session, verdict));
+            rows.push((act, session, verdict));
+        }
+        rows.sort_by_key(|(act, session, verdict)| (act.is_none(), *act, verdict.date, session.id));
+        for (act, session, verdict) in rows {
+            let bytes = self.inventory.files(session).iter().map(|index| self.inventory.artifact(*index));
+            let bytes = bytes.filter(|artifact| !artifact.is_own()).map(|artifact| artifact.stamp.size).sum();
+            table.coloured(
+                act.map_or(Hue::Plain, Act::hue),
+                [
+                    act.map_or("keep", Act::word).to_owned(),
+                    short(&session.id.to_string()),
+                    verdict.date.map_or_else(|| "-".to_owned(), |date| when::day(date, self.plan.now, paint)),
+                    session.project.as_deref().map_or_else(|| "-".to_owned(), text),
+                    size(bytes),
+                    self.why(verdict, paint),
+                ],
+            );
+        }
+        table
+    }
+
+    /// Why a session goes or stays, in a few words.
+    pub(super) fn why(&self, verdict: &Verdict, paint: Paint<'_>) -> String {
+        let keep = match verdict.decision {
+            Decision::Keep(keep) => keep,
+            decision => {
+                let due = decision.due().map(|due| (due.since(), self.policy.rule_name(due.rule())));
+                return due.map_or_else(String::new, |(since, rule)| {
+                    format!("rule '{}', since {}", text(&rule), when::day(since, self.plan.now, paint))
+                });
+            }
+        };
+        let next = |paint| verdict.coming(self.plan.now).map(|step| step_words(step, self.plan.now, paint));
+        match keep {
+            Keep::Held(hold) => {
+                let name = self.policy.hold(hold).map(|hold| text(&hold.name)).unwrap_or_default();
+                format!("held by '{name}'")
+            }
+            Keep::Live => "open in Claude Code".to_owned(),
+            Keep::Quiet => "active a moment ago".to_owned(),
+            Keep::NoRule | Keep::NotDue(..) | Keep::KeepAtLeast(_) => {
+                next(paint).unwrap_or_else(|| "no rule applies".to_owned())
+            }
+            keep => keep.reason().replace('-', " "),
+        }
+    }
+
+    /// A line a file, deletions first.
+    fn files(&self) -> Table {
+        let mut table =
+            Table::new(vec![Column::new("action"), Column::path("path"), Column::text("why").rank(1)]);
+        let mut rows: Vec<(Option<Act>, String, &'static str, String)> = Vec::new();
+        for (at, artifact) in self.inventory.artifacts.iter().enumerate() {
+            let Some(fate) = self.fate(at) else { continue };
+            let decision = self.plan.decisions[at];
+            let act = Act::of(decision).filter(|_| !matches!(fate, Fate::Kept));
+            let (word, why) = match (fate, decision) {
+                (Fate::Failed, _) => ("failed", "see the error".to_owned()),
+                (Fate::Skipped, _) => ("skipped", "changed since the plan".to_owned()),
+                (Fate::Audited, decision) => ("audit", self.rule_of(decision)),
+                (_, Decision::Keep(keep)) => ("keep", keep.reason().to_owned()),
+                (Fate::Kept, _) => ("keep", "not reached".to_owned()),
+                (_, decision) => (act.map_or("keep", Act::word), self.rule_of(decision)),
+            };
+            rows.push((act, self.shown_path(artifact), word, why));
+        }
+        rows.sort_by(|a, b| (a.0.is_none(), a.0, &a.3, &a.1).cmp(&(b.0.is_none(), b.0, &b.3, &b.1)));
+        for (act, path, word, why) in rows {
+            table.coloured(act.map_or(Hue::Plain, Act::hue), [word.to_owned(), path, why]);
+        }
+        table
+    }
+
+    fn shown_path(&self, artifact: &Artifact) -> String {
+        text(&self.inventory.full_path(artifact))
+    }
+
+    fn rule_of(&self, decision: Decision) -> String {
+        decision
+            .due()
+            .map_or_else(String::new, |due| format!("rule '{}'", text(&self.policy.rule_name(due.rule()))))
+    }
+}
+
+/// The word people read for a step.
+#[must_use]
+pub fn word(action: Action) -> &'static str {
+    match action {
+        Action::Delete => "delete",
+        Action::Seal => "encrypt",
+    }
+}
+
+/// A step with its day.
+#[must_use]
+pub fn step_words(step: Step, now: DateTime<Utc>, paint: Paint<'_>) -> String {
+    format!("{} {}", word(step.action), when::day(step.at, now, paint))
+}
+
+/// Parts of a sentence with commas and an `and`.
+fn joined(parts: &[String]) -> String {
+    match parts {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first, second] => format!("{first} and {second}"),
+        [first @ .., last] => format!("{}, and {last}", first.join(", ")),
+    }
+}
