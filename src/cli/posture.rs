@@ -154,6 +154,7 @@ fn unseen(facts: &mut Facts, ground: &Workspace, inventory: &Inventory) {
     facts.refused = ground
         .refused
         .iter()
+        .filter(|refused| !refused.is_note())
         .map(|refused| RefusedFact {
             path: refused.path.clone(),
             why: refused.why.to_string(),

@@ -15,6 +15,10 @@ pub enum FileSystem {
     Kernel,
 }
 
+/// The flag of a file system on a disk of this machine, from macOS's `sys/mount.h`.
+#[cfg(target_os = "macos")]
+const MNT_LOCAL: u32 = 0x1000;
+
 impl FileSystem {
     /// The name under which a root on it is refused; `None` where it is not.
     #[must_use]
@@ -83,7 +87,32 @@ impl FileSystem {
     }
 
     /// What an open folder lies on; `Local` where the system does not tell.
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(target_os = "macos")]
+    #[must_use]
+    pub fn of(dir: &Dir) -> Self {
+        rustix::fs::fstatfs(dir).map_or(Self::Local, |stat| {
+            let name: Vec<u8> = stat.f_fstypename.iter().map(|byte| byte.cast_unsigned()).collect();
+            let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+            Self::of_name(&String::from_utf8_lossy(name), stat.f_flags & MNT_LOCAL != 0)
+        })
+    }
+
+    /// What a name of macOS stands for, as `mount` prints it.
+    #[cfg(any(target_os = "macos", test))]
+    fn of_name(name: &str, is_local: bool) -> Self {
+        match name {
+            "devfs" => Self::Kernel,
+            // macFUSE, and its older names.
+            name if name.contains("fuse") => Self::Fuse,
+            // What is not local says so itself; these are the ones that may forget to.
+            "nfs" | "smbfs" | "afpfs" | "webdav" | "ftp" | "autofs" => Self::Network,
+            _ if !is_local => Self::Network,
+            _ => Self::Local,
+        }
+    }
+
+    /// What an open folder lies on; `Local` where the system does not tell.
+    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
     #[must_use]
     pub fn of(_: &Dir) -> Self {
         Self::Local
@@ -112,6 +141,27 @@ mod tests {
             (0x4D44, None),
         ] {
             assert_eq!(FileSystem::of_magic(magic).refused_name(), name, "{magic:x}");
+        }
+    }
+
+    /// Names as `mount` of macOS 14 prints them.
+    #[test]
+    fn names_of_macos_are_told_apart() {
+        for (name, is_local, refused) in [
+            ("apfs", true, None),
+            ("hfs", true, None),
+            ("exfat", true, None),
+            ("msdos", true, None),
+            ("devfs", true, Some("kernel")),
+            ("smbfs", false, Some("network")),
+            ("nfs", false, Some("network")),
+            ("autofs", true, Some("network")),
+            ("webdav", false, Some("network")),
+            ("macfuse", true, Some("FUSE")),
+            ("osxfuse", false, Some("FUSE")),
+            ("ltfs", false, Some("network")),
+        ] {
+            assert_eq!(FileSystem::of_name(name, is_local).refused_name(), refused, "{name}");
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::dir::{Dir, FileType, Link, LinkPlace, Reached, Unreached};
 use crate::environment::Environment;
 use crate::error::{PathError, chain};
 use crate::escape::shown;
+use crate::platform::Platform;
 
 pub use crossing::{Crossing, Crossings, OutOfReach, Way};
 pub use filesystem::FileSystem;
@@ -172,6 +173,12 @@ pub enum Refusal {
     /// The system says no.
     #[error("it cannot be opened: {0}")]
     Unreachable(#[source] io::Error),
+    /// macOS guards it, whoever asks, until somebody allows it ("Transparency, Consent, and Control").
+    #[error(
+        "macOS does not let this program look into it ({0}): allow it in System Settings, Privacy & Security, \
+         Full Disk Access, or on many Macs by the profile `privacy.mobileconfig` of `ccretain mdm`"
+    )]
+    Guarded(#[source] io::Error),
     /// Its lock and its sealed files cannot be reached.
     #[error("'ccretain' in it is out of reach, so nothing of it is changed: {0}")]
     OwnFolder(String),
@@ -204,7 +211,21 @@ impl Refusal {
     }
 }
 
+/// The refusal of what the system does not let be opened.
+fn unreachable(platform: Platform, error: io::Error) -> Refusal {
+    // Modes give EACCES; EPERM comes from the guards of macOS alone, for which nobody has to be asked.
+    let is_guarded = platform == Platform::Macos && error.raw_os_error() == Some(1);
+    if is_guarded { Refusal::Guarded(error) } else { Refusal::Unreachable(error) }
+}
+
 impl Refused {
+    /// Whether it is only noted: a folder that is looked into because it might hold something, as the desktop for heap
+    /// dumps is, and that macOS guards.
+    #[must_use]
+    pub fn is_note(&self) -> bool {
+        matches!(self.why, Refusal::Guarded(_)) && self.kind != Root::Config
+    }
+
     /// One line for people.
     #[must_use]
     pub fn message(&self) -> String {
@@ -466,7 +487,7 @@ fn reach(env: &Environment, candidate: &Candidate) -> Result<Option<Reached>, Re
             None => Ok(None),
         },
         Err(Unreached::NoFolder) => Err(Refusal::Unreachable(io::ErrorKind::NotADirectory.into())),
-        Err(Unreached::Io(error)) => Err(Refusal::Unreachable(error)),
+        Err(Unreached::Io(error)) => Err(unreachable(env.platform, error)),
     }
 }
 
@@ -557,4 +578,25 @@ fn is_home(env: &Environment, root: &Path) -> bool {
             [Path::new("/home"), Path::new("/Users"), Path::new("C:\\Users")].contains(&parent)
         })
         || root == Path::new("/root")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_macos_guards_is_noted_and_a_store_of_it_told_as_an_error() {
+        let refused = |platform, code, kind| {
+            let why = unreachable(platform, io::Error::from_raw_os_error(code));
+            Refused { path: "/Users/ann/Desktop".into(), kind, why }
+        };
+        let guarded = refused(Platform::Macos, 1, Root::HeapDumps);
+        assert!(guarded.is_note() && guarded.message().contains("Full Disk Access"), "{}", guarded.message());
+        let store = refused(Platform::Macos, 1, Root::Config);
+        assert!(!store.is_note() && store.message().contains("Full Disk Access"));
+        for (platform, code) in [(Platform::Macos, 13), (Platform::Linux, 1), (Platform::Linux, 13)] {
+            let refused = refused(platform, code, Root::HeapDumps);
+            assert!(!refused.is_note() && matches!(refused.why, Refusal::Unreachable(_)));
+        }
+    }
 }

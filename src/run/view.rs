@@ -52,7 +52,7 @@ impl<'a> Run<'a> {
         for Problem { path, doing, error, .. } in &self.inventory.problems {
             errors.push((text(path), format!("cannot {doing} it: {error}")));
         }
-        for refused in self.refused {
+        for refused in self.refused.iter().filter(|refused| !refused.is_note()) {
             errors.push((text(&refused.path), format!("refused as a store: {}", refused.why)));
         }
         let Some(outcomes) = self.outcomes else { return errors };

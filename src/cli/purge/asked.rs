@@ -213,7 +213,8 @@ pub(super) fn refusals(
     let is_meant = |refused: &&Refused| is_meant(refused, &only);
     // What is not there, and what another user could put there at any time, keeps nobody from the rest.
     let is_refused = |refused: &&Refused| {
-        !(refused.why.is_absence() || matches!(refused.why, Refusal::Unreachable(_) | Refusal::Squatted(_)))
+        !(refused.why.is_absence()
+            || matches!(refused.why, Refusal::Unreachable(_) | Refusal::Guarded(_) | Refusal::Squatted(_)))
     };
     let mut refusals: Vec<String> =
         ground.refused.iter().filter(is_meant).filter(is_refused).map(Refused::message).collect();
