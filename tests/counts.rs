@@ -92,6 +92,41 @@ fn a_session_of_which_the_plaintext_could_not_be_removed_is_not_counted_as_seale
     assert_eq!(output.summary("sessionsSealed"), 1, "{output}");
 }
 
+/// Claude Code links the copies of files that a session edited into one that goes on from it.
+#[test]
+fn a_file_of_which_all_names_go_leaves_no_data() {
+    for (ages, command, remains) in [
+        ([40, 50], ENFORCE, 0),
+        ([40, 3], ENFORCE, 1),
+        ([40, 50], &["purge", "--yes", "--json"] as &[&str], 0),
+        ([3, 4], &["purge", "--yes", "--json"], 0),
+    ] {
+        let sandbox = Sandbox::new();
+        let store = sandbox.store();
+        let [one, two] = [1, 2].map(|number: u32| {
+            store.session(number).aged(days(ages[number as usize - 1])).write();
+            store.path(format!("file-history/{}/0123abcd@v1", crate::common::id(number)))
+        });
+        crate::common::store::put(&one, "x".repeat(50_000), days(60));
+        fs::create_dir_all(two.parent().unwrap()).unwrap();
+        fs::hard_link(&one, &two).unwrap();
+        store.session(3).aged(days(1)).write();
+        let dry = sandbox.dry_run();
+        let output = sandbox.run(command);
+        if command == ENFORCE {
+            output.exits(0);
+            for output in [&dry, &output] {
+                assert_eq!(output.summary("dataRemains"), remains, "{output}");
+                assert_eq!(output.summary("bytesFreed") > 50_000, remains == 0, "{output}");
+            }
+        } else {
+            output.exits(0);
+            assert_eq!(output.json()["verdict"], "complete", "{output}");
+        }
+        assert!(!one.exists() && two.exists() == (remains > 0));
+    }
+}
+
 /// The record alone tells what sealed files are, and when they are due.
 #[test]
 fn the_record_of_sealed_files_stays_with_the_last_of_them() {

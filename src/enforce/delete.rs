@@ -151,7 +151,6 @@ impl Deletion<'_> {
             }
             done.outcomes.push((index, outcome));
         }
-        self.join_names(&mut done);
         done.emptied.dedup();
         if let (Owner::Session(session), true) = (unit.owner, unit.whole) {
             self.remove_own_folders(&mut handles, self.inventory.session(session).id, &mut done);
@@ -206,24 +205,6 @@ impl Deletion<'_> {
             Ok(true) => Outcome::Done(Effect::Deleted),
             Ok(false) => Outcome::Skipped(Skip::ChangedSincePlan),
             Err(error) => gone_or_failed("delete it", &error),
-        }
-    }
-
-    /// A file of which every name was of this unit is gone; of another one the data remain.
-    fn join_names(&self, done: &mut Done) {
-        let file = |index: ArtifactIndex| {
-            let artifact = self.inventory.artifact(index);
-            (artifact.stamp.device, artifact.stamp.inode)
-        };
-        let remains = |outcome: &Outcome| *outcome == Outcome::Done(Effect::DataRemains);
-        let mut names: BTreeMap<(u64, u64), u32> = BTreeMap::new();
-        for (index, _) in done.outcomes.iter().filter(|(_, outcome)| remains(outcome)) {
-            *names.entry(file(*index)).or_default() += 1;
-        }
-        for (index, outcome) in done.outcomes.iter_mut().filter(|(_, outcome)| remains(outcome)) {
-            if names.get(&file(*index)) == Some(&self.inventory.artifact(*index).links) {
-                *outcome = Outcome::Done(Effect::Deleted);
-            }
         }
     }
 

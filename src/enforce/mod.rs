@@ -100,6 +100,7 @@ pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut 
         return outcomes;
     }
     delete::run(&deletion, &units, &records, tools, &mut outcomes, &mut emptied);
+    outcomes.join_names(inventory);
     if outcomes.stopped.is_none() {
         let sealing = seal::Run { inventory, plan, policy, watch: &watch, records: &records };
         sealing.run(tools, &mut outcomes, &mut emptied);

@@ -164,6 +164,26 @@ impl Outcomes {
         freed
     }
 
+    /// A file of which every name went is gone, though each went while there was another.
+    pub(super) fn join_names(&mut self, inventory: &Inventory) {
+        let remains = |at: usize| self.of_artifacts.get(at) == Some(&Outcome::Done(Effect::DataRemains));
+        let names: Vec<usize> = (0..inventory.artifacts.len()).filter(|at| remains(*at)).collect();
+        let file = |at: usize| {
+            let stamp = &inventory.artifact(ArtifactIndex::of(at)).stamp;
+            (stamp.device, stamp.inode)
+        };
+        let mut gone: BTreeMap<(u64, u64), u32> = BTreeMap::new();
+        for at in &names {
+            *gone.entry(file(*at)).or_default() += 1;
+        }
+        for at in names {
+            let index = ArtifactIndex::of(at);
+            if gone.get(&file(at)) == Some(&inventory.artifact(index).links) {
+                self.set(index, Outcome::Done(Effect::Deleted));
+            }
+        }
+    }
+
     /// Takes note of what did happen to an artifact.
     pub(super) fn set(&mut self, artifact: ArtifactIndex, outcome: Outcome) {
         self.of_artifacts.set(artifact.at(), outcome);

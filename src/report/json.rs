@@ -10,7 +10,7 @@ use crate::inventory::{ArtifactIndex, Belongs};
 use crate::locate::Way;
 use crate::plan::{Decision, Keep};
 use crate::policy::Mode;
-use crate::run::tally::{Fate, Tally};
+use crate::run::tally::{Fate, NamesGoing, Tally};
 
 /// A moment as reports write it: RFC 3339, UTC, whole seconds.
 #[must_use]
@@ -199,10 +199,11 @@ impl Run<'_> {
             (self.inventory.store_of(artifact), self.inventory.path(artifact))
         };
         listed.sort_by_cached_key(|at| key(*at));
-        listed.into_iter().map(|at| self.item(at)).collect()
+        let going = self.names_going();
+        listed.into_iter().map(|at| self.item(at, &going)).collect()
     }
 
-    fn item(&self, at: usize) -> Item {
+    fn item(&self, at: usize, going: &NamesGoing) -> Item {
         let artifact = &self.inventory.artifacts[at];
         let decision = self.plan.decisions[at];
         let session = match artifact.belongs {
@@ -248,7 +249,7 @@ impl Run<'_> {
             },
             audit: self.is_audited(decision),
             lines: matches!(decision, Decision::Prune(_)).then(|| self.pruned(at).0),
-            data_remains: self.data_remains(at),
+            data_remains: self.data_remains(at, going),
         }
     }
 }

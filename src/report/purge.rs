@@ -247,9 +247,9 @@ impl Purge<'_> {
             let _ = writeln!(text, "  and {} more projects", by_count.len() - MOST_NAMED);
         }
         if self.run.outcomes.is_none() {
-            let goes = |at: &usize| self.run.plan.decisions[*at].due().is_some();
-            let artifacts = &self.run.inventory.artifacts;
-            let linked = (0..artifacts.len()).filter(|at| artifacts[*at].hard_linked).filter(goes).count();
+            let going = self.run.names_going();
+            let artifacts = 0..self.run.inventory.artifacts.len();
+            let linked = artifacts.filter(|at| self.run.data_remains(*at, &going)).count();
             if linked > 0 {
                 let _ = writeln!(
                     text,

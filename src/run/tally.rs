@@ -1,5 +1,7 @@
 //! Counting what a run does or would do.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::Run;
@@ -67,6 +69,9 @@ pub struct Tally {
 
 /// The usual block of a file system, for what pruning would free.
 const BLOCK: u64 = 4096;
+
+/// How many names of a file go, by device and inode.
+pub type NamesGoing = BTreeMap<(u64, u64), u32>;
 
 /// What became, or would become, of one artifact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,9 +161,21 @@ impl Run<'_> {
         })
     }
 
+    /// How many names of each file are to go, of files that have several.
+    #[must_use]
+    pub fn names_going(&self) -> NamesGoing {
+        let mut names = NamesGoing::new();
+        for (at, artifact) in self.inventory.artifacts.iter().enumerate() {
+            if artifact.hard_linked && self.fate(at) == Some(Fate::Deleted) {
+                *names.entry((artifact.stamp.device, artifact.stamp.inode)).or_default() += 1;
+            }
+        }
+        names
+    }
+
     /// Whether the data of an artifact that goes, or of what it loses, remain under another name.
     #[must_use]
-    pub fn data_remains(&self, at: usize) -> bool {
+    pub fn data_remains(&self, at: usize, going: &NamesGoing) -> bool {
         let Some(artifact) = self.inventory.artifacts.get(at).filter(|artifact| artifact.hard_linked) else {
             return false;
         };
@@ -168,27 +185,19 @@ impl Run<'_> {
                 Some(outcomes) => {
                     outcomes.of(ArtifactIndex::of(at)) == Some(&Outcome::Done(Effect::DataRemains))
                 }
-                None => !self.all_names_go(artifact),
+                None => {
+                    let file = (artifact.stamp.device, artifact.stamp.inode);
+                    going.get(&file) != Some(&artifact.links)
+                }
             },
             _ => false,
         }
     }
 
-    /// Whether every name of a file is to go with one session.
-    fn all_names_go(&self, artifact: &Artifact) -> bool {
-        let Some(session) = self.inventory.session_of(artifact) else { return false };
-        let goes = |index: &&ArtifactIndex| {
-            let other = self.inventory.artifact(**index);
-            (other.stamp.device, other.stamp.inode) == (artifact.stamp.device, artifact.stamp.inode)
-                && self.fate(index.at()) == Some(Fate::Deleted)
-        };
-        self.inventory.files(session).iter().filter(goes).count() as u64 == u64::from(artifact.links)
-    }
-
     /// How many bytes of the disk a dry run would free.
-    fn would_free(&self, at: usize, artifact: &Artifact, fate: Fate) -> u64 {
+    fn would_free(&self, at: usize, artifact: &Artifact, fate: Fate, remains: bool) -> u64 {
         match fate {
-            _ if self.data_remains(at) => 0,
+            _ if remains => 0,
             // Each of its names has its share.
             Fate::Deleted => artifact.allocated / u64::from(artifact.links.max(1)),
             Fate::Pruned => {
@@ -203,11 +212,12 @@ impl Run<'_> {
     #[must_use]
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::default();
+        let going = self.names_going();
         for (at, artifact) in self.inventory.artifacts.iter().enumerate() {
             let Some(fate) = self.fate(at) else { continue };
             // What is wrong with a file of our own is told, and nothing else of it.
             if !artifact.is_own() {
-                self.count(&mut tally, at, artifact, fate);
+                self.count(&mut tally, at, fate, self.data_remains(at, &going));
             } else if fate == Fate::Failed {
                 tally.failed += 1;
             }
@@ -227,7 +237,8 @@ impl Run<'_> {
         tally
     }
 
-    fn count(&self, tally: &mut Tally, at: usize, artifact: &Artifact, fate: Fate) {
+    fn count(&self, tally: &mut Tally, at: usize, fate: Fate, remains: bool) {
+        let artifact = self.inventory.artifact(ArtifactIndex::of(at));
         match fate {
             Fate::Kept => tally.kept += 1,
             Fate::Deleted => {
@@ -243,9 +254,9 @@ impl Run<'_> {
             Fate::Failed => tally.failed += 1,
         }
         tally.foreign += u64::from(artifact.oddity == Oddity::Foreign);
-        tally.data_remains += u64::from(self.data_remains(at));
+        tally.data_remains += u64::from(remains);
         if self.outcomes.is_none() {
-            tally.bytes_freed += self.would_free(at, artifact, fate);
+            tally.bytes_freed += self.would_free(at, artifact, fate, remains);
         }
         if let Some(Decision::Keep(Keep::Unrecognised)) = self.plan.decisions.get(at) {
             tally.unrecognised += 1;
