@@ -45,6 +45,7 @@ mod hold_restore;
 mod holds;
 mod homes;
 mod hostile_files;
+mod install;
 mod lines;
 mod managed;
 mod mounts;
