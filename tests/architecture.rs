@@ -36,7 +36,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     // Folders of projects are reached by handles, without links.
     ("exposure", &["dir", "services"]),
     ("seal", &[]),
-    ("policy", &["client", "seal"]),
+    ("policy", &["client", "dir", "seal"]),
     ("locate", &["dir"]),
     ("inventory", &["client", "dir", "locate", "seal", "threads"]),
     ("plan", &["inventory", "policy"]),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chrono::{DateTime, Local, Utc};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::context::{Exit, Failure};
+use super::failure::{Exit, Failure};
 use super::global::{Colour, Global};
 use crate::document::Paint;
 use crate::escape;

@@ -1,6 +1,6 @@
 //! `key new` and `key show`: the identity that opens what is sealed.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::context::{Context, Exit, Failure};
 use crate::environment::Environment;
 use crate::error::{At as _, PathError};
 use crate::escape::{self, shown};
-use crate::files;
+use crate::files::{self, Draft};
 use crate::policy::own;
 use crate::seal::{Ask, SecretString, identities, key};
 
@@ -120,20 +120,15 @@ fn create(env: &Environment, path: &Path, passphrase: Option<SecretString>) -> R
     };
     let dir = env.config_dir();
     files::private_dir(&dir)?;
-    let mut file = tempfile::Builder::new()
-        .prefix(".identity.")
-        .suffix(".part")
-        .tempfile_in(&dir)
-        .at("write to", &dir)?;
-    file.write_all(&content).at("write", path)?;
-    file.as_file().sync_all().at("write", path)?;
-    file.persist_noclobber(path).map_err(|error| match error.error.kind() {
+    let mut draft = Draft::private(&dir).at("write to", &dir)?;
+    draft.fill(&content).at("write", path)?;
+    draft.create(path).map_err(|(error, _)| match error.kind() {
         io::ErrorKind::AlreadyExists => refuse_existing(path).err().unwrap_or_else(|| {
             Failure::new(Exit::Refused, format!("somebody else was about to make '{}'", shown(path)))
         }),
-        _ => PathError { path: path.into(), doing: "create", source: error.error }.into(),
+        _ => PathError { path: path.into(), doing: "create", source: error }.into(),
     })?;
-    sync_folder(&dir).at("write to", &dir)?;
+    files::sync_dir(&dir)?;
     Ok(new.recipient)
 }
 
@@ -145,17 +140,6 @@ fn show(path: &Path, ask: &Arc<dyn Ask>) -> Result<Vec<String>, Failure> {
         let failure = Failure::because(Exit::Failed, &error);
         if missing { failure.hint("`ccretain key new` makes an identity") } else { failure }
     })
-}
-
-#[cfg(unix)]
-fn sync_folder(dir: &Path) -> io::Result<()> {
-    std::fs::File::open(dir)?.sync_all()
-}
-
-// Windows has no handle of a folder that could be flushed.
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

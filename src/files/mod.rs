@@ -16,7 +16,7 @@ pub use own::{
     has_one_name, open_for_reading, open_named_twice, open_own, open_private, private_options, remove_own,
     rename_own,
 };
-pub use write::{named_beside, named_dir, private_dir, replace, replace_named, sync_dir};
+pub use write::{Draft, above, named_dir, private_dir, replace, replace_named, sync_dir};
 
 use std::fs::File;
 use std::io::{self, Read};

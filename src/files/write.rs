@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use tempfile::NamedTempFile;
+
 use crate::error::{At as _, PathError};
 
 /// Makes a folder, and those above it that are missing, for the owner alone whatever the umask; one that is
@@ -56,19 +58,76 @@ fn make(dir: &Path) -> io::Result<()> {
     std::fs::create_dir(dir)
 }
 
+/// An unfinished file beside the one that it will be: what has the name is whole, or is not there.
+#[derive(Debug)]
+pub struct Draft(NamedTempFile);
+
+impl Draft {
+    /// One for the owner alone, in this folder.
+    ///
+    /// # Errors
+    /// As `open(2)`.
+    pub fn private(dir: &Path) -> io::Result<Self> {
+        tempfile::Builder::new().prefix(".ccretain-").tempfile_in(dir).map(Self)
+    }
+
+    /// One for a file that the caller named: its permissions follow the umask, and nobody but the owner can
+    /// write it.
+    ///
+    /// # Errors
+    /// As `open(2)`.
+    pub fn named(dir: &Path, suffix: &str) -> io::Result<Self> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".ccretain-").suffix(suffix);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            // The umask takes from these; what is beyond them nobody asked for.
+            builder.permissions(std::fs::Permissions::from_mode(0o644));
+        }
+        builder.tempfile_in(dir).map(Self)
+    }
+
+    /// The open file.
+    pub fn file(&mut self) -> &mut File {
+        self.0.as_file_mut()
+    }
+
+    /// Writes the content and flushes it to disk.
+    ///
+    /// # Errors
+    /// As `write(2)` and `fsync(2)`.
+    pub fn fill(&mut self, content: &[u8]) -> io::Result<()> {
+        self.0.write_all(content)?;
+        self.0.as_file().sync_all()
+    }
+
+    /// Gives it the name, whatever had it.
+    ///
+    /// # Errors
+    /// As `rename(2)`.
+    pub fn replace(self, path: &Path) -> io::Result<()> {
+        self.0.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    }
+
+    /// Gives it the name, which nothing may have.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, or as `link(2)`; the draft is given back.
+    pub fn create(self, path: &Path) -> Result<(), (io::Error, Self)> {
+        self.0.persist_noclobber(path).map(drop).map_err(|error| (error.error, Self(error.file)))
+    }
+}
+
 /// Puts a file with these permissions in place in one step: written beside, flushed to disk, renamed.
 ///
 /// # Errors
 /// When it cannot be written; what was there is whole then.
 pub fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), PathError> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".ccretain-").tempfile_in(dir).at("write", path)?;
-    file.write_all(content).at("write", path)?;
-    permit(file.as_file(), mode).at("write", path)?;
-    file.as_file().sync_all().at("write", path)?;
-    file.persist(path).map_err(|error| error.error).at("write", path)?;
-    // The name is on the disk only when its folder is.
-    sync_dir(dir)
+    let mut draft = Draft::private(above(path)).at("write", path)?;
+    permit(draft.file(), mode).at("write", path)?;
+    put(draft, path, content)
 }
 
 /// Puts a file that the caller named in place in one step: its permissions follow the umask, and nobody but the
@@ -77,28 +136,18 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), PathError> 
 /// # Errors
 /// As [`replace`].
 pub fn replace_named(path: &Path, content: &[u8]) -> Result<(), PathError> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = named_beside(dir, "").at("write", path)?;
-    file.write_all(content).at("write", path)?;
-    file.as_file().sync_all().at("write", path)?;
-    file.persist(path).map_err(|error| error.error).at("write", path)?;
-    sync_dir(dir)
+    put(Draft::named(above(path), "").at("write", path)?, path, content)
 }
 
-/// An unfinished file of this folder with the permissions of one that the caller named.
-///
-/// # Errors
-/// As `open(2)`.
-pub fn named_beside(dir: &Path, suffix: &str) -> io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".ccretain-").suffix(suffix);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        // The umask takes from these; what is beyond them nobody asked for.
-        builder.permissions(std::fs::Permissions::from_mode(0o644));
-    }
-    builder.tempfile_in(dir)
+fn put(mut draft: Draft, path: &Path, content: &[u8]) -> Result<(), PathError> {
+    draft.fill(content).and_then(|()| draft.replace(path)).at("write", path)?;
+    // The name is on the disk only when its folder is.
+    sync_dir(above(path))
+}
+
+/// The folder that a file lies in.
+pub fn above(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes a folder that the caller named, and those above it that are missing, by the umask and for nobody else

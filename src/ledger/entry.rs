@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::ser::SerializeMap as _;
+use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
@@ -105,139 +105,168 @@ pub struct Ciphertext<'a> {
     pub sha256: String,
 }
 
-/// What a caller records; `seq`, `time`, `run` and `prev` are filled in by the ledger.
-///
-/// Paths are given in the form of [`crate::escape::text`]. Absent fields are left out of the line.
-/// It can be sent from a child to the parent that holds the ledger; that form is not a line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry<'a> {
-    /// What the record is about.
-    pub event: Event,
+/// The fields of a record: how each is written in a line, and what it means, for the manual.
+macro_rules! entry {
+    ($( $(#[$meta:meta])* $field:ident: $kind:ident $type:ty = $meaning:literal; )*) => {
+        /// What a caller records; `seq`, `time`, `run` and `prev` are filled in by the ledger.
+        ///
+        /// Paths are given in the form of [`crate::escape::text`]. Absent fields are left out of the line.
+        /// It can be sent from a child to the parent that holds the ledger; that form is not a line.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct Entry<'a> {
+            /// What the record is about.
+            pub event: Event,
+            $( $(#[$meta])* pub $field: $type ),*
+        }
+
+        impl Entry<'_> {
+            /// A record of an event with no other field.
+            #[must_use]
+            pub fn new(event: Event) -> Self {
+                Self { event, $( $field: Default::default() ),* }
+            }
+
+            /// The same record with texts of its own.
+            #[must_use]
+            pub fn into_owned(self) -> Entry<'static> {
+                Entry { event: self.event, $( $field: self.$field.own() ),* }
+            }
+
+            /// Writes every field that is there, in the order of the table.
+            fn write<M: SerializeMap>(&self, out: &mut Keys<'_, M>) -> Result<(), M::Error> {
+                $( out.$kind(stringify!($field), &self.$field)?; )*
+                Ok(())
+            }
+        }
+
+        /// The keys that callers set, with what they mean.
+        pub(super) const SET_BY_CALLERS: &[(&str, &str)] = &[$( (stringify!($field), $meaning) ),*];
+    };
+}
+
+entry! {
     /// The account, in the ledger of a run over all users.
-    pub user: Option<Cow<'a, str>>,
+    user: name Option<Cow<'a, str>> = "The account, in the ledger of a run over all users.";
     /// The root of the store.
-    pub store: Option<Cow<'a, str>>,
+    store: name Option<Cow<'a, str>> = "The root of the store.";
     /// The session.
-    pub session: Option<Cow<'a, str>>,
+    session: name Option<Cow<'a, str>> = "The id of the session.";
     /// The project's real path.
-    pub project: Option<Cow<'a, str>>,
+    project: name Option<Cow<'a, str>> = "The real path of the project.";
     /// The kind of artifact, for loose artifacts and single files.
-    pub kind: Option<Cow<'a, str>>,
+    kind: word Option<Cow<'a, str>> = "The kind of artifact, for single files and for loose artifacts (one record a kind).";
     /// The rule that decided.
-    pub rule: Option<Cow<'a, str>>,
+    rule: word Option<Cow<'a, str>> = "The name of the rule that decided.";
     /// The hold that is concerned.
-    pub hold: Option<Cow<'a, str>>,
+    hold: word Option<Cow<'a, str>> = "The name of the hold that is concerned.";
     /// What was decided: `delete`, `seal`, `prune`, or the verb of another command.
-    pub decision: Option<Cow<'a, str>>,
+    decision: word Option<Cow<'a, str>> = "What was decided: `delete`, `seal`, `prune`, or the verb of another command.";
     /// What happened: `deleted`, `sealed`, `failed` …
-    pub outcome: Option<Cow<'a, str>>,
+    outcome: word Option<Cow<'a, str>> = "What did happen: `deleted`, `sealed`, `pruned`, `kept`, `changed-since-plan`, `became-live`, `vanished`, \
+         `failed`. That of a whole session is that of its worst part.";
     /// Whether the conversation of a session is gone by it: its transcript, plain or sealed.
     #[serde(default)]
-    pub whole: bool,
+    whole: flag bool = "`true` in the outcome of a session whose conversation is gone by it: the transcript, plain or sealed. What \
+         lies there again later has come back.";
     /// Number of files.
-    pub files: Option<u64>,
+    files: number Option<u64> = "How many files.";
     /// Number of bytes.
-    pub bytes: Option<u64>,
+    bytes: number Option<u64> = "How many bytes. In `torn`, those of the torn line.";
     /// Number of lines of line files.
-    pub lines: Option<u64>,
+    lines: number Option<u64> = "How many lines of a line file.";
     /// SHA-256 (hex) of the one file that is concerned, e.g. of a ciphertext.
-    pub sha256: Option<Cow<'a, str>>,
+    sha256: word Option<Cow<'a, str>> = "SHA-256 (hex) of the one file that is concerned, a ciphertext or a certificate. In `torn`, of the torn \
+         bytes; so in a `segment` that was begun anew because a crash left nothing whole of it.";
     /// SHA-256 (hex) of the policy in force.
-    pub policy: Option<Cow<'a, str>>,
+    policy: word Option<Cow<'a, str>> = "The digest of the policy in force.";
     /// Why something was refused, held or released.
-    pub reason: Option<Cow<'a, str>>,
+    reason: word Option<Cow<'a, str>> = "Why something was refused, held or released.";
     /// The error with its causes.
-    pub error: Option<Cow<'a, str>>,
+    error: message Option<Cow<'a, str>> = "The error with its causes.";
     /// The one path that is concerned.
-    pub path: Option<Cow<'a, str>>,
+    path: name Option<Cow<'a, str>> = "The one path that is concerned.";
     /// Every path that failed.
-    pub failed: Vec<Failure<'a>>,
+    failed: failures Vec<Failure<'a>> = "Every path that failed, as a list of objects with `path` and `error`.";
     /// Every file that was sealed.
-    pub sealed: Vec<Ciphertext<'a>>,
+    sealed: ciphertexts Vec<Ciphertext<'a>> = "Every file that was sealed, as a list of objects with `path` and the ciphertext's `sha256`.";
     /// Counts of a summary, in the order given.
-    pub counts: Vec<(Cow<'a, str>, u64)>,
+    counts: counts Vec<(Cow<'a, str>, u64)> = "The counts of a summary, as an object.";
     /// The time of the newest record before a segment.
     #[serde(default)]
-    pub until: Option<DateTime<Utc>>,
+    until: time Option<DateTime<Utc>> = "In `segment`, the time of the newest record before it whose clock was proven.";
     /// A place in the chain; filled in by the ledger for summaries.
-    pub head: Option<Head>,
+    head: head Option<Head> = "A place in the chain, as an object with `seq` and `sha256`: the record before this one in `summary`, \
+         `segment` and `torn`; the last record dropped in `expired`.";
 }
 
-impl Entry<'_> {
-    /// A record of an event with no other field.
-    #[must_use]
-    pub fn new(event: Event) -> Self {
-        Self {
-            event,
-            user: None,
-            store: None,
-            session: None,
-            project: None,
-            kind: None,
-            rule: None,
-            hold: None,
-            decision: None,
-            outcome: None,
-            whole: false,
-            files: None,
-            bytes: None,
-            lines: None,
-            sha256: None,
-            policy: None,
-            reason: None,
-            error: None,
-            path: None,
-            failed: Vec::new(),
-            sealed: Vec::new(),
-            counts: Vec::new(),
-            until: None,
-            head: None,
-        }
-    }
+/// A field with texts of its own.
+trait Own {
+    type Static;
 
-    /// The same record with texts of its own.
-    #[must_use]
-    pub fn into_owned(self) -> Entry<'static> {
-        fn own(text: Option<Cow<'_, str>>) -> Option<Cow<'static, str>> {
-            text.map(|text| Cow::Owned(text.into_owned()))
-        }
-        let failed = self.failed.into_iter().map(|each| Failure {
-            path: Cow::Owned(each.path.into_owned()),
-            error: Cow::Owned(each.error.into_owned()),
-        });
-        let sealed = self
-            .sealed
-            .into_iter()
-            .map(|each| Ciphertext { path: Cow::Owned(each.path.into_owned()), sha256: each.sha256 });
-        let counts = self.counts.into_iter().map(|(name, count)| (Cow::Owned(name.into_owned()), count));
-        Entry {
-            event: self.event,
-            user: own(self.user),
-            store: own(self.store),
-            session: own(self.session),
-            project: own(self.project),
-            kind: own(self.kind),
-            rule: own(self.rule),
-            hold: own(self.hold),
-            decision: own(self.decision),
-            outcome: own(self.outcome),
-            whole: self.whole,
-            files: self.files,
-            bytes: self.bytes,
-            lines: self.lines,
-            sha256: own(self.sha256),
-            policy: own(self.policy),
-            reason: own(self.reason),
-            error: own(self.error),
-            path: own(self.path),
-            failed: failed.collect(),
-            sealed: sealed.collect(),
-            counts: counts.collect(),
-            until: self.until,
-            head: self.head,
-        }
+    fn own(self) -> Self::Static;
+}
+
+impl<T: Own> Own for Option<T> {
+    type Static = Option<T::Static>;
+
+    fn own(self) -> Self::Static {
+        self.map(Own::own)
     }
 }
+
+impl<T: Own> Own for Vec<T> {
+    type Static = Vec<T::Static>;
+
+    fn own(self) -> Self::Static {
+        self.into_iter().map(Own::own).collect()
+    }
+}
+
+impl Own for Cow<'_, str> {
+    type Static = Cow<'static, str>;
+
+    fn own(self) -> Self::Static {
+        Cow::Owned(self.into_owned())
+    }
+}
+
+impl Own for (Cow<'_, str>, u64) {
+    type Static = (Cow<'static, str>, u64);
+
+    fn own(self) -> Self::Static {
+        (self.0.own(), self.1)
+    }
+}
+
+impl Own for Failure<'_> {
+    type Static = Failure<'static>;
+
+    fn own(self) -> Self::Static {
+        Failure { path: self.path.own(), error: self.error.own() }
+    }
+}
+
+impl Own for Ciphertext<'_> {
+    type Static = Ciphertext<'static>;
+
+    fn own(self) -> Self::Static {
+        Ciphertext { path: self.path.own(), sha256: self.sha256 }
+    }
+}
+
+macro_rules! owned_already {
+    ($($type:ty)*) => {
+        $(impl Own for $type {
+            type Static = Self;
+
+            fn own(self) -> Self {
+                self
+            }
+        })*
+    };
+}
+
+owned_already! { bool u64 DateTime<Utc> Head }
 
 impl Entry<'static> {
     /// About how many bytes the record takes as a message to the parent that holds the ledger.
@@ -324,149 +353,116 @@ impl Batch<'_> {
     pub(super) fn encode(&self, entry: &Entry<'_>, head: &mut Head, out: &mut Vec<u8>) -> io::Result<()> {
         let start = out.len();
         let seq = head.seq.checked_add(1).ok_or_else(|| io::Error::other("sequence numbers are used up"))?;
-        // All of it by name, so that a new field does not compile until its place is decided.
-        #[rustfmt::skip]
-        let Entry {
-            event, user, store, session, project, kind, rule, hold, decision, outcome, whole, files, bytes,
-            lines, sha256, policy, reason, error, path, failed, sealed, counts, until, head: stated,
-        } = entry;
-        let line = Line {
-            seq,
-            time: &self.time,
-            run: self.run,
-            event: *event,
-            prev: &head.sha256,
-            clock: (self.clock == Clock::Unproven).then_some("unproven"),
-            user: user.as_deref().map(|text| self.name(text)),
-            store: store.as_deref().map(|text| self.name(text)),
-            session: session.as_deref().map(|text| self.name(text)),
-            project: project.as_deref().map(|text| self.name(text)),
-            kind: kind.as_deref(),
-            rule: rule.as_deref(),
-            hold: hold.as_deref(),
-            decision: decision.as_deref(),
-            outcome: outcome.as_deref(),
-            whole: *whole,
-            files: *files,
-            bytes: *bytes,
-            lines: *lines,
-            sha256: sha256.as_deref(),
-            policy: policy.as_deref(),
-            reason: reason.as_deref(),
-            error: error.as_deref().map(|text| self.message(text)),
-            path: path.as_deref().map(|text| self.name(text)),
-            failed: failed
-                .iter()
-                .map(|each| FailedLine { path: self.name(&each.path), error: self.message(&each.error) })
-                .collect(),
-            sealed: sealed
-                .iter()
-                .map(|each| SealedLine { path: self.name(&each.path), sha256: &each.sha256 })
-                .collect(),
-            counts: Counts(counts),
-            until: until.map(stamp),
-            head: stated.as_ref(),
-        };
+        let line = Line { batch: self, seq, prev: &head.sha256, entry };
         crate::escape::json::to_writer(&mut *out, &line)?;
         let bytes = out.get(start..).unwrap_or_default();
         *head = Head { seq, sha256: digest(bytes) };
         out.push(b'\n');
         Ok(())
     }
-
-    fn name<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        self.names.map_or(Cow::Borrowed(text), |names| Cow::Owned(names.keyed(text)))
-    }
-
-    fn message<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if self.names.is_some() { Cow::Owned(super::names::without_paths(text)) } else { Cow::Borrowed(text) }
-    }
 }
 
 /// A line in the order of its keys.
-#[derive(Serialize)]
 struct Line<'a> {
+    batch: &'a Batch<'a>,
     seq: u64,
-    time: &'a str,
-    run: &'a str,
-    event: Event,
     prev: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    clock: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    store: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    session: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    project: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kind: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rule: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hold: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    decision: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    outcome: Option<&'a str>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    whole: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    files: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lines: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sha256: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    policy: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    failed: Vec<FailedLine<'a>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    sealed: Vec<SealedLine<'a>>,
-    #[serde(skip_serializing_if = "Counts::is_empty")]
-    counts: Counts<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    until: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    head: Option<&'a Head>,
+    entry: &'a Entry<'a>,
 }
 
-#[derive(Serialize)]
-struct FailedLine<'a> {
-    path: Cow<'a, str>,
-    error: Cow<'a, str>,
+impl Serialize for Line<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Self { batch, seq, prev, entry } = self;
+        let mut map = to.serialize_map(None)?;
+        map.serialize_entry("seq", seq)?;
+        map.serialize_entry("time", &batch.time)?;
+        map.serialize_entry("run", batch.run)?;
+        map.serialize_entry("event", &entry.event)?;
+        map.serialize_entry("prev", prev)?;
+        if batch.clock == Clock::Unproven {
+            map.serialize_entry("clock", "unproven")?;
+        }
+        let mut keys = Keys { map, names: batch.names };
+        entry.write(&mut keys)?;
+        keys.map.end()
+    }
 }
 
-#[derive(Serialize)]
-struct SealedLine<'a> {
-    path: Cow<'a, str>,
-    sha256: &'a str,
+/// Keys that are being written, names plain or as keyed hashes.
+struct Keys<'a, M> {
+    map: M,
+    names: Option<&'a Names>,
+}
+
+type Text<'a> = Option<Cow<'a, str>>;
+
+impl<M: SerializeMap> Keys<'_, M> {
+    fn keyed<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.names.map_or(Cow::Borrowed(text), |names| Cow::Owned(names.keyed(text)))
+    }
+
+    /// An error may name paths within its words.
+    fn said<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if self.names.is_some() { Cow::Owned(super::names::without_paths(text)) } else { Cow::Borrowed(text) }
+    }
+
+    fn some(&mut self, key: &str, value: Option<impl Serialize>) -> Result<(), M::Error> {
+        value.map_or(Ok(()), |value| self.map.serialize_entry(key, &value))
+    }
+
+    fn name(&mut self, key: &str, text: &Text<'_>) -> Result<(), M::Error> {
+        let keyed = text.as_deref().map(|text| self.keyed(text));
+        self.some(key, keyed)
+    }
+
+    fn message(&mut self, key: &str, text: &Text<'_>) -> Result<(), M::Error> {
+        let said = text.as_deref().map(|text| self.said(text));
+        self.some(key, said)
+    }
+
+    fn word(&mut self, key: &str, text: &Text<'_>) -> Result<(), M::Error> {
+        self.some(key, text.as_deref())
+    }
+
+    fn number(&mut self, key: &str, number: &Option<u64>) -> Result<(), M::Error> {
+        self.some(key, *number)
+    }
+
+    fn flag(&mut self, key: &str, is: &bool) -> Result<(), M::Error> {
+        self.some(key, is.then_some(true))
+    }
+
+    fn time(&mut self, key: &str, time: &Option<DateTime<Utc>>) -> Result<(), M::Error> {
+        self.some(key, time.map(stamp))
+    }
+
+    fn head(&mut self, key: &str, head: &Option<Head>) -> Result<(), M::Error> {
+        self.some(key, head.as_ref())
+    }
+
+    fn failures(&mut self, key: &str, failures: &[Failure<'_>]) -> Result<(), M::Error> {
+        let line = |each: &Failure<'_>| (self.keyed(&each.path).own(), self.said(&each.error).own());
+        let lines = failures.iter().map(line).map(|(path, error)| Failure { path, error });
+        let lines: Vec<_> = lines.collect();
+        self.some(key, (!lines.is_empty()).then_some(lines))
+    }
+
+    fn ciphertexts(&mut self, key: &str, files: &[Ciphertext<'_>]) -> Result<(), M::Error> {
+        let line = |each: &Ciphertext<'_>| (self.keyed(&each.path).own(), each.sha256.clone());
+        let lines = files.iter().map(line).map(|(path, sha256)| Ciphertext { path, sha256 });
+        let lines: Vec<_> = lines.collect();
+        self.some(key, (!lines.is_empty()).then_some(lines))
+    }
+
+    fn counts(&mut self, key: &str, counts: &[(Cow<'_, str>, u64)]) -> Result<(), M::Error> {
+        self.some(key, (!counts.is_empty()).then_some(Counts(counts)))
+    }
 }
 
 struct Counts<'a>(&'a [(Cow<'a, str>, u64)]);
 
-impl Counts<'_> {
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
 impl Serialize for Counts<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut map = to.serialize_map(Some(self.0.len()))?;
-        for (name, count) in self.0 {
-            map.serialize_entry(name, count)?;
-        }
-        map.end()
+        to.collect_map(self.0.iter().map(|(name, count)| (name, count)))
     }
 }

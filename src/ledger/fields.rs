@@ -1,9 +1,10 @@
 //! The keys of a line and the events, in one table each; the manual prints them.
 
 use super::Event;
+use super::entry::SET_BY_CALLERS;
 
-/// A key of a line: its name, and what it means.
-pub const FIELDS: &[(&str, &str)] = &[
+/// The keys that the ledger itself sets, with what they mean.
+const SET_BY_LEDGER: &[(&str, &str)] = &[
     ("seq", "The number of the record; the first ever is 1, each next one more, across segments."),
     ("time", "When it was written: RFC 3339, UTC, milliseconds, by the clock of the run."),
     ("run", "The id of the run that wrote it."),
@@ -14,46 +15,12 @@ pub const FIELDS: &[(&str, &str)] = &[
          first record ever.",
     ),
     ("clock", "`unproven` where the clock guard did not vouch for `time`; else absent."),
-    ("user", "The account, in the ledger of a run over all users."),
-    ("store", "The root of the store."),
-    ("session", "The id of the session."),
-    ("project", "The real path of the project."),
-    ("kind", "The kind of artifact, for single files and for loose artifacts (one record a kind)."),
-    ("rule", "The name of the rule that decided."),
-    ("hold", "The name of the hold that is concerned."),
-    ("decision", "What was decided: `delete`, `seal`, `prune`, or the verb of another command."),
-    (
-        "outcome",
-        "What did happen: `deleted`, `sealed`, `pruned`, `kept`, `changed-since-plan`, `became-live`, `vanished`, \
-         `failed`. That of a whole session is that of its worst part.",
-    ),
-    (
-        "whole",
-        "`true` in the outcome of a session whose conversation is gone by it: the transcript, plain or sealed. What \
-         lies there again later has come back.",
-    ),
-    ("files", "How many files."),
-    ("bytes", "How many bytes. In `torn`, those of the torn line."),
-    ("lines", "How many lines of a line file."),
-    (
-        "sha256",
-        "SHA-256 (hex) of the one file that is concerned, a ciphertext or a certificate. In `torn`, of the torn \
-         bytes; so in a `segment` that was begun anew because a crash left nothing whole of it.",
-    ),
-    ("policy", "The digest of the policy in force."),
-    ("reason", "Why something was refused, held or released."),
-    ("error", "The error with its causes."),
-    ("path", "The one path that is concerned."),
-    ("failed", "Every path that failed, as a list of objects with `path` and `error`."),
-    ("sealed", "Every file that was sealed, as a list of objects with `path` and the ciphertext's `sha256`."),
-    ("counts", "The counts of a summary, as an object."),
-    ("until", "In `segment`, the time of the newest record before it whose clock was proven."),
-    (
-        "head",
-        "A place in the chain, as an object with `seq` and `sha256`: the record before this one in `summary`, \
-         `segment` and `torn`; the last record dropped in `expired`.",
-    ),
 ];
+
+/// Every key of a line with what it means, in the order in which they are written.
+pub fn fields() -> impl Iterator<Item = (&'static str, &'static str)> {
+    SET_BY_LEDGER.iter().chain(SET_BY_CALLERS).copied()
+}
 
 /// Every event with what it means.
 pub const EVENTS: &[(Event, &str)] = &[
@@ -112,7 +79,7 @@ mod tests {
         batch.encode(&entry, &mut Head::genesis(), &mut line).unwrap();
         let line: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&line).unwrap();
         let mut found: Vec<&str> = line.keys().map(String::as_str).collect();
-        let mut table: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
+        let mut table: Vec<&str> = fields().map(|(name, _)| name).collect();
         found.sort_unstable();
         table.sort_unstable();
         assert_eq!(found, table);

@@ -1,6 +1,6 @@
 //! Keyed names: paths and ids as hashes that only the holder of the key can match.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use hmac::{Hmac, Mac as _};
@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::LedgerError;
 use crate::error::At as _;
-use crate::files;
+use crate::files::{self, Draft};
 
 /// The file of the key in the folder of state: 64 hex digits and a newline, mode 0600.
 pub const KEY_FILE: &str = "ledger.key";
@@ -64,13 +64,13 @@ impl Names {
         for _ in 0..3 {
             seed.update(uuid::Uuid::new_v4().as_bytes());
         }
-        let mut temp = tempfile::NamedTempFile::new_in(state_dir).at("create", &path)?;
-        writeln!(temp, "{}", hex::encode(seed.finalize())).at("write", &path)?;
-        temp.as_file().sync_all().at("write", &path)?;
-        match temp.persist_noclobber(&path) {
-            Ok(_) => {}
-            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error.error).at("create", &path).map_err(LedgerError::from),
+        let mut draft = Draft::private(state_dir).at("create", &path)?;
+        draft.fill(format!("{}\n", hex::encode(seed.finalize())).as_bytes()).at("write", &path)?;
+        match draft.create(&path) {
+            Err((error, _)) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(error).at("create", &path).map_err(LedgerError::from);
+            }
+            _ => {}
         }
         files::sync_dir(state_dir)?;
         let vanished = || io::Error::from(io::ErrorKind::NotFound);

@@ -1,7 +1,7 @@
 //! `ccretain-ledger.5`: the format of the ledger, from its tables.
 
 use super::{Page, page};
-use crate::ledger::{EVENTS, FIELDS};
+use crate::ledger::{EVENTS, fields};
 
 const BEFORE: &str = include_str!("words/ledger.txt");
 const AFTER: &str = include_str!("words/chain.txt");
@@ -12,7 +12,7 @@ pub fn format() -> Page {
     out.section("name").paragraph("ccretain-ledger - the hash-chained log of what ccretain intended and did");
     out.marked(BEFORE);
     out.section("keys");
-    for (name, meaning) in FIELDS {
+    for (name, meaning) in fields() {
         out.term(&format!("`{name}`"), meaning);
     }
     out.section("events");

@@ -1,12 +1,13 @@
 //! Opens policy files: what is checked is the opened file, never a path that may change under it.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
-#[cfg(not(unix))]
 use std::io;
 use std::path::Path;
 
 use super::error::LoadError;
-use crate::error::At as _;
+use crate::dir::{Dir, FileType, Stat};
+use crate::error::{At as _, PathError};
 use crate::files;
 
 /// The most a policy may hold, in bytes; more is none.
@@ -31,140 +32,80 @@ pub(super) fn contents(file: &File, path: &Path) -> Result<Vec<u8>, LoadError> {
 }
 
 /// A folder of the machine's administrator, opened and found to be his alone.
-#[cfg(unix)]
 #[derive(Debug)]
 pub struct TrustedDir<'a> {
-    handle: rustix::fd::OwnedFd,
+    dir: Dir,
     path: &'a Path,
     owner: u32,
 }
 
-#[cfg(unix)]
 impl<'a> TrustedDir<'a> {
     /// Opens a folder; `None` where nothing has that name.
     ///
     /// # Errors
     /// A folder that cannot be opened, is a link, or belongs to or is writable by others.
     pub fn open(path: &'a Path, owner: u32) -> Result<Option<Self>, LoadError> {
-        use rustix::fs::{CWD, Mode, OFlags, openat};
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::DIRECTORY;
-        let handle = match openat(CWD, path, flags, Mode::empty()) {
-            Ok(handle) => handle,
-            Err(rustix::io::Errno::NOENT) => {
+        let dir = match Dir::open(path) {
+            Ok(dir) => dir,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 files::confirm_absence(path).at("open", path)?;
                 return Ok(None);
             }
-            Err(rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR) => {
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory || path.is_symlink() => {
                 return Err(LoadError::untrusted(path, "it is a link or not a folder"));
             }
             Err(error) => return Err(error).at("open", path).map_err(LoadError::from),
         };
-        let stat = rustix::fs::fstat(&handle).at("open", path)?;
-        trust(path, stat.st_uid, stat.st_mode, owner)?;
-        Ok(Some(Self { handle, path, owner }))
+        trust(path, &dir.stat_self().at("open", path)?, owner)?;
+        Ok(Some(Self { dir, path, owner }))
     }
 
     /// Reads a file of the folder; `None` where nothing has that name.
     ///
     /// # Errors
     /// A file that cannot be read, is a link or no regular file, or belongs to or is writable by others.
-    pub fn read(&self, name: &std::ffi::OsStr) -> Result<Option<Vec<u8>>, LoadError> {
-        use rustix::fs::{Mode, OFlags, openat};
+    pub fn read(&self, name: &OsStr) -> Result<Option<Vec<u8>>, LoadError> {
         let path = self.path.join(name);
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = match openat(&self.handle, name, flags, Mode::empty()) {
-            Ok(file) => File::from(file),
-            Err(rustix::io::Errno::NOENT) => return Ok(None),
-            Err(rustix::io::Errno::LOOP) => return Err(LoadError::untrusted(&path, "it is a link")),
-            Err(error) => return Err(error).at("read", &path).map_err(LoadError::from),
+        let file = match self.dir.read(name) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                return Err(match self.dir.stat(name).map(|stat| stat.file_type) {
+                    Ok(FileType::Link) => LoadError::untrusted(&path, "it is a link"),
+                    Ok(FileType::Folder | FileType::Special) => {
+                        LoadError::untrusted(&path, "it is not a regular file")
+                    }
+                    _ => PathError { path, doing: "read", source: error }.into(),
+                });
+            }
         };
-        let stat = rustix::fs::fstat(&file).at("read", &path)?;
-        trust(&path, stat.st_uid, stat.st_mode, self.owner)?;
-        if !file.metadata().at("read", &path)?.is_file() {
-            return Err(LoadError::untrusted(&path, "it is not a regular file"));
-        }
-        Ok(Some(files::contents(&file, LARGEST).at("read", &path)?))
+        trust(&path, &Dir::stat_open(&file).at("read", &path)?, self.owner)?;
+        Ok(Some(contents(&file, &path)?))
     }
 
     /// The names in the folder, sorted.
     ///
     /// # Errors
     /// When the folder cannot be listed.
-    pub fn names(&self) -> Result<Vec<std::ffi::OsString>, LoadError> {
-        use std::os::unix::ffi::OsStrExt as _;
-        let mut names = Vec::new();
-        for entry in rustix::fs::Dir::read_from(&self.handle).at("list", self.path)? {
-            let entry = entry.at("list", self.path)?;
-            let name = entry.file_name().to_bytes();
-            if name != b"." && name != b".." {
-                names.push(std::ffi::OsStr::from_bytes(name).to_os_string());
-            }
-        }
+    pub fn names(&self) -> Result<Vec<OsString>, LoadError> {
+        // A listing moves the position of a handle.
+        let entries = self.dir.again().and_then(|dir| dir.entries()).at("list", self.path)?;
+        let mut names: Vec<OsString> = entries.into_iter().map(|entry| entry.name).collect();
         names.sort();
         Ok(names)
     }
 }
 
-#[cfg(unix)]
-fn trust(path: &Path, uid: u32, mode: rustix::fs::RawMode, owner: u32) -> Result<(), LoadError> {
+/// Whether a file or folder is one account's alone; a platform without owners guards such folders itself.
+fn trust(path: &Path, stat: &Stat, owner: u32) -> Result<(), LoadError> {
+    let uid = stat.owner;
     if uid != owner {
         let whom = if owner == 0 { "root".to_owned() } else { format!("uid {owner}") };
         return Err(LoadError::untrusted(path, &format!("it belongs to uid {uid}, not to {whom}")));
     }
-    if mode & 0o022 != 0 {
-        let mode = mode & 0o7777;
+    if stat.mode & 0o022 != 0 {
+        let mode = stat.mode & 0o7777;
         return Err(LoadError::untrusted(path, &format!("others may write to it (mode {mode:04o})")));
     }
     Ok(())
-}
-
-/// A folder of the machine's administrator; on this platform the system guards it.
-#[cfg(not(unix))]
-#[derive(Debug)]
-pub struct TrustedDir<'a> {
-    path: &'a Path,
-}
-
-#[cfg(not(unix))]
-impl<'a> TrustedDir<'a> {
-    /// Opens a folder; `None` where nothing has that name.
-    ///
-    /// # Errors
-    /// A folder that cannot be opened or is a link.
-    pub fn open(path: &'a Path, _owner: u32) -> Result<Option<Self>, LoadError> {
-        match fs_err::symlink_metadata(path) {
-            Ok(metadata) if metadata.is_dir() => Ok(Some(Self { path })),
-            Ok(_) => Err(LoadError::untrusted(path, "it is a link or not a folder")),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                files::confirm_absence(path).at("open", path)?;
-                Ok(None)
-            }
-            Err(error) => Err(error).at("open", path).map_err(LoadError::from),
-        }
-    }
-
-    /// Reads a file of the folder; `None` where nothing has that name.
-    ///
-    /// # Errors
-    /// A file that cannot be read or is a link.
-    pub fn read(&self, name: &std::ffi::OsStr) -> Result<Option<Vec<u8>>, LoadError> {
-        let path = self.path.join(name);
-        match fs_err::symlink_metadata(&path) {
-            Ok(metadata) if metadata.is_symlink() => Err(LoadError::untrusted(&path, "it is a link")),
-            _ => read_own(&path),
-        }
-    }
-
-    /// The names in the folder, sorted.
-    ///
-    /// # Errors
-    /// When the folder cannot be listed.
-    pub fn names(&self) -> Result<Vec<std::ffi::OsString>, LoadError> {
-        let mut names = Vec::new();
-        for entry in fs_err::read_dir(self.path).at("list", self.path)? {
-            names.push(entry.at("list", self.path)?.file_name());
-        }
-        names.sort();
-        Ok(names)
-    }
 }

@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::files::{Made, missing, read};
-use super::status::Found;
+use super::found::Found;
 use super::{Backend, Job, Report, ScheduleError, Scheduler, Scope, Unit, quote, splice};
 use crate::error::At as _;
 

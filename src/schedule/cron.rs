@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use super::files::{Made, read};
+use super::found::Found;
 use super::places::NAME;
-use super::status::Found;
 use super::when::Calendar;
 use super::{Backend, Job, JobError, Report, ScheduleError, Scheduler, Scope, Unit, quote};
 use crate::error::At as _;

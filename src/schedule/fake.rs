@@ -6,7 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::host::{Host, Output};
+use super::found::Output;
+use super::host::Host;
 use super::places::Places;
 use super::{Scheduler, Scope};
 use crate::platform::Platform;

@@ -6,44 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use super::found::Output;
 use super::version;
-use crate::files;
+use crate::files::{self, Draft};
 
 /// No unit, table or settings file is longer, in bytes; settings are parsed whole, to many times their length.
 const LARGEST: u64 = 4 << 20;
-
-/// What a program left behind.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Output {
-    /// The exit code; `None` when a signal ended it.
-    pub code: Option<i32>,
-    /// Its standard output.
-    pub stdout: Vec<u8>,
-    /// Its standard error.
-    pub stderr: Vec<u8>,
-}
-
-impl Output {
-    /// Whether it ended with 0.
-    #[must_use]
-    pub fn ok(&self) -> bool {
-        self.code == Some(0)
-    }
-
-    /// Standard output as text, trimmed.
-    #[must_use]
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.stdout).trim().to_owned()
-    }
-
-    /// The first line of standard error that says something, escaped for a message.
-    #[must_use]
-    pub fn complaint(&self) -> String {
-        let text = String::from_utf8_lossy(&self.stderr);
-        let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no message");
-        crate::escape::text(Path::new(line))
-    }
-}
 
 /// The machine as a scheduler sees it; tests pass a made-up one.
 pub trait Host {
@@ -155,15 +123,12 @@ impl Host for SystemHost {
 
     fn write(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
         let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-        let mut file = tempfile::Builder::new().prefix(".ccretain-").tempfile_in(folder)?;
-        file.write_all(content)?;
-        set_mode(file.as_file(), path, mode)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
+        let mut draft = Draft::private(folder)?;
+        set_mode(draft.file(), path, mode)?;
+        draft.fill(content)?;
+        draft.replace(path)?;
         // The name is on the disk only when its folder is.
-        #[cfg(unix)]
-        fs_err::File::open(folder)?.sync_all()?;
-        Ok(())
+        files::sync_dir(folder).map_err(|error| error.source)
     }
 
     #[expect(clippy::disallowed_methods, reason = "removes unit files, never a file of a store")]

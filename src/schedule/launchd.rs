@@ -157,7 +157,7 @@ pub(super) fn remove(with: &Scheduler<'_>) -> Result<Report, ScheduleError> {
 }
 
 /// Where the job lies, its command and its calendar; `None` where none is installed.
-pub(super) fn found(with: &Scheduler<'_>) -> Result<Option<super::status::Found>, ScheduleError> {
+pub(super) fn found(with: &Scheduler<'_>) -> Result<Option<super::found::Found>, ScheduleError> {
     let path = with.places.launchd(with.scope);
     let Some(content) = read(with.host, &path)? else { return Ok(None) };
     let dict =
@@ -182,7 +182,7 @@ pub(super) fn found(with: &Scheduler<'_>) -> Result<Option<super::status::Found>
         Some(single) => entry(single).map(|one| vec![one]),
         None => None,
     };
-    Ok(Some(super::status::Found {
+    Ok(Some(super::found::Found {
         place: path,
         command: quote::shell(&words),
         words,

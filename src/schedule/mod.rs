@@ -10,6 +10,7 @@ mod auto;
 mod claude_hook;
 mod cron;
 mod files;
+mod found;
 mod host;
 mod job;
 mod launchd;
@@ -35,7 +36,8 @@ use std::str::FromStr;
 use crate::error::PathError;
 use crate::escape::shown;
 
-pub use host::{Host, Output, SystemHost};
+pub use found::Output;
+pub use host::{Host, SystemHost};
 pub use job::{Job, JobError, LogFormat, Scope};
 pub use places::{LABEL, NAME, Places};
 pub use status::{Installed, Program, document};

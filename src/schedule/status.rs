@@ -6,25 +6,10 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, SecondsFormat, TimeDelta, TimeZone, Utc};
 use serde_json::{Value, json};
 
+use super::found::Found;
 use super::when::Calendar;
 use super::{Backend, ScheduleError, Scheduler, Scope, claude_hook, cron, launchd, systemd};
 use crate::escape;
-
-/// What a backend says of its unit.
-pub(super) struct Found {
-    /// The file or table it is in.
-    pub place: PathBuf,
-    /// The words of the command, the program first.
-    pub words: Vec<String>,
-    /// The command as it is written there.
-    pub command: String,
-    /// When it runs, as far as it can be read.
-    pub calendar: Option<Calendar>,
-    /// The next start, where the scheduler itself knows it.
-    pub next: Option<DateTime<Utc>>,
-    /// Whether the scheduler has it loaded; `None` where that cannot be known.
-    pub active: Option<bool>,
-}
 
 /// Whether the program of an installed command is the one that is running now.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -241,7 +241,7 @@ pub(super) fn remove(with: &Scheduler<'_>) -> Result<Report, ScheduleError> {
 }
 
 /// Where the timer lies, its command and its calendar; `None` where none is installed.
-pub(super) fn found(with: &Scheduler<'_>) -> Result<Option<super::status::Found>, ScheduleError> {
+pub(super) fn found(with: &Scheduler<'_>) -> Result<Option<super::found::Found>, ScheduleError> {
     let own = paths(with);
     let shipped = with.places.systemd_shipped(with.scope).iter().map(|folder| files_in(folder.as_ref()));
     for (at, files) in std::iter::once(own).chain(shipped).enumerate() {
@@ -265,7 +265,7 @@ fn described(
     timer_text: &[u8],
     service_text: &[u8],
     active: Option<bool>,
-) -> super::status::Found {
+) -> super::found::Found {
     let value = |content: &[u8], key: &str| {
         String::from_utf8_lossy(content)
             .lines()
@@ -276,7 +276,7 @@ fn described(
         .into_iter()
         .map(|word| word.replace("%%", "%"))
         .collect();
-    super::status::Found {
+    super::found::Found {
         place: timer,
         words,
         command,

@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::host::Output;
+use super::found::Output;
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 use crate::catalogue::Version;
 use crate::dir::{FileStamp, FileTime};
 use crate::error::{At as _, PathError};
-use crate::files;
+use crate::files::{self, Draft};
 use crate::inventory::Dates;
 use crate::inventory::transcript::{Facts, Projects};
 
@@ -143,11 +143,10 @@ impl DateFile {
     fn save(&self, known: &Written) -> Result<(), Box<dyn std::error::Error>> {
         let dir = self.path.parent().unwrap_or(Path::new("."));
         files::private_dir(dir)?;
-        let mut temp = tempfile::NamedTempFile::new_in(dir)?;
-        write_guarded(temp.as_file_mut(), &serde_json::to_vec(known)?)?;
+        let mut draft = Draft::private(dir)?;
+        write_guarded(draft.file(), &serde_json::to_vec(known)?)?;
         // Not flushed to disk: what a crash leaves of it has not its digest, and so is as none.
-        temp.persist(&self.path)?;
-        Ok(())
+        Ok(draft.replace(&self.path)?)
     }
 }
 

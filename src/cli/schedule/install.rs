@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::args::{JobArgs, WhereArgs};
 use super::job::{job, trusted};
-use super::{JobArgs, WhereArgs, failure, local, needs_root, print};
+use super::shared::{failure, local, needs_root, print};
 use crate::cli::context::{Context, Exit, Failure};
 use crate::ledger::{Clock, RunId};
 use crate::run;

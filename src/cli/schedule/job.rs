@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{JobArgs, LogFormatArg};
+use super::args::{JobArgs, LogFormatArg};
 use crate::cli::context::{Context, Exit, Failure};
 use crate::schedule::{Backend, Job, LogFormat, NAME, Scheduler, Scope, only_root_can_replace};
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Local, SecondsFormat, Utc};
 use serde_json::Value;
 
-use super::{failure, host, local, places};
+use super::shared::{failure, host, local, places};
 use crate::cli::context::{Context, Exit, Failure};
 use crate::schedule::{Backend, Installed, Scheduler, Scope, document};
 use crate::state::{LastRun, StateFile};

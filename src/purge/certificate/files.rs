@@ -4,17 +4,16 @@
 //! earlier purge. Its files are readable by their owner alone, as the ledger is, for they name
 //! paths; whoever hands one over decides who reads it.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
-use tempfile::NamedTempFile;
 
 use super::sign::{SignError, Signing};
 use super::{Certificate, Signer};
 use crate::error::{At as _, PathError};
 use crate::escape::shown;
-use crate::files;
+use crate::files::{self, Draft, above};
 
 /// A printing of a certificate, chosen by the extension of its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +90,7 @@ struct Place {
     path: PathBuf,
     format: Format,
     /// Lies beside the file it will become, so that it is on the same file system.
-    draft: NamedTempFile,
+    draft: Draft,
 }
 
 /// What was written.
@@ -155,7 +154,7 @@ impl Files {
             if exists {
                 return Err(FileError::Exists { path: path.clone() });
             }
-            let folder = fs_err::canonicalize(folder(path)).unwrap_or_else(|_| folder(path).to_path_buf());
+            let folder = fs_err::canonicalize(above(path)).unwrap_or_else(|_| above(path).to_path_buf());
             if stores.iter().any(|store| folder.starts_with(store)) {
                 return Err(FileError::InStore { path: path.clone() });
             }
@@ -222,28 +221,20 @@ pub fn digest(bytes: &[u8]) -> String {
 
 impl Place {
     fn new(path: PathBuf, format: Format) -> Result<Self, PathError> {
-        let draft = files::named_beside(folder(&path), ".part").at("create", &path)?;
+        let draft = Draft::named(above(&path), ".part").at("create", &path)?;
         Ok(Self { path, format, draft })
     }
 
     fn fill(mut self, content: &str) -> Result<(), FileError> {
         let path = self.path;
-        self.draft.write_all(content.as_bytes()).at("write", &path)?;
-        self.draft.as_file().sync_all().at("write", &path)?;
-        if let Err(error) = self.draft.persist_noclobber(&path) {
+        self.draft.fill(content.as_bytes()).at("write", &path)?;
+        if let Err((error, draft)) = self.draft.create(&path) {
             // Where a file system can neither link nor rename so, what is there is looked at first.
-            if error.error.kind() == io::ErrorKind::AlreadyExists || path.symlink_metadata().is_ok() {
+            if error.kind() == io::ErrorKind::AlreadyExists || path.symlink_metadata().is_ok() {
                 return Err(FileError::Exists { path });
             }
-            error.file.persist(&path).map_err(|error| error.error).at("create", &path)?;
+            draft.replace(&path).at("create", &path)?;
         }
-        #[cfg(unix)]
-        fs_err::File::open(folder(&path)).and_then(|folder| folder.sync_all()).at("flush", &path)?;
-        Ok(())
+        Ok(files::sync_dir(above(&path))?)
     }
-}
-
-/// The folder a file lies in.
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
