@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ccretain::policy::Compression;
-use ccretain::seal::{Plugins, Recipients, Sealer, key};
+use ccretain::internals::policy::Compression;
+use ccretain::internals::seal::{Plugins, Recipients, Sealer, key};
 
 const FILES: usize = 1000;
 const SIZE: usize = 30_000;

@@ -79,7 +79,6 @@ macro_rules! table {
     ($( $area:ident { $( $name:ident $id:literal $severity:ident $title:literal => $remedy:literal; )* } )*) => {
         /// A finding there can be: what has no row cannot be found.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        #[expect(missing_docs, reason = "the rows say what each is")]
         pub enum FindingId {
             $($( $name ),*),*
         }

@@ -50,35 +50,112 @@
 //! - Platform differences are data, except where a system call differs.
 //! - No content of a transcript reaches a message, a log, the ledger or a report.
 
-pub mod catalogue;
-pub mod check;
+mod catalogue;
+mod check;
 pub mod cli;
-pub mod client;
-pub mod dir;
-pub mod document;
-pub mod enforce;
-pub mod environment;
-pub mod error;
-pub mod escape;
-pub mod exposure;
-pub mod files;
-pub mod findings;
-pub mod guard;
-pub mod hold;
-pub mod inventory;
-pub mod kit;
-pub mod ledger;
-pub mod locate;
-pub mod manual;
-pub mod period;
-pub mod plan;
-pub mod platform;
-pub mod policy;
-pub mod purge;
-pub mod report;
-pub mod run;
-pub mod schedule;
-pub mod seal;
-pub mod services;
-pub mod state;
-pub mod threads;
+mod client;
+mod dir;
+mod document;
+mod enforce;
+mod environment;
+mod error;
+mod escape;
+mod exposure;
+mod files;
+mod findings;
+mod guard;
+mod hold;
+mod inventory;
+mod kit;
+mod ledger;
+mod locate;
+mod manual;
+mod period;
+mod plan;
+mod platform;
+mod policy;
+mod purge;
+mod report;
+mod run;
+mod schedule;
+mod seal;
+mod services;
+mod state;
+mod threads;
+
+/// What the project's own tests and benches look into; no interface for others.
+#[doc(hidden)]
+pub mod internals {
+    pub mod catalogue {
+        pub use crate::catalogue::Kind;
+    }
+    pub mod enforce {
+        pub use crate::enforce::{Effect, Outcome, Outcomes, Skip, Tools, enforce};
+    }
+    pub mod environment {
+        pub use crate::environment::{Environment, User};
+    }
+    pub mod exposure {
+        pub use crate::exposure::{Finding, Risk, Seen, Subject, System, look, look_for, volume};
+    }
+    pub mod inventory {
+        pub use crate::inventory::{Earlier, Inventory, Unremembered, take};
+        pub mod liveness {
+            pub use crate::inventory::liveness::System;
+        }
+    }
+    pub mod ledger {
+        pub use crate::ledger::{Clock, Expected, Ledger, LedgerError, Place, RunId, verify};
+    }
+    pub mod locate {
+        pub use crate::locate::{Request, locate};
+    }
+    pub mod plan {
+        pub use crate::plan::{Plan, plan};
+    }
+    pub mod platform {
+        pub use crate::platform::Platform;
+    }
+    pub mod policy {
+        pub use crate::policy::{Compression, Layer, LedgerPolicy, Policy, built_in, of};
+        pub mod keys {
+            pub use crate::policy::keys::{KEYS, schema};
+        }
+        pub mod load {
+            pub use crate::policy::load::Places;
+        }
+        pub mod managed {
+            pub use crate::policy::managed::{DOMAIN, read};
+        }
+        pub mod parse {
+            pub use crate::policy::parse::policy;
+        }
+    }
+    pub mod purge {
+        pub mod certificate {
+            pub use crate::purge::certificate::{
+                Certificate, FileError, Files, Form, Format, Machine, Parts, ResidualRisk, Signing, digest,
+                schema, verify_command,
+            };
+        }
+    }
+    pub mod report {
+        pub mod certificate {
+            pub use crate::report::certificate::print;
+        }
+    }
+    pub mod schedule {
+        pub use crate::schedule::{
+            At, Backend, Every, Host, Job, LogFormat, Places, Program, Scheduler, Scope, SystemHost, render,
+        };
+    }
+    pub mod seal {
+        pub use crate::seal::{Plugins, Recipients, Sealer};
+        pub mod key {
+            pub use crate::seal::key::*;
+        }
+    }
+    pub mod services {
+        pub use crate::services::{KEPT, PROVIDERS, SERVICES};
+    }
+}

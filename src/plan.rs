@@ -39,7 +39,9 @@ use united::United;
 pub use memory::memory;
 pub use next::Step;
 pub use past_due::{Parked, past_due};
-pub use why::{Action, Considered, Opinion, Standing, What, has_delete_rule, opinions};
+#[cfg(test)]
+pub use why::Considered;
+pub use why::{Action, Opinion, Standing, What, has_delete_rule, opinions};
 
 /// What is to be done with an artifact, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +59,7 @@ pub enum Decision {
 
 /// Why something stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "the name of the policy's key")]
 pub enum Keep {
     /// A hold covers it.
     Held(HoldRef),

@@ -5,15 +5,15 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use ccretain::exposure::{self, Subject, System};
-use ccretain::ledger::{Clock, Ledger, Place, RunId};
-use ccretain::platform::Platform;
-use ccretain::policy::LedgerPolicy;
-use ccretain::purge::certificate::{
+use ccretain::internals::exposure::{self, Subject, System};
+use ccretain::internals::ledger::{Clock, Ledger, Place, RunId};
+use ccretain::internals::platform::Platform;
+use ccretain::internals::policy::LedgerPolicy;
+use ccretain::internals::purge::certificate::{
     Certificate, FileError, Files, Form, Format, Machine, Parts, ResidualRisk, Signing, digest, schema,
     verify_command,
 };
-use ccretain::report::certificate::print;
+use ccretain::internals::report::certificate::print;
 use serde_json::{Value, json};
 
 use crate::common::{Sandbox, days, hours, id};
@@ -64,7 +64,7 @@ fn certificate(sandbox: &Sandbox) -> Certificate {
     });
     let mut parts: Parts = serde_json::from_value(parts).unwrap();
     for _ in 0..2 {
-        parts.counts.file(Some(ccretain::catalogue::Kind::Transcript), Form::Plaintext, 900);
+        parts.counts.file(Some(ccretain::internals::catalogue::Kind::Transcript), Form::Plaintext, 900);
     }
     parts.counts.sessions = 2;
     Certificate::issue(parts)

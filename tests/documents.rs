@@ -8,8 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ccretain::policy::keys::{KEYS, schema};
-use ccretain::services::KEPT;
+use ccretain::internals::policy::keys::{KEYS, schema};
+use ccretain::internals::services::KEPT;
 
 use crate::common::sandbox::has;
 use crate::common::{Sandbox, skip};
@@ -255,7 +255,7 @@ fn forced(profile: &[u8], domain: &str) -> plist::Value {
 /// What a profile forces is what the managed layer reads back, whatever the policy has in it.
 #[test]
 fn a_profile_says_the_same_as_its_policy() {
-    use ccretain::policy::{Layer, managed, parse};
+    use ccretain::internals::policy::{Layer, managed, parse};
     let sandbox = Sandbox::new();
     let mut policies = files(&root().join("packaging/policies"));
     policies.extend(files(&root().join("tests/policies/valid")));

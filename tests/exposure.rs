@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ccretain::exposure::{Finding, Risk, Seen, Subject, System, look, look_for, volume};
-use ccretain::platform::Platform;
+use ccretain::internals::exposure::{Finding, Risk, Seen, Subject, System, look, look_for, volume};
+use ccretain::internals::platform::Platform;
 
 use crate::common::Sandbox;
 

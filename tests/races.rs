@@ -10,15 +10,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use ccretain::enforce::{Effect, Outcome, Outcomes, Skip, Tools, enforce};
-use ccretain::environment::{Environment, User};
-use ccretain::inventory::liveness::System;
-use ccretain::inventory::{self, Earlier, Inventory, Unremembered};
-use ccretain::ledger::{Clock, Ledger, Place, RunId};
-use ccretain::locate::{self, Request};
-use ccretain::plan::{Plan, plan};
-use ccretain::platform::Platform;
-use ccretain::policy::{self, Policy, load::Places};
+use ccretain::internals::enforce::{Effect, Outcome, Outcomes, Skip, Tools, enforce};
+use ccretain::internals::environment::{Environment, User};
+use ccretain::internals::inventory::liveness::System;
+use ccretain::internals::inventory::{self, Earlier, Inventory, Unremembered};
+use ccretain::internals::ledger::{Clock, Ledger, Place, RunId};
+use ccretain::internals::locate::{self, Request};
+use ccretain::internals::plan::{Plan, plan};
+use ccretain::internals::platform::Platform;
+use ccretain::internals::policy::{self, Policy, load::Places};
 
 use crate::common::store::put;
 use crate::common::{Sandbox, StoreBuilder, days, id, now};
@@ -73,7 +73,7 @@ impl<'a> Bench<'a> {
         let mut ledger = (0..200)
             .find_map(|_| {
                 let opened = Ledger::open(&place, &self.policy.ledger.value, &run, Clock::Proven, now());
-                if opened.as_ref().is_err_and(ccretain::ledger::LedgerError::is_locked) {
+                if opened.as_ref().is_err_and(ccretain::internals::ledger::LedgerError::is_locked) {
                     std::thread::sleep(std::time::Duration::from_millis(10));
                     return None;
                 }
@@ -502,9 +502,9 @@ fn a_run_may_be_killed_at_any_moment() {
     last.exits(0);
     assert_eq!(last.summary("deleted"), 0);
     let place = Place { dir: sandbox.state(), state_dir: sandbox.state() };
-    let verified = ccretain::ledger::verify(
+    let verified = ccretain::internals::ledger::verify(
         &place.dir,
-        &ccretain::ledger::Expected { head: None, keep: None, now: Utc::now() },
+        &ccretain::internals::ledger::Expected { head: None, keep: None, now: Utc::now() },
     )
     .unwrap();
     assert!(verified.is_sound() && verified.records > 0, "{verified:?}");

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use ccretain::platform::Platform;
-use ccretain::schedule::{
+use ccretain::internals::platform::Platform;
+use ccretain::internals::schedule::{
     At, Backend, Every, Job, LogFormat, Places, Program, Scheduler, Scope, SystemHost, render,
 };
 use chrono::{Local, Utc};
@@ -325,7 +325,8 @@ fn a_real_cron_fires_the_line_within_two_minutes() {
     let table = "# mine, 100 % mine\nSHELL=/bin/sh\n5 5 * * * true \\% # ccretain\n";
     let host = SystemHost::default();
     let crontab = |arguments: &[&str], stdin: &str| {
-        let output = ccretain::schedule::Host::run(&host, "crontab", arguments, stdin.as_bytes()).unwrap();
+        let output =
+            ccretain::internals::schedule::Host::run(&host, "crontab", arguments, stdin.as_bytes()).unwrap();
         (output.code, String::from_utf8(output.stdout).unwrap())
     };
     assert_eq!(crontab(&["-"], table).0, Some(0));

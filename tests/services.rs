@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use ccretain::services::{KEPT, PROVIDERS, SERVICES};
+use ccretain::internals::services::{KEPT, PROVIDERS, SERVICES};
 
 use crate::common::{Sandbox, hours};
 

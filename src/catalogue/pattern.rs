@@ -283,16 +283,6 @@ impl Cursor {
         self.active.iter().map(|active| active.pattern().kind)
     }
 
-    /// Whether every name below this folder is recognised, as one kind.
-    #[must_use]
-    pub fn takes_all(&self) -> Option<Match> {
-        self.active.iter().find_map(|active| {
-            let pattern = active.pattern();
-            matches!(pattern.segments.get(usize::from(active.segment)), Some(Segment::Rest("")))
-                .then(|| active.matched(pattern, active.session))
-        })
-    }
-
     /// Whether names in this folder are content, whatever else lies there.
     #[must_use]
     pub fn names_are_content(&self) -> bool {

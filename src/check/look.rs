@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::facts::{Amount, SealedFacts, StoreFacts, Unruled};
+use super::facts::{SealedFacts, StoreFacts, Unruled};
 use crate::catalogue::Kind;
 use crate::enforce::preserve;
 use crate::enforce::sealed::SealedSession;
@@ -178,10 +178,4 @@ pub fn sealed(inventory: &Inventory, recipients: Option<&Recipients>) -> SealedF
         }
     }
     sealed
-}
-
-/// What was left behind of all stores.
-#[must_use]
-pub fn total(stores: &[StoreFacts], of: impl Fn(&StoreFacts) -> Amount) -> Amount {
-    stores.iter().map(of).fold(Amount::default(), |all, amount| all.plus(&amount))
 }

@@ -20,14 +20,14 @@ mod tests;
 
 use serde::Serialize;
 
-pub use crate::findings::{Area, FindingId, Severity, TABLE};
+pub use crate::findings::{Area, FindingId, Severity};
 pub use facts::Facts;
 
 /// Something that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// What it is: a row of [`TABLE`].
+    /// What it is: a row of [`crate::findings::TABLE`].
     pub id: &'static str,
     /// Which part of the posture it is about.
     pub area: Area,

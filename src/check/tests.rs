@@ -7,6 +7,7 @@ use super::facts::{Amount, CameBack, LedgerFact, RefusedFact, ScheduleFact, Stor
 use super::modes::{Count, OwnMode, Reach, StoreModes};
 use super::*;
 use crate::exposure::{self, RISKS, Seen};
+use crate::findings::TABLE;
 use crate::inventory::SessionIndex;
 use crate::ledger::Deletion;
 

@@ -42,12 +42,6 @@ pub fn look(inventory: &Inventory) -> Untried {
 }
 
 impl Untried {
-    /// The versions, for people.
-    #[must_use]
-    pub fn names(&self) -> String {
-        self.versions.iter().map(|(version, _)| version.to_string()).collect::<Vec<_>>().join(", ")
-    }
-
     /// Adds what is found.
     pub(super) fn evaluate(&self, findings: &mut Vec<Finding>) {
         if self.versions.is_empty() {

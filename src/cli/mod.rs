@@ -46,9 +46,9 @@ mod vault;
 
 use std::process::ExitCode;
 
-pub use args::Cli;
-pub use console::Console;
-pub use failure::{Exit, Failure};
+use args::Cli;
+use console::Console;
+use failure::{Exit, Failure};
 
 use std::sync::Arc;
 

@@ -338,6 +338,7 @@ impl ClientSettings {
 
     /// Values of a folder variable in the `env` of managed and user settings
     /// (`CLAUDE_CONFIG_DIR`, `CLAUDE_CODE_TMPDIR`), the strongest first, with their files.
+    #[cfg(test)]
     pub fn variable<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a str, &'a Path)> {
         let files = self.managed.iter().rev().chain(&self.users);
         files.filter_map(move |file| Some((file.variable(name)?, file.path.as_path())))

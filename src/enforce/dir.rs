@@ -293,17 +293,6 @@ pub fn make_new_folder(dir: &Dir, name: &OsStr) -> io::Result<()> {
     calls::make_folder(dir, name, 0o700)
 }
 
-/// Makes a folder like another one was; one that is there is taken as it is.
-///
-/// # Errors
-/// As `mkdirat(2)`.
-pub fn make_folder(dir: &Dir, name: &OsStr, mode: u32) -> io::Result<()> {
-    match calls::make_folder(dir, name, mode) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        other => other,
-    }
-}
-
 /// Makes an unfinished file, for the owner alone; what an interrupted run left under its name is ours
 /// to replace.
 ///

@@ -66,12 +66,6 @@ impl Locks {
         }
         Ok(())
     }
-
-    /// How many stores are locked.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.0.len()
-    }
 }
 
 /// A run that has worked on a store for this long does not work.

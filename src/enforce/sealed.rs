@@ -139,19 +139,6 @@ impl<'a> SealedSession<'a> {
         }
     }
 
-    /// Whether a sealed file is there and is the one that was recorded.
-    ///
-    /// # Errors
-    /// It is another one, or cannot be read.
-    pub fn check(&self, entry: &SealedFile) -> Result<bool, SealedError> {
-        let Some(file) = self.file(entry)? else { return Ok(false) };
-        if entry.is(&self.digest(entry, &file)?) {
-            Ok(true)
-        } else {
-            Err(SealedError::Exchanged(self.path(entry)))
-        }
-    }
-
     /// The SHA-256 of a sealed file of the length that was recorded.
     fn digest(&self, entry: &SealedFile, file: &File) -> Result<[u8; 32], SealedError> {
         let length = file.metadata().at("look at", self.path(entry))?.len();

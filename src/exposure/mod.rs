@@ -24,7 +24,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 pub use host::{Host, Inside, System};
-pub use risks::{RISKS, Risk, Row};
+pub use risks::{RISKS, Risk};
 pub use volume::volume;
 
 use crate::environment::Environment;

@@ -48,7 +48,7 @@ use memory::{Absent, Before};
 use sealing::Sealing;
 use transcript::{Facts, Later, Projects};
 
-pub use first_seen::{FirstSeen, Undated};
+pub use first_seen::FirstSeen;
 pub use names::{Name, Names};
 pub use scan::{OUT_OF_REACH, take};
 pub use transcript::log::Log;

@@ -109,15 +109,19 @@ use crate::files;
 use crate::policy::{self, LedgerPolicy};
 pub use deletions::{Deletion, Sought, deletions};
 use entry::Batch;
-pub use entry::{Ciphertext, Clock, Entry, Event, Failure, GENESIS, Head, RunId};
+#[cfg(test)]
+pub use entry::GENESIS;
+pub use entry::{Ciphertext, Clock, Entry, Event, Failure, Head, RunId};
 pub use expiry::{Allowed, Expiry, KeepInForce};
 pub use fields::{EVENTS, fields};
 use file::{Lost, Reserve};
-pub use names::{KEY_FILE, Names};
+#[cfg(test)]
+pub use names::KEY_FILE;
+pub use names::Names;
 pub use read::{BadLine, Filter, Item, Record, last_run, last_time, records, roots, summaries, transcripts};
 pub use sealed::SealedRecords;
 pub use segments::ACTIVE;
-pub use verify::{Break, Closed, Expected, Fault, Given, LIMITS, Verification, verify};
+pub use verify::{Expected, Fault, Given, LIMITS, Verification, verify};
 
 /// Size in bytes above which the active segment is closed.
 const SEGMENT_SIZE: u64 = 8 * 1024 * 1024;

@@ -23,7 +23,7 @@ use crate::error::{PathError, chain};
 use crate::escape::shown;
 use crate::platform::Platform;
 
-pub use crossing::{Crossing, Crossings, OutOfReach, Way};
+pub use crossing::{Crossing, Crossings, Way};
 pub use filesystem::FileSystem;
 pub use temp::SHARED_TREE;
 

@@ -20,7 +20,7 @@ use crate::inventory::{ArtifactIndex, Belongs, FolderIndex, Inventory, StoreInde
 use crate::policy::selector::{ProjectGlob, repository_of_worktree};
 use crate::policy::{Policy, RuleRef};
 
-pub use except::{Except, ExceptError};
+pub use except::Except;
 pub use stops::{Obstacle, Stop, clients};
 
 /// The place of the one rule of a purge in the policy that its reports are made with.
@@ -138,25 +138,6 @@ pub enum Doubt {
 }
 
 impl Doubt {
-    /// The word reports use.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Link => "link",
-            Self::Foreign => "foreign",
-            Self::OutOfReach => "out-of-reach",
-            Self::NoProject => "no-project",
-            Self::NoSession => "no-session",
-            Self::Mixed => "mixed",
-            Self::Shared => "shared",
-            Self::Undated => "undated",
-            Self::FutureDated => "future-dated",
-            Self::Live => "live",
-            Self::Damaged => "damaged",
-            Self::Unrecognised => "unrecognised",
-        }
-    }
-
     /// What it means.
     #[must_use]
     pub fn words(self) -> &'static str {

@@ -11,7 +11,7 @@ use super::json::time;
 use crate::escape::text;
 use crate::hold::{Coverage, Sweeping};
 use crate::inventory::Inventory;
-use crate::policy::{Hold, Layer, Source, show};
+use crate::policy::{Hold, Source, show};
 
 /// A hold as `hold` reports it.
 #[derive(Debug, Serialize)]
@@ -188,12 +188,6 @@ impl HoldReport {
             let _ = writeln!(out, "    {}  {project}", item.session);
         }
         out
-    }
-
-    /// Whether it may be released by the user: it is his own.
-    #[must_use]
-    pub fn is_own(&self) -> bool {
-        self.source.layer == Layer::User
     }
 }
 

@@ -33,7 +33,7 @@ pub use locks::{lock_all, lock_writable};
 pub use prepare::{
     Workspace, in_force, in_force_to_look, locate, prepare, prepare_to_look, prepare_with, recipients,
 };
-pub use rules::{Executed, RuleRun};
+pub use rules::RuleRun;
 pub use view::Run;
 
 use crate::environment::Environment;

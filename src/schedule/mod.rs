@@ -39,10 +39,10 @@ use crate::escape::shown;
 pub use found::Output;
 pub use host::{Host, SystemHost};
 pub use job::{Job, JobError, LogFormat, Scope};
-pub use places::{LABEL, NAME, Places};
+pub use places::{NAME, Places};
 pub use status::{Installed, Program, document};
-pub use trust::{Untrusted, only_root_can_replace};
-pub use when::{At, Calendar, Every, WhenError};
+pub use trust::only_root_can_replace;
+pub use when::{At, Every};
 
 /// What starts the runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

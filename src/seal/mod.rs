@@ -19,10 +19,14 @@ mod tally;
 mod unseal;
 
 pub use compression::Compression;
-pub use identities::{Ask, Identities, IdentityError, NobodyToAsk};
+#[cfg(test)]
+pub use identities::NobodyToAsk;
+pub use identities::{Ask, Identities};
 pub use recipients::{Family, Plugins, Recipient, RecipientError, Recipients};
 pub use sealer::{SealError, Sealed, Sealer};
-pub use unseal::{PlainSize, UnsealError, Unsealed};
+#[cfg(test)]
+pub use unseal::Unsealed;
+pub use unseal::{PlainSize, UnsealError};
 
 /// Reads a passphrase, to compare it.
 pub use age::secrecy::ExposeSecret;

@@ -175,13 +175,6 @@ pub fn of_part(name: &OsStr) -> Option<OsString> {
     }
 }
 
-/// What a sealed file holds, by its name; `None` where it is no sealed file.
-#[must_use]
-pub fn compression_of(sealed: &OsStr) -> Option<Compression> {
-    let (compression, _) = strip_endings(sealed.as_encoded_bytes())?;
-    Some(compression)
-}
-
 /// What the name of a sealed file says of its original; `sealed` is relative to the session's
 /// sealed folder. `None` where it is no sealed file.
 ///

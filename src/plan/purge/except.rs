@@ -10,7 +10,6 @@ const WILDCARDS: [char; 4] = ['*', '?', '[', '{'];
 /// A glob of `--except`.
 #[derive(Debug, Clone)]
 pub struct Except {
-    written: String,
     matcher: GlobMatcher,
 }
 
@@ -43,13 +42,7 @@ impl Except {
             return Err(ExceptError::NoPath);
         }
         let matcher = GlobBuilder::new(written).literal_separator(true).build()?.compile_matcher();
-        Ok(Self { written: written.to_owned(), matcher })
-    }
-
-    /// As it was written.
-    #[must_use]
-    pub fn written(&self) -> &str {
-        &self.written
+        Ok(Self { matcher })
     }
 
     /// Whether it keeps a file at this path in its store.

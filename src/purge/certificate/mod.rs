@@ -29,18 +29,20 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use amounts::{Amount, Counts, Form, Forms};
-pub use belongs::{Comparison, LedgerHead, LedgerRef};
+pub use amounts::{Amount, Counts, Form};
+pub use belongs::{Comparison, LedgerRef};
 pub use exceptions::{Exception, ExceptionReason};
-pub use files::{FileError, Files, Format, Imprint, Written, digest};
-pub use issuer::{Layer, Operator, PolicyRef, Signer, Tool, Witness};
+pub use files::{FileError, Files, Format, Imprint, digest};
+pub use issuer::{Operator, PolicyRef, Signer, Tool, Witness};
 pub use machine::{Machine, machine_id};
 pub use method::{Identity, Method, Scope};
 pub use remaining::{Remaining, RemainingKind};
-pub use risks::{ResidualRisk, SeenWord, Sighting};
+#[cfg(test)]
+pub use risks::Sighting;
+pub use risks::{ResidualRisk, SeenWord};
 pub use scan::{Left, Proof, Verification};
-pub use schema::{SCHEMA_ID, schema};
-pub use sign::{SignError, Signing, verify_command};
+pub use schema::schema;
+pub use sign::{Signing, verify_command};
 pub use stores::{Origin, StoreEntry};
 pub use verdict::{NOT_CLAIMED, Verdict, judge};
 

@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
+use super::belongs::LedgerHead;
+use super::issuer::Layer;
 use super::*;
 use crate::catalogue::Kind;
 

@@ -106,12 +106,6 @@ impl Fleet {
         self.machines.len()
     }
 
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.machines.is_empty()
-    }
-
     /// How many of them are compliant: of one that was not checked for a week nobody knows.
     #[must_use]
     pub fn compliant(&self) -> usize {
