@@ -42,13 +42,11 @@ pub struct Environment {
 
 impl Environment {
     /// A variable that is set and not empty.
-    #[must_use]
     pub fn variable(&self, name: &str) -> Option<&OsStr> {
         self.variables.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }
 
     /// Where things lie on this platform.
-    #[must_use]
     pub fn layout(&self) -> &'static Layout {
         platform::layout(self.platform)
     }
@@ -56,20 +54,17 @@ impl Environment {
     /// The absolute path a place template of the platform table stands for, e.g.
     /// `${XDG_STATE_HOME:-~/.local/state}/ccretain`; `None` where a variable without a
     /// default is missing or the result is not absolute.
-    #[must_use]
     pub fn expand(&self, template: &str) -> Option<PathBuf> {
         platform::expand(template, &self.user.home, &|name| self.variable(name).map(OsStr::to_os_string))
     }
 
     /// The folder of the user's own policy, holds and identity
     /// (`CCRETAIN_CONFIG_DIR`, else the platform's place).
-    #[must_use]
     pub fn config_dir(&self) -> PathBuf {
         self.own_dir("CCRETAIN_CONFIG_DIR", self.layout().user_policy)
     }
 
     /// The variable that names the folder of the user's own files or one above it, and the folder it names.
-    #[must_use]
     pub fn config_dir_named_by(&self) -> Option<(&'static str, PathBuf)> {
         const OWN: &str = "CCRETAIN_CONFIG_DIR";
         if let Some(dir) = self.variable(OWN) {
@@ -82,20 +77,17 @@ impl Environment {
     }
 
     /// The folder of state (`CCRETAIN_STATE_DIR`, else the platform's place).
-    #[must_use]
     pub fn state_dir(&self) -> PathBuf {
         self.own_dir("CCRETAIN_STATE_DIR", self.layout().state)
     }
 
     /// The folder of the ledger (`CCRETAIN_STATE_DIR`, else the platform's place).
-    #[must_use]
     pub fn ledger_dir(&self) -> PathBuf {
         self.own_dir("CCRETAIN_STATE_DIR", self.layout().ledger)
     }
 
     /// The folder of the ledger of runs over all users (`CCRETAIN_STATE_DIR`, else the platform's
     /// place).
-    #[must_use]
     pub fn system_ledger_dir(&self) -> PathBuf {
         self.own_dir("CCRETAIN_STATE_DIR", self.layout().system_ledger)
     }
@@ -109,7 +101,6 @@ impl Environment {
     }
 
     /// A path argument made absolute against the working folder; `~/` is the user's home.
-    #[must_use]
     pub fn absolute(&self, path: &Path) -> PathBuf {
         match path.strip_prefix("~") {
             Ok(rest) => self.user.home.join(rest),

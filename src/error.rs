@@ -34,7 +34,6 @@ impl<T, E: Into<io::Error>> At<T> for Result<T, E> {
 }
 
 /// Prints an error and its causes on one line, separated by colons, for reports and the ledger.
-#[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

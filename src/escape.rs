@@ -14,13 +14,11 @@ use std::path::Path;
 pub struct Shown<'a>(&'a OsStr);
 
 /// Wraps a path or name for printing on a terminal, in a log or in a message.
-#[must_use]
 pub fn shown<'a, P: AsRef<Path> + ?Sized>(path: &'a P) -> Shown<'a> {
     Shown(path.as_ref().as_os_str())
 }
 
 /// The printable form of a path as a string, the same in JSON, ledger and messages.
-#[must_use]
 pub fn text<P: AsRef<Path> + ?Sized>(path: &P) -> String {
     shown(path).to_string()
 }

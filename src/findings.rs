@@ -25,7 +25,6 @@ impl Severity {
     pub const ALL: [Self; 4] = [Self::Info, Self::Low, Self::Medium, Self::High];
 
     /// The word reports use.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Info => "info",
@@ -50,7 +49,6 @@ pub enum Area {
 
 impl Area {
     /// The word reports use.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Retention => "retention",
@@ -239,7 +237,6 @@ table! {
 
 impl FindingId {
     /// The row.
-    #[must_use]
     pub fn known(self) -> &'static Known {
         &TABLE[self as usize]
     }

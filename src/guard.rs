@@ -48,7 +48,6 @@ pub struct ClockSight {
 
 impl ClockSight {
     /// The newest of ledger times and of store dates not later than now.
-    #[must_use]
     pub fn last_seen(&self) -> Option<DateTime<Utc>> {
         self.ledger.max(self.stores.filter(|date| *date <= self.now))
     }
@@ -124,7 +123,6 @@ pub enum ClockVerdict {
 
 impl ClockVerdict {
     /// Whether the clock is believed.
-    #[must_use]
     pub fn is_allowed(&self) -> bool {
         matches!(self, Self::Allowed)
     }
@@ -266,7 +264,6 @@ pub struct MassGrace<'a> {
 /// Refused is what has `due / total` above `maxShare` and `due` at least `minSessions`, unless the
 /// same digest reported it often enough and long enough ago. A report ends when a run of its policy
 /// is within the bounds.
-#[must_use]
 pub fn mass(
     guard: &MassGuard,
     load: Load,

@@ -55,31 +55,26 @@ pub enum PeriodError {
 
 impl Period {
     /// A period of whole days, as the client's settings give it.
-    #[must_use]
     pub fn days(days: u32) -> Self {
         Self { length: Length::Span(TimeDelta::days(i64::from(days))), written: format!("{days}d") }
     }
 
     /// A period of whole hours.
-    #[must_use]
     pub fn hours(hours: u32) -> Self {
         Self { length: Length::Span(TimeDelta::hours(i64::from(hours))), written: format!("{hours}h") }
     }
 
     /// A period that is over at once.
-    #[must_use]
     pub fn immediately() -> Self {
         Self { length: Length::Immediately, written: "immediately".to_owned() }
     }
 
     /// How long it is, for comparing periods with each other.
-    #[must_use]
     pub fn length(&self) -> Length {
         self.length
     }
 
     /// The moment this period after `start`; `None` when it never comes.
-    #[must_use]
     pub fn after(&self, start: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match self.length {
             Length::Immediately => Some(start),

@@ -32,13 +32,11 @@ impl Platform {
 
     /// Whether two files can be told apart whatever their names: on Windows device and inode are not to be
     /// had without a handle, and everything has the same.
-    #[must_use]
     pub fn tells_files_apart(self) -> bool {
         !matches!(self, Self::Windows)
     }
 
     /// Whether file names that differ only in case are the same file by default.
-    #[must_use]
     pub fn ignores_case(self) -> bool {
         !matches!(self, Self::Linux)
     }
@@ -135,7 +133,6 @@ const WINDOWS: Layout = Layout {
 };
 
 /// The places of a platform.
-#[must_use]
 pub fn layout(platform: Platform) -> &'static Layout {
     match platform {
         Platform::Linux => &LINUX,
@@ -146,7 +143,6 @@ pub fn layout(platform: Platform) -> &'static Layout {
 
 /// The absolute path a template stands for; `None` where a variable without a default is unset
 /// or the result is not absolute.
-#[must_use]
 pub fn expand(template: &str, home: &Path, variable: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let path = if let Some(rest) = template.strip_prefix("${") {
         let close = closing_brace(rest)?;

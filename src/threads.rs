@@ -7,7 +7,6 @@ const MOST: usize = 8;
 
 /// How many threads there are. The first call sets them up, for all parallel work of the process;
 /// a program that uses this library and has set up rayon's own threads keeps those.
-#[must_use]
 pub fn count() -> usize {
     static SET_UP: Once = Once::new();
     SET_UP.call_once(|| {

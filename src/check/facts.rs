@@ -19,7 +19,6 @@ pub struct Facts {
     pub now: DateTime<Utc>,
     /// How long something may be due before it is overdue.
     pub grace: TimeDelta,
-    /// The policy.
     pub policy: PolicyFacts,
     /// The stores, in the order in which they were located.
     pub stores: Vec<StoreFacts>,
@@ -31,7 +30,6 @@ pub struct Facts {
     pub untried: Untried,
     /// Runs, schedules, the ledger.
     pub runs: RunFacts,
-    /// What is sealed.
     pub sealed: SealedFacts,
     /// Roots that were not taken.
     pub refused: Vec<RefusedFact>,
@@ -71,7 +69,6 @@ pub struct PolicyFacts {
 pub struct Amount {
     /// Sessions among them.
     pub sessions: u64,
-    /// Files.
     pub files: u64,
     /// Lines of line files.
     pub lines: u64,
@@ -83,7 +80,6 @@ pub struct Amount {
 
 impl Amount {
     /// Whether it is nothing.
-    #[must_use]
     pub fn is_none(&self) -> bool {
         self.files == 0 && self.lines == 0
     }
@@ -94,7 +90,6 @@ impl Amount {
     }
 
     /// Both together.
-    #[must_use]
     pub fn plus(mut self, other: &Self) -> Self {
         self.sessions += other.sessions;
         self.files += other.files;
@@ -116,7 +111,6 @@ pub struct StoreFacts {
     pub kind: &'static str,
     /// The name of its owner.
     pub owner: String,
-    /// Sessions of it.
     pub sessions: u64,
     /// Files in it.
     pub artifacts: u64,
@@ -168,7 +162,6 @@ pub struct RunFacts {
     pub schedules: Vec<ScheduleFact>,
     /// Why that cannot be found out.
     pub schedules_unknown: Option<String>,
-    /// The ledger.
     pub ledger: LedgerFact,
     /// Why it cannot be written.
     pub unwritable: Option<String>,
@@ -237,7 +230,6 @@ pub struct SealedFacts {
 pub struct RefusedFact {
     /// The folder.
     pub path: PathBuf,
-    /// Why.
     pub why: String,
     /// Whether it is not there any more.
     pub is_missing: bool,
@@ -255,11 +247,9 @@ pub enum What {
 /// Something that was deleted and is there again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CameBack {
-    /// What.
     pub what: What,
     /// The root of its store, as it is shown.
     pub store: String,
-    /// The id of the session.
     pub session: SessionId,
     /// The name of the copy.
     pub copy: Option<String>,

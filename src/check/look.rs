@@ -23,7 +23,6 @@ const AT_WORK: TimeDelta = TimeDelta::hours(1);
 
 /// The stores, with what is due in each for longer than `grace`; `plan` is `None` where there is no
 /// policy to judge by.
-#[must_use]
 pub fn stores(
     inventory: &Inventory,
     plan: Option<&Plan>,
@@ -113,7 +112,6 @@ fn count_file(store: &mut StoreFacts, artifact: &Artifact, name: &OsStr, now: Da
 }
 
 /// What no rule reaches.
-#[must_use]
 pub fn unruled(inventory: &Inventory, plan: &Plan, policy: &Policy) -> Unruled {
     let mut unruled = Unruled::default();
     for (session, verdict) in inventory.sessions.iter().zip(&plan.sessions) {
@@ -138,7 +136,6 @@ pub fn unruled(inventory: &Inventory, plan: &Plan, policy: &Policy) -> Unruled {
 }
 
 /// Preservation copies of holds that there are none of: a sentence a hold with what removes them, and how many.
-#[must_use]
 pub fn left_copies(inventory: &Inventory, policy: &Policy) -> (Vec<String>, u64) {
     let mut left: BTreeMap<String, (u64, PathBuf)> = BTreeMap::new();
     for (hold, path) in inventory.preserved() {
@@ -161,7 +158,6 @@ pub fn left_copies(inventory: &Inventory, policy: &Policy) -> (Vec<String>, u64)
 }
 
 /// To whom what is sealed is sealed, as far as its records say.
-#[must_use]
 pub fn sealed(inventory: &Inventory, recipients: Option<&Recipients>) -> SealedFacts {
     let today = recipients.map(Recipients::digest);
     let mut sealed = SealedFacts { has_recipients: today.is_some(), ..SealedFacts::default() };

@@ -51,7 +51,6 @@ pub struct Finding {
 
 impl Finding {
     /// A finding of the table, as severe as the table says.
-    #[must_use]
     pub fn new(id: FindingId, evidence: Vec<String>) -> Self {
         let known = id.known();
         Self {
@@ -68,38 +67,32 @@ impl Finding {
     }
 
     /// The same with another severity than the usual one.
-    #[must_use]
     pub fn severity(self, severity: Severity) -> Self {
         Self { severity, ..self }
     }
 
     /// The same with a remedy for this very case.
-    #[must_use]
     pub fn remedy(self, remedy: impl Into<String>) -> Self {
         Self { remedy: remedy.into(), ..self }
     }
 
     /// The same with a number of things.
-    #[must_use]
     pub fn count(self, count: u64) -> Self {
         Self { count: Some(count), ..self }
     }
 
     /// The same with a number of bytes.
-    #[must_use]
     pub fn bytes(self, bytes: u64) -> Self {
         Self { bytes: Some(bytes), ..self }
     }
 
     /// The same as something that `check --fix` repairs.
-    #[must_use]
     pub fn fixable(self, fixable: bool) -> Self {
         Self { fixable, ..self }
     }
 }
 
 /// Everything that is to be found in the facts, the most severe first.
-#[must_use]
 pub fn evaluate(facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
     retention::evaluate(facts, &mut findings);
@@ -113,7 +106,6 @@ pub fn evaluate(facts: &Facts) -> Vec<Finding> {
 }
 
 /// Whether nothing is as severe as the threshold.
-#[must_use]
 pub fn is_compliant(findings: &[Finding], threshold: Severity) -> bool {
     findings.iter().all(|finding| finding.severity < threshold)
 }

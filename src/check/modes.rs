@@ -20,7 +20,6 @@ const DEEPEST: u32 = 64;
 /// What was seen of permissions.
 #[derive(Debug, Clone, Default)]
 pub struct Modes {
-    /// Each store.
     pub stores: Vec<StoreModes>,
     /// Files and folders of ccretain's own outside of the stores that others can read.
     pub own: Vec<OwnMode>,
@@ -75,7 +74,6 @@ pub struct StoreModes {
 /// Some files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Count {
-    /// How many.
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
@@ -167,7 +165,6 @@ fn reach_of(_: &Path) -> Reach {
 /// Looks at the permissions of everything in an inventory.
 ///
 /// Folders are looked at where others get into the store at all, or for a repair.
-#[must_use]
 pub fn look(inventory: &Inventory, repairs: bool) -> (Modes, Repair) {
     let mut modes = Modes::default();
     let mut repair = Repair::default();
@@ -339,7 +336,6 @@ fn folders_to_close(
 }
 
 /// The store of a target.
-#[must_use]
 pub fn store_of(inventory: &Inventory, target: Target) -> StoreIndex {
     match target {
         Target::Folder(index) => inventory.folder(index).store,

@@ -21,7 +21,6 @@ const MOST_FILES: u32 = 200_000;
 const MOST_STEPS: u32 = 4_000_000;
 
 /// Looks for them in what a plan keeps.
-#[must_use]
 pub fn look(inventory: &Inventory, plan: &Plan, now: DateTime<Utc>) -> Vec<Parked> {
     let mut looker = Looker { inventory, depths: depths(inventory), last: None, files: 0, steps: 0 };
     let mut found = Vec::new();

@@ -159,7 +159,6 @@ fn schedules(runs: &RunFacts, findings: &mut Vec<Finding>) {
 }
 
 /// What is found where only the policy and the ledger of the machine are looked at.
-#[must_use]
 pub fn of_machine(facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
     policy(facts, &mut findings);

@@ -39,7 +39,6 @@ fn namer(name: &str) -> Option<&'static str> {
 }
 
 /// Everything that may have come back, and how records would name it.
-#[must_use]
 pub fn candidates(inventory: &Inventory) -> (Vec<What>, Vec<Sought>) {
     let sought = |store: StoreIndex, id: SessionId| Sought {
         store: text(&inventory.store(store).store.root),
@@ -69,7 +68,6 @@ fn copy_of(inventory: &Inventory, at: ArtifactIndex) -> Option<(SessionId, Strin
 }
 
 /// What did come back, given what a ledger says of [`candidates`] by their positions.
-#[must_use]
 pub fn came_back(
     inventory: &Inventory,
     candidates: &[What],

@@ -18,7 +18,6 @@ pub struct Untried {
 }
 
 /// Looks for clients that the catalogue was not tried with.
-#[must_use]
 pub fn look(inventory: &Inventory) -> Untried {
     let mut versions: BTreeMap<Version, u64> = BTreeMap::new();
     for version in inventory.sessions.iter().filter_map(|session| session.untried) {

@@ -44,7 +44,6 @@ pub struct ClientPlaces {
 impl ClientPlaces {
     /// The places of the platform, for the user of the environment: the folder that
     /// `CLAUDE_CONFIG_DIR` names, if it does, and the default one.
-    #[must_use]
     pub fn new(env: &Environment) -> Self {
         let layout = env.layout();
         let moved = env.variable("CLAUDE_CONFIG_DIR").map(|dir| env.working_dir.join(dir));
@@ -64,7 +63,6 @@ impl ClientPlaces {
 
 impl ClientPlaces {
     /// The same with further config folders.
-    #[must_use]
     pub fn with(mut self, config_dirs: &[PathBuf]) -> Self {
         for dir in config_dirs {
             if !self.config_dirs.contains(dir) {
@@ -78,7 +76,6 @@ impl ClientPlaces {
 /// The period of the rule that applies while no policy names one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuiltIn {
-    /// The period.
     pub delete_after: Period,
     /// The client's settings file that gives it; `None` for the default of 30 days.
     pub path: Option<PathBuf>,
@@ -143,7 +140,6 @@ pub enum Release {
 
 impl Release {
     /// The one that frees the transcript sooner.
-    #[must_use]
     pub fn sooner(self, other: Self) -> Self {
         match (self, other) {
             (Self::Archived(one), Self::Archived(two)) => Self::Archived(one.min(two)),
@@ -179,7 +175,6 @@ pub struct Removal {
 /// Reads the client's settings, those checked in to the given projects too.
 ///
 /// What cannot be read is part of the answer, so this cannot fail.
-#[must_use]
 pub fn read(places: &ClientPlaces, projects: &[PathBuf]) -> ClientSettings {
     let mut dirs = places.config_dirs.clone();
     let mut must_exist: Vec<PathBuf> = places.named.iter().cloned().collect();
@@ -217,7 +212,6 @@ pub fn read(places: &ClientPlaces, projects: &[PathBuf]) -> ClientSettings {
 impl ClientSettings {
     /// What the sweep of a client started in this project goes by; `None` is a folder without
     /// settings of its own.
-    #[must_use]
     pub fn sweep(&self, project: Option<&Path>) -> Sweep {
         // A managed period pins the sweep, and keeps it going whatever else is broken.
         match period_of(&self.managed) {
@@ -243,7 +237,6 @@ impl ClientSettings {
     ///
     /// A sweep covers the whole store by the settings of the project in which the client was
     /// started, so the shortest period of all projects looked at counts.
-    #[must_use]
     pub fn removal(&self, last_mtime: DateTime<Utc>, written: Written) -> Option<Removal> {
         // Looked for once: there may be as many projects as sessions, and each session asks.
         let [usual, limit] = self.shortest.get_or_init(|| [self.shortest(false), self.shortest(true)]);
@@ -345,7 +338,6 @@ impl ClientSettings {
     }
 
     /// The strongest file that turns off what a key stands for.
-    #[must_use]
     pub fn turning_off(&self, name: &str) -> Option<&(SourceKind, PathBuf)> {
         // Looked for once: each project asks, and may have files of its own.
         let off = self.off.get_or_init(|| {
@@ -366,7 +358,6 @@ impl ClientSettings {
     }
 
     /// What is worth telling of single values: periods that are none, and such that stand for never.
-    #[must_use]
     pub fn remarks(&self) -> Vec<String> {
         let mut remarks: Vec<String> = self.regime_remark().into_iter().collect();
         for file in self.files() {
@@ -401,7 +392,6 @@ fn period_of(managed: &[SettingsFile]) -> Option<Result<(u64, PathBuf), String>>
 /// A fragment for the client's `managed-settings.json` that keeps its sweep from removing what
 /// the policy keeps: the longest of the given periods in whole days, rounded up; without an end
 /// it is 99999, which the client takes for never.
-#[must_use]
 pub fn emit<'a>(periods: impl Iterator<Item = &'a Period>) -> serde_json::Value {
     const NEVER: i64 = 99_999;
     let days = periods

@@ -55,7 +55,6 @@ pub struct Moved {
 
 impl Moved {
     /// The place as a path; one that is not absolute is relative to each project.
-    #[must_use]
     pub fn path(&self, home: &Path) -> PathBuf {
         match self.value.strip_prefix("~/") {
             Some(below) => home.join(below),
@@ -66,7 +65,6 @@ impl Moved {
 
 impl ClientSettings {
     /// Where managed and user settings put something, the strongest first.
-    #[must_use]
     pub fn moved(&self) -> Vec<Moved> {
         let files = || self.managed.iter().rev().chain(&self.users);
         let of = |mover: Mover| {

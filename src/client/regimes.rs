@@ -23,7 +23,6 @@ pub enum Regime {
 
 impl Regime {
     /// Its name for people.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Hipaa => "HIPAA",

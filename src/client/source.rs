@@ -48,7 +48,6 @@ pub enum SourceKind {
 
 impl SourceKind {
     /// The word for it: `managed`, `local`, `project` or `user`.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::User => "user",
@@ -92,7 +91,6 @@ impl Number {
     }
 
     /// The days, where there is a valid number of them.
-    #[must_use]
     pub fn days(self) -> Option<u64> {
         match self {
             Self::Days(days) => Some(days),
@@ -136,7 +134,6 @@ pub enum FileState {
 /// A settings file and what of it matters here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsFile {
-    /// Which source it is.
     pub kind: SourceKind,
     /// The file.
     pub path: PathBuf,
@@ -173,7 +170,6 @@ impl SettingsFile {
     }
 
     /// The keys by which the file turns something off.
-    #[must_use]
     pub fn turned_off(&self) -> &[&'static str] {
         match &self.state {
             FileState::Read { turned_off, .. } => turned_off,
@@ -182,7 +178,6 @@ impl SettingsFile {
     }
 
     /// `cleanupPeriodDays` of the file.
-    #[must_use]
     pub fn cleanup(&self) -> Number {
         match self.state {
             FileState::Read { cleanup, .. } => cleanup,
@@ -191,7 +186,6 @@ impl SettingsFile {
     }
 
     /// `desktopSessionCleanupPeriodDays` of the file.
-    #[must_use]
     pub fn desktop(&self) -> Number {
         match self.state {
             FileState::Read { desktop, .. } => desktop,
@@ -207,7 +201,6 @@ impl SettingsFile {
     }
 
     /// Why this file pauses the client's sweep, if it does.
-    #[must_use]
     pub fn trouble(&self) -> Option<String> {
         let path = shown(&self.path);
         match &self.state {

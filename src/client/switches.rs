@@ -25,13 +25,11 @@ macro_rules! switches {
             pub const ALL: &'static [Self] = &[$(Self::$switch),*];
 
             /// The name of the variable.
-            #[must_use]
             pub fn name(self) -> &'static str {
                 match self { $( Self::$switch => $name, )* }
             }
 
             /// The switch of a variable.
-            #[must_use]
             pub fn named(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|switch| switch.name() == name)
             }
@@ -118,7 +116,6 @@ fn shown<S: serde::Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
 
 impl Setter {
     /// The word for it: `managed`, `local`, `project`, `user` or `environment`.
-    #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
             Self::File(kind, _) => kind.word(),
@@ -127,13 +124,11 @@ impl Setter {
     }
 
     /// Whether users cannot change it.
-    #[must_use]
     pub fn is_managed(&self) -> bool {
         self.word() == "managed"
     }
 
     /// The file, if it is one.
-    #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::File(_, path) => Some(path),
@@ -168,7 +163,6 @@ pub(super) fn keep(env: Option<&Value>) -> BTreeMap<Switch, Meaning> {
 }
 
 /// The switches among the variables of a process.
-#[must_use]
 pub fn of_environment<'a>(value: impl Fn(&str) -> Option<&'a std::ffi::OsStr>) -> BTreeMap<Switch, Meaning> {
     let of = |switch: &Switch| Some((*switch, Meaning::of(&value(switch.name())?.to_string_lossy())));
     Switch::ALL.iter().filter_map(of).collect()
@@ -186,7 +180,6 @@ impl SettingsFile {
 impl ClientSettings {
     /// A switch as a client sees it that is started in this project (`None`: in a folder without
     /// settings of its own) by a process with these variables; `None` where nobody sets it.
-    #[must_use]
     pub fn switch(
         &self,
         switch: Switch,

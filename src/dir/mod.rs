@@ -55,7 +55,6 @@ pub struct FileTime {
 
 impl FileTime {
     /// A moment: whole seconds, negative before 1970, and the nanoseconds after that second.
-    #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the halves of a word")]
     pub const fn new(seconds: i64, nanoseconds: u32) -> Self {
         let bits = seconds.cast_unsigned();
@@ -63,25 +62,21 @@ impl FileTime {
     }
 
     /// A date as the file system writes it.
-    #[must_use]
     pub fn of(date: DateTime<Utc>) -> Self {
         Self::new(date.timestamp(), date.timestamp_subsec_nanos())
     }
 
     /// Whole seconds, negative before 1970.
-    #[must_use]
     pub fn seconds(self) -> i64 {
         (u64::from(self.seconds[0]) | u64::from(self.seconds[1]) << 32).cast_signed()
     }
 
     /// The nanoseconds after that second.
-    #[must_use]
     pub fn nanoseconds(self) -> u32 {
         self.nanoseconds
     }
 
     /// The same moment as a date; `None` beyond what dates can hold.
-    #[must_use]
     pub fn date(self) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp(self.seconds(), self.nanoseconds)
     }
@@ -90,9 +85,7 @@ impl FileTime {
 /// What identifies one state of one file: if any part differs, it is not the file that was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FileStamp {
-    /// The device.
     pub device: u64,
-    /// The inode.
     pub inode: u64,
     /// The size in bytes.
     pub size: u64,
@@ -107,7 +100,6 @@ pub struct FileStamp {
 pub struct Stat {
     /// Identity and state.
     pub stamp: FileStamp,
-    /// What it is.
     pub file_type: FileType,
     /// How many names the file has.
     pub links: u64,

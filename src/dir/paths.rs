@@ -23,7 +23,6 @@ impl Dir {
     }
 
     /// Where the folder lies.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
     }

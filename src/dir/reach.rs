@@ -59,7 +59,6 @@ impl<E: Into<io::Error>> From<E> for Unreached {
 
 impl Link {
     /// Whether it is followed to a folder among those of others: where root made it, above.
-    #[must_use]
     pub fn leads_among_others(&self) -> bool {
         self.place == LinkPlace::Above && self.owner == 0
     }
@@ -67,7 +66,6 @@ impl Link {
 
 impl Unreached {
     /// The same as an error of the system.
-    #[must_use]
     pub fn into_io(self) -> io::Error {
         match self {
             Self::Link(link) => io::Error::new(

@@ -49,7 +49,6 @@ pub fn some_path<S: serde::Serializer>(path: &Option<PathBuf>, to: S) -> Result<
 }
 
 /// The value with every text in it as it may be shown anywhere ([`super::text`]).
-#[must_use]
 pub fn printable(value: Value) -> Value {
     match value {
         Value::String(text) => super::text(text.as_str()).into(),

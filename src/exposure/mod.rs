@@ -53,7 +53,6 @@ pub struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     /// The user of an environment, with these stores.
-    #[must_use]
     pub fn of(env: &'a Environment, roots: &'a [PathBuf]) -> Self {
         Self {
             platform: env.platform,
@@ -67,13 +66,11 @@ impl<'a> Subject<'a> {
     }
 
     /// The same, with the folders that sessions were about.
-    #[must_use]
     pub fn about(self, projects: &'a [PathBuf]) -> Self {
         Self { projects, ..self }
     }
 
     /// The same, with what settings of Claude Code put elsewhere.
-    #[must_use]
     pub fn with_moved(self, moved: &'a [Evidence]) -> Self {
         Self { moved, ..self }
     }
@@ -119,7 +116,6 @@ pub enum Seen {
 
 impl Seen {
     /// The word reports use: `yes`, `no`, `unknown`.
-    #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
             Self::Yes => "yes",
@@ -141,23 +137,19 @@ pub struct Evidence {
 /// What was found out about one risk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Which.
     pub risk: Risk,
-    /// Whether it is there.
     pub seen: Seen,
     /// What that rests on.
     pub evidence: Vec<Evidence>,
 }
 
 /// Looks for every risk of the subject's platform; findings come in the order of [`RISKS`].
-#[must_use]
 pub fn look(subject: &Subject<'_>, host: &dyn Host) -> Vec<Finding> {
     let rows = RISKS.iter().filter(|row| row.platforms.contains(&subject.platform));
     rows.map(|row| look_for(row.risk, subject, host)).collect()
 }
 
 /// Looks for one risk.
-#[must_use]
 pub fn look_for(risk: Risk, subject: &Subject<'_>, host: &dyn Host) -> Finding {
     let unseen =
         |reason: &str| Finding { risk, seen: Seen::Unknown(reason.to_owned()), evidence: Vec::new() };

@@ -10,7 +10,6 @@ use crate::platform::Platform;
 /// A mounted file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mount {
-    /// Where.
     pub at: PathBuf,
     /// What, e.g. `/dev/mapper/vg-home`.
     pub source: String,

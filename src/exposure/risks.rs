@@ -60,7 +60,6 @@ pub enum Risk {
 /// A row of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Row {
-    /// Which risk.
     pub risk: Risk,
     /// Its id in JSON, in kebab case.
     pub id: &'static str,
@@ -160,14 +159,12 @@ pub const RISKS: &[Row] = &[
 
 impl Risk {
     /// Its row.
-    #[must_use]
     pub fn row(self) -> &'static Row {
         // Every risk has a row, which a test proves; the first stands in for none.
         RISKS.iter().find(|row| row.risk == self).unwrap_or(&RISKS[0])
     }
 
     /// Its id.
-    #[must_use]
     pub fn id(self) -> &'static str {
         self.row().id
     }

@@ -30,7 +30,6 @@ pub(super) enum Encryption {
 }
 
 /// On what a folder lies.
-#[must_use]
 pub fn volume(path: &Path, platform: Platform, host: &dyn Host) -> Volume {
     let path = host.resolve(path);
     let mounts = mounts::all(platform, host);

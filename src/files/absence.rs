@@ -32,7 +32,6 @@ pub fn confirm_absence(path: &Path) -> io::Result<()> {
 
 /// Whether an error says that nothing has that name, or that it cannot be reached: [`confirm_absence`] tells
 /// the two apart.
-#[must_use]
 pub fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

@@ -118,12 +118,12 @@ impl std::ops::Deref for Document {
 }
 
 /// The right to hold a large buffer; threads wait for each other.
+#[must_use = "it ends when it is dropped"]
 #[derive(Debug)]
 pub struct Turn(#[expect(dead_code, reason = "held, not used")] MutexGuard<'static, ()>);
 
 impl Turn {
     /// Waits until no other thread holds a large buffer.
-    #[must_use]
     pub fn take() -> Self {
         static LARGE_BUFFER: Mutex<()> = Mutex::new(());
         Self(LARGE_BUFFER.lock().unwrap_or_else(PoisonError::into_inner))

@@ -8,7 +8,6 @@ use crate::error::{At as _, PathError};
 
 /// Options that create with mode 0600 and never follow a link in the last component.
 #[cfg(unix)]
-#[must_use]
 pub fn private_options() -> OpenOptions {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut options = OpenOptions::new();
@@ -20,7 +19,6 @@ pub fn private_options() -> OpenOptions {
 
 /// Options as the system has them: there are no modes here.
 #[cfg(not(unix))]
-#[must_use]
 pub fn private_options() -> OpenOptions {
     OpenOptions::new()
 }

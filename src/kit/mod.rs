@@ -26,9 +26,7 @@ pub const START: &str = include_str!("../../packaging/policies/5-managed-audit.j
 pub struct File {
     /// Its path in the folder of the kit.
     pub name: String,
-    /// What is in it.
     pub text: String,
-    /// Whether it is a script.
     pub is_script: bool,
 }
 

@@ -29,9 +29,7 @@ pub struct Sought {
 /// When a session was deleted, and by which run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deletion {
-    /// When.
     pub time: DateTime<Utc>,
-    /// The run.
     pub run: String,
 }
 

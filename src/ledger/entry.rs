@@ -19,7 +19,6 @@ pub struct RunId(pub String);
 
 impl RunId {
     /// A new random id.
-    #[must_use]
     pub fn random() -> Self {
         Self(uuid::Uuid::new_v4().to_string())
     }
@@ -81,7 +80,6 @@ pub struct Head {
 
 impl Head {
     /// The place before the first record.
-    #[must_use]
     pub fn genesis() -> Self {
         Self { seq: 0, sha256: GENESIS.to_owned() }
     }
@@ -121,13 +119,11 @@ macro_rules! entry {
 
         impl Entry<'_> {
             /// A record of an event with no other field.
-            #[must_use]
             pub fn new(event: Event) -> Self {
                 Self { event, $( $field: Default::default() ),* }
             }
 
             /// The same record with texts of its own.
-            #[must_use]
             pub fn into_owned(self) -> Entry<'static> {
                 Entry { event: self.event, $( $field: self.$field.own() ),* }
             }
@@ -270,7 +266,6 @@ owned_already! { bool u64 DateTime<Utc> Head }
 
 impl Entry<'static> {
     /// About how many bytes the record takes as a message to the parent that holds the ledger.
-    #[must_use]
     pub fn weight(&self) -> usize {
         let lists = self.failed.iter().map(Failure::weight).chain(self.sealed.iter().map(Ciphertext::weight));
         1024 + lists.sum::<usize>()
@@ -278,7 +273,6 @@ impl Entry<'static> {
 
     /// The record in parts of about this weight: a session may have a million files. The first part
     /// has the counts; the others repeat what they are about, and hold the rest of the lists.
-    #[must_use]
     pub fn split(mut self, most: usize) -> Vec<Self> {
         let (mut failed, mut sealed) =
             (std::mem::take(&mut self.failed).into_iter(), std::mem::take(&mut self.sealed).into_iter());

@@ -39,7 +39,6 @@ pub enum Allowed {
 
 impl Allowed {
     /// The word of reports.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Yes => "yes",
@@ -55,7 +54,6 @@ impl Allowed {
 pub struct Expiry {
     /// The first record that is gone by it.
     pub first: u64,
-    /// The last one.
     pub last: u64,
     /// The number of the `expired` record.
     pub record: u64,

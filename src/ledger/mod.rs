@@ -143,7 +143,6 @@ pub enum LedgerError {
 
 impl LedgerError {
     /// Whether another run is the reason, and waiting would help.
-    #[must_use]
     pub fn is_locked(&self) -> bool {
         matches!(self, Self::Locked { .. })
     }
@@ -295,26 +294,22 @@ impl Ledger {
     }
 
     /// The last record: its number and the hash of its line.
-    #[must_use]
     pub fn head(&self) -> &Head {
         &self.head
     }
 
     /// How many bytes of records this run has written.
-    #[must_use]
     pub fn written(&self) -> u64 {
         self.written
     }
 
     /// Whether the disk was full and the reserve was given back: deletions go first now.
-    #[must_use]
     pub fn reserve_used(&self) -> bool {
         self.reserve_used
     }
 
     /// What is not as it should be and stops nothing: no reserve, a segment that could not be
     /// closed or dropped.
-    #[must_use]
     pub fn complaints(&self) -> &[String] {
         &self.complaints
     }

@@ -78,7 +78,6 @@ impl Names {
     }
 
     /// The keyed form of a name.
-    #[must_use]
     pub fn keyed(&self, name: &str) -> String {
         let mut mac = self.mac.clone();
         mac.update(name.as_bytes());

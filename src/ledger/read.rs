@@ -48,7 +48,6 @@ impl Record {
     }
 
     /// A field that is text.
-    #[must_use]
     pub fn text(&self, key: &str) -> Option<&str> {
         self.fields.get(key).and_then(Value::as_str)
     }
@@ -57,7 +56,6 @@ impl Record {
 /// A line that is no record: cut off by a crash, or foreign.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadLine {
-    /// The segment it is in.
     pub segment: PathBuf,
     /// Where it begins, in bytes.
     pub offset: u64,

@@ -82,7 +82,6 @@ impl SealedRecords {
 
     /// Whether the newest sealing of a session made none of these sealed files (SHA-256 in hex), while an earlier one
     /// did: then they are an older copy that was put back.
-    #[must_use]
     pub fn is_outdated(&self, session: &str, files: &HashSet<String>) -> bool {
         let keyed = self.names.as_ref().map(|names| names.keyed(session));
         let newest = self.newest.get(session).or_else(|| self.newest.get(keyed.as_deref()?));
@@ -92,7 +91,6 @@ impl SealedRecords {
 
     /// Whether a session may have been sealed here: a record says so, or nobody can tell which one
     /// a record is about.
-    #[must_use]
     pub fn may_know(&self, session: &str) -> bool {
         self.has_unnamed || self.of(session).next().is_some()
     }

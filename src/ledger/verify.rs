@@ -70,7 +70,6 @@ pub enum Fault {
 /// The first place that does not fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Break {
-    /// The segment.
     pub segment: PathBuf,
     /// The line in it, from 1.
     pub line: u64,
@@ -81,7 +80,6 @@ pub struct Break {
 /// A line that a crash cut off and a later run closed and recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Closed {
-    /// The segment.
     pub segment: PathBuf,
     /// The line of the record that says so, from 1.
     pub line: u64,
@@ -140,19 +138,16 @@ pub struct Expected<'a> {
 impl Verification {
     /// Whether every line fits, what is gone may be gone, and the head asked for, if one was, is in the
     /// chain.
-    #[must_use]
     pub fn is_sound(&self) -> bool {
         self.broken.is_none() && self.disallowed().is_none() && self.given != Some(Given::Absent)
     }
 
     /// The first expiry that `keep` does not allow.
-    #[must_use]
     pub fn disallowed(&self) -> Option<&Expiry> {
         self.gone.iter().find(|expiry| expiry.allowed == Allowed::No)
     }
 
     /// The last sequence number that fits.
-    #[must_use]
     pub fn last(&self) -> Option<u64> {
         self.head.as_ref().map(|head| head.seq)
     }

@@ -36,7 +36,6 @@ pub enum Way {
 
 impl Way {
     /// The word reports use.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Link => "link",
@@ -63,7 +62,6 @@ pub struct Crossing {
 pub struct OutOfReach {
     /// Its path in the store.
     pub path: PathBuf,
-    /// Why.
     pub why: String,
 }
 
@@ -82,13 +80,11 @@ pub struct Crossings {
 
 impl Crossings {
     /// What was followed at a path.
-    #[must_use]
     pub fn at(&self, path: &Path) -> Option<&Crossing> {
         self.followed.iter().find(|crossing| crossing.path == path)
     }
 
     /// Why nothing was followed at a path.
-    #[must_use]
     pub fn why_not(&self, path: &Path) -> Option<&str> {
         self.out_of_reach.iter().find(|missed| missed.path == path).map(|missed| &*missed.why)
     }
@@ -96,7 +92,6 @@ impl Crossings {
 
 impl Store {
     /// The nearest handle above a path in the store, and the rest of the path from there.
-    #[must_use]
     pub fn nearest<'p>(&self, path: &'p Path) -> (&Dir, &'p Path) {
         let above = self
             .crossings
@@ -116,7 +111,6 @@ impl Store {
     }
 
     /// Why its lock and its sealed files cannot be used, where they cannot.
-    #[must_use]
     pub fn without_own_folder(&self) -> Option<&str> {
         let own = Path::new(OWN);
         match self.crossings.at(own) {
@@ -126,7 +120,6 @@ impl Store {
     }
 
     /// Whether another store reaches a folder of this one, or this one a folder of it.
-    #[must_use]
     pub fn shares_with(&self, other: &Self) -> bool {
         self.crossings.shared_with.contains(&other.identity)
     }

@@ -21,7 +21,6 @@ const MNT_LOCAL: u32 = 0x1000;
 
 impl FileSystem {
     /// The name under which a root on it is refused; `None` where it is not.
-    #[must_use]
     pub fn refused_name(self) -> Option<&'static str> {
         match self {
             Self::Local => None,
@@ -33,7 +32,6 @@ impl FileSystem {
 
     /// What an open folder lies on; `Local` where the system does not tell.
     #[cfg(target_os = "linux")]
-    #[must_use]
     pub fn of(dir: &Dir) -> Self {
         #[expect(
             clippy::cast_possible_truncation,
@@ -88,7 +86,6 @@ impl FileSystem {
 
     /// What an open folder lies on; `Local` where the system does not tell.
     #[cfg(target_os = "macos")]
-    #[must_use]
     pub fn of(dir: &Dir) -> Self {
         rustix::fs::fstatfs(dir).map_or(Self::Local, |stat| {
             let name: Vec<u8> = stat.f_fstypename.iter().map(|byte| byte.cast_unsigned()).collect();
@@ -113,7 +110,6 @@ impl FileSystem {
 
     /// What an open folder lies on; `Local` where the system does not tell.
     #[cfg(not(any(target_os = "linux", target_os = "macos")))]
-    #[must_use]
     pub fn of(_: &Dir) -> Self {
         Self::Local
     }

@@ -36,7 +36,6 @@ pub enum Mark {
 
 impl Mark {
     /// The word reports use.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Transcript => "transcript",
@@ -49,13 +48,11 @@ impl Mark {
 
 /// Whether a folder holds a transcript whose record names its own id, a well-formed
 /// `history.jsonl` or `.claude.json`, or sessions that were sealed there.
-#[must_use]
 pub fn has_mark(dir: &Dir) -> bool {
     has_history(dir) || has_global(dir) || has_sealed(dir) || has_transcript(dir)
 }
 
 /// Every mark a folder bears.
-#[must_use]
 pub fn marks(dir: &Dir) -> Vec<Mark> {
     [
         (has_transcript(dir), Mark::Transcript),

@@ -36,7 +36,6 @@ pub struct Store {
     pub kind: Root,
     /// The id of its owner.
     pub owner: u32,
-    /// The name of its owner.
     pub owner_name: String,
     /// How it was found.
     pub found_by: FoundBy,
@@ -97,7 +96,6 @@ pub struct Request {
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Located {
-    /// The stores.
     pub stores: Vec<Store>,
     /// Those that the policy leaves out.
     pub excluded: Vec<Store>,
@@ -114,7 +112,6 @@ pub struct Refused {
     pub path: PathBuf,
     /// Which tree of the catalogue it would be.
     pub kind: Root,
-    /// Why.
     pub why: Refusal,
 }
 
@@ -205,7 +202,6 @@ impl Located {
 
 impl Refusal {
     /// Whether a root seen before is not there: it is told, and stops nothing.
-    #[must_use]
     pub fn is_absence(&self) -> bool {
         matches!(self, Self::Missing | Self::Emptied)
     }
@@ -221,13 +217,11 @@ fn unreachable(platform: Platform, error: io::Error) -> Refusal {
 impl Refused {
     /// Whether it is only noted: a folder that is looked into because it might hold something, as the desktop for heap
     /// dumps is, and that macOS guards.
-    #[must_use]
     pub fn is_note(&self) -> bool {
         matches!(self.why, Refusal::Guarded(_)) && self.kind != Root::Config
     }
 
     /// One line for people.
-    #[must_use]
     pub fn message(&self) -> String {
         format!("'{}' is refused as a store: {}", shown(&self.path), self.why)
     }
@@ -240,7 +234,6 @@ struct Candidate {
 }
 
 /// Finds the stores of a user.
-#[must_use]
 pub fn locate(env: &Environment, request: &Request) -> Located {
     let mut located = Located::default();
     let mut seen = HashSet::new();
@@ -365,13 +358,11 @@ fn temp_name(env: &Environment) -> String {
 
 /// Whether a root that an earlier run remembered still bears the name that its kind has: what was
 /// once taken for one by a link in a shared folder must not be one for ever.
-#[must_use]
 pub fn bears_its_name(env: &Environment, path: &Path, kind: Root) -> bool {
     kind != Root::Temp || path.file_name() == Some(OsStr::new(&temp_name(env)))
 }
 
 /// Whether nothing is at a path, or an empty folder is.
-#[must_use]
 pub fn is_gone(path: &Path) -> bool {
     match fs_err::read_dir(path) {
         Ok(mut entries) => entries.next().is_none(),
@@ -380,7 +371,6 @@ pub fn is_gone(path: &Path) -> bool {
 }
 
 /// Whether a path, by its name or its place, is that of another tree than a config folder.
-#[must_use]
 pub fn is_no_config(env: &Environment, path: &Path) -> bool {
     let is_at = |one: &Candidate| one.kind != Root::Config && real(&one.path) == path;
     kind_of_named(path) != Root::Config || candidates(env, &Request::default()).iter().any(is_at)

@@ -55,7 +55,6 @@ pub struct Search {
 ///
 /// What cannot be read is part of the result, and so is a file system that is not on a disk of this machine: a server
 /// or a program that hangs would stop the search, and what it shows may not be what it keeps.
-#[must_use]
 pub fn search(dir: &Path, left_out: &[PathBuf]) -> Search {
     let mut search = Search::default();
     search.walk(dir);

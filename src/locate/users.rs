@@ -17,7 +17,6 @@ use crate::platform::Platform;
 /// An account, as the system's database has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Its name.
     pub name: String,
     /// Its user id.
     pub uid: u32,
@@ -65,7 +64,6 @@ pub enum HomeRefusal {
 
 impl HomeRefusal {
     /// Whether a store is left out that belongs to no account, rather than an account.
-    #[must_use]
     pub fn is_of_a_store(&self) -> bool {
         matches!(self, Self::NoAccount(_))
     }
@@ -88,7 +86,6 @@ const NOBODY: [u32; 4] = [65_534, 65_535, u32::MAX - 1, u32::MAX];
 impl Ids {
     /// The ids of a platform: `UID_MIN` and `UID_MAX` of `/etc/login.defs` on Linux (1000 and 60000
     /// where it does not say, as in login.defs(5)), from 501 on macOS.
-    #[must_use]
     pub fn new(platform: Platform, login_defs: &str) -> Self {
         if platform == Platform::Macos {
             return Self { least: 501, most: u32::MAX - 2 };
@@ -114,7 +111,6 @@ impl Ids {
 }
 
 /// Reads the lines of `passwd(5)`; what does not fit is left out.
-#[must_use]
 pub fn from_passwd(text: &str) -> Vec<Account> {
     let account = |line: &str| {
         let fields: Vec<&str> = line.split(':').collect();
@@ -135,7 +131,6 @@ pub fn from_passwd(text: &str) -> Vec<Account> {
 
 /// Reads what `dscl . -readall /Users RecordName UniqueID PrimaryGroupID NFSHomeDirectory` prints:
 /// a block a record, divided by lines of one dash.
-#[must_use]
 pub fn from_dscl(text: &str) -> Vec<Account> {
     let account = |block: &str| {
         let value = |key: &str| {
@@ -156,7 +151,6 @@ pub fn from_dscl(text: &str) -> Vec<Account> {
 }
 
 /// Reads what `id -P UID` prints on macOS: the ten fields of `master.passwd(5)`.
-#[must_use]
 pub fn from_master_passwd(text: &str) -> Vec<Account> {
     let account = |line: &str| {
         let fields: Vec<&str> = line.split(':').collect();
@@ -177,7 +171,6 @@ pub trait Homes {
 
 /// The accounts of people with a home, those of directories among them, and root where it has a
 /// store: elsewhere nobody would be told that it is left out.
-#[must_use]
 pub fn of_people(accounts: Vec<Account>, ids: Ids, homes: &dyn Homes) -> Vec<Account> {
     let mut seen = HashSet::new();
     let is_person = |account: &Account| {
@@ -262,7 +255,6 @@ fn list_homes(
 /// The owners of `claude-<uid>` folders in the temp folder that all share; one that is another's
 /// than its name says is no tree of Claude Code.
 #[cfg(unix)]
-#[must_use]
 pub fn owners_of_temp_trees(temp: &Path) -> Vec<u32> {
     use std::os::unix::fs::MetadataExt as _;
     let Ok(entries) = std::fs::read_dir(temp) else { return Vec::new() };
@@ -283,7 +275,6 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 /// Stores that none of the accounts covers, each with its owner: those in the places of homes, and
 /// the trees of Claude Code in the shared temp folder.
 #[cfg(unix)]
-#[must_use]
 pub fn uncovered(
     folders: &[HomeFolder],
     temp: &Path,
@@ -306,7 +297,6 @@ pub fn uncovered(
 
 /// Leaves out accounts whose home is missing, as databases have many: they are named where something of theirs
 /// lies on the machine all the same.
-#[must_use]
 pub fn worth_naming(
     refused: Vec<(Account, HomeRefusal)>,
     folders: &[HomeFolder],
@@ -323,7 +313,6 @@ pub fn worth_naming(
 }
 
 /// Looks at the homes: which accounts can be handled, and why the others cannot.
-#[must_use]
 pub fn with_homes(accounts: Vec<Account>) -> (Vec<Account>, Vec<(Account, HomeRefusal)>) {
     let mut owners: HashMap<(u64, u64), Vec<String>> = HashMap::new();
     let looked: Vec<_> = accounts

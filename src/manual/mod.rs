@@ -24,7 +24,6 @@ pub struct Page {
 }
 
 /// Every page, from the definition of the command line as it was declared (not yet built).
-#[must_use]
 pub fn pages(definition: &Command) -> Vec<Page> {
     let mut pages = vec![verbs::program(definition)];
     pages.extend(verbs::visible(definition).map(|verb| verbs::verb(definition, verb)));

@@ -18,7 +18,6 @@ pub struct Roff {
 
 impl Roff {
     /// A page with its title line; the date is written as it is given.
-    #[must_use]
     pub fn new(title: &str, section: u8, date: &str, source: &str) -> Self {
         let mut page = Self::default();
         page.line(&format!(
@@ -29,7 +28,6 @@ impl Roff {
     }
 
     /// The text of the page.
-    #[must_use]
     pub fn finish(self) -> String {
         self.text
     }

@@ -25,7 +25,6 @@ use crate::period::{Length, Period};
 pub struct Known {
     /// Its project, where records say.
     pub project: Option<String>,
-    /// Its id.
     pub session: Option<SessionId>,
     /// When its transcript was last written, by which the client goes; `None` where that cannot
     /// remove it.
@@ -44,9 +43,7 @@ pub struct Checked {
     pub problems: Vec<String>,
     /// What is valid and may surprise.
     pub warnings: Vec<String>,
-    /// The rules it has.
     pub rules: usize,
-    /// The holds it has.
     pub holds: usize,
     /// How many of the known sessions no rule of it would ever delete.
     pub sessions_without_rule: usize,
@@ -232,7 +229,6 @@ fn beside_the_client(layer: &RawLayer, compiled: &Compiled, against: &Against<'_
 
 impl Policy {
     /// Whether some rule may ever delete such an artifact.
-    #[must_use]
     pub fn may_delete(&self, kind: Kind, project: Option<&str>, session: Option<SessionId>) -> bool {
         let layers = self.mandates.iter().flat_map(|mandate| &mandate.layers);
         layers.into_iter().any(|layer| {
@@ -257,7 +253,6 @@ pub enum Start {
 }
 
 /// A policy to start from: valid as it is, with a remark at each thing to decide.
-#[must_use]
 pub fn init(start: Start) -> String {
     let text = match start {
         Start::Managed => MANAGED_START.to_owned(),

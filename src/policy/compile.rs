@@ -25,7 +25,6 @@ pub struct Globs<'a> {
 
 impl<'a> Globs<'a> {
     /// The home and the platform of the environment.
-    #[must_use]
     pub fn new(env: &'a crate::environment::Environment) -> Self {
         Self { home: &env.user.home, real_home: &env.user.real_home, paths: Paths::of(env) }
     }
@@ -129,9 +128,7 @@ pub enum Problem {
 /// One layer, ready to be united with the others.
 #[derive(Debug, Clone)]
 pub struct Compiled {
-    /// Its rules.
     pub rules: RuleLayer,
-    /// Its holds.
     pub holds: Vec<Hold>,
     /// What is worth telling.
     pub remarks: Remarks,

@@ -27,7 +27,6 @@ pub struct HoldsFile {
 }
 
 /// Where the user's holds lie.
-#[must_use]
 pub fn path(user_dir: &Path) -> PathBuf {
     user_dir.join(FILE_NAME)
 }

@@ -88,7 +88,6 @@ pub enum Across {
 
 impl Across {
     /// The same in words for the manual.
-    #[must_use]
     pub fn words(self) -> &'static str {
         match self {
             Self::OfFile => "Concerns the file it stands in.",
@@ -171,7 +170,6 @@ keys! {
 }
 
 /// The JSON Schema of a policy (draft 2020-12), with the words of [`KEYS`].
-#[must_use]
 pub fn schema() -> Value {
     SCHEMA.clone()
 }
@@ -246,7 +244,6 @@ fn without_null(schema: &mut Value) {
 }
 
 /// The part of the schema that describes a key; `None` for a path that no key has.
-#[must_use]
 pub fn schema_of(path: &str) -> Option<Value> {
     find(&mut schema(), path).cloned()
 }

@@ -42,7 +42,6 @@ pub struct UserPlace {
 
 impl Places {
     /// The places of the platform, for the user of the environment.
-    #[must_use]
     pub fn new(env: &Environment) -> Self {
         let layout = env.layout();
         Self {

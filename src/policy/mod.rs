@@ -99,7 +99,6 @@ impl DesktopDeleted {
     pub const RULE: &str = "desktopDeleted";
 
     /// The same as a rule, which precedes the others of its layer.
-    #[must_use]
     pub fn rule(self) -> Rule {
         Rule {
             name: Self::RULE.to_owned(),
@@ -182,7 +181,6 @@ pub struct Hold {
 
 impl Hold {
     /// Whether the hold is in force at a moment.
-    #[must_use]
     pub fn is_active(&self, now: DateTime<Utc>) -> bool {
         self.until.is_none_or(|until| now < until)
     }
@@ -222,7 +220,6 @@ impl Mandate {
     /// The same with one rule alone, which somebody typed: carried out, without floor and guard.
     ///
     /// Holds, the quiet period, dates and excluded stores stay as they are.
-    #[must_use]
     pub fn with_only(self, rule: Rule) -> Self {
         let source = Source { layer: Layer::User, path: None };
         Self {
@@ -393,20 +390,17 @@ pub fn built_in(env: &crate::environment::Environment) -> Result<Policy, resolve
 
 impl Policy {
     /// A rule of the policy with its layer, by the place a plan gives.
-    #[must_use]
     pub fn rule(&self, rule: RuleRef) -> Option<(&RuleLayer, &Rule)> {
         let layer = self.mandates.get(usize::from(rule.mandate))?.layers.get(usize::from(rule.layer))?;
         Some((layer, layer.rules.get(usize::from(rule.rule))?))
     }
 
     /// The name of a rule, by the place a plan gives.
-    #[must_use]
     pub fn rule_name(&self, rule: RuleRef) -> String {
         self.rule(rule).map_or_else(String::new, |(_, rule)| rule.name.clone())
     }
 
     /// A hold, by the place a plan gives.
-    #[must_use]
     pub fn hold(&self, hold: HoldRef) -> Option<&Hold> {
         self.mandates.get(usize::from(hold.mandate))?.holds.get(usize::from(hold.hold))
     }
@@ -425,31 +419,26 @@ impl Policy {
     }
 
     /// Whether it has rules that no user may stop.
-    #[must_use]
     pub fn is_managed(&self) -> bool {
         self.mandates.iter().any(|mandate| mandate.is_managed)
     }
 
     /// Whether a rule is one that no user may stop.
-    #[must_use]
     pub fn is_managed_rule(&self, rule: RuleRef) -> bool {
         self.mandates.get(usize::from(rule.mandate)).is_some_and(|mandate| mandate.is_managed)
     }
 
     /// Whether a rule only reports, so that no run acts on what it alone demands.
-    #[must_use]
     pub fn audits(&self, rule: RuleRef) -> bool {
         self.mandates.get(usize::from(rule.mandate)).is_some_and(|mandate| mandate.mode.value == Mode::Audit)
     }
 
     /// Whether any rule only reports.
-    #[must_use]
     pub fn audits_some(&self) -> bool {
         self.mandates.iter().any(|mandate| mandate.mode.value == Mode::Audit && !mandate.layers.is_empty())
     }
 
     /// The mode a report names: audit only if every mandate is that has rules.
-    #[must_use]
     pub fn mode(&self) -> Mode {
         let is_enforced = |mandate: &&Mandate| mandate.mode.value == Mode::Enforce;
         let with_rules = || self.mandates.iter().filter(|mandate| !mandate.layers.is_empty());

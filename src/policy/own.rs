@@ -26,7 +26,6 @@ pub enum Writer {
 
 impl Loose {
     /// The command that mends it.
-    #[must_use]
     pub fn remedy(&self) -> String {
         let path = crate::escape::shown(&self.path);
         match self.by {
@@ -92,7 +91,6 @@ pub(super) fn of_real_folder(path: &Path, uid: u32) -> Option<Loose> {
 
 /// Looks at a file of the user and at the folder it really lies in; `None` where nothing is loose, or nothing
 /// is there.
-#[must_use]
 pub fn look(path: &Path, uid: u32) -> Option<Loose> {
     let folder = path.parent().and_then(|folder| of_folder(folder, uid, false));
     folder.or_else(|| of_real_folder(path, uid)).or_else(|| {

@@ -15,7 +15,6 @@ pub fn check(text: &str) -> Result<Family, RecipientError> {
 }
 
 /// The part of a recipient that says who it is, so that comments do not make two of one.
-#[must_use]
 pub fn essence(text: &str) -> String {
     text.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
 }

@@ -74,7 +74,6 @@ impl ProjectGlob {
     }
 
     /// Whether some project may match both globs: `false` only where that is certain.
-    #[must_use]
     pub fn may_overlap(&self, other: &Self) -> bool {
         let has_windows = |glob: &Self| glob.patterns.iter().any(|pattern| pattern.is_windows);
         let has_drives = self.paths.has_drives || has_windows(self) || has_windows(other);
@@ -92,19 +91,16 @@ impl ProjectGlob {
     }
 
     /// The glob as it was written.
-    #[must_use]
     pub fn written(&self) -> &str {
         &self.written
     }
 
     /// Whether a project path matches, for a rule: on a machine without drives a letter alone is none.
-    #[must_use]
     pub fn matches(&self, project: &str) -> bool {
         self.fits(project, self.paths.has_drives)
     }
 
     /// Whether a project path matches, for a hold: in doubt it does.
-    #[must_use]
     pub fn covers(&self, project: &str) -> bool {
         self.fits(project, true)
     }
@@ -210,7 +206,6 @@ fn overlap(a: &str, b: &str) -> bool {
 
 impl Selector {
     /// Whether some session may be selected by both, by its project and its id.
-    #[must_use]
     pub fn may_share_sessions(&self, other: &Self) -> bool {
         let sessions = match (&self.sessions, &other.sessions) {
             (Some(a), Some(b)) => !a.is_disjoint(b),
@@ -224,13 +219,11 @@ impl Selector {
     }
 
     /// Whether a *rule* with this selector applies; an unknown project matches no glob.
-    #[must_use]
     pub fn selects(&self, kind: Kind, project: Option<&str>, session: Option<SessionId>) -> bool {
         !self.desktop_deleted && self.selects_deleted(kind, project, session)
     }
 
     /// The same for a session that was deleted in the desktop application.
-    #[must_use]
     pub fn selects_deleted(&self, kind: Kind, project: Option<&str>, session: Option<SessionId>) -> bool {
         self.fits_kind(kind)
             && self.fits_session(session)
@@ -240,14 +233,12 @@ impl Selector {
     }
 
     /// The same for a session of which the project is in doubt: it may be any.
-    #[must_use]
     pub fn selects_in_any_project(&self, kind: Kind, session: Option<SessionId>) -> bool {
         self.fits_kind(kind) && self.fits_session(session) && !self.desktop_deleted
     }
 
     /// Whether a *hold* with this selector covers; it is tested against every project path
     /// found, a worktree counts as its repository too, and unknown projects are covered.
-    #[must_use]
     pub fn covers<'a>(
         &self,
         kind: Kind,
@@ -279,7 +270,6 @@ impl Selector {
 }
 
 /// The repository a worktree of the client belongs to: what lies above `.claude/worktrees/`.
-#[must_use]
 pub fn repository_of_worktree(project: &str) -> Option<&str> {
     ["/.claude/worktrees/", "\\.claude\\worktrees\\"]
         .iter()

@@ -347,7 +347,6 @@ macro_rules! checked_text {
             }
 
             /// The text as it was written.
-            #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
             }

@@ -40,7 +40,6 @@ pub struct Shadowed {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RuleRow {
-    /// Its name.
     pub name: String,
     /// What it selects; empty for everything.
     #[serde(flatten)]
@@ -60,7 +59,6 @@ pub struct RuleRow {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HoldRow {
-    /// Its name.
     pub name: String,
     /// What it covers; empty for everything.
     #[serde(flatten)]
@@ -81,7 +79,6 @@ pub struct HoldRow {
 }
 
 /// The values in force, in the order of the manual.
-#[must_use]
 pub fn values(policy: &Policy) -> Vec<Row> {
     let mut rows = Vec::new();
     for mandate in &policy.mandates {
@@ -133,7 +130,6 @@ pub fn values(policy: &Policy) -> Vec<Row> {
 }
 
 /// The rules in force, the managed first; within a layer the first that matches decides.
-#[must_use]
 pub fn rules(policy: &Policy) -> Vec<RuleRow> {
     let layers = policy.mandates.iter().flat_map(|mandate| &mandate.layers);
     let rules = layers.flat_map(|layer| layer.rules.iter().map(move |rule| (layer, rule)));
@@ -149,7 +145,6 @@ pub fn rules(policy: &Policy) -> Vec<RuleRow> {
 }
 
 /// Every hold.
-#[must_use]
 pub fn holds(policy: &Policy) -> Vec<HoldRow> {
     policy
         .holds()
@@ -212,7 +207,6 @@ fn said(layer: &RawLayer, key: &str) -> Option<Value> {
 }
 
 /// What a selector selects, as it was written; empty for everything.
-#[must_use]
 pub fn selector(selector: &Selector) -> Value {
     let mut object = serde_json::Map::new();
     if let Some(globs) = &selector.projects {

@@ -21,7 +21,6 @@ pub struct Paths {
 
 impl Paths {
     /// Those of the environment.
-    #[must_use]
     pub fn of(env: &Environment) -> Self {
         Self {
             ignore_case: env.platform.ignores_case(),

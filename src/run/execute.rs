@@ -22,7 +22,6 @@ pub struct Execution<'a> {
     pub inventory: &'a Inventory,
     /// What was decided.
     pub plan: &'a Plan,
-    /// By which policy.
     pub policy: &'a Policy,
     /// To whom sessions are sealed; `None` where no rule seals.
     pub recipients: Option<&'a Recipients>,

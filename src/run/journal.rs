@@ -30,7 +30,6 @@ pub enum RunJournal {
 }
 
 /// The id of this run: a new one, or that of the parent.
-#[must_use]
 pub fn run_id(ctx: &Context) -> RunId {
     ctx.parent.as_ref().map_or_else(RunId::random, |parent| RunId(parent.hello().run.clone()))
 }
@@ -72,7 +71,6 @@ pub fn own_ledger(ctx: &Context, policy: &LedgerPolicy, run: &RunId, clock: Cloc
 }
 
 /// The record that opens a run: by which policy, and what for where it is not to enforce it.
-#[must_use]
 pub fn started(policy: &str, deed: Option<&'static str>) -> Entry<'static> {
     let mut entry = Entry::new(Event::Started);
     entry.policy = Some(policy.to_owned().into());
@@ -81,7 +79,6 @@ pub fn started(policy: &str, deed: Option<&'static str>) -> Entry<'static> {
 }
 
 /// The record that closes a run: by which policy, what for, and what it came to.
-#[must_use]
 pub fn summary(policy: &str, deed: &'static str, counts: &[(&'static str, u64)], exit: u8) -> Entry<'static> {
     let mut entry = Entry::new(Event::Summary);
     entry.policy = Some(policy.to_owned().into());

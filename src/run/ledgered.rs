@@ -7,7 +7,6 @@ use crate::state::StateFile;
 
 /// A command with the store locked and the ledger open.
 pub struct LedgeredRun {
-    /// The ledger.
     pub ledger: Ledger,
     /// What is remembered; loaded under the ledger's lock.
     pub state: StateFile,
@@ -41,7 +40,6 @@ impl LedgeredRun {
     }
 
     /// Its id.
-    #[must_use]
     pub fn run(&self) -> &str {
         &self.run.0
     }

@@ -146,7 +146,6 @@ impl Link {
     }
 
     /// What the parent said first.
-    #[must_use]
     pub fn hello(&self) -> &Hello {
         &self.hello
     }
@@ -162,7 +161,6 @@ impl Link {
 
     /// What root keeps of the account in place of a file of state; `None` where the account's own
     /// file is all there is.
-    #[must_use]
     pub fn kept(&self, name: &str) -> Option<&str> {
         self.hello.kept.as_ref().map(|kept| kept.get(name).map_or("", String::as_str))
     }

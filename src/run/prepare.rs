@@ -26,7 +26,6 @@ pub struct Workspace {
     pub state: StateFile,
     /// The client's own settings.
     pub client: client::ClientSettings,
-    /// The stores.
     pub stores: Vec<Store>,
     /// Stores that the policy leaves out, which are only looked into.
     pub excluded: Vec<Store>,
@@ -83,7 +82,6 @@ pub fn in_force_to_look(ctx: &Context) -> Result<Policy, Error> {
 }
 
 /// Finds the stores by a policy, what earlier runs remembered, and what a search has found.
-#[must_use]
 pub fn locate(ctx: &Context, mut policy: Policy, state: StateFile, found: Vec<(PathBuf, Root)>) -> Workspace {
     let env = &ctx.env;
     let client = client::read(&client::ClientPlaces::new(env), &[]);
@@ -137,7 +135,6 @@ fn named_in_settings(ctx: &Context, client: &client::ClientSettings) -> Vec<(Pat
 
 impl Workspace {
     /// What Claude Code's own settings put where this run does not look: elsewhere than in a store.
-    #[must_use]
     pub fn not_covered(&self, ctx: &Context) -> Vec<Moved> {
         let is_covered = |moved: &Moved| {
             let path = moved.path(&ctx.env.user.home);
@@ -159,14 +156,12 @@ impl Workspace {
     }
 
     /// Looks into the stores.
-    #[must_use]
     pub fn inventory(&self, ctx: &Context) -> Inventory {
         self.inventory_and_memory(ctx).0
     }
 
     /// Looks into the stores; what earlier runs remembered of sessions is in it, and comes along so
     /// that it can be replaced. `None` where it cannot be read.
-    #[must_use]
     pub fn inventory_and_memory(&self, ctx: &Context) -> (Inventory, Option<Remembered>) {
         // A config folder that could not be looked into may hold the transcript of any session.
         let is_unread = |refused: &&Refused| {
@@ -237,7 +232,6 @@ impl Workspace {
     }
 
     /// What is wrong with the policy, and why it deletes nothing.
-    #[must_use]
     pub fn complaints(&self) -> Vec<String> {
         let suspended = self.policy.suspended.iter().map(|why| {
             format!(

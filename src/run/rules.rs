@@ -79,31 +79,26 @@ impl<'c> RuleRun<'c> {
     }
 
     /// Whether the policy only reports.
-    #[must_use]
     pub fn only_reports(&self) -> bool {
         self.policy().mode() == Mode::Audit
     }
 
     /// The policy in force.
-    #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.workspace.policy
     }
 
     /// What the run works on.
-    #[must_use]
     pub fn workspace(&self) -> &Workspace {
         &self.workspace
     }
 
     /// What the guards refuse, in words.
-    #[must_use]
     pub fn refusals(&self) -> &[String] {
         &self.judged.refusals
     }
 
     /// The part of the plan that this run acts on.
-    #[must_use]
     pub fn acting(&self) -> Cow<'_, Plan> {
         self.plan.acting(self.policy())
     }
@@ -257,7 +252,6 @@ impl<'c> RuleRun<'c> {
     }
 
     /// The run as reports see it.
-    #[must_use]
     pub fn view<'r>(&'r self, outcomes: Option<&'r Outcomes>) -> Run<'r> {
         Run {
             id: &self.id.0,

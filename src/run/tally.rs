@@ -100,7 +100,6 @@ impl Fate {
 
 impl Run<'_> {
     /// What became of an artifact; `None` for what is none of this run's business.
-    #[must_use]
     pub fn fate(&self, at: usize) -> Option<Fate> {
         let decision = self.plan.decisions.get(at)?;
         if let Decision::Keep(Keep::OutOfScope) = decision {
@@ -129,13 +128,11 @@ impl Run<'_> {
     }
 
     /// Whether only rules in audit mode demand this.
-    #[must_use]
     pub fn is_audited(&self, decision: Decision) -> bool {
         decision.due().is_some_and(|due| self.policy.audits(due.rule()))
     }
 
     /// Lines and bytes that an artifact of lines loses.
-    #[must_use]
     pub fn pruned(&self, at: usize) -> (u64, u64) {
         if let Some(outcomes) = self.outcomes {
             return match outcomes.of(ArtifactIndex::of(at)) {
@@ -162,7 +159,6 @@ impl Run<'_> {
     }
 
     /// How many names of each file are to go, of files that have several.
-    #[must_use]
     pub fn names_going(&self) -> NamesGoing {
         let mut names = NamesGoing::new();
         for (at, artifact) in self.inventory.artifacts.iter().enumerate() {
@@ -174,7 +170,6 @@ impl Run<'_> {
     }
 
     /// Whether the data of an artifact that goes, or of what it loses, remain under another name.
-    #[must_use]
     pub fn data_remains(&self, at: usize, going: &NamesGoing) -> bool {
         let Some(artifact) = self.inventory.artifacts.get(at).filter(|artifact| artifact.hard_linked) else {
             return false;
@@ -209,7 +204,6 @@ impl Run<'_> {
     }
 
     /// The counts of the run.
-    #[must_use]
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::default();
         let going = self.names_going();

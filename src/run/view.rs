@@ -16,7 +16,6 @@ pub struct Run<'a> {
     pub inventory: &'a Inventory,
     /// What was decided.
     pub plan: &'a Plan,
-    /// By which policy.
     pub policy: &'a Policy,
     /// What did happen; `None` for a dry run.
     pub outcomes: Option<&'a Outcomes>,
@@ -28,7 +27,6 @@ pub struct Run<'a> {
 
 impl<'a> Run<'a> {
     /// What would be done, by a verb that only looks or has yet to ask.
-    #[must_use]
     pub fn planned(
         inventory: &'a Inventory,
         plan: &'a Plan,
@@ -40,13 +38,11 @@ impl<'a> Run<'a> {
     }
 
     /// Why not everything was tried, in a word; `None` where it was.
-    #[must_use]
     pub fn stopped(&self) -> Option<&'static str> {
         self.outcomes?.stopped.as_ref().map(Stop::word)
     }
 
     /// What could not be read or done, each with its path: what makes the exit code 1.
-    #[must_use]
     pub fn errors(&self) -> Vec<(String, String)> {
         let mut errors: Vec<(String, String)> = Vec::new();
         for Problem { path, doing, error, .. } in &self.inventory.problems {

@@ -21,7 +21,6 @@ impl Scheduler<'_> {
     }
 
     /// The backend whose units are shown where none is named and none runs.
-    #[must_use]
     pub fn likely(&self) -> Backend {
         self.detect().unwrap_or(match self.places.platform {
             Platform::Macos => Backend::Launchd,

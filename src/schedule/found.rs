@@ -19,19 +19,16 @@ pub struct Output {
 
 impl Output {
     /// Whether it ended with 0.
-    #[must_use]
     pub fn ok(&self) -> bool {
         self.code == Some(0)
     }
 
     /// Standard output as text, trimmed.
-    #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).trim().to_owned()
     }
 
     /// The first line of standard error that says something, escaped for a message.
-    #[must_use]
     pub fn complaint(&self) -> String {
         let text = String::from_utf8_lossy(&self.stderr);
         let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no message");

@@ -76,7 +76,6 @@ pub enum JobError {
 
 impl Job {
     /// A job with defaults for everything but program and scope: daily at [`At::DEFAULT`].
-    #[must_use]
     pub fn new(program: impl Into<PathBuf>, scope: Scope) -> Self {
         Self {
             program: program.into(),
@@ -94,7 +93,6 @@ impl Job {
     }
 
     /// When it runs.
-    #[must_use]
     pub fn calendar(&self) -> Calendar {
         Calendar::new(self.every, self.at)
     }

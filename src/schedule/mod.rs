@@ -62,7 +62,6 @@ impl Backend {
     pub const ALL: [Self; 4] = [Self::Systemd, Self::Launchd, Self::Cron, Self::ClaudeHook];
 
     /// Its name on the command line and in JSON.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Systemd => "systemd",
@@ -176,7 +175,6 @@ fn scope_word(scope: Scope) -> &'static str {
 
 impl ScheduleError {
     /// What to do about it, where something can be done.
-    #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::NoScheduler => {
@@ -229,7 +227,6 @@ pub fn render(backend: Backend, job: &Job) -> Result<Vec<Unit>, ScheduleError> {
 }
 
 /// Units as `print` shows them: each headed by a line with its file name.
-#[must_use]
 pub fn printed(units: &[Unit]) -> String {
     units.iter().map(|unit| format!("# {}\n{}", unit.name, unit.content)).collect::<Vec<_>>().join("\n")
 }

@@ -40,7 +40,6 @@ pub struct Places {
 impl Places {
     /// The places of a user; `variable` looks an environment variable up, `state_dir` is the
     /// user's folder of state.
-    #[must_use]
     pub fn new(
         platform: Platform,
         user: (&str, u32),
@@ -64,7 +63,6 @@ impl Places {
     }
 
     /// The folder of systemd's units.
-    #[must_use]
     pub fn systemd(&self, scope: Scope) -> &Path {
         match scope {
             Scope::User => &self.systemd_user,
@@ -73,7 +71,6 @@ impl Places {
     }
 
     /// The folders of units that packages ship, which an administrator switches on (systemd.unit(5)).
-    #[must_use]
     pub fn systemd_shipped(&self, scope: Scope) -> &'static [&'static str] {
         match scope {
             Scope::User => &["/etc/systemd/user", "/usr/local/lib/systemd/user", "/usr/lib/systemd/user"],
@@ -84,7 +81,6 @@ impl Places {
     }
 
     /// The time stamp systemd keeps of our timer because it is persistent (systemd.timer(5)).
-    #[must_use]
     pub fn systemd_stamp(&self, scope: Scope) -> PathBuf {
         let folder = match scope {
             Scope::User => self.systemd_user_stamps.as_path(),
@@ -94,7 +90,6 @@ impl Places {
     }
 
     /// The launchd job file.
-    #[must_use]
     pub fn launchd(&self, scope: Scope) -> PathBuf {
         let folder = match scope {
             Scope::User => self.launch_agents.as_path(),
@@ -104,7 +99,6 @@ impl Places {
     }
 
     /// The file launchd sends output to.
-    #[must_use]
     pub fn launchd_log(&self, scope: Scope) -> PathBuf {
         match scope {
             Scope::User => self.user_log.join("schedule.log"),
@@ -115,7 +109,6 @@ impl Places {
     }
 
     /// The file of the system's cron table.
-    #[must_use]
     pub fn cron_d(&self) -> PathBuf {
         Path::new("/etc/cron.d").join(NAME)
     }

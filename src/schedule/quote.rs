@@ -6,14 +6,12 @@ fn plain(word: &str) -> bool {
 }
 
 /// One line a POSIX shell splits into exactly these words (XCU 2.2.2, single quotes).
-#[must_use]
 pub fn shell(words: &[String]) -> String {
     join(words, |word| format!("'{}'", word.replace('\'', "'\\''")))
 }
 
 /// One line systemd splits into exactly these words (systemd.service(5), "command lines").
 /// A `$` is left alone: the caller turns variable substitution off with the prefix `:`.
-#[must_use]
 pub fn systemd(words: &[String]) -> String {
     let escape = |word: &str| word.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");
     join(words, |word| format!("\"{}\"", escape(word)))
@@ -29,7 +27,6 @@ fn join(words: &[String], quote: impl Fn(&str) -> String) -> String {
 
 /// The words of a line, as far as quotes and backslashes go; an unquoted `#` that starts a word,
 /// and unquoted operators, end the command. Enough to find the program in a line we wrote.
-#[must_use]
 pub fn split(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;

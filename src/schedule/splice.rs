@@ -40,7 +40,6 @@ pub struct Insertion {
 
 impl Insertion {
     /// The text with the insertion made.
-    #[must_use]
     pub fn apply(&self, to: &str) -> String {
         let (head, tail) = to.split_at_checked(self.at).unwrap_or((to, ""));
         [head, &self.text, tail].concat()

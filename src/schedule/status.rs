@@ -28,7 +28,6 @@ pub enum Program {
 
 impl Installed {
     /// What keeps it from starting this program, a sentence each.
-    #[must_use]
     pub fn complaints(&self) -> Vec<String> {
         let renewed = match self.scope {
             Scope::User => "'ccretain schedule install'",
@@ -59,7 +58,6 @@ impl Installed {
 
 impl Program {
     /// The word for it in JSON.
-    #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::Current => "current",
@@ -74,9 +72,7 @@ impl Program {
 /// An installed schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installed {
-    /// The backend.
     pub backend: Backend,
-    /// Whose it is.
     pub scope: Scope,
     /// The file or table it is in, printable.
     pub place: String,
@@ -177,7 +173,6 @@ fn missed<Tz: TimeZone>(calendar: &Calendar, last: DateTime<Utc>, now: &DateTime
 }
 
 /// The document of `schedule status --json`; `last_run` as the ledger or state has it.
-#[must_use]
 pub fn document(installed: &[Installed], last_run: Value) -> Value {
     let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
     let one = |item: &Installed| {

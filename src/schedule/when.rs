@@ -78,7 +78,6 @@ impl fmt::Display for Every {
 
 impl Every {
     /// The span between two runs, in minutes.
-    #[must_use]
     pub fn minutes(self) -> u32 {
         match self {
             Self::Minutes(count) => count,
@@ -140,7 +139,6 @@ const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 
 impl Calendar {
     /// The calendar of a request.
-    #[must_use]
     pub fn new(every: Every, at: At) -> Self {
         let steps = |start: u32, step: u32, end: u32| (start % step..end).step_by(step as usize).collect();
         match every {
@@ -157,7 +155,6 @@ impl Calendar {
     }
 
     /// The five fields of a cron line.
-    #[must_use]
     pub fn cron(&self) -> String {
         let minutes = if self.minutes.len() == 60 { "*".to_owned() } else { list(&self.minutes, false) };
         let hours = self.hours.as_deref().map_or_else(|| "*".to_owned(), |hours| list(hours, false));
@@ -166,7 +163,6 @@ impl Calendar {
     }
 
     /// Reads the five fields of a cron line back; `None` where they say more than a calendar can hold.
-    #[must_use]
     pub fn from_cron(fields: &[&str]) -> Option<Self> {
         let [minutes, hours, "*", "*", weekday] = fields else { return None };
         Some(Self {
@@ -177,7 +173,6 @@ impl Calendar {
     }
 
     /// The value of systemd's `OnCalendar=`; see systemd.time(7), "calendar events".
-    #[must_use]
     pub fn systemd(&self) -> String {
         let weekday = self.weekday.and_then(|day| WEEKDAYS.get(day as usize));
         let weekday = weekday.map_or_else(String::new, |day| format!("{day} "));
@@ -187,7 +182,6 @@ impl Calendar {
     }
 
     /// Reads an `OnCalendar=` value in the form [`Calendar::systemd`] writes; `None` for any other.
-    #[must_use]
     pub fn from_systemd(text: &str) -> Option<Self> {
         let (weekday, rest) = match text.split_once(" *-*-* ") {
             Some((name, rest)) => {
@@ -206,7 +200,6 @@ impl Calendar {
 
     /// The entries of launchd's `StartCalendarInterval`, as (weekday, hour, minute); a missing
     /// part matches every value (launchd.plist(5)).
-    #[must_use]
     pub fn launchd(&self) -> Vec<(Option<u32>, Option<u32>, u32)> {
         let hours: Vec<Option<u32>> =
             self.hours.as_ref().map_or_else(|| vec![None], |hours| hours.iter().copied().map(Some).collect());
@@ -218,7 +211,6 @@ impl Calendar {
 
     /// Reads the entries of `StartCalendarInterval` back; `None` where they are no product of
     /// hours and minutes on one weekday.
-    #[must_use]
     pub fn from_launchd(entries: &[(Option<u32>, Option<u32>, u32)]) -> Option<Self> {
         let (weekday, _, _) = entries.first()?;
         let mut minutes: Vec<u32> = entries.iter().map(|entry| entry.2).collect();
@@ -238,7 +230,6 @@ impl Calendar {
     /// A fixed hour that the clock skips in spring counts at the end of the gap, one that comes
     /// twice in autumn counts once, as cron does (cron(8), "daylight saving time"). With every
     /// hour in the calendar, both passages of a doubled hour count and a skipped one does not.
-    #[must_use]
     pub fn next<Tz: TimeZone>(&self, after: &DateTime<Tz>) -> Option<DateTime<Utc>> {
         let zone = after.timezone();
         let after = after.to_utc();

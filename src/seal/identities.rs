@@ -148,13 +148,11 @@ pub struct Identities {
 
 impl Identities {
     /// No key yet.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Whether there is no key.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty() && self.of_plugins.is_empty()
     }

@@ -28,7 +28,6 @@ pub struct NewIdentity {
 }
 
 /// Makes a new X25519 identity; the time is for the comment in its file.
-#[must_use]
 pub fn generate(now: DateTime<Utc>) -> NewIdentity {
     let identity = age::x25519::Identity::generate();
     let recipient = identity.to_public().to_string();

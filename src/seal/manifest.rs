@@ -24,7 +24,6 @@ pub const VERSION: u32 = 1;
 pub struct Manifest {
     /// The version of this form; [`VERSION`].
     pub version: u32,
-    /// The id.
     pub session: SessionId,
     /// The project by which rules go: the working folder of the first record that has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -149,13 +148,11 @@ pub struct Resealed {
 
 impl SealedFile {
     /// Whether a sealed file of this SHA-256 is the one that was recorded.
-    #[must_use]
     pub fn is(&self, sha256: &[u8; 32]) -> bool {
         self.sha256 == *sha256 || self.becoming.is_some_and(|becoming| becoming.sha256 == *sha256)
     }
 
     /// Which tree the original lay in.
-    #[must_use]
     pub fn tree(&self) -> Tree {
         if self.temp.is_some() { Tree::Temp } else { Tree::Store }
     }
@@ -189,7 +186,6 @@ pub enum ManifestError {
 
 impl SealedLink {
     /// Which tree it lay in.
-    #[must_use]
     pub fn tree(&self) -> Tree {
         if self.temp.is_some() { Tree::Temp } else { Tree::Store }
     }
@@ -252,13 +248,11 @@ impl Manifest {
     }
 
     /// The lengths of the originals together, in bytes.
-    #[must_use]
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.size).fold(0, u64::saturating_add)
     }
 
     /// The newest sealed file of each original.
-    #[must_use]
     pub fn newest(&self) -> Vec<&SealedFile> {
         let mut seen = HashSet::new();
         let mut newest: Vec<&SealedFile> =
@@ -268,7 +262,6 @@ impl Manifest {
     }
 
     /// The entry of a sealed file, by its path in the session's sealed folder.
-    #[must_use]
     pub fn file(&self, sealed: &Path) -> Option<&SealedFile> {
         self.files.iter().find(|file| file.sealed == sealed)
     }

@@ -63,7 +63,6 @@ pub struct SealedName {
 /// Where a sealed file came from, as far as its name tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Original {
-    /// The tree.
     pub tree: Tree,
     /// The path in the tree.
     pub path: PathBuf,
@@ -76,7 +75,6 @@ pub struct Original {
 }
 
 /// The sealed folder of a session, relative to its store.
-#[must_use]
 pub fn session_folder(session: SessionId) -> PathBuf {
     Path::new(FOLDER).join(session.to_string())
 }
@@ -120,7 +118,6 @@ pub fn sealed_name(
 
 /// Whether a file in a folder two levels below a temp tree may be a session's: the folder is called by its id in the
 /// folder of a project, or by its digits where paths have to be short, or it is that of all output of a project.
-#[must_use]
 pub fn is_temp_place_of(folder: &Path, path: &Path, session: SessionId) -> bool {
     let is_called = |name: String| folder.file_name() == Some(OsStr::new(&name));
     let is_short = folder.parent().and_then(Path::file_name) == Some(OsStr::new("s"));
@@ -140,7 +137,6 @@ fn is_output(folder: &Path, path: &Path) -> bool {
 }
 
 /// The name of an unfinished file, in the folder of the finished one.
-#[must_use]
 pub fn part_name(name: &OsStr) -> OsString {
     let mut part = OsString::from(".");
     part.push(name);
@@ -149,14 +145,12 @@ pub fn part_name(name: &OsStr) -> OsString {
 }
 
 /// Whether a name is one of an unfinished file.
-#[must_use]
 pub fn is_part(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     name.len() > ".".len() + ".part".len() && name.starts_with(b".") && name.ends_with(b".part")
 }
 
 /// The name that an unfinished file was to get; `None` where it is none.
-#[must_use]
 pub fn of_part(name: &OsStr) -> Option<OsString> {
     if !is_part(name) {
         return None;
@@ -181,7 +175,6 @@ pub fn of_part(name: &OsStr) -> Option<OsString> {
 /// A number before the ending may be the original's own (`log.1`) or ours. It is ours only where
 /// the catalogue knows the name without it and not the name with it; in doubt the file comes back
 /// under the longer name, where it overwrites nothing.
-#[must_use]
 pub fn original(sealed: &Path) -> Option<Original> {
     if !is_within(sealed) {
         return None;
@@ -207,13 +200,11 @@ pub fn original(sealed: &Path) -> Option<Original> {
 }
 
 /// What a file of this path is, if the catalogue knows it.
-#[must_use]
 pub fn kind_of(tree: Tree, path: &Path) -> Option<Kind> {
     recognise(tree, path).map(|found| found.kind)
 }
 
 /// The same with the session that the path names.
-#[must_use]
 pub fn recognise(tree: Tree, path: &Path) -> Option<Match> {
     let mut cursor = match tree {
         Tree::Store => Cursor::at(Root::Config),

@@ -155,7 +155,6 @@ impl Recipient {
     }
 
     /// What it can be sealed together with.
-    #[must_use]
     pub fn family(&self) -> Family {
         match self.0 {
             Key::X25519(_) | Key::Ssh(_) | Key::Tag(_) => Family::Classic,
@@ -166,7 +165,6 @@ impl Recipient {
 
     /// Whether it and another one can open the same file; a plugin's are found out only when the
     /// plugin runs.
-    #[must_use]
     pub fn mixes_with(&self, other: &Self) -> bool {
         let (one, two) = (self.family(), other.family());
         one == two || one == Family::Plugin || two == Family::Plugin
@@ -243,13 +241,11 @@ impl Recipients {
     }
 
     /// Whether a plugin has to be run for one of them.
-    #[must_use]
     pub fn need_programs(&self) -> bool {
         self.0.iter().any(|one| one.family() == Family::Plugin)
     }
 
     /// SHA-256 (hex) over the recipients, whatever their order.
-    #[must_use]
     pub fn digest(&self) -> String {
         use sha2::{Digest as _, Sha256};
         let mut texts: Vec<String> = self.0.iter().map(ToString::to_string).collect();

@@ -97,7 +97,6 @@ impl Sealer {
     }
 
     /// What is done to files before they are encrypted.
-    #[must_use]
     pub fn compression(&self) -> Compression {
         self.compression
     }
@@ -109,7 +108,6 @@ impl Sealer {
 
     /// Bounds the memory of so many workers together: the more there are, the smaller are the files
     /// that each of them still reads whole.
-    #[must_use]
     pub fn among(self, workers: usize) -> Self {
         let whole = (2 * WHOLE / workers.max(1) as u64).min(WHOLE);
         self.streaming_above(whole)

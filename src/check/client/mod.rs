@@ -42,7 +42,6 @@ pub struct ClientFacts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
-    /// The subject.
     pub subject: &'static str,
     /// The keys that decide it.
     pub setting: &'static str,
@@ -76,7 +75,6 @@ impl Row {
 }
 
 /// Looks at the clients of one config folder.
-#[must_use]
 pub fn look(store: &str, seen: &Seen<'_>, policy: &PolicyPeriods) -> ClientFacts {
     let mut rows = vec![periods::cache_row(seen.client), periods::desktop_row(seen.client)];
     rows.extend(seen.subjects());

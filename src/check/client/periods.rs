@@ -43,7 +43,6 @@ pub struct PolicyPeriods {
 
 impl PolicyPeriods {
     /// Those of a policy.
-    #[must_use]
     pub fn of(policy: &Policy) -> Self {
         let periods = session_periods(policy);
         let endless = periods.iter().any(|period| period.length() == Length::Never);
@@ -54,7 +53,6 @@ impl PolicyPeriods {
 }
 
 /// Every `deleteAfter` that concerns whole sessions.
-#[must_use]
 pub fn session_periods(policy: &Policy) -> Vec<Period> {
     let of_sessions = |rule: &&crate::policy::Rule| {
         rule.selector.kinds.as_ref().is_none_or(|kinds| kinds.contains(&crate::catalogue::Kind::Transcript))

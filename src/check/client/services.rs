@@ -13,7 +13,6 @@ use crate::services::{PROVIDERS, Provider, SERVICES};
 pub struct ServiceRow {
     /// The id of the service.
     pub service: &'static str,
-    /// Its name.
     pub name: &'static str,
     /// The id of the provider.
     pub provider: &'static str,
@@ -56,14 +55,12 @@ impl Here {
 
 impl Seen<'_> {
     /// The provider in use, and who chose it.
-    #[must_use]
     pub fn provider_in_use(&self) -> (&'static Provider, Option<Here>) {
         let (provider, by) = self.provider(None);
         (provider, by.map(|setting| Here::set("on", provider.variable.unwrap_or_default(), &setting.by)))
     }
 
     /// A row a service and provider, those of the provider in use first.
-    #[must_use]
     pub fn services(&self) -> Vec<ServiceRow> {
         let (in_use, _) = self.provider(None);
         let others = PROVIDERS.iter().filter(|provider| *provider != in_use);

@@ -88,7 +88,6 @@ pub(crate) struct Handled {
     pub ended: Vec<Ended>,
     /// Those whose turn did not come.
     pub waiting: Vec<Account>,
-    /// Whether that was asked for.
     pub was_asked: bool,
 }
 
