@@ -295,6 +295,23 @@ fn names_that_are_others_stay_unseen_in_folders_shared_with_others() {
 }
 
 #[test]
+fn sockets_of_the_background_service_are_no_unknown_files() {
+    let sandbox = Sandbox::new();
+    sandbox.store().session(1).aged(days(5)).write();
+    let folder = sandbox.tmp().join("cc-daemon-0/s");
+    fs::create_dir_all(&folder).unwrap();
+    let socket = folder.join("x.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let output = sandbox.run(["purge", "--yes", "--json"]);
+    verdict(&output, "complete");
+    output.exits(0);
+    // A file under its name may hold anything.
+    fs::remove_file(&socket).unwrap();
+    put(&socket, CONTENT, days(50));
+    verdict(&sandbox.run(["purge", "--yes", "--json"]), "incomplete");
+}
+
+#[test]
 fn a_store_in_the_folder_of_the_desktop_application_is_judged_by_itself() {
     let sandbox = Sandbox::new();
     let folder = sandbox.home().join(".config/Claude/local-agent-mode-sessions/org/account");

@@ -394,6 +394,11 @@ impl<'a> Walk<'a> {
             if is_others || store.kind.is_everybodys() && stat.owner != store.owner {
                 continue;
             }
+            // What the background service is spoken to by holds nothing, and is left where it was killed.
+            let is_channel = stat.file_type == FileType::Special && recognised.is_none();
+            if is_channel && store.kind.is_everybodys() {
+                continue;
+            }
             if stat.file_type == FileType::Link {
                 match self.cross(scope, place, name) {
                     Crossed::Followed { here: true } => continue,
