@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::common::sandbox::{NOBODY, is_root};
-use crate::common::store::{CONTENT, Session, age, put, start_of};
+use crate::common::store::{CONTENT, Session, age, age_link, put, start_of};
 use crate::common::{Sandbox, days, id, skip};
 
 fn tmp(sandbox: &Sandbox, path: &str) -> PathBuf {
@@ -136,6 +136,28 @@ fn the_short_scratch_folder_goes_with_the_session_of_its_digits() {
     assert!(!of(&known).parent().unwrap().parent().unwrap().exists());
 }
 
+#[test]
+fn a_hold_on_a_session_covers_scratch_files_that_are_all_that_is_left_of_it() {
+    let sandbox = Sandbox::new();
+    let _ = sandbox.store();
+    let scratch = |number: u32| sandbox.client_tmp().join(format!("s/{}/scratchpad/x", digits(&id(number))));
+    // Output of old versions may be any session's.
+    let output = sandbox.client_tmp().join("-work-acme/tasks/b1.output");
+    for file in [scratch(1), scratch(2), output.clone()] {
+        put(&file, CONTENT, days(40));
+    }
+    sandbox.delete_after("30d");
+    sandbox.run(["hold", "add", "--session", &id(1), "--reason", "case", "--name", "case"]).exits(0);
+    let said = sandbox.enforce_verbosely();
+    said.exits(0);
+    assert!(scratch(1).exists() && output.exists() && !scratch(2).exists(), "{said}");
+    assert_eq!(said.item(&format!("s/{}/scratchpad/x", digits(&id(1))))["reason"], "held");
+    sandbox.run(["explain".as_ref(), scratch(1).as_os_str()]).exits(0).says("case");
+    sandbox.run(["hold", "release", "case", "--reason", "over"]).exits(0);
+    sandbox.enforce().exits(0);
+    assert!(!scratch(1).exists() && !output.exists());
+}
+
 /// The digits that stand for a session, as client 2.1.332 computes them.
 fn digits(id: &str) -> String {
     use sha2::{Digest as _, Sha256};
@@ -205,7 +227,42 @@ fn output_with_a_second_name_among_a_sessions_own_files_is_the_sessions() {
     sandbox.run(["hold", "add", "--session", &id(2), "--reason", "case", "--name", "case"]).exits(0);
     sandbox.delete_after("1d");
     sandbox.enforce().exits(0);
-    assert!(stays.exists() && !loose_young.exists());
+    assert!(stays.exists() && loose_young.exists(), "it may be of the session that is held");
+    sandbox.run(["hold", "release", "case", "--reason", "over"]).exits(0);
+    sandbox.enforce().exits(0);
+    assert!(!stays.exists() && !loose_young.exists());
+}
+
+#[test]
+fn output_of_an_agent_is_a_link_to_its_transcript_and_the_sessions() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    let link = |number: u32, target: &Path| {
+        let link = sandbox.client_tmp().join(format!("-work-acme/tasks/a{number}.output"));
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        symlink(target, &link).unwrap();
+        age_link(&link, days(3));
+        link
+    };
+    let old = store.session(1).aged(days(40)).write();
+    let young = store.session(2).aged(days(3)).write();
+    let (gone, stays) = (link(1, &old.subagent("a1", days(40))), link(2, &young.subagent("a2", days(3))));
+    let elsewhere = link(3, &sandbox.home().join("notes.txt"));
+    sandbox.delete_after("30d");
+    let output = sandbox.enforce_verbosely();
+    output.exits(0);
+    assert!(gone.symlink_metadata().is_err() && stays.symlink_metadata().is_ok(), "{output}");
+    assert_eq!(output.item("tasks/a3.output")["reason"], "link");
+    assert!(elsewhere.symlink_metadata().is_ok());
+    let recipient = sandbox.run(["key", "new"]).stdout.trim().to_owned();
+    sandbox.policy(
+        &json!({"version": 1, "recipients": [recipient], "rules": [{"name": "s", "sealAfter": "1d", "deleteAfter": "30d"}]})
+            .to_string(),
+    );
+    assert_eq!(sandbox.enforce().exits(0).summary("sessionsSealed"), 1);
+    assert!(stays.symlink_metadata().is_err());
+    sandbox.run(["unseal", young.id()]).exits(0);
+    assert!(fs::read_link(&stays).unwrap().ends_with("agent-a2.jsonl"));
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Files: each by what it belongs to.
 
+use std::ffi::OsStr;
+
 use super::judge::{Judge, Subject};
-use super::{Decision, Keep, Verdict};
+use super::{Decision, HoldRef, Keep, Verdict};
 use crate::catalogue::{Disposal, Kind, Owner, Protection, Sensitivity};
 use crate::inventory::{Artifact, Belongs, Oddity};
 
@@ -81,8 +83,7 @@ impl Judge<'_> {
     pub(super) fn loose(&self, artifact: &Artifact, kind: Kind) -> Decision {
         let modified = artifact.modified();
         let project = self.inventory.project_named(artifact);
-        let unknown = self.may_be_anyones(artifact, kind);
-        if let Some(held) = self.holds(kind, project.into_iter(), unknown, None).next() {
+        if let Some(held) = self.holds_of_loose(artifact, kind).next() {
             return Decision::Keep(Keep::Held(held));
         }
         if lacks_owner(kind) {
@@ -96,6 +97,27 @@ impl Judge<'_> {
         };
         let subject = Subject { kind, project, session: None, is_desktop_deleted: false };
         self.timely(date, self.earliest(&subject, date, |rule| rule.delete_after.as_ref()))
+    }
+
+    /// The holds in force that cover a file of nobody. Scratch files are of a session that nothing else is left of, so
+    /// that a hold on a session covers them where their folder may be called after it.
+    pub(super) fn holds_of_loose(&self, artifact: &Artifact, kind: Kind) -> impl Iterator<Item = HoldRef> {
+        let project = self.inventory.project_named(artifact);
+        let own = self.holds(kind, project.into_iter(), self.may_be_anyones(artifact, kind), None);
+        let of_session = (kind == Kind::TempFile).then(|| self.holds_of_digits(artifact));
+        own.chain(of_session.into_iter().flatten())
+    }
+
+    /// The holds in force on a session that the folder of a scratch file may stand for; one that says nothing may
+    /// stand for any.
+    fn holds_of_digits(&self, artifact: &Artifact) -> impl Iterator<Item = HoldRef> {
+        let path = self.inventory.path(artifact);
+        let digits = path.strip_prefix("s").ok().and_then(|below| below.iter().next()).map(OsStr::to_owned);
+        self.holds_in_force().filter(move |held| {
+            let hold = self.mandate.holds.get(usize::from(held.hold));
+            let mut sessions = hold.into_iter().flat_map(|hold| hold.selector.sessions.iter().flatten());
+            sessions.any(|id| digits.as_ref().is_none_or(|digits| *digits == *id.digits()))
+        })
     }
 
     /// Whether a file of nobody may hold any project's content, so that every hold covers it. A

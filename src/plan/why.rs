@@ -178,8 +178,7 @@ impl Judge<'_> {
         }
         let Some(term) = term else {
             let project = self.inventory.project_named(artifact);
-            let unknown = self.may_be_anyones(artifact, kind);
-            let holds = self.holds(kind, project.into_iter(), unknown, None).collect();
+            let holds = self.holds_of_loose(artifact, kind).collect();
             let date = match (owners, self.inventory.dated(artifact)) {
                 (Err(keep), _) => Err(keep),
                 _ if lacks_owner(kind) => Err(Keep::OwnerUnknown),

@@ -1,9 +1,10 @@
 //! One entry of a folder: what it is, by its name, by its state and by what it says itself.
 
 use std::ffi::OsStr;
+use std::path::Path;
 
 use super::{Place, Walk};
-use crate::catalogue::{Cursor, Kind, Match};
+use crate::catalogue::{Cursor, Kind, Match, SessionId};
 use crate::dir::{FileType, Stat};
 use crate::inventory::batch::{Batch, Met};
 use crate::inventory::content::{Known, Said};
@@ -16,6 +17,11 @@ fn leftover(cursor: &Cursor, name: &OsStr) -> Option<Match> {
     let could_be_sealed = |kind: Kind| kind.row().sealable && !kind.is_by_place();
     let found = cursor.classify(whole.as_encoded_bytes()).filter(|found| could_be_sealed(found.kind))?;
     Some(Match { kind: Kind::OwnLeftover, session: None, in_session_folder: false, ..found })
+}
+
+/// The session into whose own folder a link leads: the output of an agent is its transcript.
+fn named_by(target: &Path) -> Option<SessionId> {
+    target.iter().find_map(|name| SessionId::from_bytes(name.as_encoded_bytes()))
 }
 
 impl Place {
@@ -48,6 +54,9 @@ impl Walk<'_> {
         recognised: Option<Match>,
     ) {
         let store = self.store(place.store);
+        let linked = recognised.filter(|found| found.kind == Kind::TempFile && found.session.is_none());
+        let linked = linked.filter(|_| stat.file_type == FileType::Link);
+        let linked = linked.and_then(|_| named_by(&place.dir.read_link(name).ok()?));
         let oddity = match stat.file_type {
             _ if stat.owner != store.owner => Oddity::Foreign,
             FileType::File => Oddity::None,
@@ -55,12 +64,13 @@ impl Walk<'_> {
             FileType::Link | FileType::Special if recognised.is_some_and(|found| found.in_session_folder) => {
                 Oddity::None
             }
+            FileType::Link if linked.is_some() => Oddity::None,
             FileType::Link => Oddity::Link,
             _ => Oddity::Special,
         };
         let mut known = Known {
             kind: recognised.map(|found| found.kind),
-            session: recognised.and_then(|found| found.session).or(place.session),
+            session: recognised.and_then(|found| found.session).or(linked).or(place.session),
             said: Said::Nothing,
         };
         if let Some(recognised) = recognised {
