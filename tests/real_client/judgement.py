@@ -156,7 +156,7 @@ def starts_and_cleans_up(world):
     # Some versions clean up ten minutes after their start, which a faster clock brings forward.
     waits_long = (2, 1, 0) <= world.version < (2, 1, 100)
     wait = ["Bash", {"command": "sleep 400", "description": "wait", "timeout": 600_000}]
-    waits = [wait, None, wait] if waits_long else [["Bash", {"command": "sleep 10", "description": "wait"}]]
+    waits = [wait, None, wait, None, wait] if waits_long else [["Bash", {"command": "sleep 10", "description": "wait"}]]
     wrapper = ["faketime", "-f", "+0 x60"] if waits_long else []
     world.client("-p", f"wait {worlds.call(*waits)}", "--allowedTools", "Bash", wrapper=wrapper)
     return not bait.exists()

@@ -43,7 +43,8 @@ def typed(*lines, wait=4):
     """A script that types each line and waits a while after it."""
     steps = [[6, ""]]
     for line in lines:
-        steps += [[1, line], ENTER, [wait, ""]]
+        # Older clients take an Enter right after a long line for a part of it.
+        steps += [[1, line], ENTER, ENTER, [wait, ""]]
     return steps + [[1, "/exit"], ENTER, [3, "\r"], [2, "\r"]]
 
 
