@@ -21,11 +21,13 @@ impl Page {
     }
 }
 
+/// What is known of the date of a page that bears none.
+const UNDATED: &str = "undated, read in November 2026";
+
 /// How Claude Code's data are used and kept.
-pub static DATA_USAGE: Page = Page { url: "code.claude.com/docs/en/data-usage", date: "October 2026" };
+pub static DATA_USAGE: Page = Page { url: "code.claude.com/docs/en/data-usage", date: UNDATED };
 /// What zero data retention covers.
-pub static ZERO_RETENTION: Page =
-    Page { url: "code.claude.com/docs/en/zero-data-retention", date: "October 2026" };
+pub static ZERO_RETENTION: Page = Page { url: "code.claude.com/docs/en/zero-data-retention", date: UNDATED };
 /// What the API keeps, by feature.
 pub static API: Page =
     Page { url: "platform.claude.com/docs/en/manage-claude/api-and-data-retention", date: "September 2026" };
@@ -122,7 +124,8 @@ pub static KEPT: &[Kept] = &[
         id: "compliance-api",
         what: "local sessions of Claude Enterprise accounts, where the organisation has enabled the \
                Compliance API",
-        period: "6 years, or the period that the organisation sets for conversations, such as 30 days",
+        period: "6 years by default on this page, or the period that the organisation sets for conversations; \
+                 30 days by what was known before",
         deleted_by: "the API does not delete them; under zero data retention and HIPAA readiness none \
                      are captured",
         page: &COMPLIANCE,
@@ -243,7 +246,8 @@ pub static SERVICES: [Service; 5] = [
         usual: [On, On, On, On, On],
         despite: None,
         changed: Some(
-            "with Bedrock, Vertex and Foundry off on the page of February 2026, on on that of October 2026",
+            "with Bedrock, Vertex and Foundry off on the page of February 2026, on on the undated one read in \
+             November 2026",
         ),
     },
     Service {

@@ -112,7 +112,9 @@ fn another_provider_changes_the_defaults_and_the_survey_is_said_both_ways() {
     let text = sandbox.run(["check", "--services"]).exits(0).quietly().stdout.clone();
     let flowing = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
-        flowing.contains("off on the page of February 2026, on on that of October 2026; here it is on"),
+        flowing.contains(
+            "off on the page of February 2026, on on the undated one read in November 2026; here it is on"
+        ),
         "{text}"
     );
     // A variable of the process counts where no settings say otherwise.

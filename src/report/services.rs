@@ -89,7 +89,7 @@ impl Services {
         for kept in KEPT {
             out.push_str(&wrapped(&format!("- {}", kept.sentence()), "  ", WIDTH));
         }
-        let _ = writeln!(out, "defaults as of {} ({})", self.page, self.date);
+        let _ = writeln!(out, "defaults as of {}\n({})", self.page, self.date);
         out
     }
 }
