@@ -856,3 +856,27 @@ print("core", core, "found", found)
     output.exits(0);
     assert!(output.stdout.contains("core 0 found []") || output.stdout.contains("not readable"), "{output}");
 }
+
+#[test]
+fn what_lies_in_the_temp_tree_that_accounts_share_stays_plain_and_is_told() {
+    for is_run in [false, true] {
+        let sandbox = Sandbox::new();
+        let recipient = identity(&sandbox);
+        seals(&sandbox, &recipient, "");
+        let session = sandbox.store().session(1).aged(days(5)).write();
+        let transcript = fs::read(&session.transcript).unwrap();
+        let folder = sandbox.tmp().join("claude/-work-acme").join(session.id());
+        put(&folder.join("tasks/b.output"), "TEMP OUTPUT", days(5));
+        let seal = if is_run { ["enforce", "--yes"] } else { ["seal", session.id()] };
+        sandbox.run(seal).exits(0);
+        assert!(!session.transcript.exists());
+        assert_eq!(fs::read_to_string(folder.join("tasks/b.output")).unwrap(), "TEMP OUTPUT");
+        let status = sandbox.run(["status"]);
+        assert!(status.stdout.contains("1 file of encrypted sessions in plaintext"), "{status}");
+        sandbox.run(["unseal", session.id()]).exits(0);
+        assert_eq!(fs::read(&session.transcript).unwrap(), transcript);
+        // It goes with its session all the same.
+        sandbox.run(["purge", "--yes"]).exits(0);
+        assert!(!session.is_there() && !folder.exists());
+    }
+}

@@ -294,6 +294,12 @@ impl Artifact {
         matches!(self.kind, Some(Kind::Own | Kind::OwnLeftover | Kind::SealedRecord))
     }
 
+    /// Whether it is a record or a leftover of our own, and not a copy of content that we keep.
+    #[must_use]
+    pub fn is_bookkeeping(&self) -> bool {
+        matches!(self.kind, Some(Kind::OwnLeftover | Kind::SealedRecord))
+    }
+
     /// Whether it is a regular file.
     #[must_use]
     pub fn is_regular(&self) -> bool {
@@ -593,7 +599,8 @@ impl Inventory {
     ///
     /// A session is sealed where its transcript lies or lay, satellites that never had one are where they lie. A temp
     /// tree is no place to keep anything: what lies there goes to the others, or to the user's own store. `None` for
-    /// what lies in another config store than the transcript.
+    /// what lies in another config store than the transcript, and for what lies in a folder of everybody's, into which
+    /// nothing can be put back that others could not exchange.
     pub fn sealing_store(
         &self,
         artifact: &Artifact,
@@ -602,6 +609,9 @@ impl Inventory {
     ) -> Option<StoreIndex> {
         let is_config = |store: &StoreIndex| self.store(*store).store.kind == Root::Config;
         let at = self.store_of(artifact);
+        if self.store(at).store.kind.is_everybodys() {
+            return None;
+        }
         let files = || self.files(session).iter().map(|index| self.artifact(*index));
         let has_files = |store| {
             let is_one = |file: &Artifact| file.sealed || file.is_regular() && file.can_be_sealed();
@@ -623,6 +633,16 @@ impl Inventory {
             || (0..self.stores.len()).map(StoreIndex::of).filter(is_config).filter(|store| may(*store));
         let holds_some = |store: &StoreIndex| files().any(|file| self.store_of(file) == *store);
         stores().find(holds_some).or_else(|| stores().next())
+    }
+
+    /// How many files of a session could be sealed by their kind, and not where they lie.
+    #[must_use]
+    pub fn plain_elsewhere(&self, session: &Session) -> u64 {
+        let files = self.files(session).iter().map(|index| self.artifact(*index));
+        let is_elsewhere = |file: &&Artifact| {
+            file.is_to_be_sealed() && self.store(self.store_of(file)).store.kind.is_everybodys()
+        };
+        files.filter(is_elsewhere).count() as u64
     }
 
     /// The path of a folder relative to its store.

@@ -201,7 +201,9 @@ impl Sight<'_> {
         };
         for (session, verdict) in self.run.inventory.sessions.iter().zip(&self.run.plan.sessions) {
             kept.sealed += u64::from(session.sealed > 0);
-            kept.sealed_plain += if session.sealed > 0 { u64::from(session.plain) } else { 0 };
+            if session.sealed > 0 {
+                kept.sealed_plain += u64::from(session.plain) + self.run.inventory.plain_elsewhere(session);
+            }
             kept.no_delete_rule += u64::from(!has_delete_rule(self.run.policy, session));
             let Decision::Keep(keep) = verdict.decision else { continue };
             kept.sessions += 1;
