@@ -201,6 +201,35 @@ const CASES: &[Case] = &[
         &["enforce", "--yes"],
         &[1],
     ),
+    (
+        ".claude.json: twenty copies",
+        |s, n| {
+            for copy in 0..20 {
+                let path = s
+                    .home()
+                    .join(format!(".claude/backups/.claude.json.backup.{}", 1_700_000_000_000_u64 + copy));
+                projects(&path, n, "{\"history\":[\"a prompt\"]}");
+            }
+        },
+        60 * MIB,
+        &["enforce", "--yes"],
+        &[0, 1],
+    ),
+    (
+        ".claude.json: twenty copies, purge",
+        |s, n| {
+            for copy in 0..20 {
+                projects(
+                    &s.home().join(format!("some/{copy}/.claude.json")),
+                    n,
+                    "{\"history\":[\"a prompt\"]}",
+                );
+            }
+        },
+        60 * MIB,
+        &["purge", "--yes"],
+        &[0, 1],
+    ),
     ("state.json: sparse", |s, n| sparse(&s.state().join("state.json"), n), 3072 * MIB, &["check"], &[1, 3]),
     ("dates.json: sparse", |s, n| sparse(&s.state().join("dates.json"), n), 3072 * MIB, &["status"], &[0]),
     (
@@ -267,6 +296,36 @@ fn no_file_takes_gigabytes_or_minutes() {
         eprintln!("{table}");
     }
     assert!(wrong.is_empty(), "{}\n{table}", wrong.join("\n"));
+}
+
+/// Many files that are each within their bound: which of them are read does not depend on threads.
+#[test]
+fn large_documents_share_a_budget_and_the_newest_are_read() {
+    let sandbox = Sandbox::new();
+    sandbox.delete_after("30d");
+    let store = sandbox.store();
+    store.session(2).aged(days(2)).write();
+    let path = |copy: i64| {
+        let folder =
+            if copy % 2 == 0 { ".claude/backups/.claude.json.backup." } else { ".claude.json.backup." };
+        sandbox.home().join(format!("{folder}{}", 1_700_000_000_000 + copy))
+    };
+    for copy in 0..7 {
+        sparse(&path(copy), 60 * MIB);
+        crate::common::store::age(&path(copy), days(40 + copy));
+    }
+    let mut outputs = Vec::new();
+    for _ in 0..3 {
+        let output = sandbox.run(["enforce", "--dry-run", "--json"]);
+        output.exits(1).says("one of many large files");
+        let told = |copy: &i64| {
+            let name = path(*copy).file_name().unwrap().to_str().unwrap().to_owned();
+            output.stderr.lines().any(|line| line.contains(&name) && line.contains("many large files"))
+        };
+        outputs.push((0..7).filter(told).collect::<Vec<i64>>());
+    }
+    // Four of 60 MiB fit.
+    assert_eq!(outputs, vec![vec![4, 5, 6]; 3]);
 }
 
 /// What is not understood stays, byte for byte, and is told.

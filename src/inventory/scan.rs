@@ -4,15 +4,18 @@
 //! recursion, so depth costs no stack. A large folder is several jobs. Content is read only of the
 //! few kinds whose dates, owner or lines are in the file, and only its head and tail.
 //!
-//! `entry` judges one entry of a folder, `links` enters what lies behind links and mount points.
+//! `entry` judges one entry of a folder, `large` reads large documents, `links` enters what lies behind links and
+//! mount points.
 
 mod entry;
+mod large;
 mod links;
 
 use std::cell::Cell;
 use std::ffi::OsStr;
 use std::io;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -28,8 +31,9 @@ use super::parts::Parts;
 use super::session::Folders;
 use super::{Artifact, Dates, Earlier, Folder, FolderIndex, Inventory, Problem, StoreIndex, session};
 use crate::catalogue::{Cursor, Root, SessionId};
-use crate::dir::{Dir, FileStamp, FileType, Stat};
+use crate::dir::{Dir, FileType};
 use crate::locate::{SHARED_TREE, Store};
+use large::Large;
 use links::Crossed;
 
 /// What is said to have been tried with something out of reach.
@@ -76,10 +80,12 @@ pub fn take(
         found: Mutex::new(Found::with_room()),
         problems: Mutex::default(),
         is_complete: AtomicBool::new(all_reached),
+        large: Mutex::default(),
     };
     let roots: Vec<Place> =
         stores.iter().enumerate().filter_map(|(at, store)| walk.root(StoreIndex::of(at), store)).collect();
     rayon::scope(|scope| walk.start(scope, roots));
+    walk.read_large();
     let Walk { interner, folders, batches, parts, found, problems, is_complete, .. } = walk;
     let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     for batch in batches {
@@ -112,6 +118,7 @@ struct Walk<'a> {
     parts: Parts,
     problems: Mutex<Vec<Problem>>,
     is_complete: AtomicBool,
+    large: Mutex<Vec<Large>>,
 }
 
 /// A folder to look into.
@@ -196,6 +203,12 @@ impl<'a> Walk<'a> {
         &self.stores[index.at()]
     }
 
+    /// The path of a folder, or of a file in it, as it may be shown.
+    fn path(&self, store: StoreIndex, folder: FolderIndex, name: Option<&OsStr>) -> PathBuf {
+        let folders = locked(&self.folders);
+        self.store(store).root.join(super::shown_path(&folders.list, &folders.names, folder, name))
+    }
+
     /// Reports what could not be read; a projects folder that could not makes every "no
     /// transcript was found" uncertain.
     fn problem(
@@ -207,10 +220,7 @@ impl<'a> Walk<'a> {
         error: io::Error,
     ) {
         let root = &self.store(store).root;
-        let path = {
-            let folders = locked(&self.folders);
-            root.join(super::shown_path(&folders.list, &folders.names, folder, name))
-        };
+        let path = self.path(store, folder, name);
         // Transcripts and sealed copies lie there, and their names could not be seen.
         let top = path.strip_prefix(root).ok().and_then(|below| below.iter().next());
         let matters = top.is_none_or(|top| top == "projects" || top == "ccretain");
@@ -288,6 +298,10 @@ impl<'a> Walk<'a> {
         if is_others || self.is_anothers(place, &name) {
             return None;
         }
+        if let Some(why) = self.why_emptied(place, &name) {
+            self.out_of_reach(&mut self.batch(), place, &name, &links::unseen_folder(), why);
+            return None;
+        }
         match place.dir.child(&name) {
             Ok(dir) if self.is_another_store(place, &dir) => None,
             Ok(dir) => {
@@ -340,15 +354,7 @@ impl<'a> Walk<'a> {
                     Crossed::Missed(why) => why,
                     Crossed::No => "another file system is mounted there".to_owned(),
                 };
-                let stat = Stat {
-                    stamp: FileStamp::default(),
-                    file_type: FileType::Folder,
-                    links: 1,
-                    allocated: 0,
-                    owner: 0,
-                    mode: 0,
-                };
-                self.out_of_reach(&mut self.batch(), place, name, &stat, &why);
+                self.out_of_reach(&mut self.batch(), place, name, &links::unseen_folder(), &why);
             }
             _ => {
                 self.misses_files(place, Some(name));
@@ -409,7 +415,12 @@ impl<'a> Walk<'a> {
                     Crossed::Followed { here: false } | Crossed::No => {}
                 }
             }
-            self.note(&mut batch, place, name, &stat, recognised);
+            match recognised {
+                Some(found) if large::is_large(found, &stat) => {
+                    self.put_off(&mut batch, place, name, stat, found);
+                }
+                _ => self.note(&mut batch, place, name, &stat, recognised, None),
+            }
         }
         drop(batch);
         if !folders.is_empty() {

@@ -16,7 +16,12 @@ use super::marks::{self, Mark};
 use crate::catalogue::{Root, SessionId};
 use crate::dir::{Dir, FileType};
 use crate::error::PathError;
-use crate::files::Document;
+use crate::files::{DOCUMENT, Document, LARGE};
+
+/// The global file of a client.
+const GLOBAL: &str = ".claude.json";
+/// So many bytes of large ones are read in one search.
+const MOST_BYTES: u64 = 4 * DOCUMENT;
 
 /// A tree that shows itself as the client's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +51,8 @@ pub struct Search {
     pub unreadable: Vec<PathError>,
     /// How many folders were looked into, those inside found stores not counted.
     pub folders: u64,
+    /// Bytes of large global files so far.
+    large: u64,
     /// Where other file systems are mounted that are still to be looked at.
     mounts: Vec<PathBuf>,
 }
@@ -117,6 +124,11 @@ impl Search {
                 continue;
             }
             self.folders += 1;
+            if let Err(source) = self.room_for_global(entry.path()) {
+                let path = entry.path().join(GLOBAL);
+                self.unreadable.push(PathError { path, doing: "look into", source });
+                continue;
+            }
             let Some((kind, marks)) = what(entry.path()) else {
                 self.unreadable.extend(not_understood(entry.path()));
                 continue;
@@ -124,7 +136,7 @@ impl Search {
             let path = entry.path().to_path_buf();
             if kind == Root::Home {
                 // The file alone is the store; everything else is the user's, and may hold more.
-                let file = path.join(".claude.json");
+                let file = path.join(GLOBAL);
                 let bytes = fs_err::symlink_metadata(&file).map_or(0, |meta| meta.len());
                 let owner = owner(&path);
                 self.found.push(Found { root: path, kind, owner, marks, sessions: 0, files: 1, bytes });
@@ -151,6 +163,19 @@ impl Search {
                 bytes,
             });
         }
+    }
+
+    /// Takes the room that looking into a folder's global file needs: any folder may have a large one.
+    fn room_for_global(&mut self, folder: &Path) -> io::Result<()> {
+        let size = fs_err::symlink_metadata(folder.join(GLOBAL)).map_or(0, |meta| meta.len());
+        if (LARGE..=DOCUMENT).contains(&size) {
+            self.large += size;
+        }
+        if size < LARGE || self.large <= MOST_BYTES {
+            return Ok(());
+        }
+        let why = format!("it is one of many large files, of which {} MiB in all are read", MOST_BYTES >> 20);
+        Err(io::Error::new(io::ErrorKind::FileTooLarge, why))
     }
 
     /// Looks for the self-contained config folders inside the desktop application's own.
@@ -244,7 +269,7 @@ fn what(path: &Path) -> Option<(Root, Vec<&'static str>)> {
 /// A global file that may be Claude Code's and is not understood, as it is too large or closed to us: whether its folder
 /// is a store cannot be told.
 fn not_understood(path: &Path) -> Option<PathError> {
-    let name = OsStr::new(".claude.json");
+    let name = OsStr::new(GLOBAL);
     let dir = Dir::open(path).ok()?;
     (dir.stat(name).ok()?.file_type == FileType::File).then_some(())?;
     let source = dir.read(name).and_then(|file| Document::read(&file)).err()?;

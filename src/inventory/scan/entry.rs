@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
+use super::large::Room;
 use super::{Place, Walk};
 use crate::catalogue::{Cursor, Kind, Match, SessionId};
 use crate::dir::{FileType, Stat};
@@ -43,7 +44,8 @@ impl Place {
 }
 
 impl Walk<'_> {
-    /// Notes one file that is seen as it is, and of which `recognised` says what its name is.
+    /// Notes one file that is seen as it is, and of which `recognised` says what its name is; where it is a large
+    /// document, within the room that is left for those.
     #[inline]
     pub(super) fn note(
         &self,
@@ -52,6 +54,7 @@ impl Walk<'_> {
         name: &OsStr,
         stat: &Stat,
         recognised: Option<Match>,
+        mut room: Option<&mut Room>,
     ) {
         let store = self.store(place.store);
         let linked = recognised.filter(|found| found.kind == Kind::TempFile && found.session.is_none());
@@ -76,7 +79,9 @@ impl Walk<'_> {
         if let Some(recognised) = recognised {
             if stat.file_type == FileType::File
                 && oddity == Oddity::None
-                && let Err(error) = known.read(&place.dir, name, &stat.stamp, &self.reading())
+                && let Err(error) = (room.as_deref_mut().map_or(Ok(()), |room| room.take(stat.stamp.size)))
+                    .and_then(|()| known.read(&place.dir, name, &stat.stamp, &self.reading()))
+                    .and_then(|()| room.map_or(Ok(()), |room| room.hold(&known.said)))
             {
                 self.problem(place.store, place.index, Some(name), "read", error);
                 known.said = Said::Unreadable;

@@ -9,10 +9,31 @@ use rayon::Scope;
 
 use super::entry::artifact;
 use super::{OUT_OF_REACH, Place, Walk};
-use crate::dir::Stat;
+use crate::dir::{FileStamp, FileType, Stat};
 use crate::inventory::batch::{Batch, Met};
 use crate::inventory::content::Said;
 use crate::inventory::{Folder, Name, Oddity};
+
+/// The path in its store of what may be a link or a mount point that is followed.
+fn path_of_way(place: &Place, name: &OsStr) -> Option<PathBuf> {
+    match (place.top, place.holds_projects) {
+        (true, _) => Some(PathBuf::from(name)),
+        (false, true) => Some(Path::new("projects").join(name)),
+        (false, false) => None,
+    }
+}
+
+/// A folder of which nothing is known but that it is there.
+pub(super) fn unseen_folder() -> Stat {
+    Stat {
+        stamp: FileStamp::default(),
+        file_type: FileType::Folder,
+        links: 1,
+        allocated: 0,
+        owner: 0,
+        mode: 0,
+    }
+}
 
 /// What became of a name behind which something else lies.
 pub(super) enum Crossed {
@@ -30,11 +51,7 @@ pub(super) enum Crossed {
 impl Walk<'_> {
     /// Enters a folder that is a link or a mount point, where it was followed when its store was located.
     pub(super) fn cross<'s>(&'s self, scope: &Scope<'s>, place: &Place, name: &OsStr) -> Crossed {
-        let path = match (place.top, place.holds_projects) {
-            (true, _) => PathBuf::from(name),
-            (false, true) => Path::new("projects").join(name),
-            (false, false) => return Crossed::No,
-        };
+        let Some(path) = path_of_way(place, name) else { return Crossed::No };
         let crossings = &self.store(place.store).crossings;
         if let Some(why) = crossings.why_not(&path) {
             return Crossed::Missed(why.to_owned());
@@ -69,6 +86,16 @@ impl Walk<'_> {
         };
         scope.spawn(move |scope| self.look(scope, inside, || ()));
         Crossed::Followed { here: true }
+    }
+
+    /// Why a folder that simply lies there is not what it was.
+    pub(super) fn why_emptied(&self, place: &Place, name: &OsStr) -> Option<&str> {
+        let crossings = &self.store(place.store).crossings;
+        // Most stores have none, and a path costs more than to see that.
+        if crossings.out_of_reach.is_empty() {
+            return None;
+        }
+        crossings.why_not(&path_of_way(place, name)?)
     }
 
     /// Notes what cannot be reached, and tells it.
