@@ -90,6 +90,25 @@ pub struct RememberedRoot {
     pub first_seen: DateTime<Utc>,
     /// When it was last seen.
     pub last_seen: DateTime<Utc>,
+    /// Folders of it that lay behind a link or a mount point, with something in them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub followed: Vec<RememberedFolder>,
+    /// What a later version knows besides.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+/// A folder of a store that lay elsewhere, so that it may be an empty one when its volume is not mounted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RememberedFolder {
+    /// Its path in the store.
+    #[serde(with = "lossless")]
+    pub path: PathBuf,
+    /// The number of its device.
+    pub device: u64,
+    /// The number of its inode.
+    pub inode: u64,
     /// What a later version knows besides.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
@@ -229,6 +248,7 @@ impl State {
                     kind: kind.to_owned(),
                     first_seen: now,
                     last_seen: now,
+                    followed: Vec::new(),
                     unknown: Map::new(),
                 },
             ),

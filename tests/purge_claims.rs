@@ -107,6 +107,71 @@ fn a_root_that_is_an_empty_folder_today_is_not_complete() {
 }
 
 #[test]
+fn a_folder_of_which_the_volume_is_not_mounted_today_is_not_complete() {
+    let test = "a_folder_of_which_the_volume_is_not_mounted_today_is_not_complete";
+    if !has_namespaces() {
+        return skip(test, "needs root and mount namespaces");
+    }
+    const BIND: &str = r#"set -e; mount --bind "$1" "$2"; shift 2; exec "$@""#;
+    for folder in ["projects", "projects/-work-acme", "file-history", "ccretain"] {
+        for is_link in [false, true] {
+            let sandbox = Sandbox::new();
+            let store = sandbox.store();
+            store.session(9).cwd("/work/other").aged(days(1)).write();
+            let session = store.session(1).cwd("/work/acme").aged(days(1)).write();
+            session.satellites();
+            sandbox.run(["enforce", "--yes"]).exits(0);
+            let (inside, volume) = (store.path(folder), sandbox.root().join("volume"));
+            fs::rename(&inside, &volume).unwrap();
+            let point = if is_link { sandbox.root().join("point") } else { inside.clone() };
+            fs::create_dir(&point).unwrap();
+            if is_link {
+                symlink(&point, &inside).unwrap();
+            }
+            let run = |args: &[&str], is_mounted: bool| {
+                let command = sandbox.command(args);
+                if is_mounted {
+                    command.among_mounts(BIND, [volume.as_path(), point.as_path()]).run()
+                } else {
+                    command.run()
+                }
+            };
+            run(&["enforce", "--yes"], true).exits(0);
+            let there = with_content(&volume);
+            for _ in 0..2 {
+                run(&["enforce", "--yes"], false).exits(1).says("mount its volume");
+            }
+            if folder != "ccretain" {
+                let output = run(&["purge", "--yes", "--json", "--certificate", "out.json"], false);
+                output.exits(1).says("mount its volume");
+                verdict(&output, "incomplete");
+                let place = ("unreadable".to_owned(), format!("[HOME]/.claude/{folder}"));
+                assert!(reasons(&output).contains(&place), "{folder} {is_link}: {output}");
+            }
+            assert_eq!(with_content(&volume), there, "{folder}");
+            // Once it is mounted everything goes, and that it is empty then is our own deed.
+            for certificate in ["one.json", "two.json"] {
+                let output = run(&["purge", "--yes", "--json", "--certificate", certificate], true);
+                output.exits(0);
+                verdict(&output, "complete");
+                let text = fs::read_to_string(sandbox.home().join(certificate)).unwrap();
+                let certificate: Value = serde_json::from_str(&text).unwrap();
+                let way = if is_link { "link" } else { "mount" };
+                let stores = certificate["stores"].as_array().unwrap();
+                let store = stores.iter().find(|store| store["kind"] == "config").unwrap();
+                let listed = &store["folders"][0];
+                assert_eq!((&listed["path"], &listed["way"]), (&json!(folder), &json!(way)), "{text}");
+            }
+            assert_eq!(with_content(&volume), Vec::<&Path>::new(), "{folder}");
+            // Nor does it matter once nothing is remembered to have been there.
+            if folder != "ccretain" {
+                run(&["purge", "--yes", "--json"], false).exits(0);
+            }
+        }
+    }
+}
+
+#[test]
 fn roots_come_from_the_ledger_where_the_state_was_removed() {
     let sandbox = Sandbox::new();
     sandbox.delete_after("30d");

@@ -22,6 +22,10 @@ const OWN: &str = "ccretain";
 /// How far up a store is sought that a link leads into.
 const MOST_LEVELS: usize = 64;
 
+/// Why a folder is out of reach that was a way to another one.
+const EMPTIED: &str = "it led to another folder with something in it when last seen, and is an empty folder: \
+                       mount its volume, or remove the folder if the volume is gone for good";
+
 /// Device and inode.
 type Identity = (u64, u64);
 
@@ -63,6 +67,17 @@ pub struct OutOfReach {
     /// Its path in the store.
     pub path: PathBuf,
     pub why: String,
+}
+
+/// A folder of a store that lay behind a link or a mount point when it was last seen, with something in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Followed {
+    /// The root of the store.
+    pub root: PathBuf,
+    /// Its path in the store.
+    pub path: PathBuf,
+    /// Its device and inode.
+    pub identity: (u64, u64),
 }
 
 /// What lies beyond the file system of a store, or behind links.
@@ -108,6 +123,31 @@ impl Store {
     pub fn below(&self, path: &Path) -> io::Result<Dir> {
         let (dir, rest) = self.nearest(path);
         dir.below(rest)
+    }
+
+    /// Calls folders out of reach of which the volume is not mounted today: where something was, an empty folder is.
+    pub(super) fn miss_emptied(&mut self, followed: &[Followed]) {
+        for Followed { path, identity: was, .. } in followed.iter().filter(|one| one.root == self.root) {
+            let is_another = |dir: &Dir| identity(dir).is_ok_and(|is| is != *was) && super::is_empty(dir);
+            if self.below(path).is_ok_and(|dir| is_another(&dir)) {
+                self.crossings.followed.retain(|crossing| !crossing.path.starts_with(path));
+                let (path, why) = (path.clone(), EMPTIED.to_owned());
+                self.crossings.out_of_reach.push(OutOfReach { path, why });
+            }
+        }
+    }
+
+    /// The folders that lay elsewhere and had something in them, for later runs: where their volume is not mounted
+    /// they must not look as if everything in them were gone.
+    #[must_use]
+    pub fn followed(&self) -> Vec<Followed> {
+        let there = self.crossings.followed.iter().filter(|crossing| crossing.is_own);
+        let there = there.filter(|crossing| !super::is_empty(&crossing.dir));
+        let followed = there.filter_map(|crossing| {
+            let identity = identity(&crossing.dir).ok()?;
+            Some(Followed { root: self.root.clone(), path: crossing.path.clone(), identity })
+        });
+        followed.collect()
     }
 
     /// Why its lock and its sealed files cannot be used, where they cannot.

@@ -23,7 +23,7 @@ use crate::error::{PathError, chain};
 use crate::escape::shown;
 use crate::platform::Platform;
 
-pub use crossing::{Crossing, Crossings, Way};
+pub use crossing::{Crossing, Crossings, Followed, Way};
 pub use filesystem::FileSystem;
 pub use temp::SHARED_TREE;
 
@@ -87,6 +87,8 @@ pub struct Request {
     pub exclude: Vec<PathBuf>,
     /// Roots that earlier runs saw.
     pub remembered: Vec<(PathBuf, Root)>,
+    /// Folders of them that lay elsewhere then, with something in them.
+    pub followed: Vec<Followed>,
     /// Roots that the client's settings name: config folders and temp folders.
     pub settings: Vec<(PathBuf, Root)>,
     /// Roots that a search by marks has found.
@@ -290,6 +292,9 @@ pub fn locate(env: &Environment, request: &Request) -> Located {
     }
     let Located { stores, excluded, .. } = &mut located;
     crossing::resolve(&mut stores.iter_mut().chain(excluded).collect::<Vec<_>>());
+    for store in &mut located.stores {
+        store.miss_emptied(&request.followed);
+    }
     if !only.is_empty() {
         for store in &mut located.stores {
             store.in_scope = only.contains(&store.root);

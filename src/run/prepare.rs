@@ -95,6 +95,7 @@ pub fn locate(ctx: &Context, mut policy: Policy, state: StateFile, found: Vec<(P
             .iter()
             .filter_map(|root| Some((root.path.clone(), remembered::root_of_word(&root.kind)?)))
             .collect(),
+        followed: state.state.roots.iter().flat_map(remembered::followed).collect(),
         settings: named_in_settings(ctx, &client),
         found,
     };

@@ -8,10 +8,10 @@ use crate::catalogue::Root;
 use crate::error::chain;
 use crate::escape::shown;
 use crate::inventory::memory::Memory;
-use crate::locate::{self, FoundBy, Store};
+use crate::locate::{self, Followed, FoundBy, Store};
 use crate::policy::Policy;
 use crate::state::sessions::{self, Remembered};
-use crate::state::{self, RememberedRoot, State, StateError, StateFile};
+use crate::state::{self, RememberedFolder, RememberedRoot, State, StateError, StateFile};
 
 /// What earlier runs remembered, and what of it could not be used and was begun anew.
 ///
@@ -167,12 +167,34 @@ pub(super) fn remember(stores: &[Store], state: &mut State, ctx: &Context) {
     forget_misnamed(state, ctx);
     for store in stores.iter().filter(|store| is_remembered(store, ctx)) {
         state.saw_root(&store.root, store.kind.word(), ctx.env.now);
+        if let Some(root) = state.roots.iter_mut().find(|root| root.path == store.root) {
+            remember_followed(store, root);
+        }
     }
     // No lock of ours stays in it, so that it is empty once all that was Claude Code's has gone.
     let emptied = |store: &&Store| store.kind == Root::Desktop && is_empty(store);
     for store in stores.iter().filter(emptied) {
         state.roots.retain(|root| root.path != store.root);
     }
+}
+
+/// The folders of a root that lay elsewhere when it was last seen.
+pub(super) fn followed(root: &RememberedRoot) -> impl Iterator<Item = Followed> {
+    root.followed.iter().map(|folder| Followed {
+        root: root.path.clone(),
+        path: folder.path.clone(),
+        identity: (folder.device, folder.inode),
+    })
+}
+
+/// Remembers which folders of a store lie elsewhere; one that is out of reach today stays remembered.
+fn remember_followed(store: &Store, root: &mut RememberedRoot) {
+    root.followed.retain(|folder| store.crossings.why_not(&folder.path).is_some());
+    root.followed.extend(store.followed().into_iter().map(|followed| {
+        let (device, inode) = followed.identity;
+        RememberedFolder { path: followed.path, device, inode, unknown: serde_json::Map::new() }
+    }));
+    root.followed.sort_by(|a, b| a.path.cmp(&b.path));
 }
 
 /// Whether later runs visit a store because this one saw it.

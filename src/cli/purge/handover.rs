@@ -20,9 +20,9 @@ use crate::ledger::{Clock, Entry, Event, Head, Journal};
 use crate::locate::Refused;
 use crate::policy::{Policy, holds};
 use crate::purge::certificate::{
-    Certificate, Exception, ExceptionReason, Files, Format, Identity, Imprint, LedgerRef, Machine, Method,
-    Operator, Origin, Parts, PolicyRef, Remaining, RemainingKind, ResidualRisk, Scope, Signer, Signing,
-    StoreEntry, Tool, Witness,
+    Certificate, Exception, ExceptionReason, Files, FolderEntry, Format, Identity, Imprint, LedgerRef,
+    Machine, Method, Operator, Origin, Parts, PolicyRef, Remaining, RemainingKind, ResidualRisk, Scope,
+    Signer, Signing, StoreEntry, Tool, Witness,
 };
 use crate::report::certificate;
 use crate::run::Workspace;
@@ -336,7 +336,14 @@ fn stores(work: &Work<'_>) -> Vec<StoreEntry> {
                 device: store.identity.0,
             };
             let at = StoreIndex::of(at).at();
-            StoreEntry::new(origin, &volume, artifacts[at], sessions[at])
+            let folders = store.crossings.followed.iter().filter_map(|crossing| {
+                let path = store.root.join(&crossing.path);
+                let volume = exposure::volume(&path, work.ctx.env.platform, &exposure::System);
+                let device = crossing.dir.stat_self().ok()?.stamp.device;
+                Some(FolderEntry::new(&crossing.path, crossing.way.word(), device, &volume))
+            });
+            let folders = folders.collect();
+            StoreEntry { folders, ..StoreEntry::new(origin, &volume, artifacts[at], sessions[at]) }
         })
         .collect()
 }

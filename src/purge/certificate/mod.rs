@@ -43,7 +43,7 @@ pub use risks::{ResidualRisk, SeenWord};
 pub use scan::{Left, Proof, Verification};
 pub use schema::schema;
 pub use sign::{Signing, verify_command};
-pub use stores::{Origin, StoreEntry};
+pub use stores::{FolderEntry, Origin, StoreEntry};
 pub use verdict::{NOT_CLAIMED, Verdict, judge};
 
 /// The name of this form of certificate.

@@ -59,6 +59,7 @@ pub fn parts() -> Parts {
             encrypted: SeenWord::Yes,
             artifacts: 12,
             sessions: 2,
+            folders: Vec::new(),
         }],
         method: Method::new(Scope::default(), Identity::None),
         counts,

@@ -33,6 +33,42 @@ pub struct StoreEntry {
     pub artifacts: u64,
     /// Sessions that lay in it before.
     pub sessions: u64,
+    /// Folders of it that lie elsewhere, behind links and mount points.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folders: Vec<FolderEntry>,
+}
+
+/// A folder of a root that lies elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FolderEntry {
+    /// Its path in the root.
+    pub path: String,
+    /// What leads to it: `link` or `mount`.
+    pub way: String,
+    /// The number of the device it lies on (`st_dev`).
+    pub device: u64,
+    /// What is mounted there; absent where it cannot be told.
+    pub volume: Option<String>,
+    /// The kind of file system; absent where it cannot be told.
+    pub file_system: Option<String>,
+    /// Whether the volume is encrypted.
+    pub encrypted: SeenWord,
+}
+
+impl FolderEntry {
+    /// A folder on its volume.
+    #[must_use]
+    pub fn new(path: &Path, way: &str, device: u64, volume: &Volume) -> Self {
+        Self {
+            path: text(path),
+            way: way.to_owned(),
+            device,
+            volume: volume.source.as_ref().map(text),
+            file_system: volume.file_system.clone(),
+            encrypted: SeenWord::from(&volume.encrypted),
+        }
+    }
 }
 
 impl StoreEntry {
@@ -50,6 +86,7 @@ impl StoreEntry {
             encrypted: SeenWord::from(&volume.encrypted),
             artifacts,
             sessions,
+            folders: Vec::new(),
         }
     }
 }

@@ -128,19 +128,13 @@ fn roots(parts: &Parts, out: &mut String) {
     }
     let columns = ["Root", "Tree", "Owner", "Device", "File system", "Volume", "Encrypted"];
     head(out, "Roots this speaks of", &columns.map(|column| (column, column == "Device")));
-    for store in &parts.stores {
-        let or = |value: &Option<String>| value.as_deref().map_or_else(|| "not known".to_owned(), esc);
+    for row in super::root_rows(parts) {
+        let [root, tree, owner, device, file_system, volume, encrypted] = row.map(|cell| esc(&cell));
         let _ = writeln!(
             out,
-            "<tr><th scope=\"row\"><code>{}</code></th><td>{}</td><td>{}</td><td class=\"number\">{}</td><td>{}</td>\
-             <td><code>{}</code></td><td>{}</td></tr>",
-            esc(&store.root),
-            esc(&store.kind),
-            esc(&store.owner),
-            store.device,
-            or(&store.file_system),
-            or(&store.volume),
-            store.encrypted.word()
+            "<tr><th scope=\"row\"><code>{root}</code></th><td>{tree}</td><td>{owner}</td>\
+             <td class=\"number\">{device}</td><td>{file_system}</td><td><code>{volume}</code></td>\
+             <td>{encrypted}</td></tr>"
         );
     }
     out.push_str("</tbody></table></section>\n");

@@ -158,6 +158,36 @@ fn operator(parts: &Parts) -> String {
     format!("{} (uid {}){sudo}, {consent}{users}", operator.name, operator.uid)
 }
 
+/// The roots, and the folders of each that lie elsewhere: place, tree or way, owner, device, file system, volume,
+/// whether it is encrypted.
+fn root_rows(parts: &Parts) -> Vec<[String; 7]> {
+    let known = |value: &Option<String>| value.clone().unwrap_or_else(|| "not known".to_owned());
+    let rows = parts.stores.iter().flat_map(|store| {
+        let root = [
+            store.root.clone(),
+            store.kind.clone(),
+            store.owner.clone(),
+            store.device.to_string(),
+            known(&store.file_system),
+            known(&store.volume),
+            store.encrypted.word().to_owned(),
+        ];
+        let folders = store.folders.iter().map(|folder| {
+            [
+                format!("{}/{}", store.root, folder.path),
+                folder.way.clone(),
+                store.owner.clone(),
+                folder.device.to_string(),
+                known(&folder.file_system),
+                known(&folder.volume),
+                folder.encrypted.word().to_owned(),
+            ]
+        });
+        std::iter::once(root).chain(folders)
+    });
+    rows.collect()
+}
+
 /// Files, lines and bytes on one line.
 fn amount(amount: &Amount) -> String {
     let mut parts = Vec::new();
