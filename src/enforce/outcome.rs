@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::catalogue::Kind;
-use crate::inventory::{ArtifactIndex, Inventory, Session};
+use crate::inventory::{Artifact, ArtifactIndex, Inventory, Session};
 
 /// What did happen to one artifact.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,24 +144,22 @@ impl Outcomes {
         files().any(is_gone) && files().filter(is_transcript).all(is_gone)
     }
 
-    /// How many bytes of the disk are free by deleting and pruning.
+    /// How many bytes of the disk are free by deleting and pruning each artifact of the inventory, in its
+    /// order: allocated blocks. Every count of freed bytes is a sum of these.
     #[must_use]
-    pub fn freed(&self, inventory: &Inventory) -> u64 {
-        let mut freed = 0_u64;
+    pub fn freed(&self, inventory: &Inventory) -> Vec<u64> {
         // Names of one file share its data, and are gone together or not at all.
         let mut counted = BTreeSet::new();
-        for (artifact, outcome) in inventory.artifacts.iter().zip(self.iter()) {
-            freed += match outcome {
-                _ if artifact.is_own() => 0,
-                Some(Outcome::Done(Effect::Deleted)) => {
-                    let file = (artifact.stamp.device, artifact.stamp.inode);
-                    if artifact.links < 2 || counted.insert(file) { artifact.allocated } else { 0 }
-                }
-                Some(Outcome::Done(Effect::Pruned { freed, .. })) => *freed,
-                _ => 0,
-            };
-        }
-        freed
+        let freed = |(artifact, outcome): (&Artifact, Option<&Outcome>)| match outcome {
+            _ if artifact.is_bookkeeping() => 0,
+            Some(Outcome::Done(Effect::Deleted)) => {
+                let file = (artifact.stamp.device, artifact.stamp.inode);
+                if artifact.links < 2 || counted.insert(file) { artifact.allocated } else { 0 }
+            }
+            Some(Outcome::Done(Effect::Pruned { freed, .. })) => *freed,
+            _ => 0,
+        };
+        inventory.artifacts.iter().zip(self.iter()).map(freed).collect()
     }
 
     /// A file of which every name went is gone, though each went while there was another.

@@ -41,8 +41,6 @@ pub struct Looked<'a> {
 pub struct Aftermath {
     /// What was removed.
     pub counts: Counts,
-    /// How many bytes of the disk are free by it.
-    pub freed: u64,
     /// What was not removed although it should have been, or is not wholly gone.
     pub exceptions: Vec<Exception>,
     /// What the second look found.
@@ -63,7 +61,6 @@ impl Looked<'_> {
         let files = self.after.artifacts.len() as u64;
         Aftermath {
             counts: self.counts(sealed_here),
-            freed: self.outcomes.freed(self.before),
             verification: Verification::scanned(self.time, roots as u64, files, left, readable),
             exceptions,
             remaining: self.remaining(),
@@ -72,13 +69,14 @@ impl Looked<'_> {
 
     fn counts(&self, sealed_here: &dyn Fn(SessionId) -> bool) -> Counts {
         let mut counts = Counts { folders: self.outcomes.folders_removed, ..Counts::default() };
-        for (artifact, outcome) in self.before.artifacts.iter().zip(self.outcomes.iter()) {
+        let done = self.before.artifacts.iter().zip(self.outcomes.iter());
+        for ((artifact, outcome), freed) in done.zip(self.outcomes.freed(self.before)) {
             match outcome {
                 Some(Outcome::Done(Effect::Deleted | Effect::DataRemains)) => {
-                    counts.file(artifact.kind, self.form(artifact, sealed_here), artifact.stamp.size);
+                    counts.file(artifact.kind, self.form(artifact, sealed_here), freed);
                 }
-                Some(Outcome::Done(Effect::Pruned { lines, bytes, .. })) => {
-                    counts.lines(artifact.kind.unwrap_or(Kind::History), *lines, *bytes);
+                Some(Outcome::Done(Effect::Pruned { lines, .. })) => {
+                    counts.lines(artifact.kind.unwrap_or(Kind::History), *lines, freed);
                 }
                 _ => {}
             }

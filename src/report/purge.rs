@@ -184,18 +184,15 @@ impl Purge<'_> {
 
     fn groups(&self) -> BTreeMap<StoreIndex, Group> {
         let run = &self.run;
+        let freed = run.freed();
         let mut groups: BTreeMap<StoreIndex, Group> = BTreeMap::new();
         for (at, artifact) in run.inventory.artifacts.iter().enumerate() {
             let Some(Fate::Deleted | Fate::Pruned) = run.fate(at) else { continue };
             let group = groups.entry(run.inventory.store_of(artifact)).or_default();
             group.files += 1;
-            match run.plan.decisions[at] {
-                Decision::Prune(_) => {
-                    let (lines, bytes) = run.pruned(at);
-                    group.lines += lines;
-                    group.bytes += bytes;
-                }
-                _ => group.bytes += artifact.stamp.size,
+            group.bytes += freed[at];
+            if let Decision::Prune(_) = run.plan.decisions[at] {
+                group.lines += run.pruned(at).0;
             }
             if let crate::inventory::Belongs::Session(index) = artifact.belongs {
                 group.sessions.insert(index);
@@ -207,7 +204,8 @@ impl Purge<'_> {
     }
 
     fn stores(&self, groups: &BTreeMap<StoreIndex, Group>, paint: Paint<'_>) -> String {
-        let mut rows = table(&["store", "sessions", "projects", "files", "lines", "size"], &[1, 2, 3, 4, 5]);
+        let mut rows =
+            table(&["store", "sessions", "projects", "files", "lines", "on disk"], &[1, 2, 3, 4, 5]);
         let number = |count: usize| if count == 0 { "-".to_owned() } else { grouped(count as u64) };
         let (mut sessions, mut projects) = (BTreeSet::<SessionIndex>::new(), BTreeMap::<&str, u64>::new());
         let (mut files, mut cut, mut bytes) = (0, 0, 0);

@@ -189,6 +189,21 @@ impl Run<'_> {
         }
     }
 
+    /// How many bytes of the disk are free by each artifact, or would be.
+    pub fn freed(&self) -> Vec<u64> {
+        if let Some(outcomes) = self.outcomes {
+            return outcomes.freed(self.inventory);
+        }
+        let going = self.names_going();
+        let would_free = |(at, artifact): (usize, &Artifact)| match self.fate(at) {
+            Some(fate) if !artifact.is_bookkeeping() => {
+                self.would_free(at, artifact, fate, self.data_remains(at, &going))
+            }
+            _ => 0,
+        };
+        self.inventory.artifacts.iter().enumerate().map(would_free).collect()
+    }
+
     /// How many bytes of the disk a dry run would free.
     fn would_free(&self, at: usize, artifact: &Artifact, fate: Fate, remains: bool) -> u64 {
         match fate {
@@ -205,7 +220,7 @@ impl Run<'_> {
 
     /// The counts of the run.
     pub fn tally(&self) -> Tally {
-        let mut tally = Tally::default();
+        let mut tally = Tally { bytes_freed: self.freed().iter().sum(), ..Tally::default() };
         let going = self.names_going();
         for (at, artifact) in self.inventory.artifacts.iter().enumerate() {
             let Some(fate) = self.fate(at) else { continue };
@@ -215,9 +230,6 @@ impl Run<'_> {
             } else if fate == Fate::Failed {
                 tally.failed += 1;
             }
-        }
-        if let Some(outcomes) = self.outcomes {
-            tally.bytes_freed = outcomes.freed(self.inventory);
         }
         for (session, verdict) in self.inventory.sessions.iter().zip(&self.plan.sessions) {
             if !matches!(verdict.decision, Decision::Keep(Keep::OutOfScope)) {
@@ -235,9 +247,7 @@ impl Run<'_> {
         let artifact = self.inventory.artifact(ArtifactIndex::of(at));
         match fate {
             Fate::Kept => tally.kept += 1,
-            Fate::Deleted => {
-                tally.deleted += 1;
-            }
+            Fate::Deleted => tally.deleted += 1,
             Fate::Sealed => tally.sealed += 1,
             Fate::Pruned => {
                 tally.pruned += 1;
@@ -249,9 +259,6 @@ impl Run<'_> {
         }
         tally.foreign += u64::from(artifact.oddity == Oddity::Foreign);
         tally.data_remains += u64::from(remains);
-        if self.outcomes.is_none() {
-            tally.bytes_freed += self.would_free(at, artifact, fate, remains);
-        }
         if let Some(Decision::Keep(Keep::Unrecognised)) = self.plan.decisions.get(at) {
             tally.unrecognised += 1;
             tally.unrecognised_bytes += artifact.stamp.size;

@@ -415,7 +415,7 @@ fn summary(work: &Work<'_>, aftermath: &Aftermath, exit: Exit) -> Entry<'static>
         ("sessionsDeleted", aftermath.counts.sessions),
         ("deleted", aftermath.counts.files),
         ("prunedLines", aftermath.counts.lines),
-        ("bytesFreed", aftermath.freed),
+        ("bytesFreed", aftermath.counts.bytes),
         ("exceptions", aftermath.exceptions.len() as u64),
         ("left", aftermath.verification.left.amount.files),
     ];

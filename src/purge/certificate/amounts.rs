@@ -15,7 +15,7 @@ pub struct Amount {
     pub files: u64,
     /// Lines and entries that are gone from files that stay.
     pub lines: u64,
-    /// Their bytes.
+    /// Bytes of the disk that are free by it: allocated blocks, none where the data have another name.
     pub bytes: u64,
 }
 
@@ -69,7 +69,7 @@ pub struct Counts {
     pub files: u64,
     /// Lines and entries that are gone from files that stay: the sum over the kinds.
     pub lines: u64,
-    /// Their bytes: the sum over the kinds.
+    /// Bytes of the disk that are free by it: the sum over the kinds.
     pub bytes: u64,
     /// Folders that became empty and are gone.
     pub folders: u64,

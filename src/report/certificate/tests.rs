@@ -62,7 +62,7 @@ fn a_complete_one_as_text() {
 
     Removed
     -------
-     KIND        FILES  LINES      SIZE
+     KIND        FILES  LINES     FREED
      history         0      7     700 B
      transcript      2      0  2.50 KiB
      total           2      7  3.18 KiB
@@ -114,6 +114,7 @@ fn a_complete_one_as_text() {
     Not claimed
     -----------
     - It speaks of the roots listed and of nothing outside them.
+    - It does not speak of what mounted file systems hide in the folders on which they are mounted.
     - It is no certificate of media sanitization: files were unlinked, no medium was cleared, purged or
       destroyed in the sense of NIST SP 800-88, which speaks of media and not of files.
     - It does not say that content cannot be recovered from the device, from snapshots, backups,

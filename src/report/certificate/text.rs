@@ -89,17 +89,8 @@ fn item(out: &mut String, text: &str) {
 fn roots(parts: &Parts, out: &mut String) {
     section(out, "Roots this speaks of");
     let mut rows = table(&["root", "tree", "owner", "device", "file system", "volume", "encrypted"], &[3]);
-    let not_known = || "not known".to_owned();
-    for store in &parts.stores {
-        rows.row(vec![
-            store.root.clone(),
-            store.kind.clone(),
-            store.owner.clone(),
-            store.device.to_string(),
-            store.file_system.clone().unwrap_or_else(not_known),
-            store.volume.clone().unwrap_or_else(not_known),
-            store.encrypted.word().to_owned(),
-        ]);
+    for row in super::root_rows(parts) {
+        rows.row(row.to_vec());
     }
     if parts.stores.is_empty() {
         item(out, "none was found");
@@ -111,7 +102,7 @@ fn roots(parts: &Parts, out: &mut String) {
 fn removed(parts: &Parts, out: &mut String) {
     section(out, "Removed");
     let counts = &parts.counts;
-    let mut rows = table(&["kind", "files", "lines", "size"], &[1, 2, 3]);
+    let mut rows = table(&["kind", "files", "lines", "freed"], &[1, 2, 3]);
     for (kind, amount) in &counts.kinds {
         rows.row(vec![kind.clone(), grouped(amount.files), grouped(amount.lines), size(amount.bytes)]);
     }
