@@ -156,10 +156,14 @@ def starts_and_cleans_up(world):
     # Some versions clean up ten minutes after their start, which a faster clock brings forward.
     waits_long = (2, 1, 0) <= world.version < (2, 1, 100)
     wait = ["Bash", {"command": "sleep 400", "description": "wait", "timeout": 600_000}]
-    waits = [wait, None, wait, None, wait] if waits_long else [["Bash", {"command": "sleep 10", "description": "wait"}]]
-    wrapper = ["faketime", "-f", "+0 x60"] if waits_long else []
-    world.client("-p", f"wait {worlds.call(*waits)}", "--allowedTools", "Bash", wrapper=wrapper)
-    return not bait.exists()
+    waits = [wait, None, wait] if waits_long else [["Bash", {"command": "sleep 10", "description": "wait"}]]
+    wrapper = ["faketime", "-f", "+0 x40"] if waits_long else []
+    # On a loaded machine an answer may come too late by that clock.
+    for _ in range(3):
+        world.client("-p", f"wait {worlds.call(*waits)}", "--allowedTools", "Bash", wrapper=wrapper)
+        if not bait.exists():
+            return True
+    return False
 
 
 def sealed(world, judgement):

@@ -162,9 +162,9 @@ fn an_old_client_is_purged() {
 }
 
 #[test]
-fn a_client_that_keeps_output_under_two_names_is_purged() {
-    let test = "a_client_that_keeps_output_under_two_names_is_purged";
+fn a_client_that_cleans_up_after_ten_minutes_is_purged() {
+    let test = "a_client_that_cleans_up_after_ten_minutes_is_purged";
     if is_slow(test) {
-        a_client_and_a_purge(test, "2.1.50", &["history.jsonl", "todos", "tasks/"]);
+        a_client_and_a_purge(test, "2.1.50", &["history.jsonl", "todos", "tool-results"]);
     }
 }

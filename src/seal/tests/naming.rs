@@ -1,11 +1,11 @@
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
 use super::super::naming::*;
 use super::*;
-use crate::catalogue::Kind;
+use crate::catalogue::{Kind, SessionId};
 
 const S: &str = "01234567-89ab-4cde-8f01-23456789abcd";
 
@@ -141,4 +141,27 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn only_folders_of_a_session_in_a_temp_tree_are_places_of_its_files() {
+    let id: SessionId = "aaaaaaaa-0000-4000-8000-000000000001".parse().unwrap();
+    let is_place = |folder: &str, path: &str| is_temp_place_of(Path::new(folder), Path::new(path), id);
+    let digits = id.digits();
+    assert!(is_place(&format!("/tmp/claude-0/-p/{id}"), "scratchpad/any/name"));
+    assert!(is_place(&format!("/tmp/claude-0/s/{digits}"), "scratchpad/x"));
+    // Output of old versions lies beside that of other sessions, under exactly its names.
+    assert!(is_place("/tmp/claude-0/-p/tasks", "b1.output"));
+    for (folder, path) in [
+        ("/tmp/claude-0/-p/tasks", "b1.txt"),
+        ("/tmp/claude-0/-p/tasks", "deep/b1.output"),
+        ("/tmp/claude-0/-p/tasks", ".."),
+        ("/tmp/claude-0/-p/background-commands", "b1.output"),
+        ("/tmp/claude-0/-p/aaaaaaaa-0000-4000-8000-000000000002", "x"),
+        ("/tmp/claude-0/s/123456789012", "scratchpad/x"),
+        ("/tasks", "b1.output"),
+    ] {
+        assert!(!is_place(folder, path), "{folder} {path}");
+    }
+    assert!(!is_place(&format!("/tmp/claude-0/-p/{digits}"), "x"));
 }
