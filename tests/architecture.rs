@@ -268,6 +268,122 @@ fn names_that_are_content_are_had_in_few_places() {
     }
 }
 
+/// Every path that a text after `crate::` or `super::` names, `{…}` taken apart.
+fn paths(text: &str) -> Vec<Vec<String>> {
+    let text = text.trim_start();
+    if let Some(group) = text.strip_prefix('{') {
+        let mut found = Vec::new();
+        let (mut level, mut part) = (0_i32, String::new());
+        for character in group.chars() {
+            match character {
+                '}' if level == 0 => break,
+                '{' => level += 1,
+                '}' => level -= 1,
+                ',' if level == 0 => {
+                    found.extend(paths(&std::mem::take(&mut part)));
+                    continue;
+                }
+                _ => {}
+            }
+            part.push(character);
+        }
+        found.extend(paths(&part));
+        return found;
+    }
+    let first: String = text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    if first.is_empty() {
+        return Vec::new();
+    }
+    let rest = text[first.len()..].strip_prefix("::").map(paths).unwrap_or_default();
+    if rest.is_empty() {
+        return vec![vec![first]];
+    }
+    rest.into_iter().map(|rest| [vec![first.clone()], rest].concat()).collect()
+}
+
+/// The module of a file below `src`.
+fn module(relative: &Path) -> Vec<String> {
+    let mut parts: Vec<String> =
+        relative.with_extension("").iter().map(|part| part.to_str().expect("UTF-8").to_owned()).collect();
+    parts.pop_if(|last| last == "mod");
+    parts
+}
+
+/// The modules whose names a module uses; not those above it and those in it, which are one with it.
+fn used_by(module: &[String], text: &str, modules: &BTreeSet<Vec<String>>) -> BTreeSet<Vec<String>> {
+    let mut used = BTreeSet::new();
+    for (start, root) in [("crate::", true), ("super::", false)] {
+        for (at, _) in text.match_indices(start) {
+            if text[..at].ends_with(|before: char| before.is_alphanumeric() || "_$:".contains(before)) {
+                continue;
+            }
+            let mut rest = &text[at + start.len()..];
+            let mut above = module.len().saturating_sub(usize::from(!root));
+            while let Some(further) = rest.strip_prefix("super::") {
+                (rest, above) = (further, above.saturating_sub(1));
+            }
+            let base = if root { &[][..] } else { &module[..above] };
+            for path in paths(rest) {
+                let mut full = [base, &path].concat();
+                while !full.is_empty() && !modules.contains(&full) {
+                    full.pop();
+                }
+                if !full.is_empty() && !module.starts_with(&full) && !full.starts_with(module) {
+                    used.insert(full);
+                }
+            }
+        }
+    }
+    used
+}
+
+#[test]
+fn files_import_each_other_in_no_circle() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let is_test = |path: &Path| {
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        path.iter().any(|part| part == "tests")
+            || matches!(stem, "tests" | "fake" | "samples")
+            || stem.ends_with("_tests")
+    };
+    let texts: BTreeMap<Vec<String>, String> = sources(&src)
+        .into_iter()
+        .filter(|file| !is_test(file.strip_prefix(&src).unwrap()))
+        .map(|file| (module(file.strip_prefix(&src).unwrap()), code(&fs::read_to_string(&file).unwrap())))
+        .collect();
+    let modules: BTreeSet<Vec<String>> = texts.keys().cloned().collect();
+    let mut left: BTreeMap<&Vec<String>, BTreeSet<Vec<String>>> =
+        texts.iter().map(|(module, text)| (module, used_by(module, text, &modules))).collect();
+    assert!(left.len() > 100 && left.values().map(BTreeSet::len).sum::<usize>() > 1_000);
+    // What uses nothing that is left is in no circle.
+    loop {
+        let there: BTreeSet<Vec<String>> = left.keys().map(|module| (*module).clone()).collect();
+        let before = left.len();
+        left.retain(|_, used| used.iter().any(|used| there.contains(used)));
+        if left.len() == before {
+            break;
+        }
+    }
+    assert!(left.is_empty(), "{left:#?}");
+}
+
+/// Only these write files whole or not at all, and open without following links.
+#[test]
+fn files_are_opened_and_written_in_few_places() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for file in sources(&src) {
+        let relative = file.strip_prefix(&src).unwrap();
+        if relative.starts_with("files") || relative.iter().any(|part| part == "tests") {
+            continue;
+        }
+        let text = code(&fs::read_to_string(&file).unwrap());
+        assert!(!text.contains(".persist"), "{}: use `files::Draft`", relative.display());
+        let has_handles = relative.starts_with("dir") || relative == Path::new("enforce/dir.rs");
+        let opens = text.contains("OFlags::NOFOLLOW");
+        assert!(has_handles || !opens, "{}: open by `files` or a `Dir`", relative.display());
+    }
+}
+
 /// A room imports only rooms above it in the table, so there can be no circle.
 #[test]
 fn the_table_has_an_order() {

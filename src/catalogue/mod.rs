@@ -5,12 +5,14 @@
 //! reported, never touched. The facts were observed on clients 1.0.128 to 2.1.332.
 
 mod pattern;
+mod root;
 mod session_id;
 mod slug;
 mod table;
 mod version;
 
-pub use pattern::{Cursor, Match, Root};
+pub use pattern::{Cursor, Match};
+pub use root::Root;
 pub use session_id::SessionId;
 pub use slug::{Slug, SlugKey, is_slug};
 pub use table::{KINDS, Kind, Row};

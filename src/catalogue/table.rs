@@ -2,7 +2,7 @@
 //!
 //! Order matters where two patterns fit one name: the first row wins.
 
-use super::pattern::Root::{self, Cache, Config, DebugLogs, Desktop, HeapDumps, Home, Temp, TempNeighbours};
+use super::root::Root::{self, Cache, Config, DebugLogs, Desktop, HeapDumps, Home, Temp, TempNeighbours};
 use super::{Class, Disposal, Owner, Protection, Sensitivity};
 
 /// A row of the catalogue.

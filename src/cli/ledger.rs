@@ -172,7 +172,7 @@ fn verify(args: &LedgerVerify, ctx: &Context) -> Result<Exit, Failure> {
     let failed = |error: ledger::LedgerError| Failure::because(Exit::Failed, &error);
     let compared = head.map(str::to_owned).or_else(remembered);
     // A policy that cannot be used is told of elsewhere; the chain is there all the same.
-    let policy = super::run::in_force(ctx).ok();
+    let policy = crate::run::in_force(ctx).ok();
     let expected = ledger::Expected {
         head: compared.as_deref(),
         keep: policy.as_ref().map(keep_in_force),

@@ -61,18 +61,6 @@ impl ClientPlaces {
     }
 }
 
-impl ClientPlaces {
-    /// The same with further config folders.
-    pub fn with(mut self, config_dirs: &[PathBuf]) -> Self {
-        for dir in config_dirs {
-            if !self.config_dirs.contains(dir) {
-                self.config_dirs.push(dir.clone());
-            }
-        }
-        self
-    }
-}
-
 /// The period of the rule that applies while no policy names one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuiltIn {

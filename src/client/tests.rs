@@ -196,7 +196,8 @@ fn a_config_folder_that_settings_or_earlier_runs_name_counts() {
     };
     let period = |places: &ClientPlaces| read(places, &[]).built_in().unwrap().delete_after.to_string();
     assert_eq!(period(&places), "3d");
-    assert_eq!(period(&places.clone().with(&[home.at("far")])), "365d");
+    let further = [places.config_dirs.clone(), vec![home.at("far")]].concat();
+    assert_eq!(period(&ClientPlaces { config_dirs: further, ..places.clone() }), "365d");
     let text =
         serde_json::json!({"cleanupPeriodDays": 3, "env": {"CLAUDE_CONFIG_DIR": home.at("far")}}).to_string();
     std::io::Write::write_all(&mut std::fs::File::create(home.at(USER)).unwrap(), text.as_bytes()).unwrap();

@@ -20,14 +20,17 @@ pub mod spelling;
 mod trusted;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, FixedOffset, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::client;
+use crate::environment::Environment;
 use crate::period::Period;
 pub use crate::seal::Compression;
+use load::Places;
+use resolve::{InvalidUser, PolicyError};
 use selector::Selector;
 
 /// The layers a policy comes from, lowest first.
@@ -331,61 +334,29 @@ pub struct Policy {
 /// # Errors
 /// A layer that cannot be read, is not trusted or contradicts itself; see
 /// [`resolve::resolve`] for what a user's layer may do wrong.
-pub fn of(
-    env: &crate::environment::Environment,
-    places: &load::Places,
-    named: Option<&std::path::Path>,
-) -> Result<Policy, resolve::PolicyError> {
-    of_stores(env, places, named, &[])
-}
-
-/// The same where further config folders of the client are known, from earlier runs: a timer does
-/// not see `CLAUDE_CONFIG_DIR`, and the period in the settings there counts for the built-in rule.
-///
-/// # Errors
-/// As [`of`].
-pub fn of_stores(
-    env: &crate::environment::Environment,
-    places: &load::Places,
-    named: Option<&std::path::Path>,
-    config_dirs: &[PathBuf],
-) -> Result<Policy, resolve::PolicyError> {
-    let client = client::read(&client::ClientPlaces::new(env).with(config_dirs), &[]);
-    let context = resolve::Context {
-        globs: compile::Globs::new(env),
-        built_in: client.built_in(),
-        invalid_user: resolve::InvalidUser::Stops,
-    };
-    resolve::resolve(load::load(places, named)?, &context)
+pub fn of(env: &Environment, places: &Places, named: Option<&Path>) -> Result<Policy, PolicyError> {
+    resolve::resolve(load::load(places, named)?, &context(env, InvalidUser::Stops))
 }
 
 /// The same where an invalid layer of the user's is left out and reported, for commands that only look.
 ///
 /// # Errors
 /// What is wrong with a layer of the organisation's.
-pub fn of_valid_layers(
-    env: &crate::environment::Environment,
-    places: &load::Places,
-) -> Result<Policy, resolve::PolicyError> {
-    let context = resolve::Context {
-        globs: compile::Globs::new(env),
-        built_in: client::read(&client::ClientPlaces::new(env), &[]).built_in(),
-        invalid_user: resolve::InvalidUser::IsLeftOut,
-    };
-    resolve::resolve(load::load(places, None)?, &context)
+pub fn of_valid_layers(env: &Environment, places: &Places) -> Result<Policy, PolicyError> {
+    resolve::resolve(load::load(places, None)?, &context(env, InvalidUser::IsLeftOut))
 }
 
 /// The built-in rule alone: what stands in for a policy that cannot be used.
 ///
 /// # Errors
 /// None that is known: nothing is read that could be wrong.
-pub fn built_in(env: &crate::environment::Environment) -> Result<Policy, resolve::PolicyError> {
-    let context = resolve::Context {
-        globs: compile::Globs::new(env),
-        built_in: client::read(&client::ClientPlaces::new(env), &[]).built_in(),
-        invalid_user: resolve::InvalidUser::Stops,
-    };
-    resolve::resolve(load::Loaded::default(), &context)
+pub fn built_in(env: &Environment) -> Result<Policy, PolicyError> {
+    resolve::resolve(load::Loaded::default(), &context(env, InvalidUser::Stops))
+}
+
+fn context(env: &Environment, invalid_user: InvalidUser) -> resolve::Context<'_> {
+    let built_in = client::read(&client::ClientPlaces::new(env), &[]).built_in();
+    resolve::Context { globs: compile::Globs::new(env), built_in, invalid_user }
 }
 
 impl Policy {

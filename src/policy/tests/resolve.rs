@@ -233,6 +233,22 @@ fn the_highest_layer_decides_a_preference_and_the_longest_floor_counts() {
 }
 
 #[test]
+fn every_key_that_holds_a_value_is_shown() {
+    use crate::policy::keys::{Across, KEYS};
+    let recipient = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+    let says = json!({"desktopDeleted": "immediately", "recipients": [recipient],
+        "stores": {"extra": ["/a"], "exclude": ["/b"]}});
+    let policy = resolved(vec![layer(S, "s", &says)]).unwrap();
+    let shown: Vec<&str> = crate::policy::show::values(&policy).iter().map(|row| row.key).collect();
+    for key in KEYS {
+        // What is about a file, of a list, or in an object that is shown as a whole has no row of its own.
+        let is_part = matches!(key.across, Across::OfFile | Across::Part | Across::PartByPart);
+        let is_list = matches!(key.across, Across::Earliest | Across::Holds);
+        assert!(is_part || is_list || shown.contains(&key.path), "{}", key.path);
+    }
+}
+
+#[test]
 fn a_floor_of_the_organisation_must_not_stop_its_own_rules() {
     for of in [M, S] {
         let floor = layer(of, "floor", &json!({"keepAtLeast": "8d"}));

@@ -1,5 +1,7 @@
 //! `ccretain policy`: what is in force and who says so, and the tools for writing one.
 
+mod client;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -7,17 +9,16 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::context::{Context, Exit, Failure};
-use crate::client::{self, ClientPlaces, ClientSettings, Number, Sweep};
 use crate::escape::{shown, text};
 use crate::inventory;
 use crate::locate::{self, Request};
-use crate::period::Period;
 use crate::policy::check::{Against, Checked, Known, Start, check, init};
 use crate::policy::compile::Globs;
 use crate::policy::load::Places;
 use crate::policy::resolve::PolicyError;
 use crate::policy::{Layer, Policy, Source, keys, show};
 use crate::report::human::in_zone;
+use client::{print_client, print_fragment};
 
 /// What can be asked of policies.
 #[derive(Debug, Subcommand)]
@@ -229,7 +230,7 @@ fn print_policy(ctx: &Context) -> Result<Exit, Failure> {
 
 /// The policy files that are in place, each as what it is.
 fn in_place(wanted: Option<Layer>, ctx: &Context) -> Result<Vec<(PathBuf, Option<Layer>)>, Failure> {
-    let policy = super::run::in_force_to_look(ctx)?;
+    let policy = crate::run::in_force_to_look(ctx)?;
     let mut files: Vec<(PathBuf, Option<Layer>)> = policy
         .said
         .into_iter()
@@ -252,7 +253,7 @@ fn in_place(wanted: Option<Layer>, ctx: &Context) -> Result<Vec<(PathBuf, Option
 
 fn print_checks(files: &[(PathBuf, Option<Layer>)], ctx: &Context) -> Result<Exit, Failure> {
     let known = known(ctx);
-    let client = client::read(&ClientPlaces::new(&ctx.env), &[]);
+    let client = crate::client::read(&crate::client::ClientPlaces::new(&ctx.env), &[]);
     let against = Against { globs: Globs::new(&ctx.env), known: &known, client: &client, now: ctx.env.now };
     let mut documents = Vec::new();
     let mut exit = Exit::Done;
@@ -314,111 +315,6 @@ fn print_checked(path: &Path, checked: &Checked, sessions: usize, ctx: &Context)
         ctx.console.data(&format!("warning: {warning}\n"))?;
     }
     Ok(())
-}
-
-fn print_fragment(ctx: &Context) -> Result<Exit, Failure> {
-    let policy = in_force(ctx)?;
-    let of_sessions = |rule: &&crate::policy::Rule| {
-        rule.selector.kinds.as_ref().is_none_or(|kinds| kinds.contains(&crate::catalogue::Kind::Transcript))
-    };
-    let layers = policy.mandates.iter().flat_map(|mandate| &mandate.layers);
-    let rules = layers.flat_map(|layer| layer.rules.iter().filter(of_sessions));
-    let mut periods: Vec<Period> = rules.filter_map(|rule| rule.delete_after.clone()).collect();
-    periods.extend(policy.mandates.iter().filter_map(|mandate| Some(mandate.keep_at_least.clone()?.value)));
-    ctx.console.json(&client::emit(periods.iter()))?;
-    if policy.mandates.iter().any(|mandate| !mandate.holds.is_empty()) {
-        ctx.console.notice("holds do not bind the client: see 'ccretain hold add --preserve'");
-    }
-    Ok(ended(&policy))
-}
-
-fn print_client(known: &[Known], ctx: &Context) -> Result<Exit, Failure> {
-    let mut projects: Vec<PathBuf> =
-        known.iter().filter_map(|known| known.project.as_ref()).map(PathBuf::from).collect();
-    projects.sort();
-    projects.dedup();
-    let client = client::read(&ClientPlaces::new(&ctx.env), &projects);
-    let remarks = client.remarks();
-    if ctx.console.wants_json() {
-        let sweeps: Vec<Value> = own_projects(&client)
-            .map(|project| json!({"project": text(project), "sweep": client.sweep(Some(project))}))
-            .collect();
-        let files: Vec<Value> = client.files().filter(|file| is_there(file)).map(as_json).collect();
-        ctx.console.json(&json!({
-            "schema": "ccretain.policy-client/1",
-            "sweep": client.sweep(None),
-            "projects": sweeps,
-            "files": files,
-            "remarks": remarks,
-        }))?;
-        return Ok(Exit::Done);
-    }
-    let mut out = format!("the client's own sweep: {}\n", sweep(&client.sweep(None)));
-    for project in own_projects(&client) {
-        let _ = writeln!(out, "  started in '{}': {}", shown(project), sweep(&client.sweep(Some(project))));
-    }
-    for file in client.files().filter(|file| is_there(file)) {
-        let _ = writeln!(
-            out,
-            "  '{}': cleanupPeriodDays {}, desktopSessionCleanupPeriodDays {}",
-            shown(&file.path),
-            number(file.cleanup()),
-            number(file.desktop())
-        );
-    }
-    for remark in remarks {
-        let _ = writeln!(out, "  {remark}");
-    }
-    ctx.console.data(&out)?;
-    Ok(Exit::Done)
-}
-
-/// A settings file: a period is a number, null where it is not there, "invalid" where it is none.
-fn as_json(file: &client::SettingsFile) -> Value {
-    let period = |number: Number| match number {
-        Number::Unset => Value::Null,
-        Number::Days(days) => json!(days),
-        Number::Zero => json!(0),
-        Number::Invalid => json!("invalid"),
-    };
-    let error = match &file.state {
-        client::FileState::Unreadable(why) | client::FileState::Broken(why) => Some(why),
-        client::FileState::Read { .. } | client::FileState::Missing => None,
-    };
-    json!({
-        "source": file.kind,
-        "path": text(&file.path),
-        "error": error,
-        "cleanupPeriodDays": period(file.cleanup()),
-        "desktopSessionCleanupPeriodDays": period(file.desktop()),
-    })
-}
-
-/// The projects that have settings of their own.
-fn own_projects(client: &ClientSettings) -> impl Iterator<Item = &Path> {
-    let has_own = |(_, files): &(&PathBuf, &Vec<client::SettingsFile>)| files.iter().any(is_there);
-    client.projects.iter().filter(has_own).map(|(project, _)| project.as_path())
-}
-
-fn is_there(file: &client::SettingsFile) -> bool {
-    file.state != client::FileState::Missing
-}
-
-fn sweep(sweep: &Sweep) -> String {
-    match sweep {
-        Sweep::Runs { days, path: Some(path) } => format!("after {days} days  ['{}']", shown(path)),
-        Sweep::Runs { days, path: None } => format!("after {days} days  [its default]"),
-        Sweep::Paused { reason } => format!("paused: {reason}"),
-    }
-}
-
-fn number(number: Number) -> String {
-    match number {
-        Number::Unset => "unset".into(),
-        Number::Days(days) => days.to_string(),
-        Number::Zero => "0".into(),
-        Number::Invalid => "invalid".into(),
-    }
 }
 
 fn place(source: &Source) -> String {

@@ -1,0 +1,202 @@
+//! Gathering what a verdict is made from: for `check`, and for the findings in a report.
+
+mod machine;
+mod runs;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::context::{Context, Exit, Failure};
+use super::{moved, returned};
+use crate::catalogue::Root;
+use crate::check::facts::{LedgerFact, PolicyFacts, RefusedFact};
+use crate::check::modes::Repair;
+use crate::check::{Facts, look, modes, parked, untried};
+use crate::enforce::lock;
+use crate::error::chain;
+use crate::escape::{shown, text};
+use crate::hold;
+use crate::inventory::{Inventory, OUT_OF_REACH, Problem};
+use crate::ledger::Record;
+use crate::locate::{Refusal, Store};
+use crate::plan::{self, Plan};
+use crate::policy::{self, Mode, Policy};
+use crate::run::guards;
+use crate::run::{self, Workspace};
+use crate::state::StateFile;
+use machine::{clients, exposed, loose, readable};
+use runs::{runs, unrecognised_before};
+
+pub(super) use machine::{host, machine_id};
+pub(super) use runs::{is_a_run, ledger_fact, unwritable};
+
+/// Everything that was gathered.
+pub(super) struct Posture {
+    /// What the verdict is made from.
+    pub facts: Facts,
+    /// Policy, state and stores; an invalid policy is replaced by one that judges nothing.
+    pub ground: Workspace,
+    /// What was found.
+    pub inventory: Inventory,
+    /// What is decided; `None` where the policy cannot be used.
+    pub plan: Option<Plan>,
+    /// What `--fix` would repair.
+    pub repair: Repair,
+    /// The summaries of the last runs, the newest first.
+    pub runs: Vec<Record>,
+}
+
+impl Posture {
+    /// The policy, where it can be used.
+    pub fn policy(&self) -> Option<&Policy> {
+        self.plan.as_ref().map(|_| &self.ground.policy)
+    }
+}
+
+/// Looks at everything.
+///
+/// # Errors
+/// A policy that was named and cannot be used, as everywhere; any other is a finding.
+pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<Posture, Failure> {
+    let (policy, invalid) = match run::in_force(ctx) {
+        Ok(policy) => (policy, None),
+        // Who names a file wants that one.
+        Err(error) if ctx.policy.is_some() => return Err(error.into()),
+        Err(error) => (nothing(ctx)?, Some(chain(&error))),
+    };
+    let (state, state_error) = match run::remembered::remembered(&policy, ctx) {
+        Ok((state, unused)) => (state, unused.into_iter().next()),
+        Err(error) => (forgotten(ctx)?, Some(chain(&error))),
+    };
+    let ground = run::locate(ctx, policy, state, Vec::new());
+    let inventory = ground.inventory(ctx);
+    let now = ctx.env.now;
+    let plan = invalid.is_none().then(|| plan::plan(&inventory, &ground.policy, now));
+    let mut facts = Facts { now, grace, ..Facts::default() };
+    facts.policy = of_policy(&ground.policy, invalid);
+    facts.untried = untried::look(&inventory);
+    facts.stores = look::stores(&inventory, plan.as_ref(), now, grace);
+    let mut summaries = Vec::new();
+    facts.runs = runs(&ground, &mut summaries, ctx);
+    facts.runs.state = state_error;
+    facts.runs.locked = locked(&ground, ctx);
+    if let Some(plan) = &plan {
+        of_plan(&mut facts, plan, &ground, &inventory, &summaries, ctx);
+    }
+    let recipients = run::recipients(&ground.policy);
+    if let Err(error) = &recipients {
+        facts.policy.complaints.push(chain(error));
+    }
+    facts.sealed = look::sealed(&inventory, recipients.ok().flatten().as_ref());
+    unseen(&mut facts, &ground, &inventory);
+    let (seen, repair) = modes::look(&inventory, repairs);
+    facts.modes = seen;
+    facts.modes.own = readable(ctx);
+    facts.modes.loose = loose(ctx);
+    match returned::came_back(&inventory, ctx) {
+        Ok(found) => facts.came_back = found,
+        // What it needs of the ledger is a finding already.
+        Err(_) if facts.runs.ledger != LedgerFact::Sound => {}
+        Err(why) => facts.runs.ledger = LedgerFact::Unreadable(why),
+    }
+    let roots: Vec<_> = ground
+        .stores
+        .iter()
+        .filter(|store| !store.kind.holds_strays())
+        .map(|store| store.root.clone())
+        .collect();
+    facts.exposure = exposed(&roots, &moved::evidence(&ground, ctx), ctx);
+    facts.clients = clients(&ground, &inventory, plan.as_ref(), ctx);
+    Ok(Posture { facts, ground, inventory, plan, repair, runs: summaries })
+}
+
+/// What the plan shows.
+fn of_plan(
+    facts: &mut Facts,
+    plan: &Plan,
+    ground: &Workspace,
+    inventory: &Inventory,
+    summaries: &[Record],
+    ctx: &Context,
+) {
+    facts.unruled = look::unruled(inventory, plan, &ground.policy);
+    if ground.policy.is_managed() {
+        let parked = parked::look(inventory, plan, facts.now);
+        facts.past_due = plan::past_due(inventory, &ground.policy, &parked, facts.now, facts.grace);
+    }
+    facts.left_copies = look::left_copies(inventory, &ground.policy);
+    facts.unruled.unrecognised_before = unrecognised_before(summaries, ctx);
+    match guards::judge(ground, inventory, plan, &ground.policy, ctx) {
+        Ok(judged) => {
+            let new = judged.refusals.into_iter();
+            facts.runs.refusals.extend(new.filter(|refusal| !is_known(ground, refusal)));
+        }
+        // What it needs of the ledger is a finding already.
+        Err(_) if facts.runs.ledger != LedgerFact::Sound => {}
+        Err(error) => facts.runs.ledger = LedgerFact::Unreadable(chain(&error)),
+    }
+    facts.vanished = hold::vanished(&ground.state.state.held, inventory, &ground.policy, facts.now)
+        .iter()
+        .map(|gone| {
+            format!("session {}, held by '{}', in '{}'", gone.session, text(&gone.hold), shown(&gone.store))
+        })
+        .collect();
+}
+
+/// What could not be looked at.
+fn unseen(facts: &mut Facts, ground: &Workspace, inventory: &Inventory) {
+    facts.refused = ground
+        .refused
+        .iter()
+        .filter(|refused| !refused.is_note())
+        .map(|refused| RefusedFact {
+            path: refused.path.clone(),
+            why: refused.why.to_string(),
+            is_missing: refused.why.is_absence(),
+        })
+        .collect();
+    let (missed, unread): (Vec<&Problem>, Vec<&Problem>) =
+        inventory.problems.iter().partition(|problem| problem.doing == OUT_OF_REACH);
+    let told =
+        |problem: &&Problem| (text(&problem.path), format!("cannot {} it: {}", problem.doing, problem.error));
+    facts.unread = unread.iter().map(told).collect();
+    facts.out_of_reach = missed.iter().map(told).collect();
+    let refused = ground.refused.iter().filter(|refused| matches!(refused.why, Refusal::OwnFolder(_)));
+    facts.out_of_reach.extend(refused.map(|refused| (text(&refused.path), refused.why.to_string())));
+}
+
+/// A policy that nobody wrote: what stands in for one that cannot be used.
+pub(super) fn nothing(ctx: &Context) -> Result<Policy, Failure> {
+    policy::built_in(&ctx.env).map_err(|error| Failure::because(Exit::Usage, &error))
+}
+
+/// State that remembers nothing: what stands in for one that cannot be read. Never saved.
+fn forgotten(ctx: &Context) -> Result<StateFile, Failure> {
+    StateFile::load(&ctx.env.state_dir().join(".no-state"))
+        .map_err(|error| Failure::because(Exit::Failed, &error))
+}
+
+fn of_policy(policy: &Policy, invalid: Option<String>) -> PolicyFacts {
+    if invalid.is_some() {
+        return PolicyFacts { invalid, ..PolicyFacts::default() };
+    }
+    PolicyFacts {
+        invalid: None,
+        complaints: policy.complaints.clone(),
+        suspended: policy.suspended.clone(),
+        audits: policy.mode() == Mode::Audit,
+    }
+}
+
+/// The stores of which the lock is held for too long.
+fn locked(ground: &Workspace, ctx: &Context) -> Vec<(String, DateTime<Utc>)> {
+    let since = |store: &Store| {
+        let since = lock::held_since(store).filter(|since| lock::is_stuck(*since, ctx.env.now))?;
+        Some((text(&store.root), since))
+    };
+    ground.stores.iter().filter(|store| store.kind == Root::Config).filter_map(since).collect()
+}
+
+fn is_known(ground: &Workspace, refusal: &str) -> bool {
+    let last = ground.state.state.last_run.as_ref();
+    last.is_some_and(|last| last.refusals.iter().any(|known| known == refusal))
+}

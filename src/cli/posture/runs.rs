@@ -1,0 +1,163 @@
+//! How the last runs ended, what starts the next, and whether the ledger is sound.
+
+use std::path::Path;
+
+use chrono::TimeDelta;
+
+use crate::check::facts::{LedgerFact, RunFacts, ScheduleFact};
+use crate::cli::context::Context;
+use crate::cli::ledger::keep_in_force;
+use crate::cli::schedule;
+use crate::error::chain;
+use crate::escape::{shown, text};
+use crate::ledger::{self, Expected, Given, Record};
+use crate::policy::Policy;
+use crate::run::Workspace;
+use crate::schedule::{Program, Scope};
+
+/// As many runs are looked back on.
+const RUNS: usize = 400;
+/// As far back the number of unrecognised files is compared.
+const MONTH: TimeDelta = TimeDelta::days(30);
+
+/// Runs, schedules and the ledger.
+pub(super) fn runs(ground: &Workspace, summaries: &mut Vec<Record>, ctx: &Context) -> RunFacts {
+    let mut facts = RunFacts::default();
+    let last = ground.state.state.last_run.as_ref();
+    facts.last = last.map(|last| (last.time, u64::from(last.exit)));
+    facts.last_well = last.filter(|last| last.exit == 0).map(|last| last.time);
+    facts.refusals = last.map(|last| last.refusals.clone()).unwrap_or_default();
+    schedules(&mut facts, ctx);
+    let dir = ctx.env.ledger_dir();
+    // Of a run over all users the parent keeps the ledger, and looks at it.
+    let is_elsewhere = last.is_some_and(|last| last.head.is_none()) && !dir.join(ledger::ACTIVE).exists();
+    if ctx.parent.is_some() || is_elsewhere {
+        facts.ledger = LedgerFact::Elsewhere;
+        return facts;
+    }
+    let head = last.and_then(|last| last.head.as_ref()).map(|head| head.sha256.as_str());
+    facts.ledger = ledger_fact(&dir, head, &ground.policy, ctx);
+    facts.unwritable = unwritable(&dir);
+    match ledger::summaries(&dir, RUNS) {
+        Ok(found) => {
+            let of_a_run = |record: &&Record| is_a_run(record) && exit_of(record) == Some(0);
+            facts.last_well =
+                facts.last_well.or_else(|| found.iter().find(of_a_run).map(|record| record.time));
+            if facts.last.is_none() {
+                let newest = found.iter().find(|record| is_a_run(record));
+                facts.last = newest.map(|record| (record.time, exit_of(record).unwrap_or_default()));
+            }
+            *summaries = found;
+        }
+        Err(error) if facts.ledger == LedgerFact::Sound => {
+            facts.ledger = LedgerFact::Unreadable(chain(&error));
+        }
+        Err(_) => {}
+    }
+    facts
+}
+
+/// Whether a summary is that of `enforce`, and not of another verb.
+pub(in crate::cli) fn is_a_run(record: &Record) -> bool {
+    matches!(record.text("decision"), Some("enforce" | "audit"))
+}
+
+/// What a run exited with.
+fn exit_of(record: &Record) -> Option<u64> {
+    record.fields.get("counts")?.get("exit")?.as_u64()
+}
+
+/// How a ledger is; `head` is what the last run left as its head.
+pub(in crate::cli) fn ledger_fact(
+    dir: &Path,
+    head: Option<&str>,
+    policy: &Policy,
+    ctx: &Context,
+) -> LedgerFact {
+    let keep = Some(keep_in_force(policy));
+    let found = match ledger::verify(dir, &Expected { head, keep, now: ctx.env.now }) {
+        Err(error) => return LedgerFact::Unreadable(chain(&error)),
+        Ok(found) => found,
+    };
+    match (&found.broken, found.disallowed()) {
+        // A run is writing, or was cut off; the next one closes the line and says so.
+        (Some(broken), _) if broken.fault != ledger::Fault::Unfinished => LedgerFact::Broken(format!(
+            "'{}', line {}: {}",
+            shown(&broken.segment),
+            broken.line,
+            broken.fault
+        )),
+        (_, Some(expiry)) => LedgerFact::Broken(format!(
+            "'{}': record {} dropped records {} to {}, which 'ledger.keep' of the policy ({}) still keeps",
+            shown(dir),
+            expiry.record,
+            expiry.first,
+            expiry.last,
+            policy.ledger.value.keep
+        )),
+        (None, None) if found.given == Some(Given::Absent) => LedgerFact::Cut,
+        _ => LedgerFact::Sound,
+    }
+}
+
+/// Why a ledger cannot be written, where that can be told without writing.
+pub(in crate::cli) fn unwritable(dir: &Path) -> Option<String> {
+    #[cfg(unix)]
+    {
+        use rustix::fs::{Access, access};
+        // What is not there is made in the nearest folder that is.
+        let there = dir.ancestors().find(|folder| folder.symlink_metadata().is_ok())?;
+        if let Err(error) = access(there, Access::WRITE_OK | Access::EXEC_OK) {
+            return Some(format!("'{}': {}", shown(there), std::io::Error::from(error)));
+        }
+        let file = dir.join(ledger::ACTIVE);
+        if file.symlink_metadata().is_ok()
+            && let Err(error) = access(&file, Access::WRITE_OK)
+        {
+            return Some(format!("'{}': {}", shown(&file), std::io::Error::from(error)));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = dir;
+    None
+}
+
+pub(super) fn schedules(facts: &mut RunFacts, ctx: &Context) {
+    match schedule::installed(ctx) {
+        Ok(found) => facts.schedules.extend(found.into_iter().map(|installed| ScheduleFact {
+            backend: installed.backend.name().to_owned(),
+            is_system: installed.scope == Scope::System,
+            place: installed.place,
+            starts: installed.program != Program::Missing,
+            other_version: match installed.program {
+                Program::Other(version) => Some(version),
+                Program::Current | Program::NotAsked | Program::Missing | Program::Unknown => None,
+            },
+            active: installed.active,
+            next: installed.next,
+            missed: installed.missed,
+        })),
+        Err(failure) => facts.schedules_unknown = Some(failure.message),
+    }
+    // A package puts its units elsewhere; what is enabled shows in the link.
+    let link = Path::new("/etc/systemd/system/timers.target.wants/ccretain.timer");
+    if facts.schedules.iter().all(|schedule| !schedule.is_system) && link.symlink_metadata().is_ok() {
+        facts.schedules.push(ScheduleFact {
+            backend: "systemd".to_owned(),
+            is_system: true,
+            place: text(link),
+            starts: true,
+            ..ScheduleFact::default()
+        });
+    }
+    if !facts.schedules.is_empty() {
+        facts.schedules_unknown = None;
+    }
+}
+
+/// How many unrecognised files the oldest run of the last month saw.
+pub(super) fn unrecognised_before(summaries: &[Record], ctx: &Context) -> Option<u64> {
+    let is_recent = |record: &Record| ctx.env.now.signed_duration_since(record.time) <= MONTH;
+    let oldest = summaries.iter().rfind(|record| is_recent(record) && is_a_run(record))?;
+    oldest.fields.get("counts")?.get("unrecognised")?.as_u64()
+}
