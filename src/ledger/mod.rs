@@ -17,7 +17,7 @@
 //! A segment is UTF-8 text; each line is one JSON object and ends with one newline. Keys come in a
 //! fixed order, absent values are left out, and a reader ignores keys that it does not know.
 //!
-//! The keys are in [`fields`], the events in [`EVENTS`].
+//! The keys are in [`fields()`], the events in [`EVENTS`].
 //!
 //! Paths are printed as everywhere ([`crate::escape`]). With `"names": "keyed"` `user`, `store`, `session`,
 //! `project` and all paths are keyed hashes ([`Names`]) and paths are cut out of error messages.
