@@ -626,6 +626,36 @@ fn one_check_for_all_accounts() {
 }
 
 #[test]
+fn one_session_of_one_account_is_purged_and_nobody_else_is_touched() {
+    let Some(mut machine) = machine("one_session_of_one_account_is_purged_and_nobody_else_is_touched") else {
+        return;
+    };
+    let (ann, bob) = (machine.person("ann", ANN), machine.person("bob", BOB));
+    let [gone, of_ann] = [1, 2].map(|number| ann.session(number).aged(days(20)).write());
+    let of_bob = bob.session(3).aged(days(20)).write();
+    for (name, uid) in [("ann", ANN), ("bob", BOB)] {
+        give(&machine.home(name), uid);
+    }
+    let certificate = machine.sandbox.root().join("one.json");
+    let file = certificate.to_str().unwrap();
+    // No account has it: nothing is touched, and nothing is certified as gone.
+    let none = ["purge", "--yes", "--json", "--session", &crate::common::id(9), "--certificate", file];
+    let output = machine.run(&none);
+    output.exits(1).says("no account has anything of session");
+    assert!(gone.is_there() && of_ann.is_there() && of_bob.is_there());
+    let file = certificate.with_extension("second.json");
+    let file = file.to_str().unwrap();
+    let output = machine.run(&["purge", "--yes", "--json", "--session", gone.id(), "--certificate", file]);
+    assert!(!gone.is_there() && of_ann.is_there() && of_bob.is_there(), "{output}");
+    output.exits(0);
+    let text = fs::read_to_string(file).unwrap();
+    let certificate: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(certificate["verdict"], "partial", "{text}");
+    assert_eq!(certificate["counts"]["sessions"], 1, "{text}");
+    machine.run(&["ledger", "verify", "--certificate", file]).exits(0);
+}
+
+#[test]
 fn everything_of_everybody_is_purged_and_certified_once() {
     let Some(mut machine) = machine("everything_of_everybody_is_purged_and_certified_once") else { return };
     let (ann, bob) = (machine.person("ann", ANN), machine.person("bob", BOB));

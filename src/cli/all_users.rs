@@ -206,6 +206,9 @@ impl<'a> Certificate<'a> {
         document: &AllUsers<'_>,
         ctx: &Context,
     ) -> Result<(), Failure> {
+        let is_nothing =
+            |ended: &Ended| ended.parts.as_ref().is_some_and(|parts| parts.counts.total().is_nothing());
+        let missed = self.args.session.as_ref().filter(|_| handled.ended.iter().all(is_nothing));
         let ended = handled.ended.iter_mut();
         let parts = ended.map(|ended| (text(&ended.account.home), ended.parts.take())).collect();
         let refused = document.refused.iter().chain(&document.not_reached);
@@ -214,7 +217,15 @@ impl<'a> Certificate<'a> {
         for file in self.handover.issue(all)? {
             ctx.console.notice(handed_over(&file).trim_end());
         }
-        Ok(())
+        match missed {
+            // Each of many accounts is right to have nothing of it; that none has is a mistake of whoever named it.
+            Some(session) => {
+                let message =
+                    format!("no account has anything of session '{}': nothing was removed", text(session));
+                Err(Failure::new(Exit::Failed, message))
+            }
+            None => Ok(()),
+        }
     }
 }
 
