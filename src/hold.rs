@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use crate::catalogue::Kind;
 use crate::client::{ClientSettings, Removal};
 use crate::enforce::{Effect, Outcome, Outcomes};
-use crate::inventory::{Belongs, Evidence, Inventory, Session, SessionIndex};
+use crate::inventory::{Artifact, Belongs, Evidence, Inventory, Session, SessionIndex};
 use crate::policy::{Hold, Policy};
 use crate::state::Held;
 
@@ -28,6 +28,8 @@ pub struct Coverage {
 pub fn coverage(inventory: &Inventory, hold: &Hold) -> Coverage {
     let mut sessions = BTreeSet::new();
     let mut files = 0;
+    let owners: Vec<&Session> =
+        inventory.sessions.iter().filter(|session| covers(hold, session, Kind::Transcript)).collect();
     for artifact in &inventory.artifacts {
         // What the catalogue does not know is never touched, held or not.
         let Some(kind) = artifact.kind.filter(|kind| !kind.is_protected()) else { continue };
@@ -42,11 +44,23 @@ pub fn coverage(inventory: &Inventory, hold: &Hold) -> Coverage {
             Belongs::Loose => {
                 // One that names no project is kept in doubt, and not counted as what is meant.
                 hold.selector.covers(kind, inventory.project_named(artifact).into_iter(), false, None)
+                    || is_of_any(inventory, artifact, &owners)
             }
         };
         files += u64::from(covers);
     }
     Coverage { sessions: sessions.into_iter().collect(), files }
+}
+
+/// Whether a file of no session is a plan of one of these, or a log that names one.
+fn is_of_any(inventory: &Inventory, artifact: &Artifact, owners: &[&Session]) -> bool {
+    let key = artifact.key();
+    let log = inventory.logs.get(&key);
+    let slugs = inventory.plans.get(&key).map(|slugs| slugs.as_slice()).unwrap_or_default();
+    owners.iter().any(|session| {
+        log.is_some_and(|log| log.sessions.contains(&session.id))
+            || session.slugs.iter().any(|slug| slugs.iter().any(|plan| slug.may_be(*plan)))
+    })
 }
 
 fn covers(hold: &Hold, session: &Session, kind: Kind) -> bool {

@@ -381,3 +381,17 @@ fn names_of_plans_are_in_no_output() {
     output.exits(1).says("plans/#").never_says("canaryq7");
     assert!(!fs::read_to_string(sandbox.ledger()).unwrap().contains("canaryq7"));
 }
+
+#[test]
+fn a_hold_counts_the_plans_and_logs_of_its_sessions() {
+    let (sandbox, store) = sandbox();
+    let held = planned(&store, 1, SLUG, 10);
+    planned(&store, 2, "another", 10);
+    plan(&store, SLUG, 10);
+    plan(&store, "another", 10);
+    log(&sandbox, "2026-11-01T00.jsonl", &[(1, 10), (2, 10)], 10);
+    log(&sandbox, "2026-11-02T00.jsonl", &[(2, 10)], 10);
+    let output = sandbox.run(["hold", "add", "--session", held.id(), "--reason", "r", "--json"]);
+    // Its transcript, its plan, and the log that names it.
+    assert_eq!(output.exits(0).json()["hold"]["covers"]["files"], 3, "{output}");
+}
