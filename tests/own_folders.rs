@@ -233,7 +233,7 @@ fn one_file_that_cannot_be_sealed_keeps_the_whole_session_plain() {
         assert_eq!(promised.summary(what), output.summary(what), "{what}");
     }
     sandbox.run(["enforce", "--yes"]).exits(0).says("2 sessions not encrypted");
-    sandbox.run(["status"]).exits(0).says("2 sessions cannot be sealed");
+    sandbox.run(["status"]).exits(0).says("2 sessions cannot be encrypted");
     sandbox.run(["seal", session.id()]).exits(4).says("unsealable");
     fs::remove_file(&second).unwrap();
     fs::remove_file(&twin).unwrap();

@@ -157,10 +157,15 @@ fn transcripts_are_searched_once_and_only_where_there_are_plans() {
     });
     let trace = sandbox.root().join("trace");
     let searched = || {
-        let strace = ["strace", "-f", "-qq", "-y", "-s", "0", "-e", "trace=read,pread64", "-o"];
-        let strace = strace.map(std::ffi::OsString::from).into_iter().chain([trace.clone().into_os_string()]);
+        let _ = fs::remove_dir_all(&trace);
+        fs::create_dir(&trace).unwrap();
+        // A file for each thread: in one of all, a call that another one interrupts is two lines, without the name.
+        let strace = ["strace", "-ff", "-qq", "-y", "-s", "0", "-e", "trace=read,pread64", "-o"];
+        let to = trace.join("of").into_os_string();
+        let strace = strace.map(std::ffi::OsString::from).into_iter().chain([to]);
         sandbox.command(["enforce", "--yes"]).through(strace).run().exits(0);
-        let trace = fs::read_to_string(&trace).unwrap();
+        let threads = fs::read_dir(&trace).unwrap().map(|entry| entry.unwrap().path());
+        let trace: String = threads.map(|thread| fs::read_to_string(thread).unwrap()).collect();
         let of_file = |name: String| -> u64 {
             let reads = trace.lines().filter(|line| line.contains(&name));
             reads.filter_map(|line| line.rsplit(" = ").next()?.trim().parse::<u64>().ok()).sum()
