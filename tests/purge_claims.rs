@@ -402,6 +402,19 @@ fn a_store_in_the_folder_of_the_desktop_application_is_judged_by_itself() {
     put(&folder.join("local_2/.claude/file-history/a/b"), CONTENT, days(5));
     let output = sandbox.run(["purge", "--yes", "--json"]);
     assert_eq!(reasons(&output), [told("local_1/new"), told("local_2/.claude/file-history")], "{output}");
+    // At the operator's word what is unknown goes in such a store, too.
+    let again = inner.session(2).aged(days(5)).write();
+    for path in ["plans/words.md", "file-history/new", "new/deep/er"] {
+        inner.put(path, CONTENT, days(5));
+    }
+    let output = sandbox.run(["purge", "--yes", "--json"]);
+    assert_eq!(reasons(&output).len(), 5, "{output}");
+    inner.session(2).aged(days(5)).write();
+    let output = sandbox.run(["purge", "--yes", "--json", "--with", "unrecognised"]);
+    verdict(&output, "complete");
+    assert!(!again.is_there() && with_content(&folder).is_empty(), "{output}");
+    let output = sandbox.run(["purge", "--yes", "--json"]);
+    verdict(&output, "complete");
     // Nor is our own lock unknown in one of which nothing else is left.
     assert!(!inner.path("ccretain").exists());
 }

@@ -323,7 +323,7 @@ impl Taking<'_> {
             return if is_in_a_place { Fate::Excepted } else { Fate::Stays(Keep::Unrecognised) };
         }
         // In a folder of everybody's a name proves nothing: other programs give such names, too.
-        let is_certain = store.is_certain && !store.kind.is_everybodys();
+        let is_certain = store.is_certain && !store.kind.is_everybodys() || self.is_in_desktop(&store.root);
         let may_go = self.wanted.unrecognised && (is_among_content || is_certain);
         match is_in_a_place {
             true if may_go => Fate::Goes,
@@ -336,6 +336,12 @@ impl Taking<'_> {
                 fate => fate,
             },
         }
+    }
+
+    /// Whether a store lies in the desktop application's folder, where nobody else has files.
+    fn is_in_desktop(&self, root: &Path) -> bool {
+        let mut stores = self.inventory.stores.iter().map(|view| &view.store);
+        stores.any(|store| store.kind == Root::Desktop && root != store.root && root.starts_with(&store.root))
     }
 
     /// Whether a file that the catalogue does not know lies in a place of what was selected: in a folder of a session
