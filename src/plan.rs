@@ -99,7 +99,6 @@ pub enum Keep {
 
 impl Keep {
     /// The word reports use.
-    #[must_use]
     pub fn reason(self) -> &'static str {
         match self {
             Self::Held(_) => "held",
@@ -133,13 +132,11 @@ pub struct Due {
 
 impl Due {
     /// The rule that demands it.
-    #[must_use]
     pub fn rule(self) -> RuleRef {
         self.rule
     }
 
     /// Since when.
-    #[must_use]
     pub fn since(self) -> DateTime<Utc> {
         self.since
     }
@@ -182,13 +179,11 @@ pub struct Verdict {
 const AT_ONCE: usize = 1024;
 
 /// Decides about everything in an inventory.
-#[must_use]
 pub fn plan(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>) -> Plan {
     plan_refusing(inventory, policy, now, &[])
 }
 
 /// The same where guards refuse some mandates, by their places in the policy, to delete and to prune.
-#[must_use]
 pub fn plan_refusing(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>, refused: &[usize]) -> Plan {
     let references = References::new(inventory);
     let judges = judges(inventory, &references, policy, now);
@@ -245,7 +240,6 @@ pub fn plan_refusing(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>,
 
 impl Plan {
     /// The plan without what only rules in audit mode demand: what a run carries out.
-    #[must_use]
     pub fn acting(&self, policy: &Policy) -> Cow<'_, Self> {
         if !policy.audits_some() {
             return Cow::Borrowed(self);
@@ -263,7 +257,6 @@ impl Plan {
     }
 
     /// Whether anything at all would change.
-    #[must_use]
     pub fn changes_nothing(&self) -> bool {
         self.decisions.iter().all(|decision| matches!(decision, Decision::Keep(_)))
     }
@@ -271,7 +264,6 @@ impl Plan {
 
 impl Decision {
     /// The demand behind it; `None` for what stays.
-    #[must_use]
     pub fn due(self) -> Option<Due> {
         match self {
             Self::Keep(_) => None,
@@ -280,7 +272,6 @@ impl Decision {
     }
 
     /// The word reports use.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Keep(_) => "keep",

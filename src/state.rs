@@ -122,7 +122,6 @@ pub struct LastRun {
     pub run: String,
     /// When it ended.
     pub time: DateTime<Utc>,
-    /// What it exited with.
     pub exit: u8,
     /// The head of the ledger after it: a ledger that no longer has it was cut.
     pub head: Option<Head>,
@@ -143,7 +142,6 @@ pub struct LastRun {
 pub struct Served {
     /// The account's id.
     pub uid: u32,
-    /// When.
     pub time: DateTime<Utc>,
     /// What a later version knows besides.
     #[serde(flatten)]
@@ -227,7 +225,6 @@ pub struct State {
 
 impl State {
     /// Whether so little is remembered that a session without a transcript may have one somewhere.
-    #[must_use]
     pub fn is_learning(&self, now: DateTime<Utc>) -> bool {
         self.begun.is_some_and(|begun| begun <= now && now.signed_duration_since(begun) < LEARNING)
     }
@@ -256,7 +253,6 @@ impl State {
     }
 
     /// When a run over all users was last through with an account.
-    #[must_use]
     pub fn served(&self, uid: u32) -> Option<DateTime<Utc>> {
         self.served.iter().find(|served| served.uid == uid).map(|served| served.time)
     }
@@ -269,7 +265,6 @@ impl State {
     }
 
     /// What is remembered of unsealed sessions, by the root of the store and the id.
-    #[must_use]
     pub fn all_unsealed(&self) -> FxHashMap<(&Path, &str), &Unsealed> {
         // Of two rows the first counts.
         let rows = self.unsealed.iter().rev();
@@ -312,7 +307,6 @@ pub struct StateFile {
 }
 
 /// Where the state lies in a folder of state.
-#[must_use]
 pub fn path(state_dir: &Path) -> PathBuf {
     state_dir.join(FILE)
 }
@@ -339,7 +333,6 @@ impl StateFile {
     }
 
     /// Whether there was a file.
-    #[must_use]
     pub fn is_there(&self) -> bool {
         self.is_there
     }
@@ -350,7 +343,6 @@ impl StateFile {
     /// which adds a root to look at, or dates a session that was unsealed. `kept` is what root keeps,
     /// as [`Self::kept`] gave it; empty before the first run. What cannot be used, of either, is begun
     /// anew and given back as an error beside.
-    #[must_use]
     pub fn of_account(
         own: Result<Self, StateError>,
         kept: &str,
@@ -391,7 +383,6 @@ impl StateFile {
     }
 
     /// An empty state in place of one that cannot be used; that one is put aside when this is saved.
-    #[must_use]
     pub fn anew(state_dir: &Path, now: DateTime<Utc>) -> Self {
         let state = State { begun: Some(now), ..State::default() };
         Self { state, path: Some(path(state_dir)), saved: State::default(), replaces: true, is_there: false }

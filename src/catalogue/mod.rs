@@ -91,38 +91,32 @@ pub enum Class {
 
 impl Kind {
     /// The row of this kind.
-    #[must_use]
     pub fn row(self) -> &'static Row {
         table::row(self)
     }
 
     /// The name, as policies, reports and the ledger write it.
-    #[must_use]
     pub fn name(self) -> &'static str {
         self.row().name
     }
 
     /// Whether files of this kind are parts of one session.
-    #[must_use]
     pub fn is_of_session(self) -> bool {
         matches!(self.row().owner, Owner::Session | Owner::Content | Owner::Found)
     }
 
     /// Whether files are of this kind by their place alone, whatever their names, so that something must
     /// show that the place is a session's.
-    #[must_use]
     pub fn is_by_place(self) -> bool {
         self == Self::SessionFile
     }
 
     /// Whether the names of files of this kind are content, which no output may show.
-    #[must_use]
     pub fn name_is_content(self) -> bool {
         self.row().name_is_content
     }
 
     /// Whether only a purge that names its class, or nothing at all, removes it.
-    #[must_use]
     pub fn is_protected(self) -> bool {
         matches!(self.row().protection, Protection::UntilPurge | Protection::With(_))
     }
@@ -135,7 +129,6 @@ impl fmt::Display for Kind {
 }
 
 /// What stands for a name that is content: the same for the same name, and no more can be told from it.
-#[must_use]
 pub fn hidden(name: &Path) -> OsString {
     use sha2::{Digest as _, Sha256};
     let digest = Sha256::digest(name.as_os_str().as_encoded_bytes());

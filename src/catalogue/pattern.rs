@@ -160,7 +160,6 @@ fn tokens(mut part: &'static str) -> Vec<Token> {
 
 impl Cursor {
     /// The cursor at the top of a tree.
-    #[must_use]
     pub fn at(root: Root) -> Self {
         let active = PATTERNS
             .iter()
@@ -180,19 +179,16 @@ impl Cursor {
 
     /// Whether a file or folder of this name is Claude Code's here, whether or not a row knows it. What a
     /// later version calls something must not make it invisible.
-    #[must_use]
     pub fn claims(&self, name: &[u8]) -> bool {
         !self.root.is_shared() || self.is_claimed || self.is_top && is_claimed(self.root, name)
     }
 
     /// Whether nothing below this folder can be recognised.
-    #[must_use]
     pub fn is_dead(&self) -> bool {
         self.active.is_empty()
     }
 
     /// The session whose own folder this is, or lies in.
-    #[must_use]
     pub fn session(&self) -> Option<SessionId> {
         self.active.iter().find_map(|active| active.session)
     }
@@ -203,7 +199,6 @@ impl Cursor {
     }
 
     /// Whether names in this folder are content, whatever else lies there.
-    #[must_use]
     pub fn names_are_content(&self) -> bool {
         self.active.iter().any(|active| {
             let pattern = active.pattern();
@@ -212,7 +207,6 @@ impl Cursor {
     }
 
     /// The cursor of a folder of this name.
-    #[must_use]
     pub fn enter(&self, name: &[u8]) -> Self {
         let mut next = Vec::new();
         for active in &self.active {
@@ -241,7 +235,6 @@ impl Cursor {
 
     /// What a file of this name is, if the catalogue knows it; the first row that fits wins. The unfinished
     /// write of a file, as a crash leaves it, is what the file is.
-    #[must_use]
     pub fn classify(&self, name: &[u8]) -> Option<Match> {
         let found = self.named(name);
         if found.is_some_and(|found| !found.kind.is_by_place()) {

@@ -35,7 +35,6 @@ impl Root {
     ];
 
     /// The word for it in reports and in what is remembered.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Config => "config",
@@ -52,31 +51,26 @@ impl Root {
     /// Whether the folder is shared with others, so that names the catalogue does not hold are
     /// none of our business there and folders it does not name are not entered, but for those that
     /// Claude Code alone would give (see [`super::Cursor::claims`]).
-    #[must_use]
     pub fn is_shared(self) -> bool {
         matches!(self, Self::Home | Self::Desktop | Self::HeapDumps | Self::TempNeighbours | Self::DebugLogs)
     }
 
     /// Whether the folder is everybody's, so that of what is in it only what the user owns is looked at.
-    #[must_use]
     pub fn is_everybodys(self) -> bool {
         self == Self::TempNeighbours
     }
 
     /// Whether it is a folder of the user's, or of all, in which single files are Claude Code's.
-    #[must_use]
     pub fn holds_strays(self) -> bool {
         matches!(self, Self::TempNeighbours | Self::DebugLogs)
     }
 
     /// Whether what lies there is temporary.
-    #[must_use]
     pub fn is_temporary(self) -> bool {
         matches!(self, Self::Temp | Self::TempNeighbours)
     }
 
     /// Whether the tree lies in a folder that others can write to, who may put a link in its place.
-    #[must_use]
     pub fn lies_among_others(self) -> bool {
         matches!(self, Self::Temp | Self::HeapDumps | Self::TempNeighbours | Self::DebugLogs)
     }

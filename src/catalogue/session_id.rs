@@ -12,7 +12,6 @@ pub struct SessionId(Uuid);
 
 impl SessionId {
     /// Reads the 36 bytes of an id with dashes, as a file name carries it.
-    #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         if bytes.len() != 36 {
             return None;
@@ -23,7 +22,6 @@ impl SessionId {
     /// The twelve digits by which Claude Code calls the scratch folder of a session where paths have to be short: the
     /// first eight bytes of the SHA-256 of the id, as a number without what is above twelve digits (observed on
     /// client 2.1.332).
-    #[must_use]
     pub fn digits(self) -> String {
         const TWELVE_DIGITS: u64 = 1_000_000_000_000;
         let digest = Sha256::digest(self.to_string());
@@ -32,7 +30,6 @@ impl SessionId {
     }
 
     /// Its first digit, 0 to 15: the client makes random ids, of which each begins as many.
-    #[must_use]
     pub fn first_digit(self) -> u8 {
         self.0.as_bytes()[0] >> 4
     }

@@ -24,7 +24,6 @@ impl Slug {
     pub const ANY: Self = Self { key: [0; 4], hash: [0; 8] };
 
     /// Whether it may be the slug of a plan, which is known to the holder of the key. One of another key may be any.
-    #[must_use]
     pub fn may_be(self, plan: Self) -> bool {
         self == plan || self.key != plan.key
     }
@@ -32,7 +31,6 @@ impl Slug {
 
 impl SlugKey {
     /// A new one.
-    #[must_use]
     pub fn random() -> Self {
         // Three random UUIDs hold 366 random bits of the system's generator.
         let mut seed = Sha256::new();
@@ -43,7 +41,6 @@ impl SlugKey {
     }
 
     /// The keyed hash of a slug.
-    #[must_use]
     pub fn slug(&self, text: &[u8]) -> Slug {
         let (mut key, mut hash) = ([0; 4], [0; 8]);
         key.copy_from_slice(Sha256::digest(self.0).get(..4).unwrap_or(&[0; 4]));
@@ -58,7 +55,6 @@ impl SlugKey {
 }
 
 /// Whether a text is one that Claude Code makes the name of a plan of: no path, and nothing hidden.
-#[must_use]
 pub fn is_slug(text: &[u8]) -> bool {
     let is_of_name = |byte: &u8| !matches!(byte, b'/' | b'\\' | b'\0'..=b'\x1f');
     (1..=200).contains(&text.len()) && text[0] != b'.' && text.iter().all(is_of_name)

@@ -14,7 +14,6 @@ pub const NEWEST_TRIED: Version = Version(2, 1, 332);
 
 impl Version {
     /// Whether the catalogue was never tried with it, so that it may leave things under names that are not known.
-    #[must_use]
     pub fn is_untried(self) -> bool {
         self > NEWEST_TRIED
     }

@@ -19,13 +19,11 @@ pub struct Context {
 
 impl Context {
     /// How data for people is shown on stdout.
-    #[must_use]
     pub fn paint(&self) -> Paint<'_> {
         self.console.paint(self.env.user.home.to_str())
     }
 
     /// The same for stderr.
-    #[must_use]
     pub fn paint_messages(&self) -> Paint<'_> {
         self.console.paint_messages(self.env.user.home.to_str())
     }

@@ -36,7 +36,6 @@ pub enum KeyCommand {
 const IDENTITY: &str = "identity.age";
 
 /// Where the user's identity lies.
-#[must_use]
 pub fn identity_path(env: &Environment) -> PathBuf {
     env.config_dir().join(IDENTITY)
 }

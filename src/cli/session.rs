@@ -14,7 +14,6 @@ const LISTED: usize = 20;
 const FEWEST: usize = 8;
 
 /// Whether an argument can only be meant as a session: hexadecimal digits and dashes.
-#[must_use]
 pub(super) fn looks_like_one(named: &str) -> bool {
     !named.is_empty()
         && named.len() <= 36

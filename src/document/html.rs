@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use super::{Bar, Block, Document, Fact, Hue, Line, Table};
 
 /// Text as it may stand in an element or in an attribute in double quotes.
-#[must_use]
 pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -26,7 +25,6 @@ pub fn escaped(text: &str) -> String {
 
 impl Document {
     /// The document as the body of a page, headings of the second level.
-    #[must_use]
     pub fn html(&self) -> String {
         let mut out = String::new();
         for block in &self.blocks {

@@ -41,9 +41,7 @@ pub enum Block {
 /// A name with a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact {
-    /// What it is.
     pub name: String,
-    /// Its value.
     pub value: Line,
     /// What to do about it, where there is room beside it.
     pub aside: String,
@@ -52,7 +50,6 @@ pub struct Fact {
 /// A bar of a plot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bar {
-    /// What it is.
     pub name: String,
     /// How long it is.
     pub amount: u64,
@@ -79,16 +76,13 @@ pub struct Span {
 /// Rows and columns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Table {
-    /// The columns.
     pub columns: Vec<Column>,
-    /// The rows.
     pub rows: Vec<Row>,
 }
 
 /// A column of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    /// Its title.
     pub title: String,
     /// Whether it holds numbers, which stand to the right.
     pub is_number: bool,
@@ -159,7 +153,6 @@ impl Fact {
     }
 
     /// The same with what to do about it.
-    #[must_use]
     pub fn aside(self, aside: impl Into<String>) -> Self {
         Self { aside: aside.into(), ..self }
     }
@@ -167,7 +160,6 @@ impl Fact {
 
 impl Line {
     /// The same line with more of one colour.
-    #[must_use]
     pub fn and(mut self, text: impl Into<String>, hue: Hue) -> Self {
         self.spans.push(Span { text: text.into(), hue });
         self
@@ -179,7 +171,6 @@ impl Line {
     }
 
     /// Its text without colours.
-    #[must_use]
     pub fn plain(&self) -> String {
         self.spans.iter().map(|span| span.text.as_str()).collect()
     }
@@ -219,7 +210,6 @@ impl Column {
     }
 
     /// The same with a rank by which it is left out.
-    #[must_use]
     pub fn rank(self, rank: u8) -> Self {
         Self { rank, ..self }
     }
@@ -227,7 +217,6 @@ impl Column {
 
 impl Table {
     /// A table of these columns, without rows.
-    #[must_use]
     pub fn new(columns: Vec<Column>) -> Self {
         Self { columns, rows: Vec::new() }
     }

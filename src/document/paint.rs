@@ -46,43 +46,36 @@ pub enum Hue {
 
 impl<'a> Paint<'a> {
     /// Text with or without colours, of any width.
-    #[must_use]
     pub fn new(is_coloured: bool) -> Self {
         Self { is_coloured, ..Self::default() }
     }
 
     /// The same for a terminal of so many columns.
-    #[must_use]
     pub fn fitting(self, width: Option<usize>, home: Option<&'a str>) -> Self {
         Self { width, home, ..self }
     }
 
     /// The same for a reader whose clock is told by this.
-    #[must_use]
     pub fn at_home(self, local: fn(DateTime<Utc>) -> DateTime<FixedOffset>) -> Self {
         Self { local, ..self }
     }
 
     /// The same where only ASCII can be shown.
-    #[must_use]
     pub fn ascii(self, is_ascii: bool) -> Self {
         Self { is_ascii, ..self }
     }
 
     /// The sign for what is left out.
-    #[must_use]
     pub fn ellipsis(self) -> &'static str {
         if self.is_ascii { "..." } else { "…" }
     }
 
     /// The sign before what to do.
-    #[must_use]
     pub fn arrow(self) -> &'static str {
         if self.is_ascii { "->" } else { "→" }
     }
 
     /// Text in a colour.
-    #[must_use]
     pub fn hued(self, hue: Hue, text: &str) -> String {
         let style = match hue {
             Hue::Plain => return text.to_owned(),
@@ -96,31 +89,26 @@ impl<'a> Paint<'a> {
     }
 
     /// A heading, or what matters most in a line.
-    #[must_use]
     pub fn strong(self, text: &str) -> String {
         self.hued(Hue::Strong, text)
     }
 
     /// What is well.
-    #[must_use]
     pub fn good(self, text: &str) -> String {
         self.hued(Hue::Good, text)
     }
 
     /// What deserves a look.
-    #[must_use]
     pub fn warn(self, text: &str) -> String {
         self.hued(Hue::Warn, text)
     }
 
     /// What went wrong.
-    #[must_use]
     pub fn bad(self, text: &str) -> String {
         self.hued(Hue::Bad, text)
     }
 
     /// The lines of a table, `indent` blanks before each.
-    #[must_use]
     pub fn table(self, table: &Table, indent: usize) -> String {
         layout::table(table, indent, self)
     }

@@ -10,7 +10,6 @@ const BAR: usize = 40;
 
 impl Document {
     /// The document as text.
-    #[must_use]
     pub fn print(&self, paint: Paint<'_>) -> String {
         let mut out = String::new();
         let mut indent = 0;
@@ -152,7 +151,6 @@ fn put(out: &mut String, line: &Line, first: usize, hang: usize, paint: Paint<'_
 
 /// A text broken at blanks where it is longer than the terminal is wide; blanks at its beginning stay, and what
 /// follows the first line hangs `hang` deep.
-#[must_use]
 pub fn wrap(text: &str, hang: usize, paint: Paint<'_>) -> String {
     let body = text.trim_start_matches(' ');
     let mut out = String::new();

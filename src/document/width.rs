@@ -5,7 +5,6 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 use super::Paint;
 
 /// How many columns a text takes.
-#[must_use]
 pub fn columns(text: &str) -> usize {
     text.width()
 }
@@ -35,7 +34,6 @@ fn end(text: &str, width: usize) -> &str {
 }
 
 /// A text that lost its end where it does not fit.
-#[must_use]
 pub fn fitted(text: &str, width: usize, paint: Paint<'_>) -> String {
     if columns(text) <= width {
         return text.to_owned();
@@ -46,7 +44,6 @@ pub fn fitted(text: &str, width: usize, paint: Paint<'_>) -> String {
 }
 
 /// A path with `~` for the home folder.
-#[must_use]
 pub fn with_tilde(path: &str, home: Option<&str>) -> String {
     let below = home.filter(|home| home.len() > 1).and_then(|home| path.strip_prefix(home));
     match below {
@@ -57,7 +54,6 @@ pub fn with_tilde(path: &str, home: Option<&str>) -> String {
 }
 
 /// A path that lost its middle where it does not fit: `~/work/…/payments-api`. Its last name says most.
-#[must_use]
 pub fn shortened_path(path: &str, width: usize, paint: Paint<'_>) -> String {
     let path = with_tilde(path, paint.home);
     if columns(&path) <= width {

@@ -12,7 +12,6 @@ use crate::locate::Store;
 
 /// Whether a file is still the one that was seen: same device, inode, size and modification time.
 /// The inode's own change time may differ: a chmod is no reason to keep.
-#[must_use]
 pub fn is_same(seen: &FileStamp, now: &Stat) -> bool {
     seen.device == now.stamp.device
         && seen.inode == now.stamp.inode
@@ -378,7 +377,6 @@ pub fn mark(dir: &Dir, name: &OsStr) -> io::Result<()> {
 }
 
 /// Whether a folder bears our mark; without one it is taken for somebody else's.
-#[must_use]
 pub fn is_marked(dir: &Dir, name: &OsStr) -> bool {
     dir.stat(name).is_ok_and(|stat| {
         stat.file_type == crate::dir::FileType::Folder && stat.stamp.modified.nanoseconds() == MARK

@@ -98,7 +98,6 @@ pub struct Remains {
 
 impl Remains {
     /// What an interrupted unsealing left of a session; `None` where there is nothing to settle.
-    #[must_use]
     pub fn of(inventory: &Inventory, index: SessionIndex) -> Option<Self> {
         let session = inventory.session(index);
         if session.evidence != Evidence::Transcript || session.sealed > 0 {

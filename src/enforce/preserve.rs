@@ -57,7 +57,6 @@ pub struct Preserved {
 }
 
 /// Whether a hold of this name can have copies: the name is that of their folder.
-#[must_use]
 pub fn can_be_folder(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     (1..=100).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(plain)
@@ -65,7 +64,6 @@ pub fn can_be_folder(name: &str) -> bool {
 
 impl Preserving<'_> {
     /// Copies a session as it is now: every plain file of it that could be sealed.
-    #[must_use]
     pub fn session(&self, index: SessionIndex) -> Preserved {
         let session = self.inventory.session(index);
         let mut done = Preserved::default();
@@ -283,7 +281,6 @@ pub fn count(store: &Store, hold: &str) -> io::Result<usize> {
 pub struct Copied {
     /// The hold it was made for.
     pub hold: String,
-    /// The session it is of.
     pub session: SessionId,
     /// Its folder, relative to the store.
     pub below: PathBuf,

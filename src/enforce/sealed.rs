@@ -72,9 +72,7 @@ pub enum SealedError {
 pub struct SealedSession<'a> {
     /// The store it lies in.
     pub store: &'a Store,
-    /// Its id.
     pub id: SessionId,
-    /// Its record.
     pub record: Manifest,
     /// Its folder, relative to the store.
     pub below: PathBuf,
@@ -107,13 +105,11 @@ impl<'a> SealedSession<'a> {
     }
 
     /// Where it lies.
-    #[must_use]
     pub fn root(&self) -> PathBuf {
         self.store.root.join(&self.below)
     }
 
     /// Where a sealed file lies.
-    #[must_use]
     pub fn path(&self, entry: &SealedFile) -> PathBuf {
         self.root().join(&entry.sealed)
     }
@@ -150,7 +146,6 @@ impl<'a> SealedSession<'a> {
     }
 
     /// Says which sealed files this program has made, by their SHA-256: they may unpack to any size.
-    #[must_use]
     pub fn vouched_by(mut self, digests: impl IntoIterator<Item = [u8; 32]>) -> Self {
         self.vouched.extend(digests);
         self

@@ -71,16 +71,13 @@ pub enum Existing {
 /// What has nothing in its place.
 #[derive(Debug)]
 pub struct Wanting<'r> {
-    /// The files.
     pub files: Vec<&'r SealedFile>,
-    /// How many links.
     pub links: usize,
 }
 
 /// What restoring needs.
 #[derive(Debug)]
 pub struct Restoring<'a> {
-    /// The session.
     pub session: &'a SealedSession<'a>,
     /// The roots of temp trees into which may be restored, there or not.
     pub temps: Vec<PathBuf>,

@@ -12,14 +12,12 @@ const FIRST: i64 = 1_704_067_200;
 const LAST_YEAR: i32 = 9999;
 
 /// The date, if it is one that a file or record of Claude Code can have.
-#[must_use]
 pub fn valid(date: DateTime<Utc>) -> Option<DateTime<Utc>> {
     (date.timestamp() >= FIRST && date.year() <= LAST_YEAR).then_some(date)
 }
 
 impl Artifact {
     /// When it was modified, if its modification time is a date.
-    #[must_use]
     pub fn modified(&self) -> Option<DateTime<Utc>> {
         self.stamp.modified.date().and_then(valid)
     }
@@ -32,7 +30,6 @@ impl Inventory {
     /// its locks and sealed files, line files (their lines do), settings, which a hook goes into, and
     /// files that an unsealing gave today's date. Unknown files may be logs, policies or state of
     /// ccretain that somebody keeps in the store.
-    #[must_use]
     pub fn newest_date(&self) -> Option<DateTime<Utc>> {
         let files = self.artifacts.iter().filter(|artifact| self.is_evidence_of_time(artifact));
         let modified = files.filter_map(|artifact| artifact.modified());

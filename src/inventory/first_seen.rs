@@ -31,7 +31,6 @@ enum Of {
 
 impl Inventory {
     /// The date of a file of nobody: when it was modified, else when a run first saw it.
-    #[must_use]
     pub fn dated(&self, artifact: &Artifact) -> Option<DateTime<Utc>> {
         artifact.modified().or_else(|| self.first_seen.get(&artifact.key()).copied())
     }

@@ -10,7 +10,6 @@ pub struct Interner(Mutex<FxHashSet<Arc<str>>>);
 
 impl Interner {
     /// The shared copy of a text.
-    #[must_use]
     pub fn intern(&self, text: &str) -> Arc<str> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(shared) = known.get(text) {

@@ -27,7 +27,6 @@ pub enum Lenient<'a> {
 
 impl<'a> Lenient<'a> {
     /// The text, if it is one.
-    #[must_use]
     pub fn text(&self) -> Option<&Cow<'a, str>> {
         match self {
             Self::Text(text) => Some(text),
@@ -36,7 +35,6 @@ impl<'a> Lenient<'a> {
     }
 
     /// The text itself, if it is one.
-    #[must_use]
     pub fn into_text(self) -> Option<Cow<'a, str>> {
         match self {
             Self::Text(text) => Some(text),
@@ -46,7 +44,6 @@ impl<'a> Lenient<'a> {
 
     /// A date: RFC 3339 in a text, or milliseconds since 1970 in a number; seconds where the number
     /// is a date as seconds only.
-    #[must_use]
     pub fn date(&self) -> Option<DateTime<Utc>> {
         match self {
             Self::Text(text) => {
@@ -62,7 +59,6 @@ impl<'a> Lenient<'a> {
 
 /// Reads one JSON object; anything else, a list too, is `None`: serde would take a list for the
 /// fields in their order.
-#[must_use]
 pub fn object<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Option<T> {
     let text = text.trim_ascii_start();
     text.starts_with(b"{").then(|| serde_json::from_slice(text).ok())?
@@ -70,7 +66,6 @@ pub fn object<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Option<T> {
 
 /// Reads a whole file as [`object`] does. A byte order mark is passed over at its beginning, and only there: in
 /// front of a later line it hides that line from Claude Code too.
-#[must_use]
 pub fn whole<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Option<T> {
     object(text.strip_prefix(MARK).unwrap_or(text))
 }

@@ -67,7 +67,6 @@ pub enum Format {
 
 impl Format {
     /// Whether the client locks such a file while it writes; the index of a project has no lock.
-    #[must_use]
     pub fn has_lock(self) -> bool {
         self != Self::Entries
     }
@@ -234,7 +233,6 @@ fn entry_line(text: &str, raw: &RawValue, list: usize) -> Line {
 impl Lines {
     /// The byte ranges to leave out so that the chosen lines are gone and every other byte is
     /// kept; sorted, without overlaps.
-    #[must_use]
     pub fn cuts(&self, goes: impl Fn(usize) -> bool) -> Vec<Range<u64>> {
         let mut cuts: Vec<Range<u64>> = Vec::new();
         let mut cut = |range: Range<u64>| match cuts.last_mut() {

@@ -37,7 +37,6 @@ pub enum Liveness {
 
 impl Liveness {
     /// Whether the session must be left alone.
-    #[must_use]
     pub fn is_live(self) -> bool {
         self != Self::Dead
     }
@@ -62,13 +61,11 @@ pub struct PidRecord {
 
 impl PidRecord {
     /// A process of which nothing is known but when the file was written that tells of it.
-    #[must_use]
     pub fn unknown(modified: Option<DateTime<Utc>>) -> Self {
         Self { pid: 0, session: None, start: None, started_at: None, domain: None, modified }
     }
 
     /// Reads a pid file or the lock of an editor; `None` if it has no pid, and so is neither.
-    #[must_use]
     pub fn read(file: &File) -> Option<Self> {
         let mut text = Vec::new();
         file.take(LARGEST).read_to_end(&mut text).ok()?;
@@ -112,7 +109,6 @@ impl PidRecord {
 
 /// The workers that the service for background sessions says it has (read in client 2.1.332); `None` where that
 /// cannot be understood.
-#[must_use]
 pub fn workers(file: &File) -> Option<Vec<PidRecord>> {
     #[derive(Deserialize)]
     struct Roster {
@@ -139,7 +135,6 @@ pub trait Processes: Sync {
 /// Where a pid file lies: what it is called, and the owner of its store.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
-    /// Its name.
     pub name: &'a OsStr,
     /// The id of the account that the store is of.
     pub owner: u32,
@@ -156,7 +151,6 @@ impl Place<'_> {
 
 /// The same by what can be checked, which is all that managed rules go by: the files are the user's, and
 /// neither another's process nor a file that is touched again and again may keep a session for ever unseen.
-#[must_use]
 pub fn judge_checked(
     record: &PidRecord,
     place: &Place<'_>,
@@ -195,7 +189,6 @@ fn is_of_an_earlier_boot(record: &PidRecord, ours: &[String], processes: &dyn Pr
 
 /// Whether the process of a pid file has its session open. `touched` is the last change of
 /// anything of that session; that the client started and wrote the file counts as one.
-#[must_use]
 pub fn judge(
     record: &PidRecord,
     processes: &dyn Processes,
@@ -229,7 +222,6 @@ pub fn judge(
 
 /// Whether a worker of the service for background sessions runs, by what can be checked. No file bears its name: the
 /// service keeps one of all.
-#[must_use]
 pub fn judge_worker_checked(
     record: &PidRecord,
     owner: u32,

@@ -16,7 +16,6 @@ use crate::catalogue::SessionId;
 /// An object of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
-    /// Which one.
     pub place: Place,
     /// Its members, in the order of the file.
     pub members: Vec<Member>,
@@ -36,7 +35,6 @@ pub enum Place {
 /// A key with its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// The key.
     pub key: Box<str>,
     /// Where the key begins, in bytes.
     pub start: u64,
@@ -123,7 +121,6 @@ fn only(members: Members) -> Vec<Member> {
 
 impl Object {
     /// The byte ranges to leave out so that the chosen members are gone, each with its comma.
-    #[must_use]
     pub fn cuts(&self, goes: impl Fn(&Member) -> bool) -> Vec<Range<u64>> {
         let mut cuts: Vec<Range<u64>> = Vec::new();
         let mut kept_end = None;
@@ -144,7 +141,6 @@ impl Object {
 }
 
 /// Ranges in their order, without overlaps.
-#[must_use]
 pub fn merged(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
     ranges.retain(|range| !range.is_empty());
     ranges.sort_by_key(|range| (range.start, range.end));

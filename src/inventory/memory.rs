@@ -36,7 +36,6 @@ pub struct Memory {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RememberedSession {
-    /// Its id.
     pub session: Option<SessionId>,
     /// The root of its store, as [`text`] writes it.
     pub root: String,
@@ -183,13 +182,11 @@ impl Inventory {
     }
 
     /// The store of a root, as [`text`] writes it.
-    #[must_use]
     pub fn store_at(&self, root: &str) -> Option<StoreIndex> {
         self.stores.iter().position(|view| text(&view.store.root) == root).map(StoreIndex::of)
     }
 
     /// What a later run must know of a session.
-    #[must_use]
     pub fn remembered(&self, session: &Session) -> RememberedSession {
         let root = session.before.as_ref().map(|before| before.root.clone());
         session.remembered(root.unwrap_or_else(|| text(&self.store(session.store).store.root)))
@@ -305,7 +302,6 @@ impl Session {
     }
 
     /// What a later run must know of this session of a root.
-    #[must_use]
     pub fn remembered(&self, root: String) -> RememberedSession {
         let rules: Vec<String> = self.rule_projects().map(|project| project.to_string()).collect();
         let others = self.projects.iter().filter(|project| !rules.iter().any(|rule| **rule == ***project));

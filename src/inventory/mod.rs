@@ -62,13 +62,11 @@ macro_rules! index {
 
         impl $name {
             /// The position in the inventory's list.
-            #[must_use]
             pub fn at(self) -> usize {
                 self.0.get() as usize - 1
             }
 
             /// The index of a position; saturates, as no inventory holds that many.
-            #[must_use]
             pub fn of(position: usize) -> Self {
                 let position = u32::try_from(position).unwrap_or(u32::MAX);
                 Self(NonZeroU32::MIN.saturating_add(position))
@@ -283,32 +281,27 @@ pub struct Artifact {
 
 impl Artifact {
     /// What tells it from all others.
-    #[must_use]
     pub fn key(&self) -> FileKey {
         (self.folder, self.name)
     }
 
     /// Whether it is a file of our own, which no count includes.
-    #[must_use]
     pub fn is_own(&self) -> bool {
         matches!(self.kind, Some(Kind::Own | Kind::OwnLeftover | Kind::SealedRecord))
     }
 
     /// Whether it is a record or a leftover of our own, and not a copy of content that we keep.
-    #[must_use]
     pub fn is_bookkeeping(&self) -> bool {
         matches!(self.kind, Some(Kind::OwnLeftover | Kind::SealedRecord))
     }
 
     /// Whether it is a regular file.
-    #[must_use]
     pub fn is_regular(&self) -> bool {
         self.file_type == FileType::File
     }
 
     /// Whether it can be sealed: a plain file of a kind that holds a session's content, or a link of the
     /// session's own. A file of which a name elsewhere would keep the plaintext cannot.
-    #[must_use]
     pub fn can_be_sealed(&self) -> bool {
         self.is_to_be_sealed()
             && self.oddity == Oddity::None
@@ -320,7 +313,6 @@ impl Artifact {
     }
 
     /// Whether it is in the way of sealing its session: content that cannot be sealed with the rest.
-    #[must_use]
     pub fn hinders_sealing(&self) -> bool {
         let is_linked = self.oddity == Oddity::None && self.is_regular() && self.hard_linked;
         self.is_to_be_sealed() && (is_linked || self.oddity == Oddity::Foreign)
@@ -432,7 +424,6 @@ pub struct Session {
 
 impl Session {
     /// Whether a transcript of it, plain or sealed, is there; else it is satellites alone.
-    #[must_use]
     pub fn is_conversation(&self) -> bool {
         self.evidence == Evidence::Transcript || self.is_shown() && self.has_transcript
     }
@@ -479,25 +470,21 @@ fn shown_path(folders: &[Folder], names: &Names, folder: FolderIndex, name: Opti
 
 impl Inventory {
     /// A store.
-    #[must_use]
     pub fn store(&self, index: StoreIndex) -> &StoreView {
         &self.stores[index.at()]
     }
 
     /// An artifact.
-    #[must_use]
     pub fn artifact(&self, index: ArtifactIndex) -> &Artifact {
         &self.artifacts[index.at()]
     }
 
     /// A folder.
-    #[must_use]
     pub fn folder(&self, index: FolderIndex) -> &Folder {
         &self.folders[index.at()]
     }
 
     /// A session.
-    #[must_use]
     pub fn session(&self, index: SessionIndex) -> &Session {
         &self.sessions[index.at()]
     }
@@ -511,7 +498,6 @@ impl Inventory {
     }
 
     /// Whether a folder that may hold files of a session could not be reached, such as that of all edited files.
-    #[must_use]
     pub fn misses_parts_of(&self, session: &Session) -> bool {
         let store = &self.store(session.store).store;
         store.crossings.out_of_reach.iter().any(|missed| {
@@ -531,25 +517,21 @@ impl Inventory {
     }
 
     /// The name of a folder; empty for the root of a store.
-    #[must_use]
     pub fn folder_name(&self, folder: &Folder) -> &OsStr {
         self.folder_names.get(folder.name)
     }
 
     /// The name of an artifact.
-    #[must_use]
     pub fn name(&self, artifact: &Artifact) -> &OsStr {
         self.names.get(artifact.name)
     }
 
     /// The project that a loose artifact names.
-    #[must_use]
     pub fn project_named(&self, artifact: &Artifact) -> Option<&str> {
         artifact.project.and_then(|index| self.projects.get(index.at())).map(|project| &**project)
     }
 
     /// What Claude Code's own cleanup goes by beside the date of a session's transcript.
-    #[must_use]
     pub fn written(&self, session: &Session) -> Written {
         let files = self.files(session).iter().map(|index| self.artifact(*index));
         let mut transcripts = files.clone().filter(|file| file.kind == Some(Kind::Transcript)).peekable();
@@ -569,19 +551,16 @@ impl Inventory {
     }
 
     /// The files of a session.
-    #[must_use]
     pub fn files(&self, session: &Session) -> &[ArtifactIndex] {
         self.grouped.get(session.files.start as usize..session.files.end as usize).unwrap_or_default()
     }
 
     /// The folder that a sealed file lay in, where that is not the store that it is sealed in.
-    #[must_use]
     pub fn origin(&self, artifact: &Artifact) -> Option<&Path> {
         self.origins.get(&(artifact.folder, artifact.name)).map(PathBuf::as_path)
     }
 
     /// The session an artifact belongs to.
-    #[must_use]
     pub fn session_of(&self, artifact: &Artifact) -> Option<&Session> {
         match artifact.belongs {
             Belongs::Session(index) => Some(self.session(index)),
@@ -590,7 +569,6 @@ impl Inventory {
     }
 
     /// The store an artifact lies in.
-    #[must_use]
     pub fn store_of(&self, artifact: &Artifact) -> StoreIndex {
         self.folder(artifact.folder).store
     }
@@ -636,7 +614,6 @@ impl Inventory {
     }
 
     /// How many files of a session could be sealed by their kind, and not where they lie.
-    #[must_use]
     pub fn plain_elsewhere(&self, session: &Session) -> u64 {
         let files = self.files(session).iter().map(|index| self.artifact(*index));
         let is_elsewhere = |file: &&Artifact| {
@@ -646,7 +623,6 @@ impl Inventory {
     }
 
     /// The path of a folder relative to its store.
-    #[must_use]
     pub fn folder_path(&self, index: FolderIndex) -> PathBuf {
         let mut names: Vec<&OsStr> = Vec::new();
         let mut at = Some(index);
@@ -667,26 +643,22 @@ impl Inventory {
     }
 
     /// The full path of a folder, as it may be shown.
-    #[must_use]
     pub fn full_folder_path(&self, index: FolderIndex) -> PathBuf {
         let below = shown_path(&self.folders, &self.folder_names, index, None);
         self.store(self.folder(index).store).store.root.join(below)
     }
 
     /// The path of an artifact relative to its store, as it may be shown: a name that is content is hidden.
-    #[must_use]
     pub fn path(&self, artifact: &Artifact) -> PathBuf {
         shown_path(&self.folders, &self.folder_names, artifact.folder, Some(self.name(artifact)))
     }
 
     /// The path of an artifact relative to its store, to be opened or compared and never to be shown.
-    #[must_use]
     pub fn secret_path(&self, artifact: &Artifact) -> PathBuf {
         self.folder_path(artifact.folder).join(self.name(artifact))
     }
 
     /// The path of an artifact relative to its store, and of a sealed one that which it had before.
-    #[must_use]
     pub fn original_path(&self, artifact: &Artifact) -> PathBuf {
         let path = self.path(artifact);
         let below = path.strip_prefix(naming::FOLDER).ok().filter(|_| artifact.sealed);
@@ -717,7 +689,6 @@ impl Inventory {
     }
 
     /// The full path of an artifact, as it may be shown.
-    #[must_use]
     pub fn full_path(&self, artifact: &Artifact) -> PathBuf {
         self.store(self.store_of(artifact)).store.root.join(self.path(artifact))
     }
@@ -752,7 +723,6 @@ impl Inventory {
     }
 
     /// The preservation copies in all stores, each once: the name of the hold, and of the session's folder.
-    #[must_use]
     pub fn preserved(&self) -> BTreeSet<(String, PathBuf)> {
         let holds = ["ccretain", "held"];
         let mut found = BTreeSet::new();

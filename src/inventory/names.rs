@@ -29,7 +29,6 @@ impl Names {
     }
 
     /// A name that was added. One of other names may be empty, or another's; it never fails.
-    #[must_use]
     pub fn get(&self, name: Name) -> &OsStr {
         held::get(&self.0, name).unwrap_or_default()
     }

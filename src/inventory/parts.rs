@@ -440,7 +440,6 @@ impl Session {
     }
 
     /// Whether a transcript or a sealed copy shows that there is such a session.
-    #[must_use]
     pub fn is_shown(&self) -> bool {
         matches!(self.evidence, Evidence::Transcript | Evidence::Sealed)
     }
@@ -471,7 +470,6 @@ impl Session {
 
     /// Its last activity by its records, or by its files where no record is dated, whatever a
     /// policy prefers. A damaged end may have been the newest record, so it counts with either.
-    #[must_use]
     pub fn activity(&self) -> Option<(DateTime<Utc>, DatedBy)> {
         let (date, by) = self.said_of_activity();
         Some((date.or(self.first_seen)?, by))

@@ -59,7 +59,6 @@ thread_local! {
 ///
 /// `all_reached` says whether every known config folder is among them. Problems with single folders
 /// and files are in the inventory; there is no failure as a whole.
-#[must_use]
 pub fn take(
     stores: Vec<Store>,
     all_reached: bool,

@@ -123,13 +123,11 @@ impl Sealing {
 
 impl Session {
     /// Its two clocks, as its files and records say.
-    #[must_use]
     pub fn clocks(&self) -> Clocks {
         Clocks { record: self.newest_record, modified: self.modified }
     }
 
     /// The same without a later date that somebody wrote into the record of its sealed files.
-    #[must_use]
     pub fn vouched(&self) -> Clocks {
         let sealing = self.sealing.as_ref();
         let forged = sealing.and_then(|sealing| Some((sealing, sealing.claims_more()?)));
@@ -140,7 +138,6 @@ impl Session {
     }
 
     /// What dated it when it was sealed, where its record now says more.
-    #[must_use]
     pub fn dated_at_sealing(&self) -> Option<Clocks> {
         let sealing = self.sealing.as_ref()?;
         Some(sealing.clocks_by(sealing.claims_more()?))
@@ -160,7 +157,6 @@ impl Session {
     }
 
     /// The same where it is sealed now.
-    #[must_use]
     pub fn sealed_now(&self) -> Option<KnownSealing> {
         let (date, by) = self.activity()?;
         let clocks = match by {

@@ -18,7 +18,6 @@ const LONGEST: usize = 120;
 
 impl Inventory {
     /// The title of a session whose transcript is readable; `None` where it is not, or says nothing.
-    #[must_use]
     pub fn title(&self, session: &Session) -> Option<String> {
         let files = self.files(session).iter().map(|index| self.artifact(*index));
         let plain =

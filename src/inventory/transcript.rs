@@ -106,7 +106,6 @@ impl Later {
     }
 
     /// Those that are kept.
-    #[must_use]
     pub fn dates(&self) -> &[DateTime<Utc>] {
         &self.0
     }

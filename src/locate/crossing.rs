@@ -139,7 +139,6 @@ impl Store {
 
     /// The folders that lay elsewhere and had something in them, for later runs: where their volume is not mounted
     /// they must not look as if everything in them were gone.
-    #[must_use]
     pub fn followed(&self) -> Vec<Followed> {
         let there = self.crossings.followed.iter().filter(|crossing| crossing.is_own);
         let there = there.filter(|crossing| !super::is_empty(&crossing.dir));

@@ -16,7 +16,6 @@ use crate::policy::Policy;
 const KEPT: TimeDelta = TimeDelta::days(400);
 
 /// What is to be remembered of sessions once a plan is carried out.
-#[must_use]
 pub fn memory(inventory: &Inventory, plan: &Plan, policy: &Policy) -> Memory {
     let going = Going { inventory, plan, policy };
     let (lines, named) = going.lines();

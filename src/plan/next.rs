@@ -21,7 +21,6 @@ pub struct Step {
 
 impl Decision {
     /// The step that this decision takes now; `None` for what stays.
-    #[must_use]
     pub fn step(self) -> Option<Step> {
         let action = if matches!(self, Self::Seal(_)) { Action::Seal } else { Action::Delete };
         self.due().map(|due| Step { action, at: due.since, rule: due.rule })
@@ -88,7 +87,6 @@ impl Judge<'_> {
 
 impl Verdict {
     /// The step that is still to come after this moment.
-    #[must_use]
     pub fn coming(&self, now: DateTime<Utc>) -> Option<Step> {
         self.next.filter(|step| step.at > now)
     }

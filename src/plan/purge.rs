@@ -59,7 +59,6 @@ pub struct Wanted {
 pub struct Copied {
     /// The project by which rules go.
     pub project: Option<String>,
-    /// Its last activity.
     pub last_activity: Option<DateTime<Utc>>,
 }
 
@@ -77,7 +76,6 @@ pub enum Breaks {
 
 impl Wanted {
     /// Whether only a part is wanted.
-    #[must_use]
     pub fn is_partial(&self) -> bool {
         !self.projects.is_empty() || self.session.is_some() || self.before.is_some()
     }
@@ -139,7 +137,6 @@ pub enum Doubt {
 
 impl Doubt {
     /// What it means.
-    #[must_use]
     pub fn words(self) -> &'static str {
         match self {
             Self::Link => "it is a link, and what it leads to lies in no store",
@@ -217,7 +214,6 @@ impl Fate {
 }
 
 /// Decides what a purge takes from an inventory.
-#[must_use]
 pub fn purge(inventory: &Inventory, policy: &Policy, wanted: &Wanted, now: DateTime<Utc>) -> Purging {
     let references = References::new(inventory);
     let judges = judges(inventory, &references, policy, now);

@@ -61,7 +61,6 @@ fn sealing_store(
 
 impl Plan {
     /// The store that the sealed form of an artifact goes to, by the mandate that demands it.
-    #[must_use]
     pub fn sealing_store(
         &self,
         inventory: &Inventory,

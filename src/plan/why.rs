@@ -35,7 +35,6 @@ pub enum Action {
 
 impl Action {
     /// The word of JSON.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Delete => "delete",
@@ -58,9 +57,7 @@ pub enum Standing {
 /// A rule that was considered for one action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Considered {
-    /// The rule.
     pub rule: RuleRef,
-    /// Which of its actions.
     pub action: Action,
     /// Whether it applies.
     pub standing: Standing,
@@ -89,7 +86,6 @@ pub struct Opinion {
 type PeriodOf = fn(&Rule) -> Option<&Period>;
 
 /// Whether any rule of a policy deletes a session sooner or later.
-#[must_use]
 pub fn has_delete_rule(policy: &Policy, session: &Session) -> bool {
     policy.mandates.iter().any(|mandate| {
         let rules = mandate.layers.iter().flat_map(|layer| &layer.rules);
@@ -108,7 +104,6 @@ pub fn has_delete_rule(policy: &Policy, session: &Session) -> bool {
 }
 
 /// What each mandate has to say, in the order of the policy.
-#[must_use]
 pub fn opinions(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>, what: What) -> Vec<Opinion> {
     let references = References::new(inventory);
     let judges = judges(inventory, &references, policy, now);

@@ -26,7 +26,6 @@ pub struct Looked<'a> {
     pub purging: &'a Purging,
     /// What did happen.
     pub outcomes: &'a Outcomes,
-    /// What is there after.
     pub after: &'a Inventory,
     /// What the same purge would do with that.
     pub again: &'a Purging,
@@ -52,7 +51,6 @@ pub struct Aftermath {
 impl Looked<'_> {
     /// Sums it up; `sealed_here` says whether a record shows that a session's sealed files were
     /// plaintext on this machine before.
-    #[must_use]
     pub fn sum_up(&self, sealed_here: &dyn Fn(SessionId) -> bool) -> Aftermath {
         let left = self.left();
         let roots = self.after.stores.iter().filter(|view| view.store.in_scope).count();
@@ -299,7 +297,6 @@ impl Looked<'_> {
 }
 
 /// How many lines and bytes a purge leaves out of a file.
-#[must_use]
 pub fn cut_of(inventory: &Inventory, purging: &Purging, artifact: usize) -> (u64, u64) {
     let file = inventory.line_files.iter().position(|file| file.artifact.at() == artifact);
     let cut = file.and_then(|file| purging.plan.purge.as_ref()?.cuts.get(&file));
@@ -321,7 +318,6 @@ fn refused(refused: &Refused) -> Exception {
 }
 
 /// Something that could not be read.
-#[must_use]
 pub fn unreadable(problem: &Problem) -> Exception {
     Exception {
         reason: ExceptionReason::Unreadable,
@@ -332,7 +328,6 @@ pub fn unreadable(problem: &Problem) -> Exception {
 }
 
 /// What may be meant and stays; of a folder that is not known only that.
-#[must_use]
 pub fn doubts(inventory: &Inventory, doubts: &[Doubtful]) -> Vec<Exception> {
     let (unknown, others): (Vec<&Doubtful>, Vec<&Doubtful>) =
         doubts.iter().partition(|one| one.why == Doubt::Unrecognised && one.lines == 0);

@@ -16,7 +16,6 @@ const LARGEST_RECORD: u64 = 64 << 20;
 
 /// The links of the inventory that lead to a place in a store, whether or not anything is there:
 /// that place is decided on for itself, so that nothing is lost sight of with the link.
-#[must_use]
 pub fn inner_links(inventory: &Inventory) -> HashSet<ArtifactIndex> {
     let roots: Vec<&Path> = inventory
         .stores
@@ -59,7 +58,6 @@ fn plain(path: &Path) -> PathBuf {
 
 /// What the records of preservation copies say, by store, hold and session; what cannot be read is
 /// not among them.
-#[must_use]
 pub fn copies(inventory: &Inventory) -> HashMap<(StoreIndex, String, SessionId), Copied> {
     let mut known = HashMap::new();
     for artifact in &inventory.artifacts {

@@ -8,7 +8,6 @@ use super::certificate::{
 
 /// Takes the facts of several accounts together; what only the parent knows (its id, policy,
 /// operator, host, ledger) is that of `whole`, which has none of the accounts' facts yet.
-#[must_use]
 pub fn merge(mut whole: Parts, of_accounts: Vec<Parts>) -> Parts {
     let mut counts = Counts::default();
     let mut verification = None;
@@ -90,7 +89,6 @@ fn worse(one: ResidualRisk, other: ResidualRisk) -> ResidualRisk {
 }
 
 /// An account of which nothing is certified, because it was left out or its run was refused.
-#[must_use]
 pub fn left_out(home: String, why: String) -> Exception {
     Exception { reason: ExceptionReason::Refused, path: home, detail: why, bytes: None }
 }

@@ -17,7 +17,6 @@ pub const RULE: &str = "purge";
 
 /// The policy that a purge is carried out and reported by: the one in force, with the purge itself
 /// as its only rule ([`crate::plan::purge::RULE`]).
-#[must_use]
 pub fn acting(policy: &Policy) -> Policy {
     let mut acting = policy.clone();
     let Some(last) = acting.mandates.pop() else { return acting };

@@ -11,16 +11,13 @@ use crate::inventory::{Artifact, ArtifactIndex, Inventory};
 pub struct Gathered {
     /// Where it lies.
     pub path: PathBuf,
-    /// Whether it is a folder.
     pub is_folder: bool,
-    /// How many files it is.
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
 }
 
 /// Files that are not known, in the order of their paths.
-#[must_use]
 pub fn gathered(inventory: &Inventory, files: impl Iterator<Item = ArtifactIndex>) -> Vec<Gathered> {
     let mut found: BTreeMap<PathBuf, Gathered> = BTreeMap::new();
     for artifact in files.map(|index| inventory.artifact(index)) {

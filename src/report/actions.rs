@@ -31,7 +31,6 @@ pub enum Act {
 
 impl Act {
     /// The word people read.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Delete => "delete",
@@ -41,7 +40,6 @@ impl Act {
     }
 
     /// Its colour.
-    #[must_use]
     pub fn hue(self) -> Hue {
         match self {
             Self::Delete => Hue::Bad,
@@ -51,7 +49,6 @@ impl Act {
     }
 
     /// What a decision does.
-    #[must_use]
     pub fn of(decision: Decision) -> Option<Self> {
         match decision {
             Decision::Keep(_) => None,
@@ -106,7 +103,6 @@ impl Counts {
 
 impl Run<'_> {
     /// The table of what is done; without rows where nothing is.
-    #[must_use]
     pub fn actions(&self, paint: Paint<'_>) -> Table {
         let rows = self.rows();
         let (stores, lines) =

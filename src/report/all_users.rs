@@ -14,7 +14,6 @@ use crate::policy::Policy;
 /// A run over all users.
 #[derive(Debug)]
 pub struct AllUsers<'a> {
-    /// The verb.
     pub verb: &'static str,
     /// The id of the run, which all accounts share.
     pub run: &'a str,
@@ -37,7 +36,6 @@ pub struct User {
     pub user: String,
     /// Its user id.
     pub uid: u32,
-    /// Its home.
     pub home: String,
     /// What its child exited with.
     pub exit: Option<u8>,
@@ -57,9 +55,7 @@ pub struct Refusal {
     pub user: String,
     /// Its user id.
     pub uid: u32,
-    /// Its home.
     pub home: String,
-    /// Why.
     pub why: String,
     /// Whether it is a store that no account covers.
     #[serde(skip)]
@@ -68,13 +64,11 @@ pub struct Refusal {
 
 impl AllUsers<'_> {
     /// Whether there is no account at all.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.users.is_empty() && self.refused.is_empty() && self.not_reached.is_empty()
     }
 
     /// The document, for which the accounts' own are used up: that of `enforce` with the accounts beside, or a list of documents.
-    #[must_use]
     pub fn json(&mut self) -> Value {
         if self.verb == "enforce" { self.merged() } else { self.listed() }
     }
@@ -172,7 +166,6 @@ pub struct Figures<'a> {
 /// The figures of all accounts: added up, but for the time and the exit code, which are those of
 /// the whole run. What is none of ours, or is about a store of another account, is left out: one
 /// odd line makes a collector drop the whole file.
-#[must_use]
 pub fn figures(of_users: &[Figures<'_>], ended: DateTime<Utc>, exit: u8) -> String {
     let mut sums = [0_u64; FIGURES.len()];
     let mut files: BTreeMap<(String, &str, &str), u64> = BTreeMap::new();

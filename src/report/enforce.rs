@@ -34,7 +34,6 @@ pub enum Detail {
 
 impl Detail {
     /// What was asked for with so many `-v`.
-    #[must_use]
     pub fn of(verbose: u8) -> Self {
         match verbose {
             0 => Self::Projects,
@@ -46,13 +45,11 @@ impl Detail {
 
 impl Run<'_> {
     /// The report.
-    #[must_use]
     pub fn text(&self, paint: Paint<'_>, detail: Detail) -> String {
         self.document(paint, detail).print(paint)
     }
 
     /// What a person is asked about before the first change.
-    #[must_use]
     pub fn preview(&self, paint: Paint<'_>) -> String {
         let mut document = Document::default();
         document.table(self.actions(paint));
@@ -61,13 +58,11 @@ impl Run<'_> {
     }
 
     /// A line a file, what cannot be undone first.
-    #[must_use]
     pub fn list_of_files(&self, paint: Paint<'_>) -> String {
         paint.table(&self.files(), 0)
     }
 
     /// The question before the first change: what it does, and how much of it.
-    #[must_use]
     pub fn question(&self) -> String {
         let tally = self.tally();
         let mut parts = Vec::new();
@@ -416,7 +411,6 @@ impl Run<'_> {
 }
 
 /// The word people read for a step.
-#[must_use]
 pub fn word(action: Action) -> &'static str {
     match action {
         Action::Delete => "delete",
@@ -425,7 +419,6 @@ pub fn word(action: Action) -> &'static str {
 }
 
 /// A step with its day.
-#[must_use]
 pub fn step_words(step: Step, now: DateTime<Utc>, paint: Paint<'_>) -> String {
     format!("{} {}", word(step.action), when::day(step.at, now, paint))
 }

@@ -219,7 +219,6 @@ pub struct ClientJson {
 
 impl Explained<'_> {
     /// The report, facts first.
-    #[must_use]
     pub fn explain(&self) -> Explain {
         let decision = self.decision();
         let mut explain = Explain {

@@ -7,20 +7,17 @@ use chrono::{DateTime, FixedOffset, NaiveTime, Utc};
 use crate::document::{Column, Paint, Table};
 
 /// A count with its noun.
-#[must_use]
 pub fn counted(count: u64, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", grouped(count))
 }
 
 /// A number with thin groups of three digits: `12,345`.
-#[must_use]
 pub fn grouped(number: u64) -> String {
     indicatif::HumanCount(number).to_string()
 }
 
 /// Bytes as people read them: `924 KiB`, and `1.2 MiB` where one digit says too little.
-#[must_use]
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 1024 {
@@ -40,13 +37,11 @@ pub fn size(bytes: u64) -> String {
 }
 
 /// A day as people read it, in UTC.
-#[must_use]
 pub fn day(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d").to_string()
 }
 
 /// A moment with its zone, as people read it: midnight is the end of a day.
-#[must_use]
 pub fn in_zone(at: DateTime<FixedOffset>) -> String {
     let zone = match at.offset().local_minus_utc() {
         0 => "UTC".to_owned(),
@@ -60,7 +55,6 @@ pub fn in_zone(at: DateTime<FixedOffset>) -> String {
 }
 
 /// A table with these columns, the numbers to the right. How a column gives way goes by its title.
-#[must_use]
 pub fn table(header: &[&str], numbers: &[usize]) -> Table {
     let column = |(at, title): (usize, &&str)| Column { is_number: numbers.contains(&at), ..column(title) };
     Table::new(header.iter().enumerate().map(column).collect())
@@ -78,13 +72,11 @@ fn column(title: &str) -> Column {
 }
 
 /// The lines of a table of any width.
-#[must_use]
 pub fn lines(table: &Table) -> String {
     Paint::default().table(table, 0)
 }
 
 /// Breaks a text at blanks; a word that is longer than a line has one of its own.
-#[must_use]
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
@@ -103,7 +95,6 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
 
 /// A line that is broken at blanks where it is longer than `width`; the lines after the first begin with `indent`.
 /// Blanks at its beginning stay.
-#[must_use]
 pub fn wrapped(line: &str, indent: &str, width: usize) -> String {
     let text = line.trim_start();
     let begin = line.get(..line.len() - text.len()).unwrap_or_default();

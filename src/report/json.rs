@@ -13,7 +13,6 @@ use crate::policy::Mode;
 use crate::run::tally::{Fate, NamesGoing, Tally};
 
 /// A moment as reports write it: RFC 3339, UTC, whole seconds.
-#[must_use]
 pub fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
@@ -46,7 +45,6 @@ pub struct Policy {
 
 impl Policy {
     /// The digest and the layers of a policy.
-    #[must_use]
     pub fn of(policy: &crate::policy::Policy) -> Self {
         Self { sha256: policy.digest.clone(), layers: policy.sources.clone() }
     }
@@ -56,7 +54,6 @@ impl Policy {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Store {
-    /// Its root.
     pub root: String,
     /// The name of its owner.
     pub owner: String,
@@ -64,7 +61,6 @@ pub struct Store {
     pub kind: &'static str,
     /// How it was found.
     pub found_by: crate::locate::FoundBy,
-    /// How many sessions are of it.
     pub sessions: usize,
     /// How many files lie in it.
     pub artifacts: usize,
@@ -116,7 +112,6 @@ pub struct Error {
 
 impl Error {
     /// What went wrong with a path.
-    #[must_use]
     pub fn new(path: String, error: String) -> Self {
         Self { path, error }
     }
@@ -124,7 +119,6 @@ impl Error {
 
 impl Run<'_> {
     /// The whole report; kept items are listed only when asked for.
-    #[must_use]
     pub fn json(&self, with_kept: bool) -> Enforce {
         Enforce {
             schema: "ccretain.enforce/1",
@@ -143,7 +137,6 @@ impl Run<'_> {
     }
 
     /// The stores with what lies in them.
-    #[must_use]
     pub fn json_stores(&self) -> Vec<Store> {
         let inventory = self.inventory;
         let mut stores: Vec<Store> = inventory
@@ -186,7 +179,6 @@ impl Run<'_> {
     }
 
     /// Every artifact that was acted on or was to be; kept ones only when asked for.
-    #[must_use]
     pub fn items(&self, with_kept: bool) -> Vec<Item> {
         let mut listed: Vec<usize> = (0..self.inventory.artifacts.len())
             .filter(|at| {

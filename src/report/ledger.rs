@@ -40,7 +40,6 @@ pub struct BadJson {
 
 impl Shown {
     /// The document for other programs.
-    #[must_use]
     pub fn json(&self) -> ShownJson<'_> {
         let mut records = Vec::new();
         let mut bad = Vec::new();
@@ -57,7 +56,6 @@ impl Shown {
     }
 
     /// A table for people, with a total below.
-    #[must_use]
     pub fn text(&self, paint: Paint<'_>) -> String {
         if self.items.is_empty() {
             return "no records\n".to_owned();
@@ -130,7 +128,6 @@ fn cells(record: &Record) -> Vec<String> {
 }
 
 /// An id as people tell it apart: its first 8 characters, of a keyed one the first 8 of the hash.
-#[must_use]
 pub fn short(id: &str) -> String {
     let hash = id.strip_prefix("hmac-sha256:").unwrap_or(id);
     hash.chars().take(8).collect()

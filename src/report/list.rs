@@ -83,13 +83,11 @@ pub struct Next {
 
 impl Next {
     /// The name of the rule that demands it.
-    #[must_use]
     pub fn rule(&self) -> &str {
         &self.rule
     }
 
     /// A step with the names of its rule and layer.
-    #[must_use]
     pub fn of(step: Step, run: &Run<'_>) -> Self {
         let layer = run.policy.rule(step.rule).map(|(layer, _)| layer.source.layer.to_string());
         let rule = text(&run.policy.rule_name(step.rule));
@@ -132,7 +130,6 @@ pub struct List {
 
 impl Run<'_> {
     /// The sessions that are wanted, the last active first.
-    #[must_use]
     pub fn list(&self, wanted: &Wanted<'_>) -> List {
         let mut sessions: Vec<Row> = Vec::new();
         for (at, verdict) in self.plan.sessions.iter().enumerate() {
@@ -210,7 +207,6 @@ impl Run<'_> {
 
 impl List {
     /// The list for people at a terminal.
-    #[must_use]
     pub fn text(&self, paint: Paint<'_>) -> String {
         let has_titles = self.sessions.iter().any(|row| row.title.is_some());
         let mut columns = vec![
@@ -252,7 +248,6 @@ impl List {
     }
 
     /// The list for programs: a line a session, its values between tabs, the whole id first.
-    #[must_use]
     pub fn lines(&self) -> String {
         let mut out = String::new();
         for row in &self.sessions {
@@ -277,7 +272,6 @@ impl List {
     }
 
     /// The ids with what tells them apart, for completion in a shell.
-    #[must_use]
     pub fn completions(&self) -> String {
         let unique: BTreeMap<&str, &Row> =
             self.sessions.iter().map(|row| (row.session.as_str(), row)).collect();

@@ -77,7 +77,6 @@ pub(super) fn read_series(text: &str) -> Option<(String, &'static str, &'static 
 
 impl Run<'_> {
     /// The figures of a run that ended at a time; the last line ends with a newline, as collectors ask.
-    #[must_use]
     pub fn metrics(&self, exit: u8, ended: DateTime<Utc>) -> String {
         let tally = self.tally();
         let took = ended.signed_duration_since(self.plan.now).num_seconds().max(0);
@@ -124,7 +123,6 @@ impl Run<'_> {
     }
 
     /// The run in one line of log.
-    #[must_use]
     pub fn log_text(&self, exit: u8) -> String {
         let tally = self.tally();
         let stopped = self.stopped().map(|word| format!(" stopped={word}")).unwrap_or_default();
@@ -142,7 +140,6 @@ impl Run<'_> {
     }
 
     /// The same as one JSON object.
-    #[must_use]
     pub fn log_json(&self, exit: u8, ended: DateTime<Utc>) -> String {
         let line = serde_json::json!({
             "time": super::json::time(ended),

@@ -5,7 +5,6 @@ use crate::period::{Length, Period};
 use crate::policy::{Layer, Mode, Policy, Rule};
 
 /// What a policy does with most sessions, and who says so.
-#[must_use]
 pub fn sentence(policy: &Policy) -> Line {
     if let Some(why) = &policy.suspended {
         return Line::of("nothing is deleted: ", Hue::Warn).and(why.clone(), Hue::Plain);
@@ -55,7 +54,6 @@ pub fn sentence(policy: &Policy) -> Line {
 }
 
 /// Whether nobody has said anything, so that the built-in rule holds.
-#[must_use]
 pub fn is_built_in(policy: &Policy) -> bool {
     let mut layers = policy.mandates.iter().flat_map(|mandate| &mandate.layers);
     layers.all(|layer| layer.rules.is_empty() || layer.source.layer == Layer::BuiltIn)

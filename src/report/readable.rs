@@ -22,7 +22,6 @@ pub struct Readable {
     pub pastes: u64,
     /// Their bytes.
     pub paste_bytes: u64,
-    /// Plans.
     pub plans: u64,
     /// Their bytes.
     pub plan_bytes: u64,
@@ -30,13 +29,11 @@ pub struct Readable {
 
 impl Readable {
     /// Whether there is none of it.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.prompts + self.pastes + self.plans == 0
     }
 
     /// What there is, in words.
-    #[must_use]
     pub fn words(&self) -> String {
         let parts = [
             (self.prompts, "prompt", " in history.jsonl"),
@@ -50,7 +47,6 @@ impl Readable {
 
 impl Run<'_> {
     /// What stays readable of the sessions that are encrypted once this run is done.
-    #[must_use]
     pub fn readable(&self) -> Readable {
         let is_encrypted = |(session, verdict): &(&Session, &crate::plan::Verdict)| match verdict.decision {
             Decision::Delete(_) => false,

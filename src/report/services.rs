@@ -58,7 +58,6 @@ struct Kept {
 
 impl Services {
     /// The report of these clients.
-    #[must_use]
     pub fn new(clients: Vec<Client>, now: DateTime<Utc>) -> Self {
         let kept = |row: &crate::services::Kept| Kept {
             id: row.id,
@@ -79,7 +78,6 @@ impl Services {
     }
 
     /// The report for people; `everything` also names the providers that are not in use.
-    #[must_use]
     pub fn text(&self, everything: bool) -> String {
         let mut out = String::new();
         for client in &self.clients {

@@ -60,7 +60,6 @@ pub struct LastRun {
     pub run: String,
     /// When it ended.
     pub time: String,
-    /// What it exited with.
     pub exit: Option<u64>,
     /// What a guard refused, in words, with the command that lifts it.
     pub refusals: Vec<String>,
@@ -158,7 +157,6 @@ pub struct Status {
 
 impl Sight<'_> {
     /// What could not be read, each with its path: what makes the exit code 1.
-    #[must_use]
     pub fn unread(&self) -> Vec<(String, String)> {
         let mut errors = self.run.errors();
         errors.extend(self.errors.iter().cloned());
@@ -174,7 +172,6 @@ impl Sight<'_> {
     }
 
     /// The report, numbers first.
-    #[must_use]
     pub fn status(&self) -> Status {
         let run = &self.run;
         let error = |(path, error): (String, String)| Error::new(path, error);

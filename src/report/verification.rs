@@ -106,7 +106,6 @@ pub struct CertificateJson {
 pub struct Checked {
     /// The file it was read from.
     pub file: std::path::PathBuf,
-    /// Its id.
     pub id: String,
     /// The number of the head of the ledger that it names.
     pub head: u64,
@@ -173,13 +172,11 @@ pub struct Verified<'a> {
 impl Verified<'_> {
     /// Whether the ledger is sound, the head the user gave, if any, is in it, and so is the
     /// certificate.
-    #[must_use]
     pub fn is_sound(&self) -> bool {
         self.wrong().is_empty()
     }
 
     /// What is wrong, a line each.
-    #[must_use]
     pub fn wrong(&self) -> Vec<&'static str> {
         let mut wrong = Vec::new();
         if self.found.broken.is_some() {
@@ -199,13 +196,11 @@ impl Verified<'_> {
     }
 
     /// Whether the head that the last run remembered is missing from a chain that holds together.
-    #[must_use]
     pub fn lacks_remembered(&self) -> bool {
         !self.was_given && self.found.broken.is_none() && self.found.given == Some(Given::Absent)
     }
 
     /// The document for other programs.
-    #[must_use]
     pub fn json(&self) -> VerifyJson {
         let found = self.found;
         let place = |segment: &std::path::Path, line| PlaceJson { segment: text(segment), line };
@@ -238,7 +233,6 @@ impl Verified<'_> {
     }
 
     /// The result in words.
-    #[must_use]
     pub fn text(&self, paint: Paint<'_>) -> String {
         let found = self.found;
         let mut out = String::new();

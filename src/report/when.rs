@@ -6,7 +6,6 @@ use super::human::counted;
 use crate::document::Paint;
 
 /// A moment: `Nov 27 12:30`, with the year where that is not this one.
-#[must_use]
 pub fn moment(at: DateTime<Utc>, now: DateTime<Utc>, paint: Paint<'_>) -> String {
     let (at, now) = ((paint.local)(at), (paint.local)(now));
     if at.year() == now.year() {
@@ -17,7 +16,6 @@ pub fn moment(at: DateTime<Utc>, now: DateTime<Utc>, paint: Paint<'_>) -> String
 }
 
 /// A day: `Nov 27` on a terminal where that is of this year, else `2026-11-27`.
-#[must_use]
 pub fn day(at: DateTime<Utc>, now: DateTime<Utc>, paint: Paint<'_>) -> String {
     let (at, now) = ((paint.local)(at), (paint.local)(now));
     let is_clear = paint.width.is_some() && at.year() == now.year();
@@ -25,7 +23,6 @@ pub fn day(at: DateTime<Utc>, now: DateTime<Utc>, paint: Paint<'_>) -> String {
 }
 
 /// How far away a moment is: `in 16 hours`, `3 days ago`.
-#[must_use]
 pub fn away(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let apart = at.signed_duration_since(now);
     let span = span(apart.abs());

@@ -119,7 +119,6 @@ pub struct DateFile {
 
 impl DateFile {
     /// The file in a folder of state.
-    #[must_use]
     pub fn new(state_dir: &Path, now: DateTime<Utc>) -> Self {
         Self { path: state_dir.join(FILE), now, known: OnceLock::new(), found: AtomicUsize::new(0) }
     }

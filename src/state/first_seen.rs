@@ -21,7 +21,6 @@ pub struct FirstSeen {
     /// The root of the store.
     #[serde(with = "lossless")]
     pub store: PathBuf,
-    /// When.
     pub time: DateTime<Utc>,
     /// Ids of sessions, and digests of the paths of files, sorted.
     pub what: Vec<String>,
@@ -32,7 +31,6 @@ pub struct FirstSeen {
 
 impl State {
     /// When what has no date was first seen, by the root of its store and its word.
-    #[must_use]
     pub fn first_seen(&self) -> FxHashMap<(&Path, &str), DateTime<Utc>> {
         // Sorted by time, so that of two the first is taken last.
         let runs = self.first_seen.iter().rev();

@@ -45,7 +45,6 @@ pub struct Remembered {
 }
 
 /// Where the file lies in a folder of state.
-#[must_use]
 pub fn path(state_dir: &Path) -> PathBuf {
     state_dir.join(FILE)
 }
@@ -83,7 +82,6 @@ impl Remembered {
 
     /// Whether it was begun anew a short while ago, so that the transcript of any session may have been
     /// seen by runs that are forgotten.
-    #[must_use]
     pub fn is_blind(&self, now: DateTime<Utc>) -> bool {
         self.begun.is_some_and(|begun| begun <= now && now.signed_duration_since(begun) < BLIND)
     }

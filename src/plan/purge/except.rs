@@ -46,7 +46,6 @@ impl Except {
     }
 
     /// Whether it keeps a file at this path in its store.
-    #[must_use]
     pub fn keeps(&self, path: &Path) -> bool {
         self.matcher.is_match(path)
     }

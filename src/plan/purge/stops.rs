@@ -23,7 +23,6 @@ pub enum Obstacle {
 /// Something in the way of a purge, and how much it covers of what would go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stop {
-    /// What.
     pub by: Obstacle,
     /// Sessions that would go.
     pub sessions: u64,

@@ -27,7 +27,6 @@ impl Amount {
     }
 
     /// Whether it is nothing.
-    #[must_use]
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
@@ -107,14 +106,12 @@ impl Counts {
     }
 
     /// Everything that was removed.
-    #[must_use]
     pub fn total(&self) -> Amount {
         Amount { files: self.files, lines: self.lines, bytes: self.bytes }
     }
 
     /// Whether the sums are those of the kinds and of the forms; a certificate of which they are
     /// not was changed.
-    #[must_use]
     pub fn add_up(&self) -> bool {
         let total = self.total();
         let Forms { plaintext, sealed_after_plaintext, only_sealed } = &self.forms;

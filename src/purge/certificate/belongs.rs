@@ -52,7 +52,6 @@ pub struct Comparison {
 
 impl Comparison {
     /// Whether they belong together.
-    #[must_use]
     pub fn fits(&self) -> bool {
         self.differs.is_empty()
     }
@@ -82,7 +81,6 @@ impl Certificate {
     /// What the ledger records of this certificate: its hash and its sums.
     ///
     /// `sha256` is that of the JSON document, and `path` where the first of its files lies.
-    #[must_use]
     pub fn entry(&self, sha256: &str, path: Option<&std::path::Path>) -> Entry<'static> {
         let mut entry = Entry::new(Event::Certificate);
         entry.sha256 = Some(sha256.to_owned().into());
@@ -127,7 +125,6 @@ impl Certificate {
     }
 
     /// What in a certificate contradicts itself; nothing in one that was issued.
-    #[must_use]
     pub fn inconsistencies(&self) -> Vec<String> {
         let mut found = Vec::new();
         if !self.parts.counts.add_up() {

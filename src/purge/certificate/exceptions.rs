@@ -60,7 +60,6 @@ pub enum ExceptionReason {
 
 impl ExceptionReason {
     /// The word of it in JSON.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Refused => "refused",

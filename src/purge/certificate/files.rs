@@ -28,7 +28,6 @@ pub enum Format {
 
 impl Format {
     /// The format of a file: `.json`, `.html` or `.htm`, `.txt`, in any case.
-    #[must_use]
     pub fn of(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "json" => Some(Self::Json),
@@ -71,7 +70,6 @@ pub enum FileError {
 
 impl FileError {
     /// Whether what was asked for is wrong in itself, and not the system's answer to it.
-    #[must_use]
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::Format { .. } | Self::Exists { .. } | Self::InStore { .. })
     }
@@ -168,7 +166,6 @@ impl Files {
     }
 
     /// The key that will sign, for the certificate to name.
-    #[must_use]
     pub fn signer(&self) -> Option<&Signer> {
         self.signing.as_ref().map(Signing::signer)
     }
@@ -214,7 +211,6 @@ impl Files {
 }
 
 /// SHA-256 of bytes in hex.
-#[must_use]
 pub fn digest(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }

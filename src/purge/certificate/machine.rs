@@ -31,7 +31,6 @@ pub struct Machine {
 
 impl Machine {
     /// Looks what this machine calls itself.
-    #[must_use]
     pub fn look(platform: Platform, host: &dyn Host) -> Self {
         let arch = std::env::consts::ARCH.to_owned();
         match platform {
@@ -73,7 +72,6 @@ impl Machine {
 
 /// What tells this machine from others of the same name: the machine id of systemd or D-Bus, else the serial
 /// number. `None` where neither can be read.
-#[must_use]
 pub fn machine_id(platform: Platform, host: &dyn Host) -> Option<String> {
     let installed = || {
         let ids = ["/etc/machine-id", "/var/lib/dbus/machine-id"];

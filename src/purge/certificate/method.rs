@@ -22,7 +22,6 @@ pub struct Method {
 
 impl Method {
     /// The only method there is, for what was asked.
-    #[must_use]
     pub fn new(scope: Scope, identity: Identity) -> Self {
         Self { files: "unlink".to_owned(), lines: "rewrite".to_owned(), overwritten: false, scope, identity }
     }
@@ -59,7 +58,6 @@ pub struct Scope {
 
 impl Scope {
     /// Whether less than every session of every store known was asked for.
-    #[must_use]
     pub fn is_partial(&self) -> bool {
         !self.projects.is_empty()
             || self.session.is_some()

@@ -82,7 +82,6 @@ impl From<&Seen> for SeenWord {
 
 impl SeenWord {
     /// The word.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Yes => "yes",

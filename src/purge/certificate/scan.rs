@@ -27,7 +27,6 @@ pub struct Verification {
 
 impl Verification {
     /// A scan that was made.
-    #[must_use]
     pub fn scanned(time: DateTime<Utc>, roots: u64, files: u64, left: Left, all_readable: bool) -> Self {
         let result = match (left.is_nothing(), all_readable) {
             (false, _) => Proof::Left,
@@ -38,7 +37,6 @@ impl Verification {
     }
 
     /// A scan that was not made, because the run was stopped.
-    #[must_use]
     pub fn not_made() -> Self {
         Self {
             method: "second-scan".to_owned(),
@@ -67,7 +65,6 @@ pub enum Proof {
 
 impl Proof {
     /// What it came to, in words.
-    #[must_use]
     pub fn words(self) -> &'static str {
         match self {
             Self::NothingLeft => "found nothing that was to be removed",
@@ -91,7 +88,6 @@ pub struct Left {
 
 impl Left {
     /// Whether nothing is left.
-    #[must_use]
     pub fn is_nothing(&self) -> bool {
         self.sessions == 0 && self.amount.is_nothing()
     }

@@ -10,7 +10,6 @@ pub const SCHEMA_ID: &str = "https://ccretain.github.io/schema/certificate-1.jso
 
 /// The JSON Schema of a certificate (draft 2020-12). Later versions may add keys and never take any
 /// away, so keys that it does not name are allowed.
-#[must_use]
 pub fn schema() -> Value {
     let settings = SchemaSettings::draft2020_12().for_serialize();
     let mut schema = settings.into_generator().into_root_schema_for::<Certificate>().to_value();

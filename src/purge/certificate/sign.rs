@@ -95,7 +95,6 @@ impl Signing {
     }
 
     /// Which key it is, for the certificate.
-    #[must_use]
     pub fn signer(&self) -> &Signer {
         &self.signer
     }
@@ -166,7 +165,6 @@ fn string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 impl Signer {
     /// The line of an allowed signers file that trusts this key for certificates and nothing else.
-    #[must_use]
     pub fn allowed_signer(&self) -> String {
         format!("purge namespaces=\"{}\" {}", self.namespace, self.public_key)
     }
@@ -174,7 +172,6 @@ impl Signer {
 
 /// The command that verifies the signature of a JSON document, for a POSIX shell; the allowed
 /// signers file is the organisation's own.
-#[must_use]
 pub fn verify_command(json: &str) -> String {
     let (file, signature) = (quoted(json), quoted(&format!("{json}.sig")));
     format!("ssh-keygen -Y verify -f allowed_signers -I purge -n {NAMESPACE} -s {signature} < {file}")

@@ -58,7 +58,6 @@ pub struct FolderEntry {
 
 impl FolderEntry {
     /// A folder on its volume.
-    #[must_use]
     pub fn new(path: &Path, way: &str, device: u64, volume: &Volume) -> Self {
         Self {
             path: text(path),
@@ -73,7 +72,6 @@ impl FolderEntry {
 
 impl StoreEntry {
     /// A store on its volume.
-    #[must_use]
     pub fn new(origin: Origin<'_>, volume: &Volume, artifacts: u64, sessions: u64) -> Self {
         Self {
             root: text(origin.root),

@@ -38,7 +38,6 @@ impl fmt::Display for Verdict {
 }
 
 /// Judges a purge: any exception, anything left and any doubt makes it incomplete.
-#[must_use]
 pub fn judge(
     scope: &Scope,
     exceptions: &[Exception],

@@ -27,7 +27,6 @@ pub struct Embedded<'p> {
 }
 
 /// The certificate that a page holds; `None` where it holds none.
-#[must_use]
 pub fn embedded(page: &str) -> Option<Embedded<'_>> {
     // Neither the name nor the document has a `<` or a quote of its own there, so the first end is theirs.
     let (name, rest) = page.split_once(OPEN)?.1.split_once(INNER)?;

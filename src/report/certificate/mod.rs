@@ -17,7 +17,6 @@ use crate::purge::certificate::{
 pub use html::{Embedded, embedded};
 
 /// A printing of a certificate; JSON is the certificate itself.
-#[must_use]
 pub fn print(certificate: &Certificate, format: Format, imprint: &Imprint<'_>) -> String {
     match format {
         Format::Json => imprint.json.to_owned(),
@@ -27,7 +26,6 @@ pub fn print(certificate: &Certificate, format: Format, imprint: &Imprint<'_>) -
 }
 
 /// A file of a certificate that was written, on a line; a signature with the command that verifies it.
-#[must_use]
 pub fn handed_over(file: &std::path::Path) -> String {
     let json = file.extension().is_some_and(|extension| extension == "sig").then(|| file.with_extension(""));
     match json.as_deref().and_then(std::path::Path::to_str) {
@@ -60,7 +58,6 @@ pub fn compare_page(certificate: &Certificate, page: &Embedded<'_>, whole: &str)
 }
 
 /// The verdict in a sentence or two.
-#[must_use]
 pub fn statement(certificate: &Certificate) -> String {
     let scope = &certificate.parts.method.scope;
     let mut said = match certificate.verdict {

@@ -12,7 +12,6 @@ impl Document {
     /// is stored, and nothing else (learn.jamf.com, "Extension Attribute Input Types"). `compliant`,
     /// or `not-compliant:` and the ids of what is wrong, the most severe first, so that a smart group
     /// can ask for "is", "like" or "not like".
-    #[must_use]
     pub fn jamf(&self) -> String {
         let ids = self.failing_ids();
         let value =
@@ -23,7 +22,6 @@ impl Document {
 
     /// The figures in the text format of Prometheus (prometheus.io, "Exposition formats"), for the
     /// textfile collector of the node exporter. The last line ends with a newline, as it asks.
-    #[must_use]
     pub fn prometheus(&self) -> String {
         let mut out = Figures::default();
         out.head("compliant", "Whether the machine is compliant.");

@@ -47,7 +47,6 @@ pub const SCHEMA: &str = "ccretain.check/1";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Document {
-    /// The schema.
     pub schema: String,
     /// The moment.
     pub now: String,
@@ -116,7 +115,6 @@ fn usual() -> Severity {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Store {
-    /// Its root.
     pub root: String,
     /// Which tree of the catalogue it is.
     #[serde(default)]
@@ -177,7 +175,6 @@ pub struct Schedule {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Found {
-    /// What it is.
     pub id: String,
     /// Which part of the posture it is about.
     #[serde(default)]
@@ -229,7 +226,6 @@ impl From<Finding> for Found {
 pub struct Fixed {
     /// Files that are closed to others now.
     pub files: u64,
-    /// Folders that are.
     pub folders: u64,
     /// What was left, and why.
     pub left: Vec<Left>,
@@ -240,7 +236,6 @@ pub struct Fixed {
 pub struct Left {
     /// Where it lies.
     pub path: String,
-    /// Why.
     pub why: String,
 }
 
@@ -259,7 +254,6 @@ pub struct Subject<'a> {
 
 impl Document {
     /// The document of some facts and what was found in them.
-    #[must_use]
     pub fn new(
         subject: Subject<'_>,
         facts: &Facts,
@@ -310,7 +304,6 @@ impl Document {
     }
 
     /// The same with its summary and its verdict as its findings make them.
-    #[must_use]
     pub fn counted(mut self) -> Self {
         self.findings.sort_by(|a, b| {
             b.severity
@@ -331,7 +324,6 @@ impl Document {
     }
 
     /// The ids of those, each once.
-    #[must_use]
     pub fn failing_ids(&self) -> Vec<&str> {
         let mut ids: Vec<&str> = Vec::new();
         for finding in self.failing() {

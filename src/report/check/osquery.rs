@@ -25,7 +25,6 @@ pub const COLUMNS: [&str; 14] = [
 impl Document {
     /// One row a finding, and one row with an empty `id` where there is none, so that a machine that
     /// was checked always has a row. Every value is a text.
-    #[must_use]
     pub fn rows(&self) -> Vec<[String; COLUMNS.len()]> {
         let policy =
             self.policy.as_ref().and_then(|policy| policy.get("sha256")?.as_str()).unwrap_or_default();
@@ -56,7 +55,6 @@ impl Document {
     }
 
     /// The rows as a JSON array of flat objects.
-    #[must_use]
     pub fn osquery(&self) -> Value {
         let object = |row: [String; COLUMNS.len()]| {
             let pairs =

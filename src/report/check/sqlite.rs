@@ -20,7 +20,6 @@ const INTERIOR: usize = 12;
 
 impl Document {
     /// The table `ccretain_check` as a SQLite file; the columns are [`COLUMNS`].
-    #[must_use]
     pub fn sqlite(&self) -> Vec<u8> {
         let columns: Vec<String> = COLUMNS.iter().map(|name| format!("{name} TEXT")).collect();
         let schema = format!("CREATE TABLE ccretain_check ({})", columns.join(", "));

@@ -11,7 +11,6 @@ impl Document {
     /// account it is of. What an account reports may be anything, as its user could change it, so
     /// only what reads as a document of ours counts; one that gives none is a finding itself.
     /// `left_last` are the accounts that the last run over all users was not through with.
-    #[must_use]
     pub fn with_users(mut self, all: &AllUsers<'_>, left_last: &[String]) -> Self {
         let mut rows: Vec<Value> = Vec::new();
         for user in &all.users {
@@ -108,7 +107,6 @@ fn of_account(id: FindingId, user: Option<&str>, why: String) -> Found {
 
 impl Document {
     /// The same with every text as it may be shown: it may have been anybody's.
-    #[must_use]
     pub fn printable(mut self) -> Self {
         use crate::escape::text;
         for finding in &mut self.findings {

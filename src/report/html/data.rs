@@ -20,11 +20,8 @@ pub(super) const AHEAD: i64 = 30;
 /// Sessions and bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Share {
-    /// Sessions.
     pub sessions: u64,
-    /// Files.
     pub files: u64,
-    /// Bytes.
     pub bytes: u64,
 }
 
@@ -51,7 +48,6 @@ pub struct Run {
 
 impl Run {
     /// The run that a summary closes.
-    #[must_use]
     pub fn of(record: &Record) -> Self {
         let counts = record.fields.get("counts");
         let count = |name: &str| counts.and_then(|counts| counts.get(name)?.as_u64());
@@ -103,7 +99,6 @@ pub struct Machine {
 impl Machine {
     /// Counts everything; `plan` is `None` where there is no policy to judge by, and `runs` come the
     /// newest first, as they are read.
-    #[must_use]
     pub fn new(check: Document, inventory: &Inventory, plan: Option<&Plan>, runs: Vec<Run>) -> Self {
         let now = inventory.taken;
         let mut ages = bounds();

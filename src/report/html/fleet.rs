@@ -61,7 +61,6 @@ fn is_stale(document: &Document, now: DateTime<Utc>) -> bool {
 
 impl Fleet {
     /// Puts documents together; of several of one machine and account the newest counts.
-    #[must_use]
     pub fn new(documents: Vec<Document>, unreadable: Vec<Unreadable>, now: DateTime<Utc>) -> Self {
         let all = documents.len();
         let mut newest: BTreeMap<(String, Option<String>, Option<String>), Document> = BTreeMap::new();
@@ -101,19 +100,16 @@ impl Fleet {
     }
 
     /// How many machines there are.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.machines.len()
     }
 
     /// How many of them are compliant: of one that was not checked for a week nobody knows.
-    #[must_use]
     pub fn compliant(&self) -> usize {
         self.machines.iter().filter(|machine| machine.compliant && !self.is_stale(machine)).count()
     }
 
     /// How many were not checked for a week.
-    #[must_use]
     pub fn stale(&self) -> usize {
         self.machines.iter().filter(|machine| self.is_stale(machine)).count()
     }
@@ -136,7 +132,6 @@ impl Fleet {
     }
 
     /// The page.
-    #[must_use]
     pub fn html(&self) -> String {
         let mut out = String::new();
         let _ = writeln!(

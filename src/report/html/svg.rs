@@ -38,9 +38,7 @@ pub(super) struct Plot {
 /// A mark of a plot.
 #[derive(Debug, Clone)]
 pub(super) struct Mark {
-    /// Its name.
     pub name: String,
-    /// Its value.
     pub value: f64,
     /// The value in words.
     pub text: String,

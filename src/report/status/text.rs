@@ -21,7 +21,6 @@ const NAMED: usize = 40;
 
 impl Sight<'_> {
     /// The report for people; `everything` names each session that falls due, and every store.
-    #[must_use]
     pub fn text(&self, status: &Status, paint: Paint<'_>, everything: bool) -> String {
         let mut document = Document::default();
         self.headline(status, &mut document, paint);
