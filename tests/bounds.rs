@@ -248,16 +248,21 @@ const CASES: &[Case] = &[
     ),
 ];
 
-/// Runs a command; the peak of its memory in bytes where that can be told, its time, and what it said.
-fn measured(sandbox: &Sandbox, command: &[&str]) -> (Option<u64>, Duration, Output) {
+/// Runs a command; the peak of its memory in bytes and its processor time where these can be told, its time, and what
+/// it said.
+fn measured(sandbox: &Sandbox, command: &[&str]) -> (Option<(u64, Duration)>, Duration, Output) {
     let start = Instant::now();
     let run = sandbox.command(command);
-    let output = if has("time") { run.through(["time", "-f", "peak %M kB"]).run() } else { run.run() };
-    let peak = output
-        .stderr
-        .lines()
-        .find_map(|line| line.strip_prefix("peak ")?.strip_suffix(" kB")?.parse::<u64>().ok());
-    (peak.map(|kilobytes| kilobytes << 10), start.elapsed(), output)
+    let output = if has("time") { run.through(["time", "-f", "used %M %U %S"]).run() } else { run.run() };
+    let used = output.stderr.lines().find_map(|line| {
+        let used: Vec<f64> =
+            line.strip_prefix("used ")?.split(' ').map(str::parse).collect::<Result<_, _>>().ok()?;
+        let [kilobytes, user, system] = used[..] else { return None };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and not negative")]
+        let peak = (kilobytes as u64) << 10;
+        Some((peak, Duration::from_secs_f64(user + system)))
+    });
+    (used, start.elapsed(), output)
 }
 
 #[test]
@@ -265,7 +270,9 @@ fn no_file_takes_gigabytes_or_minutes() {
     if !has("time") {
         skip("no_file_takes_gigabytes_or_minutes", "without GNU time the peak of memory is not known");
     }
-    let mut table = String::from("|file|command|seconds|peak MiB|exit|\n|---|---|---|---|---|\n");
+    let mut table = String::from(
+        "| file | command | seconds | of processor | peak MiB | exit |\n| --- | --- | --- | --- | --- | --- |\n",
+    );
     let mut wrong = Vec::new();
     for (name, make, bytes, command, exits) in CASES {
         let sandbox = Sandbox::new();
@@ -274,14 +281,16 @@ fn no_file_takes_gigabytes_or_minutes() {
         sandbox.store().session(1).aged(days(40)).write();
         sandbox.store().session(2).aged(days(2)).write();
         make(&sandbox, if is_slow() { *bytes } else { bytes / 30 });
-        let (peak, took, output) = measured(&sandbox, command);
+        let (used, took, output) = measured(&sandbox, command);
+        let peak = used.map(|(peak, _)| peak);
         let mib = peak.map_or("?".to_owned(), |peak| (peak >> 20).to_string());
+        let busy = used.map_or("?".to_owned(), |(_, busy)| format!("{:.1}", busy.as_secs_f64()));
         let _ = writeln!(
             table,
-            "|{name}|{}|{:.1}|{mib}|{:?}|",
+            "| {name} | `{}` | {:.1} | {busy} | {mib} | {} |",
             command.join(" "),
             took.as_secs_f64(),
-            output.code
+            output.code.unwrap_or(-1)
         );
         let is_well = output.code.is_some_and(|code| exits.contains(&code));
         if !is_well || took > MOST_TIME || peak.is_some_and(|peak| peak > MOST_MEMORY) {

@@ -771,6 +771,71 @@ fn nothing_written_beside_sealed_files_keeps_them_unseen() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// What the user does with the prompts, which lie in the history.
+const PROMPTS: &[Row] = &[
+    ("prompts under another name", Seen, |case| case.shell("cd .claude; mv history.jsonl history.jsonl.bak")),
+    ("prompts in a folder in the place of the history", Seen, |case| {
+        case.shell("cd .claude; mv history.jsonl h; mkdir history.jsonl; mv h history.jsonl/history.jsonl");
+    }),
+    ("prompts behind a link to an own file", Seen, |case| {
+        case.shell("mv .claude/history.jsonl kept; ln -s ../kept .claude/history.jsonl");
+    }),
+    ("prompts as the memory of a project", Seen, |case| {
+        case.shell(&format!("mkdir -p {ACME}/memory; mv .claude/history.jsonl {ACME}/memory/MEMORY.md"));
+    }),
+    ("prompts as the global file", Seen, |case| {
+        case.shell("mv .claude/history.jsonl .claude/.claude.json");
+    }),
+    ("prompts as the list of a project's sessions", Seen, |case| {
+        case.shell(&format!("mv .claude/history.jsonl {ACME}/sessions-index.json"));
+    }),
+    ("prompts in a backup of the global file", Seen, |case| {
+        case.shell("mkdir .claude/backups; mv .claude/history.jsonl .claude/backups/.claude.json.backup.1700000000000");
+    }),
+    ("prompts unreadable", Seen, |case| case.shell("chmod 0 .claude/history.jsonl")),
+    ("prompts of the time to come", Seen, |case| {
+        case.shell(&format!(
+            "sed -i 's/\"timestamp\":/\"timestamp\":9/; s/{}/{}/' .claude/history.jsonl",
+            id(1),
+            id(20)
+        ));
+        case.in_use();
+    }),
+    ("prompts of a session in use", Closed, |case| {
+        case.shell(&format!("sed -i 's/{}/{}/' .claude/history.jsonl", id(1), id(20)));
+        case.in_use();
+    }),
+];
+
+#[test]
+fn prompts_are_kept_by_no_way_unseen() {
+    let test = "prompts_are_kept_by_no_way_unseen";
+    let mut wrong = Vec::new();
+    for (name, comes, act) in PROMPTS {
+        let Some(mut case) = Case::new(test) else { return };
+        for old in [20, 30, 40] {
+            let line = json!({"display": "canary-of-a-prompt", "pastedContents": {}, "project": "/work/acme",
+                "timestamp": (now() - days(old)).timestamp_millis(), "sessionId": id(1)});
+            case.store.history_line(&line.to_string());
+        }
+        act(&mut case);
+        let (run, findings) = case.run();
+        let found = std::process::Command::new("grep")
+            .args(["-rlq", "canary-of-a-prompt"])
+            .arg(&case.home)
+            .status()
+            .unwrap();
+        let is_seen = run.code != Some(0) || findings.contains(&"kept-past-due".to_owned());
+        let left = found.success();
+        eprintln!("{name}: left {left}, exit {:?}, {findings:?}", run.code);
+        if left && (*comes == Closed || !is_seen) {
+            wrong.push(format!("{name}: exit {:?}, {findings:?}", run.code));
+        }
+        case.shell("chmod -R u+rwX . 2>/dev/null || :");
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 #[test]
 fn prompts_without_a_date_are_counted_once_they_are_old() {
     let test = "prompts_without_a_date_are_counted_once_they_are_old";
@@ -830,7 +895,10 @@ fn what_ordinary_users_have_is_not_taken_for_a_hidden_transcript() {
 #[test]
 fn the_page_on_security_has_the_ways_of_this_table() {
     let page = include_str!("../SECURITY.md");
-    let plain = [LIFE, STATE, PLACES, POLICIES].into_iter().flatten().map(|(name, comes, _)| (*name, *comes));
+    let plain = [LIFE, STATE, PLACES, POLICIES, PROMPTS]
+        .into_iter()
+        .flatten()
+        .map(|(name, comes, _)| (*name, *comes));
     let sealed = SEALED.iter().map(|(name, comes, ..)| (*name, *comes));
     let table: String = plain
         .chain(sealed)

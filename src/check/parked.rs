@@ -45,17 +45,13 @@ pub fn look(inventory: &Inventory, plan: &Plan, now: DateTime<Utc>) -> Vec<Parke
     found
 }
 
-/// Whether a file may hide a transcript: one that stays, and of which not every line is read anyway.
+/// Whether a file may hide a transcript: one that stays, of which not every line is read anyway, and that holds no
+/// credentials, which are nobody's to read.
 fn may_hide(artifact: &Artifact, decision: Decision) -> bool {
     let is_regular = artifact.is_regular() && matches!(artifact.oddity, Oddity::None | Oddity::InUse);
     let is_elsewhere = matches!(decision, Decision::Keep(Keep::OutOfScope | Keep::OutOfReach));
     let is_kept = matches!(decision, Decision::Keep(_)) && !is_elsewhere;
-    let is_read = matches!(
-        artifact.kind,
-        Some(
-            Kind::Credentials | Kind::History | Kind::GlobalConfig | Kind::ConfigBackup | Kind::SessionsIndex
-        )
-    );
+    let is_read = matches!(artifact.kind, Some(Kind::Credentials | Kind::History));
     is_regular && is_kept && !is_read && artifact.stamp.size >= SHORTEST
 }
 

@@ -63,6 +63,8 @@ pub fn past_due(
         let past = PastDue { judge, grace };
         inventory.sessions.iter().filter_map(|session| past.session(session)).for_each(&mut count);
         past.lines().into_iter().for_each(&mut count);
+        let links = inventory.artifacts.iter().filter(|artifact| past.is_history_behind_a_link(artifact));
+        links.for_each(|_| count(Keep::Link.reason()));
         let is_parked: HashSet<ArtifactIndex> =
             parked.iter().filter(|parked| past.is_parked(parked)).map(|parked| parked.artifact).collect();
         let own = past.own_folders();
@@ -273,13 +275,25 @@ impl PastDue<'_> {
                     let absent = inventory.absent.sessions.iter().map(|(session, _)| session);
                     inventory.sessions.iter().chain(absent).map(|session| judge.session(session)).collect()
                 });
-                let decision = judge.line(file, inventory.store_of(artifact), line, verdicts);
-                if let Decision::Keep(keep @ (Keep::Undated | Keep::FutureDated)) = decision {
+                // Also where it would go with its session, which is in use: Claude Code dates every prompt.
+                if let Decision::Keep(
+                    Keep::Undated | Keep::FutureDated | Keep::NotDue(..) | Keep::Live | Keep::Quiet,
+                ) = judge.line(file, inventory.store_of(artifact), line, verdicts)
+                {
+                    let keep = line.date.map_or(Keep::Undated, |_| Keep::FutureDated);
                     reasons.push(keep.reason());
                 }
             }
         }
         reasons
+    }
+
+    /// Whether a link stands in the place of a history: Claude Code writes through it, and no run follows it.
+    fn is_history_behind_a_link(&self, artifact: &Artifact) -> bool {
+        let store = self.judge.inventory.store_of(artifact);
+        artifact.kind == Some(Kind::History)
+            && artifact.oddity == Oddity::Link
+            && !self.judge.is_out_of_scope(store)
     }
 
     /// Whether a transcript out of its place is as old as one that should have gone, or has no date.
