@@ -145,7 +145,7 @@ def picture(world):
 
 
 def starts_and_cleans_up(world):
-    """Starts the client for as long as it takes until its own cleanup ran; whether it did."""
+    """Starts the client for as long as it takes until its own cleanup ran; what it said where it did not."""
     bait = world.home / ".claude/projects/-bait" / (worlds.ID.format(99) + ".jsonl")
     bait.parent.mkdir(parents=True, exist_ok=True)
     record = {"type": "user", "sessionId": worlds.ID.format(99), "cwd": "/bait", "entrypoint": "cli"}
@@ -157,13 +157,14 @@ def starts_and_cleans_up(world):
     waits_long = (2, 1, 0) <= world.version < (2, 1, 100)
     wait = ["Bash", {"command": "sleep 400", "description": "wait", "timeout": 600_000}]
     waits = [wait, None, wait] if waits_long else [["Bash", {"command": "sleep 10", "description": "wait"}]]
-    wrapper = ["faketime", "-f", "+0 x40"] if waits_long else []
+    wrapper = ["faketime", "-f", "+0 x20"] if waits_long else []
     # On a loaded machine an answer may come too late by that clock.
+    done = None
     for _ in range(3):
-        world.client("-p", f"wait {worlds.call(*waits)}", "--allowedTools", "Bash", wrapper=wrapper)
+        done = world.client("-p", f"wait {worlds.call(*waits)}", "--allowedTools", "Bash", wrapper=wrapper, limit=180)
         if not bait.exists():
-            return True
-    return False
+            return None
+    return f"{done.returncode}: {done.stdout[-300:]} {done.stderr[-300:]}" if done else "nothing in time"
 
 
 def sealed(world, judgement):
@@ -180,8 +181,9 @@ def sealed(world, judgement):
     if done.returncode != 0:
         judgement.complaints.append(f"seal ended with {done.returncode}: {done.stderr.strip()}")
     taken = {path: before[path] for path in before.keys() - picture(world).keys()}
-    if not starts_and_cleans_up(world):
-        judgement.complaints.append("the client did not clean up, so sealing proves nothing")
+    said = starts_and_cleans_up(world)
+    if said:
+        judgement.complaints.append(f"the client did not clean up, so sealing proves nothing; it ended with {said}")
     done = world.ccretain("unseal", "--keep-date", *sessions)
     if done.returncode != 0:
         judgement.complaints.append(f"unseal ended with {done.returncode}: {done.stderr.strip()}")
