@@ -62,6 +62,7 @@ impl Plain {
         taken: &mut BTreeSet<PathBuf>,
         sealer: &mut Sealer,
     ) -> Result<(File, SealedFile), NotSealed> {
+        // Before anything is written: without its date the file could not come back as it was.
         let mtime = self.stamp.modified.date().ok_or(NotSealed::NoDate)?;
         let acl = access::acl(&self.file).map_err(|error| NotSealed::Io("read its ACL", error))?;
         let name = self.free_name(folder, compression, taken).ok_or(NotSealed::NoName)?;

@@ -99,6 +99,7 @@ impl Draft {
     /// As `write(2)` and `fsync(2)`.
     pub fn fill(&mut self, content: &[u8]) -> io::Result<()> {
         self.0.write_all(content)?;
+        // A name that reaches the disk before the content would be an empty file after a power loss.
         self.0.as_file().sync_all()
     }
 

@@ -79,6 +79,7 @@ impl<'a> TrustedDir<'a> {
                 });
             }
         };
+        // Of the open file, not of its name: that may be another one by now.
         trust(&path, &Dir::stat_open(&file).at("read", &path)?, self.owner)?;
         Ok(Some(contents(&file, &path)?))
     }

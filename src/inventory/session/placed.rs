@@ -46,6 +46,7 @@ impl Placed {
         later.sort_by_key(|later| found.artifacts[later.artifact.at()].kind.is_some_and(Kind::is_by_place));
         owners::tell(folders, found, parts, &mut later);
         let mut placed = Self::default();
+        // Files come folder by folder, so the next one is mostly of the same session.
         let mut last = Last::default();
         for Later { artifact: index, owner, said } in later {
             let store = folders.list[found.artifacts[index.at()].folder.at()].store;

@@ -174,6 +174,7 @@ fn variables(account: &Account, ctx: &Context) -> Vec<(&'static str, OsString)> 
         ("HOME", PathBuf::from(&account.home).into()),
         ("USER", account.name.clone().into()),
         ("LOGNAME", account.name.clone().into()),
+        // Root's may lead through folders in which others can put programs.
         ("PATH", "/usr/local/bin:/usr/bin:/bin".into()),
         (super::link::MARKER, "1".into()),
     ];

@@ -44,6 +44,7 @@ impl Turns {
     pub(super) fn share(&self, accounts: usize) -> Duration {
         let left = self.left();
         let fair = left / u32::try_from(accounts.max(1)).unwrap_or(u32::MAX);
+        // Many accounts would leave each too little for its first, large store; who waits is first next time.
         fair.max(LEAST_SHARE.min(left))
     }
 }
