@@ -98,24 +98,24 @@ table! {
             => "look with 'ccretain enforce --dry-run', then run 'ccretain enforce'";
         Unsealed "unsealed" Medium "sessions are in plaintext longer than the policy allows"
             => "run 'ccretain enforce'";
-        RunMissing "run-missing" Medium "no run has ended well"
+        RunMissing "run-missing" Medium "no run has succeeded yet"
             => "run 'ccretain enforce', and 'ccretain schedule install' for the next ones";
-        RunLate "run-late" Medium "the last run that ended well is too long ago"
+        RunLate "run-late" Medium "the last run that succeeded is too long ago"
             => "'ccretain schedule status' shows what should have started it";
-        RunFailed "run-failed" Medium "the last run did not end well"
+        RunFailed "run-failed" Medium "the last run failed"
             => "run 'ccretain enforce' by hand: it says what is wrong";
-        ScheduleMissing "schedule-missing" Medium "nothing starts runs"
+        ScheduleMissing "schedule-missing" Medium "no schedule is installed"
             => "'ccretain schedule install', or as root 'ccretain schedule install --system'";
         ScheduleBroken "schedule-broken" Medium "the schedule starts nothing that works"
             => "'ccretain schedule install' renews it";
         ScheduleVersion "schedule-version" Low "the schedule starts another version of this program"
             => "'ccretain schedule install' renews it";
-        ScheduleTwice "schedule-twice" Low "more than one schedule starts runs"
+        ScheduleTwice "schedule-twice" Low "more than one schedule is installed"
             => "keep one: 'ccretain schedule remove --backend NAME' takes one away";
         ScheduleUnknown "schedule-unknown" Low "what is scheduled cannot be found out"
             => "'ccretain schedule status' says why";
         LedgerBroken "ledger-broken" High "the ledger does not hold together"
-            => "'ccretain ledger verify' names the first line that does not fit; keep the files, and look for who changed them";
+            => "'ccretain ledger verify' names the first record that is wrong; keep the files, and look for who changed them";
         LedgerCut "ledger-cut" High "the newest records of the ledger are gone"
             => "the head of the last run is not in it: compare with a copy kept elsewhere ('ccretain ledger verify --head')";
         LedgerUnreadable "ledger-unreadable" High "the ledger cannot be read"
@@ -155,7 +155,7 @@ table! {
         OwnerUnknown "owner-unknown" Low "files belong to sessions that cannot be found, and so are kept"
             => "make every store readable: then it can be known whether the session is gone";
         HeldVanished "held-vanished" Medium "what was held is gone, and ccretain did not remove it"
-            => "restore it from a copy; 'ccretain hold add --preserve' keeps copies that the client's sweep does not reach";
+            => "restore it from a copy; 'ccretain hold add --preserve' keeps copies that Claude Code's own cleanup does not reach";
         CameBack "came-back" Medium "sessions that were deleted are there again"
             => "stop what brings them back; the next run deletes them again at their date";
         RootMissing "root-missing" Medium "a store that was seen before is missing"
@@ -175,20 +175,20 @@ table! {
         PolicyComplaint "policy-complaint" Medium "something is wrong with the policy"
             => "'ccretain policy show' shows what is in force";
         PolicySuspended "policy-suspended" High "no period is in force, so nothing is deleted"
-            => "mend the client's settings, or give 'deleteAfter' in a policy";
+            => "repair Claude Code's settings, or set 'deleteAfter' in a policy";
         AuditMode "audit-mode" Low "the policy only reports and deletes nothing"
             => "set \"mode\": \"enforce\" once the reports are as they should be";
     }
     Exposure {
-        StoreReadable "store-readable" High "others can look into a store"
-            => "'ccretain check --fix' takes the access away";
+        StoreReadable "store-readable" High "others can read a store"
+            => "'ccretain check --fix' makes it private";
         StoreGroupWritable "store-group-writable" Medium "a group can write to a store"
-            => "'ccretain check --fix' takes the access away";
+            => "'ccretain check --fix' makes it private";
         FilesReadable "files-readable" Medium "others can read files of a store"
-            => "'ccretain check --fix' takes the access away";
+            => "'ccretain check --fix' makes it private";
         CredentialsLoose "credentials-loose" High "files with keys or tokens are open to others"
-            => "'ccretain check --fix' takes the access away; think of new credentials if others use this machine";
-        HeapSnapshot "heap-snapshot" Medium "there are memory snapshots of the client"
+            => "'ccretain check --fix' makes it private; rotate the credentials if others use this machine";
+        HeapSnapshot "heap-snapshot" Medium "there are memory snapshots of Claude Code"
             => "they hold the conversation and credentials: delete them once they were looked at";
         IdentityLoose "identity-loose" High "others can read the key that opens sealed files"
             => "chmod 600 it, make a new one with 'ccretain key new', and seal anew with 'ccretain rekey'";
@@ -198,25 +198,25 @@ table! {
             => "chmod 700 the folder: ledger and state name projects and sessions";
     }
     Client {
-        ClientPeriodShorter "client-period-shorter" Medium "the client removes sessions before the policy lets them go"
+        ClientPeriodShorter "client-period-shorter" Medium "Claude Code removes sessions before the policy lets them go"
             => "deploy what 'ccretain harden --emit' prints as managed settings";
-        ClientRemovesHeld "client-removes-held" Medium "the client will remove what is held"
+        ClientRemovesHeld "client-removes-held" Medium "Claude Code will remove what is held"
             => "'ccretain hold add --preserve' keeps copies; or deploy what 'ccretain harden --emit' prints";
-        ClientPeriodLonger "client-period-longer" Low "the client keeps sessions longer than the policy"
-            => "ccretain deletes them in time; deploy what 'ccretain harden --emit' prints so that the client does too";
-        ClientSweepPaused "client-sweep-paused" Low "the client's own sweep is paused"
+        ClientPeriodLonger "client-period-longer" Low "Claude Code keeps sessions longer than the policy"
+            => "ccretain deletes them in time; deploy what 'ccretain harden --emit' prints so that Claude Code does too";
+        ClientSweepPaused "client-sweep-paused" Low "Claude Code's own cleanup is paused"
             => "mend the settings file that is named, or deploy what 'ccretain harden --emit' prints";
-        ClientPeriodOverridden "client-period-overridden" Low "a repository sets the client's period"
+        ClientPeriodOverridden "client-period-overridden" Low "a repository sets Claude Code's period"
             => "only a managed period cannot be overridden: deploy what 'ccretain harden --emit' prints";
-        ClientDesktopKept "client-desktop-kept" Info "the client never removes sessions of the desktop application"
-            => "ccretain does; a managed 'cleanupPeriodDays' makes the client do it too";
+        ClientDesktopKept "client-desktop-kept" Info "Claude Code never removes sessions of the desktop application"
+            => "ccretain does; a managed 'cleanupPeriodDays' makes Claude Code do it too";
         ClientZeroPeriod "client-zero-period" Low "a period of 0 makes older clients delete everything"
             => "take the period away, or write the number of days that is meant";
         ClientNewer "client-newer" Low "a version of Claude Code that ccretain does not know wrote here"
             => "update ccretain; until then what that version leaves under new names stays, and 'ccretain status' counts it as unrecognised";
-        ClientMetrics "client-metrics" Low "the client sends metrics"
+        ClientMetrics "client-metrics" Low "Claude Code sends metrics"
             => "set DISABLE_TELEMETRY=1 in managed settings ('ccretain harden --emit'); it also ends Remote Control";
-        ClientErrorReports "client-error-reports" Low "the client may send error reports"
+        ClientErrorReports "client-error-reports" Low "Claude Code may send error reports"
             => "set DISABLE_ERROR_REPORTING=1 in managed settings ('ccretain harden --emit')";
         ClientFeedback "client-feedback" Low "/feedback, /bug and /share send transcripts, which the vendor keeps for 5 years"
             => "set DISABLE_FEEDBACK_COMMAND=1 (older clients: DISABLE_BUG_COMMAND=1) in managed settings ('ccretain harden --emit')";
@@ -226,9 +226,9 @@ table! {
             => "only managed settings cannot be overridden: deploy what 'ccretain harden --emit' prints";
         ClientSwitchOdd "client-switch-odd" Low "a switch has a value that does not mean what it seems to"
             => "write 1 for on, and take the variable away for off";
-        ClientProvider "client-provider" Info "a third-party provider changes what the client sends by default"
+        ClientProvider "client-provider" Info "a third-party provider changes what Claude Code sends by default"
             => "nothing to do";
-        ClientWritesNothing "client-writes-nothing" Info "the client is told to write no transcripts"
+        ClientWritesNothing "client-writes-nothing" Info "Claude Code is told to write no transcripts"
             => "nothing to do; sessions cannot be resumed then";
         ServerSideRetention "server-side-retention" Info "what was sent to a server is kept there, which cannot be seen from here"
             => "delete there what can be deleted; 'ccretain check --services' says what is sent from here";

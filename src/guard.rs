@@ -77,7 +77,7 @@ pub enum ClockFault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the clock says {}, {}: nothing is deleted until a run at or after {} finds a clock that has gone on from there; \
-     if the clock is right, '{LIFTED_BY}' at a terminal asks and goes on",
+     if the clock is right, '{LIFTED_BY}' in a terminal asks, and continues",
     now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true), Words(*why),
     lifts_at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 )]

@@ -41,16 +41,38 @@ pub enum PeriodError {
     )]
     Zero(String),
     /// A unit that means different things to different people.
-    #[error("period '{0}' has the ambiguous unit '{1}': use min, h, d or w")]
+    #[error("'{0}' has the unit '{1}', which says no exact time{more}", more = meant(.0))]
     Ambiguous(String, String),
     /// Anything else.
-    #[error(
-        "'{0}' is no period: write a whole number and a unit (min, h, d, w), \"never\" or \"immediately\""
-    )]
+    #[error("'{0}' is not a duration{more}", more = meant(.0))]
     Malformed(String),
     /// More than dates can hold.
     #[error("period '{0}' is longer than dates can hold: write \"never\"")]
     TooLong(String),
+}
+
+/// What was likely meant, and what can be written.
+fn meant(text: &str) -> String {
+    let grammar = "write a whole number and a unit (min, h, d, w), \"never\" or \"immediately\"";
+    let lower = text.trim().to_lowercase();
+    let split = lower.find(|c: char| !c.is_ascii_digit()).unwrap_or(lower.len());
+    let (digits, unit) = lower.split_at(split);
+    let count = digits.parse::<u64>().ok().filter(|count| *count < 10_000);
+    let near = match (count, unit.trim()) {
+        (None, "forever" | "none" | "off" | "infinite" | "inf") => Some("never".to_owned()),
+        (None, "now" | "asap" | "immediate" | "at once") => Some("immediately".to_owned()),
+        (Some(count), "d" | "day" | "days") => Some(format!("{count}d")),
+        (Some(count), "w" | "week" | "weeks") => Some(format!("{count}w")),
+        (Some(count), "h" | "hour" | "hours" | "hrs") => Some(format!("{count}h")),
+        (Some(count), "min" | "minute" | "minutes" | "mins") => Some(format!("{count}min")),
+        (Some(count), "y" | "year" | "years") => Some(format!("{}d", count * 365)),
+        (Some(count), "mo" | "month" | "months") => Some(format!("{}d", count * 30)),
+        _ => None,
+    };
+    match near {
+        Some(near) => format!(": did you mean \"{near}\"? ({grammar})"),
+        None => format!(": {grammar}"),
+    }
 }
 
 impl Period {

@@ -1,6 +1,6 @@
 //! What the vendor keeps on its servers and what Claude Code sends there by default: facts of the
 //! vendor's public pages, each with the date of the page. The one place for them: checks,
-//! certificates, the manual and the README are made from these tables.
+//! certificates, the manual and LIMITS.md are made from these tables.
 
 use crate::findings::FindingId;
 

@@ -114,7 +114,7 @@ fn explain_names_the_rule_the_layer_and_the_moment() {
     }
     let output = sandbox.run(["explain", session.id()]);
     output.exits(0).quietly();
-    for word in ["all", "policy.json", "hold", "live", "client"] {
+    for word in ["all", "policy.json", "hold", "live", "Claude Code itself"] {
         assert!(output.stdout.contains(word), "{word:?} is missing: {output}");
     }
     output.never_says(CONTENT);

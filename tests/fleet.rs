@@ -331,7 +331,7 @@ fn the_role_puts_no_broken_policy_in_the_place_of_a_good_one() {
     let log = |period: &str| fs::read_to_string(root.join(format!("{period}.log"))).unwrap_or_default();
     let expected = "30d 0 30d\"\nsoon 2 30d\"\n31d 0 31d\"\n";
     assert_eq!(output.stdout, expected, "{output} {} {}", log("30d"), log("soon"));
-    assert!(log("soon").contains("is no period"), "{}", log("soon"));
+    assert!(log("soon").contains("is not a duration"), "{}", log("soon"));
 }
 
 #[test]

@@ -7,8 +7,11 @@ use crate::common::Sandbox;
 
 /// The commands that a help names, in its order.
 fn commands(help: &str) -> Vec<String> {
-    let Some((_, list)) = help.split_once("\nCommands:\n") else { return Vec::new() };
-    let lines = list.lines().take_while(|line| line.is_empty() || line.starts_with("  "));
+    // Those of the program stand in groups, of which this is the first.
+    let list = help.split_once("\nCommands:\n").or_else(|| help.split_once("\nLook:\n"));
+    let Some((_, list)) = list else { return Vec::new() };
+    let is_group = |line: &str| line.ends_with(':') && line != "Options:";
+    let lines = list.lines().take_while(|line| line.is_empty() || line.starts_with("  ") || is_group(line));
     let names = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
     names
         .filter_map(|line| line.split_whitespace().next())

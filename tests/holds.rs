@@ -115,13 +115,13 @@ fn a_list_says_who_holds_what_and_until_when() {
     assert_eq!(states, ["expired", "active", "active"]);
     assert_eq!(holds[1]["covers"]["sessions"], 1);
     assert_eq!(holds[1]["items"][0]["session"], id(1));
-    assert!(holds[0]["clientRemoves"].is_null(), "it ended before the client comes");
+    assert!(holds[0]["clientRemoves"].is_null(), "it ended before Claude Code comes");
     assert_eq!(holds[2]["covers"]["sessions"], 0);
     let text = sandbox.run(["hold", "list"]);
     text.exits(0)
         .quietly()
         .says("expired at the end of 2019-12-31 (UTC)")
-        .says("the client will remove this on");
+        .says("Claude Code will remove this on");
     text.says("covers nothing that is here now");
 }
 
@@ -330,8 +330,8 @@ fn rekey_reaches_preservation_copies() {
     let told = lines.iter().rfind(|line| line["decision"] == "rekey" && line["event"] == "outcome").unwrap();
     assert_eq!(told["hold"], "case-2");
     assert!(told["sealed"].as_array().unwrap().len() > 5);
-    sandbox.run(["rekey"]).exits(0).says("0 sessions sealed anew").says("2 recorded as sealed to the same");
-    sandbox.run(["rekey", "--all"]).exits(0).says("0 sessions and 2 preservation copies sealed anew");
+    sandbox.run(["rekey"]).exits(0).says("0 sessions re-encrypted").says("2 recorded as sealed to the same");
+    sandbox.run(["rekey", "--all"]).exits(0).says("0 sessions and 2 preservation copies re-encrypted");
     assert_eq!(fs::read(&session.transcript).unwrap(), plain);
 
     let opens = |key: &std::path::Path, file: &std::path::Path| {

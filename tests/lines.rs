@@ -47,7 +47,7 @@ fn lines_of_deleted_sessions_go_and_the_rest_stays_byte_for_byte() {
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
     assert_eq!(output.summary("prunedLines"), 1);
     assert_eq!(output.summary("pruned"), 1);
-    assert!(!store.has("history.jsonl.lock"), "the client's lock was left");
+    assert!(!store.has("history.jsonl.lock"), "Claude Code's lock was left");
 }
 
 fn millis(old: i64) -> i64 {

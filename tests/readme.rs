@@ -41,7 +41,7 @@ fn handing_in_a_laptop_takes_everything_and_certifies_it() {
     let sandbox = Sandbox::new();
     let session = sandbox.store().session(1).aged(hours(3)).write();
     let text = readme();
-    let section = text.split("**Handing in a laptop.**").nth(1).unwrap();
+    let section = text.split("## Hand in a laptop").nth(1).unwrap();
     let block = blocks(section, "sh").remove(0);
     for line in block.lines() {
         let mut words: Vec<&str> = line.split('#').next().unwrap().split_whitespace().skip(1).collect();
@@ -52,4 +52,51 @@ fn handing_in_a_laptop_takes_everything_and_certifies_it() {
     }
     assert!(!session.is_there());
     assert!(sandbox.home().join("purge.html").exists());
+}
+
+#[test]
+fn it_is_short_and_in_order() {
+    let text = readme();
+    assert!(text.lines().count() <= 150, "{} lines", text.lines().count());
+    let headings: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let expected = [
+        "Install",
+        "Start",
+        "Encrypt what is idle",
+        "Beside Claude Code's own cleanup",
+        "Hand in a laptop",
+        "Many machines",
+        "More",
+    ];
+    assert_eq!(headings, expected);
+}
+
+/// Every command of the page is one that the program understands, and those that only look run as they stand.
+#[test]
+fn its_commands_are_commands() {
+    let text = readme();
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    store.session(1).aged(hours(3)).write();
+    let mut tried = 0;
+    let lines = blocks(&text, "sh").join("\n");
+    for line in lines.lines().map(|line| line.split(" # ").next().unwrap().trim()) {
+        let Some(words) = line.trim_start_matches("sudo ").strip_prefix("ccretain ") else { continue };
+        let words = words.split(" | ").next().unwrap().replace("3f2a9c1e", "00000001");
+        let words: Vec<&str> = words.split_whitespace().collect();
+        let output = match words[0] {
+            // What needs root, a terminal, a scheduler or Claude Code is only to be understood.
+            "resume" | "schedule" | "--all-users" | "purge" | "report" | "ledger" => {
+                sandbox.run(words.iter().copied().chain(["--help"]))
+            }
+            _ => sandbox.run(words.iter().copied()),
+        };
+        output.exits(0);
+        tried += 1;
+    }
+    assert!(tried >= 14, "{tried}");
+    sandbox.policy(&blocks(&text, "json")[0]);
+    for command in ["policy init", "policy check", "completions bash", "explain 00000001"] {
+        sandbox.run(command.split(' ')).exits(0);
+    }
 }

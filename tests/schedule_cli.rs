@@ -342,7 +342,11 @@ fn the_hook_is_shown_then_written_then_taken_out() {
 
     // Only with --write is it taken out.
     let shown = sandbox.schedule(&["remove", "--backend", "claude-hook"]).with(0);
-    assert!(shown.stdout.contains("with --write"), "{}", shown.stdout);
+    assert!(
+        shown.stdout.contains("not removed") && shown.stdout.contains("claude-hook --write"),
+        "{}",
+        shown.stdout
+    );
     assert_eq!(fs::read_to_string(&settings).unwrap(), written);
     sandbox.schedule(&["remove", "--backend", "claude-hook", "--write"]).with(0);
     assert_eq!(fs::read_to_string(&settings).unwrap(), original);

@@ -49,8 +49,14 @@ fn stopped(sandbox: &Sandbox, arguments: &[&str]) -> Option<(Option<i32>, String
     let mut child: Child = run.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn().unwrap();
     let pid = Pid::from_child(&child);
     let start = Instant::now();
-    let begun =
-        || fs::read_to_string(sandbox.ledger()).is_ok_and(|text| text.contains("\"event\":\"intent\""));
+    // It stops before the next session, so one must have been begun.
+    let before = left(sandbox).len();
+    let sealed = sandbox.home().join(".claude/ccretain/sealed");
+    let is_sealing = || walkdir::WalkDir::new(&sealed).min_depth(2).into_iter().flatten().next().is_some();
+    let begun = || {
+        fs::read_to_string(sandbox.ledger()).is_ok_and(|text| text.contains("\"event\":\"intent\""))
+            && (is_sealing() || left(sandbox).len() < before)
+    };
     while !begun() && child.try_wait().unwrap().is_none() {
         assert!(start.elapsed() < Duration::from_secs(60), "no intent in the ledger");
         thread::sleep(Duration::from_micros(200));
@@ -106,7 +112,7 @@ fn a_run_that_is_asked_to_stop_ends_between_two_sessions() {
         });
         let (sandbox, (code, said)) = caught.expect("a run that is caught in the act");
         assert_eq!(code, Some(0), "{said}");
-        assert!(said.contains("asked to stop; the rest waits for the next run"), "{said}");
+        assert!(said.contains("stopped as asked; the next run does the rest"), "{said}");
         let logged = arguments.contains(&"--log-format");
         assert_eq!(said.contains(r#""stopped":"signal""#), logged, "{said}");
         let rest = half_done_is_nothing(&sandbox);
@@ -176,7 +182,7 @@ fn a_run_whose_time_is_up_says_so_and_the_next_one_goes_on() {
         ])
         .arg(&figures)
         .run();
-    output.exits(0).says("the time is up; the rest waits for the next run").says("stopped=max-runtime");
+    output.exits(0).says("the time is up; the next run does the rest").says("stopped=max-runtime");
     assert_eq!(output.json()["stopped"], "max-runtime");
     assert_eq!(output.summary("sessionsDeleted"), 0);
     assert_eq!(half_done_is_nothing(&sandbox), MANY as usize);
@@ -202,4 +208,61 @@ fn a_signal_that_the_caller_ignores_stops_nothing() {
     let run = sandbox.command(["enforce", "--yes", "--json"]).through(["sh", "-c", script, "sh", ""]).run();
     run.exits(0);
     assert_eq!(half_done_is_nothing(&sandbox), 0, "the run was stopped: {run}");
+}
+
+/// What a command says and exits with when a person presses Ctrl-C as soon as it shows anything.
+fn interrupted(sandbox: &Sandbox, arguments: &[&str]) -> crate::common::Output {
+    let run = sandbox.command(arguments).env("TERM", "xterm").env("COLUMNS", "80");
+    run.on_terminal("\u{3}").run()
+}
+
+#[test]
+fn ctrl_c_is_answered_at_once_and_ends_with_130() {
+    if !has("python3") {
+        return skip("ctrl_c_is_answered_at_once_and_ends_with_130", "needs python3 for a terminal");
+    }
+    let caught = (0..6).find_map(|_| {
+        let sandbox =
+            filled(r#"{"version": 1, "guard": "off", "rules": [{"name": "all", "deleteAfter": "30d"}]}"#);
+        let output = interrupted(&sandbox, &["enforce", "--yes"]);
+        (output.code == Some(130)).then_some((sandbox, output))
+    });
+    let (sandbox, output) = caught.expect("a run that is caught in the act");
+    output.says("stopping after the current session").says("stopped as asked");
+    let rest = half_done_is_nothing(&sandbox);
+    let summary = sandbox.ledger_lines().pop().unwrap();
+    assert_eq!((&summary["event"], &summary["counts"]["exit"]), (&"summary".into(), &130.into()));
+    assert_eq!(summary["counts"]["sessionsDeleted"], MANY as usize - rest);
+    assert_eq!(count(&sandbox, "intent"), count(&sandbox, "outcome"));
+    sandbox.enforce().exits(0);
+    assert_eq!(half_done_is_nothing(&sandbox), 0);
+}
+
+#[test]
+fn ctrl_c_stops_sealing_between_two_sessions() {
+    if !has("python3") {
+        return skip("ctrl_c_stops_sealing_between_two_sessions", "needs python3 for a terminal");
+    }
+    let caught = (0..6).find_map(|_| {
+        let sandbox = Sandbox::new();
+        identity(&sandbox);
+        for number in 1..=1_200 {
+            sandbox.store().session(number).aged(days(40)).write();
+        }
+        let output = interrupted(&sandbox, &["seal", "--idle", "1d"]);
+        (output.code == Some(130)).then_some((sandbox, output))
+    });
+    let (sandbox, output) = caught.expect("a run that is caught in the act");
+    output.says("stopping after the current session");
+    let below = walkdir::WalkDir::new(sandbox.home().join(".claude/ccretain/sealed")).into_iter().flatten();
+    let names: Vec<String> = below.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    assert!(!names.iter().any(|name| name.ends_with(".part")), "{names:?}");
+    let sealed = names.iter().filter(|name| name.ends_with(".age")).count();
+    assert_eq!(left(&sandbox).len(), 1_200 - sealed, "each session is plain or sealed");
+    let summary = sandbox.ledger_lines().pop().unwrap();
+    assert_eq!(
+        (&summary["event"], &summary["counts"]["sessionsSealed"]),
+        (&"summary".into(), &sealed.into())
+    );
+    sandbox.run(["ledger", "verify"]).exits(0);
 }

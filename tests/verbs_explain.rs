@@ -147,7 +147,7 @@ fn a_hold_a_client_and_a_living_process_are_told_apart() {
     assert_eq!(held["holds"].as_array().unwrap().len(), 1, "one has ended: {held}");
     assert_eq!(held["holds"][0]["reason"], "litigation");
     assert_eq!(held["decision"]["reason"], "held");
-    assert_eq!(held["client"]["beforeUs"], true, "the client removes what is held: {held}");
+    assert_eq!(held["client"]["beforeUs"], true, "Claude Code removes what is held: {held}");
     assert!(held["client"]["removes"].is_string());
     let alive = explain(&sandbox, id(2));
     assert_eq!(alive["decision"]["reason"], "live");

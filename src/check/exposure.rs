@@ -28,7 +28,7 @@ fn of_store(store: &StoreModes, findings: &mut Vec<Finding>) {
     let who = match store.reach {
         Reach::Everybody => "everybody on this machine",
         Reach::Group => "a group",
-        Reach::Nobody => "nobody, as long as a folder above stays closed",
+        Reach::Nobody => "nobody else yet, because a parent folder is closed",
     };
     let line = format!("'{}' has mode {:04o}: {who} can look into it", store.root, store.mode);
     let severity = match store.reach {

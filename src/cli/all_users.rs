@@ -164,7 +164,7 @@ fn consent(
     if !ctx.console.can_ask() {
         let hint = format!("look with `ccretain --all-users {} --dry-run`, then add --yes", task.name);
         return Err(
-            Failure::new(Exit::Refused, "there is no terminal to ask, so nothing was touched").hint(hint)
+            Failure::new(Exit::Refused, "there is no terminal to ask on: nothing was changed").hint(hint)
         );
     }
     let mut looking = arguments.to_vec();

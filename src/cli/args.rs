@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Command as Definition, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use super::examples;
 use super::global::Global;
+use super::{examples, groups};
 
 /// Enforces retention on the session data that Claude Code leaves on a disk.
 ///
@@ -17,22 +17,22 @@ use super::global::Global;
 #[derive(Debug, Parser)]
 #[command(name = "ccretain", version, propagate_version = false, max_term_width = 100)]
 pub struct Cli {
-    /// Options of all verbs.
+    /// Options of all commands.
     #[command(flatten)]
     pub global: Global,
-    /// The verb.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// The verbs.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show how things stand: stores, sessions by age, what is due and when, what stays and why.
+    /// Show what is there, what is due, which policy, and when the next run is.
     ///
     /// Reads only: takes no lock and writes nothing.
     Status(super::status::StatusArgs),
-    /// List the sessions: what they are, and what happens to each next.
+    /// List the sessions, and what happens to each next.
     ///
     /// On a terminal with titles, newest first. In a pipe a line a session without a heading: the id,
     /// the last activity, the project, the bytes, the state (held, active, encrypted or plain), the
@@ -41,59 +41,59 @@ pub enum Command {
     List(super::list::ListArgs),
     /// Show, check and start policies.
     Policy {
-        /// What of it.
+        /// What to do with policies.
         #[command(subcommand)]
         command: super::policy::PolicyCommand,
     },
-    /// Keep the stores to the policy: delete, prune and seal what is due.
+    /// Delete and encrypt what the policy says is due.
     ///
     /// Look first with --dry-run. Asks before the first change where there is a terminal;
     /// without one it needs --yes.
     Enforce(super::enforce::EnforceArgs),
-    /// Check this account, or with --all-users the machine, against the policy: one verdict.
+    /// Check this account (or machine) against the policy: one verdict.
     ///
     /// Overdue data, missing runs and schedules, a broken ledger, access of others, and what Claude
     /// Code itself keeps and sends. Exits with 0 where it is compliant and 3 where it is not. Reads
     /// only, but for --fix.
     Check(super::check::CheckArgs),
-    /// Print managed settings of Claude Code that keep it to the policy and stop what it sends.
+    /// Print settings for Claude Code that match the policy and stop telemetry.
     ///
     /// Its period is the longest of the policy's, so that it never removes first and still removes
     /// where ccretain does not run; metrics, error reports, feedback and surveys are off. Prints only.
     Harden(super::harden::HardenArgs),
-    /// Write one page that holds everything: plots, what falls due, runs, findings.
+    /// Write one HTML page: plots, what is due, runs, findings.
     ///
     /// It fetches nothing, so it can be opened from a file, printed and passed on; it names projects,
     /// and no word of a conversation. With the documents of checks it is about those machines.
     Report(super::report::ReportArgs),
-    /// Exceptions: what a hold covers is neither changed nor removed.
+    /// Keep sessions from being changed or removed.
     Hold {
-        /// What of them.
+        /// What to do with holds.
         #[command(subcommand)]
         command: super::hold::HoldCommand,
     },
-    /// Tell which rule, hold or guard decides about a session or a file, from which file, and when.
+    /// Explain which rule or hold decides about a session or file, and when.
     ///
-    /// Also tells when the client itself would remove it. Reads only.
+    /// Also tells when Claude Code itself would remove it. Reads only.
     Explain(super::explain::ExplainArgs),
-    /// Show what the ledger has recorded, or verify that its records hold together.
+    /// Show what the ledger recorded, or verify its hash chain.
     #[command(subcommand)]
     Ledger(super::ledger::LedgerCommand),
-    /// Run enforce on a schedule: systemd, launchd, cron, or a hook of Claude Code.
+    /// Run enforce on a schedule: systemd, launchd, cron, Claude Code hook.
     Schedule(super::schedule::ScheduleArgs),
-    /// Encrypt sessions now.
+    /// Seal (encrypt) sessions now.
     ///
     /// The plaintext goes once the sealed files are on disk. Sessions that are held or open stay.
     Seal(super::seal::SealArgs),
     /// Bring sealed sessions back, bit for bit.
     Unseal(super::unseal::UnsealArgs),
-    /// Print the newest transcript of a session, sealed or not; the disk is not touched.
+    /// Print the transcript of a session, sealed or not, to stdout.
     Cat(super::cat::CatArgs),
-    /// Bring a session back and go on with it in Claude Code.
+    /// Bring a session back and continue it in Claude Code.
     ///
-    /// The sealed copy goes once the client has ended well. What follows -- is passed on.
+    /// The sealed copy is removed once Claude Code has exited with 0. What follows -- is passed on.
     Resume(super::resume::ResumeArgs),
-    /// Encrypt what is sealed anew, to today's recipients.
+    /// Re-encrypt sealed sessions to the policy's current recipients.
     ///
     /// Needs an identity that opens the sealed files. Held sessions are included, and so are the
     /// copies that holds preserve.
@@ -101,7 +101,7 @@ pub enum Command {
     /// Make the identity that opens sealed files, or print its recipient.
     #[command(subcommand)]
     Key(super::key::KeyCommand),
-    /// Remove everything, look again, and certify: for handing in a machine.
+    /// Remove everything and certify it: for handing in a machine.
     ///
     /// All session content of every store that is known or found by its marks below the home, at
     /// any date, sealed or not; lists of prompts are emptied. Settings, credentials, memory and
@@ -109,20 +109,21 @@ pub enum Command {
     /// floors of the organisation and running clients stop it before anything is touched.
     Purge(super::purge::PurgeArgs),
     /// Print completions for a shell.
-    #[command(hide = true)]
+    ///
+    /// They complete commands, options and the ids of sessions.
     Completions {
         /// The shell.
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
     /// Write the man pages into a folder.
-    #[command(hide = true)]
     Man {
         /// The folder.
         dir: PathBuf,
     },
-    /// Write the kit for device management into a folder, for the policy that --policy names.
-    #[command(hide = true)]
+    /// Write the kit for device management (MDM) into a folder.
+    ///
+    /// For the policy that --policy names, else for one that only reports.
     Mdm {
         /// The folder.
         dir: PathBuf,
@@ -132,7 +133,7 @@ pub enum Command {
 /// The definition of the whole command line.
 #[must_use]
 pub fn command() -> Definition {
-    examples::added_to(Cli::command())
+    groups::added_to(examples::added_to(Cli::command()))
 }
 
 impl Cli {

@@ -7,6 +7,9 @@ use super::context::{Exit, Failure};
 use crate::escape;
 use crate::seal::{Ask, ExposeSecret as _, SecretString};
 
+/// A passphrase with fewer characters is found by trying.
+const SHORTEST: usize = 12;
+
 /// Asks at the terminal; where there is none, nobody answers.
 #[derive(Debug, Clone)]
 pub struct Terminal(Console);
@@ -30,6 +33,9 @@ impl Terminal {
         let first = self.passphrase("new passphrase").ok_or_else(nobody)?;
         if first.expose_secret().is_empty() {
             return Err(Failure::new(Exit::Usage, "an empty passphrase protects nothing"));
+        }
+        if first.expose_secret().chars().count() < SHORTEST {
+            self.0.warning(&format!("a passphrase of fewer than {SHORTEST} characters can be guessed"));
         }
         let second = self.passphrase("the same again").ok_or_else(nobody)?;
         if first.expose_secret() != second.expose_secret() {

@@ -39,7 +39,7 @@ pub struct CheckArgs {
     /// Whose exit codes are used.
     #[arg(long, value_enum, default_value_t, value_name = "STYLE")]
     pub exit_style: Style,
-    /// The least severity that makes the machine not compliant.
+    /// Lowest severity that counts as non-compliant.
     #[arg(long, value_enum, default_value_t = Severity::Medium, value_name = "SEVERITY")]
     pub fail_on: Severity,
     /// How long something may be due before it is overdue.

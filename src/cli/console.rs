@@ -3,9 +3,10 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, Local, Utc};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::failure::{Exit, Failure};
 use super::global::{Colour, Global};
@@ -88,10 +89,13 @@ impl Console {
             return ProgressBar::hidden();
         }
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-        if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {eta}") {
-            bar.set_style(style);
+        if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {left}") {
+            let style = style.with_key("left", remaining);
+            bar.set_style(if self.is_ascii { style.progress_chars("##-") } else { style });
         }
-        bar.with_message(doing)
+        let bar = bar.with_message(doing);
+        bar.enable_steady_tick(TICK);
+        bar
     }
 
     /// Whether a person looks at what is printed to stdout.
@@ -281,6 +285,17 @@ impl Console {
     }
 }
 
+/// How often a bar is drawn, whether or not something was done.
+const TICK: Duration = Duration::from_millis(200);
+
+/// How long it will take, once that can be told: the first items say little of the others.
+fn remaining(state: &ProgressState, out: &mut dyn std::fmt::Write) {
+    const TOLD_FROM: f32 = 0.05;
+    if state.fraction() >= TOLD_FROM {
+        let _ = write!(out, "{:#}", HumanDuration(Duration::from_secs(state.eta().as_secs())));
+    }
+}
+
 /// How many columns a terminal has; `None` where it does not tell.
 fn columns(size: Option<(terminal_size::Width, terminal_size::Height)>) -> Option<usize> {
     size.map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0)
@@ -296,6 +311,10 @@ fn is_ascii(read: impl Fn(&str) -> Option<std::ffi::OsString>) -> bool {
 impl Screen for Console {
     fn warning(&self, message: &str) {
         self.warning(message);
+    }
+
+    fn notice(&self, message: &str) {
+        self.notice(message);
     }
 
     fn progress(&self, total: u64, doing: &'static str) -> ProgressBar {

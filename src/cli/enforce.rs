@@ -53,7 +53,8 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
         run.settle(is_confirmed);
     }
     let executed = run.execute(CancelToken::new(args.max_runtime.as_ref()))?;
-    let recorded_exit = exit_of(&run.view(executed.outcomes.as_ref()), run.workspace());
+    let view = run.view(executed.outcomes.as_ref());
+    let recorded_exit = exit_of(&view, run.workspace()).or(interrupted(&view, ctx));
     let (outcomes, unrecorded) = run.record(executed, recorded_exit.code(), surroundings::now());
     let view = run.view(outcomes.as_ref());
     let printed = print(&view, detail, run.workspace(), ctx)?;
@@ -73,7 +74,7 @@ fn consent(args: &EnforceArgs, ctx: &Context, run: &RuleRun<'_>) -> Result<bool,
         return Ok(false);
     }
     if !ctx.console.can_ask() {
-        return Err(Failure::new(Exit::Refused, "there is no terminal to ask, so nothing was touched")
+        return Err(Failure::new(Exit::Refused, "there is no terminal to ask on: nothing was changed")
             .hint("look with `ccretain enforce --dry-run`, then run `ccretain enforce --yes`"));
     }
     let would = Run { id: "", refused: &[], plan: &acting, ..run.view(None) };
@@ -99,8 +100,8 @@ fn print(view: &Run<'_>, detail: Detail, workspace: &Workspace, ctx: &Context) -
     let mut exit = Exit::Done;
     if let Some(why) = &view.policy.suspended {
         ctx.console
-            .error(&format!("no policy names a period and the client's own settings give none: {why}"));
-        ctx.console.hint("mend those settings, or give `deleteAfter` in a policy of your own");
+            .error(&format!("no policy names a period and Claude Code's own settings give none: {why}"));
+        ctx.console.hint("repair those settings, or set `deleteAfter` in a policy of your own");
         exit = Exit::Failed;
     }
     for complaint in &workspace.policy.complaints {
@@ -112,11 +113,13 @@ fn print(view: &Run<'_>, detail: Detail, workspace: &Workspace, ctx: &Context) -
         exit = Exit::Failed;
     }
     match view.outcomes.and_then(|outcomes| outcomes.stopped.as_ref()) {
-        Some(Stop::Signal) => ctx.console.warning("asked to stop; the rest waits for the next run"),
-        Some(Stop::MaxRuntime) => ctx.console.warning("the time is up; the rest waits for the next run"),
+        Some(Stop::Signal | Stop::Interrupt) => {
+            ctx.console.warning("stopped as asked; the next run does the rest");
+        }
+        Some(Stop::MaxRuntime) => ctx.console.warning("the time is up; the next run does the rest"),
         _ => {}
     }
-    Ok(exit)
+    Ok(exit.or(interrupted(view, ctx)))
 }
 
 /// What the run leaves for others to read: a line of log, and figures for a collector.
@@ -136,6 +139,13 @@ fn leave_traces(args: &EnforceArgs, ctx: &Context, view: &Run<'_>, exit: Exit) -
             .map_err(|error| Failure::new(Exit::Failed, format!("cannot reach the parent: {error}")));
     }
     metrics::write(&ctx.env.absolute(file), &figures).map_err(|error| Failure::because(Exit::Failed, &error))
+}
+
+/// How a run ends that a person at a terminal stopped: a script that asked for all of it must not go on.
+pub(super) fn interrupted(view: &Run<'_>, ctx: &Context) -> Exit {
+    let stopped = view.outcomes.and_then(|outcomes| outcomes.stopped.as_ref());
+    let is_persons = matches!(stopped, Some(Stop::Interrupt)) && ctx.console.can_ask();
+    if is_persons { Exit::Interrupted } else { Exit::Done }
 }
 
 /// How a run ends that a guard refused something: as a refusal only where it changed nothing.

@@ -68,7 +68,7 @@ const EXAMPLES: &[Examples] = &[
             ("ccretain policy init --managed > managed.json", "for all users; it only reports"),
             ("ccretain policy check --as managed managed.json", "as what it will be"),
             ("ccretain policy show", "what holds, and who says so"),
-            ("ccretain policy client", "what the client itself would do"),
+            ("ccretain policy client", "what Claude Code itself would do"),
         ],
     ),
     Examples::of(
@@ -168,7 +168,7 @@ const EXAMPLES: &[Examples] = &[
         "unseal",
         &[
             ("ccretain unseal 3f2a9c1e", "as it was"),
-            ("ccretain unseal 3f2a9c1e --touch", "as if used now: the client keeps it"),
+            ("ccretain unseal 3f2a9c1e --touch", "as if used now: Claude Code keeps it"),
             ("ccretain unseal 3f2a9c1e --identity escrow.age", "with another identity"),
         ],
     ),
@@ -183,7 +183,7 @@ const EXAMPLES: &[Examples] = &[
         "resume",
         &[
             ("ccretain resume 3f2a9c1e", "go on with a conversation"),
-            ("ccretain resume 3f2a9c1e -- --model opus", "with words for the client"),
+            ("ccretain resume 3f2a9c1e -- --model opus", "with words for Claude Code"),
         ],
     ),
     Examples::of(
@@ -211,7 +211,7 @@ const EXAMPLES: &[Examples] = &[
             ),
             (
                 "ccretain purge --yes --with credentials,settings,memory,unrecognised,identity",
-                "leave nothing of the client's, unattended",
+                "leave nothing of Claude Code's, unattended",
             ),
             (
                 "ccretain purge --project '/work/acme/**' --before 2026-07-01",
@@ -220,6 +220,22 @@ const EXAMPLES: &[Examples] = &[
         ],
         note: "Exits with 0 where nothing is left, 1 where anything is (each is named), 4 where it was refused.",
     },
+    Examples::of(
+        "completions",
+        &[
+            ("ccretain completions bash > ~/.local/share/bash-completion/completions/ccretain", "bash"),
+            ("ccretain completions zsh > ~/.zfunc/_ccretain", "zsh"),
+            ("ccretain completions fish > ~/.config/fish/completions/ccretain.fish", "fish"),
+        ],
+    ),
+    Examples::of("man", &[("ccretain man ~/.local/share/man/man1", "then `man ccretain`")]),
+    Examples::of(
+        "mdm",
+        &[
+            ("ccretain mdm kit", "for the policy to start with: it only reports"),
+            ("ccretain --policy my-policy.json mdm kit", "for yours"),
+        ],
+    ),
 ];
 
 /// The definition with its examples.

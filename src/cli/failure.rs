@@ -23,7 +23,9 @@ pub enum Exit {
     Refused,
     /// Another run holds the lock.
     Locked,
-    /// What the client ended with, after `resume`.
+    /// A person at a terminal pressed Ctrl-C.
+    Interrupted,
+    /// What Claude Code ended with, after `resume`.
     Client(u8),
     /// What `check` ends with in the convention of a device manager.
     Style(u8),
@@ -41,6 +43,8 @@ impl Exit {
             Self::Refused => 4,
             // EX_TEMPFAIL of sysexits.h: try again later.
             Self::Locked => 75,
+            // 128 and the number of SIGINT, as shells have it.
+            Self::Interrupted => 130,
             Self::Client(code) | Self::Style(code) => code,
         }
     }

@@ -7,23 +7,23 @@ use clap::{Args, ValueEnum};
 /// Options of all verbs.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Global {
-    /// Change only this store (repeatable); the others are still read.
+    /// Change only this store (repeatable); others are read, not changed.
     #[arg(long = "store", value_name = "DIR", global = true, help_heading = "Global options")]
     pub stores: Vec<PathBuf>,
-    /// Do it for every account of this machine, each with its own rights (root only; for enforce,
+    /// Run for every account on this machine, with that account's privileges (root only; for enforce,
     /// purge, status, check, and the ledger of all).
     #[arg(long, global = true, help_heading = "Global options")]
     pub all_users: bool,
     /// Use this file instead of the user's policy.
     #[arg(long, value_name = "FILE", global = true, help_heading = "Global options")]
     pub policy: Option<PathBuf>,
-    /// Print one JSON document to stdout; of a failure, too.
+    /// Print one JSON document to stdout, also for errors.
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
-    /// Say more: kept items and their reasons (-vv: also what the program does, on stderr).
+    /// Tell more: a line a session (-vv: a line a file, and what the program does, on stderr).
     #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = "Global options")]
     pub verbose: u8,
-    /// Say nothing but errors.
+    /// Print errors only.
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
     pub quiet: bool,
     /// When to use colour.

@@ -14,16 +14,16 @@ use crate::run;
 #[derive(Debug, Clone, Args)]
 pub struct HardenArgs {
     /// Print the settings; nothing is written anywhere.
-    #[arg(long, required = true)]
+    #[arg(long, hide = true)]
     pub emit: bool,
-    /// As what they are printed.
+    /// Output format.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub format: HardenFormat,
-    /// Leave away the one switch for all traffic, which also stops updates of Claude Code; the
-    /// switches for metrics, error reports, feedback and surveys stay.
+    /// Omit the switch that turns off all traffic, because it also stops updates; the switches for
+    /// metrics, error reports, feedback and surveys stay.
     #[arg(long)]
     pub keep_updates: bool,
-    /// Also tell the client to write no transcripts at all; sessions cannot be resumed then.
+    /// Also tell Claude Code to write no transcripts at all; sessions cannot be resumed then.
     #[arg(long)]
     pub no_transcripts: bool,
 }
@@ -57,11 +57,11 @@ pub fn run(args: &HardenArgs, ctx: &Context) -> Result<Exit, Failure> {
         }
     }
     ctx.console.notice(
-        "deploy it as the client's managed settings; metrics off also ends Remote Control and other features behind flags",
+        "deploy it as Claude Code's managed settings; metrics off also ends Remote Control and other features behind flags",
     );
     if holds_of_the_organisation(&policy, ctx) {
         ctx.console.notice(
-            "the policy has holds, which do not bind the client: its sweep is given a period without an end, and ccretain alone deletes",
+            "the policy has holds, which do not bind Claude Code: its cleanup is given a period without an end, and ccretain alone deletes",
         );
     }
     let mut exit = Exit::Done;
@@ -72,7 +72,7 @@ pub fn run(args: &HardenArgs, ctx: &Context) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// The settings, every switch as the text that the client takes for yes.
+/// The settings, every switch as the text that Claude Code takes for yes.
 fn settings(args: &HardenArgs, policy: &Policy, ctx: &Context) -> Value {
     let mut env = Map::new();
     let mut set = |switch: Switch| env.insert(switch.name().to_owned(), json!("1"));
@@ -92,7 +92,7 @@ fn settings(args: &HardenArgs, policy: &Policy, ctx: &Context) -> Value {
     settings
 }
 
-/// What the client may not undercut: every rule for sessions and every floor, so that it never
+/// What Claude Code may not undercut: every rule for sessions and every floor, so that it never
 /// removes what the policy keeps, and removes what is past all of it even where ccretain does not run.
 /// Holds that come with the policy have no end; a user's own are for `hold add --preserve`.
 fn periods(policy: &Policy, ctx: &Context) -> Vec<Period> {

@@ -21,9 +21,9 @@ use crate::state::StateFile;
 pub enum LedgerCommand {
     /// Show the records, oldest first.
     Show(LedgerShow),
-    /// Read the chain from end to end and name the first line that does not fit.
+    /// Check the chain from end to end and name the first record that is wrong.
     ///
-    /// Exits with 0 where it holds together and 1 where it does not. The chain alone cannot show
+    /// Exits with 0 where it is intact and 1 where it is not. The chain alone cannot show
     /// that its newest records were removed; a head that was kept elsewhere can.
     Verify(LedgerVerify),
 }

@@ -7,9 +7,9 @@ use crate::error::{At as _, PathError};
 use crate::escape::shown;
 use crate::files;
 use crate::kit::{self, File};
-use crate::policy::Layer;
 use crate::policy::check::judge;
 use crate::policy::compile::Globs;
+use crate::policy::{Layer, Mode};
 
 /// Writes the kit for the policy that `--policy` names, else for one that only reports.
 ///
@@ -37,8 +37,22 @@ pub fn run(dir: &Path, ctx: &Context) -> Result<Exit, Failure> {
             .hint("`ccretain policy check --as managed FILE` says the same"));
     }
     let files = kit::files(&policy).map_err(|error| Failure::because(Exit::Usage, &error))?;
-    write(&ctx.env.absolute(dir), &files).map_err(|error| Failure::because(Exit::Failed, &error))?;
+    let dir = ctx.env.absolute(dir);
+    write(&dir, &files).map_err(|error| Failure::because(Exit::Failed, &error))?;
+    let written: String = files.iter().map(|file| format!("{}\n", shown(&dir.join(&file.name)))).collect();
+    ctx.console.data(&written)?;
+    if mode_of(&policy) == Mode::Enforce {
+        ctx.console.data(
+            "this policy is in mode \"enforce\": machines delete at their first run; \"mode\": \"audit\" only reports\n",
+        )?;
+    }
     Ok(Exit::Done)
+}
+
+/// What a policy of its own does; without a mode it enforces.
+fn mode_of(policy: &[u8]) -> Mode {
+    let settings = serde_json::from_slice::<serde_json::Value>(policy).unwrap_or_default();
+    if settings["mode"] == "audit" { Mode::Audit } else { Mode::Enforce }
 }
 
 fn write(dir: &Path, files: &[File]) -> Result<(), PathError> {

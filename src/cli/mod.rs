@@ -17,6 +17,7 @@ mod examples;
 mod explain;
 mod failure;
 mod global;
+mod groups;
 mod harden;
 mod hold;
 mod home;
@@ -25,6 +26,7 @@ mod ledger;
 mod list;
 mod man;
 mod mdm;
+mod mistake;
 mod moment;
 mod moved;
 mod policy;
@@ -46,6 +48,8 @@ mod vault;
 
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
+
 use args::Cli;
 use console::Console;
 use failure::{Exit, Failure};
@@ -66,18 +70,16 @@ pub fn main() -> ExitCode {
     let cli = match Cli::typed(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
-            // clap prints help and versions to stdout, mistakes to stderr.
-            let _ = error.print();
-            if !error.use_stderr() {
-                return Exit::Done.into();
+            if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+                // Help and versions go to stdout, and to stderr where nothing was asked for.
+                let _ = error.print();
+                return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
             }
-            if asked_for_json() {
-                let said = error.to_string();
-                let said = said.lines().next().unwrap_or_default();
-                let said = said.strip_prefix("error: ").unwrap_or(said);
-                Console::new(&Global { json: true, ..Global::default() })
-                    .answer_failure(&Failure::new(Exit::Usage, said));
-            }
+            let typed: Vec<_> = std::env::args_os().collect();
+            let failure = mistake::failure(&error, &typed);
+            let console = Console::new(&Global { json: asked_for_json(), ..Global::default() });
+            console.failure(&failure);
+            console.answer_failure(&failure);
             return Exit::Usage.into();
         }
     };

@@ -19,7 +19,7 @@ use crate::ledger::{Ciphertext, Event, Failure as Failed, SealedRecords};
 use crate::locate::Store;
 use crate::report::human::counted;
 use crate::run;
-use crate::run::LedgeredRun;
+use crate::run::{CancelToken, LedgeredRun, STOPPING};
 use crate::seal::{Identities, Recipients, naming};
 
 /// What `rekey` takes.
@@ -32,7 +32,7 @@ pub struct RekeyArgs {
     /// Also what is recorded as sealed to exactly today's recipients.
     #[arg(long)]
     pub all: bool,
-    /// Taken for the sake of scripts: it never asks.
+    /// Accepted for scripts: this command never asks.
     #[arg(short, long, hide = true)]
     pub yes: bool,
 }
@@ -82,17 +82,24 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
     let known = SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), None, &[])
         .map_err(|error| chain(&error));
     let mut work = Work { ctx, keys: &keys, recipients: &recipients, all: args.all, known, deed };
-    let bar = ctx.console.progress(targets.len() as u64, "sealing anew");
+    let bar = ctx.console.progress(targets.len() as u64, "re-encrypting");
     let mut items = Vec::new();
-    for target in targets {
-        items.push(work.rekey(target)?);
-        bar.inc(1);
-    }
+    let stop = CancelToken::new(None);
+    let all = targets.len();
+    let tell = || bar.suspend(|| ctx.console.notice(STOPPING));
+    stop.answering(tell, || -> Result<(), Failure> {
+        for target in targets.into_iter().take_while(|_| stop.asked().is_none()) {
+            items.push(work.rekey(target)?);
+            bar.inc(1);
+        }
+        Ok(())
+    })?;
     bar.finish_and_clear();
-    report(&items, &unlisted, work)
+    let exit = vault::ended(ctx, &stop, all - items.len());
+    Ok(report(&items, &unlisted, work)?.or(exit))
 }
 
-/// What sealing anew needs.
+/// What re-encrypting needs.
 struct Work<'a> {
     ctx: &'a Context,
     keys: &'a Identities,
@@ -164,7 +171,7 @@ fn report(items: &[Item], unlisted: &[String], work: Work<'_>) -> Result<Exit, F
         some => format!("{sessions} and {some} preservation copies"),
     };
     let to = counted(recipients.iter().count() as u64, "recipient");
-    ctx.console.data(&format!("{anew} sealed anew to {to}{recorded}\n"))?;
+    ctx.console.data(&format!("{anew} re-encrypted to {to}{recorded}\n"))?;
     for item in items {
         if let Some(error) = &item.error {
             let copy = item.hold.as_ref().map(|hold| format!(", preserved for hold '{hold}'"));

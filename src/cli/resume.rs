@@ -20,7 +20,7 @@ use crate::run;
 use crate::run::LedgeredRun;
 use crate::seal::manifest::SealedFile;
 
-/// The client's program, looked for in `PATH`.
+/// Claude Code's program, looked for in `PATH`.
 const CLIENT: &str = "claude";
 
 /// The names of its file: on Windows that of the installer, and that of npm.
@@ -35,7 +35,7 @@ pub struct ResumeArgs {
     /// A file with the private key (repeatable); else identity.age beside the user's policy.
     #[arg(short, long, value_name = "FILE")]
     pub identity: Vec<PathBuf>,
-    /// What the client gets besides `--resume SESSION`.
+    /// What Claude Code gets besides `--resume SESSION`.
     #[arg(last = true, value_name = "ARGS")]
     pub client: Vec<std::ffi::OsString>,
 }
@@ -43,10 +43,10 @@ pub struct ResumeArgs {
 /// Runs the verb.
 ///
 /// # Errors
-/// What kept it from starting, as for `unseal`; the client cannot be run.
+/// What kept it from starting, as for `unseal`; Claude Code cannot be run.
 pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
     if ctx.global.json {
-        return Err(Failure::new(Exit::Usage, "what the client prints is not JSON of ours"));
+        return Err(Failure::new(Exit::Usage, "what Claude Code prints is not JSON of ours"));
     }
     let ground = run::prepare(ctx)?;
     let locks = run::lock_all(&ground, ctx)?;
@@ -91,10 +91,14 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
             }
         },
         other => {
+            let how = other.as_ref().map_or_else(
+                |_| "could not be run".to_owned(),
+                |exit| format!("exited with {}", exit.code()),
+            );
             ctx.console.warning(&format!(
-                "the client did not end well, so session {} stays sealed and is there in plaintext too",
-                session.id
+                "Claude Code {how}: the sealed copy was kept, and the plaintext is on disk as well"
             ));
+            ctx.console.hint(&format!("`ccretain seal {}` removes the plaintext", session.id));
             other
         }
     }
@@ -110,7 +114,7 @@ fn is_program(path: &Path) -> bool {
     may_run && path.is_file()
 }
 
-/// The client's program.
+/// Claude Code's program.
 fn find_client(ctx: &Context) -> Result<PathBuf, Failure> {
     let path = ctx.env.variable("PATH").unwrap_or_default();
     std::env::split_paths(path)
@@ -122,7 +126,7 @@ fn find_client(ctx: &Context) -> Result<PathBuf, Failure> {
         })
 }
 
-/// Runs the client to its end, with our streams.
+/// Runs Claude Code to its end, with our streams.
 fn client(
     ctx: &Context,
     program: &Path,
@@ -131,7 +135,7 @@ fn client(
     folder: Option<&Path>,
 ) -> Result<Exit, Failure> {
     if folder.is_none() {
-        ctx.console.notice("the folder of its project is not there: the client starts in this one");
+        ctx.console.notice("the folder of its project is not there: Claude Code starts in this one");
     }
     // A key typed to interrupt the client is for the client alone.
     #[cfg(unix)]

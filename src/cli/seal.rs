@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::ask::Terminal;
 use super::context::{Context, Exit, Failure};
+use super::enforce::interrupted;
 use super::key::own_identity;
 use super::session;
 use super::vault::{self, Head, Of};
@@ -19,7 +20,9 @@ use crate::plan::{self, Decision, Keep, Plan};
 use crate::policy::selector::Selector;
 use crate::policy::{Mandate, Policy, Rule};
 use crate::report::Run;
+use crate::report::enforce::Detail;
 use crate::report::human::{counted, size};
+use crate::report::readable::Readable;
 use crate::run::LedgeredRun;
 use crate::run::{self, Workspace};
 use crate::run::{CancelToken, Execution};
@@ -37,7 +40,7 @@ pub struct SealArgs {
     /// Every session without activity for this period.
     #[arg(long, value_name = "PERIOD")]
     pub idle: Option<Period>,
-    /// Taken for the sake of scripts: sealing takes nothing away, so it never asks.
+    /// Accepted for scripts: this command never asks.
     #[arg(short, long, hide = true)]
     pub yes: bool,
 }
@@ -65,6 +68,8 @@ struct Document<'a> {
     head: Head,
     sessions: &'a [Item],
     errors: Vec<Wrong>,
+    /// What stays readable of sessions that are encrypted.
+    readable: Readable,
 }
 
 /// Runs the verb.
@@ -97,7 +102,7 @@ pub fn run(args: &SealArgs, ctx: &Context) -> Result<Exit, Failure> {
         plan: &plan,
         policy: &policy,
         recipients: Some(&recipients),
-        stop: CancelToken::never(),
+        stop: CancelToken::new(None),
         doing: "sealing",
     };
     let outcomes = deeds.run(&mut deed.ledger);
@@ -180,7 +185,7 @@ fn may_seal(
             Decision::Seal(_) => {}
             _ if session.plain == 0 && session.sealed > 0 => {}
             Decision::Keep(Keep::Live) => {
-                return refused("is open in a client")
+                return refused("is open in Claude Code")
                     .map_err(|failure| failure.hint("end that client, then try again"));
             }
             Decision::Keep(Keep::Quiet) => {
@@ -211,9 +216,11 @@ fn report(ctx: &Context, report: &Run<'_>, deed: LedgeredRun, named: bool) -> Re
             head: Head::new("ccretain.seal/1", &deed, ctx),
             sessions: &items,
             errors: errors.collect(),
+            readable: report.readable(),
         })?;
     }
-    for one in items.iter().filter(|one| named || one.outcome != "kept") {
+    let in_full = named || ctx.global.verbose > 0;
+    for one in items.iter().filter(|one| in_full && (named || one.outcome != "kept")) {
         let line = match one.outcome {
             "sealed" => {
                 format!("sealed {}: {}, {}", one.of.session, counted(one.files, "file"), size(one.bytes))
@@ -222,13 +229,23 @@ fn report(ctx: &Context, report: &Run<'_>, deed: LedgeredRun, named: bool) -> Re
         };
         ctx.console.data(&format!("{line}\n"))?;
     }
-    if !named {
+    if !in_full {
+        ctx.console.data(&report.text(ctx.paint(), Detail::Projects))?;
+    } else if !named {
         let sealed = items.iter().filter(|one| one.outcome == "sealed");
         let (count, bytes) = sealed.fold((0, 0), |(count, bytes), one| (count + 1, bytes + one.bytes));
         ctx.console.data(&format!("{} sealed, {}\n", counted(count, "session"), size(bytes)))?;
     }
+    let readable = report.readable();
+    if in_full && !readable.is_empty() {
+        ctx.console.data(&format!("still readable of encrypted sessions: {}\n", readable.words()))?;
+    }
     for (path, error) in &errors {
         ctx.console.error_about(path, error);
+    }
+    let exit = exit.or(interrupted(report, ctx));
+    if report.stopped().is_some() {
+        ctx.console.warning("stopped as asked; the same command continues");
     }
     let tally = report.tally();
     let counts = [

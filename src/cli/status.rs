@@ -23,7 +23,7 @@ use crate::run::{self, Workspace};
 /// What `status` takes.
 #[derive(Debug, Clone, Args)]
 pub struct StatusArgs {
-    /// Also find stores anywhere below this folder by the marks the client leaves.
+    /// Also find stores anywhere below this folder by the marks Claude Code leaves.
     #[arg(long, value_name = "DIR")]
     pub search: Option<PathBuf>,
 }
@@ -64,7 +64,7 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
             let real = fs_err::canonicalize(&dir)
                 .map_err(|error| Failure::new(Exit::Usage, format!("cannot search there: {error}")))?;
             if !real.is_dir() {
-                let message = format!("'{}' is no folder", crate::escape::shown(&real));
+                let message = format!("'{}' is not a folder", crate::escape::shown(&real));
                 return Err(Failure::new(Exit::Usage, message));
             }
             let found = search::search(&real, &[]);
@@ -113,7 +113,7 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// The client's settings for each config store: those of the machine, the store's own, and those
+/// Claude Code's settings for each config store: those of the machine, the store's own, and those
 /// of every project that it holds sessions of.
 pub(super) fn clients(inventory: &Inventory, ctx: &Context) -> Vec<(usize, ClientSettings)> {
     let stores = inventory.stores.iter().enumerate();

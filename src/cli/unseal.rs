@@ -20,8 +20,8 @@ use crate::inventory::{Inventory, SessionIndex};
 use crate::ledger::{Event, Failure as Failed};
 use crate::locate::Store;
 use crate::report::human::{counted, day, size};
-use crate::run::LedgeredRun;
 use crate::run::{self, Workspace};
+use crate::run::{CancelToken, LedgeredRun, STOPPING};
 use crate::seal::Identities;
 use crate::state::Unsealed;
 
@@ -34,11 +34,11 @@ pub struct UnsealArgs {
     /// A file with the private key (repeatable); else identity.age beside the user's policy.
     #[arg(short, long, value_name = "FILE")]
     pub identity: Vec<PathBuf>,
-    /// Give the files today's date, so that the client does not delete them; the true one is
+    /// Give the files today's date, so that Claude Code does not delete them; the true one is
     /// remembered.
     #[arg(long, conflicts_with = "keep_date")]
     pub touch: bool,
-    /// Give the files their own date, even if the client will delete them at its next start.
+    /// Give the files their own date, even if Claude Code will delete them at its next start.
     #[arg(long)]
     pub keep_date: bool,
 }
@@ -160,12 +160,21 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
     let mut deed = LedgeredRun::begin("unseal", ctx, &ground, locks)?;
     let how = How { keys: &keys, dates, after: After::Remove };
     let mut items = Vec::new();
-    for index in sessions {
-        items.push(match Remains::of(&inventory, index) {
-            Some(remains) => settle(ctx, &inventory, index, remains, &mut deed)?,
-            None => one(ctx, &ground, &inventory, index, &how, &mut deed)?.0,
-        });
-    }
+    let stop = CancelToken::new(None);
+    let all = sessions.len();
+    stop.answering(
+        || ctx.console.notice(STOPPING),
+        || -> Result<(), Failure> {
+            for index in sessions.into_iter().take_while(|_| stop.asked().is_none()) {
+                items.push(match Remains::of(&inventory, index) {
+                    Some(remains) => settle(ctx, &inventory, index, remains, &mut deed)?,
+                    None => one(ctx, &ground, &inventory, index, &how, &mut deed)?.0,
+                });
+            }
+            Ok(())
+        },
+    )?;
+    let stopped = vault::ended(ctx, &stop, all - items.len());
     let failed = items.iter().filter(|item| item.error.is_some()).count() as u64;
     let settled = items.iter().filter(|item| item.outcome == SETTLED).count() as u64;
     let exit = match items.as_slice() {
@@ -185,6 +194,7 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
     }
     let unsealed = items.len() as u64 - failed - settled;
     let counts = [("sessionsUnsealed", unsealed), ("sessionsSettled", settled), ("failed", failed)];
+    let exit = exit.or(stopped);
     deed.end(&counts, exit.code(), ctx)?;
     Ok(exit)
 }
@@ -193,7 +203,7 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
 ///
 /// # Errors
 /// Exit 2 if it is not sealed; 4 for a hold, a running client, a file in the way, and for a date at
-/// which the client would delete it at once. Nothing was changed.
+/// which Claude Code would delete it at once. Nothing was changed.
 pub(super) fn may_unseal(
     ctx: &Context,
     ground: &Workspace,

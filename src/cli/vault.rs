@@ -10,6 +10,7 @@ use super::ask::Terminal;
 use super::context::{Context, Exit, Failure};
 use super::key::{identity_path, own_identity};
 use crate::catalogue::{Root, SessionId};
+use crate::enforce::Stop;
 use crate::enforce::sealed::SealedSession;
 use crate::error::chain;
 use crate::escape::{shown, text};
@@ -17,10 +18,20 @@ use crate::inventory::{Inventory, Session};
 use crate::ledger::{Entry, Event, SealedRecords};
 use crate::plan::Plan;
 use crate::policy::{Hold, Policy};
+use crate::report::human::counted;
 use crate::report::json::time;
-use crate::run::{LedgeredRun, Workspace};
+use crate::run::{CancelToken, LedgeredRun, Workspace};
 use crate::seal::manifest::SealedFile;
 use crate::seal::{Ask, Identities, identities};
+
+/// How a command ends that a person stopped before it reached some sessions, of which that is said.
+pub fn ended(ctx: &Context, stop: &CancelToken, unreached: usize) -> Exit {
+    let Some(why) = stop.asked().filter(|_| unreached > 0) else { return Exit::Done };
+    let left = counted(unreached as u64, "session");
+    ctx.console.warning(&format!("stopped as asked: {left} not reached; the same command continues"));
+    let is_persons = matches!(why, Stop::Interrupt) && ctx.console.can_ask();
+    if is_persons { Exit::Interrupted } else { Exit::Done }
+}
 
 /// Reads the private keys: those named, else the user's own.
 ///
@@ -186,7 +197,7 @@ pub fn warn_outdated(
 }
 
 /// The roots of temp trees into which may be restored: those that are there, those that were once,
-/// and those that the client would make here.
+/// and those that Claude Code would make here.
 #[must_use]
 pub fn temps(ctx: &Context, workspace: &Workspace, inventory: &Inventory) -> Vec<PathBuf> {
     let found = inventory.stores.iter().filter(|view| view.store.kind == Root::Temp);
@@ -219,7 +230,7 @@ pub fn only(plan: &mut Plan, inventory: &Inventory, wanted: &HashSet<crate::inve
     }
 }
 
-/// Whether a folder of a project is there, to start the client in.
+/// Whether a folder of a project is there, to start Claude Code in.
 #[must_use]
 pub fn project_folder(session: &Session) -> Option<&Path> {
     session.project.as_deref().map(Path::new).filter(|path| path.is_absolute() && path.is_dir())

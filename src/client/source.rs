@@ -205,11 +205,11 @@ impl SettingsFile {
         let path = shown(&self.path);
         match &self.state {
             FileState::Unreadable(why) => {
-                Some(format!("the client's settings '{path}' cannot be read: {why}"))
+                Some(format!("Claude Code's settings '{path}' cannot be read: {why}"))
             }
-            FileState::Broken(why) => Some(format!("the client's settings '{path}' are broken: {why}")),
+            FileState::Broken(why) => Some(format!("Claude Code's settings '{path}' are broken: {why}")),
             FileState::Read { cleanup: Number::Zero | Number::Invalid, .. } => Some(format!(
-                "cleanupPeriodDays in the client's settings '{path}' is no whole number of days from 1"
+                "cleanupPeriodDays in Claude Code's settings '{path}' is no whole number of days from 1"
             )),
             FileState::Read { .. } | FileState::Missing => None,
         }

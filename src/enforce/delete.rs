@@ -60,10 +60,14 @@ pub(super) fn run(
         if entries.is_empty() && announced.is_empty() {
             return;
         }
-        let (progress, mut gone, mut appended) = (tools.progress, Vec::new(), Ok(()));
+        let (progress, stop, mut gone, mut appended) = (tools.progress, tools.stop, Vec::new(), Ok(()));
         rayon::in_place_scope(|scope| {
             scope.spawn(|_| {
                 let delete = |unit| {
+                    // Whoever asks it to stop does not wait for a whole batch.
+                    if stop().is_some() {
+                        return Done::default();
+                    }
                     let done = deletion.unit(unit);
                     progress(unit.artifacts.len());
                     done

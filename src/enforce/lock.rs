@@ -134,7 +134,7 @@ impl<'a> ClientLock<'a> {
             }
         }
         dir::remove_if_empty(dir, &unfinished)?;
-        Err(io::Error::new(io::ErrorKind::WouldBlock, "the client, or something else, holds its lock"))
+        Err(io::Error::new(io::ErrorKind::WouldBlock, "Claude Code, or something else, holds its lock"))
     }
 
     /// Gives back what a run that was killed has left of its lock around a file; the caller holds the
@@ -170,7 +170,7 @@ fn remove_marked(dir: &Dir, name: &OsStr) -> io::Result<()> {
 impl Drop for ClientLock<'_> {
     fn drop(&mut self) {
         if let Err(error) = dir::remove_if_empty(self.dir, &self.name) {
-            tracing::warn!(%error, "the client's lock could not be given back");
+            tracing::warn!(%error, "Claude Code's lock could not be given back");
         }
     }
 }

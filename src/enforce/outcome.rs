@@ -56,6 +56,8 @@ pub enum Stop {
     Ledger(io::Error),
     /// Somebody asked it to stop.
     Signal,
+    /// A person pressed Ctrl-C.
+    Interrupt,
     /// `--max-runtime` is over.
     MaxRuntime,
 }
@@ -66,7 +68,7 @@ impl Stop {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Ledger(_) => "ledger",
-            Self::Signal => "signal",
+            Self::Signal | Self::Interrupt => "signal",
             Self::MaxRuntime => "max-runtime",
         }
     }

@@ -90,6 +90,10 @@ impl<'a> Recorder<'a> {
             Outcome::Failed(_) => 3,
         });
         whole.outcome = worst.map(|outcome| outcome.word().into());
+        if worst.is_none() {
+            // Announced, and not reached before the run was stopped.
+            whole.outcome = Some("kept".into());
+        }
         whole.whole = unit.whole && self.lost_its_transcript(unit, outcomes);
         whole.sealed = sealed;
         let mut entries = vec![whole];

@@ -20,7 +20,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rayon::prelude::*;
 
 use super::watch::Watch;
-use super::{Outcome, Unit, dir};
+use super::{Outcome, Stop, Unit, dir};
 use crate::dir::{Dir, FileTime};
 use crate::inventory::{ArtifactIndex, FolderIndex, Inventory, Session, StoreIndex};
 use crate::ledger::Ciphertext;
@@ -40,6 +40,10 @@ pub(super) struct Sealing<'a> {
     pub store_for: &'a (dyn Fn(ArtifactIndex) -> Option<StoreIndex> + Sync),
     /// Sealers at rest; each has tables and buffers worth keeping.
     pub sealers: &'a Mutex<Vec<Sealer>>,
+    /// Called with the number of files of each session that is written.
+    pub progress: &'a (dyn Fn(usize) + Sync),
+    /// Whether to stop before the next session.
+    pub stop: &'a (dyn Fn() -> Option<Stop> + Sync),
 }
 
 /// What became of a unit.
@@ -106,7 +110,16 @@ impl Sealing<'_> {
     ) -> (Written<'u>, Option<Removed<'u>>) {
         let write = || {
             // One by one, since sessions differ a thousandfold in size.
-            let sessions = units.par_iter().with_max_len(1).map(|unit| self.write_session(unit)).collect();
+            let write = |unit: &Unit| {
+                // Whoever asks it to stop does not wait for a whole batch.
+                if (self.stop)().is_some() {
+                    return Err(Done::default());
+                }
+                let written = self.write_session(unit);
+                (self.progress)(unit.artifacts.len());
+                written
+            };
+            let sessions = units.par_iter().with_max_len(1).map(write).collect();
             Written { units, sessions }
         };
         match (before, finishers) {

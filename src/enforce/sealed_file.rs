@@ -1,4 +1,4 @@
-//! The one writer of sealed files: for sealing, for preservation copies and for sealing anew.
+//! The one writer of sealed files: for sealing, for preservation copies and for re-encrypting.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

@@ -145,7 +145,7 @@ pub enum Refusal {
     #[error("'{}' is a link that root did not make, and none is followed where others could have put it: use the real path", shown(.0))]
     LinkAbove(PathBuf),
     /// Nothing there is the client's.
-    #[error("it shows no mark of the client: name it in `stores.extra` if it is a store")]
+    #[error("it shows no mark of Claude Code: name it in `stores.extra` if it is a store")]
     NoMark,
     /// A root seen before is gone.
     #[error(
@@ -164,7 +164,7 @@ pub enum Refusal {
     )]
     Squatted(u32),
     /// Something else lies where the client would make its folder, or a link that leads nowhere.
-    #[error("it is no folder, or a link that leads to none: remove or repair it")]
+    #[error("it is not a folder, or a link that leads to none: remove or repair it")]
     NoFolder,
     /// The policy leaves it out, and it was named.
     #[error("`stores.exclude` of the policy leaves it out")]

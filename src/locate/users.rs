@@ -37,7 +37,7 @@ pub enum HomeRefusal {
     #[error("its home is a link")]
     Link,
     /// There is something else.
-    #[error("its home is no folder")]
+    #[error("its home is not a folder")]
     NoFolder,
     /// Another account's.
     #[error("its home belongs to uid {0}")]
@@ -512,7 +512,7 @@ mod tests {
                 "open: its home is writable by everyone (mode 0777): `chmod o-w` it first".to_owned(),
                 "gone: its home is missing".into(),
                 "linked: its home is a link".into(),
-                "file: its home is no folder".into(),
+                "file: its home is not a folder".into(),
                 format!("other: its home belongs to uid {uid}"),
                 "one: its home is also that of 'two'".into(),
                 "two: its home is also that of 'one'".into(),

@@ -12,7 +12,7 @@ use super::load::Loaded;
 use super::recipient::{self, Family};
 use super::resolve::{Context, InvalidUser, resolve};
 use super::settings::RawLayer;
-use super::{Layer, Policy, Source, managed, parse, trusted};
+use super::{Layer, Policy, Source, managed, mistakes, parse, trusted};
 use crate::catalogue::{Kind, SessionId};
 use crate::client::BuiltIn;
 use crate::client::{ClientSettings, Sweep, Written};
@@ -34,7 +34,7 @@ pub struct Known {
 }
 
 /// What a check found.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Checked {
     /// The layer it was judged as.
@@ -47,6 +47,12 @@ pub struct Checked {
     pub holds: usize,
     /// How many of the known sessions no rule of it would ever delete.
     pub sessions_without_rule: usize,
+    /// The policy that the file alone would be; `None` where it is invalid.
+    #[serde(skip)]
+    pub policy: Option<Box<Policy>>,
+    /// The line that shows each problem, where it has one.
+    #[serde(skip)]
+    pub excerpts: Vec<Option<String>>,
 }
 
 /// What a file is checked against.
@@ -88,7 +94,10 @@ pub struct Judged {
 pub fn judge(path: &Path, bytes: &[u8], layer: Layer, globs: Globs<'_>) -> Result<Judged, Vec<String>> {
     let is_list = path.extension().is_some_and(|ending| ending == "plist");
     let settings = if is_list { managed::from_plist(bytes) } else { parse::policy(bytes) };
-    let settings = settings.map_err(|error| vec![error.to_string()])?;
+    let settings = settings.map_err(|error| match is_list {
+        true => vec![error.to_string()],
+        false => mistakes::all(bytes).iter().map(ToString::to_string).collect(),
+    })?;
     let layer = RawLayer { source: Source { layer, path: Some(path.to_path_buf()) }, settings };
     let compiled = compile(&layer, globs)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
@@ -111,7 +120,15 @@ pub fn check(path: &Path, layer: Option<Layer>, against: &Against<'_>) -> Result
     let judged_as = layer.unwrap_or_else(|| layer_by_name(path));
     let mut checked = Checked { layer, ..Checked::default() };
     match judge(path, &bytes, judged_as, against.globs) {
-        Err(problems) => checked.problems = problems,
+        Err(problems) => {
+            let found = mistakes::all(&bytes);
+            let of = |problem: &String| {
+                let error = found.iter().find(|error| error.to_string() == *problem)?;
+                mistakes::excerpt(&bytes, error.line, error.column)
+            };
+            checked.excerpts = problems.iter().map(of).collect();
+            checked.problems = problems;
+        }
         Ok(Judged { layer, compiled, policy }) => {
             checked.rules = compiled.rules.rules.len();
             checked.holds = compiled.holds.len();
@@ -122,6 +139,7 @@ pub fn check(path: &Path, layer: Option<Layer>, against: &Against<'_>) -> Result
             checked.warnings = warnings(&layer, &compiled, against);
             let remarks = compiled.remarks;
             checked.warnings.extend(remarks.complaints.into_iter().chain(remarks.notes));
+            checked.policy = Some(Box::new(policy));
         }
     }
     Ok(checked)
@@ -196,7 +214,7 @@ fn beside_the_client(layer: &RawLayer, compiled: &Compiled, against: &Against<'_
     let of_floor = layer.settings.keep_at_least.as_ref().map(|keep| (format!("keepAtLeast is {keep}"), keep));
     for (what, period) in of_rules.chain(of_floor) {
         if is_longer(period) && !(period.length() == Length::Never && days >= 36_500) {
-            warnings.push(format!("{what}, but the client itself removes transcripts after {days} days"));
+            warnings.push(format!("{what}, but Claude Code itself removes transcripts after {days} days"));
         }
     }
     for hold in compiled.holds.iter().filter(|hold| hold.is_active(against.now) && days < 36_500) {
@@ -211,16 +229,16 @@ fn beside_the_client(layer: &RawLayer, compiled: &Compiled, against: &Against<'_
         let name = text(&hold.name);
         warnings.push(match removals.iter().min() {
             Some(first) if *first <= against.now => format!(
-                "hold '{name}' does not bind the client itself, which will remove {} session(s) of it, the first at its next start",
+                "hold '{name}' does not bind Claude Code itself, which will remove {} session(s) of it, the first at its next start",
                 removals.len()
             ),
             Some(first) => format!(
-                "hold '{name}' does not bind the client itself, which will remove {} session(s) of it, the first on {}",
+                "hold '{name}' does not bind Claude Code itself, which will remove {} session(s) of it, the first on {}",
                 removals.len(),
                 first.format("%Y-%m-%d")
             ),
             None => format!(
-                "hold '{name}' does not bind the client itself, which removes transcripts after {days} days"
+                "hold '{name}' does not bind Claude Code itself, which removes transcripts after {days} days"
             ),
         });
     }

@@ -9,6 +9,7 @@ pub mod holds;
 pub mod keys;
 pub mod load;
 pub mod managed;
+pub mod mistakes;
 pub mod own;
 pub mod parse;
 pub mod recipient;

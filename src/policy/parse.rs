@@ -36,7 +36,8 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, SyntaxError> {
         let place = format!(" at line {} column {}", error.line(), error.column());
         let whole = error.to_string();
         let message = whole.strip_suffix(&place).unwrap_or(&whole);
-        SyntaxError { line: error.line(), column: error.column().max(1), message: in_our_words(message) }
+        let message = not_json(text, error.line(), error.column()).unwrap_or_else(|| in_our_words(message));
+        SyntaxError { line: error.line(), column: error.column().max(1), message }
     })
 }
 
@@ -68,6 +69,35 @@ pub fn policy(bytes: &[u8]) -> Result<Settings, SyntaxError> {
     Ok(settings)
 }
 
+/// What people write who take JSON for something else, and what to write instead.
+fn not_json(text: &[u8], line: usize, column: usize) -> Option<String> {
+    if text.starts_with(&[0xff, 0xfe])
+        || text.starts_with(&[0xfe, 0xff])
+        || text.iter().take(64).any(|byte| *byte == 0)
+    {
+        return Some("this is not UTF-8 (UTF-16?): save it as UTF-8".to_owned());
+    }
+    let line = text.split(|byte| *byte == b'\n').nth(line.checked_sub(1)?)?;
+    let at = column.saturating_sub(1).min(line.len());
+    let rest = line.get(at..).unwrap_or_default();
+    let begins = |what: &str| rest.starts_with(what.as_bytes());
+    let typographic = ["\u{201c}", "\u{201d}", "\u{201e}", "\u{2018}", "\u{2019}"];
+    if begins("//") || begins("/*") || begins("#") {
+        Some("JSON has no comments: use a key \"$comment\" with the text".to_owned())
+    } else if typographic.iter().any(|quote| begins(quote)) {
+        Some("typographic quotes: write plain ones (\")".to_owned())
+    } else if begins("'") {
+        Some("JSON has no single quotes: write double ones (\")".to_owned())
+    } else if (begins("---") || rest.first().is_some_and(u8::is_ascii_alphabetic))
+        && line.contains(&b':')
+        && at == 0
+    {
+        Some("this is not JSON (YAML?): a policy begins with {".to_owned())
+    } else {
+        None
+    }
+}
+
 /// Says in the words of a policy file what serde says in those of Rust.
 fn in_our_words(message: &str) -> String {
     let plain = |text: &str| crate::escape::text(text);
@@ -83,6 +113,24 @@ fn in_our_words(message: &str) -> String {
     }
     if let Some(name) = message.strip_prefix("duplicate field `") {
         return format!("key '{}' is given twice", plain(name.trim_end_matches('`')));
+    }
+    if let Some((found, wanted)) =
+        message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected "))
+    {
+        let wanted = match wanted {
+            "a sequence" => "a list [ ... ]",
+            "a map" => "an object { ... }",
+            "a string" => "a text in double quotes",
+            "a boolean" => "true or false",
+            other => other,
+        };
+        let found = match found {
+            "map" => "an object",
+            "sequence" => "a list",
+            "null" => "null",
+            other => other,
+        };
+        return format!("{} where {} is expected", plain(found), plain(wanted));
     }
     if let Some(name) = message.strip_prefix("missing field `") {
         return format!("key '{}' is missing", plain(name.trim_end_matches('`')));

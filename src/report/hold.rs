@@ -143,7 +143,7 @@ impl HoldReport {
         }
         if self.preserved > 0 {
             lines.push(format!(
-                "{} preserved in sealed copies, which the client does not reach",
+                "{} preserved in sealed copies, which Claude Code does not reach",
                 counted(self.preserved as u64, "session")
             ));
         }
@@ -157,7 +157,7 @@ impl HoldReport {
             };
             let what = if client.sessions == self.covers.sessions { "this" } else { "a part of this" };
             lines.push(format!(
-                "the client will remove {what} {when} ({}): a hold does not bind it, so raise its `cleanupPeriodDays` ({} now)",
+                "Claude Code will remove {what} {when} ({}): a hold does not bind it, so raise its `cleanupPeriodDays` ({} now)",
                 counted(client.sessions as u64, "session"),
                 client.days,
             ));

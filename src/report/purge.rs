@@ -322,7 +322,7 @@ fn stays_as(kind: Option<crate::catalogue::Kind>, keep: Keep) -> Option<&'static
         (Keep::Unrecognised, _) => Some("what the catalogue does not know (--with unrecognised)"),
         (Keep::Protected, Some(Protection::With(class))) => Some(match class {
             Class::Credentials => "credentials (--with credentials)",
-            Class::Settings => "settings and the client's own state (--with settings)",
+            Class::Settings => "settings and Claude Code's own state (--with settings)",
             Class::Memory => "memory (--with memory)",
         }),
         _ => None,

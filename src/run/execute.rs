@@ -37,6 +37,11 @@ impl Execution<'_> {
         let total = self.plan.decisions.iter().filter(|decision| decision.due().is_some()).count() as u64;
         tracing::debug!(files = total, "carrying out the plan");
         let bar = self.ctx.screen.progress(total, self.doing);
+        let tell = || bar.suspend(|| self.ctx.screen.notice(STOPPING));
+        self.stop.answering(tell, || self.carry_out(ledger, &bar))
+    }
+
+    fn carry_out(&self, ledger: &mut dyn Journal, bar: &indicatif::ProgressBar) -> Outcomes {
         let mut tools = Tools {
             ledger,
             processes: &System,
@@ -61,9 +66,16 @@ impl Execution<'_> {
     }
 }
 
+/// What a person is told who asks a run to stop.
+pub const STOPPING: &str = "stopping after the current session (Ctrl-C again: at once)";
+
+/// How often it is looked whether somebody wants an answer.
+const GLANCE: std::time::Duration = std::time::Duration::from_millis(50);
+
 /// Whether the run was asked to stop.
 pub struct CancelToken {
     signalled: Arc<AtomicBool>,
+    interrupted: Arc<AtomicBool>,
     deadline: Option<Instant>,
 }
 
@@ -71,23 +83,46 @@ impl CancelToken {
     /// Asked by a signal, or once this period is over.
     pub fn new(max_runtime: Option<&Period>) -> Self {
         let signalled = Arc::new(AtomicBool::new(false));
+        let interrupted = Arc::new(AtomicBool::new(false));
         #[cfg(unix)]
-        super::signals::note_stops(&signalled);
+        super::signals::note_stops(&signalled, &interrupted);
         let deadline = max_runtime.and_then(|period| match period.length() {
             Length::Span(span) => Instant::now().checked_add(span.to_std().unwrap_or_default()),
             Length::Immediately => Some(Instant::now()),
             Length::Never => None,
         });
-        Self { signalled, deadline }
+        Self { signalled, interrupted, deadline }
     }
 
-    /// Never: a signal ends the program.
-    pub fn never() -> Self {
-        Self { signalled: Arc::default(), deadline: None }
+    /// Does some work, and tells a person who asks it to stop meanwhile that this was heard.
+    pub fn answering<T>(&self, tell: impl FnOnce() + Send, work: impl FnOnce() -> T) -> T {
+        let is_done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let listener = scope.spawn(|| {
+                // Looked at once more when the work is done: whoever asked is answered.
+                loop {
+                    let is_last = is_done.load(Ordering::Relaxed);
+                    if self.asked().is_some_and(|stop| !matches!(stop, Stop::MaxRuntime)) {
+                        return tell();
+                    }
+                    if is_last {
+                        return;
+                    }
+                    std::thread::park_timeout(GLANCE);
+                }
+            });
+            let done = work();
+            is_done.store(true, Ordering::Relaxed);
+            listener.thread().unpark();
+            done
+        })
     }
 
     /// Why it is to stop; `None` while it may go on.
     pub fn asked(&self) -> Option<Stop> {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return Some(Stop::Interrupt);
+        }
         if self.signalled.load(Ordering::Relaxed) {
             return Some(Stop::Signal);
         }

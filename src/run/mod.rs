@@ -27,7 +27,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use error::Error;
-pub use execute::{CancelToken, Execution};
+pub use execute::{CancelToken, Execution, STOPPING};
 pub use ledgered::LedgeredRun;
 pub use locks::{lock_all, lock_writable};
 pub use prepare::{
@@ -58,6 +58,9 @@ pub struct Context {
 pub trait Screen: std::fmt::Debug + Send + Sync {
     /// Says something that must be heard and stops nothing.
     fn warning(&self, message: &str);
+
+    /// Tells a person at a terminal something, and a pipe nothing.
+    fn notice(&self, message: &str);
 
     /// Shows progress over so many items; hidden where nobody watches.
     fn progress(&self, total: u64, doing: &'static str) -> indicatif::ProgressBar;

@@ -236,7 +236,7 @@ impl Workspace {
     pub fn complaints(&self) -> Vec<String> {
         let suspended = self.policy.suspended.iter().map(|why| {
             format!(
-                "no policy names a period and the client's own settings give none, so nothing is deleted: {why}"
+                "no policy names a period and Claude Code's own settings give none, so nothing is deleted: {why}"
             )
         });
         self.policy.complaints.iter().cloned().chain(suspended).collect()

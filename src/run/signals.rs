@@ -14,10 +14,15 @@ pub fn look() {
 }
 
 /// Notes where a run is asked to stop. A signal that the caller ignores asks for nothing, and stays ignored.
-pub fn note_stops(asked: &Arc<AtomicBool>) {
-    for signal in [SIGTERM, SIGINT].into_iter().filter(|signal| !is_ignored(*signal)) {
-        // Without the handler the signal ends the program at once, which loses nothing either.
-        let _ = signal_hook::flag::register(signal, Arc::clone(asked));
+pub fn note_stops(asked: &Arc<AtomicBool>, interrupted: &Arc<AtomicBool>) {
+    // Without a handler the signal ends the program at once, which loses nothing either.
+    if !is_ignored(SIGTERM) {
+        let _ = signal_hook::flag::register(SIGTERM, Arc::clone(asked));
+    }
+    if !is_ignored(SIGINT) {
+        // Whoever presses Ctrl-C twice does not want to wait for the session at hand.
+        let _ = signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(interrupted));
+        let _ = signal_hook::flag::register(SIGINT, Arc::clone(interrupted));
     }
 }
 

@@ -50,7 +50,7 @@ pub struct Job {
     pub log_format: Option<LogFormat>,
     /// Where the run leaves its Prometheus text file (`--metrics`).
     pub metrics: Option<PathBuf>,
-    /// The bound on one run (`--max-runtime`), a period as written.
+    /// Stop a run after this long (`--max-runtime`), a period as written.
     pub max_runtime: Option<String>,
     /// Variables that move state, policy and stores, as they are set where the schedule is
     /// installed: a timer starts without them.

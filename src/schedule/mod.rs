@@ -201,7 +201,7 @@ impl ScheduleError {
             Self::Refused { complaint, .. } if complaint.contains("masked") => {
                 "the unit is masked: 'systemctl unmask ccretain.timer' (with --user for your own) lets it be enabled again"
             }
-            Self::HooksOff { .. } => "choose another --backend: a timer does not depend on the client",
+            Self::HooksOff { .. } => "choose another --backend: a timer does not depend on Claude Code",
             Self::Settings { .. } => {
                 "repair the file, or add what 'ccretain schedule print --backend claude-hook' shows by hand"
             }

@@ -112,7 +112,7 @@ impl Seen<'_> {
                     Some(path) => format!("{}, '{}'", setting.by.word(), shown(path)),
                     None => setting.by.word().to_owned(),
                 };
-                format!("{} has a value that the client {means} ({place})", switch.name())
+                format!("{} has a value that Claude Code {means} ({place})", switch.name())
             })
             .collect()
     }

@@ -40,7 +40,7 @@ pub enum HoldCommand {
         /// Its name; one is made where none is given.
         #[arg(long)]
         name: Option<String>,
-        /// Also keep sealed copies of what it covers now, which the client's own sweep cannot reach;
+        /// Also keep sealed copies of what it covers now, which Claude Code's own cleanup cannot reach;
         /// they go when the hold is released.
         #[arg(long)]
         preserve: bool,

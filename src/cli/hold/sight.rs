@@ -14,7 +14,7 @@ use crate::policy::Hold;
 use crate::report::hold::HoldReport;
 use crate::run::Workspace;
 
-/// What lies in the stores, and what the client is set to do with it.
+/// What lies in the stores, and what Claude Code is set to do with it.
 pub(super) struct Sight {
     pub inventory: Inventory,
     clients: HashMap<usize, ClientSettings>,

@@ -12,12 +12,13 @@ use super::context::{Context, Exit, Failure};
 use crate::escape::{shown, text};
 use crate::inventory;
 use crate::locate::{self, Request};
+use crate::plan;
 use crate::policy::check::{Against, Checked, Known, Start, check, init};
 use crate::policy::compile::Globs;
 use crate::policy::load::Places;
 use crate::policy::resolve::PolicyError;
 use crate::policy::{Layer, Policy, Source, keys, show};
-use crate::report::human::in_zone;
+use crate::report::human::{counted, grouped, in_zone};
 use client::{print_client, print_fragment};
 
 /// What can be asked of policies.
@@ -44,7 +45,7 @@ pub enum PolicyCommand {
         #[arg(long)]
         managed: bool,
     },
-    /// Print the client's own retention settings.
+    /// Print Claude Code's own retention settings.
     Client {
         /// Print a fragment for its managed-settings.json that matches the policy.
         #[arg(long)]
@@ -105,12 +106,12 @@ pub fn run(command: &PolicyCommand, ctx: &Context) -> Result<Exit, Failure> {
             Ok(Exit::Done)
         }
         PolicyCommand::Client { emit: true } => print_fragment(ctx),
-        PolicyCommand::Client { emit: false } => print_client(&known(ctx), ctx),
+        PolicyCommand::Client { emit: false } => print_client(&known(ctx).1, ctx),
     }
 }
 
 /// The sessions in the places known without a policy, to try one on.
-fn known(ctx: &Context) -> Vec<Known> {
+fn known(ctx: &Context) -> (inventory::Inventory, Vec<Known>) {
     let request = Request {
         only: ctx.global.stores.iter().map(|dir| ctx.env.absolute(dir)).collect(),
         ..Request::default()
@@ -130,7 +131,8 @@ fn known(ctx: &Context) -> Vec<Known> {
         modified: session.modified.filter(|_| session.evidence == inventory::Evidence::Transcript),
         written: taken.written(session),
     };
-    taken.sessions.iter().map(known).collect()
+    let all = taken.sessions.iter().map(known).collect();
+    (taken, all)
 }
 
 /// The policy of the user, as every verb takes it.
@@ -252,7 +254,7 @@ fn in_place(wanted: Option<Layer>, ctx: &Context) -> Result<Vec<(PathBuf, Option
 }
 
 fn print_checks(files: &[(PathBuf, Option<Layer>)], ctx: &Context) -> Result<Exit, Failure> {
-    let known = known(ctx);
+    let (inventory, known) = known(ctx);
     let client = crate::client::read(&crate::client::ClientPlaces::new(&ctx.env), &[]);
     let against = Against { globs: Globs::new(&ctx.env), known: &known, client: &client, now: ctx.env.now };
     let mut documents = Vec::new();
@@ -265,10 +267,13 @@ fn print_checks(files: &[(PathBuf, Option<Layer>)], ctx: &Context) -> Result<Exi
         if ctx.console.wants_json() {
             documents.push(checked_json(path, &checked, known.len()));
         } else {
-            print_checked(path, &checked, known.len(), ctx)?;
+            print_checked(path, &checked, &inventory, ctx)?;
         }
-        for problem in &checked.problems {
-            ctx.console.error(&format!("'{}': {problem}", shown(path)));
+        for (problem, excerpt) in
+            checked.problems.iter().zip(checked.excerpts.iter().chain(std::iter::repeat(&None)))
+        {
+            let excerpt = excerpt.as_ref().map_or_else(String::new, |excerpt| format!("\n{excerpt}"));
+            ctx.console.error(&format!("'{}': {problem}{excerpt}", shown(path)));
         }
     }
     if ctx.console.wants_json() {
@@ -300,21 +305,48 @@ fn checked_json(path: &Path, checked: &Checked, sessions: usize) -> Value {
     })
 }
 
-fn print_checked(path: &Path, checked: &Checked, sessions: usize, ctx: &Context) -> Result<(), Failure> {
-    if checked.problems.is_empty() {
+fn print_checked(
+    path: &Path,
+    checked: &Checked,
+    inventory: &inventory::Inventory,
+    ctx: &Context,
+) -> Result<(), Failure> {
+    if let Some(policy) = &checked.policy {
         let layer = checked.layer.map(|layer| format!(" as a {layer} policy")).unwrap_or_default();
-        ctx.console.data(&format!(
-            "'{}' is valid{layer}: {} rules, {} holds; {} of {sessions} sessions here match no delete rule\n",
-            shown(path),
-            checked.rules,
-            checked.holds,
-            checked.sessions_without_rule,
-        ))?;
+        let (rules, holds) = (counted(checked.rules as u64, "rule"), counted(checked.holds as u64, "hold"));
+        ctx.console.data(&format!("'{}' is valid{layer}: {rules}, {holds}\n", shown(path)))?;
+        ctx.console.data(&preview(policy, checked, inventory, ctx))?;
     }
     for warning in &checked.warnings {
         ctx.console.data(&format!("warning: {warning}\n"))?;
     }
     Ok(())
+}
+
+/// How many of the sessions here a policy would delete by when, were it alone.
+fn preview(policy: &Policy, checked: &Checked, inventory: &inventory::Inventory, ctx: &Context) -> String {
+    let all = inventory.sessions.len() as u64;
+    let plan = plan::plan(inventory, policy, ctx.env.now);
+    let within = |days: i64| {
+        let end = ctx.env.now + chrono::TimeDelta::days(days);
+        let goes = |verdict: &&plan::Verdict| verdict.deletion.is_some_and(|(due, _)| due <= end);
+        plan.sessions.iter().filter(goes).count() as u64
+    };
+    let covered = match checked.sessions_without_rule as u64 {
+        0 if all == 0 => "no sessions are here to try it on".to_owned(),
+        0 => format!("all {} here are covered by a delete rule", counted(all, "session")),
+        none => format!(
+            "{} of {} here are never deleted: no rule matches",
+            grouped(none),
+            counted(all, "session")
+        ),
+    };
+    format!(
+        "{covered}\ndue for deletion by it: {} now, {} in 7 days, {} in 30 days\n",
+        grouped(within(0)),
+        grouped(within(7)),
+        grouped(within(30))
+    )
 }
 
 fn place(source: &Source) -> String {

@@ -67,11 +67,11 @@ pub struct PurgeArgs {
 /// What a purge takes only when told so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum)]
 pub enum With {
-    /// Tokens of the client's account.
+    /// Tokens of Claude Code's account.
     Credentials,
-    /// What the user wrote or installed, and the client's own state.
+    /// What the user wrote or installed, and Claude Code's own state.
     Settings,
-    /// Notes the client keeps about the user and the projects.
+    /// Notes Claude Code keeps about the user and the projects.
     Memory,
     /// Files that the catalogue does not know.
     Unrecognised,

@@ -41,7 +41,7 @@ impl Work<'_> {
     pub(super) fn way_out(&self) -> String {
         let mut ways = Vec::new();
         if !self.wanted.even_live && taking::clients(self.inventory).next().is_some() {
-            ways.push("end the clients, or give --even-live".to_owned());
+            ways.push("close Claude Code, or give --even-live".to_owned());
         }
         let held = |stop: &taking::Stop| match stop.by {
             Obstacle::Hold(hold) => {
@@ -73,7 +73,7 @@ impl Work<'_> {
             return Ok(Witness::CommandLine);
         }
         if !console.can_ask() {
-            return Err(Failure::new(Exit::Refused, "there is no terminal to ask, so nothing was touched")
+            return Err(Failure::new(Exit::Refused, "there is no terminal to ask on: nothing was changed")
                 .hint("look with `ccretain purge --dry-run`, then run `ccretain purge --yes`"));
         }
         console.notice(&self.report(None).text(self.ctx.paint_messages()));

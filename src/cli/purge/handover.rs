@@ -297,7 +297,7 @@ fn parts(work: &Work<'_>, done: &Done<'_>, head: Head, signer: Option<Signer>) -
     }
 }
 
-/// The folders that sessions, prompts and the global file of the client name as projects.
+/// The folders that sessions, prompts and the global file of Claude Code name as projects.
 fn projects(inventory: &Inventory) -> Vec<PathBuf> {
     let of_sessions = inventory.sessions.iter().flat_map(|session| session.projects.iter()).map(|one| &**one);
     let contents = || inventory.line_files.iter().map(|file| &file.content);

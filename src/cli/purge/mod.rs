@@ -26,10 +26,11 @@ use crate::locate::{Refusal, Refused, Store, search};
 use crate::plan::purge::{self as taking, Doubt, Purging, Wanted};
 use crate::policy::Policy;
 use crate::purge::aftermath::{Aftermath, Looked};
-use crate::purge::certificate::{Identity, Scope, Verdict, Witness, judge};
+use crate::purge::certificate::{Exception, ExceptionReason, Identity, Scope, Verdict, Witness, judge};
 use crate::purge::{acting, before};
 use crate::report::Run;
 use crate::report::certificate::handed_over;
+use crate::report::human::counted;
 use crate::report::purge::Purge;
 use crate::run::journal::{self, RunJournal};
 use crate::run::{self, Workspace};
@@ -235,10 +236,6 @@ impl Work<'_> {
             if self.ctx.global.verbose > 0 {
                 console.data(&report.run.list_of_files(paint))?;
             }
-            console.data(&report.verdict())?;
-            for file in report.certificate {
-                console.data(&handed_over(file))?;
-            }
         }
         let mut exit = Exit::Done;
         for complaint in &self.ground.policy.complaints {
@@ -247,8 +244,18 @@ impl Work<'_> {
         }
         match report.aftermath {
             Some(aftermath) => {
-                for one in &aftermath.exceptions {
+                let is_unreached = |one: &&Exception| one.reason == ExceptionReason::Stopped;
+                let unreached = aftermath.exceptions.iter().filter(is_unreached).count() as u64;
+                for one in aftermath.exceptions.iter().filter(|one| !is_unreached(one)) {
                     console.error_about(&one.path, &one.detail);
+                    exit = Exit::Failed;
+                }
+                if unreached > 0 {
+                    let were = if unreached == 1 { "was" } else { "were" };
+                    console.error(&format!(
+                        "{} {were} not reached before the run was stopped",
+                        counted(unreached, "file")
+                    ));
                     exit = Exit::Failed;
                 }
             }
@@ -266,8 +273,20 @@ impl Work<'_> {
                  and `--except GLOB` keeps it on your word",
             );
         }
-        if let Some(Stop::Signal) = report.run.outcomes.and_then(|outcomes| outcomes.stopped.as_ref()) {
-            console.warning("asked to stop; run it again to go on");
+        if let Some(Stop::Signal | Stop::Interrupt) =
+            report.run.outcomes.and_then(|outcomes| outcomes.stopped.as_ref())
+        {
+            console.warning("stopped as asked; `ccretain purge` continues");
+        }
+        if !self.ctx.global.json {
+            console.data(&report.verdict())?;
+            for file in report.certificate {
+                console.data(&handed_over(file))?;
+            }
+            // It lies in the home that is handed in.
+            if !report.certificate.is_empty() {
+                console.data("copy the certificate and the ledger head in it to another machine\n")?;
+            }
         }
         Ok(exit)
     }

@@ -18,9 +18,9 @@ pub struct ScheduleArgs {
 /// What to do with the schedule.
 #[derive(Debug, Subcommand)]
 pub enum Action {
-    /// Put the schedule in place; twice is once.
+    /// Install the schedule (safe to repeat).
     Install(JobArgs),
-    /// Take the schedule away, without a trace.
+    /// Remove the schedule and its files.
     Remove(WhereArgs),
     /// Show what is installed, when it runs next, and how the last run ended.
     Status {
@@ -58,13 +58,13 @@ pub struct JobArgs {
     /// At what local time.
     #[arg(long, default_value_t = At::DEFAULT, value_name = "HH:MM")]
     pub at: At,
-    /// The form of the log that runs write.
+    /// Log format of the runs.
     #[arg(long, value_enum, value_name = "FORM")]
     pub log_format: Option<LogFormatArg>,
     /// The Prometheus text file that runs leave.
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
-    /// The bound on one run.
+    /// Stop a run after this long.
     #[arg(long, value_name = "PERIOD")]
     pub max_runtime: Option<Period>,
 }

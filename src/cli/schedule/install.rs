@@ -31,7 +31,8 @@ pub(super) fn install(args: &JobArgs, with: Scheduler<'_>, ctx: &Context) -> Res
     let mut report = with.install(backend, &job).map_err(failure)?;
     for other in with.installed().map_err(failure)?.into_iter().filter(|other| *other != backend) {
         report.notes.push(format!(
-            "{other} calls it too: 'ccretain schedule remove --backend {other}' takes that away"
+            "{other} calls it too; to remove that: `ccretain schedule remove --backend {other}{}`",
+            if other == Backend::ClaudeHook { " --write" } else { "" }
         ));
     }
     if ctx.global.json {
@@ -81,7 +82,11 @@ pub(super) fn remove(args: &WhereArgs, with: Scheduler<'_>, ctx: &Context) -> Re
             let hook = with.status(&local(ctx), "", None).map_err(failure)?;
             let hook = hook.into_iter().find(|installed| installed.backend == backend);
             let note = |hook: Installed| {
-                format!("with --write the SessionEnd hook goes from '{}': {}", hook.place, hook.command)
+                format!(
+                    "not removed: the SessionEnd hook in '{}' ({}); to remove it: \
+                     `ccretain schedule remove --backend claude-hook --write`",
+                    hook.place, hook.command
+                )
             };
             Report { notes: hook.map(note).into_iter().collect(), ..Report::default() }
         } else {

@@ -45,6 +45,8 @@ impl Run<'_> {
             now: tools.now,
             store_for: &store_for,
             sealers: &sealers,
+            progress: tools.progress,
+            stop: tools.stop,
         };
         // Where there are none, one batch is finished before the next is written.
         let finishers = rayon::ThreadPoolBuilder::new().num_threads(crate::threads::count()).build().ok();
@@ -97,7 +99,6 @@ impl Run<'_> {
                 outcomes.set(index, outcome);
             }
             entries.extend(self.records.outcome(unit, outcomes, done.sealed));
-            (tools.progress)(unit.artifacts.len());
         }
         tools.ledger.append(&entries, tools.now).map_err(Stop::Ledger)
     }

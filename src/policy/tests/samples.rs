@@ -93,7 +93,7 @@ fn a_check_warns_of_what_may_surprise() {
             "'/work/typo/**' of rule 'a' matches no known project",
             "hold 'h' has ended",
             "keepAtLeast 2d delays rule 'a'",
-            "rule 'b' keeps for 60d, but the client itself removes transcripts after 30 days",
+            "rule 'b' keeps for 60d, but Claude Code itself removes transcripts after 30 days",
         ]
     );
 }

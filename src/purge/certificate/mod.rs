@@ -172,7 +172,7 @@ impl Certificate {
 #[non_exhaustive]
 pub enum ParseError {
     /// It is not of the form.
-    #[error("it is no certificate")]
+    #[error("it is not a certificate")]
     Form(#[from] serde_json::Error),
     /// It is of another form.
     #[error("it is of the form '{}', and this program knows {SCHEMA}", crate::escape::shown(.0))]

@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 
 use super::super::human::{counted, grouped, lines, size, table, wrap};
 use super::super::json::time;
-use crate::purge::certificate::{Certificate, Imprint, Parts, SeenWord};
+use crate::purge::certificate::{Certificate, ExceptionReason, Imprint, Parts, SeenWord};
 
 /// Longer lines are broken, where blanks let them be.
 const WIDTH: usize = 100;
+/// So many files that were not reached are named.
+const UNREACHED: usize = 10;
 /// Where the facts at the top begin.
 const INDENT: usize = 11;
 
@@ -127,7 +129,18 @@ fn exceptions(parts: &Parts, out: &mut String) {
     if parts.exceptions.is_empty() {
         item(out, "none");
     }
-    for exception in &parts.exceptions {
+    let unreached = parts.exceptions.iter().filter(|one| one.reason == ExceptionReason::Stopped);
+    for exception in unreached.clone().take(UNREACHED) {
+        item(out, &format!("{}: '{}'", exception.reason.word(), exception.path));
+    }
+    let rest = unreached.count().saturating_sub(UNREACHED) as u64;
+    if rest > 0 {
+        item(
+            out,
+            &format!("stopped: {} more were not reached (the JSON form lists them)", counted(rest, "file")),
+        );
+    }
+    for exception in parts.exceptions.iter().filter(|one| one.reason != ExceptionReason::Stopped) {
         let path = if exception.path.is_empty() { String::new() } else { format!("'{}': ", exception.path) };
         let bytes = exception.bytes.map_or_else(String::new, |bytes| format!(" ({})", size(bytes)));
         item(out, &format!("{}: {path}{}{bytes}", exception.reason.word(), exception.detail));

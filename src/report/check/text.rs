@@ -11,8 +11,68 @@ use crate::report::style::Paint;
 /// longer; learn.microsoft.com, "Remediations").
 const KEPT_BY_INTUNE: usize = 2_048;
 
-/// How wide the report for people is, as far as blanks let it be.
+/// How wide the report is where no terminal says so, as far as blanks let it be.
 const WIDTH: usize = 80;
+/// So many lines of evidence of one finding are shown; JSON has all.
+const EVIDENCE: usize = 12;
+
+/// Findings that say the same of several accounts or stores, in the order of the first.
+fn groups<'f>(findings: impl Iterator<Item = &'f Found>) -> Vec<Vec<&'f Found>> {
+    let mut groups: Vec<Vec<&Found>> = Vec::new();
+    for finding in findings {
+        let is_same = |group: &&mut Vec<&Found>| {
+            group.first().is_some_and(|first| first.id == finding.id && first.title == finding.title)
+        };
+        match groups.iter_mut().find(is_same) {
+            Some(group) => group.push(finding),
+            None => groups.push(vec![finding]),
+        }
+    }
+    groups
+}
+
+/// One block: the finding, the accounts that have it, their evidence and what to do.
+fn group_text(out: &mut String, group: &[&Found], paint: Paint<'_>) {
+    let Some(first) = group.first() else { return };
+    let width = paint.width.unwrap_or(WIDTH);
+    let word = format!("{:<6}", first.severity.word());
+    let word = match first.severity {
+        Severity::High => paint.bad(&word),
+        Severity::Medium => paint.warn(&word),
+        Severity::Low | Severity::Info => word,
+    };
+    let mut users: Vec<&str> = group.iter().filter_map(|finding| finding.user.as_deref()).collect();
+    users.dedup();
+    let whose = if users.is_empty() { String::new() } else { format!("  {}", users.join(", ")) };
+    let title = wrapped(&format!("       {} [{}]{whose}", first.title, first.id), "       ", width);
+    let _ = write!(out, "\n{word} {}", title.trim_start());
+    // What is so for the whole machine is told once, and not once an account.
+    let mut lines: Vec<(Vec<&str>, &str)> = Vec::new();
+    for finding in group {
+        let user = finding.user.as_deref();
+        for line in &finding.evidence {
+            match lines.iter_mut().find(|(_, known)| known == line) {
+                Some((of, _)) => of.extend(user.filter(|user| !of.contains(user))),
+                None => lines.push((user.into_iter().collect(), line)),
+            }
+        }
+    }
+    let hidden = if group.len() > 1 { lines.len().saturating_sub(EVIDENCE) } else { 0 };
+    for (of, line) in lines.iter().take(lines.len() - hidden) {
+        let of = if users.len() > 1 && of.len() < users.len() {
+            format!("{}: ", of.join(", "))
+        } else {
+            String::new()
+        };
+        out.push_str(&wrapped(&format!("       {of}{line}"), "         ", width));
+    }
+    if hidden > 0 {
+        let _ = writeln!(out, "       and {hidden} more (--json lists them)");
+    }
+    if first.severity > Severity::Info {
+        out.push_str(&wrapped(&format!("       {} {}", paint.arrow(), first.remedy), "         ", width));
+    }
+}
 
 impl Document {
     /// The report for people; `everything` also names what is only worth knowing.
@@ -31,21 +91,8 @@ impl Document {
             let _ = writeln!(out, "  {} ({}): {sessions}{oldest}", store.root, store.kind);
         }
         let is_told = |finding: &&Found| everything || finding.severity > Severity::Info;
-        for finding in self.findings.iter().filter(is_told) {
-            let word = format!("{:<6}", finding.severity.word());
-            let word = match finding.severity {
-                Severity::High => paint.bad(&word),
-                Severity::Medium => paint.warn(&word),
-                Severity::Low | Severity::Info => word,
-            };
-            let whose = finding.user.as_ref().map_or_else(String::new, |user| format!("{user}: "));
-            let _ = writeln!(out, "\n{word} {whose}{} [{}]", finding.title, finding.id);
-            for line in &finding.evidence {
-                out.push_str(&wrapped(&format!("       {line}"), "         ", WIDTH));
-            }
-            if finding.severity > Severity::Info {
-                let _ = writeln!(out, "       → {}", finding.remedy);
-            }
+        for group in groups(self.findings.iter().filter(is_told)) {
+            group_text(&mut out, &group, paint);
         }
         let hidden = self.findings.iter().filter(|finding| !is_told(finding)).count();
         if hidden > 0 {
@@ -65,10 +112,7 @@ impl Document {
             if !everything && fixed.left.len() > 10 {
                 let _ = writeln!(out, "  and {} more were left: -v names them", fixed.left.len() - 10);
             }
-            let _ = writeln!(
-                out,
-                "  only permissions are repaired: everything else is for you, or for a run, to decide"
-            );
+            let _ = writeln!(out, "  --fix repairs permissions only");
         }
         out
     }

@@ -16,7 +16,7 @@ impl Explained<'_> {
             Some(ClientJson { removes: None, days: None, path: None, before_us: false, because })
         };
         match session.evidence {
-            Evidence::Sealed => return never("its sweep does not know sealed files".to_owned()),
+            Evidence::Sealed => return never("its cleanup does not know sealed files".to_owned()),
             Evidence::Orphaned | Evidence::Unknown => {
                 return never(
                     "there is no transcript by which it would remove the session; single files may go by their own dates"
@@ -28,7 +28,7 @@ impl Explained<'_> {
         let written = self.run.inventory.written(session);
         let Some(removal) = settings.1.removal(session.modified?, written) else {
             return never(match settings.1.sweep(None) {
-                Sweep::Paused { reason } => format!("its sweep is paused: {reason}"),
+                Sweep::Paused { reason } => format!("its cleanup is paused: {reason}"),
                 Sweep::Runs { .. } if session.is_desktop => {
                     "it keeps what the desktop application wrote, unless the server of the organisation has \
                      it treat sessions by HIPAA or zero data retention rules; its cache 'policy-limits.json' \

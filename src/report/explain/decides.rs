@@ -62,7 +62,7 @@ impl Explained<'_> {
         let quiet = &self.run.policy.mandates.get(opinion.mandate)?.quiet;
         let liveness = self.session().map_or(Liveness::Dead, |(_, session)| session.liveness);
         let (pid, mut evidence) = match liveness {
-            Liveness::Dead => (None, "no client has it open".to_owned()),
+            Liveness::Dead => (None, "it is not open in Claude Code".to_owned()),
             Liveness::Process(pid) => (Some(pid), format!("process {pid} has it open")),
             Liveness::Elsewhere(pid) => (
                 Some(pid),
@@ -212,7 +212,7 @@ impl Explained<'_> {
                 || "a hold covers it".to_owned(),
                 |hold| format!("hold '{}' covers it: {}", text(&hold.name), text(&hold.reason)),
             ),
-            Keep::Live => "a client has it open".to_owned(),
+            Keep::Live => "it is open in Claude Code".to_owned(),
             Keep::Quiet => "it was touched within the quiet period, which counts as live".to_owned(),
             Keep::KeepAtLeast(_) => "a delete rule is due, and keepAtLeast keeps it longer".to_owned(),
             Keep::NotDue(..) => "its delete rule is not due yet".to_owned(),

@@ -62,7 +62,7 @@ impl Explain {
         }
         if let Some(client) = &self.client {
             let _ = match &client.removes {
-                None => writeln!(out, "the client itself never removes it: {}", client.because),
+                None => writeln!(out, "Claude Code itself never removes it: {}", client.because),
                 Some(at) => {
                     let note = if client.before_us {
                         paint.warn(", before this policy does")
@@ -71,7 +71,7 @@ impl Explain {
                     };
                     writeln!(
                         out,
-                        "the client itself removes it at its first start after {at}{note}: {}",
+                        "Claude Code itself removes it at its first start after {at}{note}: {}",
                         client.because
                     )
                 }

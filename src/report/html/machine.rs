@@ -204,7 +204,7 @@ impl Machine {
         let rows = |marks: &[Mark]| -> Vec<Vec<String>> {
             marks.iter().map(|mark| vec![mark.name.clone(), mark.text.clone()]).collect()
         };
-        let about = format!("each column a run, from {first} to {last}; in red what did not end well");
+        let about = format!("each column a run, from {first} to {last}; in red what failed");
         let marks = of(|run| (float(run.deleted), counted(run.deleted, "session")));
         let plot =
             svg::columns("deleted", ("Sessions deleted by run", &about), &marks, (whole, false), every);
@@ -283,7 +283,7 @@ impl Machine {
         if rows.is_empty() {
             return;
         }
-        out.push_str("<section><h2>What the client keeps, sends and writes</h2>\n");
+        out.push_str("<section><h2>What Claude Code keeps, sends and writes</h2>\n");
         table(out, "", &["config folder", "subject", "state", "decided by", "file"], &[], &rows);
         out.push_str("</section>\n");
     }
