@@ -20,7 +20,7 @@ import termios
 import time
 
 # A program that works shows something new a few times a second.
-STILL, PATIENCE = 1.0, 45
+STILL, PATIENCE = 1.5, 45
 ENDS = {"hangup": signal.SIGHUP, "kill": signal.SIGKILL}
 
 mark = sys.argv.index("--")

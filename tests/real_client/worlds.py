@@ -41,7 +41,7 @@ def call(*tools):
 
 def typed(*lines, wait=4):
     """A script that types each line and waits a while after it."""
-    steps = [[6, ""]]
+    steps = [[12, ""]]
     for line in lines:
         # Older clients take an Enter right after a long line for a part of it.
         steps += [[1, line], ENTER, ENTER, [wait, ""]]
@@ -180,7 +180,7 @@ def drafts(world):
     """The list of background agents, left with a prompt that was not sent."""
     world.client("-p", f"{CANARY} hello")
     # The terminal goes away, as when its window is closed.
-    world.type([[8, f"{CANARY} unsent"], [4, ""], "hangup"], "agents")
+    world.type([[12, f"{CANARY} unsent"], [4, ""], "hangup"], "agents")
 
 
 @world((f"{STORE}/plans/*.md", "2.1.50"), (f"{STORE}/plans/{CANARY}*.md", "2.1.330"))
@@ -269,7 +269,9 @@ def teams(world):
         ["CronCreate", {"cron": "*/5 * * * *", "prompt": CANARY, "recurring": True, "durable": True}],
     )
     # A team is gone with its leader, unless that is killed.
-    script = typed(f"{CANARY} {calls}", wait=15)[:-4] + ["kill"]
+    script = typed(f"{CANARY} {calls}", wait=15)
+    if world.is_between("2.1.330"):
+        script[-4:] = ["kill"]
     world.type(script, env={"CLAUDE_CODE_EXPERIMENTAL_AGENT_TEAMS": "1"})
 
 
