@@ -23,6 +23,8 @@ PATH = re.compile(r'(?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"((?:[^"\\]|\\.)*)"')
 INSIDE = r"""
 set -e
 mount --bind "$1/systmp" /tmp; mkdir -p "$1/empty"
+# Numbers of processes are the same in each namespace, and names of semaphores are made of them.
+mount -t tmpfs tmpfs /dev/shm
 [ ! -d "$2" ] || mount --bind "$1/empty" "$2"
 world=$1; shift 2
 ip link set lo up 2>/dev/null || python3 -c '
