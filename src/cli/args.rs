@@ -72,7 +72,7 @@ pub enum Command {
         #[command(subcommand)]
         command: super::hold::HoldCommand,
     },
-    /// Explain which rule or hold decides about a session or file, and when.
+    /// Explain which rule or hold decides about a session, and when.
     ///
     /// Also tells when Claude Code itself would remove it. Reads only.
     Explain(super::explain::ExplainArgs),

@@ -223,7 +223,7 @@ const EXAMPLES: &[Examples] = &[
     Examples::of(
         "completions",
         &[
-            ("ccretain completions bash > ~/.local/share/bash-completion/completions/ccretain", "bash"),
+            ("ccretain completions bash > ~/.ccretain.bash", "bash"),
             ("ccretain completions zsh > ~/.zfunc/_ccretain", "zsh"),
             ("ccretain completions fish > ~/.config/fish/completions/ccretain.fish", "fish"),
         ],
@@ -233,7 +233,7 @@ const EXAMPLES: &[Examples] = &[
         "mdm",
         &[
             ("ccretain mdm kit", "for the policy to start with: it only reports"),
-            ("ccretain --policy my-policy.json mdm kit", "for yours"),
+            ("ccretain mdm kit --policy my-policy.json", "for yours"),
         ],
     ),
 ];

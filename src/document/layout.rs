@@ -148,9 +148,9 @@ mod tests {
                 assert!(columns(line) <= width, "{width}: {line}");
             }
         }
-        let narrow = paint(60).table(&sample(), 2);
+        let narrow = paint(56).table(&sample(), 2);
         assert!(!narrow.contains("OWNER") && narrow.contains("RULE"), "{narrow}");
-        assert!(!paint(40).table(&sample(), 2).contains("RULE"));
+        assert!(!paint(42).table(&sample(), 2).contains("RULE"));
     }
 
     #[test]

@@ -196,8 +196,8 @@ mod tests {
         what stays
           1 session kept: active within the last
             hour, and whoever has it open
-          a day    4  ██████████
-          a week  12  ████████████████████████████
+          a day    4  █████████
+          a week  12  ██████████████████████████
         ");
     }
 

@@ -35,13 +35,13 @@ pub fn excerpt(bytes: &[u8], line: usize, column: usize) -> Option<String> {
     let text = bytes.split(|byte| *byte == b'\n').nth(line.checked_sub(1)?)?;
     let shown = crate::escape::text(String::from_utf8_lossy(text).trim_end());
     // The parser names the end of what it has read; a caret belongs where that begins.
-    let end = column.saturating_sub(1).min(text.len());
+    let end = column.min(text.len());
     let read = &text[..end];
     let begin = match read.iter().rposition(|byte| *byte == b'"') {
         Some(close) if close + 1 == read.len() => {
             read[..close].iter().rposition(|byte| *byte == b'"').unwrap_or(close)
         }
-        _ => end,
+        _ => end.saturating_sub(1),
     };
     let before = String::from_utf8_lossy(&text[..begin]).chars().count();
     Some(format!("{line:>5} | {shown}\n      | {}^", " ".repeat(before)))

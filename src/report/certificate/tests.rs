@@ -57,17 +57,17 @@ fn a_complete_one_as_text() {
 
     Roots this speaks of
     --------------------
-     ROOT               TREE    OWNER  DEVICE  FILE SYSTEM  VOLUME               ENCRYPTED
-     /home/ann/.claude  config  ann     65026  ext4         /dev/mapper/vg-home  yes
+    ROOT               TREE    OWNER  DEVICE  FILE SYSTEM  VOLUME               ENCRYPTED
+    /home/ann/.claude  config  ann     65026  ext4         /dev/mapper/vg-home  yes
 
     Removed
     -------
-     KIND        FILES  LINES     FREED
-     history         0      7     700 B
-     transcript      2      0  2.50 KiB
-     total           2      7  3.18 KiB
+    KIND        FILES  LINES    FREED
+    history         0      7    700 B
+    transcript      2      0  2.5 KiB
+    total           2      7  3.1 KiB
     - of 2 sessions in 1 project; 3 folders became empty and went
-    - plaintext until it was removed: 1 file, 7 lines, 2.68 KiB
+    - plaintext until it was removed: 1 file, 7 lines, 2.6 KiB
     - sealed when it was removed, and plaintext on this machine before: 1 file, 512 B; destroying a key
       does not reach what the plaintext left on the medium
 
@@ -83,7 +83,7 @@ fn a_complete_one_as_text() {
     What stays
     ----------
     - ledger of ccretain (paths, ids and times, no content): '/home/ann/.local/state/ccretain' (1 file,
-      4.00 KiB)
+      4.0 KiB)
 
     Residual risks: what can make content recoverable elsewhere
     -----------------------------------------------------------
