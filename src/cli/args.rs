@@ -28,7 +28,7 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show what is there, what is due, which policy, and when the next run is.
+    /// Show what is there and due, by which policy, and the next run.
     ///
     /// Reads only: takes no lock and writes nothing.
     Status(super::status::StatusArgs),
@@ -56,7 +56,7 @@ pub enum Command {
     /// Code itself keeps and sends. Exits with 0 where it is compliant and 3 where it is not. Reads
     /// only, but for --fix.
     Check(super::check::CheckArgs),
-    /// Print settings for Claude Code that match the policy and stop telemetry.
+    /// Print settings for Claude Code that match the policy.
     ///
     /// Its period is the longest of the policy's, so that it never removes first and still removes
     /// where ccretain does not run; metrics, error reports, feedback and surveys are off. Prints only.
@@ -79,7 +79,7 @@ pub enum Command {
     /// Show what the ledger recorded, or verify its hash chain.
     #[command(subcommand)]
     Ledger(super::ledger::LedgerCommand),
-    /// Run enforce on a schedule: systemd, launchd, cron, Claude Code hook.
+    /// Run enforce on a schedule: systemd, launchd, cron, or a hook.
     Schedule(super::schedule::ScheduleArgs),
     /// Seal (encrypt) sessions now.
     ///
