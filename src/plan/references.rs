@@ -111,7 +111,9 @@ fn named(inventory: &Inventory) -> FxHashMap<FileKey, Vec<Line>> {
 /// How new a session is; one that a transcript shows goes before any that none does.
 fn age(session: &Session) -> impl Ord + use<> {
     let Session { newest_record, modified, store, .. } = session;
-    (session.is_shown(), newest_record.or(*modified), Reverse(*store))
+    // Of one that is only remembered, what its transcript said.
+    let before = session.before.as_ref().and_then(|before| before.record.or(before.modified));
+    (session.is_shown(), newest_record.or(before).or(*modified), Reverse(*store))
 }
 
 impl<'a> Judge<'a> {

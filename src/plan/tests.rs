@@ -93,8 +93,10 @@ proptest! {
             let then = look(when);
             // A line that would have gone with its session waits for whatever is behind that.
             let is_line = at >= inventory.artifacts.len() && policy.mandates[0].keep_at_least.is_some();
-            let is_floored = matches!(decision, Decision::Keep(Keep::NotDue(..)))
-                && (is_line || matches!(then, Decision::Keep(Keep::KeepAtLeast(_))));
+            let has_floor = policy.mandates[0].keep_at_least.is_some();
+            let is_behind = matches!(then, Decision::Keep(Keep::KeepAtLeast(_)))
+                || has_floor && matches!(then, Decision::Keep(Keep::Unsealable(_)));
+            let is_floored = matches!(decision, Decision::Keep(Keep::NotDue(..))) && (is_line || is_behind);
             prop_assert!(then.due().is_some() || is_floored, "{decision:?} then {then:?}");
             if matches!(decision, Decision::Keep(Keep::NotDue(..))) {
                 let before = look(when - TimeDelta::seconds(1));

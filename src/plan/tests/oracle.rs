@@ -239,7 +239,8 @@ impl Demand<'_> {
     pub(super) fn session_named(&self, line: &Line, store: StoreIndex) -> Option<&Session> {
         let of_id = || self.inventory.sessions.iter().filter(|session| Some(session.id) == line.session);
         let age = |session: &Session| {
-            let date = session.newest_record.or(session.modified);
+            let before = session.before.as_ref().and_then(|before| before.record.or(before.modified));
+            let date = session.newest_record.or(before).or(session.modified);
             (is_shown(session), date, std::cmp::Reverse(session.store))
         };
         let absent = self.inventory.absent.sessions.iter().map(|(session, _)| session);
