@@ -200,6 +200,23 @@ fn policy_check_says_what_is_wrong_and_what_is_covered() {
 }
 
 #[test]
+fn the_preview_of_a_policy_leaves_out_what_a_hold_keeps() {
+    let (sandbox, store) = sandbox();
+    for number in 11..=13 {
+        store.session(number).cwd("/nowhere").aged(days(40)).write();
+    }
+    let rule = r#""rules": [{"name": "x", "projects": ["/nowhere"], "deleteAfter": "9d"}]"#;
+    let file = sandbox.write("one.json", format!(r#"{{"version": 1, {rule}}}"#));
+    let check = || sandbox.command(["policy", "check"]).arg(&file).run();
+    check().exits(0).says("due for deletion by it: 3 now, 3 in 7 days, 3 in 30 days\n");
+    sandbox.run(["hold", "add", "--session", &id(11), "--reason", "a lawsuit"]).exits(0);
+    check().exits(0).says("due for deletion by it: 2 now, 2 in 7 days, 2 in 30 days; 1 held\n");
+    let hold = format!(r#""holds": [{{"name": "h", "reason": "r", "sessions": ["{}"]}}]"#, id(12));
+    sandbox.write("one.json", format!(r#"{{"version": 1, {rule}, {hold}}}"#));
+    check().exits(0).says("due for deletion by it: 1 now, 1 in 7 days, 1 in 30 days; 2 held\n");
+}
+
+#[test]
 fn policy_init_is_a_policy_and_the_schema_is_json() {
     let (sandbox, _store) = sandbox();
     let output = sandbox.run(["policy", "schema"]);

@@ -219,7 +219,7 @@ fn policy_check_says_when_the_client_removes_what_is_held() {
         .policy(r#"{"version": 1, "holds": [{"name": "case", "projects": ["/work/acme"], "reason": "x"}]}"#);
     let day = (chrono::Utc::now() + days(10)).format("%Y-%m-%d").to_string();
     let output = sandbox.run(["policy", "check", file.to_str().unwrap()]);
-    output.exits(0).says("which will remove 1 session(s) of it, the first on").says(&day);
+    output.exits(0).says("which will remove 1 session of it, the first on").says(&day);
 }
 
 /// A sandbox with a recipient in its policy, and the session that a hold is for.

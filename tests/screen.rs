@@ -145,6 +145,14 @@ fn the_question_names_the_act_and_no_is_no_error() {
     let run = sandbox.command(["enforce"]).env("COLUMNS", "80").on_terminal("yes\n").run();
     run.exits(0).says("deleted");
     assert_eq!(run.stdout.matches("ACTION").count(), 1, "the table is shown once: {run}");
+    let run =
+        sandbox.command(["ledger", "show", "--color", "never"]).env("COLUMNS", "80").on_terminal("").run();
+    run.exits(0);
+    let widest = run.stdout.lines().map(|line| line.trim_end().chars().count()).max();
+    assert!(widest <= Some(80), "{widest:?}: {run}");
+    let run = sandbox.command(["purge", "--project", "/work/acme/web"]).env("COLUMNS", "80");
+    let run = run.on_terminal("n\n").run();
+    run.exits(4).says("Permanently remove ").says(" session").never_says("all of this");
 }
 
 #[test]

@@ -266,3 +266,90 @@ fn ctrl_c_stops_sealing_between_two_sessions() {
     );
     sandbox.run(["ledger", "verify"]).exits(0);
 }
+
+/// The same, once it shows its progress in doing something.
+fn interrupted_in(sandbox: &Sandbox, arguments: &[&str], doing: &str) -> crate::common::Output {
+    let run = sandbox.command(arguments).env("TERM", "xterm").env("COLUMNS", "80").env("TYPE_AFTER", doing);
+    run.on_terminal("\u{3}").run()
+}
+
+/// The names of the sealed files, none of them half written.
+fn sealed_names(sandbox: &Sandbox) -> Vec<String> {
+    let home = walkdir::WalkDir::new(sandbox.home()).into_iter().flatten();
+    let names: Vec<String> = home.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    assert!(!names.iter().any(|name| name.ends_with(".part")), "{names:?}");
+    names.into_iter().filter(|name| name.ends_with(".zst.age")).collect()
+}
+
+#[test]
+fn ctrl_c_stops_a_purge_which_ends_with_its_verdict() {
+    if !has("python3") {
+        return skip("ctrl_c_stops_a_purge_which_ends_with_its_verdict", "needs python3 for a terminal");
+    }
+    let caught = (0..6).find_map(|_| {
+        let sandbox = filled(r#"{"version": 1}"#);
+        let output = interrupted_in(&sandbox, &["purge", "--yes"], "purging");
+        (output.code == Some(130)).then_some((sandbox, output))
+    });
+    let (sandbox, output) = caught.expect("a purge that is caught in the act");
+    output
+        .says("stopping after the current session")
+        .says("files were not reached before the run was stopped")
+        .never_says("nothing is there that would go");
+    assert_eq!(output.stdout.matches("error:").count(), 1, "{output}");
+    let last = output.stdout.trim_end().lines().last().unwrap_or_default();
+    assert!(last.starts_with("verdict: incomplete"), "{output}");
+    sealed_names(&sandbox);
+    let half = left(&sandbox).iter().filter(|(_, has_side)| !has_side).count();
+    assert!(half <= 1, "only the young one has no results: {half}");
+    let summary = sandbox.ledger_lines().pop().unwrap();
+    assert_eq!((&summary["event"], &summary["counts"]["exit"]), (&"summary".into(), &130.into()));
+    assert_eq!(count(&sandbox, "intent"), count(&sandbox, "outcome"));
+    sandbox.run(["ledger", "verify"]).exits(0);
+    sandbox.run(["purge", "--yes"]).exits(0).says("verdict: complete");
+    assert_eq!(left(&sandbox).len(), 0);
+}
+
+/// A sandbox with so many sealed sessions, and their ids.
+fn filled_and_sealed(sessions: u32) -> (Sandbox, Vec<String>) {
+    let sandbox = Sandbox::new();
+    identity(&sandbox);
+    let written = (1..=sessions).map(|number| sandbox.store().session(number).aged(days(40)).write());
+    let ids = written.map(|session| session.id().to_owned()).collect();
+    sandbox.run(["seal", "--idle", "1d"]).exits(0);
+    assert_eq!(sealed_names(&sandbox).len(), sessions as usize);
+    (sandbox, ids)
+}
+
+#[test]
+fn ctrl_c_stops_unsealing_and_rekeying_between_two_sessions() {
+    if !has("python3") {
+        return skip(
+            "ctrl_c_stops_unsealing_and_rekeying_between_two_sessions",
+            "needs python3 for a terminal",
+        );
+    }
+    const SEALED: u32 = 400;
+    let (sandbox, ids) = filled_and_sealed(SEALED);
+    let rekey = interrupted_in(&sandbox, &["rekey", "--all"], "re-encrypting");
+    assert_eq!(rekey.code, Some(130), "{rekey}");
+    rekey.says("stopping after the current session").says("sessions not reached; the same command continues");
+    assert_eq!(sealed_names(&sandbox).len(), SEALED as usize);
+    let rekeyed = sandbox.ledger_lines().pop().unwrap();
+    assert_eq!((&rekeyed["event"], &rekeyed["counts"]["exit"]), (&"summary".into(), &130.into()));
+
+    let mut arguments = vec!["unseal", "--touch"];
+    arguments.extend(ids.iter().map(String::as_str));
+    let unseal = interrupted_in(&sandbox, &arguments, "unsealing");
+    assert_eq!(unseal.code, Some(130), "{unseal}");
+    unseal
+        .says("stopping after the current session")
+        .says("sessions not reached; the same command continues");
+    let sealed = sealed_names(&sandbox).len();
+    assert_eq!(left(&sandbox).len(), SEALED as usize - sealed, "each session is plain or sealed");
+    let unsealed = sandbox.ledger_lines().pop().unwrap();
+    assert_eq!(unsealed["counts"]["sessionsUnsealed"], SEALED as usize - sealed);
+    assert_eq!(unsealed["counts"]["exit"], 130);
+    assert_eq!(count(&sandbox, "intent"), count(&sandbox, "outcome"));
+    sandbox.run(["ledger", "verify"]).exits(0);
+}

@@ -8,7 +8,7 @@ use super::context::{Context, Exit, Failure};
 use super::schedule::LogFormatArg;
 use super::surroundings;
 use crate::document;
-use crate::enforce::{Outcome, Stop};
+use crate::enforce::{Outcome, Outcomes, Stop};
 use crate::period::Period;
 use crate::report::enforce::Detail;
 use crate::report::metrics;
@@ -54,7 +54,7 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     }
     let executed = run.execute(CancelToken::new(args.max_runtime.as_ref()))?;
     let view = run.view(executed.outcomes.as_ref());
-    let recorded_exit = exit_of(&view, run.workspace()).or(interrupted(&view, ctx));
+    let recorded_exit = exit_of(&view, run.workspace()).or(interrupted(view.outcomes, ctx));
     let (outcomes, unrecorded) = run.record(executed, recorded_exit.code(), surroundings::now());
     let view = run.view(outcomes.as_ref());
     let printed = print(&view, detail, run.workspace(), ctx)?;
@@ -119,7 +119,7 @@ fn print(view: &Run<'_>, detail: Detail, workspace: &Workspace, ctx: &Context) -
         Some(Stop::MaxRuntime) => ctx.console.warning("the time is up; the next run does the rest"),
         _ => {}
     }
-    Ok(exit.or(interrupted(view, ctx)))
+    Ok(exit.or(interrupted(view.outcomes, ctx)))
 }
 
 /// What the run leaves for others to read: a line of log, and figures for a collector.
@@ -142,8 +142,8 @@ fn leave_traces(args: &EnforceArgs, ctx: &Context, view: &Run<'_>, exit: Exit) -
 }
 
 /// How a run ends that a person at a terminal stopped: a script that asked for all of it must not go on.
-pub(super) fn interrupted(view: &Run<'_>, ctx: &Context) -> Exit {
-    let stopped = view.outcomes.and_then(|outcomes| outcomes.stopped.as_ref());
+pub(super) fn interrupted(outcomes: Option<&Outcomes>, ctx: &Context) -> Exit {
+    let stopped = outcomes.and_then(|outcomes| outcomes.stopped.as_ref());
     let is_persons = matches!(stopped, Some(Stop::Interrupt)) && ctx.console.can_ask();
     if is_persons { Exit::Interrupted } else { Exit::Done }
 }

@@ -14,7 +14,7 @@ const GROUPS: &[(&str, &[&str])] = &[
 
 /// Where to begin.
 const FIRST: &str =
-    "Start with:  ccretain status  |  ccretain enforce --dry-run  |  ccretain schedule install";
+    "Start with:\n  ccretain status\n  ccretain enforce --dry-run\n  ccretain schedule install";
 
 /// The definition with its commands in groups.
 pub(super) fn added_to(definition: Command) -> Command {

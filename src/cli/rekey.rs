@@ -82,9 +82,9 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
     let known = SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), None, &[])
         .map_err(|error| chain(&error));
     let mut work = Work { ctx, keys: &keys, recipients: &recipients, all: args.all, known, deed };
+    let stop = CancelToken::new(None);
     let bar = ctx.console.progress(targets.len() as u64, "re-encrypting");
     let mut items = Vec::new();
-    let stop = CancelToken::new(None);
     let all = targets.len();
     let tell = || bar.suspend(|| ctx.console.notice(STOPPING));
     stop.answering(tell, || -> Result<(), Failure> {
@@ -95,8 +95,8 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
         Ok(())
     })?;
     bar.finish_and_clear();
-    let exit = vault::ended(ctx, &stop, all - items.len());
-    Ok(report(&items, &unlisted, work)?.or(exit))
+    let stopped = vault::ended(ctx, &stop, all - items.len());
+    report(&items, &unlisted, work, stopped)
 }
 
 /// What re-encrypting needs.
@@ -146,11 +146,11 @@ impl Work<'_> {
 }
 
 /// Prints what was done, and closes the ledger.
-fn report(items: &[Item], unlisted: &[String], work: Work<'_>) -> Result<Exit, Failure> {
+fn report(items: &[Item], unlisted: &[String], work: Work<'_>, stopped: Exit) -> Result<Exit, Failure> {
     let Work { ctx, recipients, deed, .. } = work;
     let count = |outcome: &str| items.iter().filter(|item| item.outcome == outcome).count() as u64;
     let (done, already, failed) = (count("rekeyed"), count("already"), count("failed"));
-    let exit = if failed == 0 && unlisted.is_empty() { Exit::Done } else { Exit::Failed };
+    let exit = if failed == 0 && unlisted.is_empty() { stopped } else { Exit::Failed };
     if ctx.global.json {
         ctx.console.json(&Document {
             head: Head::new("ccretain.rekey/1", &deed, ctx),

@@ -243,7 +243,7 @@ fn report(ctx: &Context, report: &Run<'_>, deed: LedgeredRun, named: bool) -> Re
     for (path, error) in &errors {
         ctx.console.error_about(path, error);
     }
-    let exit = exit.or(interrupted(report, ctx));
+    let exit = exit.or(interrupted(report.outcomes, ctx));
     if report.stopped().is_some() {
         ctx.console.warning("stopped as asked; the same command continues");
     }

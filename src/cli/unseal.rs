@@ -162,18 +162,21 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
     let mut items = Vec::new();
     let stop = CancelToken::new(None);
     let all = sessions.len();
+    let bar = ctx.console.progress(all as u64, "unsealing");
     stop.answering(
-        || ctx.console.notice(STOPPING),
+        || bar.suspend(|| ctx.console.notice(STOPPING)),
         || -> Result<(), Failure> {
             for index in sessions.into_iter().take_while(|_| stop.asked().is_none()) {
                 items.push(match Remains::of(&inventory, index) {
                     Some(remains) => settle(ctx, &inventory, index, remains, &mut deed)?,
                     None => one(ctx, &ground, &inventory, index, &how, &mut deed)?.0,
                 });
+                bar.inc(1);
             }
             Ok(())
         },
     )?;
+    bar.finish_and_clear();
     let stopped = vault::ended(ctx, &stop, all - items.len());
     let failed = items.iter().filter(|item| item.error.is_some()).count() as u64;
     let settled = items.iter().filter(|item| item.outcome == SETTLED).count() as u64;

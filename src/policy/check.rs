@@ -227,14 +227,16 @@ fn beside_the_client(layer: &RawLayer, compiled: &Compiled, against: &Against<'_
         };
         let removals: Vec<DateTime<Utc>> = against.known.iter().filter_map(removal).collect();
         let name = text(&hold.name);
+        let sessions = match removals.len() {
+            1 => "1 session".to_owned(),
+            some => format!("{some} sessions"),
+        };
         warnings.push(match removals.iter().min() {
             Some(first) if *first <= against.now => format!(
-                "hold '{name}' does not bind Claude Code itself, which will remove {} session(s) of it, the first at its next start",
-                removals.len()
+                "hold '{name}' does not bind Claude Code itself, which will remove {sessions} of it, the first at its next start"
             ),
             Some(first) => format!(
-                "hold '{name}' does not bind Claude Code itself, which will remove {} session(s) of it, the first on {}",
-                removals.len(),
+                "hold '{name}' does not bind Claude Code itself, which will remove {sessions} of it, the first on {}",
                 first.format("%Y-%m-%d")
             ),
             None => format!(

@@ -64,6 +64,8 @@ impl Shown {
             &["seq", "time", "event", "what", "session", "project", "files", "lines", "size", "rule", "note"],
             &[0, 6, 7, 8],
         );
+        // Beside all the others it does not fit a terminal of 80 columns.
+        rows.columns.iter_mut().filter(|column| column.title == "rule").for_each(|column| column.rank = 1);
         let mut runs: Vec<&str> = Vec::new();
         let mut records = 0;
         for item in &self.items {

@@ -145,7 +145,11 @@ impl Purge<'_> {
         let _ = writeln!(text, "{}", self.scope());
         let groups = self.groups();
         if groups.is_empty() {
-            let _ = writeln!(text, "nothing is there that would go");
+            let nothing = match self.run.outcomes {
+                Some(_) => "gone: nothing",
+                None => "nothing is there that would go",
+            };
+            let _ = writeln!(text, "{nothing}");
         } else {
             text.push_str(&self.stores(&groups, paint));
         }
@@ -157,6 +161,20 @@ impl Purge<'_> {
             let _ = writeln!(text, "refused: {refusal}");
         }
         text
+    }
+
+    /// The question before it is done, with the counts.
+    #[must_use]
+    pub fn question(&self) -> String {
+        let groups = self.groups();
+        let sessions: BTreeSet<_> = groups.values().flat_map(|group| &group.sessions).collect();
+        let (files, bytes) = groups.values().fold((0, 0), |(f, b), one| (f + one.files, b + one.bytes));
+        format!(
+            "Permanently remove {} ({}, {})?",
+            counted(sessions.len() as u64, "session"),
+            counted(files, "file"),
+            size(bytes)
+        )
     }
 
     /// What was asked for, in a sentence.

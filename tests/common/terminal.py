@@ -1,6 +1,6 @@
 """Runs a command on a pseudo terminal, types what comes on standard input, prints what it says and ends as it ends.
 
-COLUMNS says how wide the terminal is; without it the terminal does not tell.
+COLUMNS says how wide the terminal is; without it the terminal does not tell. TYPE_AFTER names the text to wait for.
 """
 
 import fcntl
@@ -12,6 +12,7 @@ import sys
 import termios
 
 typed = sys.stdin.buffer.read()
+after = os.environ.pop("TYPE_AFTER", "").encode()
 pid, terminal = pty.fork()
 if pid == 0:
     if "COLUMNS" in os.environ:
@@ -31,7 +32,7 @@ while True:
         break
     said += piece
     # A question ends without a line feed; that is the moment to answer.
-    if typed and not said.endswith(b"\n"):
+    if typed and (after in said if after else not said.endswith(b"\n")):
         os.write(terminal, typed)
         typed = b""
 sys.stdout.buffer.write(said)

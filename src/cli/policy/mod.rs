@@ -12,7 +12,7 @@ use super::context::{Context, Exit, Failure};
 use crate::escape::{shown, text};
 use crate::inventory;
 use crate::locate::{self, Request};
-use crate::plan;
+use crate::plan::{self, Decision, Keep, Verdict};
 use crate::policy::check::{Against, Checked, Known, Start, check, init};
 use crate::policy::compile::Globs;
 use crate::policy::load::Places;
@@ -182,7 +182,7 @@ fn print_policy(ctx: &Context) -> Result<Exit, Failure> {
             let _ = writeln!(out, "  {}", place(source));
         }
         let _ =
-            writeln!(out, "\nrules: within a layer the first that matches, across layers the earliest date");
+            writeln!(out, "\nrules (first match wins within a file; across files the earliest date wins)");
         for rule in &rules {
             let periods = [("seal after", &rule.seal_after), ("delete after", &rule.delete_after)];
             let periods: Vec<String> =
@@ -327,10 +327,25 @@ fn print_checked(
 fn preview(policy: &Policy, checked: &Checked, inventory: &inventory::Inventory, ctx: &Context) -> String {
     let all = inventory.sessions.len() as u64;
     let plan = plan::plan(inventory, policy, ctx.env.now);
-    let within = |days: i64| {
+    // Holds of other files bind whatever this one says.
+    let in_force = crate::run::in_force_to_look(ctx).ok();
+    let in_force = in_force.map(|policy| plan::plan(inventory, &policy, ctx.env.now).sessions);
+    let is_held = |verdict: &Verdict| matches!(verdict.decision, Decision::Keep(Keep::Held(_)));
+    let is_held_by_others = |at: usize| in_force.as_ref().and_then(|all| all.get(at)).is_some_and(is_held);
+    let due = |days: i64, held: bool| {
         let end = ctx.env.now + chrono::TimeDelta::days(days);
-        let goes = |verdict: &&plan::Verdict| verdict.deletion.is_some_and(|(due, _)| due <= end);
-        plan.sessions.iter().filter(goes).count() as u64
+        let is_due = |verdict: &Verdict| match verdict.decision {
+            Decision::Keep(Keep::KeepAtLeast(until)) => until <= end,
+            _ => verdict.deletion.is_some_and(|(due, _)| due <= end),
+        };
+        let all = plan.sessions.iter().enumerate();
+        let due = all.filter(|(at, one)| is_due(one) && held == (is_held(one) || is_held_by_others(*at)));
+        due.count() as u64
+    };
+    let within = |days: i64| grouped(due(days, false));
+    let held = match due(30, true) {
+        0 => String::new(),
+        held => format!("; {} held", grouped(held)),
     };
     let covered = match checked.sessions_without_rule as u64 {
         0 if all == 0 => "no sessions are here to try it on".to_owned(),
@@ -342,10 +357,10 @@ fn preview(policy: &Policy, checked: &Checked, inventory: &inventory::Inventory,
         ),
     };
     format!(
-        "{covered}\ndue for deletion by it: {} now, {} in 7 days, {} in 30 days\n",
-        grouped(within(0)),
-        grouped(within(7)),
-        grouped(within(30))
+        "{covered}\ndue for deletion by it: {} now, {} in 7 days, {} in 30 days{held}\n",
+        within(0),
+        within(7),
+        within(30)
     )
 }
 

@@ -80,7 +80,7 @@ impl Work<'_> {
         if let Some(doubt) = doubted {
             console.warning(&doubt);
         }
-        if !console.confirm_by("Permanently remove all of this?", WORD) {
+        if !console.confirm_by(&self.report(None).question(), WORD) {
             return Err(Failure::cancelled());
         }
         Ok(Witness::Terminal)

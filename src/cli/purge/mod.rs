@@ -14,6 +14,7 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 
 use super::context::{Context, Exit, Failure};
+use super::enforce::interrupted;
 use crate::catalogue::{Kind, Root, SessionId};
 use crate::dir::Dir;
 use crate::enforce::lock::Locks;
@@ -85,7 +86,11 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
     let scope = handover::scope(&work, &after.refused.others);
     let verdict = judge(&scope, &aftermath.exceptions, &aftermath.remaining, &aftermath.verification);
     let is_well = verdict != Verdict::Incomplete && ground.policy.complaints.is_empty();
-    let recorded = if is_well { Exit::Done } else { Exit::Failed };
+    // What a stopped purge left is no failure of it; a script must not take it for done.
+    let recorded = match interrupted(Some(&outcomes), ctx) {
+        Exit::Done if !is_well => Exit::Failed,
+        exit => exit,
+    };
     let mut exit = recorded;
     let mut done = Done {
         outcomes: &outcomes,
