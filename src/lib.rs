@@ -56,7 +56,6 @@ pub mod cli;
 mod client;
 mod dir;
 // Its printers come into use report by report.
-#[allow(dead_code, unused_imports, reason = "not every report is printed by it yet")]
 mod document;
 mod enforce;
 mod environment;

@@ -3,16 +3,14 @@
 //! A report says what it shows and how important each column is; a printer decides how that fits. On a terminal
 //! columns go by their rank and the middle of paths is left out; in a pipe nothing is shortened.
 
-mod html;
 mod layout;
 mod paint;
 mod text;
 mod width;
 
-pub use html::{escaped, table as html_table};
 pub use paint::{Hue, Paint};
 pub use text::wrap;
-pub use width::{columns, with_tilde};
+pub use width::with_tilde;
 
 /// What a report shows, in its order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
