@@ -57,6 +57,9 @@ fn is_of_any(inventory: &Inventory, artifact: &Artifact, owners: &[&Session]) ->
     let key = artifact.key();
     let log = inventory.logs.get(&key);
     let slugs = inventory.plans.get(&key).map(|slugs| slugs.as_slice()).unwrap_or_default();
+    if log.is_none() && slugs.is_empty() {
+        return false;
+    }
     owners.iter().any(|session| {
         log.is_some_and(|log| log.sessions.contains(&session.id))
             || session.slugs.iter().any(|slug| slugs.iter().any(|plan| slug.may_be(*plan)))

@@ -153,6 +153,9 @@ fn a_hold_on_a_session_covers_scratch_files_that_are_all_that_is_left_of_it() {
     assert!(scratch(1).exists() && output.exists() && !scratch(2).exists(), "{said}");
     assert_eq!(said.item(&format!("s/{}/scratchpad/x", digits(&id(1))))["reason"], "held");
     sandbox.run(["explain".as_ref(), scratch(1).as_os_str()]).exits(0).says("case");
+    // A purge takes nothing that a run would keep because of a hold.
+    sandbox.run(["purge", "--yes"]).exits(4).says("case");
+    assert!(scratch(1).exists() && output.exists());
     sandbox.run(["hold", "release", "case", "--reason", "over"]).exits(0);
     sandbox.enforce().exits(0);
     assert!(!scratch(1).exists() && !output.exists());

@@ -1,11 +1,10 @@
 //! Files: each by what it belongs to.
 
-use std::ffi::OsStr;
-
 use super::judge::{Judge, Subject};
 use super::{Decision, HoldRef, Keep, Verdict};
 use crate::catalogue::{Disposal, Kind, Owner, Protection, Sensitivity};
-use crate::inventory::{Artifact, Belongs, Oddity};
+use crate::inventory::{Artifact, Belongs, Inventory, Oddity};
+use crate::policy::Hold;
 
 impl Judge<'_> {
     pub(super) fn artifact(&self, artifact: &Artifact, verdicts: &[Verdict]) -> Decision {
@@ -99,34 +98,41 @@ impl Judge<'_> {
         self.timely(date, self.earliest(&subject, date, |rule| rule.delete_after.as_ref()))
     }
 
-    /// The holds in force that cover a file of nobody. Scratch files are of a session that nothing else is left of, so
-    /// that a hold on a session covers them where their folder may be called after it.
+    /// The holds in force that cover a file of nobody.
     pub(super) fn holds_of_loose(&self, artifact: &Artifact, kind: Kind) -> impl Iterator<Item = HoldRef> {
-        let project = self.inventory.project_named(artifact);
-        let own = self.holds(kind, project.into_iter(), self.may_be_anyones(artifact, kind), None);
-        let of_session = (kind == Kind::TempFile).then(|| self.holds_of_digits(artifact));
-        own.chain(of_session.into_iter().flatten())
-    }
-
-    /// The holds in force on a session that the folder of a scratch file may stand for; one that says nothing may
-    /// stand for any.
-    fn holds_of_digits(&self, artifact: &Artifact) -> impl Iterator<Item = HoldRef> {
-        let path = self.inventory.path(artifact);
-        let digits = path.strip_prefix("s").ok().and_then(|below| below.iter().next()).map(OsStr::to_owned);
         self.holds_in_force().filter(move |held| {
             let hold = self.mandate.holds.get(usize::from(held.hold));
-            let mut sessions = hold.into_iter().flat_map(|hold| hold.selector.sessions.iter().flatten());
-            sessions.any(|id| digits.as_ref().is_none_or(|digits| *digits == *id.digits()))
+            hold.is_some_and(|hold| covers_loose(self.inventory, hold, artifact, kind))
         })
     }
+}
 
-    /// Whether a file of nobody may hold any project's content, so that every hold covers it. A
-    /// pointer to a remote session holds none, and is of some project by its place.
-    pub(super) fn may_be_anyones(&self, artifact: &Artifact, kind: Kind) -> bool {
-        artifact.project.is_none()
-            && (kind.row().sensitivity >= Sensitivity::Content || kind == Kind::BridgePointer)
-            && kind != Kind::OwnLeftover
+/// Whether a hold covers a file of nobody. Scratch files are of a session that nothing else is left of, so that a hold on
+/// a session covers them where their folder may be called after it.
+pub(super) fn covers_loose(inventory: &Inventory, hold: &Hold, artifact: &Artifact, kind: Kind) -> bool {
+    let project = inventory.project_named(artifact);
+    hold.selector.covers(kind, project.into_iter(), may_be_anyones(artifact, kind), None)
+        || kind == Kind::TempFile && may_be_of_held(inventory, hold, artifact)
+}
+
+/// Whether the folder of a scratch file may stand for a session that a hold names; one that says nothing may stand for
+/// any.
+fn may_be_of_held(inventory: &Inventory, hold: &Hold, artifact: &Artifact) -> bool {
+    let mut sessions = hold.selector.sessions.iter().flatten().peekable();
+    if sessions.peek().is_none() {
+        return false;
     }
+    let path = inventory.path(artifact);
+    let digits = path.strip_prefix("s").ok().and_then(|below| below.iter().next());
+    sessions.any(|id| digits.is_none_or(|digits| *digits == *id.digits()))
+}
+
+/// Whether a file of nobody may hold any project's content, so that every hold covers it. A
+/// pointer to a remote session holds none, and is of some project by its place.
+pub(super) fn may_be_anyones(artifact: &Artifact, kind: Kind) -> bool {
+    artifact.project.is_none()
+        && (kind.row().sensitivity >= Sensitivity::Content || kind == Kind::BridgePointer)
+        && kind != Kind::OwnLeftover
 }
 
 /// Whether a file of nobody is somebody's all the same: its own content says whose, and could not be

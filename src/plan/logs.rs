@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::artifacts::may_be_anyones;
 use super::judge::{Judge, Subject};
 use super::{Decision, Keep};
 use crate::catalogue::{Kind, SessionId};
@@ -81,7 +82,7 @@ impl<'i> Judge<'i> {
         kind: Kind,
     ) -> impl Iterator<Item = HoldRef> {
         let projects = log.projects.iter().map(|project| &**project);
-        let unknown = log.projects.is_empty() && self.may_be_anyones(artifact, kind);
+        let unknown = log.projects.is_empty() && may_be_anyones(artifact, kind);
         let own = self.holds(kind, projects.clone(), unknown, None);
         let by_id =
             log.sessions.iter().flat_map(move |id| self.holds(kind, projects.clone(), false, Some(*id)));

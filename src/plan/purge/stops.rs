@@ -8,6 +8,7 @@ use crate::inventory::lines::Line;
 use crate::inventory::members::Place;
 use crate::inventory::{Artifact, ArtifactIndex, Belongs, LiveClient, Session, StoreIndex};
 use crate::plan::Judge;
+use crate::plan::artifacts::covers_loose;
 use crate::policy::{Hold, HoldRef, Layer, Policy};
 
 /// What stands in the way.
@@ -145,11 +146,8 @@ impl Touch<'_> {
                     // Its owners are known, and so are their projects.
                     return false;
                 }
-                // What names no project may be any project's.
-                let unknown = artifact.project.is_none()
-                    && (artifact.kind.is_none()
-                        || kind.row().sensitivity >= crate::catalogue::Sensitivity::Content);
-                hold.selector.covers(kind, inventory.project_named(artifact).into_iter(), unknown, None)
+                // As for a run: what it may not delete because of a hold, no purge takes.
+                covers_loose(inventory, hold, artifact, kind)
             }
             Covering::Floor(judge, latest) => {
                 let date = match artifact.belongs {
