@@ -76,6 +76,11 @@ impl Run<'_> {
         {
             outcomes.stopped.get_or_insert(stop);
         }
+        // Whoever asks it to stop within the last batch is answered there, and not by a batch to come.
+        let mut all = units.iter().flat_map(|unit| &unit.artifacts);
+        if outcomes.stopped.is_none() && all.any(|index| outcomes.of(*index).is_none()) {
+            outcomes.stopped = (tools.stop)();
+        }
         // That the plaintext is gone must outlive a crash too; the batches before the last were
         // flushed by those that followed.
         let sealed =
