@@ -51,7 +51,7 @@ fn machine(args: &ReportArgs, ctx: &Context) -> Result<Exit, Failure> {
     let policy = plan.as_ref().map(|_| &ground.policy);
     let check = Document::new(subject, &facts, policy, findings, None);
     let compliant = check.compliant;
-    let runs = runs.iter().filter(|record| posture::is_a_run(record)).map(Run::of).collect();
+    let runs = runs.iter().filter(|record| record.is_of_enforce()).map(Run::of).collect();
     let page = Machine::new(check, &inventory, plan.as_ref(), runs).html();
     write(args, &page, ctx)?;
     said(args, &json!({"machines": 1, "compliant": u8::from(compliant), "unreadable": []}), ctx)?;

@@ -148,7 +148,7 @@ fn last_run(ground: &Workspace, ctx: &Context) -> Result<Option<LastRun>, String
     }
     let record = ledger::last_run(&ctx.env.ledger_dir()).map_err(|error| chain(&error))?;
     Ok(record.map(|record| LastRun {
-        exit: record.fields.get("counts").and_then(|counts| counts.get("exit")?.as_u64()),
+        exit: record.exit(),
         time: time(record.time),
         run: crate::escape::text(&record.run),
         refusals: Vec::new(),

@@ -51,6 +51,16 @@ impl Record {
     pub fn text(&self, key: &str) -> Option<&str> {
         self.fields.get(key).and_then(Value::as_str)
     }
+
+    /// Whether it is the summary of `enforce`, and not of another command.
+    pub fn is_of_enforce(&self) -> bool {
+        self.event == "summary" && matches!(self.text("decision"), Some("enforce" | "audit"))
+    }
+
+    /// What a run exited with, in its summary.
+    pub fn exit(&self) -> Option<u64> {
+        self.fields.get("counts")?.get("exit")?.as_u64()
+    }
 }
 
 /// A line that is no record: cut off by a crash, or foreign.
@@ -188,12 +198,12 @@ pub fn last_time(dir: &Path) -> Result<Option<DateTime<Utc>>, LedgerError> {
     Ok(newest(dir, |record| record.clock_proven)?.map(|record| record.time))
 }
 
-/// The summary of the last run that came to its end.
+/// The summary of the last run of `enforce` that came to its end.
 ///
 /// # Errors
 /// When a segment cannot be read.
 pub fn last_run(dir: &Path) -> Result<Option<Record>, LedgerError> {
-    newest(dir, |record| record.event == "summary")
+    newest(dir, Record::is_of_enforce)
 }
 
 /// The roots that runs worked on, as they were written; with keyed names they cannot be told.

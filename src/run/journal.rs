@@ -55,8 +55,8 @@ pub fn roots(ctx: &Context) -> Vec<PathBuf> {
 /// Whether the user's own ledger records a run that ended well enough to remember what it saw.
 pub fn any_run_ended(ctx: &Context) -> bool {
     let has_ended = |record: &ledger::Record| {
-        let exit = record.fields.get("counts").and_then(|counts| counts.get("exit")?.as_u64());
-        matches!(record.text("decision"), Some("enforce" | "audit" | "purge")) && exit != Some(REFUSED)
+        let is_run = record.is_of_enforce() || record.text("decision") == Some("purge");
+        is_run && record.exit() != Some(REFUSED)
     };
     ledger::summaries(&ctx.env.ledger_dir(), RUNS).is_ok_and(|runs| runs.iter().any(has_ended))
 }

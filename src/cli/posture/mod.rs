@@ -27,7 +27,7 @@ use machine::{clients, exposed, loose, readable};
 use runs::{runs, unrecognised_before};
 
 pub(super) use machine::{host, machine_id};
-pub(super) use runs::{is_a_run, ledger_fact, unwritable};
+pub(super) use runs::{ledger_fact, unwritable};
 
 /// Everything that was gathered.
 pub(super) struct Posture {

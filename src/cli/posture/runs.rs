@@ -40,12 +40,12 @@ pub(super) fn runs(ground: &Workspace, summaries: &mut Vec<Record>, ctx: &Contex
     facts.unwritable = unwritable(&dir);
     match ledger::summaries(&dir, RUNS) {
         Ok(found) => {
-            let of_a_run = |record: &&Record| is_a_run(record) && exit_of(record) == Some(0);
+            let of_a_run = |record: &&Record| record.is_of_enforce() && record.exit() == Some(0);
             facts.last_well =
                 facts.last_well.or_else(|| found.iter().find(of_a_run).map(|record| record.time));
             if facts.last.is_none() {
-                let newest = found.iter().find(|record| is_a_run(record));
-                facts.last = newest.map(|record| (record.time, exit_of(record).unwrap_or_default()));
+                let newest = found.iter().find(|record| record.is_of_enforce());
+                facts.last = newest.map(|record| (record.time, record.exit().unwrap_or_default()));
             }
             *summaries = found;
         }
@@ -55,16 +55,6 @@ pub(super) fn runs(ground: &Workspace, summaries: &mut Vec<Record>, ctx: &Contex
         Err(_) => {}
     }
     facts
-}
-
-/// Whether a summary is that of `enforce`, and not of another verb.
-pub(in crate::cli) fn is_a_run(record: &Record) -> bool {
-    matches!(record.text("decision"), Some("enforce" | "audit"))
-}
-
-/// What a run exited with.
-fn exit_of(record: &Record) -> Option<u64> {
-    record.fields.get("counts")?.get("exit")?.as_u64()
 }
 
 /// How a ledger is; `head` is what the last run left as its head.
@@ -158,6 +148,6 @@ pub(super) fn schedules(facts: &mut RunFacts, ctx: &Context) {
 /// How many unrecognised files the oldest run of the last month saw.
 pub(super) fn unrecognised_before(summaries: &[Record], ctx: &Context) -> Option<u64> {
     let is_recent = |record: &Record| ctx.env.now.signed_duration_since(record.time) <= MONTH;
-    let oldest = summaries.iter().rfind(|record| is_recent(record) && is_a_run(record))?;
+    let oldest = summaries.iter().rfind(|record| is_recent(record) && record.is_of_enforce())?;
     oldest.fields.get("counts")?.get("unrecognised")?.as_u64()
 }

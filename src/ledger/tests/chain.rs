@@ -157,7 +157,7 @@ fn a_clock_that_is_not_proven_drops_nothing_and_is_not_seen() {
     let far = 3650 * 24 * 60;
     let mut ledger = bench.try_open(far, Clock::Unproven).unwrap();
     ledger.append(&[Entry::new(Event::Refused)], at(far)).unwrap();
-    ledger.close(Entry::new(Event::Summary), at(far)).unwrap();
+    ledger.close(Entry { decision: Some("enforce".into()), ..Entry::new(Event::Summary) }, at(far)).unwrap();
     assert!(bench.closed().starts_with(&closed));
     assert_eq!(last_time(bench.dir()).unwrap(), Some(at(0)));
     assert_eq!(last_run(bench.dir()).unwrap().unwrap().time, at(far));

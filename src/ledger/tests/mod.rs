@@ -74,7 +74,9 @@ impl Bench {
         for index in 0..count {
             ledger.append(&[intent(&format!("{minute}-{index}"))], at(minute)).unwrap();
         }
-        ledger.close(Entry::new(Event::Summary), at(minute)).unwrap()
+        ledger
+            .close(Entry { decision: Some("enforce".into()), ..Entry::new(Event::Summary) }, at(minute))
+            .unwrap()
     }
 
     pub(super) fn verify(&self) -> Verification {
