@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::client::{Client, Expected};
 use super::sessions::{Item, Kept};
@@ -433,9 +433,9 @@ impl Item {
 
 /// What falls due on each day.
 fn by_day(items: &[Item], now: DateTime<Utc>, paint: Paint<'_>) -> Table {
-    let mut groups: BTreeMap<(String, &str), Vec<&Item>> = BTreeMap::new();
+    let mut groups: BTreeMap<(NaiveDate, &str), Vec<&Item>> = BTreeMap::new();
     for item in items {
-        groups.entry((when::day(item.at, now, paint), item.step_word())).or_default().push(item);
+        groups.entry(((paint.local)(item.at).date_naive(), item.step_word())).or_default().push(item);
     }
     let mut table = Table::new(vec![
         Column::new("day"),
@@ -444,7 +444,8 @@ fn by_day(items: &[Item], now: DateTime<Utc>, paint: Paint<'_>) -> Table {
         Column::number("size").rank(2),
         Column::path("projects").rank(1),
     ]);
-    for ((day, action), items) in groups {
+    for ((_, action), items) in groups {
+        let day = items.first().map_or_else(String::new, |item| when::day(item.at, now, paint));
         let mut projects: Vec<&str> =
             items.iter().map(|item| item.project.as_deref().unwrap_or("-")).collect();
         projects.sort_unstable();
