@@ -169,7 +169,7 @@ table! {
         OutOfReach "out-of-reach" High "session data lies where no run can reach it"
             => "mount it, repair the link, or move it into the store: 'ccretain enforce --dry-run' names each place";
         AccountUnchecked "account-unchecked" Medium "an account could not be checked"
-            => "what is said there must be mended first";
+            => "what is said there must be repaired first";
         PolicyInvalid "policy-invalid" High "the policy cannot be used, so no run will start"
             => "'ccretain policy check FILE' says what is wrong with it";
         PolicyComplaint "policy-complaint" Medium "something is wrong with the policy"
@@ -205,12 +205,12 @@ table! {
         ClientPeriodLonger "client-period-longer" Low "Claude Code keeps sessions longer than the policy"
             => "ccretain deletes them in time; deploy what 'ccretain harden --emit' prints so that Claude Code does too";
         ClientSweepPaused "client-sweep-paused" Low "Claude Code's own cleanup is paused"
-            => "mend the settings file that is named, or deploy what 'ccretain harden --emit' prints";
+            => "repair the settings file that is named, or deploy what 'ccretain harden --emit' prints";
         ClientPeriodOverridden "client-period-overridden" Low "a repository sets Claude Code's period"
             => "only a managed period cannot be overridden: deploy what 'ccretain harden --emit' prints";
         ClientDesktopKept "client-desktop-kept" Info "Claude Code never removes sessions of the desktop application"
             => "ccretain does; a managed 'cleanupPeriodDays' makes Claude Code do it too";
-        ClientZeroPeriod "client-zero-period" Low "a period of 0 makes older clients delete everything"
+        ClientZeroPeriod "client-zero-period" Low "a period of 0 makes older versions of Claude Code delete everything"
             => "take the period away, or write the number of days that is meant";
         ClientNewer "client-newer" Low "a version of Claude Code that ccretain does not know wrote here"
             => "update ccretain; until then what that version leaves under new names stays, and 'ccretain status' counts it as unrecognised";
@@ -219,7 +219,7 @@ table! {
         ClientErrorReports "client-error-reports" Low "Claude Code may send error reports"
             => "set DISABLE_ERROR_REPORTING=1 in managed settings ('ccretain harden --emit')";
         ClientFeedback "client-feedback" Low "/feedback, /bug and /share send transcripts, which the vendor keeps for 5 years"
-            => "set DISABLE_FEEDBACK_COMMAND=1 (older clients: DISABLE_BUG_COMMAND=1) in managed settings ('ccretain harden --emit')";
+            => "set DISABLE_FEEDBACK_COMMAND=1 (older versions: DISABLE_BUG_COMMAND=1) in managed settings ('ccretain harden --emit')";
         ClientSurvey "client-survey" Low "the session quality survey is on, and may ask for the transcript"
             => "set CLAUDE_CODE_DISABLE_FEEDBACK_SURVEY=1 in managed settings ('ccretain harden --emit')";
         ClientSwitchOverridden "client-switch-overridden" Low "a repository turns on what other settings turn off"

@@ -88,13 +88,12 @@ fn runs(facts: &Facts, findings: &mut Vec<Finding>) {
     };
     match (runs.last, runs.last_well) {
         (_, Some(at)) if is_late(at) => {
-            let line = format!("the last run that ended well was on {}, {} days ago", day(at), days(at));
+            let line = format!("the last run that succeeded was on {}, {} days ago", day(at), days(at));
             findings.push(Finding::new(FindingId::RunLate, vec![line]));
         }
         (_, Some(_)) => {}
         (None, None) => {
-            findings
-                .push(Finding::new(FindingId::RunMissing, vec!["no run has come to its end yet".to_owned()]));
+            findings.push(Finding::new(FindingId::RunMissing, vec!["no run has succeeded yet".to_owned()]));
         }
         (Some((at, exit)), None) => {
             let line = format!("only a run that ended with exit {exit} is recorded, of {}", day(at));

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use crate::enforce::lock::LockError;
 use crate::error::{PathError, chain};
 use crate::escape::shown;
+use crate::policy::error::LoadError;
+use crate::policy::resolve::PolicyError;
 use crate::run;
 
 /// The exit codes of the program.
@@ -141,6 +143,11 @@ impl From<run::Error> for Failure {
             E::Ledger(_) | E::ParentLedger(_) => {
                 failure.hint("without a ledger there is no evidence, so nothing was touched")
             }
+            E::Policy(PolicyError::Load(LoadError::Untrusted { path, .. })) => failure.hint(format!(
+                "policies of the machine must belong to root and be writable by nobody else: chown root '{0}' && chmod \
+                 go-w '{0}'",
+                shown(path)
+            )),
             E::Unrecorded(_) => failure.hint("what is not in the ledger is not touched"),
             E::Lock(LockError::Held { .. }) => failure.hint("it will be done when that run is"),
             E::LockStuck { file, .. } => {
@@ -157,7 +164,18 @@ mod tests {
 
     #[test]
     fn the_numbers_are_those_of_the_manual() {
-        let all = [Exit::Done, Exit::Failed, Exit::Usage, Exit::NotCompliant, Exit::Refused, Exit::Locked];
-        assert_eq!(all.map(Exit::code), [0, 1, 2, 3, 4, 75]);
+        let all = [
+            Exit::Done,
+            Exit::Failed,
+            Exit::Usage,
+            Exit::NotCompliant,
+            Exit::Refused,
+            Exit::Locked,
+            Exit::Interrupted,
+        ];
+        assert_eq!(all.map(Exit::code), [0, 1, 2, 3, 4, 75, 130]);
+        let manual = include_str!("../manual/words/exit.txt").lines();
+        let told: Vec<u8> = manual.filter_map(|line| line.strip_prefix("? ")?.parse().ok()).collect();
+        assert_eq!(told, all.map(Exit::code));
     }
 }

@@ -129,7 +129,7 @@ pub fn files(policy: &[u8]) -> Result<Vec<File>, KitError> {
             profile::profile(
                 profile::CLIENT,
                 "Claude Code retention",
-                "Claude Code's own sweep, matched to the policy of ccretain",
+                "Claude Code's own cleanup, matched to the policy of ccretain",
                 &client,
             )?,
         ),

@@ -20,7 +20,7 @@ use sight::{Sight, copies};
 pub enum HoldCommand {
     /// Place a hold: nothing it covers is changed or removed by ccretain.
     ///
-    /// It does not bind Claude Code's own sweep; the answer says when that would remove what is
+    /// It does not bind Claude Code's own cleanup; the answer says when that would remove what is
     /// held.
     #[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
     Add {

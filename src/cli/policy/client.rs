@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{ended, in_force};
+use super::ended;
 use crate::check::client::periods::session_periods;
 use crate::cli::context::{Context, Exit, Failure};
 use crate::client::{self, ClientPlaces, ClientSettings, Number, Sweep};
@@ -13,12 +13,12 @@ use crate::escape::{shown, text};
 use crate::policy::check::Known;
 
 pub(super) fn print_fragment(ctx: &Context) -> Result<Exit, Failure> {
-    let policy = in_force(ctx)?;
+    let policy = crate::run::in_force(ctx)?;
     let mut periods = session_periods(&policy);
     periods.extend(policy.mandates.iter().filter_map(|mandate| Some(mandate.keep_at_least.clone()?.value)));
     ctx.console.json(&client::emit(periods.iter()))?;
     if policy.mandates.iter().any(|mandate| !mandate.holds.is_empty()) {
-        ctx.console.notice("holds do not bind the client: see 'ccretain hold add --preserve'");
+        ctx.console.notice("holds do not bind Claude Code: see `ccretain hold add --preserve`");
     }
     Ok(ended(&policy))
 }
@@ -44,7 +44,7 @@ pub(super) fn print_client(known: &[Known], ctx: &Context) -> Result<Exit, Failu
         }))?;
         return Ok(Exit::Done);
     }
-    let mut out = format!("the client's own sweep: {}\n", sweep(&client.sweep(None)));
+    let mut out = format!("Claude Code's own cleanup: {}\n", sweep(&client.sweep(None)));
     for project in own_projects(&client) {
         let _ = writeln!(out, "  started in '{}': {}", shown(project), sweep(&client.sweep(Some(project))));
     }

@@ -16,9 +16,9 @@ use crate::plan::{self, Decision, Keep, Verdict};
 use crate::policy::check::{Against, Checked, Known, Start, check, init};
 use crate::policy::compile::Globs;
 use crate::policy::load::Places;
-use crate::policy::resolve::PolicyError;
 use crate::policy::{Layer, Policy, Source, keys, show};
 use crate::report::human::{counted, grouped, in_zone};
+use crate::run;
 use client::{print_client, print_fragment};
 
 /// What can be asked of policies.
@@ -135,34 +135,13 @@ fn known(ctx: &Context) -> (inventory::Inventory, Vec<Known>) {
     (taken, all)
 }
 
-/// The policy of the user, as every verb takes it.
-///
-/// # Errors
-/// A policy that is missing where one was named, or invalid (2).
-pub fn in_force(ctx: &Context) -> Result<Policy, Failure> {
-    let named = ctx.global.policy.as_deref().map(|path| ctx.env.absolute(path));
-    let policy = crate::policy::of(&ctx.env, &Places::new(&ctx.env), named.as_deref());
-    policy.map_err(|error| failure(&error))
-}
-
-fn failure(error: &PolicyError) -> Failure {
-    let failure = Failure::because(Exit::Usage, error);
-    match error {
-        PolicyError::Load(crate::policy::error::LoadError::Untrusted { path, .. }) => failure.hint(format!(
-            "policies of the machine must belong to root and be writable by nobody else: chown root '{0}' && chmod go-w '{0}'",
-            shown(path)
-        )),
-        _ => failure,
-    }
-}
-
 /// How a run that only looked ends: things a later run would complain of are no success.
 fn ended(policy: &Policy) -> Exit {
     if policy.complaints.is_empty() && policy.suspended.is_none() { Exit::Done } else { Exit::Failed }
 }
 
 fn print_policy(ctx: &Context) -> Result<Exit, Failure> {
-    let policy = in_force(ctx)?;
+    let policy = run::in_force(ctx)?;
     let (values, rules, holds) = (show::values(&policy), show::rules(&policy), show::holds(&policy));
     if ctx.console.wants_json() {
         ctx.console.json(&json!({
