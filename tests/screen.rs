@@ -1,5 +1,7 @@
 //! What people see on terminals of several widths, and what stands in a pipe.
 
+use std::fs;
+
 use serde_json::json;
 
 use crate::common::output::settled;
@@ -193,6 +195,16 @@ fn filters_of_the_list() {
     assert_eq!(ids(&["--project", "work/**"]), ["00000002", "00000001"], "a relative one is below here");
     assert_eq!(ids(&["--older", "30d"]), ["00000002", "00000001", "00000004"]);
     assert!(ids(&["--encrypted"]).is_empty());
+    let recipient = sandbox.run(["key", "new"]).exits(0).stdout.clone();
+    let recipient = recipient.split_whitespace().find(|word| word.starts_with("age1")).unwrap().to_owned();
+    let config = sandbox.config().join("policy.json");
+    let mut policy: serde_json::Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
+    policy["recipients"] = json!([recipient]);
+    fs::write(&config, policy.to_string()).unwrap();
+    sandbox.run(["seal", &id(3), "--yes"]).exits(0);
+    assert_eq!(ids(&["--encrypted"]), ["00000003"]);
+    let sealed = sandbox.run(["list", "--encrypted", "--json"]).exits(0).json();
+    assert_eq!(sealed["sessions"][0]["state"], "encrypted");
     assert_eq!(sandbox.run(["ls", "--due"]).stdout, sandbox.run(["sessions", "--due"]).stdout);
     sandbox.run(["list", "--older", "7"]).exits(2);
     sandbox.run(["list", "--project", "~bob/x"]).exits(2);

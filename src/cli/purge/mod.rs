@@ -281,7 +281,7 @@ impl Work<'_> {
         if let Some(Stop::Signal | Stop::Interrupt) =
             report.run.outcomes.and_then(|outcomes| outcomes.stopped.as_ref())
         {
-            console.warning("stopped as asked; `ccretain purge` continues");
+            console.warning("stopped as asked; the same command continues");
         }
         if !self.ctx.global.json {
             console.data(&report.verdict())?;
