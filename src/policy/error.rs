@@ -20,7 +20,15 @@ pub enum LoadError {
         /// The file.
         path: PathBuf,
     },
-    /// The file is not what a policy may be read from.
+    /// Nothing that a policy can be read from lies there.
+    #[error("cannot use '{}': {reason}", shown(path))]
+    Unusable {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Others than root own it or may write to it.
     #[error("cannot use '{}': {reason}", shown(path))]
     Untrusted {
         /// The file or folder.
@@ -42,6 +50,10 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    pub(super) fn unusable(path: &Path, reason: &str) -> Self {
+        Self::Unusable { path: path.to_path_buf(), reason: reason.to_owned() }
+    }
+
     pub(super) fn untrusted(path: &Path, reason: &str) -> Self {
         Self::Untrusted { path: path.to_path_buf(), reason: reason.to_owned() }
     }

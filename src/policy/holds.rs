@@ -58,7 +58,7 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<HoldSettings>, Load
     let mut names = BTreeSet::new();
     for hold in &holds {
         if !names.insert(&hold.name) {
-            return Err(LoadError::untrusted(
+            return Err(LoadError::unusable(
                 path,
                 &format!("two holds are named '{}'", crate::escape::shown(&hold.name)),
             ));

@@ -163,7 +163,7 @@ impl UserPlace {
             ),
             Err(error) => format!("{variable} names it: {error}"),
         };
-        Some(LoadError::untrusted(folder, &reason))
+        Some(LoadError::unusable(folder, &reason))
     }
 }
 

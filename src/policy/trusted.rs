@@ -52,7 +52,7 @@ impl<'a> TrustedDir<'a> {
                 return Ok(None);
             }
             Err(error) if error.kind() == io::ErrorKind::NotADirectory || path.is_symlink() => {
-                return Err(LoadError::untrusted(path, "it is a link or not a folder"));
+                return Err(LoadError::unusable(path, "it is a link or not a folder"));
             }
             Err(error) => return Err(error).at("open", path).map_err(LoadError::from),
         };
@@ -71,9 +71,9 @@ impl<'a> TrustedDir<'a> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
                 return Err(match self.dir.stat(name).map(|stat| stat.file_type) {
-                    Ok(FileType::Link) => LoadError::untrusted(&path, "it is a link"),
+                    Ok(FileType::Link) => LoadError::unusable(&path, "it is a link"),
                     Ok(FileType::Folder | FileType::Special) => {
-                        LoadError::untrusted(&path, "it is not a regular file")
+                        LoadError::unusable(&path, "it is not a regular file")
                     }
                     _ => PathError { path, doing: "read", source: error }.into(),
                 });
