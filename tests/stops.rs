@@ -10,8 +10,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::common::sandbox::has;
+use crate::common::store::age;
 use crate::common::{Sandbox, days, skip};
-use crate::seal::identity;
+use crate::seal::{identity, seals};
 
 /// So many sessions that a run handles them in several turns.
 const MANY: u32 = 2_600;
@@ -265,6 +266,34 @@ fn ctrl_c_stops_sealing_between_two_sessions() {
         (&"summary".into(), &sealed.into())
     );
     sandbox.run(["ledger", "verify"]).exits(0);
+}
+
+/// Forty sessions of 2 MB are one batch, and nothing asks again after it.
+#[test]
+fn ctrl_c_is_answered_within_the_only_batch() {
+    if !has("python3") {
+        return skip("ctrl_c_is_answered_within_the_only_batch", "needs python3 for a terminal");
+    }
+    let caught = (0..20).find_map(|_| {
+        let sandbox = Sandbox::new();
+        let recipient = identity(&sandbox);
+        seals(&sandbox, &recipient, "");
+        for number in 1..=40 {
+            let session = sandbox.store().session(number).aged(days(40)).write();
+            let text = fs::read_to_string(&session.transcript).unwrap();
+            let line = serde_json::json!({"type": "mode", "sessionId": session.id(), "x": "y".repeat(1_000)});
+            fs::write(&session.transcript, text.clone() + &format!("{line}\n").repeat(2_000) + &text)
+                .unwrap();
+            age(&session.transcript, days(40));
+        }
+        let output = interrupted_in(&sandbox, &["seal", "--idle", "1d"], "sealing");
+        // The batch was begun, and not all of it was done.
+        let is_begun = sandbox.ledger_lines().iter().any(|line| line["event"] == "intent");
+        (is_begun && !left(&sandbox).is_empty()).then_some((sandbox, output))
+    });
+    let (sandbox, output) = caught.expect("a run that is caught in the act");
+    output.exits(130).says("stopped as asked; the same command continues");
+    assert_eq!(sandbox.ledger_lines().pop().unwrap()["counts"]["exit"], 130);
 }
 
 /// The same, once it shows its progress in doing something.

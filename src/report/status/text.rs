@@ -510,3 +510,6 @@ fn client_sessions(client: &Client, now: DateTime<Utc>, paint: Paint<'_>) -> Vec
     }
     lines
 }
+
+#[cfg(test)]
+mod tests;
