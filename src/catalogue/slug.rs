@@ -8,6 +8,8 @@ use hmac::{Hmac, Mac as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
+use crate::files;
+
 /// The keyed hash of a slug, with a mark of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slug {
@@ -32,12 +34,7 @@ impl Slug {
 impl SlugKey {
     /// A new one.
     pub fn random() -> Self {
-        // Three random UUIDs hold 366 random bits of the system's generator.
-        let mut seed = Sha256::new();
-        for _ in 0..3 {
-            seed.update(uuid::Uuid::new_v4().as_bytes());
-        }
-        Self(seed.finalize().into())
+        Self(files::random_key())
     }
 
     /// The keyed hash of a slug.

@@ -13,8 +13,8 @@ mod write;
 pub use absence::{confirm_absence, is_absent};
 pub use holes::{data_before, data_from};
 pub use own::{
-    has_one_name, open_for_reading, open_named_twice, open_own, open_private, private_options, remove_own,
-    rename_own,
+    has_one_name, open_for_reading, open_named_twice, open_own, open_private, private_options, random_key,
+    remove_own, rename_own,
 };
 pub use write::{Draft, above, named_dir, private_dir, replace, replace_named, sync_dir};
 
@@ -28,6 +28,43 @@ pub const DOCUMENT: u64 = 64 << 20;
 
 /// A document above this size is large: there is one such buffer in the process at a time.
 pub const LARGE: u64 = 4 << 20;
+
+/// How many more bytes of large documents one walk reads: a user can make as many of them as there is room for, each
+/// within its own bound.
+#[derive(Debug)]
+pub struct Budget(u64);
+
+impl Budget {
+    /// What a whole walk may read.
+    pub const WHOLE: u64 = 4 * DOCUMENT;
+    /// Nothing is left.
+    pub const SPENT: Self = Self(0);
+
+    /// Takes what reading a file of this size needs.
+    ///
+    /// # Errors
+    /// `FileTooLarge` where not so much is left.
+    pub fn take(&mut self, size: u64) -> io::Result<()> {
+        // What is larger than any document is refused by whoever reads it, and costs nothing.
+        if size > LARGE && size <= DOCUMENT {
+            self.0 = self.0.checked_sub(size).ok_or_else(Self::spent)?;
+        }
+        Ok(())
+    }
+
+    /// The error of a file that is not read any more.
+    pub fn spent() -> io::Error {
+        let why =
+            format!("it is one of many large files, of which {} MiB in all are read", Self::WHOLE >> 20);
+        io::Error::new(io::ErrorKind::FileTooLarge, why)
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(Self::WHOLE)
+    }
+}
 
 /// Opens a regular file for reading without ever waiting for it; links are followed.
 ///

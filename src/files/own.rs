@@ -4,6 +4,8 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::path::Path;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::error::{At as _, PathError};
 
 /// Options that create with mode 0600 and never follow a link in the last component.
@@ -158,4 +160,14 @@ fn make_private(_: &File, _: &Metadata, _: &Path) -> Result<(), PathError> {
 fn regular(file: &File, path: &Path) -> Result<Metadata, PathError> {
     let meta = file.metadata().at("look at", path)?;
     if meta.is_file() { Ok(meta) } else { Err(unsafe_to_use(path, "it is not a regular file")) }
+}
+
+/// A new key for a file of our own.
+pub fn random_key() -> [u8; 32] {
+    // Three random UUIDs hold 366 random bits of the system's generator.
+    let mut seed = Sha256::new();
+    for _ in 0..3 {
+        seed.update(uuid::Uuid::new_v4().as_bytes());
+    }
+    seed.finalize().into()
 }

@@ -130,15 +130,9 @@ impl Known {
                 Said::Job(is_over)
             }
             Kind::History => Said::Lines(Box::new(lines::read_history(&dir.read(name)?, interner)?)),
-            Kind::GlobalConfig | Kind::ConfigBackup => {
-                Said::Lines(Box::new(lines::read_project_lists(&dir.read(name)?, interner)?))
+            kind if is_document(kind) => {
+                self.read_document(kind, &Document::read(&dir.read(name)?)?, interner)?
             }
-            Kind::SealedRecord => {
-                let id = self.session.ok_or(io::ErrorKind::InvalidData)?;
-                let text = Document::read(&dir.read(name)?)?;
-                Said::Manifest(Box::new(Manifest::parse(&text, id).map_err(io::Error::other)?))
-            }
-            Kind::SessionsIndex => Said::Lines(Box::new(lines::read_entries(&dir.read(name)?, interner)?)),
             _ => return Ok(()),
         };
         match (&self.said, kind) {
@@ -154,6 +148,22 @@ impl Known {
         }
         Ok(())
     }
+
+    fn read_document(&self, kind: Kind, text: &[u8], interner: &Interner) -> io::Result<Said> {
+        Ok(match kind {
+            Kind::SealedRecord => {
+                let id = self.session.ok_or(io::ErrorKind::InvalidData)?;
+                Said::Manifest(Box::new(Manifest::parse(text, id).map_err(io::Error::other)?))
+            }
+            Kind::SessionsIndex => Said::Lines(Box::new(lines::read_entries(text, interner)?)),
+            _ => Said::Lines(Box::new(lines::read_project_lists(text, interner)?)),
+        })
+    }
+}
+
+/// Whether a kind of file is read whole, and may be large.
+pub(super) fn is_document(kind: Kind) -> bool {
+    matches!(kind, Kind::GlobalConfig | Kind::ConfigBackup | Kind::SessionsIndex | Kind::SealedRecord)
 }
 
 /// A document without the mark that some editors put before it.

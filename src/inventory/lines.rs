@@ -8,7 +8,6 @@
 mod history;
 
 use std::fmt;
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -23,7 +22,6 @@ use super::intern::Interner;
 use super::lenient::{Lenient, object, whole};
 use super::members::{self, Object};
 use crate::catalogue::SessionId;
-use crate::files::Document;
 
 pub use history::read_history;
 
@@ -135,16 +133,14 @@ impl Lines {
 /// Reads the `history` lists of a global file of the client.
 ///
 /// # Errors
-/// As `read(2)`; `FileTooLarge` for more than can be held. A file that is no such object is no error but not well
-/// formed.
-pub fn read_project_lists(file: &File, interner: &Interner) -> io::Result<Lines> {
+/// `FileTooLarge` for more than can be held. A file that is no such object is no error but not well formed.
+pub fn read_project_lists(document: &[u8], interner: &Interner) -> io::Result<Lines> {
     #[derive(Deserialize)]
     struct Project<'a> {
         #[serde(borrow, default)]
         history: Values<'a>,
     }
-    let document = Document::read(file)?;
-    let text = text_of(&document);
+    let text = text_of(document);
     let mut found = Lines { format: Format::ProjectLists, ..Lines::default() };
     let read = members::read(text, interner)?;
     found.is_well_formed = read.is_well_formed;
@@ -167,7 +163,7 @@ pub fn read_project_lists(file: &File, interner: &Interner) -> io::Result<Lines>
 ///
 /// # Errors
 /// As [`read_project_lists`].
-pub fn read_entries(file: &File, interner: &Interner) -> io::Result<Lines> {
+pub fn read_entries(document: &[u8], interner: &Interner) -> io::Result<Lines> {
     #[derive(Deserialize)]
     struct Index<'a> {
         #[serde(borrow)]
@@ -178,8 +174,7 @@ pub fn read_entries(file: &File, interner: &Interner) -> io::Result<Lines> {
         #[serde(borrow, default, rename = "projectPath")]
         project: Lenient<'a>,
     }
-    let document = Document::read(file)?;
-    let text = text_of(&document);
+    let text = text_of(document);
     let mut found = Lines { format: Format::Entries, ..Lines::default() };
     let Some(index) = whole::<Index<'_>>(text.as_bytes()) else { return Ok(found) };
     found.is_well_formed = true;
@@ -193,7 +188,7 @@ pub fn read_entries(file: &File, interner: &Interner) -> io::Result<Lines> {
 }
 
 /// A document as text; what is no text has no entries.
-fn text_of(document: &Document) -> &str {
+fn text_of(document: &[u8]) -> &str {
     std::str::from_utf8(document).unwrap_or_default()
 }
 
@@ -271,6 +266,7 @@ impl Lines {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::fs::File;
     use std::io::{Seek, Write};
 
     fn file(text: &str) -> File {
@@ -326,7 +322,7 @@ mod tests {
     #[test]
     fn lists_of_a_global_file_are_cut_with_their_commas() {
         let text = r#"{ "a": 1, "projects": { "/w": { "history": [ "x" , {"display":"y","timestamp":1710000000005} ,"z" ], "b": [] }, "/v": {"history":["q"]}, "/u": 7 } }"#;
-        let lines = read_project_lists(&file(text), &Interner::default()).unwrap();
+        let lines = read_project_lists(text.as_bytes(), &Interner::default()).unwrap();
         assert_eq!(lines.lines.len(), 4);
         assert_eq!(lines.lines[1].date, DateTime::from_timestamp_millis(1_710_000_000_005));
         assert_eq!(lines.lines[3].project.as_deref(), Some("/v"));
@@ -342,9 +338,9 @@ mod tests {
     #[test]
     fn what_is_no_such_file_is_not_well_formed() {
         for text in ["", "[]", "{\"projects\":3}", "\u{0}\u{1}"] {
-            let lines = read_project_lists(&file(text), &Interner::default()).unwrap();
+            let lines = read_project_lists(text.as_bytes(), &Interner::default()).unwrap();
             assert!(!lines.is_well_formed && lines.lines.is_empty(), "{text}");
-            assert!(!read_entries(&file(text), &Interner::default()).unwrap().is_well_formed, "{text}");
+            assert!(!read_entries(text.as_bytes(), &Interner::default()).unwrap().is_well_formed, "{text}");
         }
     }
 
@@ -355,7 +351,7 @@ mod tests {
             let separator = if pretty { "\n    " } else { "" };
             let list: Vec<String> = entries.iter().map(|n| format!("{{\"sessionId\":\"{n}\"}}")).collect();
             let text = format!("{{\"version\":1,\"entries\":[{separator}{}{separator}]}}", list.join(&format!(",{separator}")));
-            let lines = read_entries(&file(&text), &Interner::default()).unwrap();
+            let lines = read_entries(text.as_bytes(), &Interner::default()).unwrap();
             prop_assert_eq!(lines.lines.len(), entries.len());
             let goes = |at: usize| mask >> at & 1 == 1;
             let cuts = lines.cuts(goes);

@@ -4,7 +4,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use hmac::{Hmac, Mac as _};
-use sha2::{Digest as _, Sha256};
+use sha2::Sha256;
 
 use super::LedgerError;
 use crate::error::At as _;
@@ -59,13 +59,8 @@ impl Names {
         }
         files::private_dir(state_dir)?;
         let path = state_dir.join(KEY_FILE);
-        // Three random UUIDs hold 366 random bits of the system's generator.
-        let mut seed = Sha256::new();
-        for _ in 0..3 {
-            seed.update(uuid::Uuid::new_v4().as_bytes());
-        }
         let mut draft = Draft::private(state_dir).at("create", &path)?;
-        draft.fill(format!("{}\n", hex::encode(seed.finalize())).as_bytes()).at("write", &path)?;
+        draft.fill(format!("{}\n", hex::encode(files::random_key())).as_bytes()).at("write", &path)?;
         match draft.create(&path) {
             Err((error, _)) if error.kind() != io::ErrorKind::AlreadyExists => {
                 return Err(error).at("create", &path).map_err(LedgerError::from);

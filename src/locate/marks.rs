@@ -12,7 +12,10 @@ use serde::{Deserialize, Deserializer};
 use super::crossing::is_followed;
 use crate::catalogue::SessionId;
 use crate::dir::{Dir, FileType, Unreached};
-use crate::files::Document;
+use crate::files::{Budget, Document};
+
+/// The global file of a client.
+pub const GLOBAL: &str = ".claude.json";
 
 /// How much of a file is looked at: a first prompt with pasted text or an image takes megabytes.
 const LOOK: u64 = 8 << 20;
@@ -40,7 +43,7 @@ impl Mark {
         match self {
             Self::Transcript => "transcript",
             Self::History => "history.jsonl",
-            Self::Global => ".claude.json",
+            Self::Global => GLOBAL,
             Self::Sealed => "sealed sessions",
         }
     }
@@ -49,20 +52,20 @@ impl Mark {
 /// Whether a folder holds a transcript whose record names its own id, a well-formed
 /// `history.jsonl` or `.claude.json`, or sessions that were sealed there.
 pub fn has_mark(dir: &Dir) -> bool {
-    has_history(dir) || has_global(dir) || has_sealed(dir) || has_transcript(dir)
+    let has_global = || has_global(dir, &mut Budget::default()).unwrap_or_default();
+    has_history(dir) || has_global() || has_sealed(dir) || has_transcript(dir)
 }
 
-/// Every mark a folder bears.
-pub fn marks(dir: &Dir) -> Vec<Mark> {
-    [
+/// Every mark a folder bears, and why its global file is not understood, if it has one that may be Claude Code's.
+pub fn marks(dir: &Dir, budget: &mut Budget) -> (Vec<Mark>, Option<io::Error>) {
+    let global = has_global(dir, budget);
+    let marks = [
         (has_transcript(dir), Mark::Transcript),
         (has_history(dir), Mark::History),
-        (has_global(dir), Mark::Global),
+        (matches!(global, Ok(true)), Mark::Global),
         (has_sealed(dir), Mark::Sealed),
-    ]
-    .into_iter()
-    .filter_map(|(bears, mark)| bears.then_some(mark))
-    .collect()
+    ];
+    (marks.into_iter().filter_map(|(bears, mark)| bears.then_some(mark)).collect(), global.err())
 }
 
 fn open(dir: &Dir, name: &str) -> Option<File> {
@@ -94,9 +97,14 @@ fn has_history(dir: &Dir) -> bool {
     })
 }
 
-fn has_global(dir: &Dir) -> bool {
-    let document = open(dir, ".claude.json").and_then(|file| Document::read(&file).ok());
-    document.is_some_and(|document| is_global(&document))
+/// Whether a folder has a global file; an error where the file may be one and cannot be read.
+fn has_global(dir: &Dir, budget: &mut Budget) -> io::Result<bool> {
+    let name = OsStr::new(GLOBAL);
+    let Some(stat) = dir.stat(name).ok().filter(|stat| stat.file_type == FileType::File) else {
+        return Ok(false);
+    };
+    budget.take(stat.stamp.size)?;
+    Ok(is_global(&Document::read(&dir.read(name)?)?))
 }
 
 /// Whether a text is an object with a key that clients of every version write. Nothing of it is kept: any folder

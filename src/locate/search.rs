@@ -12,16 +12,11 @@ use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
 use super::FileSystem;
-use super::marks::{self, Mark};
+use super::marks::{self, GLOBAL, Mark};
 use crate::catalogue::{Root, SessionId};
-use crate::dir::{Dir, FileType};
+use crate::dir::Dir;
 use crate::error::PathError;
-use crate::files::{DOCUMENT, Document, LARGE};
-
-/// The global file of a client.
-const GLOBAL: &str = ".claude.json";
-/// So many bytes of large ones are read in one search.
-const MOST_BYTES: u64 = 4 * DOCUMENT;
+use crate::files::Budget;
 
 /// A tree that shows itself as the client's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +46,8 @@ pub struct Search {
     pub unreadable: Vec<PathError>,
     /// How many folders were looked into, those inside found stores not counted.
     pub folders: u64,
-    /// Bytes of large global files so far.
-    large: u64,
+    /// What is left for large global files: any folder may have one.
+    budget: Budget,
     /// Where other file systems are mounted that are still to be looked at.
     mounts: Vec<PathBuf>,
 }
@@ -124,14 +119,15 @@ impl Search {
                 continue;
             }
             self.folders += 1;
-            if let Err(source) = self.room_for_global(entry.path()) {
-                let path = entry.path().join(GLOBAL);
-                self.unreadable.push(PathError { path, doing: "look into", source });
-                continue;
-            }
-            let Some((kind, marks)) = what(entry.path()) else {
-                self.unreadable.extend(not_understood(entry.path()));
-                continue;
+            let (kind, marks) = match what(entry.path(), &mut self.budget) {
+                Ok(Some(found)) => found,
+                Ok(None) => continue,
+                // Whether its folder is a store cannot be told.
+                Err(source) => {
+                    let path = entry.path().join(GLOBAL);
+                    self.unreadable.push(PathError { path, doing: "look into", source });
+                    continue;
+                }
             };
             let path = entry.path().to_path_buf();
             if kind == Root::Home {
@@ -163,19 +159,6 @@ impl Search {
                 bytes,
             });
         }
-    }
-
-    /// Takes the room that looking into a folder's global file needs: any folder may have a large one.
-    fn room_for_global(&mut self, folder: &Path) -> io::Result<()> {
-        let size = fs_err::symlink_metadata(folder.join(GLOBAL)).map_or(0, |meta| meta.len());
-        if (LARGE..=DOCUMENT).contains(&size) {
-            self.large += size;
-        }
-        if size < LARGE || self.large <= MOST_BYTES {
-            return Ok(());
-        }
-        let why = format!("it is one of many large files, of which {} MiB in all are read", MOST_BYTES >> 20);
-        Err(io::Error::new(io::ErrorKind::FileTooLarge, why))
     }
 
     /// Looks for the self-contained config folders inside the desktop application's own.
@@ -233,26 +216,37 @@ fn session(kind: Root, below: &[&OsStr], is_dir: bool) -> Option<SessionId> {
 }
 
 /// What a folder is, and by what it shows itself.
-fn what(path: &Path) -> Option<(Root, Vec<&'static str>)> {
-    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-    let dir = Dir::open(path).ok()?;
+///
+/// # Errors
+/// Nothing else shows it, and its global file, which may be Claude Code's, is too large or closed to us.
+fn what(path: &Path, budget: &mut Budget) -> io::Result<Option<(Root, Vec<&'static str>)>> {
+    let Ok(dir) = Dir::open(path) else { return Ok(None) };
     let has = |name: &str| dir.child(OsStr::new(name)).is_ok();
-    let found = marks::marks(&dir);
+    let (found, not_understood) = marks::marks(&dir, budget);
     if found == [Mark::Global] {
         // A home has this file beside its `.claude`; a moved config folder has it inside.
         let is_home = has(".claude") || !["projects", "sessions", "backups"].iter().any(|name| has(name));
-        return Some((if is_home { Root::Home } else { Root::Config }, vec![Mark::Global.word()]));
+        return Ok(Some((if is_home { Root::Home } else { Root::Config }, vec![Mark::Global.word()])));
     }
     if !found.is_empty() {
-        return Some((Root::Config, found.into_iter().map(Mark::word).collect()));
+        return Ok(Some((Root::Config, found.into_iter().map(Mark::word).collect())));
     }
+    match (by_place(path, &dir), not_understood) {
+        (None, Some(error)) => Err(error),
+        (found, _) => Ok(found),
+    }
+}
+
+/// The same for trees without marks, which are known by their name or by the names in them.
+fn by_place(path: &Path, dir: &Dir) -> Option<(Root, Vec<&'static str>)> {
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
     if name == "claude-cli-nodejs" {
         return Some((Root::Cache, vec!["claude-cli-nodejs"]));
     }
     let is_temp = name
         .strip_prefix("claude-")
         .is_some_and(|uid| !uid.is_empty() && uid.bytes().all(|byte| byte.is_ascii_digit()));
-    if is_temp && has_grandchild(&dir, 2, &|name| SessionId::from_bytes(name).is_some()) {
+    if is_temp && has_grandchild(dir, 2, &|name| SessionId::from_bytes(name).is_some()) {
         return Some((Root::Temp, vec!["session folder"]));
     }
     let is_index = |name: &[u8]| name.starts_with(b"local_") && name.ends_with(b".json");
@@ -264,16 +258,6 @@ fn what(path: &Path) -> Option<(Root, Vec<&'static str>)> {
         }
     }
     (!marks.is_empty()).then_some((Root::Desktop, marks))
-}
-
-/// A global file that may be Claude Code's and is not understood, as it is too large or closed to us: whether its folder
-/// is a store cannot be told.
-fn not_understood(path: &Path) -> Option<PathError> {
-    let name = OsStr::new(GLOBAL);
-    let dir = Dir::open(path).ok()?;
-    (dir.stat(name).ok()?.file_type == FileType::File).then_some(())?;
-    let source = dir.read(name).and_then(|file| Document::read(&file)).err()?;
-    Some(PathError { path: path.join(name), doing: "look into", source })
 }
 
 /// Whether something exactly so many levels below a folder has a fitting name.
@@ -394,6 +378,23 @@ mod tests {
         ];
         assert_eq!(roots(&search, at), expected);
         assert!(search.unreadable.is_empty());
+    }
+
+    #[test]
+    fn a_global_file_beyond_the_budget_hides_no_other_mark() {
+        let dir = tempfile::tempdir().unwrap();
+        for number in 0..6 {
+            let folder = dir.path().join(number.to_string());
+            put(&folder, "history.jsonl", "{\"display\":\"x\",\"timestamp\":1,\"project\":\"/w\"}\n");
+            let global = fs_err::File::create(folder.join(GLOBAL)).unwrap();
+            global.set_len(crate::files::DOCUMENT).unwrap();
+        }
+        let other = dir.path().join("7");
+        fs_err::create_dir(&other).unwrap();
+        fs_err::File::create(other.join(GLOBAL)).unwrap().set_len(crate::files::DOCUMENT + 1).unwrap();
+        let search = search(dir.path(), &[]);
+        assert_eq!(search.found.len(), 6);
+        assert_eq!(search.unreadable.len(), 1, "{:?}", search.unreadable);
     }
 
     #[cfg(unix)]

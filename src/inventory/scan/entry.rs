@@ -79,9 +79,10 @@ impl Walk<'_> {
         if let Some(recognised) = recognised {
             if stat.file_type == FileType::File
                 && oddity == Oddity::None
-                && let Err(error) = (room.as_deref_mut().map_or(Ok(()), |room| room.take(stat.stamp.size)))
-                    .and_then(|()| known.read(&place.dir, name, &stat.stamp, &self.reading()))
-                    .and_then(|()| room.map_or(Ok(()), |room| room.hold(&known.said)))
+                && let Err(error) =
+                    (room.as_deref_mut().map_or(Ok(()), |room| room.bytes.take(stat.stamp.size)))
+                        .and_then(|()| known.read(&place.dir, name, &stat.stamp, &self.reading()))
+                        .and_then(|()| room.map_or(Ok(()), |room| room.hold(&known.said)))
             {
                 self.problem(place.store, place.index, Some(name), "read", error);
                 known.said = Said::Unreadable;
