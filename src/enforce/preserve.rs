@@ -254,6 +254,7 @@ impl From<NotSealed> for Failed {
         match error {
             NotSealed::Changed => Self::Changed,
             NotSealed::NoDate => Self::Other("its date cannot be written".to_owned()),
+            NotSealed::Name(error) => Self::Other(format!("cannot copy it: {error}")),
             NotSealed::NoName => Self::Other("cannot find a name for its copy".to_owned()),
             NotSealed::Io(_, error) => error.into(),
             NotSealed::Seal(error) => Self::Other(format!("cannot seal it: {}", chain(&error))),

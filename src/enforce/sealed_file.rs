@@ -13,7 +13,7 @@ use crate::dir::{Dir, FileStamp, FileTime};
 use crate::files::access;
 use crate::policy::Compression;
 use crate::seal::manifest::SealedFile;
-use crate::seal::naming::{self, SealedName, Tree};
+use crate::seal::naming::{self, NameError, SealedName, Tree};
 use crate::seal::{SealError, Sealer};
 
 /// The most names that are tried for one sealed file.
@@ -37,10 +37,19 @@ pub(super) enum NotSealed {
     /// Somebody writes to the source.
     Changed,
     NoDate,
+    /// The file can have no sealed name.
+    Name(NameError),
+    /// Every name that was tried is taken.
     NoName,
     /// What could not be done, as an infinitive.
     Io(&'static str, io::Error),
     Seal(SealError),
+}
+
+impl From<NameError> for NotSealed {
+    fn from(error: NameError) -> Self {
+        Self::Name(error)
+    }
 }
 
 impl Plain {
@@ -65,7 +74,7 @@ impl Plain {
         // Before anything is written: without its date the file could not come back as it was.
         let mtime = self.stamp.modified.date().ok_or(NotSealed::NoDate)?;
         let acl = access::acl(&self.file).map_err(|error| NotSealed::Io("read its ACL", error))?;
-        let name = self.free_name(folder, compression, taken).ok_or(NotSealed::NoName)?;
+        let name = self.free_name(folder, compression, taken)?;
         sealer.set_compression(name.compression);
         let (size, source) = (self.stamp.size, &mut self.file);
         let file_name = name.path.file_name().unwrap_or_default();
@@ -98,12 +107,15 @@ impl Plain {
         folder: &Dir,
         compression: Compression,
         taken: &mut BTreeSet<PathBuf>,
-    ) -> Option<SealedName> {
-        (0..MOST_NAMES).find_map(|copy| {
-            let name = naming::sealed_name(self.tree, &self.path, compression, copy).ok()?;
-            let is_free = folder.stat(name.path.file_name()?).is_err() && taken.insert(name.path.clone());
-            is_free.then_some(name)
-        })
+    ) -> Result<SealedName, NotSealed> {
+        for copy in 0..MOST_NAMES {
+            let name = naming::sealed_name(self.tree, &self.path, compression, copy)?;
+            let file_name = name.path.file_name().unwrap_or_default();
+            if folder.stat(file_name).is_err() && taken.insert(name.path.clone()) {
+                return Ok(name);
+            }
+        }
+        Err(NotSealed::NoName)
     }
 }
 

@@ -157,6 +157,7 @@ impl Sealing<'_> {
             plain.seal(&folder, self.compression, taken, sealer).map_err(|error| match error {
                 NotSealed::Changed => Outcome::Skipped(Skip::ChangedSincePlan),
                 NotSealed::NoDate => Outcome::Failed("its date cannot be written".to_owned()),
+                NotSealed::Name(error) => Outcome::Failed(format!("cannot seal it: {error}")),
                 NotSealed::NoName => Outcome::Failed("cannot find a name for the sealed file".to_owned()),
                 NotSealed::Io(doing, error) => delete::gone_or_failed(doing, &error),
                 NotSealed::Seal(error) => {
