@@ -45,6 +45,11 @@ pub fn coverage(inventory: &Inventory, hold: &Hold) -> Coverage {
                 // One that names no project is kept in doubt, and not counted as what is meant.
                 hold.selector.covers(kind, inventory.project_named(artifact).into_iter(), false, None)
                     || is_of_any(inventory, artifact, &owners)
+                    // All that is left of a session that the hold names.
+                    || kind == Kind::TempFile
+                        && inventory
+                            .scratch_digits(artifact)
+                            .is_some_and(|digits| hold.selector.names_digits(&digits))
             }
         };
         files += u64::from(covers);

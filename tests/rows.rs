@@ -147,7 +147,10 @@ fn a_hold_on_a_session_covers_scratch_files_that_are_all_that_is_left_of_it() {
         put(&file, CONTENT, days(40));
     }
     sandbox.delete_after("30d");
-    sandbox.run(["hold", "add", "--session", &id(1), "--reason", "case", "--name", "case"]).exits(0);
+    sandbox
+        .run(["hold", "add", "--session", &id(1), "--reason", "case", "--name", "case"])
+        .exits(0)
+        .says("covers 0 sessions, 1 file");
     let said = sandbox.enforce_verbosely();
     said.exits(0);
     assert!(scratch(1).exists() && output.exists() && !scratch(2).exists(), "{said}");

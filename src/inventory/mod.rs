@@ -560,6 +560,12 @@ impl Inventory {
         self.origins.get(&(artifact.folder, artifact.name)).map(PathBuf::as_path)
     }
 
+    /// The digits that stand for the session of a scratch file, by the folder it lies in.
+    pub fn scratch_digits(&self, artifact: &Artifact) -> Option<OsString> {
+        let path = self.secret_path(artifact);
+        path.strip_prefix("s").ok()?.iter().next().map(OsStr::to_os_string)
+    }
+
     /// The session an artifact belongs to.
     pub fn session_of(&self, artifact: &Artifact) -> Option<&Session> {
         match artifact.belongs {

@@ -118,13 +118,8 @@ pub(super) fn covers_loose(inventory: &Inventory, hold: &Hold, artifact: &Artifa
 /// Whether the folder of a scratch file may stand for a session that a hold names; one that says nothing may stand for
 /// any.
 fn may_be_of_held(inventory: &Inventory, hold: &Hold, artifact: &Artifact) -> bool {
-    let mut sessions = hold.selector.sessions.iter().flatten().peekable();
-    if sessions.peek().is_none() {
-        return false;
-    }
-    let path = inventory.path(artifact);
-    let digits = path.strip_prefix("s").ok().and_then(|below| below.iter().next());
-    sessions.any(|id| digits.is_none_or(|digits| *digits == *id.digits()))
+    hold.selector.sessions.as_ref().is_some_and(|sessions| !sessions.is_empty())
+        && inventory.scratch_digits(artifact).is_none_or(|digits| hold.selector.names_digits(&digits))
 }
 
 /// Whether a file of nobody may hold any project's content, so that every hold covers it. A

@@ -284,7 +284,7 @@ fn selector<'a>(
         projects: has_projects.then_some(compiled),
         kinds: kinds.map(|kinds| kinds.iter().map(|kind| kind.0).collect()),
         sessions: sessions.map(|ids| ids.iter().copied().collect::<BTreeSet<_>>()),
-        desktop_deleted: false,
+        ..Selector::default()
     }
 }
 

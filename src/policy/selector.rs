@@ -1,7 +1,9 @@
 //! What a rule or a hold applies to: projects, kinds, sessions; all that are given must match.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::OsStr;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use globset::{GlobBuilder, GlobMatcher};
 
@@ -18,6 +20,8 @@ pub struct Selector {
     pub kinds: Option<BTreeSet<Kind>>,
     /// Sessions by full id.
     pub sessions: Option<BTreeSet<SessionId>>,
+    /// The digits of those, once somebody asked for them.
+    pub digits: OnceLock<HashSet<String>>,
     /// Only sessions that were deleted in the desktop application, of which the inventory knows.
     pub desktop_deleted: bool,
 }
@@ -258,6 +262,13 @@ impl Selector {
                         })
                     })
             })
+    }
+
+    /// Whether it names a session that scratch files in a folder of these digits may be of.
+    pub fn names_digits(&self, digits: &OsStr) -> bool {
+        // A hash for each session: asked for each of many loose files, and mostly for none.
+        let known = || self.sessions.iter().flatten().map(|id| id.digits()).collect();
+        digits.to_str().is_some_and(|digits| self.digits.get_or_init(known).contains(digits))
     }
 
     fn fits_kind(&self, kind: Kind) -> bool {

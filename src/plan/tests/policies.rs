@@ -38,7 +38,7 @@ fn selector() -> impl Strategy<Value = Selector> {
             projects: projects.map(|globs| globs.into_iter().map(glob).collect()),
             kinds: kinds.map(|kinds| kinds.into_iter().collect()),
             sessions: sessions.map(|ids| ids.into_iter().map(id).collect()),
-            desktop_deleted: false,
+            ..Selector::default()
         })
 }
 
