@@ -12,7 +12,6 @@ use super::watch::Watch;
 use super::{BATCH, Effect, Outcome, Outcomes, OwnFolders, Owner, Skip, Stop, Tools, Unit, dir};
 use crate::catalogue::{Kind, Protection, SessionId};
 use crate::dir::FileStamp;
-use crate::inventory::liveness::Liveness;
 use crate::inventory::{ArtifactIndex, FolderIndex, Inventory};
 use crate::plan::Plan;
 use crate::policy::Policy;
@@ -110,7 +109,7 @@ impl Deletion<'_> {
                 let is_purge = self.plan.purge.is_some();
                 let mut workers = self.watch.workers(store, managed).into_iter();
                 // Against a purge only one that surely runs counts, as in its plan.
-                workers.any(|one| if is_purge { matches!(one, Liveness::Process(_)) } else { one.is_live() })
+                workers.any(|one| if is_purge { one.is_certain() } else { one.is_live() })
             }
             Owner::Loose(store, kind) => {
                 kind.is_some_and(|kind| kind.row().protection == Protection::UnlessLive)

@@ -40,6 +40,11 @@ impl Liveness {
     pub fn is_live(self) -> bool {
         self != Self::Dead
     }
+
+    /// Whether a process surely runs, and is not only feared to.
+    pub fn is_certain(self) -> bool {
+        matches!(self, Self::Process(_))
+    }
 }
 
 /// What a pid file says.

@@ -226,6 +226,13 @@ pub fn purge(inventory: &Inventory, policy: &Policy, wanted: &Wanted, now: DateT
         now,
         due: Due { rule: RULE, since: now },
         sessions: Vec::new(),
+        of_excluded: inventory
+            .sessions
+            .iter()
+            .map(|session| {
+                inventory.is_session_reached_from(session, |store| inventory.store(store).store.is_excluded)
+            })
+            .collect(),
         of_folder: HashMap::new(),
         lines: HashMap::new(),
         nameless: lines::Nameless::of(inventory, wanted.session),
@@ -265,6 +272,8 @@ struct Taking<'a> {
     due: Due,
     /// By session.
     sessions: Vec<Fate>,
+    /// By session, whether an excluded store reaches its transcript, too.
+    of_excluded: Vec<bool>,
     /// Whether the sessions of a project's folder are all of selected projects, by its name.
     of_folder: HashMap<Box<std::ffi::OsStr>, Option<bool>>,
     /// By line file: its place, and what becomes of it and of its lines.
@@ -306,9 +315,9 @@ impl Taking<'_> {
         if !self.wanted.is_partial() {
             extent.folders = self.empty_folders();
         }
-        let sessions = self.inventory.sessions.iter().zip(&self.sessions).map(|(session, fate)| {
-            let is_out =
-                !self.inventory.store(session.store).store.in_scope || self.is_session_of_excluded(session);
+        let sessions = self.inventory.sessions.iter().zip(&self.sessions).zip(&self.of_excluded);
+        let sessions = sessions.map(|((session, fate), of_excluded)| {
+            let is_out = !self.inventory.store(session.store).store.in_scope || *of_excluded;
             let fate = if is_out { Fate::OUTSIDE } else { *fate };
             let date = self.judge.and_then(|judge| judge.date(session).ok());
             Verdict { decision: self.decision(fate), date, deletion: None, next: None }

@@ -40,15 +40,18 @@ pub struct Workspace {
 /// # Errors
 /// An invalid policy is exit 2; state that cannot be read is exit 4. Nothing was touched.
 pub fn prepare(ctx: &Context) -> Result<Workspace, Error> {
-    prepare_with(ctx, Vec::new())
+    prepare_with(ctx, in_force(ctx)?, Vec::new())
 }
 
-/// The same with the roots that a search has found.
+/// The same by a policy that was read, and with the roots that a search has found.
 ///
 /// # Errors
 /// As [`prepare`].
-pub fn prepare_with(ctx: &Context, found: Vec<(PathBuf, Root)>) -> Result<Workspace, Error> {
-    let mut policy = in_force(ctx)?;
+pub fn prepare_with(
+    ctx: &Context,
+    mut policy: Policy,
+    found: Vec<(PathBuf, Root)>,
+) -> Result<Workspace, Error> {
     let (mut state, complaints) = remembered::loaded(&policy, ctx)?;
     policy.complaints.extend(complaints);
     for path in remembered::forget_misnamed(&mut state.state, ctx) {

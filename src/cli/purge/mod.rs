@@ -127,10 +127,11 @@ struct Prepared {
 impl Prepared {
     fn new(args: &PurgeArgs, ctx: &Context) -> Result<Self, Failure> {
         let mut wanted = asked::wanted(args, ctx)?;
-        let searched = search_home(ctx)?;
+        let policy = run::in_force(ctx)?;
+        let searched = search_home(ctx, &policy);
         let found: Vec<(PathBuf, Root)> =
             searched.found.iter().map(|one| (one.root.clone(), one.kind)).collect();
-        let mut ground = run::prepare_with(ctx, found.clone())?;
+        let mut ground = run::prepare_with(ctx, policy, found.clone())?;
         let handover = Handover::prepare(args, ctx, &ground)?;
         let _locks = if args.dry_run { None } else { Some(run::lock_writable(&mut ground, ctx)?) };
         let mut inventory = ground.inventory(ctx);
@@ -143,17 +144,16 @@ impl Prepared {
 }
 
 /// Looks for stores below the home; not where the stores are named.
-fn search_home(ctx: &Context) -> Result<search::Search, Failure> {
+fn search_home(ctx: &Context, policy: &Policy) -> search::Search {
     if !ctx.global.stores.is_empty() {
-        return Ok(search::Search::default());
+        return search::Search::default();
     }
-    let policy = run::in_force(ctx)?;
     let left_out: Vec<PathBuf> =
         policy.excluded_stores.iter().map(|excluded| ctx.env.absolute(&excluded.value)).collect();
     let bar = ctx.console.progress(1, "looking for stores below the home");
     let found = search::search(&ctx.env.user.real_home, &left_out);
     bar.finish_and_clear();
-    Ok(found)
+    found
 }
 
 /// A folder below the home that could not be looked into, so that a store may be there.
@@ -315,7 +315,7 @@ impl Work<'_> {
     fn look_again(&self, found: Vec<(PathBuf, Root)>) -> Result<After, Failure> {
         let mut ctx = self.ctx.run.clone();
         ctx.env.now = self.now();
-        let mut ground = run::prepare_with(&ctx, found)?;
+        let mut ground = run::prepare_with(&ctx, run::in_force(&ctx)?, found)?;
         let known: HashSet<_> = ground.stores.iter().map(|store| (store.identity, store.kind)).collect();
         for store in self.ground.stores.iter().filter(|store| !known.contains(&(store.identity, store.kind)))
         {

@@ -7,8 +7,9 @@ use std::path::Path;
 use super::{Doubt, Fate, LOCK, Taking};
 use crate::catalogue::{Class, Kind, Owner, Protection, Root, Sensitivity, SessionId};
 use crate::inventory::lines::Line;
-use crate::inventory::liveness::Liveness;
-use crate::inventory::{Artifact, ArtifactIndex, Belongs, FolderIndex, Oddity, Session, StoreIndex};
+use crate::inventory::{
+    Artifact, ArtifactIndex, Belongs, FolderIndex, Oddity, Session, SessionIndex, StoreIndex,
+};
 use crate::plan::Keep;
 
 impl Taking<'_> {
@@ -65,13 +66,9 @@ impl Taking<'_> {
 
     /// Whether an excluded store reaches a file, or the transcript of its session, too.
     fn is_of_excluded(&self, artifact: &Artifact) -> bool {
-        let session = self.inventory.session_of(artifact);
-        session.is_some_and(|session| self.is_session_of_excluded(session))
+        let is_of_one = |index: SessionIndex| self.of_excluded.get(index.at()).copied().unwrap_or(true);
+        matches!(artifact.belongs, Belongs::Session(index) if is_of_one(index))
             || self.inventory.is_reached_from(artifact, |store| self.inventory.store(store).store.is_excluded)
-    }
-
-    pub(super) fn is_session_of_excluded(&self, session: &Session) -> bool {
-        self.inventory.is_session_reached_from(session, |store| self.inventory.store(store).store.is_excluded)
     }
 
     pub(super) fn artifact(&self, index: ArtifactIndex, artifact: &Artifact) -> Fate {
@@ -108,7 +105,7 @@ impl Taking<'_> {
             // One that is only feared to run, since the list of workers cannot be read, keeps no content.
             (Kind::DaemonFile, _) => {
                 let mut workers = self.inventory.store(store).workers.iter();
-                workers.any(|worker| matches!(worker.liveness, Liveness::Process(_)))
+                workers.any(|worker| worker.liveness.is_certain())
             }
             (_, Belongs::Loose) => {
                 artifact.oddity == Oddity::InUse || !self.inventory.store(store).live.is_empty()
