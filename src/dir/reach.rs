@@ -131,6 +131,7 @@ mod walk {
         /// # Errors
         /// As [`Dir::reach`].
         pub fn follow(&self, name: &OsStr, may_follow: &dyn Fn(&Link) -> bool) -> Result<Self, Unreached> {
+            // Of its own, since the walk replaces the handle it is at.
             let here = openat(&self.0, c".", PASSED, Mode::empty())?;
             Ok(walk((here, PathBuf::new()), vec![name.to_os_string()], may_follow)?.dir)
         }
@@ -159,6 +160,8 @@ mod walk {
         let (mut links, mut is_behind) = (0, false);
         while let Some(name) = way.pop() {
             given = given.min(way.len());
+            // The real folder above, as the kernel sees it: behind a link that is another one than the path
+            // says.
             if name == ".." {
                 at = openat(&at, "..", PASSED, Mode::empty())?;
                 real.pop();
@@ -170,6 +173,8 @@ mod walk {
                     real.push(name);
                     continue;
                 }
+                // A link, as systems say it of NOFOLLOW with DIRECTORY, or no folder at all: its own handle
+                // tells.
                 Err(Errno::NOTDIR | Errno::LOOP) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -184,6 +189,7 @@ mod walk {
             };
             is_behind = given == 0;
             let link = Link { path: real.join(name), owner, place };
+            // Counted before anybody is asked, so that a circle of links of the same owner ends.
             if links > MOST_LINKS {
                 return Err(Errno::LOOP.into());
             }
@@ -191,10 +197,13 @@ mod walk {
                 return Err(Unreached::Link(link));
             }
             if target.is_absolute() {
+                // What it names is walked like a path that was given: each link on that way is judged as well.
                 (at, real) = (root()?, PathBuf::from("/"));
             }
             way.append(&mut names(&target));
         }
+        // A handle that only passes through cannot list; `.` is the same folder, whatever bears its name by
+        // now.
         let dir = Dir(openat(&at, c".", FOLDER, Mode::empty())?);
         Ok(Reached { dir, path: real })
     }
@@ -215,6 +224,8 @@ mod walk {
     #[cfg(target_os = "linux")]
     fn read_link(at: &OwnedFd, name: &OsStr) -> rustix::io::Result<Option<(u32, PathBuf)>> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // The link itself is opened, and owner and target are read from that handle: one by the name could be
+        // another link's, made by whoever may write to the folder between the two calls.
         let link = openat(at, name, flags, Mode::empty())?;
         let stat = rustix::fs::fstat(&link)?;
         if !rustix::fs::FileType::from_raw_mode(stat.st_mode).is_symlink() {

@@ -15,6 +15,7 @@ use super::{Entry, FileStamp, FileTime, FileType, Stat};
 #[derive(Debug)]
 pub struct Dir(pub(super) OwnedFd);
 
+// DIRECTORY with NOFOLLOW: a link in place of a folder is an error, and a FIFO there is not waited for.
 pub(super) const FOLDER: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
@@ -63,11 +64,15 @@ impl Dir {
         let mut chunk: Vec<u8> = Vec::new();
         let mut components = path.components().peekable();
         while let Some(component) = components.next() {
+            // Refused here too, where the kernel may have no RESOLVE_BENEATH: nothing below a store has such a
+            // path.
             let Component::Normal(name) = component else { return Err(rustix::io::Errno::INVAL.into()) };
             if !chunk.is_empty() {
                 chunk.push(b'/');
             }
             chunk.extend_from_slice(name.as_bytes());
+            // As many components as fit go to the kernel in one call: it is the same check, and a deep folder
+            // costs one system call and not one for each component.
             if components.peek().is_none() || chunk.len() > PATH_CHUNK {
                 at = Some(at.as_ref().unwrap_or(self).below_chunk(&chunk)?);
                 chunk.clear();
@@ -89,6 +94,8 @@ impl Dir {
 
     /// One component without `openat2`: no link, and the same mount as the parent.
     fn step(&self, name: &OsStr) -> io::Result<Self> {
+        // Opened first, and asked through the handle: what is judged is what was opened, whoever renames
+        // meanwhile.
         let fd = rustix::fs::openat(&self.0, name, FOLDER, Mode::empty())?;
         if is_other_mount(fd.as_fd(), self.0.as_fd())? {
             return Err(rustix::io::Errno::XDEV.into());
@@ -101,6 +108,7 @@ impl Dir {
     /// # Errors
     /// As `openat(2)`.
     pub fn again(&self) -> io::Result<Self> {
+        // Not `dup`: a duplicate would share the position of listings with this one.
         Ok(Self(rustix::fs::openat(&self.0, c".", FOLDER, Mode::empty())?))
     }
 
@@ -154,6 +162,7 @@ impl Dir {
     /// # Errors
     /// As `fstatat(2)`.
     pub fn stat(&self, name: &OsStr) -> io::Result<Stat> {
+        // A link is a thing of the store like any other; what it leads to may be anybody's.
         Ok(from_raw(&rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?))
     }
 
@@ -170,8 +179,11 @@ impl Dir {
     /// # Errors
     /// As `openat(2)`; `ELOOP` for a link, `EINVAL` for anything but a regular file.
     pub fn read(&self, name: &OsStr) -> io::Result<File> {
+        // NONBLOCK because to open a FIFO waits for its writer, which anybody can leave out; NOCTTY because a
+        // terminal that is opened may become the one that sends us its signals.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&self.0, name, flags, Mode::empty())?;
+        // Of the handle and not of the name, which may be another file's by now.
         if from_raw(&rustix::fs::fstat(&fd)?).file_type != FileType::File {
             return Err(rustix::io::Errno::INVAL.into());
         }
@@ -207,12 +219,15 @@ fn open_beneath(at: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> io::Result<Op
     if MISSING.load(Ordering::Relaxed) {
         return Ok(None);
     }
+    // The kernel resolves the whole path at once, so that nobody can exchange a folder for a link between two
+    // components. NO_XDEV ends at bind mounts too, NO_MAGICLINKS at `/proc/*/fd`, which leads anywhere.
     let resolve = ResolveFlags::BENEATH
         | ResolveFlags::NO_SYMLINKS
         | ResolveFlags::NO_XDEV
         | ResolveFlags::NO_MAGICLINKS;
     match rustix::fs::openat2(at, path, flags, Mode::empty(), resolve) {
         Ok(fd) => Ok(Some(fd)),
+        // Before Linux 5.6. It will not come back while this process lives, so nobody asks again.
         Err(Errno::NOSYS) => {
             MISSING.store(true, Ordering::Relaxed);
             Ok(None)
@@ -251,6 +266,8 @@ fn is_other_mount(folder: BorrowedFd<'_>, above: BorrowedFd<'_>) -> io::Result<b
         (Ok(one), Ok(other)) => Ok(one != other),
         (Err(error), _) | (_, Err(error)) => {
             let (one, other) = (rustix::fs::fstat(folder)?, rustix::fs::fstat(above)?);
+            // Children of runs over all users may open nothing by `/proc/self`; the table of mounts was read
+            // before they dropped their rights.
             let is_mounted = super::mounts::is_mounted(one.st_dev, one.st_ino).ok_or(error)?;
             Ok(is_mounted || one.st_dev != other.st_dev)
         }
@@ -282,6 +299,7 @@ fn type_of(raw: rustix::fs::FileType) -> Option<FileType> {
         Raw::RegularFile => FileType::File,
         Raw::Directory => FileType::Folder,
         Raw::Symlink => FileType::Link,
+        // Some file systems do not record types in their folders.
         Raw::Unknown => return None,
         _ => FileType::Special,
     })
@@ -295,6 +313,7 @@ fn from_raw(raw: &rustix::fs::Stat) -> Stat {
         reason = "differs by platform"
     )]
     fn wide<T: TryInto<u64>>(value: T) -> u64 {
+        // What does not fit equals no stamp that was seen, so that the file is kept.
         value.try_into().unwrap_or(u64::MAX)
     }
     fn time<N: TryInto<u32>>(seconds: i64, nanoseconds: N) -> FileTime {

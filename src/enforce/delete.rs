@@ -54,6 +54,8 @@ pub(super) fn run(
             outcomes.stopped = (tools.stop)();
         }
         let next = batches.next().filter(|_| outcomes.stopped.is_none()).unwrap_or_default();
+        // The intents of the next batch go with the outcomes of the last one: both are flushed at once, and
+        // none of the next is touched before this has returned.
         let mut entries = records.outcomes(done, outcomes);
         entries.extend(records.intents(next));
         if entries.is_empty() && announced.is_empty() {
@@ -101,6 +103,8 @@ impl Deletion<'_> {
             outcomes: unit.artifacts.iter().map(|index| (*index, outcome.clone())).collect(),
             emptied: Vec::new(),
         };
+        // Again, and right before it goes: between the inventory and this session there may have been minutes,
+        // and Claude Code takes no lock on what it has open.
         let became_live = match unit.owner {
             _ if self.even_live => false,
             Owner::Session(index) => self.watch.is_live(self.inventory.session(index)),
@@ -125,6 +129,8 @@ impl Deletion<'_> {
         let mut done = Done::default();
         let mut ready = Vec::with_capacity(unit.artifacts.len());
         for index in &unit.artifacts {
+            // All are compared before the first goes: half a session must not be the way to find out that
+            // somebody works on it.
             match self.check(&mut handles, *index) {
                 None => ready.push(*index),
                 Some(outcome) => done.outcomes.push((*index, outcome)),
@@ -164,6 +170,7 @@ impl Deletion<'_> {
     /// Whether a file is the record of sealed files of which some could not be deleted.
     fn describes_what_is_left(&self, index: ArtifactIndex, done: &Done) -> bool {
         let record = self.inventory.artifact(index);
+        // Without the record nobody knows what they are of, when they are due, and who holds them.
         let is_left = |(other, outcome): &(ArtifactIndex, Outcome)| {
             let file = self.inventory.artifact(*other);
             file.sealed
@@ -204,6 +211,7 @@ impl Deletion<'_> {
             dir::unlink(dir, self.inventory.name(artifact)).map(|()| true)
         });
         match removed {
+            // The certificate must not say of bytes that they are gone while another name leads to them.
             Ok(true) if artifact.hard_linked => Outcome::Done(Effect::DataRemains),
             Ok(true) => Outcome::Done(Effect::Deleted),
             Ok(false) => Outcome::Skipped(Skip::ChangedSincePlan),
@@ -215,6 +223,7 @@ impl Deletion<'_> {
     /// left empty; what lies above them is left to the end of the run.
     fn remove_own_folders(&self, handles: &mut Handles<'_>, id: SessionId, done: &mut Done) {
         for index in self.folders.of(id).iter().rev() {
+            // From the deepest on. One that is not empty, whatever is in it, refuses by itself.
             if super::remove_folder(handles, *index).is_ok_and(|removed| removed) {
                 done.emptied.retain(|folder| folder != index);
                 done.emptied.extend(self.inventory.folder(*index).parent);
@@ -230,6 +239,8 @@ pub(super) fn gone_or_failed(doing: &str, error: &io::Error) -> Outcome {
         io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::CrossesDevices => {
             Outcome::Skipped(Skip::ChangedSincePlan)
         }
+        // The folder, or a folder above, has been exchanged for a link: what lies behind is not what was
+        // planned for, and nothing was opened through it.
         _ if is_link_error(error) => Outcome::Skipped(Skip::ChangedSincePlan),
         _ => Outcome::failed(doing, error),
     }

@@ -41,11 +41,15 @@ mod calls {
     }
 
     pub(super) fn create_new(dir: &Dir, name: &OsStr, mode: u32) -> io::Result<File> {
+        // EXCL: what already has the name was put there by somebody, and would be written through if it is a
+        // link.
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(File::from(rustix::fs::openat(dir, name, flags, mode_of(mode))?))
     }
 
     pub(super) fn open_or_create(dir: &Dir, name: &OsStr, mode: u32) -> io::Result<File> {
+        // The folder is the user's own: a link in it would let root make a file anywhere, a FIFO would hold the
+        // run.
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         Ok(File::from(rustix::fs::openat(dir, name, flags, mode_of(mode))?))
     }
@@ -71,6 +75,8 @@ mod calls {
 
     /// A rename that never replaces, where the file system has no call for it.
     fn link_new(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        // A second name is refused where the name is taken, so nothing is replaced. A kill in between leaves
+        // both names on one whole file.
         rustix::fs::linkat(dir, from, dir, to, AtFlags::empty())?;
         unlink(dir, from)
     }
@@ -87,6 +93,8 @@ mod calls {
             }
         }
         make_folder(dir, to, 0o700)?;
+        // Only now, as a folder has no second name: a kill before it leaves a lock that looks like somebody
+        // else's, which costs the pruning and never breaks a lock of Claude Code's.
         mark(dir, to)?;
         remove_folder(dir, from)
     }
@@ -118,6 +126,7 @@ mod calls {
 
     pub(super) fn mark(dir: &Dir, name: &OsStr) -> io::Result<()> {
         use rustix::fs::{Timespec, Timestamps, UTIME_OMIT};
+        // Its seconds stay: whoever looks at the age of a lock must see the true one.
         let made = dir.stat(name)?.stamp.modified.seconds();
         let times = Timestamps {
             last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
@@ -132,6 +141,7 @@ mod calls {
         // `CLONE_ACL` of <sys/clonefile.h>; without it a clone gets the ACL that its folder hands down.
         let flags = CloneFlags::from_bits_retain(4);
         match fclonefileat(like, dir, name, flags) {
+            // An interrupted run left it; a clone never replaces.
             Err(rustix::io::Errno::EXIST) => {
                 unlink(dir, name)?;
                 fclonefileat(like, dir, name, flags)?;
@@ -247,6 +257,8 @@ pub fn unlink(dir: &Dir, name: &OsStr) -> io::Result<()> {
 /// As `unlinkat(2)`, but for a folder that is gone, not empty or in use.
 pub fn remove_if_empty(dir: &Dir, name: &OsStr) -> io::Result<bool> {
     use io::ErrorKind::{DirectoryNotEmpty, NotADirectory, NotFound, ResourceBusy};
+    // Nobody lists it first: the call itself finds out whether it is empty, so that nothing can be put into it
+    // between a look and the removal.
     match calls::remove_folder(dir, name) {
         Ok(()) => Ok(true),
         Err(error) if matches!(error.kind(), NotFound | DirectoryNotEmpty | NotADirectory | ResourceBusy) => {
@@ -266,6 +278,7 @@ pub fn folder(dir: &Dir, name: &OsStr) -> io::Result<Dir> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         other => return other,
     }
+    // Somebody may have made it since. Whatever it is now, `child` follows no link to it.
     match calls::make_folder(dir, name, 0o700) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => dir.child(name),
@@ -277,6 +290,8 @@ pub fn folder(dir: &Dir, name: &OsStr) -> io::Result<Dir> {
 /// # Errors
 /// As [`folder`].
 pub fn folders(store: &Store, path: &Path) -> io::Result<Dir> {
+    // What of the way is a link or a mount that was followed once has a handle: from there on nothing is
+    // followed.
     let (above, rest) = store.nearest(path);
     if let Ok(dir) = above.below(rest) {
         return Ok(dir);
@@ -378,6 +393,7 @@ pub fn mark(dir: &Dir, name: &OsStr) -> io::Result<()> {
 
 /// Whether a folder bears our mark; without one it is taken for somebody else's.
 pub fn is_marked(dir: &Dir, name: &OsStr) -> bool {
+    // Not followed: a link to a folder with such a date is no lock of ours.
     dir.stat(name).is_ok_and(|stat| {
         stat.file_type == crate::dir::FileType::Folder && stat.stamp.modified.nanoseconds() == MARK
     })

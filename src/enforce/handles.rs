@@ -30,6 +30,8 @@ impl<'a> Handles<'a> {
             None => {
                 let dir = self.opened(folder)?;
                 if self.open.len() >= MOST {
+                    // Not the oldest one alone: files come folder by folder, so those that were open are hardly
+                    // asked for again.
                     self.open.clear();
                 }
                 self.open.push((folder, dir));
@@ -44,6 +46,8 @@ impl<'a> Handles<'a> {
         let folder = self.inventory.folder(index);
         let above = self.open.iter().find(|(above, _)| Some(*above) == folder.parent);
         match above {
+            // One that was followed, as a link or a mount, is reached by its own handle only: `child` would
+            // refuse it.
             Some((_, dir)) if folder.anchor.is_none() => dir.child(self.inventory.folder_name(folder)),
             _ => self.inventory.open(index),
         }

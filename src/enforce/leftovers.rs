@@ -48,6 +48,7 @@ pub(super) fn remove(
                 naming::is_part(inventory.name(artifact)) && !(plan.purge.is_some() && is_deleted)
             }
             Some(Kind::SealedRecord) => {
+                // A hold covers what is recorded of its session, too.
                 let is_held = matches!(decision, Decision::Keep(Keep::Held(_)));
                 !is_deleted && !is_held && is_hollow(inventory, artifact)
             }
@@ -100,6 +101,7 @@ impl Remains {
     /// What an interrupted unsealing left of a session; `None` where there is nothing to settle.
     pub fn of(inventory: &Inventory, index: SessionIndex) -> Option<Self> {
         let session = inventory.session(index);
+        // As long as one sealed file is left, the record is all that tells what it is of.
         if session.evidence != Evidence::Transcript || session.sealed > 0 {
             return None;
         }
@@ -191,6 +193,7 @@ fn remove_files(
 fn remove_file(inventory: &Inventory, artifact: &Artifact) -> io::Result<Outcome> {
     let (folder, name) = (inventory.open(artifact.folder)?, inventory.name(artifact));
     let stat = folder.stat(name)?;
+    // The name alone proves nothing: a user may have given it to a link or to a file of his own.
     let is_it = stat.file_type == FileType::File && dir::is_same(&artifact.stamp, &stat);
     // A record goes only as long as it describes nothing.
     let is_needed = artifact.kind == Some(Kind::SealedRecord) && !holds_nothing(&folder, name);
@@ -242,6 +245,7 @@ fn is_all_known(inventory: &Inventory, folder: FolderIndex) -> bool {
 
 /// Whether there is nothing but a record, unfinished files and folders without anything else.
 fn holds_nothing(folder: &Dir, record: &OsStr) -> bool {
+    // What cannot be listed may hold anything.
     let Ok(entries) = folder.entries() else { return false };
     entries.iter().all(|entry| {
         entry.name == record

@@ -52,7 +52,11 @@ impl Locks {
         let path = store.root.join("ccretain").join("lock");
         let own = dir::folders(store, Path::new("ccretain")).at("make", store.root.join("ccretain"))?;
         let file = dir::open_or_create(&own, OsStr::new("lock"), 0o600).at("open the lock", &path)?;
+        // Before it is locked or dated: a second name could be that of a file of another store or of another
+        // program.
         has_one_name(&file).at("use", &path)?;
+        // Held by the open file and not by its being there: the kernel gives it back when a run is killed, so
+        // no lock is ever stale. Nobody waits, since a second run would only do again what the first has done.
         match file.try_lock() {
             Ok(()) => {
                 // Tells others since when it is held.
@@ -81,6 +85,7 @@ pub fn is_stuck(since: DateTime<Utc>, now: DateTime<Utc>) -> bool {
 #[must_use]
 pub fn held_since(store: &Store) -> Option<DateTime<Utc>> {
     let file = store.dir.below(std::path::Path::new("ccretain")).ok()?.read(OsStr::new("lock")).ok()?;
+    // A shared lock is not refused by those who only look.
     match file.try_lock_shared() {
         Err(TryLockError::WouldBlock) => modified(&file),
         _ => None,
@@ -123,6 +128,8 @@ impl<'a> ClientLock<'a> {
         dir::mark(dir, &unfinished)?;
         for _ in 0..TRIES {
             remove_marked(dir, &name)?;
+            // The rename is what takes the lock, as `mkdir` is for Claude Code: it fails where the name is
+            // there.
             match dir::rename_folder_new(dir, &unfinished, &name) {
                 Ok(()) => return Ok(Self { dir, name }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => thread::sleep(INTERVAL),
@@ -169,6 +176,7 @@ fn remove_marked(dir: &Dir, name: &OsStr) -> io::Result<()> {
 
 impl Drop for ClientLock<'_> {
     fn drop(&mut self) {
+        // A failure stops nothing: the next run knows it by its mark and gives it back.
         if let Err(error) = dir::remove_if_empty(self.dir, &self.name) {
             tracing::warn!(%error, "Claude Code's lock could not be given back");
         }

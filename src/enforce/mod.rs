@@ -95,11 +95,14 @@ pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut 
     let records =
         record::Recorder { inventory, plan, policy, by_file: policy.ledger.value.detail == Detail::Files };
     let mut emptied: BTreeMap<FolderIndex, ()> = BTreeMap::new();
+    // First: unfinished files may be plaintext that no rule dates, and what they take is room for all the rest.
     leftovers::remove(inventory, plan, tools, &mut outcomes, &mut emptied);
     if outcomes.stopped.is_some() {
         return outcomes;
     }
+    // Before sealing, which needs room: on a full disk deletions are what helps.
     delete::run(&deletion, &units, &records, tools, &mut outcomes, &mut emptied);
+    // After all deletions, since the last name of a file may be of another session than the first.
     outcomes.join_names(inventory);
     if outcomes.stopped.is_none() {
         let sealing = seal::Run { inventory, plan, policy, watch: &watch, records: &records };
@@ -110,6 +113,7 @@ pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut 
     }
     remove_emptied(inventory, emptied, &mut outcomes);
     if outcomes.stopped.is_none() {
+        // Last: a session that was left alone keeps its lines, so what became of each must be known.
         prune::all(inventory, plan, &watch, &records, tools, &mut outcomes);
     }
     outcomes
@@ -201,6 +205,7 @@ fn remove_folder(handles: &mut Handles<'_>, index: FolderIndex) -> io::Result<bo
         Ok(above) => {
             let (store, name) = (&inventory.store(folder.store).store, inventory.folder_name(folder));
             // The tree that accounts share may be another's.
+            // By the folder above and without following, right before the call that removes it.
             if store.kind.is_everybodys() && above.stat(name).is_ok_and(|stat| stat.owner != store.owner) {
                 return Ok(false);
             }

@@ -114,6 +114,7 @@ fn close(inventory: &Inventory, store: StoreIndex, target: Target) -> io::Result
             let artifact = inventory.artifact(index);
             let file = inventory.open(artifact.folder)?.read(inventory.name(artifact))?;
             let stat = Dir::stat_open(&file)?;
+            // The content may have changed, and the mode is wrong all the same; another inode is another file.
             let is_it =
                 stat.stamp.device == artifact.stamp.device && stat.stamp.inode == artifact.stamp.inode;
             if !is_it || stat.file_type != FileType::File {
@@ -122,9 +123,11 @@ fn close(inventory: &Inventory, store: StoreIndex, target: Target) -> io::Result
             if !is_owners(&stat) {
                 return other("it belongs to another account");
             }
+            // Its other name may be a program's or another user's, who needs that access.
             if stat.links > 1 {
                 return other("it has another name elsewhere");
             }
+            // By the open file: a `chmod` of the name would follow whatever bears it by now.
             dir::close_file(&file, stat.mode & 0o700)
         }
     }

@@ -178,6 +178,7 @@ impl Outcomes {
         }
         for at in names {
             let index = ArtifactIndex::of(at);
+            // Every name that the inventory counted went in this run.
             if gone.get(&file(at)) == Some(&inventory.artifact(index).links) {
                 self.set(index, Outcome::Done(Effect::Deleted));
             }

@@ -197,6 +197,8 @@ impl Preserving<'_> {
             .open(artifact.folder)
             .and_then(|folder| folder.read(self.inventory.name(artifact)))?;
         let stat = Dir::stat_open(&file)?;
+        // Its size and date may be new: the session goes on while it is copied. Another inode may be anybody's
+        // file.
         if stat.file_type != FileType::File || stat.stamp.inode != artifact.stamp.inode {
             return Err(Failed::Other("it is another file than the one that was seen".to_owned()));
         }
@@ -230,6 +232,7 @@ impl Preserving<'_> {
 
 /// Gives a file that is written its name, once it is on disk.
 fn finish(part: &File, folder: &Dir, part_name: &OsStr, name: &OsStr) -> io::Result<()> {
+    // One by one and not by the batch: a copy is made because something may be lost soon.
     part.sync_all()?;
     dir::rename_new(folder, part_name, name)?;
     dir::sync(folder)
@@ -336,6 +339,7 @@ pub fn remove(store: &Store, hold: &str) -> io::Result<u64> {
 
 /// Removes a folder with all that is in it.
 fn empty(above: &Dir, name: &OsStr, depth: u32) -> io::Result<u64> {
+    // Our own folders are as deep as those of a session; a tree without end must not use up the stack.
     if depth > 64 {
         return Err(io::Error::other("it is nested too deeply to be one of ours"));
     }
@@ -346,6 +350,7 @@ fn empty(above: &Dir, name: &OsStr, depth: u32) -> io::Result<u64> {
     };
     let mut removed = 0;
     for entry in folder.entries()? {
+        // Of the name itself: a link to a folder is unlinked like a file.
         if folder.stat(&entry.name)?.file_type == FileType::Folder {
             removed += empty(&folder, &entry.name, depth + 1)?;
         } else {

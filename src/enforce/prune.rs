@@ -44,6 +44,7 @@ pub(super) fn all(
             None => unless_spared(inventory, file, decisions, watch, outcomes),
         };
         let bytes = cuts.iter().map(|cut| cut.end - cut.start).sum();
+        // Every session of it was left alone or opened meanwhile: there is nothing to write anew.
         if cuts.is_empty() {
             outcomes.set(file.artifact, Outcome::Skipped(Skip::BecameLive));
             continue;
@@ -82,6 +83,7 @@ fn unless_spared(
     outcomes: &Outcomes,
 ) -> (Vec<Range<u64>>, u64) {
     let mut spared = left_alone(inventory, outcomes);
+    // Claude Code may write a line of theirs at any moment, and reads them when it goes back through prompts.
     spared.extend(watch.open_sessions());
     let goes: Vec<bool> = file
         .content
@@ -129,17 +131,26 @@ fn freed(inventory: &Inventory, file: &LineFile) -> u64 {
 fn rewrite(inventory: &Inventory, file: &LineFile, cuts: &[Range<u64>]) -> io::Result<bool> {
     let artifact = inventory.artifact(file.artifact);
     let folder = inventory.open(artifact.folder)?;
+    // By Claude Code's own lock, which it respects: without it a line that is appended between the copy and the
+    // rename would be lost.
     let lock = || ClientLock::take(&folder, inventory.name(artifact));
     let _lock = file.content.format.has_lock().then(lock).transpose()?;
     let old = folder.read(inventory.name(artifact))?;
+    // The cuts are places in the file that the inventory read: in any other they would go through the middle of
+    // lines.
     if !dir::is_same(&artifact.stamp, &Dir::stat_open(&old)?) {
         return Ok(false);
     }
     let temporary = part_name(inventory.name(artifact));
+    // Written beside it and renamed, never in place: a crash leaves the old file or the new one, and no mix of
+    // them.
     let new = dir::create_part_like(&folder, &temporary, &old)?;
     let written = copy_without(&old, &new, cuts)
+        // Before the name is its: at no moment may others read what they could not read before.
         .and_then(|()| access::keep(&new, &old))
+        // Before the rename, or the name could outlive a crash without the content.
         .and_then(|()| new.sync_all())
+        // Older clients take no lock, so the file is looked at once more, as late as can be.
         .and_then(|()| Ok(dir::is_same(&artifact.stamp, &folder.stat(inventory.name(artifact))?)))
         .and_then(|same| {
             if same {

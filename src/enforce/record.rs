@@ -94,6 +94,8 @@ impl<'a> Recorder<'a> {
             // Announced, and not reached before the run was stopped.
             whole.outcome = Some("kept".into());
         }
+        // Later runs go by it: of a session whose transcript a run *deleted*, what is left is an orphan; of one
+        // that only vanished it is not, for its volume may not be mounted.
         whole.whole = unit.whole && self.lost_its_transcript(unit, outcomes);
         whole.sealed = sealed;
         let mut entries = vec![whole];

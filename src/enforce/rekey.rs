@@ -63,6 +63,7 @@ pub fn session(
     }
     let root = session.root();
     let mut parts = Vec::new();
+    // All are written before the first is replaced: where one cannot be opened, none is.
     let written = write_all(session, identities, recipients, &mut parts);
     let mut record = session.record.clone();
     let done = written.and_then(|()| {
@@ -77,12 +78,16 @@ pub fn session(
                 file.becoming = Some(**new);
             }
         }
+        // Until all are replaced, the record must not say that they are for anybody in particular: the next run
+        // would take the session for done.
         record.recipients = None;
         session.write_record(&record).at("write the record in", &root).map_err(SealedError::File)?;
         for (entry, _) in &parts {
             let name = entry.sealed.file_name().unwrap_or_default();
             let folder = session.parent(&entry.sealed).at("open the folder of", session.path(entry));
             let folder = folder.map_err(SealedError::File)?;
+            // This one does replace: the record names both digests, so that whichever is there after a crash is
+            // known.
             dir::rename(&folder, &naming::part_name(name), name)
                 .at("replace", session.path(entry))
                 .map_err(SealedError::File)?;
@@ -150,6 +155,7 @@ fn write(
     let name = entry.sealed.file_name().unwrap_or_default();
     let failed = |doing, error| RekeyError::Sealed(file_error(doing, error));
     let (_, done) = write_part(&folder, name, FileTime::of(entry.mtime), failed, |mut part| {
+        // Through a pipe, so that a file of any size takes 64 KiB and no plaintext is ever in a file.
         let (reader, writer) = io::pipe().map_err(|error| failed("open a pipe for", error))?;
         let (opened, sealed) = thread::scope(|scope| {
             let opening = scope.spawn(move || {

@@ -146,6 +146,8 @@ impl Sealing<'_> {
         let stores: BTreeSet<StoreIndex> = sessions.iter().flatten().map(|prepared| prepared.store).collect();
         let flushed = self.flush(&stores);
         sessions.par_iter_mut().for_each(|slot| {
+            // A name is given only to what is known to be on disk: after a crash an empty file of that name
+            // would look sealed.
             if let Ok(session) = slot {
                 let named = flushed.as_ref().map_err(clone_error).and_then(|()| self.name(session));
                 if let Err(outcome) = named {
@@ -157,6 +159,7 @@ impl Sealing<'_> {
         let flushed = self.flush(&stores);
         let unlink = |slot: Result<Prepared, Done>| match (slot, &flushed) {
             (Err(done), _) => done,
+            // The names are on disk as well, so that the sealed file outlives whatever comes now.
             (Ok(session), Ok(())) => self.unlink_sources(&session),
             // The plaintext stays until the next run when it is not certain that the sealed file
             // will outlive a crash.

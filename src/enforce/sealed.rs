@@ -100,6 +100,7 @@ impl<'a> SealedSession<'a> {
         let path = at.join(naming::RECORD);
         let file = folder.read(OsStr::new(naming::RECORD)).at("open", &path)?;
         let json = files::contents(&file, files::DOCUMENT).at("read", &path)?;
+        // By the id that the folder is called by: a record of another session, copied here, is refused.
         let record = Manifest::parse(&json, id).map_err(|source| SealedError::Record { path, source })?;
         Ok(Self { store, id, record, below, folder, vouched: HashSet::new() })
     }
@@ -139,6 +140,7 @@ impl<'a> SealedSession<'a> {
     fn digest(&self, entry: &SealedFile, file: &File) -> Result<[u8; 32], SealedError> {
         let length = file.metadata().at("look at", self.path(entry))?.len();
         let becoming = entry.becoming.as_ref().map(|becoming| becoming.sealed_size);
+        // Told without reading a byte: anybody can put a file of a terabyte there.
         if length != entry.sealed_size && Some(length) != becoming {
             return Err(SealedError::Exchanged(self.path(entry)));
         }
@@ -173,6 +175,7 @@ impl<'a> SealedSession<'a> {
         let opened = identities
             .unseal(&mut file, entry.compression, size, to)
             .map_err(|source| SealedError::Open { path: path(), source })?;
+        // Once more, of the bytes that were opened: the file may have been exchanged after it was compared.
         if entry.is(&opened.sha256) { Ok(opened.sha256) } else { Err(SealedError::Exchanged(path())) }
     }
 
@@ -200,6 +203,7 @@ impl<'a> SealedSession<'a> {
             now.record.files.iter().map(|file| (&*file.sealed, file)).collect();
         let mut removed: HashSet<&Path> = HashSet::new();
         let mut folders = std::collections::BTreeSet::new();
+        // Somebody may have sealed it anew since it was opened: that one holds more.
         for entry in files.iter().filter(|entry| recorded.get(&*entry.sealed) == Some(entry)) {
             let unlinked = now
                 .parent(&entry.sealed)
@@ -226,6 +230,7 @@ impl<'a> SealedSession<'a> {
             rest.files.retain(|file| !removed.contains(&*file.sealed));
             return now.write_record(&rest).at("write", root.join(naming::RECORD)).map_err(SealedError::File);
         }
+        // The record last: until here whatever is left is described by it.
         dir::unlink(&now.folder, OsStr::new(naming::RECORD)).at("remove", root.join(naming::RECORD))?;
         let above = self.below.parent().unwrap_or(Path::new(naming::FOLDER));
         let above = self.store.below(above).at("open", &root)?;

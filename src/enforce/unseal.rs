@@ -109,6 +109,7 @@ impl Restoring<'_> {
     pub fn check(&self) -> Result<Wanting<'_>, SealedError> {
         let mut files = Vec::new();
         for entry in self.session.record.newest() {
+            // First of all: anybody can write a record, and its paths say where files are made.
             self.is_a_place(entry.tree(), &entry.path, entry.temp.as_deref())?;
             let path = self.target_of(entry);
             let found = self
@@ -132,6 +133,7 @@ impl Restoring<'_> {
     /// Nothing was changed then, except that files may have got their names where a name was taken
     /// by somebody else in the same instant; nothing sealed is removed.
     pub fn restore(&self, identities: &Identities) -> Result<Restored, SealedError> {
+        // Everything that can be known beforehand is: a session comes back whole, or nothing is touched.
         let wanting = self.check()?;
         let newest = self.session.record.newest();
         let mut restored = Restored {
@@ -224,6 +226,8 @@ impl Restoring<'_> {
     ) -> Result<[u8; 32], SealedError> {
         let path = self.target_of(entry);
         let name = naming::part_name(entry.path.file_name().unwrap_or_default());
+        // Under an unfinished name until it is whole: a client that starts now must not find half a
+        // conversation.
         let mut file = dir::create_part(folder, &name).at("create", &path)?;
         let digest = self.session.decrypt(entry, identities, &mut file)?;
         // A record can be forged: no file comes back that would run as its owner.
@@ -232,6 +236,7 @@ impl Restoring<'_> {
             Dates::Original => entry.mtime,
             Dates::Touch(now) => now,
         };
+        // Claude Code orders conversations by this date, and its own cleanup goes by it.
         let times = FileTimes::new().set_modified(seal::system_time(FileTime::of(modified)));
         file.set_times(times).at("date", &path)?;
         dir::sync_unless_whole(&file).at("flush", &path)?;
@@ -273,6 +278,7 @@ impl Restoring<'_> {
             let folder = self
                 .folder(&part.entry.temp, part.entry.path.parent(), None)
                 .at("open the folder of", &path)?;
+            // Nothing is overwritten, whoever made it since it was looked at.
             match dir::rename_new(&folder, &naming::part_name(name), name) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     return Err(in_the_way(path, part.entry.mtime, folder.stat(name).ok().as_ref()));
@@ -309,6 +315,8 @@ impl Restoring<'_> {
         if !found.is_some_and(|found| found.kind.row().sealable) {
             return Err(no_place());
         }
+        // The record names an absolute folder: it must be one where Claude Code itself would put this session's
+        // files.
         let Some(temp) = temp else { return Ok(()) };
         let is_its_own = naming::is_temp_place_of(temp, path, self.session.id);
         let root = temp.parent().and_then(Path::parent).ok_or_else(no_place)?;

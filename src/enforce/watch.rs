@@ -89,6 +89,8 @@ impl<'a> Watch<'a> {
     pub(super) fn workers(&self, store: StoreIndex, checked: bool) -> Vec<Liveness> {
         let Some(root) = self.roots.get(&store) else { return Vec::new() };
         let roster = root.below(Path::new("daemon")).and_then(|dir| dir.read(OsStr::new("roster.json")));
+        // Without a roster there is no service; one that cannot be understood counts as a worker that is not
+        // known.
         let Ok(file) = roster else { return Vec::new() };
         let modified = file.metadata().and_then(|metadata| metadata.modified()).ok().map(DateTime::from);
         let records =
@@ -124,6 +126,7 @@ fn any_record(store: &Store, is_it: impl Fn(&Seen<'_>) -> bool) -> bool {
     use std::io::ErrorKind::{NotADirectory, NotFound};
     let name = OsStr::new("sessions");
     let cursor = Cursor::at(Root::Config).enter(name.as_encoded_bytes());
+    // Listed anew each time: a client that starts now writes its file now.
     let (dir, names) =
         match store.below(Path::new(name)).and_then(|dir| dir.entries().map(|names| (dir, names))) {
             Ok(listed) => listed,

@@ -18,6 +18,7 @@ impl Sealing<'_> {
     pub(super) fn name(&self, prepared: &Prepared) -> Result<(), Outcome> {
         let target = prepared.target(self.inventory);
         let failed = |error: io::Error| delete::gone_or_failed("name its sealed file", &error);
+        // Looked at again: to encrypt a large session takes minutes, in which somebody may have opened it.
         if self.watch.is_live(target.session) {
             return Err(Outcome::Skipped(Skip::BecameLive));
         }
@@ -28,6 +29,8 @@ impl Sealing<'_> {
                 .get(artifact.folder)
                 .and_then(|dir| dir.stat(self.inventory.name(artifact)))
                 .map_err(failed)?;
+            // Before the first name is given: what was encrypted is no longer what is there, and nothing has
+            // been lost yet.
             if !dir::is_same(&artifact.stamp, &stat) {
                 return Err(Outcome::Skipped(Skip::ChangedSincePlan));
             }
@@ -40,6 +43,7 @@ impl Sealing<'_> {
         for part in &prepared.parts {
             let folder = self.sealed_folder(target, part.entry.sealed.parent()).map_err(failed)?;
             let name = part.entry.sealed.file_name().unwrap_or_default();
+            // Never in the place of a sealed file, which may be all there is of another.
             match dir::rename_new(&folder, &part_of(&part.entry.sealed), name) {
                 // Sealed by an interrupted run and found intact: there is no unfinished file.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && folder.stat(name).is_ok() => {}
@@ -80,6 +84,7 @@ impl Sealing<'_> {
         for sealed in names {
             let parent = sealed.parent().map(Path::to_path_buf).unwrap_or_default();
             if let Ok(folder) = self.sealed_folder(prepared.target(self.inventory), Some(&parent)) {
+                // A failure costs nothing but room: the next run removes what bears such a name.
                 let _ = dir::unlink(&folder, &part_of(sealed));
             }
             folders.extend(parent.ancestors().map(Path::to_path_buf));
@@ -104,6 +109,8 @@ impl Sealing<'_> {
             let artifact = self.inventory.artifact(index);
             let name = self.inventory.name(artifact);
             let unlinked = sources.get(artifact.folder).and_then(|folder| {
+                // The last look, file by file: what was written to since the names were given stays beside its
+                // sealed copy, and the next run seals the difference.
                 if !dir::is_same(&artifact.stamp, &folder.stat(name)?) {
                     return Ok(false);
                 }
@@ -121,6 +128,8 @@ impl Sealing<'_> {
         }
         for part in &prepared.parts {
             let path = naming::session_folder(session.id).join(&part.entry.sealed);
+            // Also of what could not be unlinked: the ledger vouches for each sealed file that this program has
+            // made.
             done.sealed.push(Ciphertext { path: text(&path).into(), sha256: hex::encode(part.entry.sha256) });
         }
         done

@@ -56,6 +56,7 @@ impl Run<'_> {
                 outcomes.stopped = Some(stop);
                 break;
             }
+            // On disk before the first byte of the batch is written.
             if let Err(error) = tools.ledger.append(&self.records.intents(batch), tools.now) {
                 outcomes.stopped = Some(Stop::Ledger(error));
                 break;
@@ -64,6 +65,7 @@ impl Run<'_> {
             if let Some(removed) = removed
                 && let Err(stop) = self.settle(removed, tools, outcomes, emptied)
             {
+                // The ledger cannot be written: what has no outcome there must not lose its plaintext.
                 sealing.take_back(&written);
                 outcomes.stopped = Some(stop);
                 break;
@@ -129,6 +131,8 @@ fn by_size<'u>(inventory: &Inventory, units: &'u [Unit]) -> Vec<&'u [Unit]> {
     for (at, unit) in units.iter().enumerate() {
         let size: u64 = unit.artifacts.iter().map(|index| inventory.artifact(*index).stamp.size).sum();
         bytes += size;
+        // A flush takes as long for one file as for a hundred; more than this at once, and a stop or a crash
+        // would wait for, or lose, too much.
         if bytes >= BYTES || at + 1 - start >= BATCH {
             batches.push(&units[start..=at]);
             (start, bytes) = (at + 1, 0);

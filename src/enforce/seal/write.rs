@@ -32,6 +32,7 @@ impl Sealing<'_> {
             outcomes: unit.artifacts.iter().map(|index| (*index, Outcome::Skipped(skip))).collect(),
             ..Done::default()
         };
+        // Before anything is read: encrypting what is being written to is work for nothing.
         if self.watch.is_live(session) {
             return Err(skip(Skip::BecameLive));
         }

@@ -46,6 +46,7 @@ impl Restoring<'_> {
             let path = self.target(link.temp.as_deref(), &link.path);
             let modified = match self.dates {
                 Dates::Original => Some(FileTime::of(link.mtime)),
+                // A link that is made now has the present date already.
                 Dates::Touch(_) => None,
             };
             let folder = self.folder(&link.temp, link.path.parent(), Some(made));
