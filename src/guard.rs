@@ -49,6 +49,8 @@ pub struct ClockSight {
 impl ClockSight {
     /// The newest of ledger times and of store dates not later than now.
     pub fn last_seen(&self) -> Option<DateTime<Utc>> {
+        // A date ahead of now in a store may be anybody's; that the ledger is ahead of the clock is what is
+        // looked for.
         self.ledger.max(self.stores.filter(|date| *date <= self.now))
     }
 }
@@ -139,6 +141,7 @@ pub fn clock(sight: &ClockSight, doubt: Option<&ClockDoubt>) -> (ClockVerdict, O
     let agreed = doubt.filter(|doubt| {
         doubt.since <= doubt.latest && doubt.latest <= now && now.signed_duration_since(doubt.latest) < AHEAD
     });
+    // A run that contradicts the one before begins anew: a clock that jumps must not wait out its own doubt.
     let since = agreed.map_or(now, |doubt| doubt.since);
     // Remembered even when agreed: a program with a build date in the future stays in doubt.
     let remembered = Some(ClockDoubt { since, latest: now });
@@ -151,6 +154,7 @@ pub fn clock(sight: &ClockSight, doubt: Option<&ClockDoubt>) -> (ClockVerdict, O
 
 fn fault(sight: &ClockSight) -> Option<ClockFault> {
     let ClockSight { now, built, .. } = *sight;
+    // A clock of 1970, or of the day on which its battery died, is behind the program itself.
     if now < built {
         return Some(ClockFault::BeforeBuild { built });
     }
@@ -158,6 +162,7 @@ fn fault(sight: &ClockSight) -> Option<ClockFault> {
     if last_seen.signed_duration_since(now) >= BEHIND {
         return Some(ClockFault::Behind { last_seen });
     }
+    // A jump ahead makes everything due at once. A laptop that lay in a drawer looks the same: for a day only.
     (now.signed_duration_since(last_seen) >= AHEAD).then_some(ClockFault::Ahead { last_seen })
 }
 
@@ -291,6 +296,7 @@ pub fn mass(
 fn exceeded(guard: &MassGuard, load: Load) -> Option<MassRefusal> {
     let MassGuard::On { max_share, min_sessions } = *guard else { return None };
     let Load { due, total } = load;
+    // A user of three sessions, of which two are due, is not about to lose everything by mistake.
     if due == 0 || due < min_sessions {
         return None;
     }

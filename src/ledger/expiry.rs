@@ -138,6 +138,7 @@ impl<'a> Expiries<'a> {
     pub(super) fn expired(&mut self, said: &Said<'_>) -> Result<(), String> {
         let dropped = said.dropped.ok_or("it does not name the last of them")?;
         let time = said.time.ok_or("it has no time")?;
+        // Whoever sets the clock ahead and lets a run expire everything must not get a sound ledger for it.
         if !said.is_proven {
             return Err("the clock of its run was not proven, and by such a clock nothing expires".into());
         }

@@ -19,6 +19,7 @@ impl Sink for File {
         self.write_all(bytes)
     }
     fn flush_to_disk(&mut self) -> io::Result<()> {
+        // The content and the length it needs; the times of the file prove nothing here.
         self.sync_data()
     }
     fn cut(&mut self, length: u64) -> io::Result<()> {
@@ -44,6 +45,7 @@ pub(super) fn put_durably(
 ) -> Result<(), Lost> {
     let mut attempt = || match sink.put(bytes).and_then(|()| sink.flush_to_disk()) {
         Ok(()) => Ok(()),
+        // A part of a batch would be a torn line, behind which nothing else fits.
         Err(error) => match sink.cut(length) {
             Ok(()) => Err(Lost::Clean(error)),
             Err(_) => Err(Lost::Dirty(error)),
@@ -85,6 +87,7 @@ impl Reserve {
         if files::open_own(&self.path).is_ok_and(|file| file.as_ref().is_some_and(is_whole)) {
             return Ok(());
         }
+        // Written in full: a sparse file would keep no space back.
         files::replace(&self.path, &noise(), 0o600)
     }
 

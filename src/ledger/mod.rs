@@ -61,6 +61,7 @@ fn active_segment(dir: &Path) -> Result<(File, Head, tail::Tail), LedgerError> {
     let active = dir.join(ACTIVE);
     let mut options = files::private_options();
     options.read(true).append(true);
+    // A rotation that was cut off left it with a second name of ours; any other second name is refused below.
     let opened = files::open_named_twice(&options, &active)?;
     upkeep::undo_half_rotation(dir, &opened)?;
     files::has_one_name(&opened, &active)?;
@@ -85,6 +86,7 @@ fn first_segment(
         }
         other => other?,
     };
+    // Only once its first record is on disk: an empty active segment would be a ledger without a beginning.
     files::rename_own(&dir.join(segments::FRESH), &dir.join(ACTIVE))?;
     files::sync_dir(dir)?;
     if let Some(above) = dir.parent() {
@@ -222,12 +224,14 @@ impl Ledger {
     ) -> Result<Self, LedgerError> {
         let dir = &place.dir;
         files::private_dir(dir)?;
+        // Before anything else is looked at: a run that still writes may be about to rotate.
         let lock = take_lock(dir)?;
         let names = match policy.names {
             policy::Names::Plain => None,
             policy::Names::Keyed => Some(Names::load_or_create(&place.state_dir)?),
         };
         let fresh = dir.join(segments::FRESH);
+        // Whoever was making it is gone, since the lock is ours.
         files::remove_own(&fresh).at("remove", &fresh)?;
         let reserve = Reserve::new(dir);
         let active = dir.join(ACTIVE);
@@ -260,6 +264,7 @@ impl Ledger {
             ledger.complaints.push(chain(&error));
         }
         ledger.rotate_if_large(now);
+        // A clock set ahead would let all records expire, and with them what shows that it was set ahead.
         if clock == Clock::Proven {
             ledger.expire(&policy.keep, now)?;
         }
@@ -284,6 +289,7 @@ impl Ledger {
     /// When the summary is not on disk.
     pub fn close(mut self, mut summary: Entry<'_>, now: DateTime<Utc>) -> io::Result<Head> {
         self.rotate_if_large(now);
+        // The head before the summary, since no record can hold its own hash.
         summary.head = Some(self.head.clone());
         self.write(&[summary], now)?;
         if self.reserve_used {
@@ -321,6 +327,7 @@ impl Ledger {
         if entries.is_empty() {
             return Ok(());
         }
+        // The chain goes on in a copy: a batch that is not on disk must leave no trace in it.
         let mut head = self.head.clone();
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
@@ -353,6 +360,7 @@ impl Ledger {
             }
             Err(Lost::Clean(error)) => Err(error),
             Err(Lost::Dirty(error)) => {
+                // What may be left of it is no whole record; anything behind it would be lost to every reader.
                 self.poisoned = true;
                 Err(error)
             }
@@ -365,6 +373,7 @@ fn take_lock(dir: &Path) -> Result<File, LedgerError> {
     let path = dir.join("ledger.lock");
     let options = files::private_options().read(true).write(true).create(true).truncate(false).clone();
     let lock = files::open_private(&options, &path)?;
+    // Held by the open file, so that the kernel gives it back when a run is killed.
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(LedgerError::Locked { path: dir.to_path_buf() }),

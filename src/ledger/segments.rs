@@ -46,6 +46,7 @@ pub(super) fn closed(dir: &Path) -> Result<Vec<PathBuf>, LedgerError> {
             found.push((seq, entry.path()));
         }
     }
+    // By number and not by name: a number may have more than twelve digits.
     found.sort();
     Ok(found.into_iter().map(|(_, path)| path).collect())
 }
@@ -57,6 +58,7 @@ pub(super) fn closed(dir: &Path) -> Result<Vec<PathBuf>, LedgerError> {
 /// are no hard links a rotation has a moment without an active one; then it is looked for again.
 pub(super) fn open_all(dir: &Path) -> Result<Vec<Segment>, LedgerError> {
     let mut segments = Vec::new();
+    // To miss it again a rotation would have to be at that very moment again.
     for _ in 0..3 {
         segments = open_once(dir)?;
         if segments.last().is_none_or(|last| last.active) {
@@ -151,8 +153,10 @@ impl<'a> Backwards<'a> {
                     self.first = false;
                     return Ok(Some(TailLine { bytes: std::mem::take(&mut self.held), offset: 0, ended }));
                 }
+                // What was searched holds no newline: a long line is not searched again with each chunk.
                 searched = content;
             }
+            // Doubled, as each time what is held is moved: a line of gigabytes takes some thirty reads.
             let size = Self::CHUNK.max(self.held.len() as u64).min(self.start);
             let mut chunk = vec![0; usize::try_from(size).unwrap_or(usize::MAX)];
             self.start -= size;

@@ -67,6 +67,7 @@ pub(super) fn read(file: &File) -> io::Result<Tail> {
             torn_from = line.offset + line.bytes.len() as u64 + 1;
             break;
         }
+        // Of the last one alone, which the record that accounts for it names as the one before.
         last_line.get_or_insert_with(|| digest(&line.bytes));
     }
     tail.torn = match last_line {

@@ -17,6 +17,8 @@ impl Ledger {
     /// Ends what a crash cut off and says so.
     pub(super) fn close_torn(&mut self, tail: &tail::Tail, now: DateTime<Utc>) -> io::Result<()> {
         if tail.lacks_newline {
+            // The bytes stay as they are, whatever they were: a ledger that is mended by removing something
+            // proves nothing.
             self.put(b"\n")?;
         }
         let Some(torn) = &tail.torn else { return Ok(()) };
@@ -44,6 +46,7 @@ impl Ledger {
         }
         if let Err(error) = self.rotate(now) {
             self.complaints.push(chain(&error));
+            // Not with each batch: what failed just now fails for a while.
             self.rotate_at = self.length.saturating_add(self.segment_size);
         }
     }
@@ -51,6 +54,7 @@ impl Ledger {
     fn rotate(&mut self, now: DateTime<Utc>) -> Result<(), PathError> {
         let (active, fresh) = (self.dir.join(ACTIVE), self.dir.join(segments::FRESH));
         let closed = self.dir.join(segments::closed_name(self.head.seq));
+        // Never over another segment: two of one number mean that something is wrong that must not be hidden.
         if closed.symlink_metadata().is_ok() {
             return Err(io::Error::from(io::ErrorKind::AlreadyExists)).at("create", closed);
         }
@@ -104,6 +108,8 @@ impl Ledger {
         entry.bytes =
             Some(closed.iter().filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum());
         entry.reason = Some(format!("{REASON}{keep}").into());
+        // On disk before the first file goes: a kill in between leaves more records than it says, and never
+        // fewer.
         self.write(&[entry], now).at("write", self.dir.join(ACTIVE))?;
         for path in &closed {
             if let Err(error) = files::remove_own(path).at("remove", path) {
@@ -120,6 +126,7 @@ impl Ledger {
 pub(super) fn undo_half_rotation(dir: &Path, active: &File) -> Result<(), LedgerError> {
     let Some(path) = segments::closed(dir)?.pop() else { return Ok(()) };
     let Some(closed) = files::open_for_reading(&path)? else { return Ok(()) };
+    // Only where it is the same file: a closed segment of its own has what no other has.
     if segments::same_file(&closed, active).at("look at", &path)? {
         files::remove_own(&path).at("remove", &path)?;
     }
@@ -138,6 +145,7 @@ pub(super) fn new_segment(
     let fresh = dir.join(segments::FRESH);
     let mut entry = Entry::new(Event::Segment);
     entry.until = until;
+    // What it continues, so that each segment can be checked without the one before, which may expire.
     entry.head = (before.seq > 0).then(|| before.clone());
     let mut head = before.clone();
     let mut line = Vec::new();

@@ -290,6 +290,8 @@ impl Walk<'_> {
         let beginning = line == 1 || self.pending.as_ref().is_some_and(|pending| pending.line == 1);
         let started = self.result.first.is_some();
         if let Some(pending) = &self.pending {
+            // Bytes that are no record are allowed only where a later run has hashed them: else anything could
+            // be written between two records.
             let accounted = (link.event == "torn" || link.begins_segment())
                 && link.prev == pending.last
                 && link.sha256.as_deref() == Some(hex::encode(pending.bytes.clone().finalize()).as_str());
@@ -300,7 +302,11 @@ impl Walk<'_> {
         if !started && link.seq > 1 {
             // The oldest segment that is left: what it continues must be said, and have expired.
             let origin = link.head.clone().filter(|head| head.seq + 1 == link.seq);
+            // Expiry drops whole segments, so a ledger that begins in the middle of one was cut by something
+            // else.
             let origin = origin.filter(|_| link.begins_segment()).ok_or(Fault::CutInside(link.seq))?;
+            // What it says it continues must be what it is chained to; with torn lines in between `prev` is of
+            // those.
             if self.pending.is_none() && origin.sha256 != link.prev {
                 return Err(Fault::StatedHead);
             }
@@ -313,6 +319,7 @@ impl Walk<'_> {
             if self.pending.is_none() && link.prev != self.before {
                 return Err(Fault::Chain);
             }
+            // Without it the segment could be exchanged as a whole for one that fits the numbers.
             if beginning && started && link.head.is_none() {
                 return Err(Fault::SegmentStart);
             }
@@ -342,6 +349,7 @@ impl Walk<'_> {
         let run = link.run.as_deref().unwrap_or_default();
         match (&*link.event, &link.head) {
             ("segment", Some(head)) => {
+                // A time of an unproven clock dates nothing.
                 let written = link.written().filter(|_| link.clock.is_none());
                 self.expiries.boundary(Boundary::new(head.clone(), link.until, written));
             }
