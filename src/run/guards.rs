@@ -68,6 +68,7 @@ pub fn judge(
     let removes = |decision: &Decision| matches!(decision, Decision::Delete(_) | Decision::Prune(_));
     if let ClockVerdict::Refused(refusal) = verdict {
         judged.refused = all();
+        // A refusal that stops nothing is nothing to report.
         if looked_at.decisions.iter().any(removes) {
             judged.refusals.push(refusal.to_string());
         }
@@ -146,6 +147,7 @@ fn judge_group(
     }
     let patience = if first.is_managed { Patience::MANAGED } else { Patience::OTHERS };
     let grace = MassGrace { now: ctx.env.now, policy: &first.digest, patience };
+    // By a clock that is doubted no time has passed.
     let grace = judged.clock_allowed.then_some(grace);
     let refusal = guard::mass(&first.guard.value, load, grace, &mut judged.reports);
     judged.refusals.extend(refusal.iter().map(ToString::to_string));

@@ -106,6 +106,8 @@ impl RunJournal {
     /// Exit 4 where there can be no evidence, 75 where another run writes; nothing was touched.
     pub fn open(ctx: &Context, policy: &LedgerPolicy, run: &RunId, clock: Clock) -> Result<Self, Error> {
         if let Some(parent) = &ctx.parent {
+            // A child has no ledger of its own to open: what the user's account could write, the user could
+            // write, too.
             let asked = parent.ask(&FromChild::Open { proven: clock == Clock::Proven });
             return asked.map(|()| Self::Parent(parent.clone())).map_err(Error::ParentLedger);
         }
@@ -136,6 +138,8 @@ impl Journal for RunJournal {
                 let (mut batch, mut weight) = (Vec::new(), 0);
                 for entry in entries {
                     weight += entry.weight();
+                    // The parent ends a child whose message is too long. Each part is on disk before the next
+                    // is sent, and the deeds wait for the last.
                     if weight > MESSAGE && !batch.is_empty() {
                         parent.ask(&FromChild::Append { entries: std::mem::take(&mut batch) })?;
                         weight = entry.weight();

@@ -31,6 +31,7 @@ impl LedgeredRun {
         let run = RunId::random();
         let policy = workspace.policy.digest.clone();
         let mut ledger = journal::own_ledger(ctx, &workspace.policy.ledger.value, &run, Clock::Unproven)?;
+        // After the ledger is open, whose lock is that of the state as well.
         let mut state = StateFile::load(&ctx.env.state_dir()).map_err(Error::StateRefused)?;
         let first = journal::started(&policy, Some(command));
         ledger.append(&[first], ctx.env.now).map_err(Error::Unrecorded)?;
@@ -58,6 +59,7 @@ impl LedgeredRun {
     /// Exit 1: something of it could not be written.
     pub fn end(mut self, counts: &[(&'static str, u64)], exit: u8, ctx: &Context) -> Result<(), Error> {
         let summary = journal::summary(&self.policy, self.command, counts, exit);
+        // Before the ledger is closed: a summary says that the run came to its end.
         self.state.save().map_err(Error::State)?;
         self.ledger.close(summary, ctx.env.now).map_err(Error::Unclosed)?;
         Ok(())

@@ -138,8 +138,10 @@ impl Link {
         io::stdin().lock().read_line(&mut line).map_err(|_| refused("there is no parent"))?;
         let hello: Hello =
             serde_json::from_str(&line).map_err(|_| refused("this is started by --all-users alone"))?;
+        // Nothing has been opened and no thread started: from here on it is the user's process.
         privileges::give_up(hello.uid, hello.gid)
             .map_err(|error| refused(&format!("cannot become the user {}: {error}", hello.uid)))?;
+        // After the ids have changed, which clears the signal.
         privileges::end_with(hello.parent)
             .map_err(|error| refused(&format!("cannot be ended with the parent: {error}")))?;
         Ok(Self { hello: Arc::new(hello), turn: Arc::new(Mutex::new(())) })
@@ -246,6 +248,7 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
 fn send(message: &FromChild) -> io::Result<()> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
+    // The parent would end the child for it; here the one message fails and the run says why.
     if line.len() as u64 > LONGEST {
         return Err(io::Error::other("a message to the parent is too long"));
     }

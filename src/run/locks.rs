@@ -27,6 +27,8 @@ fn to_lock(stores: &[Store]) -> Vec<usize> {
                 && stores.iter().filter(is_changed).any(|other| store.shares_with(other)))
     };
     let mut found: Vec<usize> = (0..stores.len()).filter(|at| has_lock(&stores[*at])).collect();
+    // One order for all runs, whatever paths they reach the stores by: two that lock two stores crosswise would
+    // each find the other.
     found.sort_by_key(|at| stores[*at].identity);
     found
 }
@@ -55,6 +57,7 @@ pub fn lock_writable(ground: &mut Workspace, ctx: &Context) -> Result<lock::Lock
             Err(LockError::File(error)) => {
                 let failed = stores[at].clone();
                 refuse(&mut stores[at], Refusal::Unlockable(error), refused);
+                // A folder that it reaches is to be changed only under both locks.
                 for store in stores.iter_mut().filter(|store| store.in_scope && store.shares_with(&failed)) {
                     refuse(store, Refusal::SharedUnlockable(failed.root.clone()), refused);
                 }

@@ -39,6 +39,7 @@ pub fn give_up(uid: u32, gid: u32) -> io::Result<()> {
     close_inherited()?;
     let bound = |most| Rlimit { current: Some(most), maximum: Some(most) };
     setrlimit(Resource::Data, bound(MOST_MEMORY))?;
+    // A core file would be the user's to read, with what root's process had in its memory.
     setrlimit(Resource::Core, bound(0))?;
     become_user(uid, gid)?;
     has_become(uid, gid)?;
@@ -101,9 +102,11 @@ fn become_user(uid: u32, gid: u32) -> io::Result<()> {
     if uid != 0 {
         crate::dir::mounts::note();
         let (user, group) = (t::Uid::from_raw(uid), t::Gid::from_raw(gid));
+        // Groups first, then the group, then the user: each needs rights that the next takes away.
         t::set_thread_groups(&[])?;
         t::set_thread_res_gid(group, group, group)?;
         t::set_thread_res_uid(user, user, user)?;
+        // Should it execute something after all, no set-uid program gives it back what it gave up.
         t::set_no_new_privs(true)?;
     }
     // The kernel has done it where ids changed, unless fs.suid_dumpable says otherwise.
@@ -130,6 +133,8 @@ fn has_become(uid: u32, gid: u32) -> io::Result<()> {
     let dropped = ids.iter().all(|id| *id == uid)
         && (uid == 0
             || groups.iter().all(|id| *id == gid) && others.iter().all(|group| group.as_raw() == gid));
+    // Asked and not believed: a set of ids that a sandbox did not change would be root at work in the user's
+    // files.
     if dropped && (uid == 0 || has_no_capability()?) {
         return Ok(());
     }

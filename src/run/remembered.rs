@@ -25,6 +25,7 @@ pub fn remembered(policy: &Policy, ctx: &Context) -> Result<(StateFile, Vec<Stri
 
 pub(super) fn loaded(policy: &Policy, ctx: &Context) -> Result<(StateFile, Vec<String>), Error> {
     let dir = ctx.env.state_dir();
+    // Read in any case: under a run over all users it may still protect, for a day at most.
     let own = StateFile::load(&dir);
     if let Some(kept) = ctx.parent.as_ref().and_then(|parent| parent.kept(state::FILE)) {
         let (file, errors) = StateFile::of_account(own, kept, ctx.env.now);
@@ -97,6 +98,7 @@ fn without_state(mut own: StateFile, ctx: &Context) -> (StateFile, Vec<String>) 
 pub fn save(file: &mut StateFile, ctx: &Context) -> Result<(), Error> {
     if let Some(parent) = ctx.parent.as_ref().filter(|parent| parent.kept(state::FILE).is_some()) {
         let kept = file.kept().map_err(Error::State)?;
+        // Root's first: it is the one that managed rules go by, and the user's may fail by the user's doing.
         parent.keep(state::FILE, &kept).map_err(unkept("keep"))?;
     }
     file.save().map(drop).map_err(Error::State)

@@ -54,6 +54,7 @@ impl Child<'_> {
             .args(self.arguments)
             .env_clear()
             .envs(variables)
+            // Root's folder may be one that the user cannot enter, or one on a disk that is to be unmounted.
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -73,6 +74,7 @@ impl Child<'_> {
             ended.error = Some("the child has no streams".into());
             return ended;
         };
+        // By a thread: a child that fills the pipe would wait for this process, which waits for it.
         let said = listen(stderr);
         let pid = Pid::from_child(&process);
         let mut desk = Desk::new(self.account, self.keeper, &mut ended);
@@ -142,6 +144,7 @@ impl Child<'_> {
             served.out_of_time |= began.elapsed() > self.share;
             if asked_at.is_none() && (served.was_stopped || served.out_of_time) {
                 asked_at = Some(Instant::now());
+                // Asked first: it is in the middle of a session, and knows how to leave it whole.
                 let _ = kill_process(pid, Signal::TERM);
             }
             // A stop lets it finish what it is at; a share of time that is over, what it can in a minute.
@@ -149,6 +152,7 @@ impl Child<'_> {
             if asked_at.is_some_and(|asked| asked.elapsed() > patience) {
                 return Err("its child did not stop when it was asked to, and was ended".to_owned());
             }
+            // Its user may stop his own process, and must not thereby keep all other accounts waiting.
             if stands.look(pid) > STANDSTILL {
                 let why = "its child was held up (stopped or traced) for a minute, and was ended";
                 return Err(why.to_owned());
@@ -239,6 +243,7 @@ fn messages(stdout: ChildStdout) -> Receiver<Vec<u8>> {
         let mut reader = BufReader::new(stdout);
         loop {
             let mut line = Vec::new();
+            // A line without end must not take root's memory.
             let read = (&mut reader).take(LONGEST).read_until(b'\n', &mut line);
             let is_last = !matches!(read, Ok(read) if read > 0);
             if is_last || heard.send(line).is_err() {

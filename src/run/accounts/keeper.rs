@@ -84,6 +84,7 @@ impl<'a> Desk<'a> {
                 Ok(None)
             }
             FromChild::Keep { name, text, ends } => {
+                // A name is all that stands between the child's text and a file of root's.
                 if !kept_state::FILES.contains(&name.as_str()) {
                     return Err(no_sense());
                 }
@@ -99,6 +100,7 @@ impl<'a> Desk<'a> {
             }
             FromChild::Certificate { parts } => {
                 if self.ended.parts.is_some()
+                    // The certificate is root's word: it must not be the user's who claims that all is gone.
                     || !self.ended.recorded.covers(parts.counts.files, parts.counts.lines)
                 {
                     return Err("its certificate claims more than was recorded".to_owned());
@@ -145,6 +147,8 @@ impl<'a> Desk<'a> {
             return Err(no_sense());
         }
         let keeper = self.keeper;
+        // Two must agree: the child has seen the dates of the stores, and root's ledger the time of the last
+        // run.
         let clock = if proven && keeper.proven { Clock::Proven } else { Clock::Unproven };
         match Ledger::open(&keeper.place, &keeper.policy, &keeper.run, clock, keeper.time()) {
             Ok(ledger) => {
@@ -157,6 +161,7 @@ impl<'a> Desk<'a> {
 
     fn append(&mut self, entries: Vec<Entry<'static>>) -> Result<ToChild, String> {
         let Some(ledger) = &mut self.ledger else { return Err(no_sense()) };
+        // A record of expiry, of a segment or of a certificate is the keeper's alone to make.
         if !entries.iter().all(|entry| is_a_runs_own(entry.event)) {
             return Err(no_sense());
         }
@@ -227,6 +232,7 @@ fn is_a_runs_own(event: Event) -> bool {
 /// The record with the account it is of, whatever the child said.
 fn of_user<'a>(mut entry: Entry<'a>, name: &str) -> Entry<'a> {
     entry.user = Some(name.to_owned().into());
+    // Only the ledger itself knows it.
     entry.head = None;
     entry
 }

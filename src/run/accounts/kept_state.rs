@@ -34,6 +34,8 @@ pub(super) fn read(state_dir: &Path, uid: u32) -> Result<Option<Kept>, PathError
     let folder = folder(state_dir, uid);
     let content = |name: &&str| {
         let path = folder.join(name);
+        // By the same rules as every file of ours, although the folder is root's: a link there would hand the
+        // child, and thereby its user, a file of root's.
         let bytes = match files::open_own(&path)? {
             Some(file) => files::contents(&file, files::DOCUMENT).at("read", &path)?,
             None => Vec::new(),

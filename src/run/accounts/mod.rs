@@ -103,6 +103,7 @@ impl Handled {
         let mut ended = Vec::new();
         let mut waiting = VecDeque::from(accounts);
         while !turns.are_over() {
+            // Counted anew for each, so that what one does not use is there for the others.
             let share = turns.share(waiting.len());
             let Some(account) = waiting.pop_front() else { break };
             let (working_dir, state_dir) = (&ctx.env.working_dir, ctx.env.state_dir());
