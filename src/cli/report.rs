@@ -59,31 +59,27 @@ fn machine(args: &ReportArgs, ctx: &Context) -> Result<Exit, Failure> {
 }
 
 fn fleet(args: &ReportArgs, ctx: &Context) -> Result<Exit, Failure> {
-    let mut documents = Vec::new();
-    let mut unreadable = Vec::new();
+    let mut fleet = Fleet::new(ctx.env.now);
+    let mut exit = Exit::Done;
     for path in args.checks.iter().flat_map(|path| documents_in(&ctx.env.absolute(path))) {
         match document(&path) {
-            Ok(document) => documents.push(document),
-            Err(why) => unreadable.push(Unreadable { path: text(&path), why }),
+            Ok(document) => fleet.add(document, &path),
+            Err(why) => {
+                let path = text(&path);
+                ctx.console.error(&format!("'{path}' is not a document of `ccretain check --json`: {why}"));
+                fleet.add_unreadable(Unreadable { path, why });
+                exit = Exit::Failed;
+            }
         }
     }
-    for bad in &unreadable {
-        ctx.console.error(&format!("'{}' is no document of `ccretain check --json`: {}", bad.path, bad.why));
-    }
-    if documents.is_empty() {
+    if fleet.len() == 0 {
         return Err(Failure::new(
             Exit::Failed,
             "there is no document of a check to report, so nothing was written",
         ));
     }
-    let exit = if unreadable.is_empty() { Exit::Done } else { Exit::Failed };
-    let names: Vec<String> = unreadable.iter().map(|bad| bad.path.clone()).collect();
-    let fleet = Fleet::new(documents, unreadable, ctx.env.now);
-    write(args, &fleet.html(), ctx)?;
-    let counts = json!({
-        "machines": fleet.len(), "compliant": fleet.compliant(), "stale": fleet.stale(), "unreadable": names,
-    });
-    said(args, &counts, ctx)?;
+    write(args, &fleet.html(&|path| document(path).ok()), ctx)?;
+    said(args, &fleet.json(), ctx)?;
     Ok(exit)
 }
 
@@ -111,7 +107,7 @@ fn document(path: &Path) -> Result<Document, String> {
                 error.column()
             )
         }
-        _ => format!("it is no JSON at line {}, column {}", error.line(), error.column()),
+        _ => format!("it is not JSON at line {}, column {}", error.line(), error.column()),
     };
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let document: Document = serde_json::from_slice(bytes).map_err(place)?;

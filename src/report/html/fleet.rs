@@ -1,16 +1,22 @@
 //! The page about many machines, each by the document of its check.
+//!
+//! Of a document no more is kept than a row; the worst machines are read a second time for what was found there, so
+//! that neither memory nor the page grow with what the documents say.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
 
 use super::escape::esc;
 use super::machine::date;
 use super::page::{card, class, finding, page, table};
 use super::svg::{self, Mark};
 use crate::check::Severity;
-use crate::report::check::Document;
+use crate::report::check::{Document, Found};
 use crate::report::human::{counted, grouped, size};
 
 /// A document this much older than the page is stale: what it says was true then.
@@ -19,6 +25,18 @@ const STALE: TimeDelta = TimeDelta::days(7);
 const AHEAD: TimeDelta = TimeDelta::days(1);
 /// As many findings are drawn.
 const DRAWN: usize = 20;
+/// As many machines have a row; a browser is slow with more, and nobody reads them.
+const WORST: usize = 500;
+/// As many rows has every other table.
+const LISTED: usize = 100;
+/// So much is shown of what was found on one machine, in bytes of the page.
+const DETAILS: usize = 6 << 10;
+/// So many lines of evidence of one finding are shown.
+const EVIDENCE: usize = 6;
+/// So many findings are told apart: a newer version may know others, and a document may say anything.
+const KNOWN: usize = 500;
+/// The longest name that is kept of a document, in characters.
+const LONGEST: usize = 200;
 
 /// A file that is no document of a check.
 #[derive(Debug, Clone)]
@@ -29,74 +47,185 @@ pub struct Unreadable {
     pub why: String,
 }
 
+/// What tells a machine and account from others. Names are given twice, and so are ids, by images that machines are
+/// made from: what differs in either is another machine, so that none hides behind another.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    host: Box<str>,
+    user: Option<Box<str>>,
+    machine: Option<Box<str>>,
+}
+
+/// What is kept of a document.
+#[derive(Debug)]
+struct Row {
+    /// The file it was read from.
+    path: PathBuf,
+    at: Option<DateTime<Utc>>,
+    checked: Box<str>,
+    version: Box<str>,
+    policy: Option<Box<str>>,
+    last_good: Option<Box<str>>,
+    compliant: bool,
+    /// High, medium and low ones.
+    counts: [u32; 3],
+    /// The findings by their places in the fleet's list, each once.
+    findings: Vec<(usize, Severity)>,
+    sessions: u64,
+    bytes: u64,
+    overdue: u64,
+    oldest: Option<i64>,
+}
+
 /// Many machines.
 #[derive(Debug)]
 pub struct Fleet {
-    /// One a machine and account, the worst first.
-    machines: Vec<Document>,
+    now: DateTime<Utc>,
+    machines: BTreeMap<Key, Row>,
+    /// The findings there are, by their ids, and the names of those.
+    ids: BTreeMap<String, usize>,
+    titles: Vec<(String, String)>,
     /// How many documents were left out because there is a newer one of the same machine.
     older: usize,
-    /// Names that several machines have.
-    doubles: BTreeSet<(String, Option<String>)>,
     unreadable: Vec<Unreadable>,
-    now: DateTime<Utc>,
+}
+
+/// A finding with how many machines have it.
+struct Spread<'a> {
+    id: &'a str,
+    title: &'a str,
+    severity: Severity,
+    machines: u64,
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a plot is no more exact than a pixel")]
-fn float(number: usize) -> f64 {
+fn float(number: u64) -> f64 {
     number as f64
 }
 
-fn at(document: &Document) -> Option<DateTime<Utc>> {
-    DateTime::parse_from_rfc3339(&document.now).ok().map(|at| at.to_utc())
+/// As much of a text as is kept, or shown.
+fn cut(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+    }
 }
 
-/// Whether a document is too old, or has too wrong a date, to say how its machine is now.
-fn is_stale(document: &Document, now: DateTime<Utc>) -> bool {
-    at(document).is_none_or(|at| {
-        let age = now.signed_duration_since(at);
-        age > STALE || age < -AHEAD
-    })
+fn kept(text: &str) -> Box<str> {
+    cut(text, LONGEST).into()
+}
+
+impl Key {
+    fn of(document: &Document) -> Self {
+        let Document { host, user, machine, .. } = document;
+        Self { host: kept(host), user: user.as_deref().map(kept), machine: machine.as_deref().map(kept) }
+    }
+}
+
+impl Row {
+    /// Whether a document is too old, or has too wrong a date, to say how its machine is now.
+    fn is_stale(&self, now: DateTime<Utc>) -> bool {
+        self.at.is_none_or(|at| {
+            let age = now.signed_duration_since(at);
+            age > STALE || age < -AHEAD
+        })
+    }
+
+    /// Of a machine that was not checked for a week nobody knows.
+    fn is_well(&self, now: DateTime<Utc>) -> bool {
+        self.compliant && !self.is_stale(now)
+    }
 }
 
 impl Fleet {
-    /// Puts documents together; of several of one machine and account the newest counts.
-    pub fn new(documents: Vec<Document>, unreadable: Vec<Unreadable>, now: DateTime<Utc>) -> Self {
-        let all = documents.len();
-        let mut newest: BTreeMap<(String, Option<String>, Option<String>), Document> = BTreeMap::new();
-        for document in documents {
-            // The verdict follows from the findings, whatever the document says of itself.
-            let document = document.printable().counted();
-            // Names are given twice, and so are ids, by images that machines are made from: what differs in
-            // either is another machine, so that none hides behind another.
-            let key = (document.host.clone(), document.machine.clone(), document.user.clone());
-            let is_newer = newest.get(&key).is_none_or(|known| at(known) < at(&document));
-            if is_newer {
-                newest.insert(key, document);
+    /// No machines yet.
+    pub fn new(now: DateTime<Utc>) -> Self {
+        Self {
+            now,
+            machines: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            titles: Vec::new(),
+            older: 0,
+            unreadable: Vec::new(),
+        }
+    }
+
+    /// Adds the document of a file; of several of one machine and account the newest counts.
+    pub fn add(&mut self, document: Document, path: &Path) {
+        // The verdict follows from the findings, whatever the document says of itself.
+        let document = document.printable().counted();
+        let at = DateTime::parse_from_rfc3339(&document.now).ok().map(|at| at.to_utc());
+        let key = Key::of(&document);
+        if self.machines.get(&key).is_some_and(|known| known.at >= at) {
+            self.older += 1;
+            return;
+        }
+        let row = self.row_of(&document, at, path);
+        match self.machines.entry(key) {
+            Entry::Vacant(place) => drop(place.insert(row)),
+            Entry::Occupied(mut place) => {
+                self.older += 1;
+                place.insert(row);
             }
         }
-        let mut machines: Vec<Document> = newest.into_values().collect();
-        let count = |document: &Document, severity: Severity| {
-            document.findings.iter().filter(|found| found.severity == severity).count()
+    }
+
+    /// Notes a file that could not be used.
+    pub fn add_unreadable(&mut self, unreadable: Unreadable) {
+        self.unreadable.push(unreadable);
+    }
+
+    fn row_of(&mut self, document: &Document, at: Option<DateTime<Utc>>, path: &Path) -> Row {
+        let mut counts = [0_u32; 3];
+        let mut findings: Vec<(usize, Severity)> = Vec::new();
+        for found in &document.findings {
+            let place = match found.severity {
+                Severity::High => 0,
+                Severity::Medium => 1,
+                Severity::Low => 2,
+                Severity::Info => continue,
+            };
+            counts[place] = counts[place].saturating_add(1);
+            let Some(finding) = self.place_of(found) else { continue };
+            // A machine counts once, however many accounts of it have the finding.
+            match findings.iter_mut().find(|(known, _)| *known == finding) {
+                Some((_, severity)) => *severity = (*severity).max(found.severity),
+                None => findings.push((finding, found.severity)),
+            }
+        }
+        let sum = |of: fn(&crate::report::check::Store) -> u64| {
+            document.stores.iter().map(of).fold(0, u64::saturating_add)
         };
-        let is_well = |document: &Document| document.compliant && !is_stale(document, now);
-        machines.sort_by(|a, b| {
-            is_well(a)
-                .cmp(&is_well(b))
-                .then_with(|| a.compliant.cmp(&b.compliant))
-                .then_with(|| count(b, Severity::High).cmp(&count(a, Severity::High)))
-                .then_with(|| count(b, Severity::Medium).cmp(&count(a, Severity::Medium)))
-                .then_with(|| count(b, Severity::Low).cmp(&count(a, Severity::Low)))
-                .then_with(|| (&a.host, &a.user, &a.machine).cmp(&(&b.host, &b.user, &b.machine)))
-        });
-        let (mut names, mut doubles) = (BTreeSet::new(), BTreeSet::new());
-        for machine in &machines {
-            let name = (machine.host.clone(), machine.user.clone());
-            if !names.insert(name.clone()) {
-                doubles.insert(name);
-            }
+        let digest = document.policy.as_ref().and_then(|policy| policy.get("sha256")?.as_str());
+        Row {
+            path: path.to_path_buf(),
+            at,
+            checked: kept(date(&document.now)),
+            version: kept(&document.version),
+            policy: digest.map(|digest| kept(&crate::escape::text(digest.get(..12).unwrap_or(digest)))),
+            last_good: document.last_good_run.as_deref().map(|time| kept(date(time))),
+            compliant: document.compliant,
+            counts,
+            findings,
+            sessions: sum(|store| store.sessions),
+            bytes: sum(|store| store.bytes),
+            overdue: sum(|store| store.overdue),
+            oldest: document.stores.iter().filter_map(|store| store.oldest_age_days).max(),
         }
-        Self { older: all - machines.len(), machines, doubles, unreadable, now }
+    }
+
+    /// The place of a finding in the list of all; `None` where that is full.
+    fn place_of(&mut self, found: &Found) -> Option<usize> {
+        let id = cut(&found.id, LONGEST);
+        if let Some(place) = self.ids.get(&id) {
+            return Some(*place);
+        }
+        let place = self.titles.len();
+        (place < KNOWN).then(|| {
+            self.ids.insert(id.clone(), place);
+            self.titles.push((id, cut(&found.title, LONGEST)));
+            place
+        })
     }
 
     /// How many machines there are.
@@ -104,35 +233,87 @@ impl Fleet {
         self.machines.len()
     }
 
-    /// How many of them are compliant: of one that was not checked for a week nobody knows.
+    /// How many of them are compliant.
     pub fn compliant(&self) -> usize {
-        self.machines.iter().filter(|machine| machine.compliant && !self.is_stale(machine)).count()
+        self.machines.values().filter(|row| row.is_well(self.now)).count()
     }
 
     /// How many were not checked for a week.
     pub fn stale(&self) -> usize {
-        self.machines.iter().filter(|machine| self.is_stale(machine)).count()
+        self.machines.values().filter(|row| row.is_stale(self.now)).count()
     }
 
-    fn is_stale(&self, document: &Document) -> bool {
-        is_stale(document, self.now)
+    fn sum(&self, of: fn(&Row) -> u64) -> u64 {
+        self.machines.values().map(of).fold(0, u64::saturating_add)
     }
 
-    /// The machine and account of a row, with the beginning of its id where another has its name.
-    fn name(&self, machine: &Document) -> String {
-        let who = match &machine.user {
-            Some(user) => format!("{} ({user})", machine.host),
-            None => machine.host.clone(),
-        };
-        let is_double = self.doubles.contains(&(machine.host.clone(), machine.user.clone()));
-        match &machine.machine {
-            Some(id) if is_double => format!("{who} {}", crate::report::ledger::short(id)),
-            _ => who,
+    /// The machines, the worst first.
+    fn worst(&self) -> Vec<(&Key, &Row)> {
+        let mut all: Vec<(&Key, &Row)> = self.machines.iter().collect();
+        // The keys are in order, and equal ones stay so.
+        all.sort_by_key(|(_, row)| (row.is_well(self.now), row.compliant, row.counts.map(std::cmp::Reverse)));
+        all
+    }
+
+    /// The findings, the most severe and most frequent first.
+    fn spread(&self) -> Vec<Spread<'_>> {
+        let mut all: Vec<Spread<'_>> = self
+            .titles
+            .iter()
+            .map(|(id, title)| Spread { id, title, severity: Severity::Info, machines: 0 })
+            .collect();
+        for (finding, severity) in self.machines.values().flat_map(|row| &row.findings) {
+            if let Some(known) = all.get_mut(*finding) {
+                known.severity = known.severity.max(*severity);
+                known.machines += 1;
+            }
         }
+        all.retain(|finding| finding.machines > 0);
+        all.sort_by(|a, b| {
+            b.severity.cmp(&a.severity).then(b.machines.cmp(&a.machines)).then(a.id.cmp(b.id))
+        });
+        all
     }
 
-    /// The page.
-    pub fn html(&self) -> String {
+    /// How many machines have each version, and each policy.
+    fn versions(&self) -> [BTreeMap<&str, u64>; 2] {
+        let (mut versions, mut policies) = (BTreeMap::new(), BTreeMap::new());
+        for row in self.machines.values() {
+            *versions.entry(&*row.version).or_default() += 1;
+            *policies.entry(row.policy.as_deref().unwrap_or("none that can be used")).or_default() += 1;
+        }
+        [versions, policies]
+    }
+
+    /// The numbers of the page.
+    pub fn json(&self) -> Value {
+        let [versions, policies] = self.versions();
+        let findings: Vec<Value> = self
+            .spread()
+            .iter()
+            .map(|found| {
+                json!({
+                    "id": found.id, "title": found.title, "severity": found.severity, "machines": found.machines,
+                })
+            })
+            .collect();
+        json!({
+            "machines": self.len(),
+            "compliant": self.compliant(),
+            "stale": self.stale(),
+            "older": self.older,
+            "unreadable": self.unreadable.iter().map(|bad| &bad.path).collect::<Vec<_>>(),
+            "sessions": self.sum(|row| row.sessions),
+            "bytes": self.sum(|row| row.bytes),
+            "overdue": self.sum(|row| row.overdue),
+            "findings": findings,
+            "versions": versions,
+            "policies": policies,
+        })
+    }
+
+    /// The page; `read` reads a document again.
+    pub fn html(&self, read: &dyn Fn(&Path) -> Option<Document>) -> String {
         let mut out = String::new();
         let _ = writeln!(
             out,
@@ -148,8 +329,8 @@ impl Fleet {
         self.cards(&mut out);
         self.verdicts(&mut out);
         self.by_finding(&mut out);
-        self.table(&mut out);
-        self.versions(&mut out);
+        self.table(&mut out, read);
+        self.versions_tables(&mut out);
         self.left_out(&mut out);
         out.push_str("</main>\n");
         page("ccretain: fleet", &out)
@@ -166,12 +347,9 @@ impl Fleet {
             if well == all { "ok" } else { "high" },
         );
         card(out, "not compliant", &grouped((all - well) as u64), if well == all { "" } else { "high" });
-        let overdue: u64 =
-            self.machines.iter().flat_map(|machine| &machine.stores).map(|store| store.overdue).sum();
+        let overdue = self.sum(|row| row.overdue);
         card(out, "overdue files and lines", &grouped(overdue), if overdue > 0 { "high" } else { "" });
-        let sessions: u64 =
-            self.machines.iter().flat_map(|machine| &machine.stores).map(|store| store.sessions).sum();
-        card(out, "sessions", &grouped(sessions), "");
+        card(out, "sessions", &grouped(self.sum(|row| row.sessions)), "");
         let stale = self.stale();
         card(out, "not checked for a week", &grouped(stale as u64), if stale > 0 { "medium" } else { "" });
         let bad = self.unreadable.len();
@@ -182,10 +360,10 @@ impl Fleet {
     fn verdicts(&self, out: &mut String) {
         let (all, well) = (self.len(), self.compliant());
         // Compliant when it was checked, which is too long ago to say so.
-        let unknown = self.machines.iter().filter(|machine| machine.compliant).count() - well;
+        let unknown = self.machines.values().filter(|row| row.compliant).count() - well;
         let bad = all - well - unknown;
         let mark = |name: &'static str, count: usize| {
-            Mark::new(name, float(count), counted(count as u64, "machine"))
+            Mark::new(name, float(count as u64), counted(count as u64, "machine"))
         };
         let mut marks = vec![mark("compliant", well).class("good"), mark("not compliant", bad).class("bad")];
         if unknown > 0 {
@@ -199,22 +377,7 @@ impl Fleet {
     }
 
     fn by_finding(&self, out: &mut String) {
-        // A machine counts once, however many accounts of it have the finding.
-        let mut found: BTreeMap<&str, (Severity, &str, usize)> = BTreeMap::new();
-        for machine in &self.machines {
-            let mut of_machine: BTreeMap<&str, (Severity, &str)> = BTreeMap::new();
-            for finding in machine.findings.iter().filter(|finding| finding.severity > Severity::Info) {
-                let known = of_machine.entry(&finding.id).or_insert((finding.severity, &finding.title));
-                known.0 = known.0.max(finding.severity);
-            }
-            for (id, (severity, title)) in of_machine {
-                let known = found.entry(id).or_insert((severity, title, 0));
-                known.0 = known.0.max(severity);
-                known.2 += 1;
-            }
-        }
-        let mut found: Vec<_> = found.into_iter().collect();
-        found.sort_by(|a, b| b.1.0.cmp(&a.1.0).then(b.1.2.cmp(&a.1.2)).then(a.0.cmp(b.0)));
+        let found = self.spread();
         if found.is_empty() {
             return;
         }
@@ -222,9 +385,9 @@ impl Fleet {
         let marks: Vec<Mark> = found
             .iter()
             .take(DRAWN)
-            .map(|(id, (severity, _, count))| {
-                let mark = Mark::new(*id, float(*count), counted(*count as u64, "machine"));
-                match severity {
+            .map(|found| {
+                let mark = Mark::new(found.id, float(found.machines), counted(found.machines, "machine"));
+                match found.severity {
                     Severity::High => mark.class("bad"),
                     Severity::Medium => mark,
                     Severity::Low | Severity::Info => mark.class("soft"),
@@ -234,22 +397,20 @@ impl Fleet {
         let about = "how many machines have each, the most severe first; in red what is high";
         let plot = svg::bars("findings", ("Machines by finding", about), &marks);
         super::page::figure(out, &plot, ["finding", "machines"], &[]);
-        let rows: Vec<Vec<String>> = found
-            .iter()
-            .map(|(id, (severity, title, count))| {
-                vec![
-                    severity.word().to_owned(),
-                    (*id).to_owned(),
-                    (*title).to_owned(),
-                    grouped(*count as u64),
-                ]
-            })
-            .collect();
+        let row = |found: &Spread<'_>| {
+            vec![
+                found.severity.word().to_owned(),
+                found.id.to_owned(),
+                found.title.to_owned(),
+                grouped(found.machines),
+            ]
+        };
+        let rows: Vec<Vec<String>> = found.iter().take(LISTED).map(row).collect();
         table(out, "", &["severity", "finding", "what it is", "machines"], &[3], &rows);
         out.push_str("</section>\n");
     }
 
-    fn table(&self, out: &mut String) {
+    fn table(&self, out: &mut String, read: &dyn Fn(&Path) -> Option<Document>) {
         out.push_str("<section><h2>Machines, the worst first</h2>\n<div class=\"wide\"><table><thead><tr>");
         for (name, is_number) in [
             ("machine", false),
@@ -269,67 +430,71 @@ impl Fleet {
                 write!(out, "<th scope=\"col\"{}>{name}</th>", if is_number { " class=\"n\"" } else { "" });
         }
         out.push_str("</tr></thead><tbody>\n");
-        for machine in &self.machines {
-            self.row(out, machine);
+        let machines = self.worst();
+        let mut names: BTreeMap<(&str, Option<&str>), u32> = BTreeMap::new();
+        for (key, _) in &machines {
+            *names.entry((&key.host, key.user.as_deref())).or_default() += 1;
         }
-        out.push_str("</tbody></table></div></section>\n");
+        for (key, row) in machines.iter().take(WORST) {
+            let is_double = names.get(&(&*key.host, key.user.as_deref())).is_some_and(|count| *count > 1);
+            self.row(out, &name(key, is_double), row);
+            // What has been written over in the meantime is another document.
+            let document = read(&row.path).map(|document| document.printable().counted());
+            if let Some(document) = document.filter(|document| Key::of(document) == **key) {
+                details(out, &document.findings);
+            }
+        }
+        out.push_str("</tbody></table></div>\n");
+        if machines.len() > WORST {
+            let more = counted((machines.len() - WORST) as u64, "machine");
+            let _ = writeln!(
+                out,
+                "<p class=\"muted\">{more} more: in the numbers above, and without a row here.</p>"
+            );
+        }
+        out.push_str("</section>\n");
     }
 
-    fn row(&self, out: &mut String, machine: &Document) {
-        let who = self.name(machine);
-        let count =
-            |severity: Severity| machine.findings.iter().filter(|found| found.severity == severity).count();
-        let sum = |of: fn(&crate::report::check::Store) -> u64| machine.stores.iter().map(of).sum::<u64>();
-        let oldest = machine.stores.iter().filter_map(|store| store.oldest_age_days).max();
-        let (verdict, look) = match (machine.compliant, self.is_stale(machine)) {
+    fn row(&self, out: &mut String, who: &str, row: &Row) {
+        let is_stale = row.is_stale(self.now);
+        let (verdict, look) = match (row.compliant, is_stale) {
             (false, _) => ("not compliant", "high"),
             (true, true) => ("not checked for a week", "medium"),
             (true, false) => ("compliant", "ok"),
         };
-        let _ =
-            write!(out, "<tr><th scope=\"row\">{}</th><td class=\"tag {look}\">{verdict}</td>", esc(&who));
-        for severity in [Severity::High, Severity::Medium, Severity::Low] {
-            let count = count(severity);
+        let _ = write!(out, "<tr><th scope=\"row\">{}</th><td class=\"tag {look}\">{verdict}</td>", esc(who));
+        for (severity, count) in [Severity::High, Severity::Medium, Severity::Low].into_iter().zip(row.counts)
+        {
             let look = if count > 0 { class(severity) } else { "" };
             let _ = write!(out, "<td class=\"n {look}\">{count}</td>");
         }
-        let stale = if self.is_stale(machine) { " medium" } else { "" };
+        let stale = if is_stale { " medium" } else { "" };
         let _ = writeln!(
             out,
             "<td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
              <td class=\"d\">{}</td><td class=\"d{stale}\">{}</td><td class=\"d\">{}</td></tr>",
-            grouped(sum(|store| store.sessions)),
-            esc(&size(sum(|store| store.bytes))),
-            grouped(sum(|store| store.overdue)),
-            oldest.map_or_else(|| "–".to_owned(), |days| days.to_string()),
-            esc(machine.last_good_run.as_deref().map_or("none", date)),
-            esc(date(&machine.now)),
-            esc(&machine.version)
+            grouped(row.sessions),
+            esc(&size(row.bytes)),
+            grouped(row.overdue),
+            row.oldest.map_or_else(|| "–".to_owned(), |days| days.to_string()),
+            esc(row.last_good.as_deref().unwrap_or("none")),
+            esc(&row.checked),
+            esc(&row.version)
         );
-        let told: Vec<_> = machine.findings.iter().filter(|found| found.severity > Severity::Info).collect();
-        if !told.is_empty() {
-            let count = counted(told.len() as u64, "finding");
-            let _ = write!(out, "<tr class=\"more\"><td colspan=\"12\"><details><summary>{count}</summary>");
-            told.iter().for_each(|found| finding(out, found));
-            out.push_str("</details></td></tr>\n");
-        }
     }
 
-    fn versions(&self, out: &mut String) {
+    fn versions_tables(&self, out: &mut String) {
         out.push_str("<section><h2>Versions and policies</h2>\n");
-        let mut versions: BTreeMap<String, u64> = BTreeMap::new();
-        let mut policies: BTreeMap<String, u64> = BTreeMap::new();
-        for machine in &self.machines {
-            *versions.entry(machine.version.clone()).or_default() += 1;
-            let digest = machine.policy.as_ref().and_then(|policy| policy.get("sha256")?.as_str());
-            let digest = digest.map_or("none that can be used", |digest| digest.get(..12).unwrap_or(digest));
-            *policies.entry(crate::escape::text(digest)).or_default() += 1;
+        for (what, counts) in ["version", "policy"].into_iter().zip(self.versions()) {
+            let mut rows: Vec<(&str, u64)> = counts.into_iter().collect();
+            if rows.len() > LISTED {
+                rows.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+            }
+            let rows = rows.iter().take(LISTED);
+            let rows: Vec<Vec<String>> =
+                rows.map(|(name, count)| vec![(*name).to_owned(), grouped(*count)]).collect();
+            table(out, "", &[what, "machines"], &[1], &rows);
         }
-        let rows = |counts: BTreeMap<String, u64>| -> Vec<Vec<String>> {
-            counts.into_iter().map(|(name, count)| vec![name, grouped(count)]).collect()
-        };
-        table(out, "", &["version", "machines"], &[1], &rows(versions));
-        table(out, "", &["policy", "machines"], &[1], &rows(policies));
         out.push_str("</section>\n");
     }
 
@@ -345,9 +510,67 @@ impl Fleet {
             return;
         }
         out.push_str("<section><h2>Files that could not be read</h2>\n");
-        let rows: Vec<Vec<String>> =
-            self.unreadable.iter().map(|bad| vec![bad.path.clone(), bad.why.clone()]).collect();
+        let rows: Vec<Vec<String>> = self
+            .unreadable
+            .iter()
+            .take(LISTED)
+            .map(|bad| vec![cut(&bad.path, LONGEST), cut(&bad.why, LONGEST)])
+            .collect();
         table(out, "", &["file", "why"], &[], &rows);
+        if self.unreadable.len() > LISTED {
+            let _ = writeln!(out, "<p class=\"muted\">and {} more</p>", self.unreadable.len() - LISTED);
+        }
         out.push_str("</section>\n");
     }
+}
+
+/// The machine and account of a row, with the beginning of its id where another has its name.
+fn name(key: &Key, is_double: bool) -> String {
+    let who = match &key.user {
+        Some(user) => format!("{} ({user})", key.host),
+        None => key.host.to_string(),
+    };
+    match &key.machine {
+        Some(id) if is_double => format!("{who} {}", crate::report::ledger::short(id)),
+        _ => who,
+    }
+}
+
+/// What was found on a machine, the most severe first, as far as there is room.
+fn details(out: &mut String, findings: &[Found]) {
+    let told: Vec<_> = findings.iter().filter(|found| found.severity > Severity::Info).collect();
+    if told.is_empty() {
+        return;
+    }
+    let count = counted(told.len() as u64, "finding");
+    let _ = write!(out, "<tr class=\"more\"><td colspan=\"12\"><details><summary>{count}</summary>");
+    let (begin, mut left) = (out.len(), told.len());
+    for found in told {
+        let whole = out.len();
+        let mut evidence: Vec<String> =
+            found.evidence.iter().take(EVIDENCE).map(|line| cut(line, 2 * LONGEST)).collect();
+        if found.evidence.len() > EVIDENCE {
+            evidence.push(format!("and {} more", found.evidence.len() - EVIDENCE));
+        }
+        finding(
+            out,
+            &Found {
+                id: cut(&found.id, LONGEST),
+                title: cut(&found.title, LONGEST),
+                remedy: cut(&found.remedy, 2 * LONGEST),
+                user: found.user.as_deref().map(|user| cut(user, LONGEST)),
+                evidence,
+                ..found.clone()
+            },
+        );
+        if out.len() - begin > DETAILS {
+            out.truncate(whole);
+            break;
+        }
+        left -= 1;
+    }
+    if left > 0 {
+        let _ = write!(out, "<p class=\"muted\">and {} more</p>", counted(left as u64, "finding"));
+    }
+    out.push_str("</details></td></tr>\n");
 }

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use super::escape::esc;
 use super::page::page;
 use super::svg::{self, Mark};
@@ -15,9 +17,30 @@ fn document(json: &serde_json::Value) -> Document {
     serde_json::from_value(all).unwrap()
 }
 
-fn fleet(documents: &[serde_json::Value]) -> Fleet {
-    let now = "2026-11-23T13:00:00Z".parse().unwrap();
-    Fleet::new(documents.iter().map(document).collect(), Vec::new(), now)
+/// A fleet whose documents are found again by their numbers.
+struct Made(Fleet, Vec<serde_json::Value>);
+
+impl std::ops::Deref for Made {
+    type Target = Fleet;
+
+    fn deref(&self) -> &Fleet {
+        &self.0
+    }
+}
+
+impl Made {
+    fn html(&self) -> String {
+        let read = |path: &Path| Some(document(&self.1[path.to_str()?.parse::<usize>().ok()?]));
+        self.0.html(&read)
+    }
+}
+
+fn fleet(documents: &[serde_json::Value]) -> Made {
+    let mut fleet = Fleet::new("2026-11-23T13:00:00Z".parse().unwrap());
+    for (at, value) in documents.iter().enumerate() {
+        fleet.add(document(value), Path::new(&at.to_string()));
+    }
+    Made(fleet, documents.to_vec())
 }
 
 #[test]
@@ -142,4 +165,33 @@ fn a_machine_that_was_not_checked_for_a_week_is_not_compliant() {
         assert!(row.contains("not checked for a week") && !row.contains(">compliant<"), "{row}");
     }
     assert!(row("fresh").unwrap().contains(">compliant<"));
+}
+
+#[test]
+fn a_page_does_not_grow_with_what_documents_say() {
+    let long = "<x> ".repeat(500);
+    let many = |number: usize| -> Vec<serde_json::Value> {
+        let finding = |at: usize| {
+            serde_json::json!({
+                "id": format!("f{number}-{at}{long}"), "severity": "high", "title": long, "remedy": long,
+                "evidence": vec![&long; 9], "user": long,
+            })
+        };
+        (0..2).map(finding).collect()
+    };
+    let documents: Vec<serde_json::Value> = (0..520)
+        .map(|number| {
+            serde_json::json!({
+                "host": format!("h{number}"), "version": format!("{number}{long}"), "findings": many(number),
+            })
+        })
+        .collect();
+    let made = fleet(&documents);
+    let html = made.html();
+    assert!(html.len() < 5_000_000, "{}", html.len());
+    assert_eq!(html.matches("<tr class=\"more\">").count(), 500);
+    assert!(html.contains("20 machines more:"), "those without a row are counted");
+    let json = made.json();
+    assert_eq!((&json["machines"], &json["compliant"]), (&520.into(), &0.into()));
+    assert_eq!(json["findings"].as_array().unwrap().len(), 500);
 }
