@@ -420,7 +420,7 @@ fn a_dry_run_and_a_broken_system_policy_touch_nobody() {
     assert_eq!(output.json()["summary"]["sessionsDeleted"], 1);
     assert_eq!(output.json()["dryRun"], true);
     let text = machine.run(&["enforce", "--dry-run"]);
-    text.exits(0).quietly().says(&format!("ann (uid {ANN}"));
+    text.exits(0).quietly().says("1 account: 2 sessions").says("would delete  1 session");
     assert!(!machine.sandbox.ledger().exists());
     machine.run(&["enforce"]).exits(4).says("--yes");
     machine.run(&["enforce", "--yes", "--store", "/x"]).exits(2);
@@ -513,7 +513,8 @@ fn the_verbs_that_look_do_so_for_all() {
         assert_eq!(report["schema"], "ccretain.status/1");
         assert_eq!(report["lastRun"]["exit"], 0, "{report}");
     }
-    machine.run(&["status"]).exits(0).quietly().says("bob (uid");
+    machine.run(&["status"]).exits(0).quietly().says("2 accounts: ").never_says("bob (uid");
+    machine.run(&["status", "-v"]).exits(0).says("bob (uid");
     let verified = machine.run(&["ledger", "verify"]);
     verified.exits(0).quietly();
     let shown = machine.run(&["ledger", "show", "--json"]);
@@ -699,4 +700,54 @@ fn everything_of_everybody_is_purged_and_certified_once() {
         second["stores"].as_array().unwrap().iter().map(|store| store["owner"].as_str().unwrap()).collect();
     assert!(owners.contains(&"ann") && owners.contains(&"bob"), "{owners:?}");
     machine.run(&["ledger", "verify", "--certificate", file]).exits(0);
+}
+
+#[test]
+fn a_report_for_all_has_sums_first_and_tells_a_finding_once() {
+    let Some(mut machine) = machine("a_report_for_all_has_sums_first_and_tells_a_finding_once") else {
+        return;
+    };
+    let (ann, bob) = (machine.person("ann", ANN), machine.person("bob", BOB));
+    machine.person("eve", EVE);
+    for (number, store) in [(1, &ann), (2, &bob), (3, &bob)] {
+        store.session(number).cwd("/work/acme").aged(days(40)).write();
+    }
+    for (name, uid) in [("ann", ANN), ("bob", BOB)] {
+        let missing = machine.home(name).join("nowhere");
+        machine.policy(
+            name,
+            uid,
+            &format!(
+                r#"{{"version": 1, "rules": [{{"name": "week", "deleteAfter": "7d"}}], "stores": {{"extra": ["{}"]}}}}"#,
+                missing.display()
+            ),
+        );
+    }
+    fs::write(machine.account("gone", EVE), "no folder").unwrap();
+    let dry = machine.run(&["enforce", "--dry-run"]);
+    dry.exits(1);
+    let at = |text: &str| dry.stdout.find(text).unwrap_or_else(|| panic!("no {text:?} in {dry}"));
+    assert!(
+        at("4 accounts: 6 sessions") < at("would delete  3 sessions") && at("would delete") < at("ACCOUNT")
+    );
+    assert!(at("ACCOUNT") < at("what was found"), "{dry}");
+    dry.says("policy: user: delete after 7d: ann, bob").says("left out");
+    // What two accounts complain of is said once, with both.
+    assert_eq!(dry.stderr.matches("nowhere").count(), 1, "{dry}");
+    dry.says("ann, bob: error: '~/nowhere'");
+    let status = machine.run(&["status"]);
+    status.says("3 sessions due").says("not scheduled: ann, bob, eve");
+    let verdict = machine.run(&["check"]);
+    verdict.says("4 accounts: 6 sessions");
+    // The question has the act, the counts and how many accounts it is about.
+    let no = machine.command(&["enforce"]).env("COLUMNS", "80").on_terminal("n\n").run();
+    no.says("Permanently delete 3 sessions (").says("of 2 accounts?").says("cancelled: nothing was changed");
+    no.exits(4);
+    let purge = machine.command(&["purge"]).env("COLUMNS", "80").on_terminal("n\n").run();
+    purge.says("Permanently delete 6 sessions (").says("of 3 accounts?").exits(4);
+    let yes = machine.command(&["enforce"]).env("COLUMNS", "80").on_terminal("yes\n").run();
+    yes.exits(1).says("deleted  3 sessions");
+    // Nothing is left to ask about.
+    let again = machine.command(&["enforce"]).env("COLUMNS", "80").on_terminal("").run();
+    again.exits(1).says("nothing is due").never_says("Permanently");
 }

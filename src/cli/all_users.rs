@@ -8,12 +8,15 @@ use super::context::{Context, Exit, Failure};
 use super::purge::PurgeArgs;
 use super::purge::handover_all::{All, AllHandover};
 use super::surroundings;
+use crate::document::Hue;
 use crate::error::chain;
 use crate::escape::{self, text};
 use crate::ledger::RunId;
 use crate::locate::users::{Account, HomeRefusal};
 use crate::period::Period;
 use crate::policy::Policy;
+use crate::report;
+use crate::report::accounts::AccountRow;
 use crate::report::all_users::{self, AllUsers, Figures, Refusal, User};
 use crate::report::certificate::handed_over;
 use crate::report::metrics;
@@ -85,8 +88,7 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
     let turns = Turns::new(task.max_runtime, task.longest());
     let certificate = Certificate::prepare(&task, &accounts, ctx)?;
     let mut arguments = task.arguments(ctx);
-    if task.asks {
-        consent(&task, &arguments, &accounts, &policy, &turns, ctx)?;
+    if task.asks && consent(&task, &arguments, &accounts, &policy, &turns, ctx)? {
         arguments.push("--yes".into());
     }
     let keeper = task.keeper(&policy, ctx)?;
@@ -152,7 +154,8 @@ fn policy_of_machine(task: &Task<'_>, ctx: &Context) -> Result<(Policy, Option<S
     }
 }
 
-/// Shows what would be done, and asks.
+/// Shows what would be done, and asks: whether somebody agreed to it. Where nothing is due nobody is asked, and the
+/// children, who were given no consent, refuse what has become due since.
 fn consent(
     task: &Task<'_>,
     arguments: &[OsString],
@@ -160,7 +163,7 @@ fn consent(
     policy: &Policy,
     turns: &Turns,
     ctx: &Context,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     if !ctx.console.can_ask() {
         let hint = format!("look with `ccretain --all-users {} --dry-run`, then add --yes", task.name);
         return Err(
@@ -171,15 +174,21 @@ fn consent(
     looking.push("--dry-run".into());
     let keeper = Keeper::reading(ctx, policy)?;
     let would = Handled::all(accounts.to_vec(), &looking, &keeper, turns, ctx);
-    for ended in &would.ended {
-        ctx.console.notice(&format!("{}\n{}", heading(&ended.account), printable(&ended.output)));
+    let report = accounts_of(task.name, &would, &[]);
+    ctx.console.notice(&report.text(ctx.paint_messages()));
+    if ctx.global.verbose > 0 {
+        each_account(&would, |text| {
+            ctx.console.notice(text);
+            Ok(())
+        })?;
     }
+    if report.changes_nothing() {
+        ctx.console.notice("nothing is due");
+        return Ok(false);
+    }
+    ctx.console.notice("");
     let word = if task.name == "purge" { "purge" } else { "yes" };
-    let question = "Do all of this for these accounts?";
-    if ctx.console.confirm_by(question, word) {
-        return Ok(());
-    }
-    Err(Failure::cancelled())
+    if ctx.console.confirm_by(&report.question(), word) { Ok(true) } else { Err(Failure::cancelled()) }
 }
 
 /// The one certificate of a purge.
@@ -279,34 +288,58 @@ fn document<'a>(
     }
 }
 
+/// What the accounts came to, for people; those of `left` were not handled.
+fn accounts_of<'a>(
+    verb: &'static str,
+    handled: &'a Handled,
+    left: &[(&Refusal, (&'static str, Hue))],
+) -> report::accounts::Accounts<'a> {
+    let ended = handled.ended.iter().map(|ended| AccountRow {
+        name: text(&ended.account.name),
+        ended: match ended.exit {
+            _ if ended.error.is_some() => ("failed", Hue::Bad),
+            Some(0) => ("done", Hue::Plain),
+            Some(2) => ("not begun", Hue::Bad),
+            Some(4) => ("refused", Hue::Warn),
+            Some(75) => ("another run", Hue::Warn),
+            _ => ("with errors", Hue::Bad),
+        },
+        totals: ended.totals.as_deref(),
+    });
+    let left = left.iter().map(|(account, ended)| AccountRow {
+        name: account.user.clone(),
+        ended: *ended,
+        totals: None,
+    });
+    report::accounts::Accounts { verb, rows: ended.chain(left).collect() }
+}
+
+/// Each account's own report.
+fn each_account(
+    handled: &Handled,
+    mut print: impl FnMut(&str) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let own = handled.ended.iter().filter(|ended| !ended.output.is_empty());
+    own.into_iter()
+        .try_for_each(|ended| print(&format!("\n{}\n{}", heading(&ended.account), printable(&ended.output))))
+}
+
 /// Prints what the accounts came to, and what went wrong.
 fn report(document: &mut AllUsers<'_>, handled: &Handled, ctx: &Context) -> Result<Exit, Failure> {
     if ctx.global.json {
         ctx.console.json(&document.json())?;
+    } else if document.is_empty() {
+        ctx.console.data("no account has a home of its own\n")?;
     } else {
-        for ended in &handled.ended {
-            ctx.console.data(&format!("{}\n{}", heading(&ended.account), printable(&ended.output)))?;
-        }
-        if document.is_empty() {
-            ctx.console.data("no account has a home of its own\n")?;
-        }
-    }
-    for ended in &handled.ended {
-        let name = text(&ended.account.name);
-        for line in &ended.messages {
-            // A line of log for a machine stays one.
-            if let Ok(serde_json::Value::Object(mut record)) = serde_json::from_str(line) {
-                record.insert("user".into(), name.clone().into());
-                ctx.console.log(&escape::json::line(&record).unwrap_or_default());
-                continue;
-            }
-            let line = line.strip_prefix("ccretain: ").unwrap_or(line);
-            ctx.console.passed_on(&format!("{name}: {}", text(line)));
-        }
-        if let Some(error) = &ended.error {
-            ctx.console.error(&format!("{name}: {error}"));
+        let refused = document.refused.iter().map(|one| (one, ("left out", Hue::Bad)));
+        let waiting = document.not_reached.iter().map(|one| (one, ("not reached", Hue::Warn)));
+        let left: Vec<_> = refused.chain(waiting).collect();
+        ctx.console.data(&accounts_of(document.verb, handled, &left).text(ctx.paint()))?;
+        if ctx.global.verbose > 0 {
+            each_account(handled, |text| ctx.console.data(text))?;
         }
     }
+    messages(handled, ctx);
     for refusal in &document.refused {
         ctx.console.error(&format!("{} ('{}') is left out: {}", refusal.user, refusal.home, refusal.why));
     }
@@ -321,13 +354,43 @@ fn report(document: &mut AllUsers<'_>, handled: &Handled, ctx: &Context) -> Resu
     Ok(exit(&handled.ended, any_left))
 }
 
+/// Prints what the accounts said beside their reports.
+fn messages(handled: &Handled, ctx: &Context) {
+    let mut plain: Vec<(String, String, Vec<String>)> = Vec::new();
+    for ended in &handled.ended {
+        let name = text(&ended.account.name);
+        let mut lines = Vec::new();
+        for line in &ended.messages {
+            // A line of log for a machine stays one.
+            if let Ok(serde_json::Value::Object(mut record)) = serde_json::from_str(line) {
+                record.insert("user".into(), name.clone().into());
+                ctx.console.log(&escape::json::line(&record).unwrap_or_default());
+                continue;
+            }
+            lines.push(text(line.strip_prefix("ccretain: ").unwrap_or(line)));
+        }
+        plain.push((name, text(&ended.account.home), lines));
+    }
+    let all = plain.iter().map(|(name, home, lines)| (name.as_str(), home.as_str(), lines.as_slice()));
+    for (names, words) in report::accounts::said_by(all) {
+        for line in words.lines() {
+            ctx.console.passed_on(&format!("{names}: {line}"));
+        }
+    }
+    for ended in &handled.ended {
+        if let Some(error) = &ended.error {
+            ctx.console.error(&format!("{}: {error}", text(&ended.account.name)));
+        }
+    }
+}
+
 fn user(ended: &mut Ended) -> User {
     if ended.is_cut {
         ended.error.get_or_insert_with(|| "its report is too long; the work is done, and recorded".into());
     }
     let report: Option<serde_json::Value> = serde_json::from_str(&ended.output).ok();
     if report.as_ref().is_some_and(|report| !ended.recorded.covers_report(report)) {
-        ended.error.get_or_insert_with(|| "its report counts more than was recorded".into());
+        ended.error.get_or_insert_with(accounts::more_than_recorded);
     }
     User {
         user: text(&ended.account.name),

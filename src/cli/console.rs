@@ -10,7 +10,7 @@ use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, P
 
 use super::failure::{Exit, Failure};
 use super::global::{Colour, Global};
-use crate::document::Paint;
+use crate::document::{self, Hue, Line, Paint};
 use crate::escape;
 use crate::run::Screen;
 use crate::run::link::Link;
@@ -195,12 +195,12 @@ impl Console {
 
     /// Says something that must be heard, to stderr.
     pub fn warning(&self, message: &str) {
-        self.say("warning", anstyle::AnsiColor::Yellow, message);
+        self.say("warning", Hue::Warn, message);
     }
 
     /// Says something that went wrong, to stderr.
     pub fn error(&self, message: &str) {
-        self.say("error", anstyle::AnsiColor::Red, message);
+        self.say("error", Hue::Bad, message);
     }
 
     /// Says what went wrong with a file or folder, named as it is shown; empty where none is concerned.
@@ -214,12 +214,13 @@ impl Console {
 
     /// Passes on what a child said, to stderr.
     pub fn passed_on(&self, line: &str) {
-        let _ = writeln!(io::stderr().lock(), "ccretain: {line}");
+        let said = document::wrap(&format!("ccretain: {line}"), HANG, self.paint_messages(None));
+        let _ = write!(io::stderr().lock(), "{said}");
     }
 
     /// Says what to do about it, to stderr.
     pub fn hint(&self, message: &str) {
-        self.say("hint", anstyle::AnsiColor::Cyan, message);
+        self.say("hint", Hue::Strong, message);
     }
 
     /// Says something to a person at a terminal, and nothing into a pipe.
@@ -260,30 +261,36 @@ impl Console {
     /// Asks a question that only one word answers in the affirmative.
     #[must_use]
     pub fn confirm_by(&self, question: &str, word: &str) -> bool {
+        let paint = self.paint_messages(None);
+        let question = document::wrap(question, 0, paint);
+        let prompt =
+            document::wrap(&format!("This cannot be undone. Type \"{word}\" to continue:"), 0, paint);
         let mut out = io::stderr().lock();
-        let asked = write!(out, "{question}\nThis cannot be undone. Type \"{word}\" to continue: ")
-            .and_then(|()| out.flush());
+        let asked = write!(out, "{question}{} ", prompt.trim_end()).and_then(|()| out.flush());
         let mut answer = String::new();
         asked.is_ok()
             && io::stdin().read_line(&mut answer).is_ok()
             && answer.trim().eq_ignore_ascii_case(word)
     }
 
-    fn say(&self, word: &str, colour: anstyle::AnsiColor, message: &str) {
+    fn say(&self, word: &str, hue: Hue, message: &str) {
         if self.log_json {
             let line = serde_json::json!({ "level": word, "message": message });
             return self.log(&escape::json::line(&line).unwrap_or_default());
         }
-        let mut err = io::stderr().lock();
+        let paint = self.paint_messages(None);
+        // An excerpt of a file, with its caret, follows in lines of its own.
+        let (first, excerpt) = message.split_once('\n').unwrap_or((message, ""));
+        let line = Line::from("ccretain: ").and(format!("{word}:"), hue).and(format!(" {first}"), Hue::Plain);
+        let mut said = document::wrap_line(&line, HANG, paint);
+        excerpt.lines().for_each(|line| said.push_str(&document::wrap(line, HANG, paint)));
         // Nothing is left to tell when stderr itself is gone.
-        let _ = if self.colours(io::stderr().is_terminal()) {
-            let style = anstyle::Style::new().fg_color(Some(colour.into())).bold();
-            writeln!(err, "ccretain: {style}{word}:{style:#} {message}")
-        } else {
-            writeln!(err, "ccretain: {word}: {message}")
-        };
+        let _ = write!(io::stderr().lock(), "{said}");
     }
 }
+
+/// How deep the lines of a message are that follow its first.
+const HANG: usize = 2;
 
 /// How often a bar is drawn, whether or not something was done.
 const TICK: Duration = Duration::from_millis(200);

@@ -5,6 +5,7 @@ pub(super) use super::failure::{Exit, Failure};
 use super::global::Global;
 use crate::document::Paint;
 use crate::run;
+use crate::run::link::Totals;
 
 /// What every command gets: the surroundings, where to print, and the options all commands share.
 #[derive(Debug)]
@@ -26,6 +27,17 @@ impl Context {
     /// The same for stderr.
     pub fn paint_messages(&self) -> Paint<'_> {
         self.console.paint_messages(self.env.user.home.to_str())
+    }
+
+    /// Hands what a run comes to to the parent of a run over all accounts, where there is one.
+    ///
+    /// # Errors
+    /// The parent is gone.
+    pub fn tell_totals(&self, totals: impl FnOnce() -> Totals) -> Result<(), Failure> {
+        let Some(parent) = &self.parent else { return Ok(()) };
+        parent
+            .totals(totals())
+            .map_err(|error| Failure::new(Exit::Failed, format!("cannot reach the parent: {error}")))
     }
 }
 

@@ -7,7 +7,6 @@ use clap::Args;
 use super::context::{Context, Exit, Failure};
 use super::schedule::LogFormatArg;
 use super::surroundings;
-use crate::document;
 use crate::enforce::{Outcome, Outcomes, Stop};
 use crate::period::Period;
 use crate::report::enforce::Detail;
@@ -84,7 +83,7 @@ fn consent(args: &EnforceArgs, ctx: &Context, run: &RuleRun<'_>) -> Result<bool,
         ctx.console.warning(refusal);
     }
     ctx.console.notice("");
-    if !ctx.console.confirm(document::wrap(&would.question(), 0, paint).trim_end()) {
+    if !ctx.console.confirm(&would.question()) {
         return Err(Failure::cancelled());
     }
     Ok(true)
@@ -92,6 +91,7 @@ fn consent(args: &EnforceArgs, ctx: &Context, run: &RuleRun<'_>) -> Result<bool,
 
 /// Prints the report and everything that went wrong.
 fn print(view: &Run<'_>, detail: Detail, workspace: &Workspace, ctx: &Context) -> Result<Exit, Failure> {
+    ctx.tell_totals(|| view.for_parent(view.notes()))?;
     if ctx.global.json {
         ctx.console.json(&view.json(ctx.global.verbose > 0))?;
     } else {

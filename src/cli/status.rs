@@ -96,6 +96,7 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
         search,
     };
     let status = sight.status();
+    ctx.tell_totals(|| sight.run.for_parent(sight.notes(&status)))?;
     if ctx.global.json {
         ctx.console.json(&status)?;
     } else {

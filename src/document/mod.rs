@@ -9,7 +9,7 @@ mod text;
 mod width;
 
 pub use paint::{Hue, Paint};
-pub use text::wrap;
+pub use text::{wrap, wrap_line};
 pub use width::with_tilde;
 
 /// What a report shows, in its order.

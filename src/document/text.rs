@@ -81,9 +81,12 @@ fn print_bars(out: &mut String, bars: &[Bar], indent: usize, paint: Paint<'_>) {
     }
 }
 
-/// The words of a line, each with the blanks before it, in pieces of one colour: a word may have several.
-fn words(line: &Line) -> Vec<(usize, Vec<(Hue, String)>)> {
-    let mut words: Vec<(usize, Vec<(Hue, String)>)> = Vec::new();
+/// A word with the blanks before it, in pieces of one colour: a word may have several.
+type Word = (usize, Vec<(Hue, String)>);
+
+/// The words of a line.
+fn words(line: &Line) -> Vec<Word> {
+    let mut words: Vec<Word> = Vec::new();
     let mut blanks = 0;
     let mut is_open = false;
     for span in &line.spans {
@@ -106,6 +109,45 @@ fn words(line: &Line) -> Vec<(usize, Vec<(Hue, String)>)> {
     words
 }
 
+/// The same with each command in backquotes in one piece, where that fits in a line: whoever copies it must not
+/// copy a line break.
+fn with_whole_commands(words: Vec<Word>, room: usize) -> Vec<Word> {
+    let is_open = |(_, pieces): &Word| {
+        pieces.iter().map(|(_, piece)| piece.matches('`').count()).sum::<usize>() % 2 == 1
+    };
+    let width =
+        |(blanks, pieces): &Word| blanks + pieces.iter().map(|(_, piece)| columns(piece)).sum::<usize>();
+    let mut out: Vec<Word> = Vec::new();
+    let mut rest = words.into_iter();
+    while let Some(first) = rest.next() {
+        if !is_open(&first) {
+            out.push(first);
+            continue;
+        }
+        let mut command = vec![first];
+        for word in rest.by_ref() {
+            let ends = is_open(&word);
+            command.push(word);
+            if ends {
+                break;
+            }
+        }
+        if command.iter().map(width).sum::<usize>() - command[0].0 > room {
+            out.extend(command);
+            continue;
+        }
+        let mut whole: Word = (command[0].0, Vec::new());
+        for (at, (blanks, pieces)) in command.into_iter().enumerate() {
+            if let Some((_, last)) = whole.1.last_mut().filter(|_| at > 0) {
+                last.push_str(&" ".repeat(blanks));
+            }
+            whole.1.extend(pieces);
+        }
+        out.push(whole);
+    }
+    out
+}
+
 /// A line, broken at blanks where it does not fit; `first` blanks before it and `hang` before what follows.
 fn put(out: &mut String, line: &Line, first: usize, hang: usize, paint: Paint<'_>) {
     let width = paint.width.unwrap_or(usize::MAX);
@@ -113,7 +155,7 @@ fn put(out: &mut String, line: &Line, first: usize, hang: usize, paint: Paint<'_
     // Words of one colour that stand beside each other are coloured together.
     let mut run: (Hue, String) = (Hue::Plain, String::new());
     let mut text = " ".repeat(first);
-    for (blanks, pieces) in words(line) {
+    for (blanks, pieces) in with_whole_commands(words(line), width.saturating_sub(hang)) {
         let wide: usize = pieces.iter().map(|(_, piece)| columns(piece)).sum();
         if is_begun && at + blanks + wide > width {
             text.push_str(&paint.hued(run.0, &run.1));
@@ -147,6 +189,13 @@ fn put(out: &mut String, line: &Line, first: usize, hang: usize, paint: Paint<'_
         out.push_str(&text);
     }
     out.push('\n');
+}
+
+/// A line of several colours, broken in the same way.
+pub fn wrap_line(line: &Line, hang: usize, paint: Paint<'_>) -> String {
+    let mut out = String::new();
+    put(&mut out, line, 0, hang, paint);
+    out
 }
 
 /// A text broken at blanks where it is longer than the terminal is wide; blanks at its beginning stay, and what
@@ -199,6 +248,15 @@ mod tests {
           a day    4  █████████
           a week  12  ██████████████████████████
         ");
+    }
+
+    #[test]
+    fn a_command_is_not_torn() {
+        let paint = |width| Paint::new(false).fitting(Some(width), None);
+        let text = "look first: `ccretain enforce --dry-run`, then act";
+        assert_eq!(wrap(text, 2, paint(40)), "look first:\n  `ccretain enforce --dry-run`, then act\n");
+        // One that is longer than a line is torn like everything else.
+        assert_eq!(wrap(text, 2, paint(20)), "look first:\n  `ccretain enforce\n  --dry-run`, then\n  act\n");
     }
 
     #[test]

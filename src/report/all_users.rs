@@ -111,11 +111,8 @@ impl AllUsers<'_> {
             }));
             refusals.extend(list("refusals"));
             errors.extend(list("errors"));
-            for (key, value) in report.get("summary").and_then(Value::as_object).into_iter().flatten() {
-                if let Some(number) = value.as_u64() {
-                    let sum = summary.get(key).and_then(Value::as_u64).unwrap_or(0).saturating_add(number);
-                    summary.insert(key.clone(), json!(sum));
-                }
+            if let Some(counts) = report.get("summary").and_then(Value::as_object) {
+                add(&mut summary, counts);
             }
             dry_run |= report.get("dryRun") == Some(&Value::Bool(true));
             if report.get("mode").and_then(Value::as_str) == Some("enforce") {
@@ -152,6 +149,16 @@ impl AllUsers<'_> {
             "refused": self.refused,
             "notReached": self.not_reached,
         })
+    }
+}
+
+/// Adds counts to others of the same names.
+pub(super) fn add(sums: &mut Map<String, Value>, counts: &Map<String, Value>) {
+    for (key, value) in counts {
+        if let Some(number) = value.as_u64() {
+            let sum = sums.get(key).and_then(Value::as_u64).unwrap_or(0).saturating_add(number);
+            sums.insert(key.clone(), json!(sum));
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::escape::text;
 use crate::inventory::{Artifact, Oddity, Session, SessionIndex};
 use crate::plan::{Action, Decision, Keep, Step, Verdict};
 use crate::policy::Mode;
+use crate::run::link::Note;
 use crate::run::tally::{Fate, Tally};
 
 /// So many files of other accounts are named.
@@ -65,21 +66,7 @@ impl Run<'_> {
     /// The question before the first change: what it does, and how much of it.
     pub fn question(&self) -> String {
         let tally = self.tally();
-        let mut parts = Vec::new();
-        if tally.deleted > 0 {
-            parts.push(format!("permanently delete {}", self.deleted(&tally)));
-        }
-        if tally.sealed > 0 {
-            parts.push(format!("encrypt {}", counted(tally.sessions_sealed, "session")));
-        }
-        if tally.pruned_lines > 0 {
-            parts.push(format!("remove {}", self.pruned_words(&tally)));
-        }
-        let mut sentence = joined(&parts);
-        if let Some(first) = sentence.get_mut(..1) {
-            first.make_ascii_uppercase();
-        }
-        format!("{sentence}?")
+        format!("{}?", question(&tally, &self.deleted(&tally), &self.pruned_words(&tally)))
     }
 
     fn document(&self, paint: Paint<'_>, detail: Detail) -> Document {
@@ -113,8 +100,7 @@ impl Run<'_> {
         } else if detail > Detail::Totals && !document.blocks.is_empty() {
             document.text("");
         }
-        document.facts(self.totals(&tally, paint));
-        document.facts(self.asides(&tally));
+        document.facts([self.totals(&tally, paint), self.asides(&tally)].concat());
         self.foreign_text(&mut document, &tally);
         if let Some(next) = self.next_command(&tally) {
             document.text("");
@@ -143,46 +129,7 @@ impl Run<'_> {
 
     /// What is or was done and what stays, in numbers.
     fn totals(&self, tally: &Tally, paint: Paint<'_>) -> Vec<Fact> {
-        let is_done = self.outcomes.is_some();
-        let name =
-            |done: &str, planned: &str| if is_done { done.to_owned() } else { format!("would {planned}") };
-        let mut facts = Vec::new();
-        if tally.deleted > 0 {
-            let value =
-                format!("{}, {}", counted(tally.sessions_deleted, "session"), counted(tally.deleted, "file"));
-            facts.push(Fact::new(name("deleted", "delete"), value));
-        }
-        if tally.pruned_lines > 0 {
-            facts.push(Fact::new(name("removed", "remove"), self.pruned_words(tally)));
-        }
-        if tally.sealed > 0 {
-            let value =
-                format!("{}, {}", counted(tally.sessions_sealed, "session"), counted(tally.sealed, "file"));
-            facts.push(Fact::new(name("encrypted", "encrypt"), value));
-        }
-        if tally.audit > 0 {
-            let value = format!(
-                "{}, {} are due by rules in audit mode, which only report",
-                counted(tally.audit_sessions, "session"),
-                counted(tally.audit, "file")
-            );
-            facts.push(Fact::new("audit", value));
-        }
-        if tally.bytes_freed > 0 {
-            facts.push(Fact::new(name("freed", "free"), size(tally.bytes_freed)));
-        }
-        let mut kept =
-            format!("{}, {}", counted(tally.sessions_kept, "session"), counted(tally.kept, "file"));
-        for (count, word) in [
-            (tally.held, "held"),
-            (tally.live, "active"),
-            (tally.desktop, "written by the desktop application"),
-        ] {
-            if count > 0 {
-                kept.push_str(&format!(", {} {word}", grouped(count)));
-            }
-        }
-        facts.push(Fact::new("kept", kept));
+        let mut facts = amounts(tally, self.outcomes.is_some(), self.pruned_words(tally));
         let readable = self.readable();
         if !readable.is_empty() {
             let value = Line::of(readable.words(), Hue::Plain).and(" of encrypted sessions", Hue::Plain);
@@ -210,28 +157,22 @@ impl Run<'_> {
         Some(Fact::new("next", what))
     }
 
+    /// What the report of all accounts tells of this one beside its numbers.
+    pub fn notes(&self) -> Vec<Note> {
+        let tally = self.tally();
+        let mut notes =
+            vec![Note::sentence(format!("policy: {}", super::policy::sentence(self.policy).plain()))];
+        notes.extend(self.refusals.iter().map(|refusal| Note::sentence(format!("refused: {refusal}"))));
+        notes.extend(unusual(&tally).map(|(count, noun, what)| Note::counted(count, noun, what)));
+        if tally.unrecognised > 0 {
+            notes.push(Note::counted(tally.unrecognised, "file", "unknown to ccretain, never touched"));
+        }
+        notes
+    }
+
     /// What is unusual, each where there is any.
     fn asides(&self, tally: &Tally) -> Vec<Fact> {
-        let some = [
-            (
-                tally.partly_deleted - tally.partly_failed,
-                "session",
-                "deleted except for files that ccretain does not know or cannot reach",
-            ),
-            (tally.partly_failed, "session", "deleted except for files that could not be removed"),
-            (
-                tally.unsealable,
-                "session",
-                "not encrypted: a file has a hard link elsewhere, belongs to another account or is out of reach",
-            ),
-            (tally.skipped, "file", "left alone: changed, gone or opened since the plan was made"),
-            (tally.data_remains, "file", "whose data remain under another name (hard link)"),
-            (tally.undated_lines, "line", "without a date, which stay"),
-            (tally.dates_differ, "session", "whose records and file times differ by more than a day"),
-        ];
-        let mut facts: Vec<Fact> = some
-            .into_iter()
-            .filter(|(count, ..)| *count > 0)
+        let mut facts: Vec<Fact> = unusual(tally)
             .map(|(count, noun, what)| Fact::new("note", format!("{} {what}", counted(count, noun))))
             .collect();
         if tally.unrecognised > 0 {
@@ -365,7 +306,7 @@ impl Run<'_> {
                 format!("held by '{name}'")
             }
             Keep::Live => "open in Claude Code".to_owned(),
-            Keep::Quiet => "active a moment ago".to_owned(),
+            Keep::Quiet => super::policy::active_within(self.policy),
             Keep::NoRule | Keep::NotDue(..) | Keep::KeepAtLeast(_) => {
                 next(paint).unwrap_or_else(|| "no rule applies".to_owned())
             }
@@ -408,6 +349,87 @@ impl Run<'_> {
             .due()
             .map_or_else(String::new, |due| format!("rule '{}'", text(&self.policy.rule_name(due.rule()))))
     }
+}
+
+/// What is or was done and what stays, in numbers; `pruned` is how much is removed from what.
+pub(super) fn amounts(tally: &Tally, is_done: bool, pruned: String) -> Vec<Fact> {
+    let name = |done: &str, planned: &str| if is_done { done.to_owned() } else { format!("would {planned}") };
+    let mut facts = Vec::new();
+    if tally.deleted > 0 {
+        let value =
+            format!("{}, {}", counted(tally.sessions_deleted, "session"), counted(tally.deleted, "file"));
+        facts.push(Fact::new(name("deleted", "delete"), value));
+    }
+    if tally.pruned_lines > 0 {
+        facts.push(Fact::new(name("removed", "remove"), pruned));
+    }
+    if tally.sealed > 0 {
+        let value =
+            format!("{}, {}", counted(tally.sessions_sealed, "session"), counted(tally.sealed, "file"));
+        facts.push(Fact::new(name("encrypted", "encrypt"), value));
+    }
+    if tally.audit > 0 {
+        let value = format!(
+            "{}, {} are due by rules in audit mode, which only report",
+            counted(tally.audit_sessions, "session"),
+            counted(tally.audit, "file")
+        );
+        facts.push(Fact::new("audit", value));
+    }
+    if tally.bytes_freed > 0 {
+        facts.push(Fact::new(name("freed", "free"), size(tally.bytes_freed)));
+    }
+    let mut kept = format!("{}, {}", counted(tally.sessions_kept, "session"), counted(tally.kept, "file"));
+    for (count, word) in
+        [(tally.held, "held"), (tally.live, "active"), (tally.desktop, "written by the desktop application")]
+    {
+        if count > 0 {
+            kept.push_str(&format!(", {} {word}", grouped(count)));
+        }
+    }
+    facts.push(Fact::new("kept", kept));
+    facts
+}
+
+/// What a run does, as a question without its mark.
+pub(super) fn question(tally: &Tally, deleted: &str, pruned: &str) -> String {
+    let mut parts = Vec::new();
+    if tally.deleted > 0 {
+        parts.push(format!("permanently delete {deleted}"));
+    }
+    if tally.sealed > 0 {
+        parts.push(format!("encrypt {}", counted(tally.sessions_sealed, "session")));
+    }
+    if tally.pruned_lines > 0 {
+        parts.push(format!("remove {pruned}"));
+    }
+    let mut sentence = joined(&parts);
+    if let Some(first) = sentence.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    sentence
+}
+
+/// What is unusual: how much of what.
+fn unusual(tally: &Tally) -> impl Iterator<Item = (u64, &'static str, &'static str)> {
+    let all = [
+        (
+            tally.partly_deleted - tally.partly_failed,
+            "session",
+            "deleted except for files that ccretain does not know or cannot reach",
+        ),
+        (tally.partly_failed, "session", "deleted except for files that could not be removed"),
+        (
+            tally.unsealable,
+            "session",
+            "not encrypted: a file has a hard link elsewhere, belongs to another account or is out of reach",
+        ),
+        (tally.skipped, "file", "left alone: changed, gone or opened since the plan was made"),
+        (tally.data_remains, "file", "whose data remain under another name (hard link)"),
+        (tally.undated_lines, "line", "without a date, which stay"),
+        (tally.dates_differ, "session", "whose records and file times differ by more than a day"),
+    ];
+    all.into_iter().filter(|(count, ..)| *count > 0)
 }
 
 /// The word people read for a step.

@@ -1,5 +1,6 @@
 //! Printings of plans, outcomes and findings: numbers first, then JSON, then words for people.
 
+pub mod accounts;
 mod actions;
 pub mod all_users;
 pub mod certificate;

@@ -53,6 +53,22 @@ pub fn sentence(policy: &Policy) -> Line {
     }
 }
 
+/// What is said of a session that was touched within the quiet period, of which the longest counts.
+pub fn active_within(policy: &Policy) -> String {
+    let quiet = policy.mandates.iter().map(|mandate| &mandate.quiet.value);
+    let span = |period: &Period| match period.length() {
+        Length::Immediately => chrono::TimeDelta::zero(),
+        Length::Span(span) => span,
+        Length::Never => chrono::TimeDelta::MAX,
+    };
+    match quiet.max_by_key(|period| span(period)) {
+        Some(period) if span(period) != chrono::TimeDelta::hours(1) => {
+            format!("active within the last {period}")
+        }
+        _ => "active within the last hour".to_owned(),
+    }
+}
+
 /// Whether nobody has said anything, so that the built-in rule holds.
 pub fn is_built_in(policy: &Policy) -> bool {
     let mut layers = policy.mandates.iter().flat_map(|mandate| &mandate.layers);

@@ -18,6 +18,7 @@ use crate::plan::purge::{Obstacle, Purging, Stop, Wanted};
 use crate::purge::aftermath::{Aftermath, doubts};
 use crate::purge::certificate::{Counts, Exception, Remaining, RemainingKind, Verdict, Verification};
 use crate::purge::unknown::gathered;
+use crate::run::link::{Note, Totals};
 use crate::run::tally::{Fate, Tally};
 
 /// How many projects and how many doubts are named before the rest is counted.
@@ -136,6 +137,22 @@ impl Purge<'_> {
                 .map(|(path, error)| super::json::Error::new(path, error))
                 .collect(),
         }
+    }
+
+    /// What it comes to, for the report of all accounts: what was done as the certificate counts it.
+    pub fn for_parent(&self) -> Totals {
+        let mut notes: Vec<Note> = self
+            .kept_as()
+            .map(|(word, (files, _))| Note::counted(files, "file", format!("stay: {word}")))
+            .collect();
+        notes.extend(self.verdict.map(|verdict| Note::sentence(format!("verdict: {verdict}"))));
+        let mut totals = self.run.for_parent(notes);
+        if let Some(Aftermath { counts, .. }) = self.aftermath {
+            let tally = &mut totals.tally;
+            (tally.sessions_deleted, tally.deleted) = (counts.sessions, counts.files);
+            (tally.pruned_lines, tally.bytes_freed) = (counts.lines, counts.bytes);
+        }
+        totals
     }
 
     /// What goes, from where, and what stays, for a person to judge.
@@ -284,9 +301,8 @@ impl Purge<'_> {
         text
     }
 
-    /// What stays, and why.
-    fn stays(&self) -> String {
-        let mut text = String::new();
+    /// Files and bytes of what stays, by its class.
+    fn kept_as(&self) -> impl Iterator<Item = (&'static str, (u64, u64))> {
         let mut kept: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
         for (at, artifact) in self.run.inventory.artifacts.iter().enumerate() {
             let Decision::Keep(keep) = self.run.plan.decisions[at] else { continue };
@@ -295,7 +311,13 @@ impl Purge<'_> {
             *files += 1;
             *bytes += artifact.stamp.size;
         }
-        for (word, (files, bytes)) in kept {
+        kept.into_iter()
+    }
+
+    /// What stays, and why.
+    fn stays(&self) -> String {
+        let mut text = String::new();
+        for (word, (files, bytes)) in self.kept_as() {
             let _ = writeln!(text, "stays: {word} ({}, {})", counted(files, "file"), size(bytes));
         }
         if self.aftermath.is_none() {

@@ -130,6 +130,9 @@ pub struct Status {
     ages: Vec<Age>,
     due: Due,
     kept: Kept,
+    /// What is said of a session that was touched within the quiet period.
+    #[serde(skip)]
+    quiet: String,
     /// What the sweep of a client started in the default place goes by.
     sweep: Sweep,
     client: Vec<Client>,
@@ -190,6 +193,7 @@ impl Sight<'_> {
             ages: self.ages(),
             due: self.due(tally),
             kept: self.kept(&tally),
+            quiet: super::policy::active_within(run.policy),
             sweep: self.sweep.clone(),
             client: self.clients.iter().map(|(store, client)| self.client(*store, client)).collect(),
             untried: self.untried.versions.iter().map(|(version, _)| version.to_string()).collect(),

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::tally::Tally;
 use super::{Error, privileges};
 use crate::ledger::{Deletion, Entry, Sought};
 use crate::purge::certificate::Parts;
@@ -77,6 +78,11 @@ pub enum FromChild {
         /// The figures.
         text: String,
     },
+    /// What its run comes to, for the report of all; nobody answers.
+    Totals {
+        /// The counts.
+        totals: Box<Totals>,
+    },
     /// What the run of a purge came to, for the certificate, which is the parent's to issue; nobody
     /// answers.
     Certificate {
@@ -97,6 +103,42 @@ pub enum FromChild {
         /// The text.
         text: String,
     },
+}
+
+/// What the run of one account comes to.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Totals {
+    /// What lies there.
+    pub sessions: u64,
+    pub files: u64,
+    pub bytes: u64,
+    /// Whether the counts are of what was done, and not of what would be.
+    pub is_done: bool,
+    pub tally: Tally,
+    pub notes: Vec<Note>,
+}
+
+/// Something that an account's report says, without names that differ from account to account, so that those
+/// of whom it is true can be told together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// Of how much it is true; 0 for a sentence without a count.
+    pub count: u64,
+    /// What is counted.
+    pub noun: String,
+    pub what: String,
+}
+
+impl Note {
+    /// A count with what is true of it.
+    pub fn counted(count: u64, noun: &str, what: impl Into<String>) -> Self {
+        Self { count, noun: noun.to_owned(), what: what.into() }
+    }
+
+    /// A sentence of its own.
+    pub fn sentence(what: impl Into<String>) -> Self {
+        Self { count: 0, noun: String::new(), what: what.into() }
+    }
 }
 
 /// What the parent answers to everything that waits for an answer.
@@ -188,6 +230,15 @@ impl Link {
     pub fn figures(&self, text: String) -> io::Result<()> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         send(&FromChild::Figures { text })
+    }
+
+    /// Hands the counts of the run to the parent.
+    ///
+    /// # Errors
+    /// The parent is gone.
+    pub fn totals(&self, totals: Totals) -> io::Result<()> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        send(&FromChild::Totals { totals: Box::new(totals) })
     }
 
     /// Hands the facts of a certificate to the parent.

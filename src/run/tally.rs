@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Run;
 use crate::catalogue::Kind;
@@ -11,8 +11,8 @@ use crate::inventory::{Artifact, ArtifactIndex, Oddity, Session};
 use crate::plan::{Decision, Keep, Verdict};
 
 /// The counts of a run; in a dry run, of what would happen.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Tally {
     /// Files that stay.
     pub kept: u64,

@@ -233,6 +233,7 @@ impl Work<'_> {
     /// Prints the report and everything that went wrong.
     fn tell(&self, report: &Purge<'_>) -> Result<Exit, Failure> {
         let console = &self.ctx.console;
+        self.ctx.tell_totals(|| report.for_parent())?;
         if self.ctx.global.json {
             console.json(&report.json(self.ctx.global.verbose > 0))?;
         } else {

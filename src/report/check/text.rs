@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Document, Found};
+use super::{Document, Found, Store};
 use crate::check::Severity;
-use crate::report::human::{counted, wrapped};
+use crate::report::human::{counted, grouped, wrapped};
 use crate::report::style::Paint;
 
 /// What Intune keeps of the output of a detection script, in characters (its console cuts what is
@@ -80,6 +80,16 @@ impl Document {
     pub fn text(&self, paint: Paint<'_>, everything: bool) -> String {
         let mut out = String::new();
         let _ = writeln!(out, "{}", paint.strong(&self.headline()));
+        if let Some(users) = &self.users {
+            let sum = |of: fn(&Store) -> u64| self.stores.iter().map(of).fold(0, u64::saturating_add);
+            let _ = writeln!(
+                out,
+                "{}: {}, {} overdue",
+                counted(users.len() as u64, "account"),
+                counted(sum(|store| store.sessions), "session"),
+                grouped(sum(|store| store.overdue))
+            );
+        }
         for store in &self.stores {
             if store.sessions == 0 && store.artifacts == 0 {
                 continue;

@@ -15,11 +15,37 @@ use crate::report::enforce::word;
 use crate::report::human::{counted, grouped, size};
 use crate::report::ledger::short;
 use crate::report::{policy, when};
+use crate::run::link::Note;
 
 /// How many sessions, or projects, are named before the rest is only counted.
 const NAMED: usize = 40;
 
 impl Sight<'_> {
+    /// What the report of all accounts tells of this one beside its numbers.
+    pub fn notes(&self, status: &Status) -> Vec<Note> {
+        let mut notes =
+            vec![Note::sentence(format!("policy: {}", policy::sentence(self.run.policy).plain()))];
+        notes.push(Note::sentence(match self.schedules.as_deref() {
+            None => "schedule unknown".to_owned(),
+            Some([]) => "not scheduled".to_owned(),
+            Some([first, ..]) => format!("scheduled ({})", first.backend),
+        }));
+        notes.extend(
+            self.run
+                .refusals
+                .iter()
+                .map(|refusal| Note::sentence(format!("would be refused, unattended: {refusal}"))),
+        );
+        notes.extend(
+            status.kept.rows(&status.quiet).map(|(count, noun, what)| Note::counted(count, noun, what)),
+        );
+        let back = status.came_back.len() as u64;
+        if back > 0 {
+            notes.push(Note::counted(back, "session", "that a run had deleted came back"));
+        }
+        notes
+    }
+
     /// The report for people; `everything` names each session that falls due, and every store.
     pub fn text(&self, status: &Status, paint: Paint<'_>, everything: bool) -> String {
         let mut document = Document::default();
@@ -253,42 +279,11 @@ impl Status {
 
     fn kept_text(&self, document: &mut Document) {
         let kept = &self.kept;
-        let Kept { sealed, held, live, quiet, no_delete_rule, unrecognised, .. } = *kept;
-        let is_one = |count: u64| count == 1;
-        let verb = |count: u64| if is_one(count) { "is" } else { "are" };
-        let rows = [
-            (sealed, "session", "encrypted".to_owned()),
-            (held, "session", "held".to_owned()),
-            (live, "session", "open in Claude Code".to_owned()),
-            (quiet, "session", "kept: active a moment ago".to_owned()),
-            (no_delete_rule, "session", format!("{} never deleted: no rule matches", verb(no_delete_rule))),
-            (kept.keep_at_least, "session", "due, and kept by keepAtLeast".to_owned()),
-            (
-                kept.unsealable,
-                "session",
-                "cannot be encrypted: a file has a hard link elsewhere or is out of reach".to_owned(),
-            ),
-            (kept.sealed_plain, "file", "of encrypted sessions in plaintext".to_owned()),
-            (kept.undated, "session", "without a date".to_owned()),
-            (kept.future_dated, "session", "dated in the future".to_owned()),
-            (kept.owner_unknown, "session", "whose project is unknown".to_owned()),
-            (kept.foreign, "session", "whose transcript belongs to another account".to_owned()),
-            (kept.desktop, "session", "written by the desktop application".to_owned()),
-            (
-                kept.dates_differ,
-                "session",
-                "whose records and file times differ by more than a day".to_owned(),
-            ),
-            (kept.undated_lines, "line", "without a date".to_owned()),
-            (
-                unrecognised,
-                "file",
-                format!("unknown to ccretain, never touched ({})", size(kept.unrecognised_bytes)),
-            ),
-        ];
         let mut lines: Vec<Line> = Vec::new();
-        for (count, noun, what) in rows.into_iter().filter(|(count, ..)| *count > 0) {
-            lines.push(format!("{} {what}", counted(count, noun)).into());
+        for (count, noun, what) in kept.rows(&self.quiet) {
+            let size =
+                if what == UNKNOWN { format!(" ({})", size(kept.unrecognised_bytes)) } else { String::new() };
+            lines.push(format!("{} {what}{size}", counted(count, noun)).into());
             if what == "encrypted" && !kept.readable.is_empty() {
                 let words = format!("still readable of them: {}", kept.readable.words());
                 lines.push(Line::of(words, Hue::Warn));
@@ -428,6 +423,44 @@ impl Status {
 impl Item {
     fn step_word(&self) -> &'static str {
         word(self.action)
+    }
+}
+
+/// What is said of files that the catalogue does not know.
+const UNKNOWN: &str = "unknown to ccretain, never touched";
+
+impl Kept {
+    /// How much stays for which reason, where there is any.
+    fn rows(&self, active: &str) -> impl Iterator<Item = (u64, &'static str, String)> {
+        let Self { sealed, held, live, quiet, no_delete_rule, unrecognised, .. } = *self;
+        let verb = |count: u64| if count == 1 { "is" } else { "are" };
+        let all = [
+            (sealed, "session", "encrypted".to_owned()),
+            (held, "session", "held".to_owned()),
+            (live, "session", "open in Claude Code".to_owned()),
+            (quiet, "session", format!("kept: {active}")),
+            (no_delete_rule, "session", format!("{} never deleted: no rule matches", verb(no_delete_rule))),
+            (self.keep_at_least, "session", "due, and kept by keepAtLeast".to_owned()),
+            (
+                self.unsealable,
+                "session",
+                "cannot be encrypted: a file has a hard link elsewhere or is out of reach".to_owned(),
+            ),
+            (self.sealed_plain, "file", "of encrypted sessions in plaintext".to_owned()),
+            (self.undated, "session", "without a date".to_owned()),
+            (self.future_dated, "session", "dated in the future".to_owned()),
+            (self.owner_unknown, "session", "whose project is unknown".to_owned()),
+            (self.foreign, "session", "whose transcript belongs to another account".to_owned()),
+            (self.desktop, "session", "written by the desktop application".to_owned()),
+            (
+                self.dates_differ,
+                "session",
+                "whose records and file times differ by more than a day".to_owned(),
+            ),
+            (self.undated_lines, "line", "without a date".to_owned()),
+            (unrecognised, "file", UNKNOWN.to_owned()),
+        ];
+        all.into_iter().filter(|(count, ..)| *count > 0)
     }
 }
 

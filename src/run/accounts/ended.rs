@@ -3,6 +3,7 @@
 use crate::ledger::{Entry, Event};
 use crate::locate::users::Account;
 use crate::purge::certificate::Parts;
+use crate::run::link::Totals;
 
 /// What became of an account.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub(crate) struct Ended {
     pub output: String,
     /// Whether that was too long, and was dropped.
     pub is_cut: bool,
+    /// What its run comes to.
+    pub totals: Option<Box<Totals>>,
     /// The figures of its run, for a collector.
     pub figures: String,
     /// The facts of its certificate, after a purge.
@@ -36,6 +39,7 @@ impl Ended {
             exit: None,
             output: String::new(),
             is_cut: false,
+            totals: None,
             figures: String::new(),
             parts: None,
             recorded: Recorded::default(),

@@ -15,7 +15,7 @@ use crate::ledger::{self, Clock, Entry, Event, Ledger, Names, Place, RunId, Soug
 use crate::locate::users::Account;
 use crate::policy::LedgerPolicy;
 use crate::purge::certificate::Parts;
-use crate::run::link::{FromChild, ToChild};
+use crate::run::link::{FromChild, Note, ToChild, Totals};
 
 /// The most that is written to the ledger for one account in one run, in bytes.
 const MOST_RECORDED: u64 = 256 << 20;
@@ -25,6 +25,9 @@ const MOST_KEPT: usize = 64 << 20;
 const LONGEST_SUMMARY: usize = 64 << 10;
 /// How often a child may ask what the ledger says of its sessions; each time much of it is read.
 const MOST_ASKED: u32 = 4;
+/// So much of what an account's report says is told with that of the others.
+const MOST_NOTES: usize = 64;
+const LONGEST_NOTE: usize = 400;
 /// The longest report of one account, in bytes.
 const LONGEST_REPORT: usize = 32 << 20;
 
@@ -96,6 +99,15 @@ impl<'a> Desk<'a> {
             }
             FromChild::Figures { text } => {
                 self.ended.figures = text;
+                Ok(None)
+            }
+            FromChild::Totals { totals } => {
+                let Totals { tally, is_done, .. } = &*totals;
+                if *is_done && !self.ended.recorded.covers(tally.deleted, tally.pruned_lines) {
+                    self.ended.error.get_or_insert_with(more_than_recorded);
+                } else {
+                    self.ended.totals = Some(Box::new(fit_to_show(*totals)));
+                }
                 Ok(None)
             }
             FromChild::Certificate { parts } => {
@@ -210,6 +222,21 @@ fn printable(parts: &Parts) -> Result<Parts, String> {
     value.and_then(serde_json::from_value).map_err(|_| no_sense())
 }
 
+/// The counts with notes as they may be shown, of which there are only so many.
+fn fit_to_show(mut totals: Totals) -> Totals {
+    let cut = |text: &str| escape::text(&text.chars().take(LONGEST_NOTE).collect::<String>());
+    totals.notes.truncate(MOST_NOTES);
+    for Note { noun, what, .. } in &mut totals.notes {
+        (*noun, *what) = (cut(noun), cut(what));
+    }
+    totals
+}
+
+/// What is wrong with a report that counts what never was recorded.
+pub(crate) fn more_than_recorded() -> String {
+    "its report counts more than was recorded".to_owned()
+}
+
 fn no_sense() -> String {
     "its child sent a message that is not one of ours".to_owned()
 }
@@ -313,6 +340,33 @@ mod tests {
         assert!(ended.recorded.covers_report(&report(false, 3)));
         assert!(!ended.recorded.covers_report(&report(false, 4)));
         assert!(ended.recorded.covers_report(&report(true, 4)), "a dry run has done nothing");
+    }
+
+    #[test]
+    fn totals_are_of_what_was_recorded_and_fit_to_be_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let (account, keeper) = (account(), keeper(dir.path()));
+        let totals = |deleted: u64| {
+            let tally = crate::run::tally::Tally { deleted, ..Default::default() };
+            let notes = vec![Note::sentence("\u{1b}[31m".repeat(1_000)); 1_000];
+            say(&FromChild::Totals {
+                totals: Box::new(Totals { tally, is_done: true, notes, ..Totals::default() }),
+            })
+        };
+        let mut ended = Ended::new(&account);
+        let mut desk = Desk::new(&account, &keeper, &mut ended);
+        desk.hear(&open()).unwrap();
+        desk.hear(&say(&FromChild::Append { entries: vec![outcome(3)] })).unwrap();
+        desk.hear(&totals(4)).unwrap();
+        assert!(ended.totals.is_none());
+        assert_eq!(ended.error.take(), Some(more_than_recorded()));
+        let mut desk = Desk::new(&account, &keeper, &mut ended);
+        desk.hear(&totals(3)).unwrap();
+        let notes = ended.totals.unwrap().notes;
+        assert_eq!(notes.len(), MOST_NOTES);
+        assert!(
+            notes.iter().all(|note| !note.what.contains('\u{1b}') && note.what.len() < 20 * LONGEST_NOTE)
+        );
     }
 
     #[test]

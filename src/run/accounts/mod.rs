@@ -31,7 +31,7 @@ use crate::state::{LastRun, StateFile};
 use child::Child;
 pub(crate) use ended::Ended;
 pub(crate) use find::{Accounts, find};
-pub(crate) use keeper::Keeper;
+pub(crate) use keeper::{Keeper, more_than_recorded};
 pub(crate) use turns::Turns;
 
 /// The policy of the machine, without any user's: what the ledger of all is kept by.
