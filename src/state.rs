@@ -378,6 +378,7 @@ impl StateFile {
             }
         }
         state.roots.sort_by(|a, b| a.path.cmp(&b.path));
+        // `unseal` is the user's own command and writes into his file alone; it protects for a day at most.
         state.unsealed.clone_from(&own.state.unsealed);
         (Self { state, ..own }, errors)
     }
@@ -401,6 +402,8 @@ impl StateFile {
     /// # Errors
     /// When it cannot be written; the old file is whole then.
     pub fn save(&mut self) -> Result<bool, StateError> {
+        // A run that changes nothing writes nothing: on a full disk or a read-only home it still comes to its
+        // end.
         if self.state == self.saved {
             return Ok(false);
         }
@@ -443,6 +446,7 @@ fn parse(bytes: &[u8], path: &Path) -> Result<State, StateError> {
     let mut keys: Map<String, Value> = serde_json::from_slice(bytes).map_err(damaged)?;
     match keys.remove("version").as_ref().and_then(Value::as_u64) {
         Some(version) if version == u64::from(VERSION) => {}
+        // Not begun anew: the later program has remembered what this one would throw away.
         Some(found) if found > u64::from(VERSION) => {
             return Err(StateError::Newer { path: path.to_path_buf(), found });
         }

@@ -1,7 +1,7 @@
 //! Deleting a unit: first every file is compared with what was seen, then every file goes,
 //! transcripts last, so that after a crash what is left is still a session and still dated.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io;
 
 use rayon::prelude::*;
@@ -45,7 +45,7 @@ pub(super) fn run(
     records: &Recorder<'_>,
     tools: &mut Tools<'_>,
     outcomes: &mut Outcomes,
-    emptied: &mut BTreeMap<FolderIndex, ()>,
+    emptied: &mut BTreeSet<FolderIndex>,
 ) {
     let mut batches = units.chunks(BATCH);
     let (mut done, mut announced): (&[Unit], &[Unit]) = (&[], &[]);
@@ -80,7 +80,7 @@ pub(super) fn run(
             }
         });
         for unit in gone {
-            emptied.extend(unit.emptied.iter().map(|folder| (*folder, ())));
+            emptied.extend(unit.emptied.iter().copied());
             unit.outcomes.into_iter().for_each(|(index, outcome)| outcomes.set(index, outcome));
         }
         if let Err(error) = appended {

@@ -31,7 +31,7 @@ pub(super) fn remove(
     plan: &Plan,
     tools: &mut Tools<'_>,
     outcomes: &mut Outcomes,
-    emptied: &mut BTreeMap<FolderIndex, ()>,
+    emptied: &mut BTreeSet<FolderIndex>,
 ) {
     let mut found: BTreeMap<StoreIndex, Vec<ArtifactIndex>> = BTreeMap::new();
     let mut in_scope = BTreeSet::new();
@@ -60,7 +60,7 @@ pub(super) fn remove(
     }
     give_back_locks(inventory, &in_scope, outcomes);
     let empty = empty_folders(inventory).filter(|folder| in_scope.contains(&inventory.folder(*folder).store));
-    emptied.extend(empty.map(|folder| (folder, ())));
+    emptied.extend(empty);
     for (store, files) in found {
         if let Err(error) = remove_files(inventory, store, &files, tools.ledger, tools.now, outcomes, emptied)
         {
@@ -135,11 +135,11 @@ impl Remains {
         now: DateTime<Utc>,
     ) -> io::Result<Vec<(PathBuf, String)>> {
         let mut outcomes = Outcomes::new(inventory.artifacts.len());
-        let mut emptied: BTreeMap<FolderIndex, ()> = BTreeMap::new();
+        let mut emptied: BTreeSet<FolderIndex> = BTreeSet::new();
         if !self.files.is_empty() {
             remove_files(inventory, self.store, &self.files, ledger, now, &mut outcomes, &mut emptied)?;
         }
-        emptied.extend(self.folders.into_iter().map(|folder| (folder, ())));
+        emptied.extend(self.folders);
         super::remove_emptied(inventory, emptied, &mut outcomes);
         let mut left = Vec::new();
         for index in self.files {
@@ -164,7 +164,7 @@ fn remove_files(
     ledger: &mut dyn Journal,
     now: DateTime<Utc>,
     outcomes: &mut Outcomes,
-    emptied: &mut BTreeMap<FolderIndex, ()>,
+    emptied: &mut BTreeSet<FolderIndex>,
 ) -> io::Result<()> {
     let mut entry = Entry::new(Event::Intent);
     entry.store = Some(text(&inventory.store(store).store.root).into());
@@ -180,7 +180,7 @@ fn remove_files(
             .unwrap_or_else(|error| super::delete::gone_or_failed("delete it", &error));
         if outcome == Outcome::Done(Effect::Deleted) {
             gone += 1;
-            emptied.insert(artifact.folder, ());
+            emptied.insert(artifact.folder);
         }
         outcomes.set(*index, outcome);
     }

@@ -22,7 +22,7 @@ mod sealed_file;
 pub mod unseal;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use chrono::{DateTime, Utc};
@@ -94,7 +94,7 @@ pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut 
     let deletion = Deletion { inventory, plan, policy, folders: &folders, watch: &watch, even_live };
     let records =
         record::Recorder { inventory, plan, policy, by_file: policy.ledger.value.detail == Detail::Files };
-    let mut emptied: BTreeMap<FolderIndex, ()> = BTreeMap::new();
+    let mut emptied: BTreeSet<FolderIndex> = BTreeSet::new();
     // First: unfinished files may be plaintext that no rule dates, and what they take is room for all the rest.
     leftovers::remove(inventory, plan, tools, &mut outcomes, &mut emptied);
     if outcomes.stopped.is_some() {
@@ -109,7 +109,7 @@ pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut 
         sealing.run(tools, &mut outcomes, &mut emptied);
     }
     if outcomes.stopped.is_none() {
-        emptied.extend(purge.into_iter().flat_map(|extent| &extent.folders).map(|folder| (*folder, ())));
+        emptied.extend(purge.into_iter().flat_map(|extent| &extent.folders).copied());
     }
     remove_emptied(inventory, emptied, &mut outcomes);
     if outcomes.stopped.is_none() {
@@ -169,7 +169,7 @@ impl<'a> OwnFolders<'a> {
 }
 
 /// Removes the folders that became empty by this run, from the bottom up; roots and links stay.
-fn remove_emptied(inventory: &Inventory, mut emptied: BTreeMap<FolderIndex, ()>, outcomes: &mut Outcomes) {
+fn remove_emptied(inventory: &Inventory, mut emptied: BTreeSet<FolderIndex>, outcomes: &mut Outcomes) {
     let mut handles = Handles::new(inventory);
     // By it a store is known, should the run be killed before the others are gone.
     let is_mark = |index: FolderIndex| {
@@ -179,7 +179,7 @@ fn remove_emptied(inventory: &Inventory, mut emptied: BTreeMap<FolderIndex, ()>,
     };
     let mut marks = Vec::new();
     // A folder has a higher index than the one it lies in, so the last is always a deepest.
-    while let Some(index) = emptied.pop_last().map(|(index, ())| index).or_else(|| marks.pop()) {
+    while let Some(index) = emptied.pop_last().or_else(|| marks.pop()) {
         if is_mark(index) && !emptied.is_empty() {
             marks.push(index);
             continue;
@@ -187,7 +187,7 @@ fn remove_emptied(inventory: &Inventory, mut emptied: BTreeMap<FolderIndex, ()>,
         match remove_folder(&mut handles, index) {
             Ok(true) => {
                 outcomes.folders_removed += 1;
-                emptied.extend(inventory.folder(index).parent.map(|parent| (parent, ())));
+                emptied.extend(inventory.folder(index).parent);
             }
             Ok(false) => {}
             Err(error) => outcomes.problems.push((inventory.full_folder_path(index), error)),

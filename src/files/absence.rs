@@ -16,6 +16,7 @@ pub fn confirm_absence(path: &Path) -> io::Result<()> {
     for at in path.ancestors().filter(|at| !at.as_os_str().is_empty()) {
         let entry = match fs_err::symlink_metadata(at) {
             Ok(entry) => entry,
+            // A folder above may be what is missing, or what leads nowhere.
             Err(error) if is_absent(&error) => continue,
             Err(error) => return Err(error),
         };

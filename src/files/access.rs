@@ -48,6 +48,7 @@ fn same_owner(new: &File, old: &File) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt as _;
     let (mine, theirs) = (new.metadata()?, old.metadata()?);
     if (mine.uid(), mine.gid()) != (theirs.uid(), theirs.gid()) {
+        // Before the mode, of which a change of owner takes away the set-id bits.
         std::os::unix::fs::fchown(new, Some(theirs.uid()), Some(theirs.gid()))?;
     }
     new.set_permissions(theirs.permissions())
@@ -113,6 +114,7 @@ mod calls {
         let kept = |file: &File| -> io::Result<BTreeMap<CString, Vec<u8>>> {
             Ok(attributes(file)?.into_iter().filter(|(name, _)| gives_access(name)).collect())
         };
+        // Compared in the end: a file system may take an attribute, and store another one.
         if kept(new)? == kept(old)? {
             return Ok(());
         }
@@ -129,6 +131,7 @@ mod calls {
     fn attributes(file: &File) -> io::Result<BTreeMap<CString, Vec<u8>>> {
         let mut names = vec![0_u8; LONGEST];
         let length = match flistxattr(file, &mut names[..]) {
+            // A file system without attributes has none to lose.
             Err(Errno::NOTSUP) => return Ok(BTreeMap::new()),
             other => other?,
         };

@@ -15,6 +15,7 @@ pub fn data_from(file: &File, at: u64) -> io::Result<Option<Range<u64>>> {
     use rustix::fs::{SeekFrom, seek};
     match seek(file, SeekFrom::Data(at)) {
         Ok(start) => {
+            // The file may have been cut in between: then what is read tells its end.
             let end = seek(file, SeekFrom::Hole(start)).unwrap_or(u64::MAX);
             Ok(Some(start..end.max(start + 1)))
         }

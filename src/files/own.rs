@@ -82,6 +82,7 @@ pub fn open_named_twice(options: &OpenOptions, path: &Path) -> Result<File, Path
 #[cfg(unix)]
 pub fn has_one_name(file: &File, path: &Path) -> Result<(), PathError> {
     use std::os::unix::fs::MetadataExt as _;
+    // Whoever can write to the folder may have linked a file of ours there, or theirs here.
     if file.metadata().at("look at", path)?.nlink() > 1 {
         return Err(unsafe_to_use(path, "it has a second name (a hard link)"));
     }
@@ -120,6 +121,7 @@ pub fn rename_own(from: &Path, to: &Path) -> Result<(), PathError> {
 
 /// A link is named as such: the system only says "too many levels of symbolic links".
 fn refusal(path: &Path, error: io::Error) -> PathError {
+    // Only for the message: by now it may be something else, and nothing is done by it.
     if path.symlink_metadata().is_ok_and(|meta| meta.is_symlink()) {
         return unsafe_to_use(path, "it is a link");
     }
@@ -143,9 +145,11 @@ fn check(file: &File, path: &Path) -> Result<(), PathError> {
 #[cfg(unix)]
 fn make_private(file: &File, meta: &Metadata, path: &Path) -> Result<(), PathError> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    // By the account whose rights are in use, which a child of a run over all users has changed.
     if meta.uid() != rustix::process::geteuid().as_raw() {
         return Err(unsafe_to_use(path, "it belongs to somebody else"));
     }
+    // Of the open file. A restore or a careless `chmod` may have opened it, which is no reason to stop.
     if meta.mode() & 0o077 != 0 {
         file.set_permissions(std::fs::Permissions::from_mode(0o600)).at("change the mode of", path)?;
     }

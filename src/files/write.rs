@@ -19,6 +19,7 @@ pub fn private_dir(dir: &Path) -> Result<(), PathError> {
     {
         use std::os::unix::fs::MetadataExt as _;
         let mode = dir.metadata().at("look at", dir)?.mode();
+        // With the sticky bit nobody can exchange what is another's, as in `/tmp`.
         if mode & 0o002 != 0 && mode & 0o1000 == 0 {
             let why = io::Error::new(io::ErrorKind::PermissionDenied, "everybody may write in it");
             return Err(why).at("use", dir);
@@ -34,6 +35,7 @@ fn make_missing(dir: &Path) -> io::Result<()> {
     if let Some(above) = dir.parent() {
         make_missing(above)?;
     }
+    // Another run may have made it in between.
     match make(dir) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
         other => other,
@@ -68,6 +70,8 @@ impl Draft {
     /// # Errors
     /// As `open(2)`.
     pub fn private(dir: &Path) -> io::Result<Self> {
+        // In the folder of the file, since a rename reaches no other file system; with a name that nobody can
+        // guess, so that no link waits there.
         tempfile::Builder::new().prefix(".ccretain-").tempfile_in(dir).map(Self)
     }
 
@@ -127,6 +131,7 @@ impl Draft {
 /// When it cannot be written; what was there is whole then.
 pub fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), PathError> {
     let mut draft = Draft::private(above(path)).at("write", path)?;
+    // Before it has content, and by the open file.
     permit(draft.file(), mode).at("write", path)?;
     put(draft, path, content)
 }

@@ -128,6 +128,8 @@ impl Store {
     /// Calls folders out of reach of which the volume is not mounted today: where something was, an empty folder is.
     pub(super) fn miss_emptied(&mut self, followed: &[Followed]) {
         for Followed { path, identity: was, .. } in followed.iter().filter(|one| one.root == self.root) {
+            // Another folder, and empty: the mount point of a volume, which looks as if all sessions had been
+            // deleted.
             let is_another = |dir: &Dir| identity(dir).is_ok_and(|is| is != *was) && super::is_empty(dir);
             if self.below(path).is_ok_and(|dir| is_another(&dir)) {
                 self.crossings.followed.retain(|crossing| !crossing.path.starts_with(path));
@@ -192,6 +194,7 @@ pub(super) fn resolve(stores: &mut [&mut Store]) {
     let roots: HashMap<Identity, (usize, PathBuf)> =
         whole.map(|(at, store)| (store.identity, (at, PathBuf::new()))).collect();
     let mut known = roots.clone();
+    // From the top down: what lies in a folder that was followed is reached through its handle.
     for level in [Path::new(""), Path::new(PROJECTS)] {
         let mut all = Level { found: Vec::new(), plain: HashMap::new() };
         for at in 0..stores.len() {
@@ -230,7 +233,7 @@ fn look(stores: &mut [&mut Store], at: usize, level: &Path, all: &mut Level) {
         return;
     }
     let Ok(folder) = store.below(level) else { return };
-    let Ok(entries) = folder.again().and_then(|again| again.entries()) else { return };
+    let Ok(entries) = folder.entries() else { return };
     let cursor =
         level.iter().fold(Cursor::at(store.kind), |cursor, name| cursor.enter(name.as_encoded_bytes()));
     let mut missed = Vec::new();
@@ -284,6 +287,7 @@ fn follow(store: &Store, folder: &Dir, name: &OsStr) -> Result<Option<(Dir, Iden
         Err(Unreached::Io(error)) => return Err(error.to_string()),
     };
     let stat = dir.stat_self().map_err(|error| error.to_string())?;
+    // A link of the user's may lead to anything that exists; only what is his own is his to have deleted.
     if stat.owner != store.owner {
         return Err(format!("what it leads to belongs to user {}", stat.owner));
     }
@@ -309,6 +313,7 @@ fn store_above<'r>(
     for _ in 0..MOST_LEVELS {
         let above = at.above().ok()?;
         let there = identity(&above).ok()?;
+        // The root of the file system is above itself.
         if there == here {
             return None;
         }

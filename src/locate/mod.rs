@@ -493,6 +493,7 @@ fn open(env: &Environment, request: &Request, candidate: &Candidate) -> Result<O
     let stat = dir.stat_self().map_err(Refusal::Unreachable)?;
     debug_assert_eq!(stat.file_type, FileType::Folder);
     if !candidate.kind.is_shared() {
+        // Whatever marks it may bear: a mistake in a variable must not make a whole disk a store.
         if root.parent().is_none() {
             return Err(Refusal::FileSystemRoot);
         }
@@ -517,6 +518,7 @@ fn open(env: &Environment, request: &Request, candidate: &Candidate) -> Result<O
             Err(Refusal::NotOurs(stat.owner))
         };
     }
+    // Where everybody can put files, what looks like Claude Code's is anybody's, and so is what its dates say.
     if stat.mode & 0o002 != 0 && candidate.kind != Root::HeapDumps && !candidate.kind.is_everybodys() {
         return Err(Refusal::WorldWritable(stat.mode));
     }
@@ -541,6 +543,7 @@ fn open(env: &Environment, request: &Request, candidate: &Candidate) -> Result<O
         owner_name: env.user.name.clone(),
         found_by: candidate.found_by,
         dir: Arc::new(dir),
+        // By the open folder: two paths, or two variables, may lead to one store.
         identity: (stat.stamp.device, stat.stamp.inode),
         is_certain,
         in_scope: true,

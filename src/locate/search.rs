@@ -79,6 +79,7 @@ impl Search {
         };
         match Dir::open(mount).map(|dir| FileSystem::of(&dir)) {
             Ok(FileSystem::Local) => self.walk(mount),
+            // `/proc` and the like: nobody keeps files there, and it has no end.
             Ok(FileSystem::Kernel) => {}
             Ok(other) => {
                 let name = other.refused_name().unwrap_or_default();
@@ -95,6 +96,7 @@ impl Search {
     fn walk(&mut self, dir: &Path) {
         let device = device(dir);
         let mut dumps: BTreeMap<PathBuf, Vec<DirEntry>> = BTreeMap::new();
+        // By paths, as nothing is done here but looking; what is found is opened anew by a handle.
         let mut walk = WalkDir::new(dir).follow_links(false).same_file_system(true).into_iter();
         while let Some(entry) = walk.next() {
             let entry = match entry {

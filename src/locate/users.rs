@@ -79,7 +79,7 @@ pub struct Ids {
 }
 
 /// Homes that mean "none", as distributions write them.
-const NO_HOME: [&str; 5] = ["/", "/nonexistent", "/dev/null", "/var/empty", "/"];
+const NO_HOME: [&str; 4] = ["/", "/nonexistent", "/dev/null", "/var/empty"];
 /// The accounts that stand for nobody: of a file system that knows no owners, of 16 bits, of none.
 const NOBODY: [u32; 4] = [65_534, 65_535, u32::MAX - 1, u32::MAX];
 
@@ -261,6 +261,7 @@ pub fn owners_of_temp_trees(temp: &Path) -> Vec<u32> {
     let owner = |entry: std::fs::DirEntry| {
         let uid = entry.file_name().to_str()?.strip_prefix("claude-")?.parse().ok()?;
         let meta = entry.path().symlink_metadata().ok()?;
+        // Anybody can make a folder of another's name in a folder that all share.
         (meta.is_dir() && meta.uid() == uid).then_some(uid)
     };
     entries.flatten().filter_map(owner).collect()

@@ -45,9 +45,12 @@ impl<'a> TrustedDir<'a> {
     /// # Errors
     /// A folder that cannot be opened, is a link, or belongs to or is writable by others.
     pub fn open(path: &'a Path, owner: u32) -> Result<Option<Self>, LoadError> {
+        // By a handle: between a look at the path and the opening of a file in it, whoever owns a folder above
+        // could exchange it.
         let dir = match Dir::open(path) {
             Ok(dir) => dir,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // No policy means built-in rules and no holds, so it must be certain that there is none.
                 files::confirm_absence(path).at("open", path)?;
                 return Ok(None);
             }
@@ -89,8 +92,7 @@ impl<'a> TrustedDir<'a> {
     /// # Errors
     /// When the folder cannot be listed.
     pub fn names(&self) -> Result<Vec<OsString>, LoadError> {
-        // A listing moves the position of a handle.
-        let entries = self.dir.again().and_then(|dir| dir.entries()).at("list", self.path)?;
+        let entries = self.dir.entries().at("list", self.path)?;
         let mut names: Vec<OsString> = entries.into_iter().map(|entry| entry.name).collect();
         names.sort();
         Ok(names)

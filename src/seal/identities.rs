@@ -288,6 +288,7 @@ fn unlock(content: &[u8], path: &Path, ask: &Arc<dyn Ask>) -> Result<Zeroizing<V
         .passphrase(&format!("passphrase of '{}'", shown(path)))
         .ok_or_else(|| IdentityError::Locked { path: path.into() })?;
     let mut identity = age::scrypt::Identity::new(passphrase);
+    // The file says how much work it wants; more would stop this program for hours.
     identity.set_max_work_factor(MAX_WORK);
     let mut reader = decryptor.decrypt(std::iter::once(&identity as _)).map_err(|error| match error {
         age::DecryptError::DecryptionFailed

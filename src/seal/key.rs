@@ -29,6 +29,7 @@ pub struct NewIdentity {
 
 /// Makes a new X25519 identity; the time is for the comment in its file.
 pub fn generate(now: DateTime<Utc>) -> NewIdentity {
+    // By the library, which alone knows what a key of its own must be.
     let identity = age::x25519::Identity::generate();
     let recipient = identity.to_public().to_string();
     let head =

@@ -206,6 +206,8 @@ impl Manifest {
             column: error.column(),
         };
         let Versioned { version } = serde_json::from_slice(json).map_err(malformed)?;
+        // A later form may hold what this one would lose in writing it anew; the session is kept until it can
+        // be read.
         if version == 0 || version > VERSION {
             return Err(ManifestError::Version(version));
         }
@@ -222,6 +224,7 @@ impl Manifest {
             if !usable {
                 return Err(ManifestError::Path(at));
             }
+            // One of the two would be dated, and unsealed, by what is said of the other.
             if !sealed.insert(&file.sealed) {
                 return Err(ManifestError::Twice(at));
             }

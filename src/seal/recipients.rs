@@ -208,6 +208,7 @@ impl Recipients {
     pub fn new(recipients: impl IntoIterator<Item = Recipient>) -> Result<Self, RecipientError> {
         let mut seen = std::collections::HashSet::new();
         let mut list = recipients.into_iter().collect::<Vec<_>>();
+        // Two layers may name one key; a file need not have two stanzas for it.
         list.retain(|one| seen.insert(one.to_string()));
         if list.is_empty() {
             return Err(RecipientError::None);
@@ -249,6 +250,7 @@ impl Recipients {
     pub fn digest(&self) -> String {
         use sha2::{Digest as _, Sha256};
         let mut texts: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        // The order of layers may change without anybody having lost access.
         texts.sort_unstable();
         hex::encode(Sha256::digest(texts.join("\n")))
     }

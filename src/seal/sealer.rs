@@ -84,6 +84,8 @@ impl Sealer {
     /// A plugin that is not installed; memory short.
     pub fn new(recipients: &Recipients, compression: Compression) -> Result<Self, SealError> {
         let mut compressor = Compressor::new(level(0)).map_err(SealError::Compress)?;
+        // The checksum is for whoever unpacks it without this program: age authenticates, and `zstd -d` alone
+        // would not notice a fault of the disk.
         compressor.set_parameter(CParameter::ChecksumFlag(true)).map_err(SealError::Compress)?;
         Ok(Self {
             recipients: recipients.boxes()?,
@@ -161,6 +163,8 @@ impl Sealer {
                 Compression::None => copy(source, len, &mut self.plain, &mut encrypting)?,
                 Compression::Zstd => {
                     let mut encoder = Encoder::with_context(self.compressor.context_mut());
+                    // Written into the frame: whoever unpacks it knows the size, and a source that changes is
+                    // an error.
                     encoder.set_pledged_src_size(Some(len)).map_err(SealError::Compress)?;
                     self.packed.resize(READ, 0);
                     compress(source, len, &mut encoder, &mut self.plain, &mut self.packed, &mut encrypting)?;
@@ -204,6 +208,7 @@ impl Exact {
                 Err(error) => return Err(SealError::Source(error)),
             }
         };
+        // A transcript that grows while it is sealed would be sealed without its last records.
         self.left = self.left.checked_sub(count as u64).ok_or(SealError::Changed)?;
         if count == 0 && self.left > 0 { Err(SealError::Changed) } else { Ok(&buffer[..count]) }
     }

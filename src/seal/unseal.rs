@@ -143,6 +143,7 @@ impl Identities {
         let start = read_header(&mut hashing)?;
         let mut reader = BufReader::with_capacity(READ, (&start[..]).chain(&mut hashing));
         let decryptor = age::Decryptor::new_buffered(&mut reader).map_err(header_error)?;
+        // Somebody else made it: to try it would take a second and 256 MiB for each, as it asks for.
         if decryptor.is_scrypt() {
             return Err(UnsealError::Passphrase);
         }
@@ -179,6 +180,7 @@ impl Allowance {
     }
 
     fn write(&mut self, bytes: &[u8], to: &mut impl Write) -> Result<(), UnsealError> {
+        // Anybody who knows the public key can make a file of a few bytes that unpacks to the whole disk.
         let by_ratio = FREE.max(self.packed.saturating_mul(RATIO));
         let limit = match self.size {
             PlainSize::Exactly(size) => size.min(by_ratio),
@@ -186,6 +188,7 @@ impl Allowance {
             PlainSize::Unknown => by_ratio,
         };
         self.written = self.written.saturating_add(bytes.len() as u64);
+        // Before it is written, so that the disk is never full of it.
         if self.written > limit {
             return Err(UnsealError::TooLarge { limit });
         }
@@ -217,6 +220,7 @@ fn copy(from: &mut impl Read, to: &mut impl Write, allowance: &mut Allowance) ->
 /// Unpacks one or more zstd frames, as `zstd -d` does, up to the authenticated end of the age file.
 fn unpack(from: &mut impl Read, to: &mut impl Write, allowance: &mut Allowance) -> Result<(), UnsealError> {
     let mut decoder = Decoder::new().map_err(UnsealError::Corrupt)?;
+    // A frame says how much memory it wants, and may say anything.
     decoder.set_parameter(DParameter::WindowLogMax(WINDOW_LOG_MAX)).map_err(UnsealError::Corrupt)?;
     let mut buffer = vec![0; READ];
     let mut block = vec![0; BLOCK];

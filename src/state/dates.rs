@@ -131,6 +131,7 @@ impl DateFile {
         let file = files::open_own(&self.path).ok()??;
         let bytes = files::contents(&file, files::DOCUMENT).ok()?;
         let Written { version, program, projects, files } = serde_json::from_slice(guarded(&bytes)?).ok()?;
+        // Another version may read a date where this one reads none.
         if version != VERSION || program != PROGRAM {
             return None;
         }

@@ -75,6 +75,8 @@ impl Remembered {
             }
             Ok(Written { begun, memory, .. }) => Ok(Self { memory, damage: None, begun, is_new: false }),
             Err(damage) => {
+                // Not an error: a file that a power loss cut would stop every run of an unattended machine.
+                // Instead no orphan goes for a week.
                 Ok(Self { memory: Memory::default(), damage: Some(damage), begun: Some(now), is_new: true })
             }
         }

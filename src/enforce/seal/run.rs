@@ -1,7 +1,7 @@
 //! The sealing half of a run: batch after batch, each in the ledger before it is begun and after it
 //! is done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use super::super::record::Recorder;
@@ -26,12 +26,7 @@ pub(in super::super) struct Run<'a> {
 
 impl Run<'_> {
     /// Seals what the plan says, after the deletions, which make room.
-    pub fn run(
-        &self,
-        tools: &mut Tools<'_>,
-        outcomes: &mut Outcomes,
-        emptied: &mut BTreeMap<FolderIndex, ()>,
-    ) {
+    pub fn run(&self, tools: &mut Tools<'_>, outcomes: &mut Outcomes, emptied: &mut BTreeSet<FolderIndex>) {
         let units = units(self.inventory, self.plan, |decision| matches!(decision, Decision::Seal(_)));
         let store_for = |index| self.plan.sealing_store(self.inventory, self.policy, index);
         let units = by_store(units, store_for);
@@ -97,11 +92,11 @@ impl Run<'_> {
         removed: Removed<'_>,
         tools: &mut Tools<'_>,
         outcomes: &mut Outcomes,
-        emptied: &mut BTreeMap<FolderIndex, ()>,
+        emptied: &mut BTreeSet<FolderIndex>,
     ) -> Result<(), Stop> {
         let mut entries = Vec::new();
         for (unit, done) in removed.units.iter().zip(removed.done) {
-            emptied.extend(done.emptied.iter().map(|folder| (*folder, ())));
+            emptied.extend(done.emptied.iter().copied());
             for (index, outcome) in done.outcomes {
                 outcomes.set(index, outcome);
             }
