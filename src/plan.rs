@@ -290,9 +290,10 @@ impl Decision {
         }
     }
 
-    /// The stronger of two mandates' decisions. Of two that keep, the one that will act first
-    /// names the reason; one that never acts has nothing to say.
+    /// The stronger of two mandates' decisions.
     fn stronger(self, other: Self) -> Self {
+        // Of two that keep, the one that will act first names the reason; one that never acts has nothing to
+        // say.
         match (self, other) {
             (Self::Keep(Keep::Refused(_)), Self::Keep(_)) => self,
             (Self::Keep(_), Self::Keep(Keep::Refused(_))) => other,

@@ -338,16 +338,15 @@ impl StateFile {
     }
 
     /// The state of an account of which root keeps its own: what a run over all users goes by.
-    ///
-    /// `own` is the user's file, who may write into it what he likes; so only that counts of it
-    /// which adds a root to look at, or dates a session that was unsealed. `kept` is what root keeps,
-    /// as [`Self::kept`] gave it; empty before the first run. What cannot be used, of either, is begun
-    /// anew and given back as an error beside.
     pub fn of_account(
         own: Result<Self, StateError>,
         kept: &str,
         now: DateTime<Utc>,
     ) -> (Self, Vec<StateError>) {
+        // `own` is the user's file, who may write into it what he likes; so only that counts of it which adds a
+        // root to look at, or dates a session that was unsealed. `kept` is what root keeps, as `kept` gave it;
+        // empty before the first run. What cannot be used, of either, is begun anew and given back as an error
+        // beside.
         let mut errors = Vec::new();
         let own = own.unwrap_or_else(|error| {
             errors.push(error);

@@ -177,9 +177,9 @@ impl Cursor {
         Self { root, is_top: true, is_claimed: false, active }
     }
 
-    /// Whether a file or folder of this name is Claude Code's here, whether or not a row knows it. What a
-    /// later version calls something must not make it invisible.
+    /// Whether a file or folder of this name is Claude Code's here, whether or not a row knows it.
     pub fn claims(&self, name: &[u8]) -> bool {
+        // What a later version calls something must not make it invisible.
         !self.root.is_shared() || self.is_claimed || self.is_top && is_claimed(self.root, name)
     }
 
@@ -233,9 +233,9 @@ impl Cursor {
         Self { root: self.root, is_top: false, is_claimed, active: next }
     }
 
-    /// What a file of this name is, if the catalogue knows it; the first row that fits wins. The unfinished
-    /// write of a file, as a crash leaves it, is what the file is.
+    /// What a file of this name is, if the catalogue knows it; the first row that fits wins.
     pub fn classify(&self, name: &[u8]) -> Option<Match> {
+        // The unfinished write of a file, as a crash leaves it, is what the file is.
         let found = self.named(name);
         if found.is_some_and(|found| !found.kind.is_by_place()) {
             return found;

@@ -96,9 +96,9 @@ fn is_own(kind: Root) -> bool {
     }
 }
 
-/// Whether a file holds something that is nobody else's business. What the user wrote for the
-/// client, skills say, may be shared on purpose.
+/// Whether a file holds something that is nobody else's business.
 fn is_private(kind: Kind, name: &str) -> bool {
+    // What the user wrote for the client, skills say, may be shared on purpose.
     let row = kind.row();
     match row.protection {
         Protection::With(Class::Settings) => {

@@ -55,9 +55,10 @@ fn may_hide(artifact: &Artifact, decision: Decision) -> bool {
     is_regular && is_kept && !is_read && artifact.stamp.size >= SHORTEST
 }
 
-/// Whether Claude Code writes no records of another session into a session's files of this kind. What it keeps for a
-/// session, output of its tools or files that it changed, may be a transcript that was looked at.
+/// Whether Claude Code writes no records of another session into a session's files of this kind.
 fn never_holds_records(kind: Kind) -> bool {
+    // What it keeps for a session, output of its tools or files that it changed, may be a transcript that was
+    // looked at.
     matches!(
         kind,
         Kind::SessionFile

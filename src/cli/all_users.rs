@@ -54,9 +54,9 @@ impl<'a> Task<'a> {
         }
     }
 
-    /// How long a run may take where nothing else says so. The service of a timer has two hours; a purge
-    /// is for a machine that is handed in, and is watched.
+    /// How long a run may take where nothing else says so.
     fn longest(&self) -> Duration {
+        // The service of a timer has two hours; a purge is for a machine that is handed in, and is watched.
         let hour = Duration::from_secs(60 * 60);
         if self.name == "purge" { 12 * hour } else { hour * 5 / 3 }
     }

@@ -92,10 +92,10 @@ fn settings(args: &HardenArgs, policy: &Policy, ctx: &Context) -> Value {
     settings
 }
 
-/// What Claude Code may not undercut: every rule for sessions and every floor, so that it never
-/// removes what the policy keeps, and removes what is past all of it even where ccretain does not run.
-/// Holds that come with the policy have no end; a user's own are for `hold add --preserve`.
+/// What Claude Code may not undercut: every rule for sessions and every floor, so that it never removes what the policy
+/// keeps, and removes what is past all of it even where ccretain does not run.
 fn periods(policy: &Policy, ctx: &Context) -> Vec<Period> {
+    // Holds that come with the policy have no end; a user's own are for `hold add --preserve`.
     let mut periods = session_periods(policy);
     periods.extend(policy.mandates.iter().filter_map(|mandate| Some(mandate.keep_at_least.clone()?.value)));
     if holds_of_the_organisation(policy, ctx) {

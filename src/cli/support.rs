@@ -20,9 +20,9 @@ pub(super) fn refuse(command: &Command, platform: Platform) -> Result<(), Failur
         ))
 }
 
-/// The command in words, if it can change data of Claude Code, or what ccretain keeps beside it. Files
-/// that the caller names (reports, pages of the manual, the kit) are no such data.
+/// The command in words, if it can change data of Claude Code, or what ccretain keeps beside it.
 pub(super) fn changing(command: &Command) -> Option<&'static str> {
+    // Files that the caller names (reports, pages of the manual, the kit) are no such data.
     match command {
         Command::Enforce(_) => Some("enforce"),
         Command::Purge(_) => Some("purge"),

@@ -220,12 +220,11 @@ impl ClientSettings {
         Sweep::Runs { days, path }
     }
 
-    /// The earliest date at which the client's own sweep may remove a file last written at
-    /// `last_mtime`; `None` where it never would.
-    ///
-    /// A sweep covers the whole store by the settings of the project in which the client was
-    /// started, so the shortest period of all projects looked at counts.
+    /// The earliest date at which the client's own sweep may remove a file last written at `last_mtime`; `None` where
+    /// it never would.
     pub fn removal(&self, last_mtime: DateTime<Utc>, written: Written) -> Option<Removal> {
+        // A sweep covers the whole store by the settings of the project in which the client was started, so the
+        // shortest period of all projects looked at counts.
         // Looked for once: there may be as many projects as sessions, and each session asks.
         let [usual, limit] = self.shortest.get_or_init(|| [self.shortest(false), self.shortest(true)]);
         let after = |date: DateTime<Utc>, period: &Option<Shortest>| {
@@ -282,12 +281,12 @@ impl ClientSettings {
     }
 
     /// The period of the built-in rule: the machine's managed one, else the user's, else 30 days.
-    /// Of several config folders the longest counts. What a server manages is cached in the user's
-    /// own folder, where anybody may have written it: it can only shorten the period.
     ///
     /// # Errors
     /// Why there is none: settings that cannot be read, or a period that is none.
     pub fn built_in(&self) -> Result<BuiltIn, String> {
+        // Of several config folders the longest counts. What a server manages is cached in the user's own
+        // folder, where anybody may have written it: it can only shorten the period.
         let of = |days: u64, path: PathBuf| BuiltIn {
             delete_after: Period::days(u32::try_from(days).unwrap_or(u32::MAX)),
             path: Some(path),

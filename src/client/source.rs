@@ -306,8 +306,9 @@ fn object(kind: SourceKind, bytes: &[u8]) -> Result<Value, String> {
     }
 }
 
-/// The cache of what a server manages, where it says something. It lies in the user's own folder.
+/// The cache of what a server manages, where it says something.
 pub(super) fn server(places: &ClientPlaces) -> Option<SettingsFile> {
+    // It lies in the user's own folder.
     let dir = places.config_dirs.first()?;
     let file = SettingsFile::read(SourceKind::Server, &dir.join("remote-settings.json"));
     file.says_something().then_some(file)

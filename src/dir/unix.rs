@@ -114,11 +114,10 @@ impl Dir {
 
     /// Every name in the folder but `.` and `..`, in the order of the file system.
     ///
-    /// By a handle of its own: a listing moves the position of the handle, which threads may share.
-    ///
     /// # Errors
     /// As `openat(2)` and `getdents(2)`.
     pub fn entries(&self) -> io::Result<Vec<Entry>> {
+        // By a handle of its own: a listing moves the position of the handle, which threads may share.
         let mut found = Vec::new();
         self.again()?.each(|name, file_type| found.push(Entry { name: name.to_os_string(), file_type }))?;
         Ok(found)

@@ -53,8 +53,9 @@ pub fn with_tilde(path: &str, home: Option<&str>) -> String {
     }
 }
 
-/// A path that lost its middle where it does not fit: `~/work/…/payments-api`. Its last name says most.
+/// A path that lost its middle where it does not fit: `~/work/…/payments-api`.
 pub fn shortened_path(path: &str, width: usize, paint: Paint<'_>) -> String {
+    // Its last name says most.
     let path = with_tilde(path, paint.home);
     if columns(&path) <= width {
         return path;

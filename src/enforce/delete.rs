@@ -36,9 +36,6 @@ struct Done {
 }
 
 /// Deletes units, batch after batch.
-///
-/// While one batch is deleted, what became of the one before it and the intents of the next go to the
-/// ledger with one flush, so that neither waits for the other.
 pub(super) fn run(
     deletion: &Deletion<'_>,
     units: &[Unit],
@@ -47,6 +44,8 @@ pub(super) fn run(
     outcomes: &mut Outcomes,
     emptied: &mut BTreeSet<FolderIndex>,
 ) {
+    // While one batch is deleted, what became of the one before it and the intents of the next go to the ledger
+    // with one flush, so that neither waits for the other.
     let mut batches = units.chunks(BATCH);
     let (mut done, mut announced): (&[Unit], &[Unit]) = (&[], &[]);
     loop {

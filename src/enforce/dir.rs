@@ -11,8 +11,8 @@ use crate::dir::{Dir, FileStamp, FileTime, Stat};
 use crate::locate::Store;
 
 /// Whether a file is still the one that was seen: same device, inode, size and modification time.
-/// The inode's own change time may differ: a chmod is no reason to keep.
 pub fn is_same(seen: &FileStamp, now: &Stat) -> bool {
+    // The inode's own change time may differ: a chmod is no reason to keep.
     seen.device == now.stamp.device
         && seen.inode == now.stamp.inode
         && seen.size == now.stamp.size

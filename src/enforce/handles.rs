@@ -5,8 +5,8 @@ use std::io;
 use crate::dir::Dir;
 use crate::inventory::{FolderIndex, Inventory};
 
-/// The most folders held open at once. A session has few, so looking through the list is quicker
-/// than any map.
+/// The most folders held open at once.
+// A session has few, so looking through the list is quicker than any map.
 const MOST: usize = 24;
 
 /// Open folders of an inventory.

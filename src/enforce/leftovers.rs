@@ -221,9 +221,9 @@ fn is_hollow(inventory: &Inventory, record: &Artifact) -> bool {
         && is_all_known(inventory, record.folder)
 }
 
-/// The files in a folder, however deep. It looks through all there are, as only a run that was
-/// interrupted makes it necessary.
+/// The files in a folder, however deep.
 fn below(inventory: &Inventory, folder: FolderIndex) -> impl Iterator<Item = (ArtifactIndex, &Artifact)> {
+    // It looks through all there are, as only a run that was interrupted makes it necessary.
     let artifacts = inventory.artifacts.iter().enumerate();
     artifacts
         .filter(move |(_, artifact)| {

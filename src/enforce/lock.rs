@@ -43,12 +43,11 @@ pub enum LockError {
 impl Locks {
     /// Takes the lock of a config store too.
     ///
-    /// The lock is `ccretain/lock` in the store, held through the open file; it is never removed,
-    /// because whoever waits for it waits on that very file.
-    ///
     /// # Errors
     /// [`LockError::Held`] at once if another run holds it; nothing is waited for.
     pub fn take(&mut self, store: &Store) -> Result<(), LockError> {
+        // The lock is `ccretain/lock` in the store, held through the open file; it is never removed, because
+        // whoever waits for it waits on that very file.
         let path = store.root.join("ccretain").join("lock");
         let own = dir::folders(store, Path::new("ccretain")).at("make", store.root.join("ccretain"))?;
         let file = dir::open_or_create(&own, OsStr::new("lock"), 0o600).at("open the lock", &path)?;

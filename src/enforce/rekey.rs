@@ -46,8 +46,6 @@ pub enum Rekeyed {
 
 /// Seals a session anew; what is recorded as sealed to the same recipients is left, unless `all`.
 ///
-/// That a record says so proves nothing, and what an age file is sealed to cannot be told from it.
-///
 /// # Errors
 /// The session stays as it was, or is partly sealed anew and recorded so.
 pub fn session(
@@ -56,6 +54,7 @@ pub fn session(
     recipients: &Recipients,
     all: bool,
 ) -> Result<Rekeyed, RekeyError> {
+    // That a record says so proves nothing, and what an age file is sealed to cannot be told from it.
     let to = recipients.digest();
     let in_between = session.record.files.iter().any(|file| file.becoming.is_some());
     if !all && !in_between && session.record.recipients.as_ref() == Some(&to) {

@@ -192,11 +192,10 @@ impl<'a> SealedSession<'a> {
 
     /// Removes sealed files that are no longer needed, and the record with the last of them.
     ///
-    /// The record is read anew: only what is still recorded as it was goes.
-    ///
     /// # Errors
     /// A sealed file or a folder cannot be removed; what is left is still described by the record.
     pub fn remove(&self, files: &[SealedFile]) -> Result<(), SealedError> {
+        // The record is read anew: only what is still recorded as it was goes.
         let now = Self::open_in(self.store, self.id, self.below.clone())?;
         let root = self.root();
         let recorded: HashMap<&Path, &SealedFile> =

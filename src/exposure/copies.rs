@@ -129,8 +129,8 @@ fn holds_something(path: &Path, host: &dyn Host) -> std::io::Result<bool> {
     Ok(host.list(path)?.is_none_or(|names| !names.is_empty()))
 }
 
-/// Signs that a backup program is set up. Most can back up to anywhere, so none of them missing
-/// says that there is no backup.
+/// Signs that a backup program is set up.
+// Most can back up to anywhere, so none of them missing says that there is no backup.
 const BACKUPS: &[(&str, &str)] = &[
     ("${XDG_CACHE_HOME:-~/.cache}/restic", "restic"),
     ("${XDG_CONFIG_HOME:-~/.config}/resticprofile", "restic"),

@@ -115,10 +115,8 @@ fn index_of(mark: &Path, host: &dyn Host) -> PathBuf {
 const YES: &str = ", whose index names files of it";
 
 /// Whether an index names files below a root now, in words; nothing where that cannot be told.
-///
-/// Only names are looked for. An index of version 4 shortens them, so it tells nothing
-/// (gitformat-index(5)).
 fn tracked(index: &Path, top: &Path, root: &Path, host: &dyn Host) -> &'static str {
+    // Only names are looked for. An index of version 4 shortens them, so it tells nothing (gitformat-index(5)).
     let Ok(Some(content)) = host.read(index) else { return "" };
     let Ok(inside) = root.strip_prefix(top) else { return "" };
     let version = content.get(4..8).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);

@@ -28,12 +28,13 @@ pub fn acl(file: &File) -> io::Result<Option<Vec<u8>>> {
     calls::acl(file)
 }
 
-/// Gives a file of ours, which nobody else can open yet, these permissions: a mode, and an ACL where it had one. Where
-/// the ACL cannot be set, or one that the folder hands down cannot be taken away, the file is for its owner alone.
+/// Gives a file of ours, which nobody else can open yet, these permissions: a mode, and an ACL where it had one.
 ///
 /// # Errors
 /// As `fchmod(2)`.
 pub fn give(file: &File, mode: u32, acl: Option<&[u8]>) -> io::Result<()> {
+    // Where the ACL cannot be set, or one that the folder hands down cannot be taken away, the file is for its
+    // owner alone.
     calls::give(file, mode, acl)
 }
 

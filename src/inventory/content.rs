@@ -76,8 +76,8 @@ impl Known {
     }
 
     /// Whether a transcript may be dated by what it said before: one whose session is in its path.
-    /// Of the others the content decides what they are.
     pub fn is_datable(kind: Option<Kind>, session: Option<SessionId>) -> bool {
+        // Of the others the content decides what they are.
         matches!(kind, Some(Kind::Transcript | Kind::Subagent)) && session.is_some()
     }
 

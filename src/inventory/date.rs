@@ -5,8 +5,9 @@ use chrono::{DateTime, Datelike as _, Utc};
 use super::{Artifact, Inventory, Oddity};
 use crate::catalogue::{Disposal, Kind};
 
-/// 2024-01-01. Clocks without a battery start in 1970, 1980 or 2000, seconds taken for milliseconds
-/// give January 1970, and Claude Code did not exist before this.
+/// 2024-01-01.
+// Clocks without a battery start in 1970, 1980 or 2000, seconds taken for milliseconds give January 1970, and
+// Claude Code did not exist before this.
 const FIRST: i64 = 1_704_067_200;
 /// The last year of RFC 3339; a number beyond it is no date.
 const LAST_YEAR: i32 = 9999;
@@ -25,12 +26,11 @@ impl Artifact {
 
 impl Inventory {
     /// The newest date not later than the inventory that Claude Code left in a store.
-    ///
-    /// A wrong clock must not vouch for itself, so nothing counts that ccretain may have written:
-    /// its locks and sealed files, line files (their lines do), settings, which a hook goes into, and
-    /// files that an unsealing gave today's date. Unknown files may be logs, policies or state of
-    /// ccretain that somebody keeps in the store.
     pub fn newest_date(&self) -> Option<DateTime<Utc>> {
+        // A wrong clock must not vouch for itself, so nothing counts that ccretain may have written: its locks
+        // and sealed files, line files (their lines do), settings, which a hook goes into, and files that an
+        // unsealing gave today's date. Unknown files may be logs, policies or state of ccretain that somebody
+        // keeps in the store.
         let files = self.artifacts.iter().filter(|artifact| self.is_evidence_of_time(artifact));
         let modified = files.filter_map(|artifact| artifact.modified());
         let records = self.sessions.iter().filter_map(|session| session.newest_record);

@@ -10,7 +10,8 @@ use super::lines::Line;
 use super::{Artifact, ArtifactIndex, Belongs, FileKey, Inventory, Oddity, SessionIndex, StoreIndex};
 use crate::catalogue::{Disposal, Kind};
 
-/// When files without a date were first seen. Few have none, so it is beside them and not in each.
+/// When files without a date were first seen.
+// Few have none, so it is beside them and not in each.
 pub type FirstSeen = FxHashMap<FileKey, DateTime<Utc>>;
 
 /// Something without a date, and the word by which later runs know it.

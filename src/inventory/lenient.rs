@@ -64,9 +64,10 @@ pub fn object<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Option<T> {
     text.starts_with(b"{").then(|| serde_json::from_slice(text).ok())?
 }
 
-/// Reads a whole file as [`object`] does. A byte order mark is passed over at its beginning, and only there: in
-/// front of a later line it hides that line from Claude Code too.
+/// Reads a whole file as [`object`] does.
 pub fn whole<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Option<T> {
+    // A byte order mark is passed over at its beginning, and only there: in front of a later line it hides that
+    // line from Claude Code too.
     object(text.strip_prefix(MARK).unwrap_or(text))
 }
 

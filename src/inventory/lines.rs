@@ -192,8 +192,9 @@ fn text_of(document: &[u8]) -> &str {
     std::str::from_utf8(document).unwrap_or_default()
 }
 
-/// Where a part of a text begins in it. Both are slices of one buffer, so the addresses tell.
+/// Where a part of a text begins in it.
 fn offset(text: &str, part: &str) -> u64 {
+    // Both are slices of one buffer, so the addresses tell.
     (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize) as u64
 }
 

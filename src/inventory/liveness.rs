@@ -225,14 +225,14 @@ pub fn judge(
     }
 }
 
-/// Whether a worker of the service for background sessions runs, by what can be checked. No file bears its name: the
-/// service keeps one of all.
+/// Whether a worker of the service for background sessions runs, by what can be checked.
 pub fn judge_worker_checked(
     record: &PidRecord,
     owner: u32,
     processes: &dyn Processes,
     now: DateTime<Utc>,
 ) -> Liveness {
+    // No file bears its name: the service keeps one of all.
     let name = format!("{}.json", record.pid);
     judge_checked(record, &Place { name: name.as_ref(), owner }, processes, now)
 }

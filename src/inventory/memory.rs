@@ -127,9 +127,9 @@ pub struct Absent {
 }
 
 impl Inventory {
-    /// Adds what earlier runs saw to what was found. Dates later than this inventory say nothing: they
-    /// were written by a clock that was wrong.
+    /// Adds what earlier runs saw to what was found.
     pub fn recall(&mut self, memory: &Memory, is_users_word: bool) {
+        // Dates later than this inventory say nothing: they were written by a clock that was wrong.
         self.absent.is_users_word = is_users_word;
         self.slug_key = memory.slug_key.clone();
         let mut rows: HashMap<SessionId, Vec<(&RememberedSession, bool)>> = HashMap::new();

@@ -300,9 +300,9 @@ impl Artifact {
         self.file_type == FileType::File
     }
 
-    /// Whether it can be sealed: a plain file of a kind that holds a session's content, or a link of the
-    /// session's own. A file of which a name elsewhere would keep the plaintext cannot.
+    /// Whether it can be sealed: a plain file of a kind that holds a session's content, or a link of the session's own.
     pub fn can_be_sealed(&self) -> bool {
+        // A file of which a name elsewhere would keep the plaintext cannot.
         self.is_to_be_sealed()
             && self.oddity == Oddity::None
             && match self.file_type {
@@ -580,17 +580,16 @@ impl Inventory {
     }
 
     /// The config store that the sealed form of an artifact goes to, of those that `may` be written to.
-    ///
-    /// A session is sealed where its transcript lies or lay, satellites that never had one are where they lie. A temp
-    /// tree is no place to keep anything: what lies there goes to the others, or to the user's own store. `None` for
-    /// what lies in another config store than the transcript, and for what lies in a folder of everybody's, into which
-    /// nothing can be put back that others could not exchange.
     pub fn sealing_store(
         &self,
         artifact: &Artifact,
         session: &Session,
         may: impl Fn(StoreIndex) -> bool,
     ) -> Option<StoreIndex> {
+        // A session is sealed where its transcript lies or lay, satellites that never had one are where they
+        // lie. A temp tree is no place to keep anything: what lies there goes to the others, or to the user's
+        // own store. `None` for what lies in another config store than the transcript, and for what lies in a
+        // folder of everybody's, into which nothing can be put back that others could not exchange.
         let is_config = |store: &StoreIndex| self.store(*store).store.kind == Root::Config;
         let at = self.store_of(artifact);
         if self.store(at).store.kind.is_everybodys() {

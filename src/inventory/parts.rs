@@ -228,8 +228,8 @@ type CopyDate = Option<(bool, DateTime<Utc>)>;
 pub(super) struct Part {
     /// The session, as if this were all of it; shown by a transcript, by a sealed copy, or unknown.
     pub session: Session,
-    /// What told the projects that rules go by. Threads meet copies in any order, so that the newest
-    /// is known only by its date.
+    /// What told the projects that rules go by.
+    // Threads meet copies in any order, so that the newest is known only by its date.
     told_by: (Teller, CopyDate),
     /// What it told, as often as copies did.
     told: SmallVec<[Arc<str>; 1]>,
@@ -468,9 +468,9 @@ impl Session {
         }
     }
 
-    /// Its last activity by its records, or by its files where no record is dated, whatever a
-    /// policy prefers. A damaged end may have been the newest record, so it counts with either.
+    /// Its last activity by its records, or by its files where no record is dated, whatever a policy prefers.
     pub fn activity(&self) -> Option<(DateTime<Utc>, DatedBy)> {
+        // A damaged end may have been the newest record, so it counts with either.
         let (date, by) = self.said_of_activity();
         Some((date.or(self.first_seen)?, by))
     }

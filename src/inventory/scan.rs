@@ -321,9 +321,10 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Whether a folder is another account's where all may make folders: it is none of our business, and what its
-    /// owner does with it must not slow or fail our run. Only the tree that accounts share is entered whoever made it.
+    /// Whether a folder is another account's where all may make folders: it is none of our business, and what its owner
+    /// does with it must not slow or fail our run.
     fn is_anothers(&self, place: &Place, name: &OsStr) -> bool {
+        // Only the tree that accounts share is entered whoever made it.
         let store = self.store(place.store);
         if !store.kind.is_everybodys() {
             return false;

@@ -81,7 +81,8 @@ pub struct Facts {
     pub is_damaged: bool,
 }
 
-/// Timestamps that lie ahead, in order. Of very many only some are kept, the last always.
+/// Timestamps that lie ahead, in order.
+// Of very many only some are kept, the last always.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Later(Vec<DateTime<Utc>>);
 
@@ -316,9 +317,10 @@ impl Reading<'_> {
         Ok(Line::of_record(&record, self.now))
     }
 
-    /// Takes what whole lines say. Only records that can add something are parsed: those that name
-    /// a project or host not known yet, the first that names a session, and the newest.
+    /// Takes what whole lines say.
     fn lines(&mut self, bytes: &[u8]) {
+        // Only records that can add something are parsed: those that name a project or host not known yet, the
+        // first that names a session, and the newest.
         let bytes = bytes.strip_prefix(MARK).unwrap_or(bytes);
         let mut parsed = Parsed::default();
         for at in values(&CWD, bytes) {

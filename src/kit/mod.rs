@@ -173,11 +173,10 @@ fn filled(template: &str, policy: &Value) -> String {
 }
 
 /// A policy as YAML for Ansible, `level` steps to the right.
-///
-/// Ansible evaluates `{{ }}` and `{% %}` in every text, on the machine that runs the playbook; `!unsafe`
-/// says that a text is none of its templates. It is said of each, because of a whole mapping it is not
-/// understood by every version.
 fn yaml(value: &Value, level: usize) -> String {
+    // Ansible evaluates `{{ }}` and `{% %}` in every text, on the machine that runs the playbook; `!unsafe`
+    // says that a text is none of its templates. It is said of each, because of a whole mapping it is not
+    // understood by every version.
     let list = |[open, close]: [char; 2], entries: Vec<String>| {
         if entries.is_empty() {
             return format!("{open}{close}");

@@ -33,9 +33,8 @@ pub struct Deletion {
     pub run: String,
 }
 
-/// The newest deletion of each session that is sought, by its position; `user` narrows it to the
-/// records of one account. Names are compared as they are and, where there is a key, in keyed form,
-/// because the policy may have changed that. A session that was put back after it counts as none.
+/// The newest deletion of each session that is sought, by its position; `user` narrows it to the records of one
+/// account.
 ///
 /// # Errors
 /// When a segment cannot be read.
@@ -45,6 +44,8 @@ pub fn deletions(
     user: Option<&str>,
     sought: &[Sought],
 ) -> Result<BTreeMap<usize, Deletion>, LedgerError> {
+    // Names are compared as they are and, where there is a key, in keyed form, because the policy may have
+    // changed that. A session that was put back after it counts as none.
     let keyed = |name: &str| names.map(|names| names.keyed(name));
     let mut open: HashMap<(String, String), usize> = HashMap::new();
     let mut stores: HashMap<&str, Option<String>> = HashMap::new();

@@ -271,9 +271,9 @@ impl Entry<'static> {
         1024 + lists.sum::<usize>()
     }
 
-    /// The record in parts of about this weight: a session may have a million files. The first part
-    /// has the counts; the others repeat what they are about, and hold the rest of the lists.
+    /// The record in parts of about this weight: a session may have a million files.
     pub fn split(mut self, most: usize) -> Vec<Self> {
+        // The first part has the counts; the others repeat what they are about, and hold the rest of the lists.
         let (mut failed, mut sealed) =
             (std::mem::take(&mut self.failed).into_iter(), std::mem::take(&mut self.sealed).into_iter());
         let rest = Self { files: None, bytes: None, lines: None, counts: Vec::new(), ..self.clone() };

@@ -79,10 +79,9 @@ impl Reserve {
     }
 
     /// Makes the reserve where it is missing or not ours alone; a failure leaves none.
-    ///
-    /// It is made beside and renamed: what has that name is never written to, for it may be the second name of
-    /// something else.
     pub(super) fn make(&self) -> Result<(), PathError> {
+        // It is made beside and renamed: what has that name is never written to, for it may be the second name
+        // of something else.
         let is_whole = |file: &File| file.metadata().is_ok_and(|meta| meta.len() == Self::SIZE);
         if files::open_own(&self.path).is_ok_and(|file| file.as_ref().is_some_and(is_whole)) {
             return Ok(());

@@ -81,10 +81,9 @@ impl Names {
 }
 
 /// An error message without the paths it quotes.
-///
-/// Everything from the first quote to the last is left out, because a path may hold a quote
-/// itself; so is every other word that looks like a path.
 pub(super) fn without_paths(message: &str) -> String {
+    // Everything from the first quote to the last is left out, because a path may hold a quote itself; so is
+    // every other word that looks like a path.
     let unquoted = match (message.find('\''), message.rfind('\'')) {
         (Some(first), Some(last)) if first < last => {
             let (before, after) = (message.get(..first).unwrap_or(""), message.get(last + 1..).unwrap_or(""));

@@ -242,12 +242,12 @@ pub fn transcripts(dir: &Path) -> Result<BTreeSet<(String, String)>, LedgerError
     Ok(seen)
 }
 
-/// The summaries of the newest runs, at most `most`, the newest first. Lines that are none are
-/// passed over without being understood.
+/// The summaries of the newest runs, at most `most`, the newest first.
 ///
 /// # Errors
 /// When a segment cannot be read.
 pub fn summaries(dir: &Path, most: usize) -> Result<Vec<Record>, LedgerError> {
+    // Lines that are none are passed over without being understood.
     const MARK: &[u8] = b"\"event\":\"summary\"";
     let mut found = Vec::new();
     for segment in segments::open_all(dir)?.iter().rev() {

@@ -20,9 +20,6 @@ pub struct SealedRecords {
 impl SealedRecords {
     /// Reads them: all, or those of one session.
     ///
-    /// A keyed record is one of our key's where it names one of `stores`, roots in the form of
-    /// [`crate::escape::text`]; else nobody can tell whose session it is about.
-    ///
     /// # Errors
     /// The ledger or the key of its names cannot be read.
     pub fn load(
@@ -31,6 +28,8 @@ impl SealedRecords {
         session: Option<&str>,
         stores: &[String],
     ) -> Result<Self, LedgerError> {
+        // A keyed record is one of our key's where it names one of `stores`, roots in the form of
+        // `crate::escape::text`; else nobody can tell whose session it is about.
         let names = Names::load(state_dir)?;
         let named = |id: &str| [Some(id.to_owned()), names.as_ref().map(|names| names.keyed(id))];
         let sessions = session.into_iter().flat_map(named).flatten().collect();

@@ -52,11 +52,10 @@ pub(super) fn closed(dir: &Path) -> Result<Vec<PathBuf>, LedgerError> {
 }
 
 /// All segments of a folder, oldest first, opened at one moment.
-///
-/// No lock is taken, so a run may rotate meanwhile. The active one is opened before the others are
-/// listed: met again under its closed name, it ends the list, for what follows is newer. Where there
-/// are no hard links a rotation has a moment without an active one; then it is looked for again.
 pub(super) fn open_all(dir: &Path) -> Result<Vec<Segment>, LedgerError> {
+    // No lock is taken, so a run may rotate meanwhile. The active one is opened before the others are listed:
+    // met again under its closed name, it ends the list, for what follows is newer. Where there are no hard
+    // links a rotation has a moment without an active one; then it is looked for again.
     let mut segments = Vec::new();
     // To miss it again a rotation would have to be at that very moment again.
     for _ in 0..3 {

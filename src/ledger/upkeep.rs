@@ -38,9 +38,9 @@ impl Ledger {
         self.write(&[entry], now)
     }
 
-    /// Begins a new segment where the active one is large. Failing that, the old one goes on:
-    /// a ledger that is too long is better than a deed without a record.
+    /// Begins a new segment where the active one is large.
     pub(super) fn rotate_if_large(&mut self, now: DateTime<Utc>) {
+        // Failing that, the old one goes on: a ledger that is too long is better than a deed without a record.
         if self.length < self.rotate_at || self.poisoned {
             return;
         }

@@ -107,9 +107,9 @@ fn has_global(dir: &Dir, budget: &mut Budget) -> io::Result<bool> {
     Ok(is_global(&Document::read(&dir.read(name)?)?))
 }
 
-/// Whether a text is an object with a key that clients of every version write. Nothing of it is kept: any folder
-/// may hold a file of that name.
+/// Whether a text is an object with a key that clients of every version write.
 fn is_global(text: &[u8]) -> bool {
+    // Nothing of it is kept: any folder may hold a file of that name.
     const KEYS: [&str; 6] =
         ["firstStartTime", "machineID", "userID", "numStartups", "projects", "hasCompletedOnboarding"];
     struct Known(bool);

@@ -552,9 +552,10 @@ fn open(env: &Environment, request: &Request, candidate: &Candidate) -> Result<O
     }))
 }
 
-/// What somebody else's folder or link is at a place that others can write to. The name of a temp tree is ours alone,
-/// so whoever takes it keeps Claude Code from it, or waits for what it will write there.
+/// What somebody else's folder or link is at a place that others can write to.
 fn of_another<T>(kind: Root, owner: u32) -> Result<Option<T>, Refusal> {
+    // The name of a temp tree is ours alone, so whoever takes it keeps Claude Code from it, or waits for what
+    // it will write there.
     if kind == Root::Temp { Err(Refusal::Squatted(owner)) } else { Ok(None) }
 }
 

@@ -52,12 +52,11 @@ pub struct Search {
     mounts: Vec<PathBuf>,
 }
 
-/// Looks for stores in a folder and everything below it, on every file system of this machine that is mounted there
-/// and that is not among those left out.
-///
-/// What cannot be read is part of the result, and so is a file system that is not on a disk of this machine: a server
-/// or a program that hangs would stop the search, and what it shows may not be what it keeps.
+/// Looks for stores in a folder and everything below it, on every file system of this machine that is mounted there and
+/// that is not among those left out.
 pub fn search(dir: &Path, left_out: &[PathBuf]) -> Search {
+    // What cannot be read is part of the result, and so is a file system that is not on a disk of this machine:
+    // a server or a program that hangs would stop the search, and what it shows may not be what it keeps.
     let mut search = Search::default();
     search.walk(dir);
     while let Some(mount) = search.mounts.pop() {

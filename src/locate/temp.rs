@@ -12,10 +12,9 @@ use crate::dir::Dir;
 pub const SHARED_TREE: &str = "claude";
 
 /// The temp folders of an account below the folder of all of them, as macOS has them: `<2 letters>/<account>/T`.
-///
-/// The system tells it to programs of that account alone, and a child of a run over all users starts none: the owner of
-/// a folder tells it, too.
 pub(super) fn of_account(all: &Path, uid: u32) -> Vec<PathBuf> {
+    // The system tells it to programs of that account alone, and a child of a run over all users starts none:
+    // the owner of a folder tells it, too.
     let below = |path: &Path| -> Vec<PathBuf> {
         let Ok(dir) = Dir::among_others(path) else { return Vec::new() };
         let Ok(entries) = dir.entries() else { return Vec::new() };

@@ -107,9 +107,10 @@ impl Judge<'_> {
     }
 }
 
-/// Whether a hold covers a file of nobody. Scratch files are of a session that nothing else is left of, so that a hold on
-/// a session covers them where their folder may be called after it.
+/// Whether a hold covers a file of nobody.
 pub(super) fn covers_loose(inventory: &Inventory, hold: &Hold, artifact: &Artifact, kind: Kind) -> bool {
+    // Scratch files are of a session that nothing else is left of, so that a hold on a session covers them
+    // where their folder may be called after it.
     let project = inventory.project_named(artifact);
     hold.selector.covers(kind, project.into_iter(), may_be_anyones(artifact, kind), None)
         || kind == Kind::TempFile && may_be_of_held(inventory, hold, artifact)
@@ -122,16 +123,16 @@ fn may_be_of_held(inventory: &Inventory, hold: &Hold, artifact: &Artifact) -> bo
         && inventory.scratch_digits(artifact).is_none_or(|digits| hold.selector.names_digits(&digits))
 }
 
-/// Whether a file of nobody may hold any project's content, so that every hold covers it. A
-/// pointer to a remote session holds none, and is of some project by its place.
+/// Whether a file of nobody may hold any project's content, so that every hold covers it.
 pub(super) fn may_be_anyones(artifact: &Artifact, kind: Kind) -> bool {
+    // A pointer to a remote session holds none, and is of some project by its place.
     artifact.project.is_none()
         && (kind.row().sensitivity >= Sensitivity::Content || kind == Kind::BridgePointer)
         && kind != Kind::OwnLeftover
 }
 
-/// Whether a file of nobody is somebody's all the same: its own content says whose, and could not be
-/// read. A pid file without a session is one of an older client.
+/// Whether a file of nobody is somebody's all the same: its own content says whose, and could not be read.
 pub(super) fn lacks_owner(kind: Kind) -> bool {
+    // A pid file without a session is one of an older client.
     kind.row().owner == Owner::Content && kind != Kind::PidFile
 }

@@ -163,8 +163,7 @@ impl Judge<'_> {
         self.mandate.layers.iter().enumerate().filter_map(of_layer).min_by_key(|(due, _)| *due)
     }
 
-    /// What a kind of file of a session is judged by, and when it is due. Of projects that are equally
-    /// the session's, the later due date counts; no due date is later than any.
+    /// What a kind of file of a session is judged by, and when it is due.
     pub(super) fn latest<'s>(
         &self,
         session: &'s Session,
@@ -172,6 +171,7 @@ impl Judge<'_> {
         date: DateTime<Utc>,
         period: impl Fn(&Rule) -> Option<&Period>,
     ) -> (Subject<'s>, Option<(DateTime<Utc>, RuleRef)>) {
+        // Of projects that are equally the session's, the later due date counts; no due date is later than any.
         let judged = |project| {
             let is_desktop_deleted = session.is_desktop_deleted;
             let subject = Subject { kind, project, session: Some(session.id), is_desktop_deleted };
@@ -198,8 +198,9 @@ impl Judge<'_> {
         is_excluded(self.inventory, self.mandate, store)
     }
 
-    /// Whether the mandate has no say over a session. One without a transcript is of no store more than of another.
+    /// Whether the mandate has no say over a session.
     pub(super) fn is_elsewhere(&self, session: &Session) -> bool {
+        // One without a transcript is of no store more than of another.
         let files = self.inventory.files(session).iter().map(|index| self.inventory.artifact(*index));
         let mut files = files.filter(|artifact| artifact.kind != Some(Kind::SealedRecord)).peekable();
         if session.is_conversation() || files.peek().is_none() {
@@ -208,9 +209,10 @@ impl Judge<'_> {
         files.all(|artifact| self.is_beyond(artifact))
     }
 
-    /// What is decided with what is remembered. Where that is a user's word, it delays a managed rule
-    /// for no more than a day beyond what was found without it.
+    /// What is decided with what is remembered.
     pub(super) fn within_a_day(&self, decision: Decision, found: impl FnOnce() -> Decision) -> Decision {
+        // Where that is a user's word, it delays a managed rule for no more than a day beyond what was found
+        // without it.
         let is_managed = || self.mandate.layers.iter().any(|layer| layer.source.layer == Layer::Managed);
         let is_bound = self.inventory.absent.is_users_word && is_managed();
         if !is_bound || !matches!(decision, Decision::Keep(_)) {

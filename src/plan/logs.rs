@@ -74,13 +74,14 @@ impl<'i> Judge<'i> {
         lines.filter_map(move |line| self.known_to(line, store).map(|known| known.session))
     }
 
-    /// The holds in force that cover a log. One of which not all was read may be any session's.
+    /// The holds in force that cover a log.
     pub(super) fn holds_of_log(
         &self,
         artifact: &Artifact,
         log: &Log,
         kind: Kind,
     ) -> impl Iterator<Item = HoldRef> {
+        // One of which not all was read may be any session's.
         let projects = log.projects.iter().map(|project| &**project);
         let unknown = log.projects.is_empty() && may_be_anyones(artifact, kind);
         let own = self.holds(kind, projects.clone(), unknown, None);

@@ -160,9 +160,9 @@ impl PastDue<'_> {
         self.transcripts(session).any(|file| file.oddity == Oddity::Link)
     }
 
-    /// Whether what was said in a session has no date. Claude Code dates every record of that; only notes
-    /// about a conversation have none.
+    /// Whether what was said in a session has no date.
     fn has_lost_its_dates(&self, session: &Session) -> bool {
+        // Claude Code dates every record of that; only notes about a conversation have none.
         if session.evidence != Evidence::Transcript || session.newest_record.is_some() {
             return false;
         }
@@ -176,9 +176,10 @@ impl PastDue<'_> {
         files.filter(|file| file.kind == Some(Kind::Transcript) && !file.sealed)
     }
 
-    /// When a session would go by its records alone, where files that were written later are what keeps it: those
-    /// it left without its transcript, or one whose last line is damaged. A byte more makes them new.
+    /// When a session would go by its records alone, where files that were written later are what keeps it: those it
+    /// left without its transcript, or one whose last line is damaged.
     fn due_by_records(&self, session: &Session) -> Option<(DateTime<Utc>, RuleRef)> {
+        // A byte more makes them new.
         let record = match &session.before {
             Some(before) => before.record,
             None if session.evidence == Evidence::Orphaned => session.newest_record,
@@ -187,9 +188,10 @@ impl PastDue<'_> {
         self.judge.latest(session, Kind::Transcript, record?, |rule| rule.delete_after.as_ref()).1
     }
 
-    /// When the records of another session among its own would be due. Claude Code writes the id of a session into
-    /// every record of its subagents and of copies that it sets aside.
+    /// When the records of another session among its own would be due.
     fn due_of_stranger(&self, session: &Session) -> Option<(DateTime<Utc>, RuleRef)> {
+        // Claude Code writes the id of a session into every record of its subagents and of copies that it sets
+        // aside.
         self.judge.latest(session, Kind::Transcript, session.stranger?, |rule| rule.delete_after.as_ref()).1
     }
 

@@ -27,8 +27,8 @@ pub(super) struct Term<'l> {
 
 impl<'i> Judge<'i> {
     /// The lines that refer to a paste; none where no file refers to it, and it is nobody's.
-    /// Where such a file could not be read, nobody can say.
     pub(super) fn owners(&self, artifact: &Artifact) -> Result<Cow<'i, [&'i Line]>, Keep> {
+        // Where such a file could not be read, nobody can say.
         let is_paste = artifact.kind == Some(Kind::Paste);
         if is_paste && self.references.unknown.contains(&self.inventory.store_of(artifact)) {
             return Err(Keep::OwnerUnknown);
@@ -54,14 +54,14 @@ impl<'i> Judge<'i> {
         }
     }
 
-    /// What the owner of a paste is judged by, and when it is due: a session, or a line alone. With the
-    /// last of them a paste goes at the latest.
+    /// What the owner of a paste is judged by, and when it is due: a session, or a line alone.
     pub(super) fn of_owner<'l>(
         &self,
         line: &'l Line,
         session: Option<&'l Session>,
         date: DateTime<Utc>,
     ) -> (Subject<'l>, Option<(DateTime<Utc>, RuleRef)>) {
+        // With the last of them a paste goes at the latest.
         match session {
             Some(session) => self.latest(session, Kind::Transcript, date, |rule| rule.delete_after.as_ref()),
             None => self.of_line(line, Kind::History, None, date),

@@ -325,10 +325,9 @@ fn wrong_with(rule: &Rule) -> Vec<Problem> {
 }
 
 /// Rules with `kinds` that would let a part of a session outlive it.
-///
-/// A session goes whole on the date of its transcript; so each rule that may decide the
-/// transcript of a session that such a rule selects too must not be earlier.
 fn later_than_session(rules: &[Rule]) -> Vec<Problem> {
+    // A session goes whole on the date of its transcript; so each rule that may decide the transcript of a
+    // session that such a rule selects too must not be earlier.
     let mut problems = Vec::new();
     for (at, rule) in rules.iter().enumerate() {
         let (Some(kinds), Some(period)) = (&rule.selector.kinds, &rule.delete_after) else { continue };

@@ -81,6 +81,7 @@ pub(super) fn rescue(bytes: &[u8]) -> (Vec<HoldSettings>, bool) {
         entries.iter().filter_map(|entry| HoldSettings::deserialize(entry).ok()).collect();
     // Of a key that is given twice the parser keeps one.
     let is_named_once = text.windows(7).filter(|word| word == b"\"holds\"").count() <= 1;
+    // One that cannot be read may cover anything; whoever is told that not all are known keeps everything.
     let is_all = found.len() == entries.len() && is_named_once;
     (found, is_all)
 }

@@ -82,6 +82,7 @@ pub struct Loaded {
 /// other layers.
 pub fn load(places: &Places, named: Option<&Path>) -> Result<Loaded, LoadError> {
     let mut loaded = Loaded::default();
+    // One handle for system and managed files alike: nobody can exchange the folder between the two.
     let system = TrustedDir::open(&places.system_dir, places.trusted_owner)?;
     if let Some(dir) = &system {
         loaded.layers.extend(read_trusted(dir, &places.system_dir, "policy.json", Layer::System)?);
@@ -177,6 +178,8 @@ impl Loaded {
     fn read_own(&mut self, path: &Path, user: &UserPlace) -> Option<Vec<u8>> {
         let is_elsewhere = path.is_symlink() || path.parent() != Some(&user.dir);
         let real_folder = || if is_elsewhere { own::of_real_folder(path, user.uid) } else { None };
+        // Opened once, and judged and read by that handle: a file of the user's that others may write is no
+        // word of the user's.
         let read = trusted::open_own(path).and_then(|file| {
             let Some(file) = file else { return Ok(None) };
             let loose = own::of_open(&file, path, user.uid).or_else(real_folder);

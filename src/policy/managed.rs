@@ -22,6 +22,7 @@ pub const DOMAIN: &str = "io.github.ccretain";
 /// Preferences that cannot be read, are not root's alone, or do not fit the grammar.
 pub fn read(root: &Path, user: &str, owner: u32) -> Result<Vec<RawLayer>, LoadError> {
     let mut layers = Vec::new();
+    // A name with a slash or dots would lead to another folder than that of managed preferences.
     let of_user = Path::new(user).components().count() == 1 && !user.starts_with('.');
     let folders = [Some(root.to_path_buf()), of_user.then(|| root.join(user))];
     for folder in folders.into_iter().flatten() {

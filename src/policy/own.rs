@@ -51,6 +51,7 @@ pub(super) fn of_open(file: &std::fs::File, path: &Path, uid: u32) -> Option<Loo
     use std::os::unix::fs::MetadataExt as _;
     let metadata = file.metadata().ok()?;
     let loose = |by| Some(Loose { path: path.to_path_buf(), by });
+    // Root may do anything anyway, and `sudo` leaves such files.
     if metadata.uid() != uid && metadata.uid() != 0 {
         return loose(Writer::Owner(metadata.uid()));
     }
@@ -112,10 +113,10 @@ fn is_group_of(gid: u32, uid: u32) -> bool {
     is_alone(&read("/etc/passwd"), &read("/etc/group"), gid, uid)
 }
 
-/// Whether the files of accounts say that nobody but this user is in the group. A group that they do not name
-/// may have anybody in it.
+/// Whether the files of accounts say that nobody but this user is in the group.
 #[cfg(unix)]
 fn is_alone(passwd: &str, group: &str, gid: u32, uid: u32) -> bool {
+    // A group that they do not name may have anybody in it.
     let number = |field: Option<&str>| field.and_then(|field| field.parse::<u32>().ok());
     let accounts = || {
         passwd.lines().filter_map(|line| {

@@ -41,12 +41,13 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, SyntaxError> {
     })
 }
 
-/// Reads the text of a policy. Where an object is meant a list is an error; serde would take the
-/// list for the object's fields in their order.
+/// Reads the text of a policy.
 ///
 /// # Errors
 /// As [`parse`].
 pub fn policy(bytes: &[u8]) -> Result<Settings, SyntaxError> {
+    // Where an object is meant a list is an error; serde would take the list for the object's fields in their
+    // order.
     let settings = parse(bytes)?;
     let whole: serde_json::Value = parse(bytes)?;
     let list = |what: &str| {

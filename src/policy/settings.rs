@@ -240,7 +240,8 @@ fn share<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
     from.deserialize_f64(Checking { expected: "a share, which is a number", check, kind: OfNumbers })
 }
 
-/// The place where a day ends last. Which day a policy means where nobody's zone is known is all of them.
+/// The place where a day ends last.
+// Which day a policy means where nobody's zone is known is all of them.
 const WESTERNMOST: i32 = -12 * 3600;
 
 fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<DateTime<FixedOffset>>, D::Error> {

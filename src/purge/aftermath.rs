@@ -239,6 +239,7 @@ impl Looked<'_> {
         artifact: &Artifact,
         was: Option<(&Artifact, Option<&Outcome>)>,
     ) -> (ExceptionReason, String) {
+        // The path alone may be that of a file which somebody wrote after the first one was gone.
         let is_same = |was: &Artifact| was.stamp.inode == artifact.stamp.inode;
         match was {
             Some((_, Some(Outcome::Failed(error)))) => (ExceptionReason::Failed, error.clone()),
@@ -311,6 +312,7 @@ fn exception(reason: ExceptionReason, of: &Inventory, artifact: &Artifact, detai
 fn refused(refused: &Refused) -> Exception {
     let reason = match refused.why {
         Refusal::Missing | Refusal::Emptied | Refusal::Unreachable(_) => ExceptionReason::Unreadable,
+        // Whoever took our place may be given what Claude Code writes there, so it is no matter of reading.
         Refusal::Squatted(_) => ExceptionReason::Foreign,
         _ => ExceptionReason::Refused,
     };

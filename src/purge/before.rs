@@ -24,6 +24,8 @@ pub fn inner_links(inventory: &Inventory) -> HashSet<ArtifactIndex> {
         .map(|view| view.store.root.as_path())
         .collect();
     let leads_inside = |path: &Path| {
+        // By a path, as nothing is opened or removed by it: a link that is another by then is compared with its
+        // stamp before it goes.
         let Ok(target) = fs_err::read_link(path) else { return false };
         let whole = path.parent().unwrap_or(path).join(target);
         // Where a folder on the way is a link too, only the resolved path tells.

@@ -31,6 +31,7 @@ pub fn merge(mut whole: Parts, of_accounts: Vec<Parts>) -> Parts {
             (Identity::None, Identity::None) => Identity::None,
         };
         for risk in account.residual_risks {
+            // In the order in which the first account told them, so that equal facts give equal bytes.
             let at = order.iter().position(|id| *id == risk.id).unwrap_or_else(|| {
                 order.push(risk.id.clone());
                 order.len() - 1
@@ -53,6 +54,7 @@ fn together(one: Verification, other: Verification) -> Verification {
         Proof::NothingLeft => 0,
         Proof::Unreadable => 1,
         Proof::Left => 2,
+        // One account that was not looked at again is enough: the certificate speaks of the whole machine.
         Proof::NotMade => 3,
     };
     let result = if rank(other.result) > rank(one.result) { other.result } else { one.result };

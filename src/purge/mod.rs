@@ -22,6 +22,7 @@ pub fn acting(policy: &Policy) -> Policy {
     let Some(last) = acting.mandates.pop() else { return acting };
     let rule =
         Rule { name: RULE.to_owned(), selector: Selector::default(), seal_after: None, delete_after: None };
+    // One mandate and one rule: whatever the policy's own rules demand is not what was asked for.
     acting.mandates = vec![Mandate { holds: Vec::new(), ..last.with_only(rule) }];
     acting
 }

@@ -41,6 +41,7 @@ fn unknown_folder(inventory: &Inventory, artifact: &Artifact) -> Option<PathBuf>
     for name in path.parent().unwrap_or(Path::new("")) {
         folder.push(name);
         cursor = cursor.enter(name.as_encoded_bytes());
+        // From here down the catalogue knows nothing, so nothing below needs a line of its own.
         if cursor.is_dead() {
             return Some(folder);
         }

@@ -170,10 +170,10 @@ pub struct Figures<'a> {
     pub owns: &'a dyn Fn(&str) -> bool,
 }
 
-/// The figures of all accounts: added up, but for the time and the exit code, which are those of
-/// the whole run. What is none of ours, or is about a store of another account, is left out: one
-/// odd line makes a collector drop the whole file.
+/// The figures of all accounts: added up, but for the time and the exit code, which are those of the whole run.
 pub fn figures(of_users: &[Figures<'_>], ended: DateTime<Utc>, exit: u8) -> String {
+    // What is none of ours, or is about a store of another account, is left out: one odd line makes a collector
+    // drop the whole file.
     let mut sums = [0_u64; FIGURES.len()];
     let mut files: BTreeMap<(String, &str, &str), u64> = BTreeMap::new();
     for user in of_users {

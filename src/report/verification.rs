@@ -278,9 +278,9 @@ impl Verified<'_> {
         out
     }
 
-    /// Where the head given lies. That nothing is missing is only said of a ledger that is there from
-    /// its first record.
+    /// Where the head given lies.
     fn head_text(&self, paint: Paint<'_>, out: &mut String) {
+        // That nothing is missing is only said of a ledger that is there from its first record.
         let found = self.found;
         let first = found.first.unwrap_or(1);
         let _ = match &found.given {

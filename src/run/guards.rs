@@ -39,8 +39,7 @@ pub fn clock(
     Ok(guard::clock(&sight, state.clock.as_ref()))
 }
 
-/// Asks the guards of an unattended run. Where the whole policy only reports, they say what they
-/// would refuse.
+/// Asks the guards of an unattended run.
 pub fn judge(
     workspace: &Workspace,
     inventory: &Inventory,
@@ -48,6 +47,7 @@ pub fn judge(
     policy: &Policy,
     ctx: &Context,
 ) -> Result<Judged, Error> {
+    // Where the whole policy only reports, they say what they would refuse.
     let state = &workspace.state.state;
     let (verdict, doubt) = clock(state, inventory, ctx)?;
     let mut judged = Judged {

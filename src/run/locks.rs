@@ -17,9 +17,10 @@ pub fn lock_all(ground: &Workspace, ctx: &Context) -> Result<lock::Locks, Error>
     Ok(locks)
 }
 
-/// The stores that a run locks, always in one order: config folders that may be changed, and those
-/// that share a folder with one. What lies beside them goes with them.
+/// The stores that a run locks, always in one order: config folders that may be changed, and those that share a folder
+/// with one.
 fn to_lock(stores: &[Store]) -> Vec<usize> {
+    // What lies beside them goes with them.
     let is_changed = |store: &&Store| store.kind == Root::Config && store.in_scope;
     let has_lock = |store: &Store| {
         is_changed(&store)

@@ -7,8 +7,9 @@
 
 use std::io;
 
-/// The most private memory that a child may have: it looks at what its user made, and one account
-/// must not take the machine's memory. A store of a million files takes 0.2 GiB.
+/// The most private memory that a child may have: it looks at what its user made, and one account must not take the
+/// machine's memory.
+// A store of a million files takes 0.2 GiB.
 #[cfg(unix)]
 const MOST_MEMORY: u64 = 2 << 30;
 

@@ -13,8 +13,9 @@ pub fn look() {
     IGNORED.get_or_init(ignored);
 }
 
-/// Notes where a run is asked to stop. A signal that the caller ignores asks for nothing, and stays ignored.
+/// Notes where a run is asked to stop.
 pub fn note_stops(asked: &Arc<AtomicBool>, interrupted: &Arc<AtomicBool>) {
+    // A signal that the caller ignores asks for nothing, and stays ignored.
     // Without a handler the signal ends the program at once, which loses nothing either.
     if !is_ignored(SIGTERM) {
         let _ = signal_hook::flag::register(SIGTERM, Arc::clone(asked));

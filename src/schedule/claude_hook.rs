@@ -119,6 +119,7 @@ pub(super) fn remove(with: &Scheduler<'_>) -> Result<Report, ScheduleError> {
     let mut report = Report::default();
     let removed = splice::remove(old.as_deref().unwrap_or("{}"), &ours, made.inserted.as_deref());
     if let Some(text) = removed.map_err(|why| ScheduleError::Settings { path: path.clone(), why })? {
+        // Only what was made for the hook goes: somebody may have written other settings into the file since.
         if made.container && serde_json::from_str(&text).is_ok_and(|value: Value| value == json!({})) {
             with.host.remove(&path).at("remove", &path)?;
         } else {

@@ -58,9 +58,10 @@ pub(super) fn without(table: &[u8]) -> Vec<u8> {
     lines(table).filter(|line| !ours(line)).collect::<Vec<_>>().concat()
 }
 
-/// A table with exactly one line of ours. It takes the place of an earlier one; else it is the last, or
-/// the first where the last line is not ended: so taking it away gives the same bytes again.
+/// A table with exactly one line of ours.
 pub(super) fn with_line(table: &[u8], line: &str) -> Vec<u8> {
+    // It takes the place of an earlier one; else it is the last, or the first where the last line is not ended:
+    // so taking it away gives the same bytes again.
     let mut seen = false;
     let mut result: Vec<u8> = Vec::with_capacity(table.len() + line.len());
     for old in lines(table) {
@@ -85,6 +86,7 @@ fn table(with: &Scheduler<'_>) -> Result<Option<Vec<u8>>, ScheduleError> {
         return Ok(Some(output.stdout));
     }
     // Debian, cronie and macOS say "no crontab for NAME", busybox "can't open 'NAME'".
+    // No exit code tells it: an empty table and one that cannot be read both fail with 1.
     let complaint = String::from_utf8_lossy(&output.stderr).to_lowercase();
     if complaint.contains("no crontab for") || complaint.contains("can't open") {
         return Ok(None);

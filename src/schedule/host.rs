@@ -123,7 +123,9 @@ impl Host for SystemHost {
 
     fn write(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
         let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        // Beside it and renamed: a scheduler that reads half a unit runs nothing, and says so nowhere.
         let mut draft = Draft::private(folder)?;
+        // Before it has its name, so that it is never readable for others than it should be.
         set_mode(draft.file(), path, mode)?;
         draft.fill(content)?;
         draft.replace(path)?;

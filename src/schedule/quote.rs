@@ -11,8 +11,8 @@ pub fn shell(words: &[String]) -> String {
 }
 
 /// One line systemd splits into exactly these words (systemd.service(5), "command lines").
-/// A `$` is left alone: the caller turns variable substitution off with the prefix `:`.
 pub fn systemd(words: &[String]) -> String {
+    // A `$` is left alone: the caller turns variable substitution off with the prefix `:`.
     let escape = |word: &str| word.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");
     join(words, |word| format!("\"{}\"", escape(word)))
 }

@@ -160,6 +160,7 @@ pub(super) fn install(with: &Scheduler<'_>, job: &Job) -> Result<Report, Schedul
         .filter_map(|path| path.parent())
         .flat_map(|folder| missing(with.host, folder))
         .collect();
+    // Before anything is made, so that a removal knows what was not there, also after a failure.
     with.remember(BACKEND, Made { folders, ..Made::default() })?;
     let files: Vec<_> = paths(with).into_iter().zip(units).map(|(path, unit)| (path, unit.content)).collect();
     let undo = |error| {
@@ -216,6 +217,8 @@ pub(super) fn remove(with: &Scheduler<'_>) -> Result<Report, ScheduleError> {
     // Without a manager nothing runs that could be stopped; the files go all the same.
     let managed = reachable(with).is_ok();
     if managed {
+        // While its files are there: without them systemctl no longer knows what to take out of
+        // `timers.target.wants`.
         with.must(BACKEND, "systemctl", &[scope, "disable", "--now", TIMER])?;
     } else {
         report.notes.push(format!(
@@ -224,6 +227,8 @@ pub(super) fn remove(with: &Scheduler<'_>) -> Result<Report, ScheduleError> {
         ));
     }
     let stamp = with.places.systemd_stamp(with.scope);
+    // The stamp too: a timer installed later would take the last start of this one for its own, and run at
+    // once.
     for path in [&wants(with), &stamp].into_iter().chain(&files) {
         use crate::error::At as _;
         if with.host.remove(path).at("remove", path)? {

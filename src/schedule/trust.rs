@@ -92,6 +92,7 @@ pub(super) fn walk(path: &Path, look: &dyn Fn(&Path) -> io::Result<Looked>) -> R
         // An absolute name, as the first is and that of a link may be, begins anew.
         let next = at.join(&name);
         let found = look(&next).map_err(|source| unseen(&next, source))?;
+        // Also of a link, whose owner alone decides where it leads.
         if found.uid != 0 {
             return Err(Untrusted::Owner { path: next, uid: found.uid });
         }
@@ -103,6 +104,8 @@ pub(super) fn walk(path: &Path, look: &dyn Fn(&Path) -> io::Result<Looked>) -> R
             names(&target).into_iter().rev().for_each(|name| left.push_front(name));
             continue;
         }
+        // A sticky folder does not help: in `/tmp` nobody can replace the program, and anybody can be first
+        // with a new name.
         if found.mode & 0o022 != 0 {
             return Err(Untrusted::Writable { path: next, mode: found.mode });
         }

@@ -169,13 +169,12 @@ pub fn of_part(name: &OsStr) -> Option<OsString> {
     }
 }
 
-/// What the name of a sealed file says of its original; `sealed` is relative to the session's
-/// sealed folder. `None` where it is no sealed file.
-///
-/// A number before the ending may be the original's own (`log.1`) or ours. It is ours only where
-/// the catalogue knows the name without it and not the name with it; in doubt the file comes back
-/// under the longer name, where it overwrites nothing.
+/// What the name of a sealed file says of its original; `sealed` is relative to the session's sealed folder. `None`
+/// where it is no sealed file.
 pub fn original(sealed: &Path) -> Option<Original> {
+    // A number before the ending may be the original's own (`log.1`) or ours. It is ours only where the
+    // catalogue knows the name without it and not the name with it; in doubt the file comes back under the
+    // longer name, where it overwrites nothing.
     if !is_within(sealed) {
         return None;
     }

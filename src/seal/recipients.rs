@@ -255,9 +255,10 @@ impl Recipients {
         hex::encode(Sha256::digest(texts.join("\n")))
     }
 
-    /// What one worker encrypts to. The library's boxes cannot be shared between threads, so each
-    /// worker has its own, made once and used for every file.
+    /// What one worker encrypts to.
     pub(super) fn boxes(&self) -> Result<Vec<Box<dyn age::Recipient + Send>>, RecipientError> {
+        // The library's boxes cannot be shared between threads, so each worker has its own, made once and used
+        // for every file.
         let mut boxes: Vec<Box<dyn age::Recipient + Send>> = Vec::with_capacity(self.0.len());
         let mut of_plugins = Vec::new();
         for one in &self.0 {

@@ -20,8 +20,8 @@ const LONGEST_HEADER: usize = 64 << 10;
 /// How much of a header is read at once, in bytes.
 const PIECE: u64 = 4 << 10;
 
-/// The largest window a frame may ask for, as a power of two: what `zstd -d` takes when nobody
-/// says otherwise. It bounds the memory; our own frames need 2 MiB.
+/// The largest window a frame may ask for, as a power of two: what `zstd -d` takes when nobody says otherwise.
+// It bounds the memory; our own frames need 2 MiB.
 const WINDOW_LOG_MAX: u32 = 27;
 
 /// How much is read and how much is unpacked at once: an age chunk, a zstd block.
@@ -31,8 +31,8 @@ const BLOCK: usize = 128 << 10;
 /// Without a known size, this many bytes may come out of anything …
 const FREE: u64 = 64 << 20;
 
-/// … and beyond them this many bytes for each byte that went in. Text shrinks to a tenth, a file
-/// of zeros to less than this.
+/// … and beyond them this many bytes for each byte that went in.
+// Text shrinks to a tenth, a file of zeros to less than this.
 const RATIO: u64 = 1000;
 
 /// What is known of the size of a file before it is unpacked; a sealed file can be made by
@@ -121,11 +121,7 @@ pub enum UnsealError {
 }
 
 impl Identities {
-    /// Opens a sealed file: reads it to its end, writes what was in it, flushes the writer (not the
-    /// disk).
-    ///
-    /// Plain bytes reach the writer before the end of the sealed file has been authenticated, each
-    /// chunk of 64 KiB after it has been: after an error they are a prefix of a file and no more.
+    /// Opens a sealed file: reads it to its end, writes what was in it, flushes the writer (not the disk).
     ///
     /// # Errors
     /// Every reason has its own; none tells anything of the content.
@@ -136,6 +132,8 @@ impl Identities {
         size: PlainSize,
         to: &mut impl Write,
     ) -> Result<Unsealed, UnsealError> {
+        // Plain bytes reach the writer before the end of the sealed file has been authenticated, each chunk of
+        // 64 KiB after it has been: after an error they are a prefix of a file and no more.
         if self.is_empty() {
             return Err(UnsealError::NoIdentity);
         }

@@ -374,10 +374,10 @@ impl Copy<'_> {
     }
 }
 
-/// Whether Claude Code's own cleanup goes by the file's own date. It goes by that of the folder of a
-/// session in some trees, which is new where the folder comes back, and the temp folder goes with
-/// the transcript.
+/// Whether Claude Code's own cleanup goes by the file's own date.
 fn goes_by_own_date(file: &SealedFile) -> bool {
+    // It goes by that of the folder of a session in some trees, which is new where the folder comes back, and
+    // the temp folder goes with the transcript.
     let by_folder = matches!(
         file.kind,
         Kind::FileHistory | Kind::Upload | Kind::SessionEnv | Kind::Task | Kind::DevMod | Kind::Image

@@ -60,13 +60,13 @@ pub(super) fn mode_of(_: &Path) -> Option<u32> {
     None
 }
 
-/// What makes content readable elsewhere. What matters only for what was deleted, and takes a look
-/// at every process, is left to certificates.
+/// What makes content readable elsewhere.
 pub(super) fn exposed(
     roots: &[std::path::PathBuf],
     moved: &[exposure::Evidence],
     ctx: &Context,
 ) -> Vec<exposure::Finding> {
+    // What matters only for what was deleted, and takes a look at every process, is left to certificates.
     use exposure::Risk;
     let subject = exposure::Subject::of(&ctx.env, roots).with_moved(moved);
     let is_for_certificates = |risk: Risk| {
@@ -119,9 +119,8 @@ pub(super) fn clients(
 }
 
 /// What tells this machine from others of its name, keyed where the names of the ledger are.
-///
-/// A child of a run over all users leaves it to its parent.
 pub(in crate::cli) fn machine_id(policy: &Policy, ctx: &Context) -> Option<String> {
+    // A child of a run over all users leaves it to its parent.
     if ctx.parent.is_some() {
         return None;
     }

@@ -312,8 +312,9 @@ impl Work<'_> {
         deeds.run_after(&opening, ledger)
     }
 
-    /// Locates and looks anew. A root whose marks went with its content is looked at all the same.
+    /// Locates and looks anew.
     fn look_again(&self, found: Vec<(PathBuf, Root)>) -> Result<After, Failure> {
+        // A root whose marks went with its content is looked at all the same.
         let mut ctx = self.ctx.run.clone();
         ctx.env.now = self.now();
         let mut ground = run::prepare_with(&ctx, run::in_force(&ctx)?, found)?;

@@ -73,10 +73,10 @@ fn account_home(with: Scheduler<'_>, ctx: &Context) -> Option<PathBuf> {
     })
 }
 
-/// The program as schedulers are to call it: by its name in `PATH` where that is this program,
-/// because the name outlives an update that moves the file it links to. Of a name that root is to run
-/// only root may change where it leads.
+/// The program as schedulers are to call it: by its name in `PATH` where that is this program, because the name
+/// outlives an update that moves the file it links to.
 fn program(scope: Scope, ctx: &Context) -> Result<PathBuf, Failure> {
+    // Of a name that root is to run only root may change where it leads.
     let own = std::env::current_exe().map_err(|error| {
         Failure::new(Exit::Failed, format!("cannot tell where this program lies: {error}"))
     })?;

@@ -208,9 +208,9 @@ impl<T: Clone> Last<T> {
     }
 }
 
-/// Shows every line with its newline: its length, and its text unless it is too long. Copies only those that a
-/// buffer ends in, and reads no hole.
+/// Shows every line with its newline: its length, and its text unless it is too long.
 fn each_line(file: &File, mut show: impl FnMut(u64, Option<&[u8]>) -> io::Result<()>) -> io::Result<()> {
+    // Copies only those that a buffer ends in, and reads no hole.
     let mut buffer = vec![0; BUFFER];
     let mut begun = Begun::default();
     let (mut at, mut data_end) = (0, 0);

@@ -140,9 +140,9 @@ impl Units {
         new
     }
 
-    /// Adds projects to sessions. It is all that is known of the project of an orphaned one, which
-    /// has that of its newest line.
+    /// Adds projects to sessions.
     fn learn(&mut self, mut new: Vec<Heard>) {
+        // It is all that is known of the project of an orphaned one, which has that of its newest line.
         new.sort_unstable();
         for heard in new.chunk_by(|(one, ..), (other, ..)| one == other) {
             let Some((index, newest, _)) = heard.last() else { continue };

@@ -42,8 +42,9 @@ impl Reading<'_> {
         }
     }
 
-    /// Takes what one line says. However its keys are written, a record that ends the search counts.
+    /// Takes what one line says.
     pub(super) fn line(&mut self, line: &[u8]) -> Line {
+        // However its keys are written, a record that ends the search counts.
         match object::<Record<'_>>(line) {
             Some(record) => {
                 self.note(&record);

@@ -152,9 +152,9 @@ impl Taking<'_> {
         }
     }
 
-    /// The client's global file stays without what is purged of it. A copy that cannot be taken
-    /// apart goes whole.
+    /// The client's global file stays without what is purged of it.
     fn global(&self, index: ArtifactIndex, artifact: &Artifact, kind: Kind) -> Fate {
+        // A copy that cannot be taken apart goes whole.
         let is_copy = kind == Kind::ConfigBackup;
         let stays = Fate::Stays(if is_copy { Keep::NoRule } else { Keep::Protected });
         match self.lines.get(&index) {
@@ -291,10 +291,9 @@ impl Taking<'_> {
         }
     }
 
-    /// What the catalogue does not know goes only at a person's word, and where nothing but the
-    /// client's own lies. That it stays is a doubt: in any place of a whole purge, else in those of what
-    /// was selected.
+    /// What the catalogue does not know goes only at a person's word, and where nothing but the client's own lies.
     fn unknown(&self, index: ArtifactIndex, artifact: &Artifact) -> Fate {
+        // That it stays is a doubt: in any place of a whole purge, else in those of what was selected.
         match artifact.oddity {
             Oddity::Foreign => return Fate::Doubtful(Doubt::Foreign),
             Oddity::OutOfReach => return Fate::Doubtful(Doubt::OutOfReach),

@@ -17,8 +17,9 @@ impl Draft<'_> {
         self.choose(below, |settings| settings.mode)
     }
 
-    /// The mode of the rules of a layer. One that has rules and names none enforces.
+    /// The mode of the rules of a layer.
     fn mode_of(&self, layer: Layer) -> Sourced<Mode> {
+        // One that has rules and names none enforces.
         let written = |of: Layer| self.choose(|layer| layer == of, |settings| settings.mode);
         let enforce = || Sourced { value: Mode::Enforce, source: BUILT_IN };
         match layer {

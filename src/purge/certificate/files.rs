@@ -152,6 +152,7 @@ impl Files {
             if exists {
                 return Err(FileError::Exists { path: path.clone() });
             }
+            // By the resolved folder: a link to a store is as much in it.
             let folder = fs_err::canonicalize(above(path)).unwrap_or_else(|_| above(path).to_path_buf());
             if stores.iter().any(|store| folder.starts_with(store)) {
                 return Err(FileError::InStore { path: path.clone() });
@@ -224,6 +225,8 @@ impl Place {
     fn fill(mut self, content: &str) -> Result<(), FileError> {
         let path = self.path;
         self.draft.fill(content.as_bytes()).at("write", &path)?;
+        // By a link or a rename that replaces nothing: between the look at the beginning and now a purge has
+        // passed.
         if let Err((error, draft)) = self.draft.create(&path) {
             // Where a file system can neither link nor rename so, what is there is looked at first.
             if error.kind() == io::ErrorKind::AlreadyExists || path.symlink_metadata().is_ok() {

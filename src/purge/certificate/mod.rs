@@ -116,6 +116,7 @@ impl Certificate {
     pub fn issue(mut parts: Parts) -> Self {
         parts.stores.sort_by(|a, b| (&a.root, &a.kind).cmp(&(&b.root, &b.kind)));
         parts.exceptions.sort_by(|a, b| (a.reason, &a.path, &a.detail).cmp(&(b.reason, &b.path, &b.detail)));
+        // Two stores may reach one folder, and each tells what is wrong with it.
         parts.exceptions.dedup();
         parts.remaining.sort_by(|a, b| (a.what, &a.path).cmp(&(b.what, &b.path)));
         let verdict = judge(&parts.method.scope, &parts.exceptions, &parts.remaining, &parts.verification);
@@ -144,10 +145,9 @@ impl Certificate {
     }
 
     /// The document, as it is written, signed and recorded.
-    ///
-    /// `<`, `>` and `&` are written as escapes, so that a page can hold the document unchanged.
     #[must_use]
     pub fn json(&self) -> String {
+        // `<`, `>` and `&` are written as escapes, so that a page can hold the document unchanged.
         let mut text = crate::escape::json::pretty(self).unwrap_or_default();
         text.push('\n');
         // None of them is part of JSON itself: where they stand, they stand in a text.

@@ -75,16 +75,16 @@ pub struct Signing {
 impl Signing {
     /// Tries a key: a private key file, or a public one whose private half an agent holds.
     ///
-    /// `path` is the variable `PATH`. Where the key has a passphrase `ssh-keygen` asks for it at
-    /// the terminal, once now and once when the certificate is signed.
-    ///
     /// # Errors
     /// There is no such key or no `ssh-keygen`, or it does not sign.
     pub fn prepare(key: &Path, path: Option<&OsStr>) -> Result<Self, SignError> {
+        // `path` is the variable `PATH`. Where the key has a passphrase `ssh-keygen` asks for it at the
+        // terminal, once now and once when the certificate is signed.
         files::open(key).map_err(|source| SignError::Key { path: key.to_path_buf(), source })?;
         let program = path
             .into_iter()
             .flat_map(std::env::split_paths)
+            // A relative folder in PATH is whatever folder the command was given in.
             .filter(|folder| folder.is_absolute())
             .map(|folder| folder.join(format!("{PROGRAM}{}", std::env::consts::EXE_SUFFIX)))
             .find(|program| program.is_file())
@@ -106,6 +106,7 @@ impl Signing {
     pub fn sign(&self, content: &[u8]) -> Result<String, SignError> {
         let signature = run(&self.program, &self.key, NAMESPACE, content)?;
         match signer(&signature) {
+            // The certificate names its key, and an agent may hold another one by now.
             Some(signer) if signer == self.signer => Ok(signature),
             _ => Err(SignError::NoSignature { key: self.key.clone() }),
         }

@@ -23,9 +23,10 @@ pub const COLUMNS: [&str; 14] = [
 ];
 
 impl Document {
-    /// One row a finding, and one row with an empty `id` where there is none, so that a machine that
-    /// was checked always has a row. Every value is a text.
+    /// One row a finding, and one row with an empty `id` where there is none, so that a machine that was checked always
+    /// has a row.
     pub fn rows(&self) -> Vec<[String; COLUMNS.len()]> {
+        // Every value is a text.
         let policy =
             self.policy.as_ref().and_then(|policy| policy.get("sha256")?.as_str()).unwrap_or_default();
         let row = |finding: Option<&super::Found>| {

@@ -7,11 +7,11 @@ use crate::findings::FindingId;
 use crate::report::all_users::AllUsers;
 
 impl Document {
-    /// The document of the machine: every account's stores and findings, each finding with the
-    /// account it is of. What an account reports may be anything, as its user could change it, so
-    /// only what reads as a document of ours counts; one that gives none is a finding itself.
-    /// `left_last` are the accounts that the last run over all users was not through with.
+    /// The document of the machine: every account's stores and findings, each finding with the account it is of.
     pub fn with_users(mut self, all: &AllUsers<'_>, left_last: &[String]) -> Self {
+        // What an account reports may be anything, as its user could change it, so only what reads as a
+        // document of ours counts; one that gives none is a finding itself. `left_last` are the accounts that
+        // the last run over all users was not through with.
         let mut rows: Vec<Value> = Vec::new();
         for user in &all.users {
             let report = user.report.clone().and_then(|value| serde_json::from_value::<Self>(value).ok());
