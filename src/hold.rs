@@ -127,6 +127,7 @@ pub fn vanished(
     policy: &Policy,
     now: DateTime<Utc>,
 ) -> Vec<Vanished> {
+    // A volume that is not mounted today must not look like a deletion.
     if !inventory.is_complete || remembered.is_empty() {
         return Vec::new();
     }
@@ -204,6 +205,8 @@ pub fn remember(
     }
     if !inventory.is_complete {
         for (of, session) in missing(remembered, inventory, policy, now) {
+            // Kept in memory until a look that was complete: else a dead mount for a day would end the watch
+            // over it.
             held.entry((of.hold.clone(), of.store.clone())).or_default().insert(session.clone());
         }
     }

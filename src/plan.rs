@@ -234,6 +234,7 @@ pub fn plan_refusing(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>,
         *decision = united.of_line_file(*decision, lines);
     }
     let mut plan = Plan { now, decisions, lines, sessions, absent, demanded, purge: None };
+    // Last, since it goes by what was decided about the others.
     plan.keep_records(inventory, policy);
     plan
 }
@@ -247,6 +248,7 @@ impl Plan {
         let mut acting = self.clone();
         let keep = |decision: &mut Decision| {
             if let Some(due) = decision.due().filter(|due| policy.audits(due.rule)) {
+                // Not left out: a run that acts counts it among what it keeps.
                 *decision = Decision::Keep(Keep::NotDue(due.since, due.rule));
             }
         };

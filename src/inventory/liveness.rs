@@ -168,6 +168,8 @@ pub fn judge_checked(
         match (processes.start(record.pid), &record.start) {
             (Some(Some(running)), Some(noted)) if running == *noted => {
                 let is_his = processes.owner(record.pid).is_none_or(|owner| owner == place.owner);
+                // A file that names the pid of somebody's long-running process, under any name, would keep a
+                // session for ever.
                 let is_it = is_his && place.bears(record.pid);
                 return if is_it { Liveness::Process(record.pid) } else { Liveness::Dead };
             }
@@ -180,6 +182,7 @@ pub fn judge_checked(
     }
     let written =
         [record.started_at, record.modified].into_iter().flatten().filter(|sign| *sign <= now).max();
+    // Not by what was touched: the user can touch a file every week.
     let counts = written.is_some_and(|written| now.signed_duration_since(written) < STALE_AFTER);
     if counts { Liveness::Elsewhere(record.pid) } else { Liveness::Dead }
 }
@@ -206,6 +209,7 @@ pub fn judge(
     if is_ours || theirs.is_none() {
         match (processes.start(record.pid), &record.start) {
             (Some(Some(running)), Some(noted)) if running != *noted => {}
+            // Also without a start time in the file: a process of that number runs, and doubt keeps.
             (Some(_), _) => return Liveness::Process(record.pid),
             (None, _) => {}
         }

@@ -149,6 +149,7 @@ impl Inventory {
                 known.recall(row, is_conversation, self.taken);
                 *is_used = true;
             }
+            // Kept beside, so that a managed rule can go by what was found.
             if is_users_word && known.differs(session) {
                 known.found = Some(Box::new(session.clone()));
             }

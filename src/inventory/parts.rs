@@ -288,6 +288,7 @@ impl Part {
             session.touch(modified, now);
         }
         session.sealed += u32::from(artifact.sealed && !is_record);
+        // A link of that name, or another's file, shows nothing.
         session.has_transcript |= kind == Kind::Transcript && artifact.oddity == Oddity::None;
         // What was a transcript before it was sealed is dated by the record.
         if kind == Kind::Transcript && !artifact.sealed {
@@ -332,6 +333,7 @@ impl Part {
         mine.damaged = mine.damaged.max(theirs.damaged);
         mine.touched = mine.touched.max(theirs.touched);
         mine.touched_ahead = [mine.touched_ahead, theirs.touched_ahead].into_iter().flatten().min();
+        // Doubt about a part is doubt about the whole.
         mine.is_unreadable |= theirs.is_unreadable;
         mine.is_foreign |= theirs.is_foreign;
         mine.is_desktop |= theirs.is_desktop;
@@ -354,6 +356,7 @@ impl Part {
         let own: Vec<&String> = record.project.iter().chain(&record.rivals).collect();
         let own = if own.is_empty() { record.cwds.iter().collect() } else { own };
         let projects: Vec<Arc<str>> = own.into_iter().map(|project| Arc::from(project.as_str())).collect();
+        // Anybody can write the record: a date that cannot be is none.
         let last_activity = record.last_activity.and_then(date::valid);
         let date = last_activity.map(|date| (by_record, date));
         self.is_told((Teller::Transcript, date), projects.iter());

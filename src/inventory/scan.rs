@@ -90,6 +90,7 @@ pub fn take(
     for batch in batches {
         found.append(batch.into_inner().unwrap_or_else(PoisonError::into_inner).into_found());
     }
+    // While the stamps are those at which the content was read.
     dates.keep(&mut found.facts());
     session::group(session::Raw {
         stores,
@@ -224,6 +225,7 @@ impl<'a> Walk<'a> {
         let top = path.strip_prefix(root).ok().and_then(|below| below.iter().next());
         let matters = top.is_none_or(|top| top == "projects" || top == "ccretain");
         // A file that cannot be read is known of; a folder, and one that cannot even be looked at, is not.
+        // Not to have seen a transcript must never look like its not being there.
         if matters && doing != "read" && self.store(store).kind == Root::Config {
             self.is_complete.store(false, Ordering::Relaxed);
         }
@@ -245,6 +247,7 @@ impl<'a> Walk<'a> {
             _ => listing.files.push(listing.names.add(name)),
         });
         if let Err(error) = listed {
+            // What could not be listed may be a part of its session, which then is not sealed without it.
             self.misses_files(&place, None);
             return self.problem(place.store, place.index, None, "list", error);
         }

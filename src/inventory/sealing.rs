@@ -132,6 +132,7 @@ impl Session {
         let sealing = self.sealing.as_ref();
         let forged = sealing.and_then(|sealing| Some((sealing, sealing.claims_more()?)));
         match forged.filter(|(sealing, known)| sealing.is_same(known)) {
+            // Nothing happens in a sealed session: with the same files a later date was written by a hand.
             Some((sealing, known)) => sealing.clocks_by(known),
             None => self.clocks(),
         }

@@ -159,6 +159,8 @@ fn join_hard_links(artifacts: &mut [Artifact]) {
         *names.entry(key(artifact)).or_default() += 1;
     }
     for artifact in artifacts.iter_mut().filter(|artifact| is_of_session(artifact)) {
+        // Counted against the links that the file itself has: a name outside of the session would keep the
+        // plaintext.
         artifact.hard_linked = names.get(&key(artifact)).is_none_or(|found| *found < artifact.links);
     }
 }

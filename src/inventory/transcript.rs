@@ -176,6 +176,7 @@ fn read_with(
     interner: &Interner,
 ) -> io::Result<Facts> {
     let mut reading = Reading::new(now, interner);
+    // Most transcripts: one read, and everything in it counts.
     if size <= TAIL {
         fill(file, size, buffer)?;
         reading.lines(buffer);
@@ -292,6 +293,7 @@ impl Reading<'_> {
     /// Takes what one line longer than a window says, as a stream where it is longer than memory
     /// is to be spent on.
     fn long_line(&mut self, mut file: &File, start: u64, end: u64, buffer: &mut Vec<u8>) -> io::Result<Line> {
+        // Nobody parses a line of gigabytes, and to read it takes longer than a whole store.
         if end - start > LONGEST_LINE {
             return Ok(Line::Damaged);
         }
@@ -356,6 +358,7 @@ impl Reading<'_> {
         let (now, known) = (self.now, self.facts.newest);
         let dates = || values(&TIMESTAMP, bytes).filter_map(|at| Some((date_at(bytes, at)?, at)));
         let written = || dates().filter(move |(date, _)| *date <= now && Some(*date) > known);
+        // All of these are parsed, however many: each will be the newest one day.
         let later: Vec<usize> = dates().filter(|(date, _)| *date > now).map(|(_, at)| at).collect();
         self.facts.has_later |= !later.is_empty();
         later.into_iter().for_each(|at| self.parse_line(bytes, at, parsed));

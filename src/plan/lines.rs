@@ -31,6 +31,7 @@ impl Judge<'_> {
         session: Option<&Session>,
     ) -> impl Iterator<Item = HoldRef> {
         let projects = line.project.iter().map(|project| &**project);
+        // Of a line without a project any project may be meant, but for one whose session names some.
         let unknown = line.project.is_none() && session.is_none_or(|session| session.projects.is_empty());
         self.holds(kind, projects, unknown, line.session)
     }
@@ -103,11 +104,14 @@ impl Judge<'_> {
                     _ => with_session.unwrap_or(Decision::Keep(Keep::NoRule)),
                 };
             }
+            // An entry whose session was not found may be of a transcript on a volume that is not mounted.
             None if is_index && (line.session.is_none() || !self.inventory.is_complete) => {
                 return Decision::Keep(Keep::OwnerUnknown);
             }
             _ => {}
         }
+        // Prompts of a session that lives on go by their own time, so that a session of years keeps no old
+        // ones.
         let own = match line.date {
             None => Decision::Keep(Keep::Undated),
             Some(date) if date > self.now => Decision::Keep(Keep::FutureDated),

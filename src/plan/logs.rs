@@ -95,6 +95,7 @@ impl<'i> Judge<'i> {
     /// Why a log stays whatever its age: a session that it names has it open, or is not known here.
     fn log_stays(&self, artifact: &Artifact, log: &Log) -> Option<Keep> {
         let written = artifact.modified().max(log.newest);
+        // A log that was last written before a client began is none of what it writes.
         let is_since = |started: Option<DateTime<Utc>>| {
             started.zip(written).is_none_or(|(started, written)| written >= started)
         };
@@ -135,6 +136,7 @@ impl<'i> Judge<'i> {
                 None => Term { newest: date, due },
             });
         }
+        // A session that is not known here may be of another store, and live on.
         last.filter(|_| log.is_whole && known == log.sessions.len())
     }
 }

@@ -120,6 +120,7 @@ impl Going<'_> {
         let mut row = self.inventory.remembered(session);
         // The newest may be among what goes.
         if !session.is_shown() && files.iter().any(|index| self.goes(*index)) {
+            // Else what is left would be dated earlier at the next run, and go before its time.
             row.files = session.modified;
         }
         let sealed =
@@ -146,6 +147,7 @@ impl Going<'_> {
         let rows = inventory.absent.sessions.iter().zip(&plan.absent);
         rows.filter_map(|((session, root), verdict)| {
             let is_over = match (verdict.decision, verdict.deletion) {
+                // What could not be looked into may still hold it, and a line that stays goes by its date.
                 _ if !inventory.is_complete || named.contains(&session.id) => false,
                 (Decision::Delete(_), _) => true,
                 (_, Some(_)) => false,

@@ -67,6 +67,7 @@ impl Judge<'_> {
             at: due.max(floor).max(idle),
             rule,
         });
+        // Neither a floor nor a hold on deleting delays it: sealing takes nothing away.
         let seal = self.sealing(session, date).map(|(due, rule)| Step {
             action: Action::Seal,
             at: due.max(idle),

@@ -53,6 +53,7 @@ pub fn past_due(
 ) -> BTreeMap<&'static str, u64> {
     let mut counts = BTreeMap::new();
     let mut count = |reason: &'static str| *counts.entry(reason).or_default() += 1;
+    // What a user keeps by the user's own rules is the user's business.
     if !policy.is_managed() {
         return counts;
     }
@@ -234,6 +235,7 @@ impl PastDue<'_> {
             let files = inventory.files(session).iter();
             files.filter_map(|file| inventory.artifact(*file).stamp.changed.date()).max()
         };
+        // No program sets the change time of an inode; only whoever owns the clock can.
         session.modified.filter(past).or_else(|| changed().filter(past))
     }
 

@@ -44,6 +44,8 @@ impl<'a> References<'a> {
         for file in &inventory.line_files {
             let store = inventory.store_of(inventory.artifact(file.artifact));
             if !file.content.refers_to_any {
+                // A file that was not understood whole may refer to any paste, so nothing is known of those it
+                // could be about.
                 read.insert(file.artifact.at());
             }
             // A folder of pastes may be that of several stores.

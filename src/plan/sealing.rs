@@ -93,6 +93,7 @@ impl Plan {
                     is_sealed(artifact) && inventory.store_of(artifact) == store && *index != record
                 };
                 let sealed = files.iter().filter(is_of_it).filter_map(|index| self.decisions.get(index.at()));
+                // By what stays longest: as long as one sealed file is there, the record dates it.
                 let last = sealed.copied().max_by_key(|decision| staying(*decision, policy));
                 if let (Some(last), Some(of_record)) = (last, self.decisions.get_mut(record.at()))
                     // Where both stay, the one that stays longer says why.

@@ -21,12 +21,14 @@ impl Judge<'_> {
         // The record of what is sealed is the user's to write.
         let own = if self.mandate.is_managed { session.vouched() } else { session.clocks() };
         let (record, damaged) = (past(own.record), past(session.damaged));
+        // A time ahead is no date, and it hides the true one: a clock that was wrong, or a hand.
         let by_file = match own.modified {
             Some(modified) if modified > self.now => Err(Keep::FutureDated),
             modified => Ok(modified),
         };
         let date = match (session.evidence, self.mandate.age_by.value) {
             (Evidence::Unknown, _) => return Err(Keep::OwnerUnknown),
+            // Its transcript may lie in the store that looks empty.
             (Evidence::Orphaned, _) if session.before.is_none() && self.lacks_transcripts => {
                 return Err(Keep::OwnerUnknown);
             }
@@ -74,6 +76,7 @@ impl Judge<'_> {
     fn view<'s>(&self, session: &'s Session) -> &'s Session {
         let Some(found) = session.found.as_deref() else { return session };
         let decision = self.verdict(session).decision;
+        // What the user's own state remembers may protect, and for a day at most.
         let bound = self.within_a_day(decision, || self.verdict(found).decision);
         if bound == decision { session } else { found }
     }
@@ -110,6 +113,7 @@ impl Judge<'_> {
             Ok(date) => date,
             Err(keep) => return Decision::Keep(keep),
         };
+        // Deleting before sealing: what goes today is not encrypted first.
         let delete = self.timely(date, deletion);
         match delete {
             Decision::Keep(keep) if kind.row().sealable && session.plain > 0 && self.can_seal(session) => {
@@ -147,6 +151,7 @@ impl Judge<'_> {
         session: &Session,
         verdict: Verdict,
     ) -> Decision {
+        // It is still a session of a store that this mandate has no say in, whatever lies elsewhere of it.
         if self.is_of_excluded(session) {
             return Decision::Keep(Keep::OwnerUnknown);
         }

@@ -38,6 +38,7 @@ impl<'a> United<'a> {
         for (force, decision) in self.forces.iter().zip(of_mandates) {
             match force {
                 Force::Acts => acting = acting.stronger(decision),
+                // Before the strongest is sought: what a guard refuses one mandate, another may still demand.
                 Force::Refused => acting = acting.stronger(decision.refused()),
                 Force::Audits => audited = audited.stronger(decision),
             }

@@ -69,10 +69,12 @@ impl Seen<'_> {
             for at in named {
                 let session = &mut sessions[*at];
                 session.liveness = liveness;
+                // Another pid file of the same session may have passed the check before.
                 if checked.is_live() {
                     session.checked = checked;
                 }
             }
+            // A client of one store works in every store that reaches the folder, too.
             let reached = reaching(views.iter().map(|view| &view.store), store);
             for at in reached {
                 let (pid, session, is_checked) = (record.pid, record.session, checked.is_live());

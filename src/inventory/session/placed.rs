@@ -62,6 +62,8 @@ impl Placed {
                 && !artifact.sealed
                 && !owner.is_some_and(|id| own.is_of_session(parts, store, id))
             {
+                // In a folder that no transcript vouches for, a name that the catalogue takes for a session's
+                // may be the user's.
                 artifact.kind = None;
             }
             found.parts[index.at()] =

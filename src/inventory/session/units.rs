@@ -46,6 +46,7 @@ impl Units {
         };
         for (at, part) in (0..).zip(&parts).filter(|(_, part)| part.is_shown() || part.files > 0) {
             let entry = newest.entry(part.session.id).or_insert(at);
+            // By content and place, never by the order in which threads have met them.
             if rank(part) > rank(&parts[*entry as usize]) {
                 *entry = at;
             }

@@ -20,6 +20,7 @@ impl Line {
     pub(super) fn of_record(record: &Record<'_>, now: DateTime<Utc>) -> Self {
         match (&record.timestamp, record.timestamp.date()) {
             (Lenient::Absent, _) => Self::Undated,
+            // A timestamp that is none is what a clock of 1970 leaves; none at all is what notes have.
             (_, None) => Self::Damaged,
             // A clock that was ahead dates nothing, so what was lost after it may be the newest.
             (_, Some(date)) if date > now => Self::Undated,

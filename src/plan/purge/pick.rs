@@ -73,6 +73,7 @@ impl Taking<'_> {
 
     pub(super) fn artifact(&self, index: ArtifactIndex, artifact: &Artifact) -> Fate {
         let store = self.inventory.store_of(artifact);
+        // Before anything else: neither a word nor `--with` reaches what the command was not told to change.
         if !self.inventory.store(store).store.in_scope || self.is_of_excluded(artifact) {
             return Fate::OUTSIDE;
         }
@@ -98,6 +99,7 @@ impl Taking<'_> {
         let Some(kind) = artifact.kind.filter(|kind| kind.row().protection == Protection::UnlessLive) else {
             return Fate::Goes;
         };
+        // The purge has asked the operator about running clients; this is what would break under them.
         let in_use = match (kind, artifact.belongs) {
             // Its session's content, however its state is.
             (Kind::Job, _) => false,
@@ -320,6 +322,7 @@ impl Taking<'_> {
         }
         // In a folder of everybody's a name proves nothing: other programs give such names, too.
         let is_certain = store.is_certain && !store.kind.is_everybodys() || self.is_in_desktop(&store.root);
+        // A word is not enough in a folder that other programs fill as well.
         let may_go = self.wanted.unrecognised && (is_among_content || is_certain);
         match is_in_a_place {
             true if may_go => Fate::Goes,

@@ -46,6 +46,7 @@ pub(super) fn find(
     for (at, hold) in holds.filter(|(_, hold)| hold.is_active(taking.now)) {
         let touch = Touch { taking, fates, covers: &Covering::Hold(hold) };
         let (sessions, files) = touch.count();
+        // A hold on a project that is not here stops nothing.
         if files == 0 {
             continue;
         }
@@ -53,6 +54,7 @@ pub(super) fn find(
             mandate: u8::try_from(last).unwrap_or(u8::MAX),
             hold: u16::try_from(at).unwrap_or(u16::MAX),
         };
+        // A user may break what the user alone has placed.
         let is_broken = breaks == Breaks::All || breaks == Breaks::Own && hold.source.layer == Layer::User;
         let into = if is_broken { &mut broken } else { &mut stops };
         into.push(Stop { by: Obstacle::Hold(hold_ref), sessions, files });
