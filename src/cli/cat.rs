@@ -2,13 +2,13 @@
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use clap::Args;
 
 use super::context::{Context, Exit, Failure};
+use super::session;
 use super::unseal::failure;
-use super::{session, vault};
+use super::vault::{self, IdentityArgs};
 use crate::catalogue::Kind;
 use crate::enforce::sealed::{SealedError, SealedSession};
 use crate::error::At as _;
@@ -22,9 +22,8 @@ pub struct CatArgs {
     /// The session: a full id, or a prefix of 8 or more characters.
     #[arg(value_name = "SESSION")]
     pub session: String,
-    /// A file with the private key (repeatable); else identity.age beside the user's policy.
-    #[arg(short, long, value_name = "FILE")]
-    pub identity: Vec<PathBuf>,
+    #[command(flatten)]
+    pub keys: IdentityArgs,
 }
 
 /// Runs the verb.
@@ -63,7 +62,7 @@ pub fn run(args: &CatArgs, ctx: &Context) -> Result<Exit, Failure> {
     let (Some(sealed), Some(entry)) = (sealed, &newest) else {
         return Err(Failure::new(Exit::Failed, format!("session {} has no transcript", session.id)));
     };
-    let keys = vault::identities(ctx, &args.identity)?;
+    let keys = vault::identities(ctx, &args.keys.identity)?;
     let known = vault::known_of(ctx, session.id);
     let sealed = vault::vouched(sealed, &known);
     match sealed.decrypt(entry, &keys, &mut out) {

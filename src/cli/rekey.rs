@@ -19,7 +19,7 @@ use crate::ledger::{Ciphertext, Event, Failure as Failed, SealedRecords};
 use crate::locate::Store;
 use crate::report::human::counted;
 use crate::run;
-use crate::run::{CancelToken, LedgeredRun, STOPPING};
+use crate::run::LedgeredRun;
 use crate::seal::{Identities, Recipients, naming};
 
 /// What `rekey` takes.
@@ -82,20 +82,7 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
     let known = SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), None, &[])
         .map_err(|error| chain(&error));
     let mut work = Work { ctx, keys: &keys, recipients: &recipients, all: args.all, known, deed };
-    let stop = CancelToken::new(None);
-    let bar = ctx.console.progress(targets.len() as u64, "re-encrypting");
-    let mut items = Vec::new();
-    let all = targets.len();
-    let tell = || bar.suspend(|| ctx.console.notice(STOPPING));
-    stop.answering(tell, || -> Result<(), Failure> {
-        for target in targets.into_iter().take_while(|_| stop.asked().is_none()) {
-            items.push(work.rekey(target)?);
-            bar.inc(1);
-        }
-        Ok(())
-    })?;
-    bar.finish_and_clear();
-    let stopped = vault::ended(ctx, &stop, all - items.len());
+    let (items, stopped) = vault::each(ctx, targets, "re-encrypting", |target| work.rekey(target))?;
     report(&items, &unlisted, work, stopped)
 }
 

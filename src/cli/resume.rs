@@ -9,7 +9,7 @@ use clap::Args;
 use super::context::{Context, Exit, Failure};
 use super::session;
 use super::unseal::{After, How, failure, may_unseal, one, settle};
-use super::vault;
+use super::vault::{self, IdentityArgs};
 use crate::catalogue::SessionId;
 use crate::enforce::leftovers::Remains;
 use crate::enforce::sealed::SealedSession;
@@ -32,9 +32,8 @@ pub struct ResumeArgs {
     /// The session: a full id, or a prefix of 8 or more characters.
     #[arg(value_name = "SESSION")]
     pub session: String,
-    /// A file with the private key (repeatable); else identity.age beside the user's policy.
-    #[arg(short, long, value_name = "FILE")]
-    pub identity: Vec<PathBuf>,
+    #[command(flatten)]
+    pub keys: IdentityArgs,
     /// What Claude Code gets besides `--resume SESSION`.
     #[arg(last = true, value_name = "ARGS")]
     pub client: Vec<std::ffi::OsString>,
@@ -70,7 +69,7 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
         return client(ctx, &program, session.id, args, folder.as_deref());
     }
     may_unseal(ctx, &ground, &inventory, index, true)?;
-    let keys = vault::identities(ctx, &args.identity)?;
+    let keys = vault::identities(ctx, &args.keys.identity)?;
     let mut deed = LedgeredRun::begin("resume", ctx, &ground, locks)?;
     let how = How { keys: &keys, dates: Dates::Touch(ctx.env.now), after: After::Keep };
     let (item, restored) = one(ctx, &ground, &inventory, index, &how, &mut deed)?;

@@ -1,6 +1,6 @@
 //! `ccretain unseal`: sealed sessions become plain files again.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use clap::Args;
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::context::{Context, Exit, Failure};
 use super::session;
-use super::vault::{self, Head, Of};
+use super::vault::{self, DateArgs, Head, IdentityArgs, Of};
 use crate::catalogue::{Kind, SessionId};
 use crate::client::{self, ClientPlaces, Written};
 use crate::enforce::leftovers::Remains;
@@ -20,10 +20,9 @@ use crate::inventory::{Inventory, SessionIndex};
 use crate::ledger::{Event, Failure as Failed};
 use crate::locate::Store;
 use crate::report::human::{counted, day, size};
+use crate::run::LedgeredRun;
 use crate::run::{self, Workspace};
-use crate::run::{CancelToken, LedgeredRun, STOPPING};
 use crate::seal::Identities;
-use crate::state::Unsealed;
 
 /// What `unseal` takes.
 #[derive(Debug, Clone, Args)]
@@ -31,16 +30,10 @@ pub struct UnsealArgs {
     /// The sessions: full ids, or prefixes of 8 or more characters.
     #[arg(value_name = "SESSION", required = true)]
     pub sessions: Vec<String>,
-    /// A file with the private key (repeatable); else identity.age beside the user's policy.
-    #[arg(short, long, value_name = "FILE")]
-    pub identity: Vec<PathBuf>,
-    /// Give the files today's date, so that Claude Code does not delete them; the true one is
-    /// remembered.
-    #[arg(long, conflicts_with = "keep_date")]
-    pub touch: bool,
-    /// Give the files their own date, even if Claude Code will delete them at its next start.
-    #[arg(long)]
-    pub keep_date: bool,
+    #[command(flatten)]
+    pub keys: IdentityArgs,
+    #[command(flatten)]
+    pub dates: DateArgs,
 }
 
 /// The outcome of a session that was unsealed by a run that was interrupted right before its end.
@@ -145,39 +138,23 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
             sessions.push(index);
         }
     }
-    let touch = args.touch;
-    let dates = if touch { Dates::Touch(ctx.env.now) } else { Dates::Original };
     for index in &sessions {
-        may_unseal(ctx, &ground, &inventory, *index, touch || args.keep_date)?;
+        may_unseal(ctx, &ground, &inventory, *index, args.dates.are_settled())?;
     }
     let is_left = |index: &SessionIndex| Remains::of(&inventory, *index).is_some();
     // Where nothing is to be opened, no key is asked for.
     let keys = if sessions.iter().all(is_left) {
         Identities::new()
     } else {
-        vault::identities(ctx, &args.identity)?
+        vault::identities(ctx, &args.keys.identity)?
     };
     let mut deed = LedgeredRun::begin("unseal", ctx, &ground, locks)?;
-    let how = How { keys: &keys, dates, after: After::Remove };
-    let mut items = Vec::new();
-    let stop = CancelToken::new(None);
-    let all = sessions.len();
-    let bar = ctx.console.progress(all as u64, "unsealing");
-    stop.answering(
-        || bar.suspend(|| ctx.console.notice(STOPPING)),
-        || -> Result<(), Failure> {
-            for index in sessions.into_iter().take_while(|_| stop.asked().is_none()) {
-                items.push(match Remains::of(&inventory, index) {
-                    Some(remains) => settle(ctx, &inventory, index, remains, &mut deed)?,
-                    None => one(ctx, &ground, &inventory, index, &how, &mut deed)?.0,
-                });
-                bar.inc(1);
-            }
-            Ok(())
-        },
-    )?;
-    bar.finish_and_clear();
-    let stopped = vault::ended(ctx, &stop, all - items.len());
+    let how = How { keys: &keys, dates: args.dates.dates(ctx), after: After::Remove };
+    let (items, stopped) =
+        vault::each(ctx, sessions, "unsealing", |index| match Remains::of(&inventory, index) {
+            Some(remains) => settle(ctx, &inventory, index, remains, &mut deed),
+            None => Ok(one(ctx, &ground, &inventory, index, &how, &mut deed)?.0),
+        })?;
     let failed = items.iter().filter(|item| item.error.is_some()).count() as u64;
     let settled = items.iter().filter(|item| item.outcome == SETTLED).count() as u64;
     let exit = match items.as_slice() {
@@ -187,7 +164,7 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
     };
     if ctx.global.json {
         let head = Head::new("ccretain.unseal/1", &deed, ctx);
-        ctx.console.json(&Document { head, touched: touch, sessions: &items })?;
+        ctx.console.json(&Document { head, touched: args.dates.touch, sessions: &items })?;
     }
     for item in &items {
         item.say_problems(ctx);
@@ -322,17 +299,10 @@ pub(super) fn one(
     let mut intent = Of::new(inventory, session).entry(Event::Intent, "unseal");
     intent.files = Some(u64::from(session.sealed));
     deed.record(&[intent], ctx)?;
-    // Remembered first: a crash must not leave a touched file whose true date nobody knows.
     let before = deed.state.state.clone();
-    deed.state.state.remember_unsealed(Unsealed {
-        store: store.root.clone(),
-        session: session.id.to_string(),
-        last_activity: session.modified.or(session.newest_record).unwrap_or(ctx.env.now),
-        unsealed_at: ctx.env.now,
-        recorded: session.newest_record.and(session.activity()).map(|(date, _)| date),
-        unknown: serde_json::Map::default(),
-    });
-    deed.state.save().map_err(|error| Failure::because(Exit::Refused, &error))?;
+    let last_activity = session.modified.or(session.newest_record).unwrap_or(ctx.env.now);
+    let recorded = session.newest_record.and(session.activity()).map(|(date, _)| date);
+    deed.remember_unsealed(&store.root, session.id, last_activity, recorded, ctx)?;
     let known = vault::known_of(ctx, session.id);
     let attempt = || -> Result<Restored, SealedError> {
         let sealed = vault::vouched(SealedSession::open(store, session.id)?, &known);

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap::Args;
 use serde::Serialize;
 
 use super::ask::Terminal;
@@ -12,6 +13,7 @@ use super::key::{identity_path, own_identity};
 use crate::catalogue::{Root, SessionId};
 use crate::enforce::Stop;
 use crate::enforce::sealed::SealedSession;
+use crate::enforce::unseal::Dates;
 use crate::error::chain;
 use crate::escape::{shown, text};
 use crate::inventory::{Inventory, Session};
@@ -20,12 +22,73 @@ use crate::plan::Plan;
 use crate::policy::{Hold, Policy};
 use crate::report::human::counted;
 use crate::report::json::time;
-use crate::run::{CancelToken, LedgeredRun, Workspace};
+use crate::run::{CancelToken, LedgeredRun, STOPPING, Workspace};
 use crate::seal::manifest::SealedFile;
 use crate::seal::{Ask, Identities, identities};
 
+/// The private keys of a command that opens what is sealed.
+#[derive(Debug, Clone, Args)]
+#[command(about = None, long_about = None)]
+pub struct IdentityArgs {
+    /// A file with the private key (repeatable); else identity.age beside the user's policy.
+    #[arg(short, long, value_name = "FILE")]
+    pub identity: Vec<PathBuf>,
+}
+
+/// Which date files get that come back.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(about = None, long_about = None)]
+pub struct DateArgs {
+    /// Give the files today's date, so that Claude Code does not delete them; the true one is
+    /// remembered.
+    #[arg(long, conflicts_with = "keep_date")]
+    pub touch: bool,
+    /// Give the files their own date, even if Claude Code will delete them at its next start.
+    #[arg(long)]
+    pub keep_date: bool,
+}
+
+impl DateArgs {
+    /// The date they get.
+    pub fn dates(self, ctx: &Context) -> Dates {
+        if self.touch { Dates::Touch(ctx.env.now) } else { Dates::Original }
+    }
+
+    /// Whether somebody has said which.
+    pub fn are_settled(self) -> bool {
+        self.touch || self.keep_date
+    }
+}
+
+/// Does one after the other, with progress, until all are done or somebody asks it to stop; gives what became of them,
+/// and how the command ends where some were not reached.
+///
+/// # Errors
+/// The first that none may follow.
+pub fn each<T, Item>(
+    ctx: &Context,
+    all: Vec<T>,
+    doing: &'static str,
+    mut one: impl FnMut(T) -> Result<Item, Failure>,
+) -> Result<(Vec<Item>, Exit), Failure> {
+    let (stop, count) = (CancelToken::new(None), all.len());
+    let bar = ctx.console.progress(count as u64, doing);
+    let mut items = Vec::new();
+    let tell = || bar.suspend(|| ctx.console.notice(STOPPING));
+    stop.answering(tell, || -> Result<(), Failure> {
+        for target in all.into_iter().take_while(|_| stop.asked().is_none()) {
+            items.push(one(target)?);
+            bar.inc(1);
+        }
+        Ok(())
+    })?;
+    bar.finish_and_clear();
+    let exit = ended(ctx, &stop, count - items.len());
+    Ok((items, exit))
+}
+
 /// How a command ends that a person stopped before it reached some sessions, of which that is said.
-pub fn ended(ctx: &Context, stop: &CancelToken, unreached: usize) -> Exit {
+fn ended(ctx: &Context, stop: &CancelToken, unreached: usize) -> Exit {
     let Some(why) = stop.asked().filter(|_| unreached > 0) else { return Exit::Done };
     let left = counted(unreached as u64, "session");
     ctx.console.warning(&format!("stopped as asked: {left} not reached; the same command continues"));

@@ -15,6 +15,7 @@ pub mod liveness;
 pub mod members;
 pub mod memory;
 #[cfg(test)]
+#[path = "tests/model.rs"]
 pub(crate) mod model;
 mod names;
 mod parts;

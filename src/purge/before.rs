@@ -2,17 +2,14 @@
 //! copies are of. Read-only.
 
 use std::collections::{HashMap, HashSet};
-use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
 use crate::catalogue::{Kind, SessionId};
+use crate::files;
 use crate::inventory::{ArtifactIndex, Inventory, Oddity, StoreIndex};
 use crate::plan::purge::Copied;
 use crate::seal::manifest::Manifest;
 use crate::seal::naming;
-
-/// A record of a copy above this size is none.
-const LARGEST_RECORD: u64 = 64 << 20;
 
 /// The links of the inventory that lead to a place in a store, whether or not anything is there:
 /// that place is decided on for itself, so that nothing is lost sight of with the link.
@@ -34,7 +31,6 @@ pub fn inner_links(inventory: &Inventory) -> HashSet<ArtifactIndex> {
     };
     let links = inventory.artifacts.iter().enumerate();
     links
-        .filter(|(_, artifact)| artifact.oddity == Oddity::Link)
         .filter(|(_, artifact)| {
             let root = &inventory.store(inventory.store_of(artifact)).store.root;
             artifact.oddity == Oddity::Link && leads_inside(&root.join(inventory.secret_path(artifact)))
@@ -70,11 +66,8 @@ pub fn copies(inventory: &Inventory) -> HashMap<(StoreIndex, String, SessionId),
         let names: Vec<&str> = path.iter().map(|name| name.to_str().unwrap_or_default()).collect();
         let ["ccretain", "held", hold, id] = names.as_slice() else { continue };
         let Ok(id) = id.parse::<SessionId>() else { continue };
-        let read = inventory.open(artifact.folder).and_then(|folder| {
-            let mut text = Vec::new();
-            folder.read(inventory.name(artifact))?.take(LARGEST_RECORD).read_to_end(&mut text)?;
-            Ok(text)
-        });
+        let file = inventory.open(artifact.folder).and_then(|folder| folder.read(inventory.name(artifact)));
+        let read = file.and_then(|file| files::contents(&file, files::DOCUMENT));
         let Some(record) = read.ok().and_then(|text| Manifest::parse(&text, id).ok()) else { continue };
         let copied = Copied {
             project: record.project.or_else(|| record.cwds.first().cloned()),

@@ -1,9 +1,14 @@
 //! A run of a command that changes sealed sessions: stores locked, ledger open, state at hand.
 
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+
 use super::{Context, Error, Workspace, journal};
+use crate::catalogue::SessionId;
 use crate::enforce::lock;
 use crate::ledger::{Clock, Entry, Ledger, RunId};
-use crate::state::StateFile;
+use crate::state::{StateFile, Unsealed};
 
 /// A command with the store locked and the ledger open.
 pub struct LedgeredRun {
@@ -51,6 +56,30 @@ impl LedgeredRun {
     /// Exit 4: it is not in the ledger.
     pub fn record(&mut self, entries: &[Entry<'_>], ctx: &Context) -> Result<(), Error> {
         self.ledger.append(entries, ctx.env.now).map_err(Error::Unrecorded)
+    }
+
+    /// Remembers the true date of a session, before its files come back: a crash must not leave a touched file whose
+    /// date nobody knows.
+    ///
+    /// # Errors
+    /// Exit 4: it cannot be remembered.
+    pub fn remember_unsealed(
+        &mut self,
+        store: &Path,
+        session: SessionId,
+        last_activity: DateTime<Utc>,
+        recorded: Option<DateTime<Utc>>,
+        ctx: &Context,
+    ) -> Result<(), Error> {
+        self.state.state.remember_unsealed(Unsealed {
+            store: store.to_path_buf(),
+            session: session.to_string(),
+            last_activity,
+            unsealed_at: ctx.env.now,
+            recorded,
+            unknown: serde_json::Map::default(),
+        });
+        self.state.save().map(drop).map_err(Error::StateRefused)
     }
 
     /// Closes the ledger and saves what is remembered.

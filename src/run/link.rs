@@ -199,8 +199,7 @@ impl Link {
     /// # Errors
     /// The parent is gone.
     pub fn output(&self, text: &str) -> io::Result<()> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        pieces(text).try_for_each(|piece| send(&FromChild::Output { text: piece.to_owned() }))
+        pieces(text).try_for_each(|piece| self.tell(&FromChild::Output { text: piece.to_owned() }))
     }
 
     /// What root keeps of the account in place of a file of state; `None` where the account's own
@@ -216,10 +215,7 @@ impl Link {
     pub fn keep(&self, name: &str, text: &str) -> io::Result<()> {
         let message =
             |text: &str, ends| FromChild::Keep { name: name.to_owned(), text: text.to_owned(), ends };
-        {
-            let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            pieces(text).try_for_each(|piece| send(&message(piece, false)))?;
-        }
+        pieces(text).try_for_each(|piece| self.tell(&message(piece, false)))?;
         self.ask(&message("", true))
     }
 
@@ -228,8 +224,7 @@ impl Link {
     /// # Errors
     /// The parent is gone.
     pub fn figures(&self, text: String) -> io::Result<()> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        send(&FromChild::Figures { text })
+        self.tell(&FromChild::Figures { text })
     }
 
     /// Hands the counts of the run to the parent.
@@ -246,8 +241,13 @@ impl Link {
     /// # Errors
     /// The parent is gone.
     pub fn certificate(&self, parts: Parts) -> io::Result<()> {
+        self.tell(&FromChild::Certificate { parts: Box::new(parts) })
+    }
+
+    /// Says something that nobody answers.
+    fn tell(&self, message: &FromChild) -> io::Result<()> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        send(&FromChild::Certificate { parts: Box::new(parts) })
+        send(message)
     }
 
     /// Says something and waits for the answer.

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
 use clap::Args;
 use serde::Serialize;
 
@@ -12,7 +11,7 @@ use crate::catalogue::{Kind, Root, SessionId};
 use crate::cli::context::{Context, Exit, Failure};
 use crate::cli::session;
 use crate::cli::unseal::{goes_again, restoring};
-use crate::cli::vault::{self, Head, Of};
+use crate::cli::vault::{self, DateArgs, Head, IdentityArgs, Of};
 use crate::client::Written;
 use crate::enforce::preserve::{self, Copied};
 use crate::enforce::sealed::{SealedError, SealedSession};
@@ -27,7 +26,6 @@ use crate::run::Workspace;
 use crate::run::{self, LedgeredRun};
 use crate::seal::Identities;
 use crate::seal::manifest::SealedFile;
-use crate::state::Unsealed;
 
 /// The word for it in the ledger.
 const VERB: &str = "hold-restore";
@@ -38,16 +36,10 @@ pub struct RestoreArgs {
     /// The name of a hold, or a session: its full id, or a prefix of 8 or more characters.
     #[arg(value_name = "NAME|SESSION")]
     pub named: String,
-    /// A file with the private key (repeatable); else identity.age beside the user's policy.
-    #[arg(short, long, value_name = "FILE")]
-    pub identity: Vec<PathBuf>,
-    /// Give the files today's date, so that Claude Code does not delete them again; the true one is
-    /// remembered.
-    #[arg(long, conflicts_with = "keep_date")]
-    pub touch: bool,
-    /// Give the files their own date, even if Claude Code will delete them at its next start.
-    #[arg(long)]
-    pub keep_date: bool,
+    #[command(flatten)]
+    pub keys: IdentityArgs,
+    #[command(flatten)]
+    pub dates: DateArgs,
 }
 
 /// A preservation copy that was opened.
@@ -116,24 +108,23 @@ struct Document<'a> {
 pub(super) fn restore(args: &RestoreArgs, ground: &Workspace, ctx: &Context) -> Result<Exit, Failure> {
     let locks = run::lock_all(ground, ctx)?;
     let inventory = ground.inventory(ctx);
-    let dates = if args.touch { Dates::Touch(ctx.env.now) } else { Dates::Original };
     let temps = vault::temps(ctx, ground, &inventory);
     let (found, unlisted) = find(&inventory, &args.named, ground, ctx)?;
     let targets: Vec<Target<'_>> = found
         .into_iter()
         .map(|((at, id), copies)| Target::open(&inventory, at, id, copies, &temps))
         .collect();
-    if !args.touch && !args.keep_date {
+    if !args.dates.are_settled() {
         targets.iter().try_for_each(|target| target.is_safe_at_its_date(ctx))?;
     }
     let keys = if targets.iter().any(Target::is_wanting) {
-        vault::identities(ctx, &args.identity)?
+        vault::identities(ctx, &args.keys.identity)?
     } else {
         // Where nothing is to be opened, no key is asked for.
         Identities::new()
     };
     let mut deed = LedgeredRun::begin(VERB, ctx, ground, locks)?;
-    let how = How { ctx, ground, keys: &keys, dates, temps: &temps };
+    let how = How { ctx, ground, keys: &keys, dates: args.dates.dates(ctx), temps: &temps };
     let mut items = Vec::new();
     for target in targets {
         items.push(target.restore(&how, &mut deed)?);
@@ -146,7 +137,7 @@ pub(super) fn restore(args: &RestoreArgs, ground: &Workspace, ctx: &Context) -> 
     };
     if ctx.global.json {
         let head = Head::new("ccretain.hold-restore/1", &deed, ctx);
-        ctx.console.json(&Document { head, touched: args.touch, sessions: &items })?;
+        ctx.console.json(&Document { head, touched: args.dates.touch, sessions: &items })?;
     }
     for item in &items {
         item.say(ctx)?;
@@ -337,7 +328,7 @@ impl Copy<'_> {
         entry.hold = Some(text(&self.hold).into());
         entry.files = Some(self.wanting.len() as u64);
         deed.record(std::slice::from_ref(&entry), ctx)?;
-        remember(store, &self, deed, ctx.env.now)?;
+        remember(store, &self, deed, ctx)?;
         let (hold, id) = (self.hold, self.sealed.id);
         let sealed = vault::vouched(self.sealed, known);
         entry.event = Event::Outcome;
@@ -385,30 +376,15 @@ fn goes_by_own_date(file: &SealedFile) -> bool {
     file.temp.is_none() && !by_folder
 }
 
-/// Remembers the true date of a session whose transcript comes back, before it does: a crash must
-/// not leave a touched file whose date nobody knows.
-fn remember(
-    store: &Store,
-    copy: &Copy<'_>,
-    deed: &mut LedgeredRun,
-    now: DateTime<Utc>,
-) -> Result<(), Failure> {
+/// Remembers the true date of a session whose transcript comes back.
+fn remember(store: &Store, copy: &Copy<'_>, deed: &mut LedgeredRun, ctx: &Context) -> Result<(), Failure> {
     let transcripts = copy.wanting.iter().filter(|file| file.kind == Kind::Transcript);
     let Some(modified) = transcripts.map(|file| file.mtime).max() else { return Ok(()) };
     let record = &copy.sealed.record;
     let recorded = record
         .last_activity
         .filter(|_| record.last_activity_from == Some(crate::seal::manifest::DatedBy::Record));
-    deed.state.state.remember_unsealed(Unsealed {
-        store: store.root.clone(),
-        session: copy.sealed.id.to_string(),
-        last_activity: modified,
-        unsealed_at: now,
-        recorded,
-        unknown: serde_json::Map::default(),
-    });
-    deed.state.save().map_err(|error| Failure::because(Exit::Refused, &error))?;
-    Ok(())
+    Ok(deed.remember_unsealed(&store.root, copy.sealed.id, modified, recorded, ctx)?)
 }
 
 impl How<'_> {

@@ -21,6 +21,7 @@ mod stores;
 mod verdict;
 
 #[cfg(test)]
+#[path = "tests/samples.rs"]
 pub mod samples;
 #[cfg(test)]
 mod tests;

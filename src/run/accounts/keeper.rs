@@ -181,8 +181,8 @@ impl<'a> Desk<'a> {
             let error = "too much is to be recorded for one account in one run".to_owned();
             return Ok(ToChild::Failed { error, locked: false });
         }
-        let name = crate::escape::text(&self.account.name);
-        let entries: Vec<Entry<'_>> = entries.into_iter().map(|entry| of_user(entry, &name)).collect();
+        let of_account = |entry| of_user(entry, self.account);
+        let entries: Vec<Entry<'_>> = entries.into_iter().map(of_account).collect();
         match ledger.append(&entries, self.keeper.time()) {
             Ok(()) => {
                 entries.iter().for_each(|entry| self.ended.recorded.note(entry));
@@ -197,8 +197,7 @@ impl<'a> Desk<'a> {
             return Err(no_sense());
         }
         let Some(ledger) = self.ledger.take() else { return Err(no_sense()) };
-        let name = crate::escape::text(&self.account.name);
-        match ledger.close(of_user(summary, &name), self.keeper.time()) {
+        match ledger.close(of_user(summary, self.account), self.keeper.time()) {
             Ok(_) => Ok(ToChild::Done),
             Err(error) => Ok(ToChild::Failed { error: error.to_string(), locked: false }),
         }
@@ -209,8 +208,7 @@ impl<'a> Desk<'a> {
         let Some(ledger) = self.ledger.take() else { return };
         let mut summary = Entry::new(Event::Summary);
         summary.error = Some(why.to_owned().into());
-        let name = crate::escape::text(&self.account.name);
-        if let Err(error) = ledger.close(of_user(summary, &name), self.keeper.time()) {
+        if let Err(error) = ledger.close(of_user(summary, self.account), self.keeper.time()) {
             tracing::warn!(%error, "the ledger could not be closed");
         }
     }
@@ -257,8 +255,8 @@ fn is_a_runs_own(event: Event) -> bool {
 }
 
 /// The record with the account it is of, whatever the child said.
-fn of_user<'a>(mut entry: Entry<'a>, name: &str) -> Entry<'a> {
-    entry.user = Some(name.to_owned().into());
+fn of_user<'a>(mut entry: Entry<'a>, account: &Account) -> Entry<'a> {
+    entry.user = Some(escape::text(&account.name).into());
     // Only the ledger itself knows it.
     entry.head = None;
     entry
