@@ -28,11 +28,6 @@ impl SessionId {
         let number = digest.iter().take(8).fold(0, |number: u64, byte| number << 8 | u64::from(*byte));
         format!("{:012}", number % TWELVE_DIGITS)
     }
-
-    /// Its first digit, 0 to 15: the client makes random ids, of which each begins as many.
-    pub fn first_digit(self) -> u8 {
-        self.0.as_bytes()[0] >> 4
-    }
 }
 
 impl fmt::Display for SessionId {

@@ -47,18 +47,14 @@ pub struct Entry {
 /// A moment as the file system gives it: seconds since 1970 and nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FileTime {
-    /// The seconds in halves, so that three words are enough: an inventory holds two of these for
-    /// every file.
-    seconds: [u32; 2],
+    seconds: i64,
     nanoseconds: u32,
 }
 
 impl FileTime {
     /// A moment: whole seconds, negative before 1970, and the nanoseconds after that second.
-    #[expect(clippy::cast_possible_truncation, reason = "the halves of a word")]
     pub const fn new(seconds: i64, nanoseconds: u32) -> Self {
-        let bits = seconds.cast_unsigned();
-        Self { seconds: [bits as u32, (bits >> 32) as u32], nanoseconds }
+        Self { seconds, nanoseconds }
     }
 
     /// A date as the file system writes it.
@@ -68,7 +64,7 @@ impl FileTime {
 
     /// Whole seconds, negative before 1970.
     pub fn seconds(self) -> i64 {
-        (u64::from(self.seconds[0]) | u64::from(self.seconds[1]) << 32).cast_signed()
+        self.seconds
     }
 
     /// The nanoseconds after that second.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::content::Said;
 use super::names::Names;
-use super::parts::{Last, Parts};
+use super::parts::Parts;
 use super::transcript::Facts;
 use super::{Artifact, ArtifactIndex, PartIndex, ProjectIndex, StoreIndex};
 use crate::catalogue::{Kind, SessionId};
@@ -19,7 +19,6 @@ const AT_ONCE: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     found: Found,
-    last: Last,
 }
 
 /// What was found.
@@ -62,7 +61,7 @@ impl Batch {
     ///
     /// What it says about its session is noted in `parts`.
     pub fn add(&mut self, mut artifact: Artifact, met: Met<'_>, parts: &Parts) -> Option<Found> {
-        let Self { found, last } = self;
+        let found = &mut self.found;
         let Met { name, store, owner, said, is_datable } = met;
         artifact.name = found.names.add(name);
         let index = ArtifactIndex::of(found.artifacts.len());
@@ -85,7 +84,7 @@ impl Batch {
             found.later.push(Later { artifact: index, owner, said });
             None
         } else {
-            let part = parts.place(last, &mut artifact, &mut found.projects, store, owner, &said);
+            let part = parts.place(&mut artifact, &mut found.projects, store, owner, &said);
             if let (Said::Facts(facts), true) = (said, is_datable) {
                 found.facts.push((index, facts));
             }
@@ -103,9 +102,11 @@ impl Batch {
 }
 
 impl Found {
-    /// Room for what a large store holds, so that it need not be moved as it grows; memory that is
-    /// not written to costs nothing.
+    /// Room for what a large store holds.
     pub fn with_room() -> Self {
+        // So that nothing is moved as it grows, which at a hundred thousand files takes 2.8 % more
+        // instructions and, with the old and the new piece at once, 7 MB more. Memory that is not
+        // written to costs nothing.
         Self {
             artifacts: Vec::with_capacity(64 << 10),
             parts: Vec::with_capacity(64 << 10),

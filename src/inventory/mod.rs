@@ -98,7 +98,7 @@ index!(
     pub ProjectIndex
 );
 index!(
-    /// What a walk has seen of a session, which has no place in the inventory yet: by a number that only [`parts::Places`] can turn into one.
+    /// What a walk has seen of a session, which has no place in the inventory yet.
     PartIndex
 );
 

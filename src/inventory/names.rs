@@ -1,5 +1,5 @@
 //! The names of files, one after the other in one piece of memory: an inventory holds a hundred
-//! thousand, and each by itself would be an allocation.
+//! thousand, and each by itself would be an allocation and 3 MB more in all.
 
 use std::ffi::OsStr;
 

@@ -51,6 +51,8 @@ struct Listing {
 }
 
 thread_local! {
+    // With a new listing for each folder, here and in `dir`, a walk of a hundred thousand files takes
+    // 6.7 % more instructions.
     /// One listing a thread: a walk lists tens of thousands of folders.
     static LISTING: Cell<Listing> = Cell::default();
 }

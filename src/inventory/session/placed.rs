@@ -12,7 +12,7 @@ use crate::inventory::batch::{Found, Later};
 use crate::inventory::content::Said;
 use crate::inventory::lines::LineFile;
 use crate::inventory::liveness::PidRecord;
-use crate::inventory::parts::{Last, Parts};
+use crate::inventory::parts::Parts;
 use crate::inventory::transcript::log::Log;
 use crate::inventory::{Artifact, ArtifactIndex, FileKey, Folder, FolderIndex, Oddity, StoreIndex};
 use crate::locate::Store;
@@ -46,8 +46,6 @@ impl Placed {
         later.sort_by_key(|later| found.artifacts[later.artifact.at()].kind.is_some_and(Kind::is_by_place));
         owners::tell(folders, found, parts, &mut later);
         let mut placed = Self::default();
-        // Files come folder by folder, so the next one is mostly of the same session.
-        let mut last = Last::default();
         for Later { artifact: index, owner, said } in later {
             let store = folders.list[found.artifacts[index.at()].folder.at()].store;
             let artifact = &mut found.artifacts[index.at()];
@@ -66,8 +64,7 @@ impl Placed {
                 // may be the user's.
                 artifact.kind = None;
             }
-            found.parts[index.at()] =
-                parts.place(&mut last, artifact, &mut found.projects, store, owner, &said);
+            found.parts[index.at()] = parts.place(artifact, &mut found.projects, store, owner, &said);
             // A background session that is not known to be over is in use.
             if artifact.kind == Some(Kind::Job) && !matches!(said, Said::Job(true)) {
                 artifact.oddity = Oddity::InUse;

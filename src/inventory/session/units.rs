@@ -10,7 +10,7 @@ use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use super::{Folders, reaching};
 use crate::catalogue::SessionId;
 use crate::inventory::lines::{Line, LineFile};
-use crate::inventory::parts::{FEW, Part, Parts, Places};
+use crate::inventory::parts::{ById, FEW, Part, Parts};
 use crate::inventory::{Artifact, ArtifactIndex, Belongs, PartIndex, Session, SessionIndex, StoreIndex};
 use crate::locate::Store;
 
@@ -26,7 +26,7 @@ pub(super) struct Units {
     pub sessions: Vec<Session>,
     /// The session of each part; `None` where an id is named only by what the catalogue does not know.
     of_parts: Vec<Option<SessionIndex>>,
-    places: Places,
+    places: ById,
     /// The newest part of an id.
     newest: FxHashMap<SessionId, u32>,
 }
@@ -104,15 +104,15 @@ impl Units {
     }
 
     /// The session of a part.
-    fn of_part(&self, place: u32) -> Option<SessionIndex> {
-        *self.of_parts.get(place as usize)?
+    fn of_part(&self, place: usize) -> Option<SessionIndex> {
+        *self.of_parts.get(place)?
     }
 
     /// The session of an id that what lies in a store means: its own, or that of one which shares a
     /// folder with it, else the newest.
     fn meant_in(&self, stores: &[StoreIndex], id: SessionId) -> Option<SessionIndex> {
-        let own = stores.iter().find_map(|store| self.of_part(self.places.find(*store, id)?));
-        own.or_else(|| self.of_part(*self.newest.get(&id)?))
+        let own = stores.iter().find_map(|store| self.of_part(self.places.get(&(*store, id))?.at()));
+        own.or_else(|| self.of_part(*self.newest.get(&id)? as usize))
     }
 
     /// The projects that history lines and index entries of stores name beyond those that are known,
@@ -164,7 +164,7 @@ impl Units {
     pub(super) fn tell_owners(&self, artifacts: &mut [Artifact], parts: &[Option<PartIndex>]) -> Vec<u32> {
         let mut counts = vec![0_u32; self.sessions.len()];
         for (artifact, part) in artifacts.iter_mut().zip(parts) {
-            if let Some(session) = part.and_then(|part| self.of_part(self.places.of(part))) {
+            if let Some(session) = part.and_then(|part| self.of_part(part.at())) {
                 artifact.belongs = Belongs::Session(session);
                 counts[session.at()] += 1;
             }
