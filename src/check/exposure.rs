@@ -74,6 +74,8 @@ fn secrets(facts: &Facts, findings: &mut Vec<Finding>) {
         return;
     }
     let reach = secrets().map(|(_, _, reach)| *reach).max().unwrap_or_default();
+    // A token is of use to whoever can read it for a moment, so a closed folder above it is all that makes the
+    // difference.
     let severity = if reach == Reach::Nobody { Severity::Low } else { Severity::High };
     let count = lines.len() as u64;
     findings.push(

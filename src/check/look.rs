@@ -100,6 +100,7 @@ fn count_file(store: &mut StoreFacts, artifact: &Artifact, name: &OsStr, now: Da
     }
     let written = artifact.stamp.changed.date();
     let is_left = artifact.kind == Some(Kind::OwnLeftover)
+        // A finished copy in the same folder is no leftover; only drafts have such names.
         && naming::is_part(name)
         && written.is_none_or(|written| now.signed_duration_since(written) > AT_WORK);
     if is_left {
@@ -167,6 +168,7 @@ pub fn sealed(inventory: &Inventory, recipients: Option<&Recipients>) -> SealedF
         match SealedSession::open(&inventory.store(session.store).store, session.id) {
             Err(error) => sealed.unreadable.push((session.id.to_string(), chain(&error))),
             Ok(opened) => match (&opened.record.recipients, &today) {
+                // Not told as "to others": records before this key was written are no fault of anybody's.
                 (None, _) => sealed.to_unknown += 1,
                 (Some(then), Some(today)) if then != today => sealed.to_others += 1,
                 _ => {}

@@ -170,6 +170,8 @@ pub fn look(inventory: &Inventory, repairs: bool) -> (Modes, Repair) {
     let mut repair = Repair::default();
     let mut roots: Vec<Reach> = Vec::new();
     for view in &inventory.stores {
+        // By the open folder: its path may lead elsewhere by now. One that cannot be asked is not called open,
+        // as nothing was seen.
         let mode = view.store.dir.stat_self().map_or(0o700, |stat| stat.mode);
         let is_own = is_own(view.store.kind);
         let above = reach_of(&view.store.root);
@@ -188,6 +190,7 @@ pub fn look(inventory: &Inventory, repairs: bool) -> (Modes, Repair) {
     let folders = folders(inventory, &modes, &roots, repairs);
     let mut holds = vec![false; inventory.folders.len()];
     for (at, artifact) in inventory.artifacts.iter().enumerate() {
+        // The policy gave it to somebody else to look after: nothing in it is told of, and nothing is repaired.
         if inventory.store(inventory.store_of(artifact)).store.is_excluded {
             continue;
         }
@@ -278,7 +281,7 @@ struct FolderModes {
 
 fn folders(inventory: &Inventory, modes: &Modes, roots: &[Reach], repairs: bool) -> Vec<FolderModes> {
     let mut found: Vec<FolderModes> = Vec::with_capacity(inventory.folders.len());
-    let mut depths: Vec<u32> = Vec::with_capacity(inventory.folders.len());
+    let depths = inventory.depths();
     for (at, folder) in inventory.folders.iter().enumerate() {
         let store = folder.store.at();
         // A folder comes after the one it lies in.
@@ -286,9 +289,7 @@ fn folders(inventory: &Inventory, modes: &Modes, roots: &[Reach], repairs: bool)
             Some(parent) => (found[parent.at()].reach, false),
             None => (roots[store], true),
         };
-        let depth = folder.parent.map_or(0, |parent| depths[parent.at()] + 1);
-        depths.push(depth);
-        if depth > DEEPEST {
+        if depths[at] > DEEPEST {
             // Each is opened from the root down. Taken for open: others get as far as to those above.
             found.push(FolderModes { mode: 0o700, reach: above });
             continue;
@@ -296,6 +297,7 @@ fn folders(inventory: &Inventory, modes: &Modes, roots: &[Reach], repairs: bool)
         let mode = if is_root {
             modes.stores[store].mode
         } else if above > Reach::Nobody || repairs {
+            // Not in the inventory: nothing else asks for the bits of folders, and there are tens of thousands.
             let opened = inventory.open(FolderIndex::of(at)).and_then(|dir| dir.stat_self());
             opened.map_or(0o700, |stat| stat.mode)
         } else {
@@ -320,6 +322,7 @@ fn folders_to_close(
             continue;
         }
         let index = FolderIndex::of(at);
+        // A home of mode 0755 is how the system made it, and other programs may rely on it.
         if is_root && !modes.stores[folder.store.at()].is_own {
             if modes.stores[folder.store.at()].readable.files > 0 {
                 repair.left.push((
@@ -327,6 +330,7 @@ fn folders_to_close(
                     "it is a folder of the user's and not the store's own",
                 ));
             }
+        // What lies behind a link is not the store's, though the store's files are in it.
         } else if !is_root && folder.anchor.is_some() {
             repair.left.push((inventory.full_folder_path(index), "it is reached through a link"));
         } else {

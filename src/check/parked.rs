@@ -22,7 +22,7 @@ const MOST_STEPS: u32 = 4_000_000;
 
 /// Looks for them in what a plan keeps.
 pub fn look(inventory: &Inventory, plan: &Plan, now: DateTime<Utc>) -> Vec<Parked> {
-    let mut looker = Looker { inventory, depths: depths(inventory), last: None, files: 0, steps: 0 };
+    let mut looker = Looker { inventory, depths: inventory.depths(), last: None, files: 0, steps: 0 };
     let mut found = Vec::new();
     for (at, (artifact, decision)) in inventory.artifacts.iter().zip(&plan.decisions).enumerate() {
         // One that is there is the owner of its own records.
@@ -33,6 +33,7 @@ pub fn look(inventory: &Inventory, plan: &Plan, now: DateTime<Utc>) -> Vec<Parke
             continue;
         }
         let index = ArtifactIndex::of(at);
+        // Not passed over: else two hundred thousand small files would be the way to hide one.
         if looker.is_spent() {
             found.push(Parked { artifact: index, date: None, project: None });
         } else if let Ok(Some(facts)) = looker.read(artifact, now)
@@ -51,6 +52,7 @@ fn may_hide(artifact: &Artifact, decision: Decision) -> bool {
     let is_regular = artifact.is_regular() && matches!(artifact.oddity, Oddity::None | Oddity::InUse);
     let is_elsewhere = matches!(decision, Decision::Keep(Keep::OutOfScope | Keep::OutOfReach));
     let is_kept = matches!(decision, Decision::Keep(_)) && !is_elsewhere;
+    // Each line of the history is dated and decided on by itself, so nothing can hide there.
     let is_read = matches!(artifact.kind, Some(Kind::Credentials | Kind::History));
     is_regular && is_kept && !is_read && artifact.stamp.size >= SHORTEST
 }
@@ -72,15 +74,6 @@ fn never_holds_records(kind: Kind) -> bool {
             | Kind::DebugLog
             | Kind::UsageSummary
     )
-}
-
-/// How many folders each lies in; a folder comes after the one it lies in.
-fn depths(inventory: &Inventory) -> Vec<u32> {
-    let mut depths: Vec<u32> = Vec::with_capacity(inventory.folders.len());
-    for folder in &inventory.folders {
-        depths.push(folder.parent.map_or(0, |parent| depths[parent.at()] + 1));
-    }
-    depths
 }
 
 struct Looker<'a> {

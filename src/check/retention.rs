@@ -83,6 +83,7 @@ fn runs(facts: &Facts, findings: &mut Vec<Finding>) {
     let runs = &facts.runs;
     let days = |at: DateTime<Utc>| facts.now.signed_duration_since(at).num_days();
     let is_late = |at: DateTime<Utc>| {
+        // By a schedule of every week a run of five days ago is no late one.
         let answered = runs.schedules.iter().any(|schedule| schedule.missed == Some(0));
         facts.now.signed_duration_since(at) > LATE.max(facts.grace) && !answered
     };
@@ -91,6 +92,7 @@ fn runs(facts: &Facts, findings: &mut Vec<Finding>) {
             let line = format!("the last run that succeeded was on {}, {} days ago", day(at), days(at));
             findings.push(Finding::new(FindingId::RunLate, vec![line]));
         }
+        // One that ended well in time is enough; that the last one failed is told below.
         (_, Some(_)) => {}
         (None, None) => {
             findings.push(Finding::new(FindingId::RunMissing, vec!["no run has succeeded yet".to_owned()]));
@@ -100,6 +102,7 @@ fn runs(facts: &Facts, findings: &mut Vec<Finding>) {
             findings.push(Finding::new(FindingId::RunMissing, vec![line]));
         }
     }
+    // Beside the others: that one ended well in time says nothing of the newest.
     if let Some((at, exit)) = runs.last.filter(|(_, exit)| *exit != 0) {
         let line = format!("the run of {} ended with exit {exit}", day(at));
         findings.push(Finding::new(FindingId::RunFailed, vec![line]));

@@ -28,6 +28,7 @@ const SNAPSHOTS: &[&str] =
 
 /// Who gives copies such a name; `None` where it is no name of a copy.
 fn namer(name: &str) -> Option<&'static str> {
+    // Programs change the case of their words from release to release.
     let name = name.to_lowercase();
     CONFLICTS.iter().find(|(part, _)| name.contains(part)).map(|(_, namer)| *namer).or_else(|| {
         // `<id> (1).jsonl`, `<id> 2.jsonl`, `<id> - Copy.jsonl`: what file managers and clouds make.
@@ -45,6 +46,7 @@ pub fn candidates(inventory: &Inventory) -> (Vec<What>, Vec<Sought>) {
         session: id.to_string(),
     };
     let is_there =
+        // Only by its conversation: files beside it may have been left on purpose when it went.
         |at: &usize| matches!(inventory.sessions[*at].evidence, Evidence::Transcript | Evidence::Sealed);
     let sessions = (0..inventory.sessions.len()).filter(is_there).map(|at| {
         let session = &inventory.sessions[at];
@@ -123,6 +125,7 @@ fn source(back: &CameBack, exposure: &[exposure::Finding]) -> String {
             evidence.note.contains(&back.store)
                 || evidence.path.as_ref().is_some_and(|path| back.store.starts_with(&*text(path)))
         };
+        // Several stores may be exposed, each in its own way.
         let evidence = found.evidence.iter().find(of_store).or_else(|| found.evidence.first());
         let place = evidence.and_then(|evidence| evidence.path.as_deref());
         Some(format!("{words}{}", place.map_or_else(String::new, |path| format!(" ('{}')", text(path)))))

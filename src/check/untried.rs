@@ -36,6 +36,7 @@ pub fn look(inventory: &Inventory) -> Untried {
         }
     }
     let mut shapes: Vec<(String, u64)> = shapes.into_iter().collect();
+    // By their text where they are equal in number: two looks at the same store print the same.
     shapes.sort_by(|(one, of_one), (other, of_other)| of_other.cmp(of_one).then_with(|| one.cmp(other)));
     Untried { versions: versions.into_iter().rev().collect(), shapes }
 }
@@ -64,6 +65,7 @@ impl Untried {
 
 /// A path without what tells one file of a kind from another: ids, hashes, numbers, and the names of projects.
 fn shape(root: Root, names: &[String]) -> String {
+    // Such shapes are sent to whoever extends the catalogue, so names of projects are not among them.
     let is_project = |at: usize| match root {
         Root::Config => at == 1 && names[0] == "projects" && names.len() > 2,
         Root::Cache | Root::Temp => at == 0 && names.len() > 1,

@@ -44,6 +44,7 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
         return print(&run.view(None), detail, run.workspace(), ctx);
     }
     if !run.only_reports() {
+        // Asked with the locks taken: what a person agrees to is what the run then does.
         let is_confirmed = consent(args, ctx, &run)?;
         // Who has confirmed it has just seen the table.
         if is_confirmed && detail == Detail::Projects {
@@ -54,6 +55,7 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     let executed = run.execute(CancelToken::new(args.max_runtime.as_ref()))?;
     let view = run.view(executed.outcomes.as_ref());
     let recorded_exit = exit_of(&view, run.workspace()).or(interrupted(view.outcomes, ctx));
+    // Recorded before anything is printed: a closed pipe must not cost the ledger its last record.
     let (outcomes, unrecorded) = run.record(executed, recorded_exit.code(), surroundings::now());
     let view = run.view(outcomes.as_ref());
     let printed = print(&view, detail, run.workspace(), ctx)?;

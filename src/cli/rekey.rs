@@ -79,6 +79,7 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
     let mut unlisted = Vec::new();
     let targets = targets(&inventory, &mut unlisted);
     let deed = LedgeredRun::begin("rekey", ctx, &ground, locks)?;
+    // What a record vouches for may unpack to any size; what somebody else put there may be made to fill the disk.
     let known = SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), None, &[])
         .map_err(|error| chain(&error));
     let mut work = Work { ctx, keys: &keys, recipients: &recipients, all: args.all, known, deed };
@@ -137,6 +138,7 @@ fn report(items: &[Item], unlisted: &[String], work: Work<'_>, stopped: Exit) ->
     let Work { ctx, recipients, deed, .. } = work;
     let count = |outcome: &str| items.iter().filter(|item| item.outcome == outcome).count() as u64;
     let (done, already, failed) = (count("rekeyed"), count("already"), count("failed"));
+    // Copies that could not even be listed are still sealed to the old keys.
     let exit = if failed == 0 && unlisted.is_empty() { stopped } else { Exit::Failed };
     if ctx.global.json {
         ctx.console.json(&Document {

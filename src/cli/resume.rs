@@ -64,6 +64,7 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
             deed.end(&[("sessionsSettled", u64::from(item.exit() == Exit::Done))], item.exit().code(), ctx)?;
             item.say_problems(ctx);
         } else {
+            // Before the client is started: it runs for hours, and a timer must not wait for it.
             drop(locks);
         }
         return client(ctx, &program, session.id, args, folder.as_deref());
@@ -80,6 +81,7 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
     // A conversation may last for days: nothing of a key stays in memory meanwhile.
     drop(keys);
     let Some(restored) = restored else { return Ok(exit) };
+    // While it runs both forms are there, so that a client which fails to start has cost nothing.
     let ended = client(ctx, &program, session.id, args, folder.as_deref());
     match ended {
         Ok(Exit::Done) => match remove(ctx, &inventory, session.id, &restored.files) {
@@ -165,6 +167,8 @@ fn client(
 fn remove(ctx: &Context, seen: &Inventory, id: SessionId, files: &[SealedFile]) -> Result<(), Failure> {
     let ground = run::prepare(ctx)?;
     let locks = run::lock_all(&ground, ctx)?;
+    // What was seen before the client ran: the session is plain again by now, and only its sealed copy is to
+    // go.
     let session = seen.sessions.iter().find(|session| session.id == id && session.sealed > 0);
     let Some(session) = session else { return Ok(()) };
     // A hold may have been placed while the client ran.

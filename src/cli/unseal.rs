@@ -139,6 +139,7 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
         }
     }
     for index in &sessions {
+        // All before the first is touched, so that a refusal leaves everything as it was.
         may_unseal(ctx, &ground, &inventory, *index, args.dates.are_settled())?;
     }
     let is_left = |index: &SessionIndex| Remains::of(&inventory, *index).is_some();
@@ -234,6 +235,7 @@ pub(super) fn goes_again(
     oldest: DateTime<Utc>,
     written: Written,
 ) -> Result<(), Failure> {
+    // A project's own settings may say another period than the user's.
     let project = project.filter(|path| path.is_absolute() && path.is_dir());
     let places = ClientPlaces { config_dirs: vec![store.root.clone()], ..ClientPlaces::new(&ctx.env) };
     let client = client::read(&places, project.map(Path::to_path_buf).as_slice());
@@ -299,6 +301,8 @@ pub(super) fn one(
     let mut intent = Of::new(inventory, session).entry(Event::Intent, "unseal");
     intent.files = Some(u64::from(session.sealed));
     deed.record(&[intent], ctx)?;
+    // Remembered before the files are there: a run that dies between the two must not take their new dates for
+    // an activity.
     let before = deed.state.state.clone();
     let last_activity = session.modified.or(session.newest_record).unwrap_or(ctx.env.now);
     let recorded = session.newest_record.and(session.activity()).map(|(date, _)| date);
@@ -308,6 +312,7 @@ pub(super) fn one(
         let sealed = vault::vouched(SealedSession::open(store, session.id)?, &known);
         let restored = restoring(&sealed, vault::temps(ctx, ground, inventory), how.dates, Existing::Compare)
             .restore(how.keys)?;
+        // Last: until every file is back and on the disk, the sealed ones are the only copy.
         if how.after == After::Remove {
             sealed.remove(&restored.files)?;
         }
@@ -333,6 +338,7 @@ pub(super) fn one(
             Some(restored)
         }
         Err(error) => {
+            // Nothing was brought back, so there is no date to remember.
             deed.state.state = before;
             item.outcome = if matches!(error, SealedError::InTheWay { .. }) { "refused" } else { "failed" };
             item.error = Some(chain(&error));

@@ -70,6 +70,7 @@ pub(super) fn other_tools(subject: &Subject<'_>, host: &dyn Host) -> Finding {
     if finding.evidence.is_empty() {
         let mut tools: Vec<&str> =
             ARCHIVES.iter().chain(INSIDE).chain(IN_PROJECTS).map(|row| row.1).collect();
+        // A finding of nothing is only worth what was looked for, so that is told with it.
         tools.sort_unstable();
         tools.dedup();
         let note = format!("looked for archives of {}; others are not known", tools.join(", "));
@@ -194,6 +195,7 @@ pub(super) fn trash(subject: &Subject<'_>, host: &dyn Host) -> Finding {
         .map(|trash| (trash, PathBuf::from("/")))
         .into_iter()
         .collect();
+    // A volume has a trash of its own at its top, as a file is moved there without being copied.
     for mount in mounts::all(subject.platform, host).unwrap_or_default() {
         if roots.iter().any(|root| root.starts_with(&mount.at)) {
             for name in [format!(".Trash-{}", subject.uid), format!(".Trash/{}", subject.uid)] {
@@ -208,6 +210,7 @@ pub(super) fn trash(subject: &Subject<'_>, host: &dyn Host) -> Finding {
                 let notes = names.unwrap_or_default();
                 let of_store = notes.iter().filter(|name| {
                     let content = host.read(&info.join(name)).ok().flatten().unwrap_or_default();
+                    // By the note beside it: in the trash a file has another name than it had.
                     original(&content, &top).is_some_and(|path| is_of_store(&path, &roots))
                 });
                 let count = of_store.count();
@@ -305,6 +308,7 @@ fn dumped(name: &str, uid: u32) -> Option<bool> {
         let rest = if ends_in_digits { rest } else { rest.rsplit_once('.')?.0 };
         let parts: Vec<&str> = rest.rsplitn(5, '.').collect();
         let (owner, program) = (parts.get(3)?, parts.get(4)?);
+        // Another account's dump holds nothing of these stores.
         (owner.parse() == Ok(uid)).then_some(*program)?
     } else {
         let (program, owner) = name.strip_suffix(".crash")?.rsplit_once('.')?;
@@ -312,6 +316,7 @@ fn dumped(name: &str, uid: u32) -> Option<bool> {
     };
     match program {
         "claude" | "claude.exe" => Some(true),
+        // Claude Code is run by these where it was installed from npm, and so are many other programs.
         "node" | "bun" => Some(false),
         _ => None,
     }

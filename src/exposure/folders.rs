@@ -86,6 +86,7 @@ pub(super) fn version_control(subject: &Subject<'_>, host: &dyn Host) -> Finding
 /// Repositories without a work tree of their own that were used with one: they have an index.
 fn bare_repositories(subject: &Subject<'_>, host: &dyn Host) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = DOTFILES.iter().filter_map(|place| subject.expand(place)).collect();
+    // A bare repository for dotfiles has any name; it is known by what lies in it.
     let names = host.list(subject.home).ok().flatten().unwrap_or_default();
     found.extend(names.into_iter().filter(|name| name != ".git").map(|name| subject.home.join(name)));
     if let Some(vcsh) = subject.expand("${XDG_CONFIG_HOME:-~/.config}/vcsh/repo.d") {
@@ -128,6 +129,7 @@ fn tracked(index: &Path, top: &Path, root: &Path, host: &dyn Host) -> &'static s
         name.push(b'/');
     }
     // An entry has 62 bytes before its name, of which the last two hold flags and the name's length.
+    // Found anywhere: a false alarm is possible and costs a look, and nothing that is in it is missed.
     if memchr::memmem::find(&content, &name).is_some() {
         YES
     } else {
@@ -238,6 +240,7 @@ fn named(above: &Path, root: &Path, subject: &Subject<'_>, sight: &mut Sight) {
     // `OneDrive - Company` and `Dropbox (Company)` are those of an organisation.
     let plain = name.split(" - ").next().unwrap_or(&name).split(" (").next().unwrap_or(&name);
     if let Some((_, service)) = NAMES.iter().find(|(known, _)| *known == plain) {
+        // A name proves nothing: somebody may have moved his files there and have ended the service.
         sight.remark(Some(above), format!("its name is that of a folder of {service}"));
         sight.doubt(format!("'{}' has the name of a folder of {service}, and no mark of it", shown(above)));
     } else if subject.platform == Platform::Macos && matches!(plain, "Desktop" | "Documents") {
@@ -256,6 +259,7 @@ fn known_folders(subject: &Subject<'_>, host: &dyn Host) -> Vec<(PathBuf, &'stat
     for place in ["~/.dropbox/info.json", "${APPDATA}/Dropbox/info.json", "${LOCALAPPDATA}/Dropbox/info.json"]
     {
         let Some(text) = read(place) else { continue };
+        // One of a company beside one's own, each with its folder.
         let accounts: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
         for account in accounts.as_object().into_iter().flat_map(serde_json::Map::values) {
             found.extend(
@@ -286,6 +290,7 @@ fn known_folders(subject: &Subject<'_>, host: &dyn Host) -> Vec<(PathBuf, &'stat
     // A folder of the root of all would be everybody's; a relative one is nobody's.
     found.retain(|(path, _)| path.is_absolute() && path.parent().is_some());
     for (path, _) in &mut found {
+        // The roots are real paths, and what is compared with them must be, too.
         *path = host.resolve(path);
     }
     found

@@ -103,10 +103,13 @@ impl Host for System {
     }
 
     fn inside(&self, folder: &Path, below: &Path, owner: u32, bytes: u64) -> io::Result<Option<Inside>> {
+        // Projects are anybody's to fill: a link or a pipe there must not lead a run of root elsewhere, or hold
+        // it up.
         let Some(dir) = found(Dir::among_others(folder))? else { return Ok(None) };
         let above = below.parent().unwrap_or(Path::new(""));
         let Some(at) = found(dir.below(above))? else { return Ok(None) };
         let Some(name) = below.file_name() else { return Ok(None) };
+        // Before it is opened: to open a device or a pipe may have an effect of its own.
         let Some(stat) = found(at.stat(name))? else { return Ok(None) };
         if stat.owner != owner {
             return Err(io::Error::new(
@@ -181,6 +184,7 @@ impl Host for System {
     fn run(&self, program: &str, arguments: &[&str]) -> io::Result<String> {
         let output = std::process::Command::new(program)
             .args(arguments)
+            // The words are parsed, and change with the language.
             .env("LC_ALL", "C")
             .stdin(std::process::Stdio::null())
             .stderr(std::process::Stdio::null())

@@ -16,6 +16,7 @@ pub(super) fn swap(subject: &Subject<'_>, host: &dyn Host) -> Finding {
         Platform::Linux => swap_of_linux(host, &mut sight),
         Platform::Macos => match host.run("/usr/sbin/sysctl", &["-n", "vm.swapusage"]) {
             Ok(said) if said.contains("(encrypted)") => sight.remark(None, "swap is encrypted by the system"),
+            // macOS makes and removes swap files as it needs them.
             Ok(said) if said.trim_start().starts_with("total = 0.00M") => {
                 sight.doubt("there is no swap now, and whether there was cannot be told");
             }
@@ -79,12 +80,14 @@ fn in_memory(area: &Path, host: &dyn Host, sight: &mut Sight) {
                     format!("it writes back to '{}', which is encrypted: {how}", shown(&device)),
                 );
             }
+            // What cannot be told of the device is taken for plain here, as it certainly is on a disk.
             _ => sight.saw(Some(area), format!("compressed memory that writes back to '{}'", shown(&device))),
         },
     }
 }
 
 fn encryption_of(area: &Area, host: &dyn Host) -> Encryption {
+    // A swap file is as safe as the file system that it lies on.
     if area.is_file {
         return encryption(
             &host.resolve(&area.path),
@@ -171,6 +174,7 @@ fn hibernation_of_macos(host: &dyn Host, sight: &mut Sight) {
     match mode {
         None => sight.doubt("`pmset -g` names no hibernatemode"),
         Some("0") => sight.remark(None, "hibernatemode is 0: no image is written"),
+        // The image lies beside swap and is encrypted with it (pmset(1)).
         Some(mode) if is_encrypted => {
             sight.remark(None, format!("hibernatemode is {mode}, and the image is encrypted as swap is"));
         }

@@ -79,6 +79,7 @@ impl<'a> Subject<'a> {
     /// that of the desktop application, only what is the client's there.
     fn own_roots(&self) -> Vec<PathBuf> {
         let layout = platform::layout(self.platform);
+        // A home in a work tree is no store in one: only what is the client's alone is asked about.
         let dumps = self.expand(layout.heap_dumps);
         let desktop: Vec<PathBuf> = layout.desktop.iter().filter_map(|place| self.expand(place)).collect();
         let mut own = Vec::new();

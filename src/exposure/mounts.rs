@@ -127,7 +127,9 @@ pub(super) fn place(kind: &str) -> Place {
         "tmpfs" | "ramfs" | "rootfs" | "devtmpfs" => Place::Memory,
         "overlay" | "aufs" | "unionfs" => Place::Overlay,
         "fuse" | "macfuse" | "osxfuse" | "fuseblk" => Place::Fuse,
+        // After those that are known: what a program makes may lie anywhere.
         other if other.starts_with("fuse.") || other.starts_with("macfuse") => Place::Fuse,
+        // Whatever else there is lies on a disk: kernels name those that do not.
         _ => Place::Local,
     }
 }

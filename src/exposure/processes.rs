@@ -35,6 +35,8 @@ fn on_linux(subject: &Subject<'_>, host: &dyn Host, sight: &mut Sight) {
     let mut seen_any = false;
     for pid in names.iter().filter_map(|name| name.to_str()?.parse::<u32>().ok()) {
         let folder = proc.join(pid.to_string());
+        // Others' tables of files are closed, and what others have open of this account's store is a matter of
+        // its modes.
         if pid == host.own_pid() || host.owner(&folder) != Some(subject.uid) {
             continue;
         }
@@ -57,6 +59,7 @@ fn on_linux(subject: &Subject<'_>, host: &dyn Host, sight: &mut Sight) {
             // A name may really end so; then the file has a name.
             if roots.iter().any(|root| file.starts_with(root))
                 && host.is_unlinked(&descriptor) != Some(false)
+                // A process may have one file open many times.
                 && !files.contains(&file)
             {
                 files.push(file);

@@ -110,6 +110,7 @@ pub(super) fn checkpoints(subject: &Subject<'_>, host: &dyn Host) -> Finding {
     let mut sight = Sight::default();
     let mut repositories = BTreeSet::new();
     Folders::of(subject).each(".git", subject, host, &mut sight, |_, folder, inside| {
+        // Several work trees may lead to one repository, which is counted once.
         repositories.extend(repository(folder, &inside, subject, host));
     });
     for repository in &repositories {
@@ -155,6 +156,7 @@ fn look_for_checkpoints(repository: &Path, subject: &Subject<'_>, host: &dyn Hos
             sight.saw(Some(&repository.join("refs/claude")), format!("{count} checkpoints"));
         }
     });
+    // git moves references from files into this one list when it cleans up.
     look("packed-refs", MOST_REFERENCES, &mut |sight, inside| {
         let Inside::File(content) = inside else { return };
         let count = memchr::memmem::find_iter(&content, NAME).count();

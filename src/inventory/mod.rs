@@ -753,6 +753,16 @@ impl Inventory {
         found
     }
 
+    /// How many folders each folder lies in.
+    pub fn depths(&self) -> Vec<u32> {
+        let mut depths: Vec<u32> = Vec::with_capacity(self.folders.len());
+        for folder in &self.folders {
+            // A folder comes after the one it lies in.
+            depths.push(folder.parent.map_or(0, |parent| depths[parent.at()] + 1));
+        }
+        depths
+    }
+
     /// Opens a folder through the handle of its store, following no link.
     ///
     /// # Errors

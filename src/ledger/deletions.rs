@@ -62,11 +62,14 @@ pub fn deletions(
     for segment in segments::open_all(dir)?.iter().rev() {
         for line in Backwards::new(&segment.file).at("read", &segment.path)? {
             if open.is_empty() || read > MOST_READ {
+                // What is older than that is taken for not deleted: it costs a remark of `check`, and no file.
                 return Ok(found);
             }
             let bytes = line.at("read", &segment.path)?.bytes;
             read += bytes.len() as u64 + 1;
             let has = |mark: &[u8]| memchr::memmem::find(&bytes, mark).is_some();
+            // By their bytes: to parse each line of years would take minutes, and these are a few of thousands.
+            // A name that holds such text has its quotes escaped.
             if !has(MARK) && !has(PUT_BACK) {
                 continue;
             }

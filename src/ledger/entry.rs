@@ -268,6 +268,7 @@ impl Entry<'static> {
     /// About how many bytes the record takes as a message to the parent that holds the ledger.
     pub fn weight(&self) -> usize {
         let lists = self.failed.iter().map(Failure::weight).chain(self.sealed.iter().map(Ciphertext::weight));
+        // Generous: the message has a limit, and one above it would be refused.
         1024 + lists.sum::<usize>()
     }
 
@@ -346,10 +347,12 @@ impl Batch<'_> {
     /// Appends the line of an entry, newline included, to `out` and moves `head` onto it.
     pub(super) fn encode(&self, entry: &Entry<'_>, head: &mut Head, out: &mut Vec<u8>) -> io::Result<()> {
         let start = out.len();
+        // To begin again at 0 would let two records claim one place of the chain.
         let seq = head.seq.checked_add(1).ok_or_else(|| io::Error::other("sequence numbers are used up"))?;
         let line = Line { batch: self, seq, prev: &head.sha256, entry };
         crate::escape::json::to_writer(&mut *out, &line)?;
         let bytes = out.get(start..).unwrap_or_default();
+        // Before the newline, so that a reader which splits the file into lines hashes the same bytes.
         *head = Head { seq, sha256: digest(bytes) };
         out.push(b'\n');
         Ok(())
@@ -373,6 +376,7 @@ impl Serialize for Line<'_> {
         map.serialize_entry("run", batch.run)?;
         map.serialize_entry("event", &entry.event)?;
         map.serialize_entry("prev", prev)?;
+        // Only the exception is written: a line of every file that went is read for years.
         if batch.clock == Clock::Unproven {
             map.serialize_entry("clock", "unproven")?;
         }
@@ -435,6 +439,7 @@ impl<M: SerializeMap> Keys<'_, M> {
     }
 
     fn failures(&mut self, key: &str, failures: &[Failure<'_>]) -> Result<(), M::Error> {
+        // The system's words for an error repeat the path, so a hash beside them would hide nothing.
         let line = |each: &Failure<'_>| (self.keyed(&each.path).own(), self.said(&each.error).own());
         let lines = failures.iter().map(line).map(|(path, error)| Failure { path, error });
         let lines: Vec<_> = lines.collect();

@@ -39,8 +39,11 @@ impl Names {
     /// When the key is a link, somebody else's, unreadable or no key.
     pub fn load(state_dir: &Path) -> Result<Option<Self>, LedgerError> {
         let path = state_dir.join(KEY_FILE);
+        // Opened as one's own and no link: with a key that somebody else chose, he can test every name that he
+        // guesses.
         let Some(opened) = files::open_own(&path)? else { return Ok(None) };
         let mut text = String::new();
+        // A key has 65 bytes; a file that somebody made large must not be read into memory.
         opened.take(256).read_to_string(&mut text).at("read", &path)?;
         let mut key = [0_u8; 32];
         let no_key = || io::Error::new(io::ErrorKind::InvalidData, "it does not hold 64 hex digits");
@@ -61,12 +64,15 @@ impl Names {
         let path = state_dir.join(KEY_FILE);
         let mut draft = Draft::private(state_dir).at("create", &path)?;
         draft.fill(format!("{}\n", hex::encode(files::random_key())).as_bytes()).at("write", &path)?;
+        // Two runs may begin at once: the one whose key comes second goes by the first, as its records would
+        // else be told apart from all others.
         match draft.create(&path) {
             Err((error, _)) if error.kind() != io::ErrorKind::AlreadyExists => {
                 return Err(error).at("create", &path).map_err(LedgerError::from);
             }
             _ => {}
         }
+        // Before any record is written by it: names of a key that a crash took away can never be told again.
         files::sync_dir(state_dir)?;
         let vanished = || io::Error::from(io::ErrorKind::NotFound);
         Ok(Self::load(state_dir)?.ok_or_else(vanished).at("read", &path)?)

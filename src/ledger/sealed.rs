@@ -52,6 +52,8 @@ impl SealedRecords {
                     // A preserved copy is another one, beside the session's own.
                     let is_copy =
                         record.text("hold").is_some() || record.text("decision") == Some("preserve");
+                    // Only sealings of the session itself are compared, or a copy for a hold would make the
+                    // session's own files look outdated.
                     if !is_copy {
                         found.newest.insert(session.to_owned(), digests.iter().cloned().collect());
                     }
@@ -91,6 +93,7 @@ impl SealedRecords {
     /// Whether a session may have been sealed here: a record says so, or nobody can tell which one
     /// a record is about.
     pub fn may_know(&self, session: &str) -> bool {
+        // In doubt it may: a certificate that says "only sealed files were here" must be sure of it.
         self.has_unnamed || self.of(session).next().is_some()
     }
 }

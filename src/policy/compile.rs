@@ -176,14 +176,19 @@ pub fn compile(layer: &RawLayer, globs: Globs<'_>) -> Result<Compiled, Vec<Probl
     for written in settings.recipients.iter().flatten() {
         let Ok(family) = recipient::check(written.as_str()) else { continue };
         families.push(family);
+        // A plugin is a program, found by its name and run at each sealing: who owns the machine says which.
         if family == Family::Plugin && layer.source.layer == Layer::User {
             problems.push(Problem::PluginOfUser(written.as_str().to_owned()));
         }
     }
+    // What can be opened by a classic key is no safer for the other one; age refuses it too, but only when a
+    // run seals.
     if families.contains(&Family::Classic) && families.contains(&Family::PostQuantum) {
         problems.push(Problem::Mixed);
     }
     if problems.is_empty() {
+        // All or nothing: without its bad rule, a layer would decide by the next one what that rule was written
+        // for.
         Ok(Compiled { rules: RuleLayer { source: layer.source.clone(), rules }, holds, remarks })
     } else {
         Err(problems)
@@ -209,6 +214,8 @@ pub fn holds<'a>(
         if holds.iter().any(|other| other.name == hold.name) {
             problems.push(Problem::DuplicateName("hold", hold.name.clone()));
         }
+        // A hold of a part would let the rest of a session go, and a conversation cannot be understood by
+        // halves.
         if hold.kinds.is_some() {
             remarks.notes.push(format!(
                 "{whose} names kinds, which has no effect: a hold covers whole sessions and what belongs to them"
@@ -269,6 +276,7 @@ fn selector<'a>(
         ("sessions", sessions.map(<[_]>::len)),
     ];
     for (key, length) in lists {
+        // An empty list may be meant as "none" or as "all", and one of the two deletes everything.
         if length == Some(0) {
             problems.push(Problem::EmptyList(whose.to_owned(), key));
         }
@@ -297,6 +305,7 @@ fn wrong_with(rule: &Rule) -> Vec<Problem> {
         problems.push(Problem::DoesNothing(name()));
     }
     if let Some(delete) = &rule.delete_after
+        // A slip of the unit, `5m` for five months, must not empty a store.
         && delete.length() != Length::Immediately
         && delete.length() < hour
     {

@@ -223,6 +223,7 @@ impl<'a> Draft<'a> {
         let mut source = BUILT_IN;
         for (layer, _) in &self.layers {
             let Some(written) = &layer.settings.ledger else { continue };
+            // Each key by itself, the higher layer's last: to set one of them is not to set the others.
             value.keep = written.keep.clone().unwrap_or(value.keep);
             value.detail = written.detail.unwrap_or(value.detail);
             value.names = written.names.unwrap_or(value.names);
@@ -247,6 +248,7 @@ impl<'a> Draft<'a> {
         let extra_stores = self.folders(|settings| settings.stores.as_ref().map_or(&[], |s| &s.extra));
         let exclude = self.folders(|settings| settings.stores.as_ref().map_or(&[], |s| &s.exclude));
         let mandates = self.mandates(default.as_ref(), user_holds.value, &binds, &exclude);
+        // A user's word must not take a store away from rules that the organisation manages.
         let excluded_stores = if self.is_managed {
             exclude.iter().filter(|folder| folder.source.layer != Layer::User).cloned().collect()
         } else {

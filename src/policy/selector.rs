@@ -68,6 +68,8 @@ impl ProjectGlob {
         for (text, is_windows) in texts(written, homes).map_err(&bad)? {
             let text = plain(&text).into_owned();
             if text.split('/').any(|part| part == "..") {
+                // Globs are compared by their words: `/work/../etc` would match nothing, and a rule that
+                // silently matches nothing keeps what it should delete.
                 return Err(bad("'..' is not resolved: write the path without it"));
             }
             if patterns.iter().all(|known| known.text != text) {
@@ -106,6 +108,7 @@ impl ProjectGlob {
 
     /// Whether a project path matches, for a hold: in doubt it does.
     pub fn covers(&self, project: &str) -> bool {
+        // To hold too much can be undone, and to hold too little cannot.
         self.fits(project, true)
     }
 
@@ -132,6 +135,7 @@ impl Pattern {
         let folded = without_case(&text);
         let compile = |pattern: &str| {
             GlobBuilder::new(pattern)
+                // Else `/work/*` would take in every folder below a project as well.
                 .literal_separator(true)
                 .backslash_escape(!is_windows)
                 .build()
@@ -161,6 +165,7 @@ fn texts(written: &str, homes: &[&Path]) -> Result<Vec<(String, bool)>, &'static
         let below = |home: &&Path| {
             let home = home.to_string_lossy();
             match windows(&home) {
+                // A home of a name with brackets is a path and no pattern.
                 Some(home) => (format!("{}{rest}", globset::escape(&home)), true),
                 None => (format!("{}{rest}", globset::escape(&home)), is_windows),
             }
@@ -203,6 +208,8 @@ fn overlap(a: &str, b: &str) -> bool {
             };
             let (a, b) = (trimmed(a), trimmed(b));
             let shorter = a.len().min(b.len());
+            // Only what stands before the first special sign is compared; what comes after may match anything,
+            // so the answer errs to "yes".
             a.get(..shorter) == b.get(..shorter)
         }
     }
@@ -254,6 +261,7 @@ impl Selector {
             && self.fits_session(session)
             && self.projects.as_ref().is_none_or(|globs| {
                 project_unknown
+                    // A session may have worked in several folders; a hold on one of them means all of it.
                     || projects.any(|project| {
                         globs.iter().any(|glob| {
                             glob.covers(project)

@@ -55,6 +55,7 @@ impl Looked<'_> {
         let left = self.left();
         let roots = self.after.stores.iter().filter(|view| view.store.in_scope).count();
         let exceptions = self.exceptions();
+        // A scan that could not read everything has proved nothing, even where it found nothing.
         let readable = !exceptions.iter().any(|one| one.reason == ExceptionReason::Unreadable);
         let files = self.after.artifacts.len() as u64;
         Aftermath {
@@ -144,6 +145,8 @@ impl Looked<'_> {
 
     fn exceptions(&self) -> Vec<Exception> {
         let mut exceptions: Vec<Exception> = self.refused.iter().map(refused).collect();
+        // The look again takes in stores that were not asked for, so that a file which another store shares is
+        // seen; what cannot be read there says nothing against this purge.
         let in_scope =
             |problem: &&Problem| problem.store.is_none_or(|store| self.after.store(store).store.in_scope);
         exceptions.extend(self.after.problems.iter().filter(in_scope).map(unreadable));
@@ -151,6 +154,8 @@ impl Looked<'_> {
         for (artifact, outcome) in self.before.artifacts.iter().zip(self.outcomes.iter()) {
             let detail = match outcome {
                 Some(Outcome::Done(Effect::DataRemains)) => {
+                    // To remove a name was what could be done; the certificate must not say that the data went
+                    // with it.
                     "it is gone by this name, and its data remain under another"
                 }
                 // The file was written anew; its other name leads to the old one.
@@ -163,6 +168,7 @@ impl Looked<'_> {
             exceptions.push(exception(ExceptionReason::HardLinked, self.before, artifact, detail));
         }
         let due: Vec<_> = self.due_again().collect();
+        // A hundred thousand paths are only put together where something is left to be explained.
         if !due.is_empty() {
             for (artifact, outcome) in self.before.artifacts.iter().zip(self.outcomes.iter()) {
                 before.insert(self.before.full_path(artifact), (artifact, outcome));
@@ -175,6 +181,7 @@ impl Looked<'_> {
         }
         exceptions.extend(doubts(self.after, &self.again.doubts));
         exceptions.extend(self.no_longer_told());
+        // A folder that stays has a name, and the name of a project folder is the path of the project.
         exceptions.extend(self.outcomes.problems.iter().map(|(path, error)| Exception {
             reason: ExceptionReason::Failed,
             path: text(path),
@@ -206,6 +213,7 @@ impl Looked<'_> {
         }
         let told = self.again.doubts.iter().map(|one| self.after.artifact(one.artifact));
         let due = self.due_again().map(|(_, artifact, _)| artifact);
+        // By path, as the two looks number their files each in its own way.
         let told: HashSet<PathBuf> = told.chain(due).map(|artifact| self.after.full_path(artifact)).collect();
         let there = self.there();
         untold.retain(|one| {
@@ -224,6 +232,8 @@ impl Looked<'_> {
     /// What stays on the operator's word, as far as either look tells.
     fn excepted(&self) -> BTreeSet<ArtifactIndex> {
         let mut excepted: BTreeSet<ArtifactIndex> = self.again.excepted.iter().copied().collect();
+        // What the second look no longer takes for meant, because what showed it is gone, was kept on the same
+        // word.
         if self.purging.excepted.len() > excepted.len() {
             let there = self.there();
             let paths =
@@ -263,6 +273,8 @@ impl Looked<'_> {
         let mut found: BTreeMap<(RemainingKind, PathBuf), (u64, u64)> = BTreeMap::new();
         let doubtful = self.again.doubts.iter().map(|doubtful| doubtful.artifact);
         let excepted = self.excepted();
+        // Nothing is listed twice, as an exception and as a remainder: the sums of a certificate are added up
+        // by its readers.
         let is_told: HashSet<ArtifactIndex> = doubtful.chain(excepted.iter().copied()).collect();
         let decided = self.after.artifacts.iter().zip(&self.again.plan.decisions);
         for (at, (artifact, decision)) in decided.enumerate() {
@@ -301,6 +313,7 @@ impl Looked<'_> {
 pub fn cut_of(inventory: &Inventory, purging: &Purging, artifact: usize) -> (u64, u64) {
     let file = inventory.line_files.iter().position(|file| file.artifact.at() == artifact);
     let cut = file.and_then(|file| purging.plan.purge.as_ref()?.cuts.get(&file));
+    // A file without a cut is rewritten by nobody: a decision to prune is only made with one.
     cut.map_or((0, 0), |cut| (cut.count, cut.ranges.iter().map(|range| range.end - range.start).sum()))
 }
 
@@ -370,6 +383,7 @@ fn doubt(inventory: &Inventory, doubtful: &Doubtful) -> Exception {
     };
     let artifact = inventory.artifact(doubtful.artifact);
     Exception {
+        // Of lines, the size of the whole file would overstate what is left.
         bytes: (doubtful.lines == 0).then_some(artifact.stamp.size),
         ..exception(reason, inventory, artifact, detail)
     }

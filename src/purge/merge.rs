@@ -26,6 +26,7 @@ pub fn merge(mut whole: Parts, of_accounts: Vec<Parts>) -> Parts {
         whole.remaining.extend(account.remaining);
         whole.method.scope.left_out.extend(account.method.scope.left_out);
         identity = match (identity, account.method.identity) {
+            // One key that stays can still open sealed copies elsewhere, so one is enough to say it.
             (Identity::Kept, _) | (_, Identity::Kept) => Identity::Kept,
             (Identity::Removed, _) | (_, Identity::Removed) => Identity::Removed,
             (Identity::None, Identity::None) => Identity::None,
@@ -83,6 +84,7 @@ fn worse(one: ResidualRisk, other: ResidualRisk) -> ResidualRisk {
         SeenWord::Unknown => 1,
         SeenWord::Yes => 2,
     };
+    // "Unknown" goes before "no": a risk that could not be looked for in one home is not ruled out.
     let (mut worse, mut other) = if rank(other.seen) > rank(one.seen) { (other, one) } else { (one, other) };
     let new = other.evidence.drain(..).filter(|sighting| !worse.evidence.contains(sighting));
     let new: Vec<_> = new.collect();

@@ -19,6 +19,7 @@ pub const RULE: &str = "purge";
 /// as its only rule ([`crate::plan::purge::RULE`]).
 pub fn acting(policy: &Policy) -> Policy {
     let mut acting = policy.clone();
+    // The last one is the user's own; its settings for stores and sealing are those that the run goes by.
     let Some(last) = acting.mandates.pop() else { return acting };
     let rule =
         Rule { name: RULE.to_owned(), selector: Selector::default(), seal_after: None, delete_after: None };

@@ -14,6 +14,7 @@ impl Scheduler<'_> {
         match self.places.platform {
             Platform::Macos => Ok(Backend::Launchd),
             Platform::Windows => Err(ScheduleError::NoScheduler),
+            // systemd before cron: it makes up a start that the machine slept through, cron does not.
             Platform::Linux if systemd::reachable(self).is_ok() => Ok(Backend::Systemd),
             Platform::Linux if cron::daemon(self) && self.has_table() => Ok(Backend::Cron),
             Platform::Linux => Err(ScheduleError::NoScheduler),

@@ -22,16 +22,12 @@ fn ours(command: &str) -> bool {
 
 fn group(job: &Job) -> Result<Value, ScheduleError> {
     if job.scope == Scope::System {
+        // A hook runs as the user whose client ends, and only in that user's home.
         return Err(ScheduleError::Unsupported { backend: BACKEND, scope: job.scope });
     }
-    let mut command = quote::shell(&job.command()?);
-    if !job.environment.is_empty() {
-        let variables: Vec<_> =
-            job.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        command = format!("env {} {command}", quote::shell(&variables));
-    }
+    let line = job.line()?;
     // The subshell ends at once, so the run is nobody's child; nohup lets it outlive the terminal.
-    let command = format!("(nohup {command} </dev/null >/dev/null 2>&1 &){MARKER}");
+    let command = format!("(nohup {line} </dev/null >/dev/null 2>&1 &){MARKER}");
     Ok(json!({ "hooks": [{ "type": "command", "command": command, "timeout": TIMEOUT }] }))
 }
 
@@ -81,6 +77,7 @@ pub(super) fn install(with: &Scheduler<'_>, job: &Job) -> Result<Report, Schedul
     let (path, old) = settings(with)?;
     let bad = |why| ScheduleError::Settings { path: path.clone(), why };
     let text = old.clone().unwrap_or_else(|| "{}\n".to_owned());
+    // Before anything is written: a file with a hook that never runs would look like a schedule.
     hooks_run(with, &text)?;
     let places = vec![crate::escape::text(&path)];
     let same = |hook: &Value| group.pointer("/hooks/0") == Some(hook);
@@ -89,12 +86,16 @@ pub(super) fn install(with: &Scheduler<'_>, job: &Job) -> Result<Report, Schedul
         return Ok(Report { changed: false, places, notes: Vec::new() });
     }
     let made = with.made(BACKEND);
+    // An earlier hook goes first, so that there is never more than one and the new text stands where a fresh
+    // one would.
     let clean = splice::remove(&text, &ours, made.inserted.as_deref()).map_err(bad)?.unwrap_or(text);
     let insertion = splice::insert(&clean, &group).map_err(bad)?;
     let folder = path.parent().map(std::path::Path::to_path_buf).unwrap_or_default();
     with.remember(
         BACKEND,
         Made {
+            // Remembered before anything is made, so that one that dies in between leaves a receipt of too much
+            // and not a folder that nobody takes away.
             folders: missing(with.host, &folder),
             container: old.is_none(),
             inserted: Some(insertion.text.clone()),
@@ -106,6 +107,7 @@ pub(super) fn install(with: &Scheduler<'_>, job: &Job) -> Result<Report, Schedul
     }
     let written = super::files::make_dirs(with.host, &folder)
         .and_then(|()| with.host.write(&path, insertion.apply(&clean).as_bytes(), 0o600).at("write", &path));
+    // Only of a first installation: where a hook was, the receipt still describes it.
     if installed.is_none() && written.is_err() {
         let _ = with.forget(BACKEND);
     }
@@ -143,6 +145,8 @@ pub(super) fn found(with: &Scheduler<'_>) -> Result<Option<Found>, ScheduleError
     let Some(command) = hook.as_ref().and_then(|hook| hook.get("command")).and_then(Value::as_str) else {
         return Ok(None);
     };
+    // Only to find the program, which is the first word that is a path; `env` and its variables stand before
+    // it.
     let inner = command.trim_start_matches('(').trim_start_matches("nohup ");
     let mut words = quote::split(inner);
     let program = words.iter().position(|word| word.starts_with('/')).unwrap_or(words.len());

@@ -21,12 +21,7 @@ const COMMAND: &str = " enforce --yes";
 /// The line, or the file, of the cron table.
 pub(super) fn render(job: &Job) -> Result<Vec<Unit>, ScheduleError> {
     let fields = job.calendar().cron();
-    let mut command = quote::shell(&job.command()?);
-    if !job.environment.is_empty() {
-        let variables: Vec<_> =
-            job.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        command = format!("env {} {command}", quote::shell(&variables));
-    }
+    let command = job.line()?;
     // crons disagree on what a doubled backslash, or one before a percent sign, stands for.
     if command.contains("\\\\") || command.contains("\\%") {
         return Err(JobError::Unwritable(command).into());
@@ -137,6 +132,7 @@ pub(super) fn install(with: &Scheduler<'_>, job: &Job) -> Result<Report, Schedul
             let new = with_line(old.as_deref().unwrap_or_default(), &line);
             report.places.push(place(with));
             if old.as_deref() != Some(new.as_slice()) {
+                // So that a removal knows that the table, empty then, was made for this and goes, too.
                 if old.is_none() {
                     with.remember(BACKEND, Made { container: true, ..Made::default() })?;
                 }
@@ -173,6 +169,8 @@ pub(super) fn remove(with: &Scheduler<'_>) -> Result<Report, ScheduleError> {
             let new = without(&old);
             if new != old {
                 if new.is_empty() && with.made(BACKEND).container {
+                    // An empty table would be left behind by writing one; `-r` takes away only what this
+                    // program made.
                     with.must(BACKEND, "crontab", &["-r"])?;
                 } else {
                     write_table(with, &new)?;

@@ -79,6 +79,8 @@ impl Scheduler<'_> {
     /// Remembers what an installation is about to make, before it does.
     pub(super) fn remember(&self, backend: Backend, made: Made) -> Result<(), PathError> {
         let mut receipt = self.receipt();
+        // The folders of an installation before are kept: it is renewed, and what it made is still ours to take
+        // away.
         let before = receipt.clone();
         let entry = receipt.schedules.entry(key(backend, self.scope)).or_default();
         for folder in made.folders {
@@ -93,6 +95,7 @@ impl Scheduler<'_> {
         }
         let path = &self.places.receipt;
         if let Some(folder) = path.parent() {
+            // Its own folders are in it as well, so that a removal leaves the home as it was.
             receipt.folders.extend(missing(self.host, folder));
             make_dirs(self.host, folder)?;
         }
@@ -123,6 +126,7 @@ impl Scheduler<'_> {
         let mut before = Before(Vec::new());
         for (path, content) in files {
             let old = read(self.host, path)?;
+            // A file that is right keeps its times, and the scheduler need not be told of it.
             if old.as_deref() == Some(content.as_bytes()) {
                 continue;
             }
@@ -131,6 +135,7 @@ impl Scheduler<'_> {
                 .map_or(Ok(()), |folder| make_dirs(self.host, folder))
                 .and_then(|()| self.host.write(path, content.as_bytes(), 0o644).at("write", path));
             if let Err(error) = written {
+                // A service without its timer, or the other way round, would be half an installation.
                 before.restore(self.host);
                 return Err(error);
             }

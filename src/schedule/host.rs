@@ -108,6 +108,7 @@ impl Host for SystemHost {
                 _ => {}
             }
         }
+        // Standard input is closed by now: a program that reads it to the end would wait for ever.
         let output = child.wait_with_output()?;
         Ok(Output { code: output.status.code(), stdout: output.stdout, stderr: output.stderr })
     }
@@ -191,6 +192,7 @@ impl Host for SystemHost {
 #[cfg(unix)]
 fn set_mode(file: &std::fs::File, replaces: &Path, mode: u32) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
+    // Somebody's own choice to let fewer read the file outlives a renewal.
     let permissions = match fs_err::metadata(replaces) {
         // Nobody else may say what runs.
         Ok(existing) => std::fs::Permissions::from_mode(existing.permissions().mode() & !0o022),

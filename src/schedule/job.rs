@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::quote;
 use super::when::{At, Calendar, Every};
 
 /// Whose runs are scheduled.
@@ -95,6 +96,20 @@ impl Job {
     /// When it runs.
     pub fn calendar(&self) -> Calendar {
         Calendar::new(self.every, self.at)
+    }
+
+    /// The command as one line for a shell, which sets the variables of its environment.
+    ///
+    /// # Errors
+    /// As [`Job::command`].
+    pub fn line(&self) -> Result<String, JobError> {
+        let command = quote::shell(&self.command()?);
+        if self.environment.is_empty() {
+            return Ok(command);
+        }
+        let variables: Vec<_> =
+            self.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        Ok(format!("env {} {command}", quote::shell(&variables)))
     }
 
     /// The command: the program and `enforce --yes` with what was asked for.

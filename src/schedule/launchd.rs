@@ -33,6 +33,8 @@ pub(super) fn render(job: &Job) -> Result<Vec<Unit>, ScheduleError> {
             job.environment.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
         set("EnvironmentVariables", Value::Dictionary(variables));
     }
+    // launchd makes up one start that the machine slept through, and none that it was off for; a run at each
+    // login is what is left.
     set("RunAtLoad", true.into());
     let starts = job.calendar().launchd().into_iter().map(|(weekday, hour, minute)| {
         let parts = [("Weekday", weekday), ("Hour", hour), ("Minute", Some(minute))];
@@ -42,8 +44,10 @@ pub(super) fn render(job: &Job) -> Result<Vec<Unit>, ScheduleError> {
     });
     set("StartCalendarInterval", Value::Array(starts.collect()));
     set("ProcessType", "Background".into());
+    // A run is never worth a wait of the person at the machine.
     set("LowPriorityIO", true.into());
     set("Nice", 19.into());
+    // launchd makes the log, which names sessions.
     set("Umask", 0o077.into());
     if let Some(log) = &job.log {
         let log = super::job::written(log)?;
@@ -73,6 +77,7 @@ fn loaded(with: &Scheduler<'_>, target: &str) -> Result<bool, ScheduleError> {
 
 /// Unloads the job and waits until launchd has let go of it.
 fn unload(with: &Scheduler<'_>, target: &str) -> Result<(), ScheduleError> {
+    // Its answer counts only if the job is still there at the end: 36 means that it is being unloaded.
     let asked = with.must(BACKEND, "launchctl", &["bootout", target]);
     for _ in 0..TRIES {
         if !loaded(with, target)? {
@@ -120,6 +125,7 @@ pub(super) fn install(with: &Scheduler<'_>, job: &Job) -> Result<Report, Schedul
     let before = placed.inspect_err(|_| drop(with.forget(BACKEND)))?;
     let text = crate::escape::text(&path);
     let places = vec![text];
+    // Loading it anew would start a run at once, for nothing.
     if was_loaded && !before.changed() {
         return Ok(Report { changed: false, places, notes: Vec::new() });
     }
@@ -143,6 +149,8 @@ pub(super) fn remove(with: &Scheduler<'_>) -> Result<Report, ScheduleError> {
     let mut report = Report::default();
     if with.host.exists(&path) {
         let target = format!("{}/{LABEL}", domain(with));
+        // Where launchctl does not answer, the file goes all the same: without it nothing is started at the
+        // next login.
         if loaded(with, &target).unwrap_or(false) {
             unload(with, &target)?;
         }
@@ -173,6 +181,8 @@ pub(super) fn found(with: &Scheduler<'_>) -> Result<Option<super::found::Found>,
     };
     let entry = |value: &Value| {
         let dict = value.as_dictionary()?;
+        // Somebody else's entry with days of the month is no calendar of ours, and no next start is guessed
+        // from it.
         let foreign = dict.keys().any(|key| !["Weekday", "Hour", "Minute"].contains(&key.as_str()));
         let [weekday, hour, minute] = ["Weekday", "Hour", "Minute"].map(|key| number(dict, key));
         (!foreign).then_some((weekday.ok()?, hour.ok()?, minute.ok()??))

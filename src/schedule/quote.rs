@@ -7,6 +7,7 @@ fn plain(word: &str) -> bool {
 
 /// One line a POSIX shell splits into exactly these words (XCU 2.2.2, single quotes).
 pub fn shell(words: &[String]) -> String {
+    // Between single quotes nothing but the quote itself means anything; it is put in from outside of them.
     join(words, |word| format!("'{}'", word.replace('\'', "'\\''")))
 }
 

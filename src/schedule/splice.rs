@@ -56,6 +56,7 @@ impl List {
     fn get(&self, key: &'static str) -> Result<Option<Range<usize>>, SpliceError> {
         let mut found = self.items.iter().filter(|(name, _)| name == key);
         let first = found.next().map(|(_, span)| span.clone());
+        // The client takes the last of two and others the first: a hook put into one of them may never be read.
         if found.next().is_some() { Err(SpliceError::Twice(key)) } else { Ok(first) }
     }
 
@@ -114,6 +115,7 @@ fn list(text: &str, span: Range<usize>, open: char, name: &'static str) -> Resul
     if !part.starts_with(open) {
         return Err(SpliceError::Shape(name));
     }
+    // Parsed and not searched: a brace or our own command within a string is no structure.
     let Items(items) = serde_json::from_str(part).map_err(|_| SpliceError::Shape(name))?;
     let base = text.as_ptr() as usize;
     let items = items.into_iter().map(|(key, value)| {
@@ -182,6 +184,8 @@ pub fn installed(text: &str, ours: &dyn Fn(&str) -> bool) -> Result<Option<Value
 /// The file is no settings file.
 pub fn insert(text: &str, group: &Value) -> Result<Insertion, SpliceError> {
     let top = whole(text)?;
+    // The file is somebody's own, often under version control: the change shall be the lines that were added
+    // and no others.
     let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let unit = match (indent(text, &top), top.items.is_empty()) {
         (None, false) => None,
@@ -280,6 +284,7 @@ pub fn remove(
         }
     }
     let mut text = text.to_owned();
+    // Somebody may have copied the hook. Each cut is of one whole item, so the text is JSON after every round.
     while let Some(found) = find(&text, ours)? {
         let cut = if found.handlers.items.len() > 1 {
             found.handlers.cut(&text, found.handler)

@@ -151,6 +151,8 @@ impl Scheduler<'_> {
         if !program.starts_with('/') {
             return Program::Missing;
         }
+        // Asked and not compared by its path: an update puts another program in the same place, and a package
+        // manager may take it away.
         match self.host.version(Path::new(program)) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Program::NotAsked,
             Ok(output) if output.ok() && output.text() == version => Program::Current,
@@ -164,6 +166,7 @@ impl Scheduler<'_> {
 /// Starts after the last run that are old enough to have had one.
 fn missed<Tz: TimeZone>(calendar: &Calendar, last: DateTime<Utc>, now: &DateTime<Tz>) -> u32 {
     let zone = now.timezone();
+    // A start of a minute ago is no missed one: its run may be waiting out the spread or be at work.
     let due = now.to_utc() - PATIENCE;
     let starts = std::iter::successors(calendar.next(&last.with_timezone(&zone)), |start| {
         calendar.next(&start.with_timezone(&zone))

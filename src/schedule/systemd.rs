@@ -98,6 +98,7 @@ ProtectHome=no
 
 fn timer(job: &Job) -> String {
     // A tenth of the span, an hour at most: enough to spread a fleet, too little to skip a turn.
+    // A fleet that starts at one minute reads one file server at one minute.
     let delay = (job.every.minutes() / 10).min(60);
     format!(
         "[Unit]\n\
@@ -182,6 +183,8 @@ pub(super) fn install(with: &Scheduler<'_>, job: &Job) -> Result<Report, Schedul
             let _ = with.call(BACKEND, "systemctl", &[scope, "disable", "--now", TIMER]);
             let _ = with.host.remove(&wants(with));
         }
+        // Back to the old files, and systemd is told: one that still holds the new ones would run what is on no
+        // disk.
         before.restore(with.host);
         let _ = with.call(BACKEND, "systemctl", &[scope, "daemon-reload"]);
         return Err(if before.replaced() { error } else { undo(error) });

@@ -53,6 +53,8 @@ impl Draft<'_> {
                 let value = layer.settings.keep_at_least.clone()?;
                 Some(Sourced { value, source: layer.source.clone() })
             })
+            // The longest and not the highest: a floor is a promise to keep, and none of them may be broken by
+            // another.
             .max_by(|a, b| a.value.length().cmp(&b.value.length()));
         let said = self.layers.iter().map(|(layer, _)| layer).filter(|layer| may(layer.source.layer));
         // Those of one mandate have one mode; the last is the lowest that is asked.
@@ -68,6 +70,8 @@ impl Draft<'_> {
             guard: self.choose_or_default(may, |settings| settings.guard.as_ref().map(mass_guard)),
             is_managed: layers.iter().any(|layer| layer.source.layer == Layer::Managed),
             excluded_stores: exclude.iter().filter(|folder| may(folder.source.layer)).cloned().collect(),
+            // Only of layers that may speak here: a user who edits his own file must not start the grace of the
+            // organisation's guard anew.
             digest: digest(said.map(|layer| (layer.source.layer, json!(layer.settings)))),
             layers,
         }
@@ -85,6 +89,7 @@ impl Draft<'_> {
             .layers
             .iter()
             .flat_map(|(_, compiled)| compiled.holds.clone())
+            // Whoever wrote a hold decides what it binds, not where it is stored.
             .partition(|hold| hold.source.layer != Layer::User);
         users.extend(std::mem::take(&mut self.own_holds));
         let every = |more: Vec<Hold>| -> Vec<Hold> {

@@ -25,6 +25,7 @@ impl Draft<'_> {
                     if self.recipients.iter().any(known) {
                         continue;
                     }
+                    // A plugin's recipient says nothing of what it uses, so it stands beside either.
                     let family = recipient::check(text).ok().filter(|family| *family != Family::Plugin);
                     let standing =
                         if wanted == Layer::User { of_organisation.or(user_family) } else { of_organisation };
@@ -84,6 +85,8 @@ impl Draft<'_> {
                 }
                 Layer::User | Layer::System if nobody && (goes_on || layer.source.layer == Layer::User) => {
                     unsealed.push(contradiction(&layer.source, Problem::NoRecipient(name, "")));
+                    // The rest of the rule goes on: that nothing can be sealed is no reason to keep what is to
+                    // be deleted.
                     sealing.for_each(|rule| rule.seal_after = None);
                 }
                 _ if nobody => {

@@ -37,6 +37,7 @@ impl Draft<'_> {
             }
         }
         self.layers.retain(|(layer, _)| layer.source.layer != Layer::User);
+        // A key from a file that does not count could be anybody's.
         self.recipients.retain(|recipient| recipient.source.layer != Layer::User);
     }
 
@@ -45,6 +46,7 @@ impl Draft<'_> {
         for hold in written {
             let (mut problems, mut remarks) = (Vec::new(), Remarks::default());
             let found = holds(source, std::iter::once(hold), self.globs, &mut problems, &mut remarks);
+            // A hold that cannot be understood may cover anything.
             self.has_unread_holds |= !problems.is_empty();
             if problems.is_empty() {
                 self.own_holds.extend(found);

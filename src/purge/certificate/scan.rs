@@ -29,6 +29,7 @@ impl Verification {
     /// A scan that was made.
     pub fn scanned(time: DateTime<Utc>, roots: u64, files: u64, left: Left, all_readable: bool) -> Self {
         let result = match (left.is_nothing(), all_readable) {
+            // What was found goes before what could not be read: it is certain.
             (false, _) => Proof::Left,
             (true, false) => Proof::Unreadable,
             (true, true) => Proof::NothingLeft,

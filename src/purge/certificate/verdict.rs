@@ -45,6 +45,7 @@ pub fn judge(
     verification: &Verification,
 ) -> Verdict {
     let clean = verification.result == Proof::NothingLeft && verification.left.is_nothing();
+    // First, so that nothing which was asked to be left out can hide that something failed.
     if !exceptions.is_empty() || !clean {
         Verdict::Incomplete
     } else if scope.is_partial() {
