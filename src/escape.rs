@@ -4,6 +4,7 @@
 //! the cursor, colour the terminal or forge a line of a log.
 
 pub mod json;
+pub mod shell;
 
 use std::ffi::OsStr;
 use std::fmt;

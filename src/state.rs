@@ -328,6 +328,7 @@ impl StateFile {
             }
         };
         state.roots.sort_by(|a, b| a.path.cmp(&b.path));
+        // A file that was edited by hand, or put together from two, is used as far as it can be.
         state.roots.dedup_by(|a, b| a.path == b.path);
         Ok(Self { saved: state.clone(), state, path: Some(path), replaces: false, is_there })
     }
@@ -348,6 +349,7 @@ impl StateFile {
         // empty before the first run. What cannot be used, of either, is begun anew and given back as an error
         // beside.
         let mut errors = Vec::new();
+        // A user who damages his file must not stop what root runs for all.
         let own = own.unwrap_or_else(|error| {
             errors.push(error);
             Self {
@@ -407,7 +409,9 @@ impl StateFile {
             return Ok(false);
         }
         let Some(path) = &self.path else { return Ok(false) };
+        // It names projects by their paths.
         files::private_dir(path.parent().unwrap_or(Path::new(".")))?;
+        // Only now: a run that fails before it has anything to write leaves the old one in its place.
         if self.replaces {
             put_aside(path)?;
             self.replaces = false;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::catalogue::{Class, Kind, Protection, Root, Sensitivity};
 use crate::enforce::modes::Target;
 use crate::inventory::{Artifact, ArtifactIndex, FolderIndex, Inventory, Oddity, StoreIndex};
+use crate::locate::Store;
 
 /// The bits that give anything to group or others.
 const LOOSE: u32 = 0o077;
@@ -168,25 +169,9 @@ fn reach_of(_: &Path) -> Reach {
 pub fn look(inventory: &Inventory, repairs: bool) -> (Modes, Repair) {
     let mut modes = Modes::default();
     let mut repair = Repair::default();
-    let mut roots: Vec<Reach> = Vec::new();
-    for view in &inventory.stores {
-        // By the open folder: its path may lead elsewhere by now. One that cannot be asked is not called open,
-        // as nothing was seen.
-        let mode = view.store.dir.stat_self().map_or(0o700, |stat| stat.mode);
-        let is_own = is_own(view.store.kind);
-        let above = reach_of(&view.store.root);
-        // To list its names is to look into it, to enter it suffices for names that are known.
-        let into = through(above, mode).max(reads(above, mode));
-        roots.push(above);
-        modes.stores.push(StoreModes {
-            root: crate::escape::text(&view.store.root),
-            mode,
-            is_own,
-            reach: into,
-            group_writes: mode & 0o020 != 0,
-            ..StoreModes::default()
-        });
-    }
+    let roots: Vec<Reach> = inventory.stores.iter().map(|view| reach_of(&view.store.root)).collect();
+    modes.stores =
+        inventory.stores.iter().zip(&roots).map(|(view, above)| of_root(&view.store, *above)).collect();
     let folders = folders(inventory, &modes, &roots, repairs);
     let mut holds = vec![false; inventory.folders.len()];
     for (at, artifact) in inventory.artifacts.iter().enumerate() {
@@ -247,6 +232,22 @@ pub fn look(inventory: &Inventory, repairs: bool) -> (Modes, Repair) {
     // Those that the policy leaves out are the last.
     modes.stores.truncate(inventory.stores.iter().filter(|view| !view.store.is_excluded).count());
     (modes, repair)
+}
+
+/// A store by its root alone, where others get as far as to the folder above.
+fn of_root(store: &Store, above: Reach) -> StoreModes {
+    // By the open folder: its path may lead elsewhere by now. One that cannot be asked is not called open, as
+    // nothing was seen.
+    let mode = store.dir.stat_self().map_or(0o700, |stat| stat.mode);
+    StoreModes {
+        root: crate::escape::text(&store.root),
+        mode,
+        is_own: is_own(store.kind),
+        // To list its names is to look into it, to enter it suffices for names that are known.
+        reach: through(above, mode).max(reads(above, mode)),
+        group_writes: mode & 0o020 != 0,
+        ..StoreModes::default()
+    }
 }
 
 fn count_left(

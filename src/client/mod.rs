@@ -174,6 +174,7 @@ pub fn read(places: &ClientPlaces, projects: &[PathBuf]) -> ClientSettings {
         if next == 0 || file.state != FileState::Missing || dir.is_dir() {
             // Settings may name another config folder, which has settings of its own.
             let named = file.variable("CLAUDE_CONFIG_DIR").map(PathBuf::from);
+            // Each may name a further one; a ring of them ends where all are known, and a chain at some number.
             if let Some(named) = named.filter(|named| named.is_absolute() && dirs.len() < 64) {
                 if !dirs.contains(&named) {
                     dirs.push(named.clone());
@@ -209,6 +210,7 @@ impl ClientSettings {
         }
         let own = project.and_then(|project| self.projects.get(project)).into_iter().flatten();
         let files: Vec<&SettingsFile> = own.chain(self.users.first()).collect();
+        // As the client does it: with settings that it cannot read it deletes nothing.
         if let Some(reason) = files.iter().find_map(|file| file.trouble()) {
             return Sweep::Paused { reason };
         }
@@ -302,6 +304,7 @@ impl ClientSettings {
     }
 
     fn users_period(&self, of: impl Fn(u64, PathBuf) -> BuiltIn) -> Result<BuiltIn, String> {
+        // A typing error in one's settings must not turn "a year" into the default of 30 days.
         if let Some(reason) = self.users.iter().find_map(SettingsFile::trouble) {
             return Err(reason);
         }
@@ -312,6 +315,7 @@ impl ClientSettings {
                 Some(days) => of(days, file.path.clone()),
                 None => BuiltIn::default(),
             })
+            // Of several folders nobody knows which one a client was started with.
             .max_by_key(|built_in| built_in.delete_after.length());
         Ok(longest.unwrap_or_default())
     }

@@ -288,11 +288,13 @@ fn object(kind: SourceKind, bytes: &[u8]) -> Result<Value, String> {
     let value: Value = if kind == SourceKind::Preferences {
         plist::from_bytes(bytes).map_err(|_| "no property list".to_owned())?
     } else {
+        // Editors of Windows put such a mark at the beginning, and the client passes over it.
         let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let parsed = match text.len() as u64 > files::LARGE {
             true => serde_json::from_slice::<LookedAt>(text).map(|kept| Value::Object(kept.0)),
             false => serde_json::from_slice(text),
         };
+        // Its place and not its words: a settings file may hold tokens.
         parsed.map_err(|error| format!("no JSON at line {}, column {}", error.line(), error.column()))?
     };
     // The cache of the server's settings may wrap them; what wraps them is not documented.
@@ -336,10 +338,13 @@ pub(super) fn machine(places: &ClientPlaces) -> Vec<SettingsFile> {
                 }
             }
             paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
+            // In the order of their names, the last of which wins.
             paths.sort();
             files.extend(paths.iter().map(|path| SettingsFile::read(SourceKind::Managed, path)));
         }
         Err(error) if files::is_absent(&error) => {
+            // A folder above may be closed to us: then nothing is known, and that there are no drop-ins is no
+            // answer.
             files.extend(files::confirm_absence(&drop_ins).err().map(|error| unreadable(&drop_ins, &error)));
         }
         Err(error) => files.push(unreadable(&drop_ins, &error)),

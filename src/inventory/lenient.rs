@@ -51,6 +51,7 @@ impl<'a> Lenient<'a> {
             }
             Self::Number(number) => DateTime::from_timestamp_millis(*number)
                 .and_then(date::valid)
+                // As milliseconds a date in seconds is one of January 1970, which is no valid one here.
                 .or_else(|| DateTime::from_timestamp(*number, 0).and_then(date::valid)),
             Self::Other | Self::Absent => None,
         }
@@ -102,6 +103,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Lenient<'a> {
                 Ok(Lenient::Number(number))
             }
             fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+                // A number that is too large is no date, and no reason to refuse the rest of the record.
                 Ok(i64::try_from(number).map_or(Lenient::Other, Lenient::Number))
             }
             fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {

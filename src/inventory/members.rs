@@ -67,6 +67,7 @@ const MOST_KEYS: usize = 8 << 20;
 pub fn read(text: &str, interner: &Interner) -> io::Result<Global> {
     let mut global = Global::default();
     let text_from = text.len() - text.strip_prefix('\u{feff}').unwrap_or(text).len();
+    // Once by a whole parser: from here on the text is known to be valid, and is only counted through.
     if serde_json::from_str::<IgnoredAny>(&text[text_from..]).is_err() {
         return Ok(global);
     }
@@ -74,6 +75,8 @@ pub fn read(text: &str, interner: &Interner) -> io::Result<Global> {
     let Some(top) = members(text, text_from, &mut room)? else { return Ok(global) };
     global.is_well_formed = true;
     for (member, value) in &top {
+        // Every one of that name, as a file that others write may have it twice, and readers disagree on which
+        // counts.
         if &*member.key != "projects" {
             continue;
         }
@@ -132,6 +135,7 @@ impl Object {
             // Up to the next member, or, for the last one, from the end of the last that stays.
             let cut = match self.members.get(at + 1) {
                 Some(next) => member.start..next.start,
+                // With the comma before it: JSON has none behind the last member.
                 None => kept_end.unwrap_or(member.start)..member.end,
             };
             cuts.push(cut);
@@ -169,6 +173,7 @@ fn members(text: &str, from: usize, room: &mut Room) -> io::Result<Option<Member
         let key_end = value_end(bytes, at);
         let key: Option<String> = text.get(start..key_end).and_then(|key| serde_json::from_str(key).ok());
         let Some(key) = key else { return Ok(None) };
+        // A key may be as short as two bytes, so a file within its limit could take many times its length.
         room.take(&key)?;
         let colon = blank(bytes, key_end);
         let value = blank(bytes, colon + 1);

@@ -34,6 +34,7 @@ impl Inventory {
         if plans.is_empty() {
             return;
         }
+        // A slug is made of words of the conversation; what is kept of it between runs is a keyed hash.
         let key = self.slug_key.take().unwrap_or_else(SlugKey::random);
         let names: FxHashMap<_, _> = plans
             .iter()
@@ -65,12 +66,14 @@ impl Inventory {
             let (states, slugs) = known.entry(session).or_default();
             // What could not be read is read again by the next run.
             if read.as_ref().is_none_or(|slugs| !slugs.contains(&Slug::ANY)) {
+                // A transcript that has not changed since is not read for slugs again.
                 states.push(state);
             }
             slugs.extend(read.unwrap_or_default());
         }
         for (index, (states, slugs)) in known {
             let session = &mut self.sessions[index.at()];
+            // Of a sealed one nothing can be read, so what was known of it stays.
             if !trusted && session.sealed == 0 {
                 session.slugs = Box::default();
             }

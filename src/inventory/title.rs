@@ -22,6 +22,7 @@ impl Inventory {
         let files = self.files(session).iter().map(|index| self.artifact(*index));
         let plain =
             |file: &&Artifact| file.kind == Some(Kind::Transcript) && !file.sealed && file.is_regular();
+        // A session may have a transcript in several projects; its client goes on in the newest.
         let newest = files.filter(plain).max_by_key(|file| file.modified())?;
         let file = self.open(newest.folder).and_then(|dir| dir.read(self.name(newest))).ok()?;
         let (head, tail) = ends(file, newest.stamp.size).ok()?;
@@ -34,6 +35,7 @@ impl Inventory {
             let named = all.filter(|record| record["type"] == kind);
             named.filter_map(|record| one_line(record.get(key)?.as_str()?)).next()
         };
+        // What a person gave goes before what a program did.
         last("custom-title", "customTitle")
             .or_else(|| last("ai-title", "aiTitle"))
             .or_else(|| last("summary", "summary"))

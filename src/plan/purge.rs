@@ -97,6 +97,16 @@ pub struct Extent {
     pub even_live: bool,
 }
 
+impl Extent {
+    /// How many lines and bytes are left out of an artifact.
+    pub fn left_out_of(&self, inventory: &Inventory, artifact: usize) -> (u64, u64) {
+        let file = inventory.line_files.iter().position(|file| file.artifact.at() == artifact);
+        // A file without a cut is rewritten by nobody: a decision to prune is only made with one.
+        file.and_then(|file| self.cuts.get(&file))
+            .map_or((0, 0), |cut| (cut.count, cut.ranges.iter().map(|range| range.end - range.start).sum()))
+    }
+}
+
 /// What is left out of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cut {

@@ -118,7 +118,8 @@ impl Looked<'_> {
             let amount = &mut left.amount;
             match decision {
                 Decision::Prune(_) => {
-                    let (lines, bytes) = cut_of(self.after, self.again, at);
+                    let extent = self.again.plan.purge.as_ref();
+                    let (lines, bytes) = extent.map_or((0, 0), |extent| extent.left_out_of(self.after, at));
                     *amount = Amount { lines: amount.lines + lines, bytes: amount.bytes + bytes, ..*amount };
                 }
                 _ => {
@@ -307,14 +308,6 @@ impl Looked<'_> {
             .map(|((what, path), (files, bytes))| Remaining { what, path: text(&path), files, bytes })
             .collect()
     }
-}
-
-/// How many lines and bytes a purge leaves out of a file.
-pub fn cut_of(inventory: &Inventory, purging: &Purging, artifact: usize) -> (u64, u64) {
-    let file = inventory.line_files.iter().position(|file| file.artifact.at() == artifact);
-    let cut = file.and_then(|file| purging.plan.purge.as_ref()?.cuts.get(&file));
-    // A file without a cut is rewritten by nobody: a decision to prune is only made with one.
-    cut.map_or((0, 0), |cut| (cut.count, cut.ranges.iter().map(|range| range.end - range.start).sum()))
 }
 
 fn exception(reason: ExceptionReason, of: &Inventory, artifact: &Artifact, detail: String) -> Exception {

@@ -99,12 +99,14 @@ pub fn locate(ctx: &Context, mut policy: Policy, state: StateFile, found: Vec<(P
             .filter_map(|root| Some((root.path.clone(), remembered::root_of_word(&root.kind)?)))
             .collect(),
         followed: state.state.roots.iter().flat_map(remembered::followed).collect(),
+        // A timer starts without the variables of the user's shell, but the settings file has them.
         settings: named_in_settings(ctx, &client),
         found,
     };
     let Located { stores, excluded, lacks_excluded, refused } = locate::locate(env, &request);
     // A store is known by its real path, and may be left out by a link to it.
     for excluded in policy.mandates.iter_mut().flat_map(|mandate| &mut mandate.excluded_stores) {
+        // Here and not in the policy: which paths are links is known only on the machine.
         excluded.value = locate::real(&env.absolute(&excluded.value));
     }
     for store in &stores {
@@ -190,6 +192,8 @@ impl Workspace {
         let earlier = Earlier { dates, saw_transcript: &|root, id| seen.transcript(root, id) };
         let mut inventory = inventory::take(stores, all_reached, ctx.env.now, &System, earlier);
         if is_blind || self.state.state.is_learning(ctx.env.now) {
+            // Without memory a file whose session is not there looks like one whose session has gone, and is
+            // not known to be.
             inventory.doubt_orphans();
         }
         // What the policy leaves out is no failure of a run.
@@ -250,12 +254,14 @@ impl Workspace {
     /// # Errors
     /// Exit 4: it cannot be read.
     pub fn reload_state(&mut self, ctx: &Context) -> Result<(), Error> {
+        // The run that held the locks may have written it while this one waited.
         self.state = remembered::remembered(&self.policy, ctx)?.0;
         Ok(())
     }
 
     /// Forgets the true dates of unsealed sessions that are no longer there.
     pub fn forget_gone(&mut self, inventory: &Inventory) {
+        // A store that could not be looked into has not lost its sessions.
         if !inventory.is_complete {
             return;
         }
@@ -301,6 +307,7 @@ pub fn recipients(policy: &Policy) -> Result<Option<Recipients>, Error> {
     let parsed = policy.recipients.iter().map(|recipient| {
         let plugins = match recipient.source.layer {
             Layer::System | Layer::Managed => Plugins::Allowed,
+            // A plugin is a program that runs with every sealing; a user's file must not name one for root.
             Layer::BuiltIn | Layer::User => Plugins::Refused,
         };
         Recipient::parse(&recipient.value, plugins)

@@ -55,8 +55,10 @@ impl<'c> RuleRun<'c> {
     /// What kept it from starting; nothing was touched.
     pub fn prepare(ctx: &'c Context, is_dry: bool) -> Result<Self, Error> {
         let mut workspace = prepare(ctx)?;
+        // Before anything is touched: a recipient that cannot be used must not be found out session by session.
         let recipients = if is_dry { None } else { usable_recipients(&mut workspace.policy, ctx)? };
         let only_looks = is_dry || workspace.policy.mode() == Mode::Audit;
+        // Before the look: what another run removes in between would be planned for, and reported as vanished.
         let locks = if only_looks { None } else { Some(lock_writable(&mut workspace, ctx)?) };
         let (mut inventory, sessions) = workspace.inventory_and_memory(ctx);
         let vanished =
@@ -106,6 +108,7 @@ impl<'c> RuleRun<'c> {
     /// Leaves out of the plan what the guards refuse, unless a person has confirmed all of it.
     pub fn settle(&mut self, is_confirmed: bool) {
         if is_confirmed {
+            // A person who sees the time and the table vouches for both.
             self.judged.clock_allowed = true;
             self.judged.doubt = None;
             self.judged.refused.clear();
@@ -178,6 +181,8 @@ impl<'c> RuleRun<'c> {
         ended: DateTime<Utc>,
     ) -> (Option<Outcomes>, Vec<Error>) {
         let Executed { outcomes, journal, unsaved } = executed;
+        // The ledger before the state: a state that knows a head which no ledger has would look like a ledger
+        // that was cut.
         let head = journal.close(self.summary(outcomes.as_ref(), exit), self.ctx.env.now);
         let last = self.last_run(&head, exit, ended);
         let state = &mut self.workspace.state.state;
@@ -197,6 +202,7 @@ impl<'c> RuleRun<'c> {
         self.workspace.remember_roots(self.ctx);
         self.workspace.forget_gone(&self.inventory);
         let mut failed = Vec::new();
+        // Again, now that something has gone and a full disk may have room.
         failed.extend(unsaved.and_then(|memory| self.save_sessions(&memory).err()));
         failed.extend(remembered::save(&mut self.workspace.state, self.ctx).err());
         failed.extend(head.err().map(Error::Unclosed));
@@ -268,6 +274,7 @@ impl<'c> RuleRun<'c> {
 /// To whom this run seals; to nobody, with a complaint, where a plugin had to be run and may not.
 fn usable_recipients(policy: &mut Policy, ctx: &Context) -> Result<Option<Recipients>, Error> {
     let recipients = recipients(policy)?;
+    // A program that a child starts would run outside of what closes the child to its user.
     if ctx.parent.is_none() || !recipients.as_ref().is_some_and(Recipients::need_programs) {
         return Ok(recipients);
     }

@@ -35,12 +35,14 @@ impl<'a> Seen<'a> {
     /// Whether the transcript of a session was seen in a root.
     pub(super) fn transcript(&self, root: &Path, id: SessionId) -> bool {
         let (root, name) = (text(root), id.to_string());
+        // First what is in memory anyway: a ledger may hold years.
         let mut rows = self.sessions.iter();
         if rows.any(|row| row.transcript && row.session == Some(id) && row.root == root) {
             return true;
         }
         let Recorded { transcripts, names } = self.ledger.get_or_init(|| self.recorded());
         let keyed = |text: &str| names.as_ref().map(|names| names.keyed(text));
+        // In either form, as the policy may have begun to key names meanwhile.
         transcripts.iter().any(|(of, session)| {
             (*of == root || keyed(&root).as_ref() == Some(of))
                 && (*session == name || keyed(&name).as_ref() == Some(session))

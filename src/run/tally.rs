@@ -102,6 +102,8 @@ impl Run<'_> {
     /// What became of an artifact; `None` for what is none of this run's business.
     pub fn fate(&self, at: usize) -> Option<Fate> {
         let decision = self.plan.decisions.get(at)?;
+        // Those were only read, so that shared files are understood; to count them would be to report on
+        // another store.
         if let Decision::Keep(Keep::OutOfScope) = decision {
             return None;
         }
@@ -141,11 +143,7 @@ impl Run<'_> {
             };
         }
         if let Some(extent) = &self.plan.purge {
-            let file = self.inventory.line_files.iter().position(|file| file.artifact.at() == at);
-            let cut = file.and_then(|file| extent.cuts.get(&file));
-            return cut.map_or((0, 0), |cut| {
-                (cut.count, cut.ranges.iter().map(|range| range.end - range.start).sum())
-            });
+            return extent.left_out_of(self.inventory, at);
         }
         let files = self.inventory.line_files.iter().zip(&self.plan.lines);
         files.filter(|(file, _)| file.artifact.at() == at).fold((0, 0), |_, (file, decisions)| {
@@ -182,6 +180,7 @@ impl Run<'_> {
                 }
                 None => {
                     let file = (artifact.stamp.device, artifact.stamp.inode);
+                    // Only if every name goes do the data go: a name outside of the stores keeps them.
                     going.get(&file) != Some(&artifact.links)
                 }
             },

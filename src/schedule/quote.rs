@@ -1,29 +1,21 @@
 //! Words and the lines that hold them: quoting for a POSIX shell and for systemd, and back.
 
-/// Characters that mean nothing to a shell, to systemd or to cron.
-fn plain(word: &str) -> bool {
-    !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-./,:+@=".contains(&b))
-}
+use crate::escape::shell::{is_plain, word};
 
-/// One line a POSIX shell splits into exactly these words (XCU 2.2.2, single quotes).
+/// One line a POSIX shell splits into exactly these words.
 pub fn shell(words: &[String]) -> String {
-    // Between single quotes nothing but the quote itself means anything; it is put in from outside of them.
-    join(words, |word| format!("'{}'", word.replace('\'', "'\\''")))
+    words.iter().map(|one| word(one)).collect::<Vec<_>>().join(" ")
 }
 
 /// One line systemd splits into exactly these words (systemd.service(5), "command lines").
 pub fn systemd(words: &[String]) -> String {
     // A `$` is left alone: the caller turns variable substitution off with the prefix `:`.
     let escape = |word: &str| word.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");
-    join(words, |word| format!("\"{}\"", escape(word)))
-}
-
-fn join(words: &[String], quote: impl Fn(&str) -> String) -> String {
-    words
-        .iter()
-        .map(|word| if plain(word) { word.clone() } else { quote(word) })
-        .collect::<Vec<_>>()
-        .join(" ")
+    let quoted = |word: &String| match is_plain(word) {
+        true => word.clone(),
+        false => format!("\"{}\"", escape(word)),
+    };
+    words.iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
 /// The words of a line, as far as quotes and backslashes go; an unquoted `#` that starts a word,

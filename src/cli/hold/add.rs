@@ -41,6 +41,7 @@ pub(super) fn add(new: New, ground: &Workspace, sight: &Sight, ctx: &Context) ->
     let path = holds::path(&ctx.env.config_dir());
     let mut own =
         holds::read(&path).map_err(|error| Failure::because(Exit::Usage, &error))?.unwrap_or_default();
+    // By the file as it is now: two commands may add a hold of the day at once.
     settings.name = new.free_name(&own, ground, ctx)?;
     let hold = compiled(&settings, &path, ctx)?;
     own.push(settings);
@@ -49,15 +50,19 @@ pub(super) fn add(new: New, ground: &Workspace, sight: &Sight, ctx: &Context) ->
     entry.reason = Some(text(&hold.reason).into());
     entry.path = Some(text(&path).into());
     record(&mut ledger, Event::Intent, &entry, "hold-add", ctx)?;
+    // Written between its two records: a hold that nobody recorded cannot be told from one that somebody
+    // forged.
     if let Err(error) = holds::write(&path, &own) {
         return Err(undone(ledger, entry, "hold-add", &error, ctx));
     }
     record(&mut ledger, Event::HoldAdded, &entry, "hold-add", ctx)?;
+    // After the hold is written: it holds, too, where a copy fails or this command is killed.
     let failed = match &recipients {
         Some(recipients) => keep_copies(&hold, ground, sight, recipients, &mut ledger, ctx)?,
         None => Vec::new(),
     };
     let exit = if failed.is_empty() { Exit::Done } else { Exit::Failed };
+    // So that the next run can tell what of it has vanished meanwhile.
     let held = hold::covered_by(&sight.inventory, &hold);
     close(ledger, &run, "hold-add", exit, ground, ctx, |state| state.held.extend(held))?;
     let mut report = sight.report(&hold, ground.policy.user_holds.value, ctx.global.verbose > 0);
@@ -116,6 +121,7 @@ impl New {
             let message = format!("there is a hold named '{}' already", text(name));
             return Err(Failure::new(Exit::Usage, message).hint("`ccretain hold list` shows it"));
         }
+        // Only of a hold with copies: another may have any name.
         if self.preserve && !preserve::can_be_folder(name) {
             let message = format!("'{}' cannot be the name of a folder of copies", text(name));
             return Err(Failure::new(Exit::Usage, message).hint("use letters, digits, '.', '_' and '-'"));
@@ -127,6 +133,8 @@ impl New {
 /// To whom copies are sealed, where any are wanted.
 fn recipients(new: &New, ground: &Workspace) -> Result<Option<Recipients>, Failure> {
     let recipients = if new.preserve { run::recipients(&ground.policy)? } else { None };
+    // Asked before the hold is written: whoever wanted copies should not have a hold without them and not know
+    // it.
     if new.preserve && recipients.is_none() {
         return Err(Failure::new(Exit::Usage, "there is no recipient to seal the copies to")
             .hint("`ccretain key new` makes an identity; put its recipient into the policy"));

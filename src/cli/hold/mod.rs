@@ -70,6 +70,7 @@ pub fn run(command: HoldCommand, ctx: &Context) -> Result<Exit, Failure> {
     // Before the look into the stores that the deed goes by.
     let _locks = match &command {
         HoldCommand::Add { preserve: true, .. } => Some(run::lock_all(&ground, ctx)?),
+        // A hold without copies is only a line in a file, and its lock is that of the ledger.
         HoldCommand::Release { name, .. } if copies(&ground, name).0 > 0 => {
             Some(run::lock_all(&ground, ctx)?)
         }

@@ -15,6 +15,7 @@ pub(super) fn open_ledger(
     ctx: &Context,
 ) -> Result<(Ledger, RunId), Failure> {
     let (verdict, _) = guards::clock(&ground.state.state, &sight.inventory, ctx)?;
+    // A doubted clock keeps nobody from placing a hold: it only must not vouch for itself in the ledger.
     let clock = if verdict.is_allowed() { Clock::Proven } else { Clock::Unproven };
     let run = RunId::random();
     let ledger = journal::own_ledger(ctx, &ground.policy.ledger.value, &run, clock)

@@ -6,7 +6,7 @@ use crate::catalogue::Root;
 use crate::cli::context::{Context, Exit, Failure};
 use crate::enforce::preserve;
 use crate::escape::{shown, text};
-use crate::ledger::{Entry, Event};
+use crate::ledger::{Entry, Event, Ledger};
 use crate::policy::{Hold, Layer, holds};
 use crate::report::hold::HoldDone;
 use crate::run::Workspace;
@@ -23,6 +23,7 @@ pub(super) fn release(
     let (mut ledger, run) = open_ledger(ground, sight, ctx)?;
     let mut own =
         holds::read(&path).map_err(|error| Failure::because(Exit::Usage, &error))?.unwrap_or_default();
+    // Of a name that several layers use only the user's own is released here.
     let at = own.iter().position(|hold| hold.name == name);
     // Copies of a hold that somebody took out of its file would stay for ever.
     let is_known = ground.policy.holds().any(|(hold, _)| hold.name == name);
@@ -47,30 +48,10 @@ pub(super) fn release(
         }
         record(&mut ledger, Event::HoldReleased, &entry, "hold-release", ctx)?;
     }
-    let mut failed = Vec::new();
-    for store in ground.stores.iter().filter(|store| store.kind == Root::Config) {
-        if preserve::count(store, name).is_ok_and(|count| count == 0) {
-            continue;
-        }
-        let mut entry = Entry::new(Event::Intent);
-        entry.hold = Some(text(name).into());
-        entry.store = Some(text(&store.root).into());
-        record(&mut ledger, Event::Intent, &entry, "remove-copies", ctx)?;
-        match preserve::remove(store, name) {
-            Ok(files) => {
-                entry.files = Some(files);
-                entry.outcome = Some("deleted".into());
-            }
-            Err(error) => {
-                entry.outcome = Some("failed".into());
-                entry.error = Some(error.to_string().into());
-                failed.push(format!("cannot remove the copies in '{}': {error}", shown(&store.root)));
-            }
-        }
-        record(&mut ledger, Event::Outcome, &entry, "remove-copies", ctx)?;
-    }
+    let failed = remove_copies(name, ground, &mut ledger, ctx)?;
     let exit = if failed.is_empty() { Exit::Done } else { Exit::Failed };
     close(ledger, &run, "hold-release", exit, ground, ctx, |state| {
+        // What is no longer held may go, and is then not told of as vanished.
         state.held.retain(|held| held.hold != name);
     })?;
     match report {
@@ -87,6 +68,40 @@ pub(super) fn release(
         ctx.console.error(why);
     }
     Ok(exit)
+}
+
+/// Removes the copies of a hold, recorded before and after; gives what failed.
+fn remove_copies(
+    name: &str,
+    ground: &Workspace,
+    ledger: &mut Ledger,
+    ctx: &Context,
+) -> Result<Vec<String>, Failure> {
+    let mut failed = Vec::new();
+    // After the hold: copies without a hold are found and removed later, a hold without its copies would
+    // promise what is gone.
+    for store in ground.stores.iter().filter(|store| store.kind == Root::Config) {
+        if preserve::count(store, name).is_ok_and(|count| count == 0) {
+            continue;
+        }
+        let mut entry = Entry::new(Event::Intent);
+        entry.hold = Some(text(name).into());
+        entry.store = Some(text(&store.root).into());
+        record(ledger, Event::Intent, &entry, "remove-copies", ctx)?;
+        match preserve::remove(store, name) {
+            Ok(files) => {
+                entry.files = Some(files);
+                entry.outcome = Some("deleted".into());
+            }
+            Err(error) => {
+                entry.outcome = Some("failed".into());
+                entry.error = Some(error.to_string().into());
+                failed.push(format!("cannot remove the copies in '{}': {error}", shown(&store.root)));
+            }
+        }
+        record(ledger, Event::Outcome, &entry, "remove-copies", ctx)?;
+    }
+    Ok(failed)
 }
 
 /// Why a hold that is not in the user's own file is not released.

@@ -222,6 +222,7 @@ impl<'a> Target<'a> {
                 format!("its copy for hold '{}' cannot be used: {}", text(&copy.hold), chain(&error))
             };
             let sealed = SealedSession::open_in(store, id, copy.below.clone()).map_err(explain)?;
+            // Existing files are left: what Claude Code has written since is newer than any copy.
             let (wanting, wants_links) = restoring(&sealed, temps.to_vec(), Dates::Original, Existing::Leave)
                 .check()
                 .map(|wanting| (wanting.files.into_iter().cloned().collect(), wanting.links > 0))
@@ -229,6 +230,7 @@ impl<'a> Target<'a> {
             Ok(Copy { hold: copy.hold, sealed, wanting, wants_links })
         };
         let copies = copies.into_iter().map(open).collect::<Result<Vec<_>, _>>().map(|mut copies| {
+            // By the time of sealing and not by the hold: the newest has the most of the conversation.
             copies.sort_by_key(|copy| std::cmp::Reverse(copy.sealed.record.sealed_at));
             let mut seen = HashSet::new();
             for copy in &mut copies {
@@ -274,6 +276,7 @@ impl<'a> Target<'a> {
     /// Puts back what is gone; a failure is in the item.
     fn restore(self, how: &How<'_>, deed: &mut LedgeredRun) -> Result<Item, Failure> {
         let is_wanting = self.is_wanting();
+        // A session that lacks nothing is in nobody's way, whoever has it open.
         let refusal = self.refusal().filter(|_| is_wanting);
         let of = Of {
             store: text(&self.store.root),
@@ -328,6 +331,7 @@ impl Copy<'_> {
         entry.hold = Some(text(&self.hold).into());
         entry.files = Some(self.wanting.len() as u64);
         deed.record(std::slice::from_ref(&entry), ctx)?;
+        // Before the files are there, as their dates may be today's from then on.
         remember(store, &self, deed, ctx)?;
         let (hold, id) = (self.hold, self.sealed.id);
         let sealed = vault::vouched(self.sealed, known);
@@ -335,6 +339,7 @@ impl Copy<'_> {
         match restoring(&sealed, how.temps.to_vec(), how.dates, Existing::Leave).restore(how.keys) {
             Ok(restored) => {
                 item.take(&restored);
+                // Not refused: somebody may want to look at it before it goes.
                 if !how.is_in_force(&hold) {
                     item.warnings.push(format!(
                         "hold '{}' is no longer in force: the next run may delete what was restored",

@@ -110,6 +110,7 @@ pub(super) fn wanted(args: &PurgeArgs, ctx: &Context) -> Result<Wanted, Failure>
         even_live: args.even_live,
         breaks: match args.break_holds {
             None => Breaks::Nothing,
+            // What binds the organisation is no user's to break, and root can remove the policy itself.
             Some(_) if is_root => Breaks::All,
             Some(_) => Breaks::Own,
         },
@@ -129,7 +130,9 @@ pub(super) fn session(
         Ok(found) => return Ok(Some(inventory.session(found).id)),
         Err(failure) => failure,
     };
+    // A prefix could mean several; only a whole id is taken for one of which nothing but lines is left.
     let Ok(id) = named.parse::<SessionId>() else { return Err(missing) };
+    // It is there, in a store that was not named: to find no lines of it here would look like a purge of it.
     let is_elsewhere = inventory.sessions.iter().any(|session| session.id == id);
     let in_scope = |file: &&LineFile| {
         let store = inventory.store_of(inventory.artifact(file.artifact));
@@ -196,6 +199,7 @@ pub(super) fn clock(
     let ends = ground.policy.holds().any(|(hold, _)| hold.until.is_some());
     let floors = ground.policy.mandates.iter().filter_map(|mandate| mandate.keep_at_least.as_ref());
     let mut floors = floors.filter(|floor| matches!(floor.source.layer, Layer::System | Layer::Managed));
+    // A wrong clock could make a hold end that has years to go.
     let is_bound = (ends || floors.next().is_some()) && wanted.breaks != Breaks::All;
     Ok(ClockSays { verdict, doubt, matters: args.before.is_some() || is_bound })
 }

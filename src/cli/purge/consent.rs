@@ -24,6 +24,7 @@ impl Work<'_> {
             entry
         }));
         let summary = journal::summary(&policy.digest, DEED, &[], Exit::Refused.code());
+        // Recorded though nothing was done: who tried to purge what is held is a matter for whoever holds it.
         let recorded = ledger.append(&entries, ctx.env.now).and_then(|()| ledger.close(summary, ctx.env.now));
         if ctx.global.json {
             ctx.console.json(&self.report(None).json(ctx.global.verbose > 0))?;
@@ -80,6 +81,7 @@ impl Work<'_> {
         if let Some(doubt) = doubted {
             console.warning(&doubt);
         }
+        // A word and not a letter: nothing brings back what goes.
         if !console.confirm_by(&self.report(None).question(), WORD) {
             return Err(Failure::cancelled());
         }

@@ -49,6 +49,7 @@ pub(super) fn scope(work: &Work<'_>, refused: &[Refused]) -> Scope {
         .map(|store| text(&store.root))
         .collect();
     // What the policy leaves out is known, too, where there is anything.
+    // A certificate that is silent about a store would be read as if there were none.
     let excluded = ground.policy.excluded_stores.iter().map(|excluded| ctx.env.absolute(&excluded.value));
     left_out.extend(excluded.filter(|path| path.is_dir()).map(|path| text(&path)));
     left_out.extend(refused.iter().map(|refused| text(&refused.path)));
@@ -79,6 +80,7 @@ pub(super) fn destroy_identity(
     ledger: &mut RunJournal,
 ) -> (Identity, Option<Exception>) {
     let path = identity_path(&work.ctx.env);
+    // Looked at as a link: one that leads nowhere is a thing of the user's all the same, and stays.
     if path.symlink_metadata().is_err() {
         return (Identity::None, None);
     }
@@ -91,6 +93,7 @@ pub(super) fn destroy_identity(
     if outcomes.stopped.is_some() {
         return stays(ExceptionReason::Stopped, "the run was stopped before it got there".to_owned());
     }
+    // By the look after: only that says what is sealed still.
     if anything_sealed(&after.inventory) {
         let why = "sealed files are left, and it opens them";
         return stays(ExceptionReason::Left, why.to_owned());
@@ -110,6 +113,7 @@ pub(super) fn destroy_identity(
     if let Err(error) = ledger.append(&[entry.clone()], now) {
         return stays(ExceptionReason::Ledger, format!("the ledger cannot record it: {error}"));
     }
+    // Between its two records, as every deletion.
     let removed = remove(&path);
     entry.event = Event::Outcome;
     entry.outcome = Some(if removed.is_ok() { "deleted" } else { "failed" }.into());
@@ -152,6 +156,7 @@ impl Handover {
         if args.dry_run || args.certificate.is_empty() || ctx.parent.is_some() {
             return Ok(Self { files: None });
         }
+        // A certificate within a store would be one of the files that it speaks of.
         let whole = ground.stores.iter().filter(|store| !store.kind.is_shared());
         let roots: Vec<PathBuf> = whole.map(|store| store.root.clone()).collect();
         Ok(Self { files: Some(prepare_files(args, ctx, &roots)?) })
@@ -196,6 +201,7 @@ impl Issued {
     /// # Errors
     /// Exit 1: a file could not be written.
     pub(super) fn write(files: Files, parts: Parts) -> Result<Self, Failure> {
+        // Once: all its files show the same facts, of which the ledger has the hash.
         let document = Certificate::issue(parts);
         let print = |format: Format, imprint: &Imprint<'_>| certificate::print(&document, format, imprint);
         let written =
@@ -264,6 +270,7 @@ pub(super) fn operator(ctx: &Context, consent: Witness, all_users: bool, signer:
 /// The facts of a certificate.
 fn parts(work: &Work<'_>, done: &Done<'_>, head: Head, signer: Option<Signer>) -> Parts {
     let (ctx, policy) = (work.ctx, &work.ground.policy);
+    // A home or a temp folder is looked at for strays only; what is exposed of it is not of these stores.
     let stores_of_its_own = work.ground.stores.iter().filter(|store| !store.kind.holds_strays());
     let mut roots: Vec<PathBuf> = stores_of_its_own.map(|store| store.root.clone()).collect();
     // Folders at the top of a store may be links.
@@ -322,6 +329,7 @@ fn stores(work: &Work<'_>) -> Vec<StoreEntry> {
     for session in &inventory.sessions {
         sessions[session.store.at()] += 1;
     }
+    // Those that were only read are told of as left out.
     let in_scope = inventory.stores.iter().enumerate().filter(|(_, view)| view.store.in_scope);
     in_scope
         .map(|(at, view)| {
@@ -370,6 +378,7 @@ fn own_remains(ctx: &Context, policy: &Policy, identity: Identity) -> Vec<Remain
         fs_err::read_dir(&own).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
     let state: Vec<PathBuf> = listed.filter(|path| path.is_file() && !is_ledger(path)).collect();
     add(RemainingKind::State, own, &state);
+    // Every layer that took part, whoever owns it: it is what the verdict went by.
     for path in policy.sources.iter().filter_map(|source| source.path.clone()) {
         add(RemainingKind::Policy, path.clone(), &[path]);
     }

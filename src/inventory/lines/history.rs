@@ -216,6 +216,7 @@ fn each_line(file: &File, mut show: impl FnMut(u64, Option<&[u8]>) -> io::Result
     let (mut at, mut data_end) = (0, 0);
     loop {
         if at >= data_end {
+            // A file of a petabyte of holes costs nothing to make and days to read.
             let data = files::data_from(file, at)?;
             let next = match &data {
                 Some(data) => data.start,
@@ -227,6 +228,7 @@ fn each_line(file: &File, mut show: impl FnMut(u64, Option<&[u8]>) -> io::Result
             (at, data_end) = (data.start, data.end);
             let _ = (&*file).seek(SeekFrom::Start(at))?;
         }
+        // Not beyond the data: what follows is a hole, which is counted and not read.
         let room = usize::try_from(data_end - at).unwrap_or(BUFFER).min(BUFFER);
         let count = match (&*file).read(&mut buffer[..room]) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -239,6 +241,7 @@ fn each_line(file: &File, mut show: impl FnMut(u64, Option<&[u8]>) -> io::Result
         let mut rest = &buffer[..count];
         while let Some(end) = memchr::memchr(b'\n', rest) {
             let (line, after) = rest.split_at(end + 1);
+            // Most lines end in the buffer they begin in, and are shown without being copied.
             if begun.length == 0 {
                 show(line.len() as u64, Some(line))?;
             } else {
@@ -287,6 +290,7 @@ impl Begun {
             self.turn = None;
             return false;
         }
+        // With a large line for each thread, somebody who writes some of them could take all memory.
         if self.length > files::LARGE && self.turn.is_none() {
             self.turn = Some(Turn::take());
         }
@@ -307,6 +311,7 @@ impl Begun {
 fn hashes_in(bytes: &[u8]) -> impl Iterator<Item = &str> {
     const USUAL: usize = 16;
     bytes.split(|b| !matches!(b, b'0'..=b'9' | b'a'..=b'f')).filter(|run| run.len() >= 8).flat_map(|run| {
+        // In a line that was cut a hash may run into other digits, and none of it may be lost.
         let windows = if run.len() > USUAL { run.windows(USUAL) } else { run.windows(run.len()) };
         windows.filter_map(|window| std::str::from_utf8(window).ok())
     })

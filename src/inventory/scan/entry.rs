@@ -61,6 +61,7 @@ impl Walk<'_> {
         let linked = linked.filter(|_| stat.file_type == FileType::Link);
         let linked = linked.and_then(|_| named_by(&place.dir.read_link(name).ok()?));
         let oddity = match stat.file_type {
+            // Before all else: what somebody else put there is not read, whatever it is.
             _ if stat.owner != store.owner => Oddity::Foreign,
             FileType::File => Oddity::None,
             // In a session's own folders links, FIFOs and sockets are content like the rest.
@@ -85,8 +86,11 @@ impl Walk<'_> {
                         .and_then(|()| room.map_or(Ok(()), |room| room.hold(&known.said)))
             {
                 self.problem(place.store, place.index, Some(name), "read", error);
+                // It is noted all the same: a file that cannot be read still belongs to somebody and takes its
+                // place.
                 known.said = Said::Unreadable;
             }
+            // In a folder that may be anybody's, a name such as `config.json` proves nothing by itself.
             if !(recognised.distinctive || store.is_certain || known.is_certain()) {
                 known.kind = None;
             }

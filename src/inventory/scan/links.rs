@@ -53,10 +53,14 @@ impl Walk<'_> {
     pub(super) fn cross<'s>(&'s self, scope: &Scope<'s>, place: &Place, name: &OsStr) -> Crossed {
         let Some(path) = path_of_way(place, name) else { return Crossed::No };
         let crossings = &self.store(place.store).crossings;
+        // Judged when the store was located, by the open folders: here a name would be looked at twice, and may
+        // have changed between.
         if let Some(why) = crossings.why_not(&path) {
             return Crossed::Missed(why.to_owned());
         }
         let Some(crossing) = crossings.at(&path) else { return Crossed::No };
+        // Two names may lead to one folder, which is walked once: its files must not be counted, or deleted,
+        // twice.
         if !crossing.is_own {
             return Crossed::Followed { here: false };
         }

@@ -43,6 +43,7 @@ fn tell_output(found: &Found, parts: &Parts, later: &mut [Later]) {
         let artifact = &found.artifacts[later.artifact.at()];
         artifact.kind == Some(Kind::TempFile) && later.owner.is_none() && artifact.hard_linked
     };
+    // Most stores have none, and a look at every file would be for nothing.
     if !later.iter().any(is_second_name) {
         return;
     }
@@ -74,6 +75,7 @@ fn tell_scratch_files(folders: &Folders, found: &Found, parts: &Parts, later: &m
     });
     let owners = later.iter().filter_map(|later| later.owner);
     let ids = parts.ids().into_iter().chain(owners).chain(named_by_lines.flatten());
+    // The digits are a hash of the id, so that they cannot be turned back; every id that is known is tried.
     let by_digits: HashMap<String, SessionId> = ids.map(|id| (id.digits(), id)).collect();
     for later in later.iter_mut().filter(|later| is_scratch(later)) {
         let names = names(folders, found.artifacts[later.artifact.at()].folder);

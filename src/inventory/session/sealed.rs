@@ -18,6 +18,7 @@ const DEEPEST: usize = 256;
 
 /// What a sealed file was, by its path in the session's sealed folder.
 pub(super) fn kind_of_sealed(folders: &Folders, folder: FolderIndex, name: &OsStr) -> Kind {
+    // An unfinished one has no content that can be opened, so that it is nobody's loss.
     if naming::is_part(name) {
         return Kind::OwnLeftover;
     }

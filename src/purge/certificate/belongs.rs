@@ -147,6 +147,7 @@ impl Seen {
         self.first.get_or_insert(record.seq);
         let asked = &certificate.parts.ledger;
         if record.seq == asked.head.seq {
+            // Of the line as it stands: a record that was written anew with the same meaning is another.
             let hash = hex::encode(Sha256::digest(record.line.as_bytes()));
             self.head = Some((hash, record.run.clone()));
         }
@@ -207,6 +208,7 @@ impl Seen {
             ("files", certificate.parts.counts.files, self.files),
             ("lines", certificate.parts.counts.lines, self.lines),
         ] {
+            // Fewer are no contradiction: a run may remove leftovers that no certificate speaks of.
             if claimed > recorded {
                 differs.push(format!(
                     "the certificate counts {claimed} {what} removed, and the ledger records {recorded}"
@@ -216,6 +218,8 @@ impl Seen {
     }
 
     fn judge_hash(&self, certificate: &Certificate, sha256: &str, differs: &mut Vec<String>) {
+        // A ledger that holds together and has no such record is that of another run, or the certificate was
+        // made by hand.
         let Some(any) = self.issued.first() else {
             differs.push("the ledger does not record that the run issued a certificate".to_owned());
             return;
@@ -230,6 +234,7 @@ impl Seen {
             return;
         };
         let Issued { seq, counts, .. } = issued;
+        // A certificate names the head that was there when it was issued, so its own record comes after it.
         if *seq <= certificate.parts.ledger.head.seq {
             differs.push("the ledger records the certificate before the head that it names".to_owned());
         }

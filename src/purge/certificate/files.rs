@@ -185,6 +185,7 @@ impl Files {
     ) -> Result<Written, FileError> {
         let json = certificate.json();
         let sha256 = digest(json.as_bytes());
+        // Before the first file: without its signature none is written.
         let signed = self.signing.as_ref().map(|signing| signing.sign(json.as_bytes())).transpose()?;
         let json_path = self.places.iter().find(|place| place.format == Format::Json).map(|p| p.path.clone());
         let json_name =
@@ -193,6 +194,7 @@ impl Files {
         let mut files = Vec::new();
         for place in self.places {
             let content = match place.format {
+                // The very bytes that were hashed and signed, and no second printing of them.
                 Format::Json => json.clone(),
                 format => print(format, &imprint),
             };
@@ -218,6 +220,8 @@ pub fn digest(bytes: &[u8]) -> String {
 
 impl Place {
     fn new(path: PathBuf, format: Format) -> Result<Self, PathError> {
+        // Made now and kept: a folder that can be written today proves nothing of the end, an open file there
+        // does.
         let draft = Draft::named(above(&path), ".part").at("create", &path)?;
         Ok(Self { path, format, draft })
     }
@@ -234,6 +238,7 @@ impl Place {
             }
             draft.replace(&path).at("create", &path)?;
         }
+        // The ledger records its hash next, and must not name a file that a crash takes away.
         Ok(files::sync_dir(above(&path))?)
     }
 }

@@ -74,6 +74,7 @@ impl Machine {
 /// number. `None` where neither can be read.
 pub fn machine_id(platform: Platform, host: &dyn Host) -> Option<String> {
     let installed = || {
+        // A host's name is given by whoever sets it up, and may be that of many.
         let ids = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
         ids.iter().find_map(|path| first_line(host, path).filter(|id| is_machine_id(id)))
     };

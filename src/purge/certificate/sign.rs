@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::NAMESPACE;
 use super::issuer::Signer;
-use crate::escape::{shown, text};
+use crate::escape::{shell, shown, text};
 use crate::files;
 
 /// The program, of OpenSSH 8.1 or later.
@@ -89,6 +89,8 @@ impl Signing {
             .map(|folder| folder.join(format!("{PROGRAM}{}", std::env::consts::EXE_SUFFIX)))
             .find(|program| program.is_file())
             .ok_or(SignError::Program)?;
+        // Tried before anything goes: a key that does not sign must not be found out when there is nothing left
+        // to certify.
         let signature = run(&program, key, TRIAL, b"ccretain tries this key\n")?;
         let signer = signer(&signature).ok_or_else(|| SignError::NoSignature { key: key.to_path_buf() })?;
         Ok(Self { program, key: key.to_path_buf(), signer })
@@ -124,6 +126,7 @@ fn run(program: &Path, key: &Path, namespace: &str, content: &[u8]) -> Result<St
         .spawn()
         .map_err(failed)?;
     if let Some(mut pipe) = child.stdin.take() {
+        // The pipe is closed at the end of this block, without which `ssh-keygen` waits for more.
         match pipe.write_all(content) {
             // It tells by its exit code why it did not read.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(failed(error)),
@@ -150,6 +153,7 @@ fn signer(armoured: &str) -> Option<Signer> {
     let rest = blob.strip_prefix(b"SSHSIG")?.get(4..)?;
     let (key, _) = string(rest)?;
     let (kind, _) = string(key)?;
+    // It becomes part of a line that others paste into a file of trusted keys.
     let kind = std::str::from_utf8(kind).ok().filter(|kind| kind.bytes().all(|b| b.is_ascii_graphic()))?;
     Some(Signer {
         fingerprint: format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(key))),
@@ -174,18 +178,8 @@ impl Signer {
 /// The command that verifies the signature of a JSON document, for a POSIX shell; the allowed
 /// signers file is the organisation's own.
 pub fn verify_command(json: &str) -> String {
-    let (file, signature) = (quoted(json), quoted(&format!("{json}.sig")));
+    let (file, signature) = (shell::word(json), shell::word(&format!("{json}.sig")));
     format!("ssh-keygen -Y verify -f allowed_signers -I purge -n {NAMESPACE} -s {signature} < {file}")
-}
-
-/// A word for a POSIX shell.
-fn quoted(word: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-./,:+@=".contains(&b);
-    if !word.is_empty() && word.bytes().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
 }
 
 #[cfg(test)]
