@@ -131,11 +131,10 @@ impl ClockVerdict {
 }
 
 /// Judges the clock; returns the verdict and the doubt to remember instead of `doubt`.
-///
-/// A doubt is lifted by a second run at least 24 h after the first whose clock agrees with it:
-/// from run to run it never went back, and never ahead by as much as is doubted (45 days). A run
-/// that does not agree begins the doubt anew. A clock that is no longer doubtful ends it.
 pub fn clock(sight: &ClockSight, doubt: Option<&ClockDoubt>) -> (ClockVerdict, Option<ClockDoubt>) {
+    // A doubt is lifted by a second run at least 24 h after the first whose clock agrees with it: from run to
+    // run it never went back, and never ahead by as much as is doubted (45 days). A run that does not agree
+    // begins the doubt anew. A clock that is no longer doubtful ends it.
     let now = sight.now;
     let Some(why) = fault(sight) else { return (ClockVerdict::Allowed, None) };
     let agreed = doubt.filter(|doubt| {
@@ -265,16 +264,15 @@ pub struct MassGrace<'a> {
 }
 
 /// Judges the deletions of the rules of one guard; takes note of a refusal in `reports`.
-///
-/// Refused is what has `due / total` above `maxShare` and `due` at least `minSessions`, unless the
-/// same digest reported it often enough and long enough ago. A report ends when a run of its policy
-/// is within the bounds.
 pub fn mass(
     guard: &MassGuard,
     load: Load,
     grace: Option<MassGrace<'_>>,
     reports: &mut Vec<MassReport>,
 ) -> Option<MassRefusal> {
+    // Refused is what has `due / total` above `maxShare` and `due` at least `minSessions`, unless the same
+    // digest reported it often enough and long enough ago. A report ends when a run of its policy is within the
+    // bounds.
     let over = exceeded(guard, load);
     let Some(MassGrace { now, policy, patience }) = grace else { return over };
     // Versions before this had a report a store.

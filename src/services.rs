@@ -22,6 +22,7 @@ impl Page {
 }
 
 /// What is known of the date of a page that bears none.
+// What the vendor keeps may change at any time, so each statement bears the day of the page it is from.
 const UNDATED: &str = "undated, read in November 2026";
 
 /// How Claude Code's data are used and kept.
@@ -203,6 +204,7 @@ impl Service {
     #[must_use]
     pub fn usual(&self, provider: &Provider) -> Usual {
         let rows = PROVIDERS.iter().zip(self.usual);
+        // In doubt it is sent: a finding too many costs a look.
         rows.into_iter().find(|(row, _)| *row == provider).map_or(Usual::On, |(_, usual)| usual)
     }
 }

@@ -118,6 +118,8 @@ fn compile(root: Root, kind: Kind, text: &'static str) -> Pattern {
             None => Segment::Tokens(tokens(part)),
         })
         .collect();
+    // Any program may have a file of such a name in a folder that may be somebody else's; an id is nobody
+    // else's.
     let distinctive = root != Root::Config
         || segments.iter().any(|segment| match segment {
             Segment::Rest(_) => false,
@@ -202,6 +204,7 @@ impl Cursor {
     pub fn names_are_content(&self) -> bool {
         self.active.iter().any(|active| {
             let pattern = active.pattern();
+            // A file of such a kind is called by a prompt's own words.
             pattern.kind.name_is_content() && usize::from(active.segment) + 1 == pattern.segments.len()
         })
     }
@@ -321,6 +324,7 @@ fn matches(tokens: &[Token], name: &[u8], session: &mut Option<SessionId>) -> bo
         }
         Token::Any => some_prefix(rest, name, session, 1, |_| true),
         Token::Digits => some_prefix(rest, name, session, 1, |b| b.is_ascii_digit()),
+        // Twelve digits are a moment of 1973 or later: a smaller number is a counter of somebody's.
         Token::Millis => some_prefix(rest, name, session, 12, |b| b.is_ascii_digit()),
         // Agents of 2.1.1 have seven, of 2.0.30 eight.
         Token::Hex => some_prefix(rest, name, session, 7, |b| is_hex(&b)),
@@ -363,5 +367,6 @@ fn some_prefix(
     if rest.is_empty() {
         return most == name.len() && most >= least;
     }
+    // The longest first, as what follows may begin with the same signs.
     (least..=most).rev().any(|length| matches(rest, &name[length..], session))
 }

@@ -125,9 +125,9 @@ struct Told {
     remedy: &'static str,
 }
 
-/// `None` for what matters only once the data is deleted, or is told of elsewhere. The words of
-/// [`crate::exposure::RISKS`] are those of a certificate; what concerns live stores has its own.
+/// `None` for what matters only once the data is deleted, or is told of elsewhere.
 fn told(risk: Risk) -> Option<Told> {
+    // The words of `crate::exposure::RISKS` are those of a certificate; what concerns live stores has its own.
     let told = |severity, title, remedy| Some(Told { severity, title, remedy });
     let row = risk.row();
     match risk {

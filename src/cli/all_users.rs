@@ -93,6 +93,7 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
     }
     let keeper = task.keeper(&policy, ctx)?;
     if let Some(certificate) = &certificate {
+        // Before any child: what children record must not come before the record that a purge began.
         certificate.handover.begin(ctx, &policy, &keeper.run)?;
     }
     let accounts = if task.changes { accounts::longest_ago_first(accounts, ctx)? } else { accounts };
@@ -129,12 +130,14 @@ fn allowed<'a>(command: &'a Command, ctx: &Context) -> Result<Task<'a>, Failure>
     if matches!(command, Command::Check(args) if args.services) {
         return Err(Failure::new(Exit::Usage, "check --services is for one account: run it as the user"));
     }
+    // A path is resolved as root here, and would be opened as a user whom it may not belong to.
     if !ctx.global.stores.is_empty() {
         return Err(Failure::new(
             Exit::Usage,
             "--store names a store of one account, and --all-users means all",
         ));
     }
+    // Both: a program with the set-user-id bit would run for whoever started it.
     let is_root = rustix::process::getuid().is_root() && rustix::process::geteuid().is_root();
     if !is_root {
         return Err(Failure::new(Exit::Usage, "--all-users is for root alone")
@@ -170,6 +173,7 @@ fn consent(
             Failure::new(Exit::Refused, "there is no terminal to ask on: nothing was changed").hint(hint)
         );
     }
+    // Asked by a real look of every account, as nobody can agree to what he has not seen.
     let mut looking = arguments.to_vec();
     looking.push("--dry-run".into());
     let keeper = Keeper::reading(ctx, policy)?;
@@ -389,6 +393,7 @@ fn user(ended: &mut Ended) -> User {
         ended.error.get_or_insert_with(|| "its report is too long; the work is done, and recorded".into());
     }
     let report: Option<serde_json::Value> = serde_json::from_str(&ended.output).ok();
+    // A child runs as its user, who may have taken it over: what it says is believed as far as it was recorded.
     if report.as_ref().is_some_and(|report| !ended.recorded.covers_report(report)) {
         ended.error.get_or_insert_with(accounts::more_than_recorded);
     }

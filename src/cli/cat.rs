@@ -53,6 +53,7 @@ pub fn run(args: &CatArgs, ctx: &Context) -> Result<Exit, Failure> {
     });
     let mut out = ctx.console.stream();
     if let Some((date, folder, name)) = plain
+        // A session that was unsealed for a look has both, and the client has gone on in the plain one.
         && newest.as_ref().is_none_or(|sealed| date >= Some(sealed.mtime))
     {
         let path = inventory.full_folder_path(folder).join(name);
@@ -65,6 +66,7 @@ pub fn run(args: &CatArgs, ctx: &Context) -> Result<Exit, Failure> {
     let keys = vault::identities(ctx, &args.keys.identity)?;
     let known = vault::known_of(ctx, session.id);
     let sealed = vault::vouched(sealed, &known);
+    // Straight to the output: nothing of it is written to a disk.
     match sealed.decrypt(entry, &keys, &mut out) {
         Ok(digest) => {
             let unknown = vault::warn_unknown(session.id, &known, &[digest]);

@@ -82,6 +82,7 @@ fn settings(args: &HardenArgs, policy: &Policy, ctx: &Context) -> Value {
         set(switch);
     }
     if !args.keep_updates {
+        // One switch for all that it sends besides prompts, also for what a later version adds.
         set(Switch::EssentialOnly);
     }
     if args.no_transcripts {
@@ -99,6 +100,7 @@ fn periods(policy: &Policy, ctx: &Context) -> Vec<Period> {
     let mut periods = session_periods(policy);
     periods.extend(policy.mandates.iter().filter_map(|mandate| Some(mandate.keep_at_least.clone()?.value)));
     if holds_of_the_organisation(policy, ctx) {
+        // Claude Code knows no holds, so while there is one nothing is left to its own cleanup.
         periods.extend("never".parse().ok());
     }
     periods

@@ -55,6 +55,8 @@ pub fn own_identity(env: &Environment) -> Result<Option<PathBuf>, Failure> {
     }
     let is_there = path.symlink_metadata().is_ok();
     if !is_there {
+        // A folder that may not be entered is no proof that there is no identity, and sealing would go to
+        // another one.
         files::confirm_absence(&path)
             .at("look for", &path)
             .map_err(|error| Failure::because(Exit::Usage, &error))?;
@@ -119,14 +121,17 @@ fn create(env: &Environment, path: &Path, passphrase: Option<SecretString>) -> R
     };
     let dir = env.config_dir();
     files::private_dir(&dir)?;
+    // Never readable for others, not even while it is written.
     let mut draft = Draft::private(&dir).at("write to", &dir)?;
     draft.fill(&content).at("write", path)?;
     draft.create(path).map_err(|(error, _)| match error.kind() {
+        // Two commands at once: the second must not take away what the first has printed the recipient of.
         io::ErrorKind::AlreadyExists => refuse_existing(path).err().unwrap_or_else(|| {
             Failure::new(Exit::Refused, format!("somebody else was about to make '{}'", shown(path)))
         }),
         _ => PathError { path: path.into(), doing: "create", source: error }.into(),
     })?;
+    // Before the recipient is printed: whoever seals to it relies on the key.
     files::sync_dir(&dir)?;
     Ok(new.recipient)
 }

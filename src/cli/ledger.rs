@@ -120,6 +120,7 @@ fn sessions_named(named: &str, ctx: &Context) -> Result<Vec<String>, Failure> {
     let named = named.to_lowercase();
     let names = Names::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Failed, &error))?;
     if named.len() == 36 || named.starts_with(Names::MARK) {
+        // Both forms, as the policy may have changed how names are written.
         let keyed = names.map(|names| names.keyed(&named));
         return Ok(std::iter::once(named).chain(keyed).collect());
     }

@@ -93,6 +93,7 @@ pub fn run(args: &SealArgs, ctx: &Context) -> Result<Exit, Failure> {
     let mut plan = plan::plan(&inventory, &policy, ctx.env.now);
     vault::only(&mut plan, &inventory, &wanted);
     if named {
+        // Who names a session wants to know why it cannot be sealed; of all idle ones some never can.
         may_seal(&policy, &inventory, &plan, &wanted)?;
     }
     let mut deed = LedgeredRun::begin("seal", ctx, &ground, locks)?;
@@ -132,6 +133,7 @@ pub(super) fn recipients(ctx: &Context, policy: &Policy) -> Result<Recipients, F
             .hint("`ccretain key new` makes an identity; name its recipient in the policy's `recipients`")
     };
     let path = own.ok_or_else(nobody)?;
+    // From the private key itself: a recipient in a file beside it could be exchanged for somebody else's.
     let texts = key::recipients_in(&path, &ask).map_err(|error| Failure::because(Exit::Usage, &error))?;
     let parsed: Result<Vec<Recipient>, _> =
         texts.iter().map(|text| Recipient::parse(text, Plugins::Refused)).collect();
@@ -150,6 +152,7 @@ fn synthetic(
     idle: Option<Period>,
 ) -> Policy {
     let mut policy = ground.policy.clone();
+    // A command knows no mandates, and no mandate's own caution may be undercut by typing.
     let longest = policy.mandates.iter().max_by_key(|mandate| mandate.quiet.value.length()).cloned();
     let immediately = "immediately".parse().unwrap_or_else(|_| Period::hours(0));
     let sessions: BTreeSet<_> = wanted.iter().map(|index| inventory.session(*index).id).collect();
@@ -183,6 +186,7 @@ fn may_seal(
         };
         match plan.sessions[index.at()].decision {
             Decision::Seal(_) => {}
+            // What is asked for is the case already, so that a script can ask twice.
             _ if session.plain == 0 && session.sealed > 0 => {}
             Decision::Keep(Keep::Live) => {
                 return refused("is open in Claude Code")

@@ -73,6 +73,7 @@ pub(super) fn one_of(
 
 /// What an id must begin with, without its dashes.
 fn beginning(named: &str) -> Result<String, Failure> {
+    // People copy the beginning of an id with or without its dash.
     let wanted: String = named.chars().filter(|c| *c != '-').collect::<String>().to_ascii_lowercase();
     if wanted.len() < FEWEST {
         return Err(Failure::new(Exit::Usage, format!("'{}' is too short for a session", shown(named)))

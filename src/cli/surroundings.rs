@@ -61,6 +61,8 @@ fn home(uid: u32, of_account: bool) -> Result<PathBuf, Failure> {
             )
             .hint("set HOME to the home folder"));
         }
+        // `sudo` may keep the caller's HOME: root would then run on that user's stores, with that user's
+        // settings.
         let own = if of_account && is_of_another(&named, uid) { account_home(uid) } else { None };
         return Ok(own.unwrap_or(named));
     }

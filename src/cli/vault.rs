@@ -118,6 +118,7 @@ pub fn identities(ctx: &Context, named: &[PathBuf]) -> Result<Identities, Failur
                 failure
             }
         })?;
+        // Told and not refused: what it opens is needed now, and was exposed before.
         if identities::is_exposed(path).unwrap_or(false) {
             ctx.console.warning(&format!("'{}' can be read or changed by others", shown(path)));
             ctx.console.hint(&format!("chmod 600 '{}'", shown(path)));
@@ -129,6 +130,7 @@ pub fn identities(ctx: &Context, named: &[PathBuf]) -> Result<Identities, Failur
 /// The hold that covers anything of a session, whichever rules it binds.
 #[must_use]
 pub fn hold_on<'p>(policy: &'p Policy, inventory: &Inventory, session: &Session) -> Option<&'p Hold> {
+    // In doubt a hold covers: what a session was about may be in what cannot be read.
     let unknown = session.projects.is_empty() || session.is_unreadable;
     let kinds: HashSet<_> =
         inventory.files(session).iter().filter_map(|index| inventory.artifact(*index).kind).collect();
@@ -265,6 +267,8 @@ pub fn warn_outdated(
 pub fn temps(ctx: &Context, workspace: &Workspace, inventory: &Inventory) -> Vec<PathBuf> {
     let found = inventory.stores.iter().filter(|view| view.store.kind == Root::Temp);
     let word = Root::Temp.word();
+    // A temp folder is emptied at each start of the machine, and a session sealed before that wants its files
+    // back all the same.
     let remembered = workspace.state.state.roots.iter().filter(|root| root.kind == word);
     let folders = ["CLAUDE_CODE_TMPDIR", "TMPDIR"].into_iter().filter_map(|name| ctx.env.variable(name));
     let folders = folders.map(|folder| ctx.env.working_dir.join(folder)).chain([PathBuf::from("/tmp")]);
@@ -281,6 +285,7 @@ pub fn only(plan: &mut Plan, inventory: &Inventory, wanted: &HashSet<crate::inve
     use crate::plan::{Decision, Keep};
     let keep = Decision::Keep(Keep::OutOfScope);
     for (artifact, decision) in inventory.artifacts.iter().zip(&mut plan.decisions) {
+        // What the plan wants of other files is for a run of the policy, which asks its guards first.
         let is_wanted = matches!(artifact.belongs, Belongs::Session(index) if wanted.contains(&index));
         if !is_wanted {
             *decision = keep;

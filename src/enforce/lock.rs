@@ -114,12 +114,11 @@ pub struct ClientLock<'a> {
 impl<'a> ClientLock<'a> {
     /// Takes the lock, waiting about two seconds for somebody else's, which is never broken.
     ///
-    /// One that bears our own mark was left by a run that was killed, since the caller holds the
-    /// lock of the store: it is taken over.
-    ///
     /// # Errors
     /// `WouldBlock` if it is still held; else as `mkdirat(2)` and `renameat(2)`.
     pub fn take(dir: &'a Dir, file: &OsStr) -> io::Result<Self> {
+        // One that bears our own mark was left by a run that was killed, since the caller holds the lock of the
+        // store: it is taken over.
         let [name, unfinished] = names(file);
         dir::remove_if_empty(dir, &unfinished)?;
         dir::make_new_folder(dir, &unfinished)?;

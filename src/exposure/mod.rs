@@ -75,9 +75,10 @@ impl<'a> Subject<'a> {
         Self { moved, ..self }
     }
 
-    /// The roots that are the client's alone. Of a folder that others use too, such as the home or
-    /// that of the desktop application, only what is the client's there.
+    /// The roots that are the client's alone.
     fn own_roots(&self) -> Vec<PathBuf> {
+        // Of a folder that others use too, such as the home or that of the desktop application, only what is
+        // the client's there.
         let layout = platform::layout(self.platform);
         // A home in a work tree is no store in one: only what is the client's alone is asked about.
         let dumps = self.expand(layout.heap_dumps);

@@ -112,6 +112,7 @@ pub fn files(policy: &[u8]) -> Result<Vec<File>, KitError> {
     let settings = parse::policy(policy).map_err(KitError::Policy)?;
     // As it is understood, without remarks: what is pushed is what is checked.
     let said = json!(settings);
+    // Asked before any file is made: a profile that a Mac cannot read would be told of by nobody.
     if let Some(character) = not_for_xml(&said) {
         return Err(KitError::Character(character));
     }

@@ -60,10 +60,10 @@ fn for_machine(
 }
 
 /// A profile that lets the daemon read what macOS guards, and that keeps users from switching it off.
-///
-/// The program is known by who signed it: the team's id stands in the place of [`TEAM`]. Sources: Apple's "Privacy
-/// Preferences Policy Control" (`SystemPolicyAllFiles`) and "Service Management - Managed Login Items" (`Label`).
 pub fn privacy() -> Result<String, KitError> {
+    // The program is known by who signed it: the team's id stands in the place of `TEAM`. Sources: Apple's
+    // "Privacy Preferences Policy Control" (`SystemPolicyAllFiles`) and "Service Management - Managed Login
+    // Items" (`Label`).
     let requirement = format!(
         "identifier \"{DOMAIN}\" and anchor apple generic and certificate 1[field.1.2.840.113635.100.6.2.6] /* exists \
          */ and certificate leaf[field.1.2.840.113635.100.6.1.13] /* exists */ and certificate leaf[subject.OU] = \

@@ -43,13 +43,13 @@ fn unlocked(error: LockError, ctx: &Context) -> Error {
     }
 }
 
-/// Takes the locks for a run over all stores: one that cannot be written to is refused, and the others
-/// are done. Then reads again what is remembered: what another run remembered until the locks were ours
-/// must not be lost.
+/// Takes the locks for a run over all stores: one that cannot be written to is refused, and the others are done.
 ///
 /// # Errors
 /// Exit 75 where another run works, exit 4 where what is remembered cannot be read.
 pub fn lock_writable(ground: &mut Workspace, ctx: &Context) -> Result<lock::Locks, Error> {
+    // Then reads again what is remembered: what another run remembered until the locks were ours must not be
+    // lost.
     let mut locks = lock::Locks::default();
     let Workspace { stores, refused, .. } = ground;
     for at in to_lock(stores) {

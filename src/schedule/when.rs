@@ -226,11 +226,10 @@ impl Calendar {
     }
 
     /// The first start after `after`, in the time zone of `after`.
-    ///
-    /// A fixed hour that the clock skips in spring counts at the end of the gap, one that comes
-    /// twice in autumn counts once, as cron does (cron(8), "daylight saving time"). With every
-    /// hour in the calendar, both passages of a doubled hour count and a skipped one does not.
     pub fn next<Tz: TimeZone>(&self, after: &DateTime<Tz>) -> Option<DateTime<Utc>> {
+        // A fixed hour that the clock skips in spring counts at the end of the gap, one that comes twice in
+        // autumn counts once, as cron does (cron(8), "daylight saving time"). With every hour in the calendar,
+        // both passages of a doubled hour count and a skipped one does not.
         let zone = after.timezone();
         let after = after.to_utc();
         let first = after.with_timezone(&zone).date_naive().pred_opt()?;

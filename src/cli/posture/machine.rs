@@ -23,6 +23,7 @@ use crate::run::Workspace;
 pub(super) fn readable(ctx: &Context) -> Vec<OwnMode> {
     let identity = identity_path(&ctx.env);
     let mut folders = vec![ctx.env.state_dir()];
+    // Of a run over all users the ledger is root's, and no finding of a user's.
     if ctx.parent.is_none() && ctx.env.ledger_dir() != folders[0] {
         folders.push(ctx.env.ledger_dir());
     }
@@ -112,6 +113,7 @@ pub(super) fn clients(
         }
         found.insert(root, facts);
     }
+    // Settings without a store: a client that was installed and not used yet.
     if found.is_empty() && ground.client.files().any(|file| file.state != FileState::Missing) {
         found.insert(String::new(), of(&ground.client, ""));
     }

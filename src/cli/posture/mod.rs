@@ -119,6 +119,7 @@ fn of_plan(
     ctx: &Context,
 ) {
     facts.unruled = look::unruled(inventory, plan, &ground.policy);
+    // Each file that stays is opened for it, which only a policy that a user may want to evade is worth.
     if ground.policy.is_managed() {
         let parked = parked::look(inventory, plan, facts.now);
         facts.past_due = plan::past_due(inventory, &ground.policy, &parked, facts.now, facts.grace);
@@ -171,6 +172,7 @@ pub(super) fn nothing(ctx: &Context) -> Result<Policy, Failure> {
 
 /// State that remembers nothing: what stands in for one that cannot be read. Never saved.
 fn forgotten(ctx: &Context) -> Result<StateFile, Failure> {
+    // A folder that does not exist: an empty state, and no way of writing it over the one that cannot be read.
     StateFile::load(&ctx.env.state_dir().join(".no-state"))
         .map_err(|error| Failure::because(Exit::Failed, &error))
 }

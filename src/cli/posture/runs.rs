@@ -30,6 +30,7 @@ pub(super) fn runs(ground: &Workspace, summaries: &mut Vec<Record>, ctx: &Contex
     schedules(&mut facts, ctx);
     let dir = ctx.env.ledger_dir();
     // Of a run over all users the parent keeps the ledger, and looks at it.
+    // A run without a head was recorded by somebody else, unless there is a ledger here.
     let is_elsewhere = last.is_some_and(|last| last.head.is_none()) && !dir.join(ledger::ACTIVE).exists();
     if ctx.parent.is_some() || is_elsewhere {
         facts.ledger = LedgerFact::Elsewhere;
@@ -40,6 +41,7 @@ pub(super) fn runs(ground: &Workspace, summaries: &mut Vec<Record>, ctx: &Contex
     facts.unwritable = unwritable(&dir);
     match ledger::summaries(&dir, RUNS) {
         Ok(found) => {
+            // Other verbs end well, too, and delete nothing of what is due.
             let of_a_run = |record: &&Record| record.is_of_enforce() && record.exit() == Some(0);
             facts.last_well =
                 facts.last_well.or_else(|| found.iter().find(of_a_run).map(|record| record.time));
@@ -97,6 +99,7 @@ pub(in crate::cli) fn unwritable(dir: &Path) -> Option<String> {
         use rustix::fs::{Access, access};
         // What is not there is made in the nearest folder that is.
         let there = dir.ancestors().find(|folder| folder.symlink_metadata().is_ok())?;
+        // By asking and not by trying: a check changes nothing, not even a time.
         if let Err(error) = access(there, Access::WRITE_OK | Access::EXEC_OK) {
             return Some(format!("'{}': {}", shown(there), std::io::Error::from(error)));
         }

@@ -132,9 +132,12 @@ impl Prepared {
         let found: Vec<(PathBuf, Root)> =
             searched.found.iter().map(|one| (one.root.clone(), one.kind)).collect();
         let mut ground = run::prepare_with(ctx, policy, found.clone())?;
+        // Before the locks and the look: a certificate that cannot be written must be found out while nothing
+        // is touched.
         let handover = Handover::prepare(args, ctx, &ground)?;
         let _locks = if args.dry_run { None } else { Some(run::lock_writable(&mut ground, ctx)?) };
         let mut inventory = ground.inventory(ctx);
+        // A folder that could not be searched may hold a store, so a purge beside it is not complete.
         inventory.problems.extend(searched.unreadable.into_iter().map(unsearched));
         wanted.session = asked::session(args, ctx, &inventory)?;
         wanted.inner_links = before::inner_links(&inventory);
@@ -204,6 +207,8 @@ pub(super) struct Work<'a> {
 impl Work<'_> {
     /// The time now: that of the start and what has passed since.
     pub(super) fn now(&self) -> DateTime<Utc> {
+        // By the clock of the start and what has passed: a clock that is set meanwhile cannot make a purge end
+        // before it began.
         let passed = chrono::TimeDelta::from_std(self.began.elapsed()).unwrap_or_default();
         self.ctx.env.now.checked_add_signed(passed).unwrap_or(self.ctx.env.now)
     }
@@ -323,12 +328,15 @@ impl Work<'_> {
         {
             let again = Dir::open(&store.root).and_then(|dir| dir.stat_self().map(|stat| (dir, stat.stamp)));
             if let Ok((dir, stamp)) = again
+                // The very folder: a new one of that name was made after the first look, and is judged by its
+                // own marks.
                 && (stamp.device, stamp.inode) == store.identity
             {
                 ground.stores.push(Store { dir: Arc::new(dir), ..store.clone() });
             }
         }
         let mut inventory = ground.inventory(&ctx);
+        // The search is not made twice; what it could not see then it has not seen since.
         let unsearched = self.inventory.problems.iter().filter(|problem| problem.store.is_none());
         inventory.problems.extend(unsearched.map(|problem| Problem {
             store: None,
@@ -336,6 +344,7 @@ impl Work<'_> {
             doing: problem.doing,
             error: std::io::Error::other(problem.error.to_string()),
         }));
+        // Links and copies are numbered anew, as the two looks do not see the same files.
         let mut wanted = self.wanted.clone();
         wanted.inner_links = before::inner_links(&inventory);
         wanted.copies = before::copies(&inventory);

@@ -86,8 +86,9 @@ fn tell_scratch_files(folders: &Folders, found: &Found, parts: &Parts, later: &m
 }
 
 /// Files of a Cowork session are of the session that the index beside its folder names: `local_X.json` beside
-/// `local_X/`. Where there is no index any more, they are nobody's.
+/// `local_X/`.
 fn tell_cowork_files(folders: &Folders, found: &mut Found, later: &mut [Later]) {
+    // Where there is no index any more, they are nobody's.
     let kind = |found: &Found, later: &Later| found.artifacts[later.artifact.at()].kind;
     if !later.iter().any(|later| kind(found, later) == Some(Kind::CoworkFile)) {
         return;

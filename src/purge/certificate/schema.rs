@@ -8,9 +8,9 @@ use super::Certificate;
 /// The address of the schema.
 pub const SCHEMA_ID: &str = "https://ccretain.github.io/schema/certificate-1.json";
 
-/// The JSON Schema of a certificate (draft 2020-12). Later versions may add keys and never take any
-/// away, so keys that it does not name are allowed.
+/// The JSON Schema of a certificate (draft 2020-12).
 pub fn schema() -> Value {
+    // Later versions may add keys and never take any away, so keys that it does not name are allowed.
     let settings = SchemaSettings::draft2020_12().for_serialize();
     let mut schema = settings.into_generator().into_root_schema_for::<Certificate>().to_value();
     if let Value::Object(root) = &mut schema {
