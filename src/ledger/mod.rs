@@ -48,6 +48,7 @@ mod entry;
 mod expiry;
 mod fields;
 pub(crate) mod file;
+mod message;
 mod names;
 mod read;
 mod sealed;
