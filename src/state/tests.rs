@@ -1,3 +1,4 @@
+use super::file::UNUSABLE;
 use super::*;
 
 fn at(seconds: i64) -> DateTime<Utc> {
@@ -195,7 +196,7 @@ fn what_cannot_be_used_is_put_aside_and_begun_anew() {
         anew.save().unwrap_or_else(|error| panic!("{at}: {error}"));
         let again = StateFile::load(dir.path()).unwrap();
         assert_eq!((again.state.begun, again.state.roots.len()), (Some(at_day(0)), 1));
-        files::remove_own(&path).unwrap();
+        crate::files::remove_own(&path).unwrap();
     }
     assert_eq!(fs_err::read(dir.path().join(UNUSABLE)).unwrap(), b"{");
 }
