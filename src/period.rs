@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 /// The longest span a policy may name, in days: what a date of today can be moved by
@@ -15,6 +15,14 @@ const LONGEST_DAYS: u64 = 2_500_000;
 pub struct Period {
     length: Length,
     written: String,
+}
+
+/// A day as it is written, `2027-03-01`. Of fewer digits it would be one of the first century: a hold until `27-03-01`
+/// has ended.
+pub fn day(text: &str) -> Option<NaiveDate> {
+    let is_of_day =
+        |(at, byte): (usize, u8)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() };
+    (text.len() == 10 && text.bytes().enumerate().all(is_of_day)).then(|| text.parse().ok())?
 }
 
 /// How long a period is.

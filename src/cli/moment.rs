@@ -4,7 +4,7 @@ use chrono::{
     DateTime, Days, FixedOffset, Local, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc,
 };
 
-use crate::period::{Length, Period};
+use crate::period::{Length, Period, day};
 
 /// A moment, or how long ago it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub fn since(text: &str) -> Result<Since, String> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Ok(Since::Time(time.to_utc()));
     }
-    if let Some(midnight) = text.parse::<NaiveDate>().ok().and_then(|day| beginning(day, &Local)) {
+    if let Some(midnight) = day(text).and_then(|day| beginning(day, &Local)) {
         return Ok(Since::Time(midnight.to_utc()));
     }
     match text.parse::<Period>().map(|period| period.length()) {
@@ -51,8 +51,7 @@ pub fn end(text: &str) -> Result<DateTime<FixedOffset>, String> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Ok(time);
     }
-    let day = text.parse::<NaiveDate>().ok();
-    day.and_then(|day| end_of(day, &Local)).ok_or_else(|| {
+    day(text).and_then(|day| end_of(day, &Local)).ok_or_else(|| {
         "write a day (2027-03-01), which is held to its end, or a time (2027-03-01T12:00:00Z)".to_owned()
     })
 }
@@ -99,7 +98,8 @@ mod tests {
             super::end("2027-03-01T12:00:00+02:00").unwrap().to_rfc3339(),
             "2027-03-01T12:00:00+02:00"
         );
-        for wrong in ["tomorrow", "30d", "", "2026-13-01"] {
+        for wrong in ["tomorrow", "30d", "", "2026-13-01", "27-03-01", "2027-3-1", "-05-01-1", "+12027-03-01"]
+        {
             assert!(super::end(wrong).is_err() && moment(wrong).is_err(), "{wrong}");
         }
     }

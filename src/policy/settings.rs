@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use chrono::{DateTime, Days, FixedOffset, NaiveDate, NaiveTime, TimeZone as _};
+use chrono::{DateTime, Days, FixedOffset, NaiveTime, TimeZone as _};
 use schemars::JsonSchema;
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -14,7 +14,7 @@ use super::selector::ProjectGlob;
 use super::spelling::Paths;
 use super::{AgeBy, Compression, DesktopDeleted, Detail, Mode, Names, Source, recipient};
 use crate::catalogue::{KINDS, Kind, SessionId};
-use crate::period::Period;
+use crate::period::{Period, day};
 
 /// What one file or one set of preferences says.
 #[derive(Debug, Clone, PartialEq)]
@@ -250,8 +250,7 @@ fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<DateTime<FixedOffse
             return Ok(Some(time));
         }
         let end = || {
-            let next =
-                text.parse::<NaiveDate>().ok()?.checked_add_days(Days::new(1))?.and_time(NaiveTime::MIN);
+            let next = day(text)?.checked_add_days(Days::new(1))?.and_time(NaiveTime::MIN);
             FixedOffset::east_opt(WESTERNMOST)?.from_local_datetime(&next).single()
         };
         end().map(Some).ok_or_else(|| {
