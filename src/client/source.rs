@@ -221,7 +221,7 @@ impl SettingsFile {
 }
 
 /// What is kept of a settings object.
-fn keep(value: &Value) -> FileState {
+pub(super) fn keep(value: &Value) -> FileState {
     let env = value.get("env");
     // No other variable is kept: they may hold secrets.
     let variables = MOVERS
@@ -246,12 +246,13 @@ fn keep(value: &Value) -> FileState {
 }
 
 /// Of an object only the keys that are looked at: whole, a large one would take many times its length.
-struct LookedAt(serde_json::Map<String, Value>);
+pub(super) struct LookedAt(pub(super) serde_json::Map<String, Value>);
 
 impl LookedAt {
     fn is_one(key: &str) -> bool {
         matches!(key, "cleanupPeriodDays" | "desktopSessionCleanupPeriodDays" | "env" | "settings")
             || OFF.iter().any(|(name, _)| *name == key)
+            || MOVERS.iter().any(|mover| mover.is_key && mover.name == key)
     }
 }
 
@@ -284,7 +285,7 @@ impl<'de> Deserialize<'de> for LookedAt {
 }
 
 /// Reads a JSON object or a property list. No message repeats the text.
-fn object(kind: SourceKind, bytes: &[u8]) -> Result<Value, String> {
+pub(super) fn object(kind: SourceKind, bytes: &[u8]) -> Result<Value, String> {
     let value: Value = if kind == SourceKind::Preferences {
         plist::from_bytes(bytes).map_err(|_| "no property list".to_owned())?
     } else {

@@ -259,12 +259,14 @@ fn a_managed_period_ends_every_exemption() {
 #[test]
 fn settings_of_megabytes_are_read_for_what_is_looked_at() {
     let filler = "0,".repeat(3 << 20);
-    let text =
-        format!(r#"{{"a": [{filler}0], "env": {{"CLAUDE_CONFIG_DIR": "/x"}}, "cleanupPeriodDays": 7}}"#);
+    let text = format!(
+        r#"{{"a": [{filler}0], "env": {{"CLAUDE_CONFIG_DIR": "/x"}}, "plansDirectory": "/p", "cleanupPeriodDays": 7}}"#
+    );
     let home = Home::new(&[("claude/settings.json", &text)]);
     let settings = home.read(&[]);
     assert_eq!(days(&settings.sweep(None)), Some(7));
     assert_eq!(settings.variable("CLAUDE_CONFIG_DIR").count(), 1);
+    assert_eq!(settings.variable("plansDirectory").count(), 1);
     // A value of megabytes is no number of days, and not one that is not there.
     let home = Home::new(&[("claude/settings.json", &format!(r#"{{"cleanupPeriodDays": [{filler}0]}}"#))]);
     assert_eq!(days(&home.read(&[]).sweep(None)), None);
