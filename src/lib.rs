@@ -17,6 +17,7 @@
 //! | [`files`] | reading what others may have put somewhere, without waiting and up to a bound; files of our own |
 //! | [`findings`] | every finding of a check there can be |
 //! | [`services`] | what the vendor keeps on its servers and what is sent there by default: facts of its pages, with dates |
+//! | `fuzzing` | what the fuzz targets of the rooms share, each in its module `fuzz`; in no ordinary build |
 //! | [`threads`] | the few threads that share work which goes over many files |
 //! | [`client`] | Claude Code's own settings: its periods, its switches, and what they move |
 //! | [`policy`] | what the layers say, and what they mean together |
@@ -64,6 +65,8 @@ mod escape;
 mod exposure;
 mod files;
 mod findings;
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 mod guard;
 mod hold;
 mod inventory;
@@ -83,6 +86,47 @@ mod seal;
 mod services;
 mod state;
 mod threads;
+
+/// What is fuzzed: every reader of bytes that others write. A name is that of a target in `fuzz/` and of a folder of
+/// seeds; the function panics where a promise is broken.
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod targets {
+    pub type Target = fn(&[u8]);
+
+    pub const ALL: &[(&str, Target)] = &[
+        ("client_settings", crate::client::fuzz::settings),
+        ("crontab", crate::schedule::fuzz::crontab),
+        ("dates", crate::cli::fuzz::dates),
+        ("entries", crate::enforce::fuzz::entries),
+        ("entry", crate::ledger::fuzz::entry),
+        ("fleet", crate::report::html::fuzz::fleet),
+        ("glob", crate::policy::fuzz::glob),
+        ("history", crate::enforce::fuzz::history),
+        ("holds", crate::policy::fuzz::holds),
+        ("hook", crate::schedule::fuzz::settings),
+        ("identity", crate::seal::fuzz::identity),
+        ("ledger", crate::ledger::fuzz::ledger),
+        ("log", crate::inventory::fuzz::log),
+        ("manifest", crate::seal::fuzz::manifest),
+        ("notes", crate::inventory::fuzz::notes),
+        ("pid", crate::inventory::fuzz::pid),
+        ("plist", crate::policy::fuzz::plist),
+        ("policy", crate::policy::fuzz::policy),
+        ("project_lists", crate::enforce::fuzz::project_lists),
+        ("remembered_dates", crate::state::fuzz::dates),
+        ("sealed", crate::seal::fuzz::sealed),
+        ("state", crate::state::fuzz::state),
+        ("transcript", crate::inventory::fuzz::transcript),
+    ];
+
+    /// Runs one of them.
+    #[cfg(fuzzing)]
+    pub fn run(name: &str, data: &[u8]) {
+        let target = ALL.iter().find(|(known, _)| *known == name);
+        target.unwrap_or_else(|| panic!("there is no target {name}")).1(data);
+    }
+}
 
 /// What the project's own tests and benches look into; no interface for others.
 #[doc(hidden)]

@@ -12,6 +12,8 @@
 pub mod dates;
 mod file;
 mod first_seen;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod sessions;
 
 use std::path::{Path, PathBuf};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Words and small types that every room may use, and that use no room but each other.
 const COMMON: &[&str] =
-    &["catalogue", "environment", "error", "escape", "files", "findings", "period", "platform"];
+    &["catalogue", "environment", "error", "escape", "files", "findings", "fuzzing", "period", "platform"];
 
 /// A row a room: its name and what it imports beside [`COMMON`]. What no file of it imports any more is no permission.
 ///
@@ -22,6 +22,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("files", &[]),
     ("environment", &[]),
     ("threads", &[]),
+    // What fuzz targets share; in no ordinary build.
+    ("fuzzing", &[]),
     // Every finding of a check, by name.
     ("findings", &[]),
     // Claude Code's own settings.

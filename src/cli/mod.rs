@@ -16,6 +16,8 @@ mod events;
 mod examples;
 mod explain;
 mod failure;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod global;
 mod groups;
 mod harden;

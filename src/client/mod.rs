@@ -5,6 +5,8 @@
 //! settings file only the two periods, what moves content ([`movers`]) and the meaning of a few switches
 //! ([`switches`]) are kept, never anything else.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod movers;
 pub mod regimes;
 mod source;

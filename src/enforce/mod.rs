@@ -7,6 +7,8 @@
 
 mod delete;
 pub mod dir;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod handles;
 pub mod leftovers;
 pub mod lock;

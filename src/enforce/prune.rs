@@ -175,7 +175,7 @@ fn part_name(of: &OsStr) -> OsString {
 }
 
 /// Copies everything but the ranges, which are sorted and do not overlap.
-fn copy_without(from: &File, to: &File, cuts: &[Range<u64>]) -> io::Result<()> {
+pub(super) fn copy_without(from: &File, to: &File, cuts: &[Range<u64>]) -> io::Result<()> {
     // A hole stays one: it may be larger than the disk.
     let length = from.metadata()?.len();
     let mut copy = Copy {

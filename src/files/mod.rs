@@ -66,6 +66,11 @@ impl Default for Budget {
     }
 }
 
+/// A bound, in bytes, and the one that fuzzing goes by: inputs of a few kilobytes cross it.
+pub const fn bound(usual: u64, fuzzing: u64) -> u64 {
+    if cfg!(fuzzing) { fuzzing } else { usual }
+}
+
 /// Opens a regular file for reading without ever waiting for it; links are followed.
 ///
 /// # Errors

@@ -176,7 +176,7 @@ fn note(file: &File) -> io::Result<Vec<u8>> {
 }
 
 /// The session a conversation of the desktop application refers to.
-fn session_of_index(text: &[u8]) -> Option<SessionId> {
+pub(super) fn session_of_index(text: &[u8]) -> Option<SessionId> {
     #[derive(serde::Deserialize)]
     struct Index {
         #[serde(rename = "cliSessionId")]
@@ -190,7 +190,7 @@ fn is_release(name: &OsStr) -> bool {
 }
 
 /// Why the desktop application let go of a session; other reasons mean nothing to Claude Code.
-fn release(text: &[u8], modified: Option<DateTime<Utc>>) -> Option<Release> {
+pub(super) fn release(text: &[u8], modified: Option<DateTime<Utc>>) -> Option<Release> {
     #[derive(serde::Deserialize)]
     struct Note<'a> {
         #[serde(borrow, default)]
@@ -206,7 +206,7 @@ fn release(text: &[u8], modified: Option<DateTime<Utc>>) -> Option<Release> {
 }
 
 /// The session that leads a team.
-fn leader_of_team(text: &[u8]) -> Option<SessionId> {
+pub(super) fn leader_of_team(text: &[u8]) -> Option<SessionId> {
     #[derive(serde::Deserialize)]
     struct Team {
         #[serde(rename = "leadSessionId")]
@@ -217,7 +217,7 @@ fn leader_of_team(text: &[u8]) -> Option<SessionId> {
 
 /// The session of a background job, and whether the job is known to be over: its `state` is
 /// final and its `tempo` not active (read in client 2.1.330).
-fn job_state(text: &[u8]) -> (Option<SessionId>, bool) {
+pub(super) fn job_state(text: &[u8]) -> (Option<SessionId>, bool) {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct State<'a> {

@@ -310,6 +310,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_of_a_file_that_lost_every_line_has_none() {
+        for text in ["", "\n", "\u{feff}", "\u{feff}\r\n", " \n\t"] {
+            let lines = read_history(&file(text), &Interner::default()).unwrap();
+            assert!(lines.lines.is_empty() && lines.is_well_formed, "{text:?}");
+        }
+    }
+
+    #[test]
     fn a_date_before_the_client_is_none() {
         let text: String = [0, -1, 12, 1_600_000_000, 1_600_000_000_000, 1_704_067_199_999, i64::MAX]
             .iter()

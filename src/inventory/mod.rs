@@ -8,6 +8,8 @@ mod batch;
 mod content;
 mod date;
 mod first_seen;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod intern;
 pub mod lenient;
 pub mod lines;

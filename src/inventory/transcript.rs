@@ -27,19 +27,19 @@ use crate::files;
 use end::Line;
 
 /// How much of the end is read at once.
-const TAIL: u64 = 64 << 10;
+pub(super) const TAIL: u64 = files::bound(64 << 10, 512);
 /// How much of the beginning is read at once; the first records are often large.
-const HEAD: u64 = 16 << 10;
+const HEAD: u64 = files::bound(16 << 10, 128);
 /// How far the search for the first project goes; beyond it the tail has to do.
-const HEAD_LIMIT: u64 = 8 << 20;
+const HEAD_LIMIT: u64 = files::bound(8 << 20, 4096);
 /// The entry points whose transcripts the client's own sweep spares (read in client 2.1.330).
 const DESKTOP_HOSTS: [&str; 4] = ["claude-desktop", "claude-desktop-3p", "local-agent", "local_agent"];
 /// The types of records that hold what was said; Claude Code dates each of them.
 const SAID: [&str; 2] = ["user", "assistant"];
 /// A line above this is parsed as a stream.
-const LONG_LINE: u64 = 4 << 20;
+const LONG_LINE: u64 = files::bound(4 << 20, 1024);
 /// A line above this is not understood: it has no date, and counts as damaged.
-const LONGEST_LINE: u64 = 64 << 20;
+pub(super) const LONGEST_LINE: u64 = files::bound(64 << 20, 8192);
 /// More projects than this are looked for in a set.
 const FEW: usize = 32;
 /// A buffer above this is not kept for the next transcript.
@@ -158,7 +158,7 @@ pub fn if_it_is_one(file: &File, size: u64, now: DateTime<Utc>) -> io::Result<Op
         let mut buffer = Vec::new();
         (&*file).seek(SeekFrom::Start(start))?;
         fill(file, length.min(size), &mut buffer)?;
-        reading.lines(&buffer);
+        reading.lines(unmarked(start, &buffer));
         let Facts { is_of_client, session, .. } = reading.facts;
         let is_history = || PROMPT.find(&buffer).is_some() && SESSION.find(&buffer).is_some();
         if session.is_some() && (is_of_client || is_history()) {
@@ -179,8 +179,9 @@ fn read_with(
     // Most transcripts: one read, and everything in it counts.
     if size <= TAIL {
         fill(file, size, buffer)?;
-        reading.lines(buffer);
-        reading.end(buffer);
+        let text = unmarked(0, buffer);
+        reading.lines(text);
+        reading.end(text);
         return Ok(reading.said());
     }
     let tail_start = size - TAIL;
@@ -247,7 +248,7 @@ impl Reading<'_> {
             }
             match memchr::memrchr(b'\n', buffer) {
                 Some(end) => {
-                    self.lines(&buffer[..end]);
+                    self.lines(unmarked(at, &buffer[..end]));
                     at += end as u64 + 1;
                 }
                 // One line fills the window.
@@ -276,9 +277,11 @@ impl Reading<'_> {
             // The first line of the window is whole only where lines were read up to it.
             let whole = if from == stop { Some(0) } else { memchr::memchr(b'\n', buffer).map(|at| at + 1) };
             if let Some(at) = whole.filter(|at| *at < buffer.len()) {
-                self.lines(&buffer[at..]);
-                self.end(&buffer[at..]);
-                end = from + at as u64;
+                let begin = from + at as u64;
+                let text = unmarked(begin, &buffer[at..]);
+                self.lines(text);
+                self.end(text);
+                end = begin;
                 continue;
             }
             // A line longer than the window.
@@ -300,11 +303,12 @@ impl Reading<'_> {
         file.seek(SeekFrom::Start(start))?;
         if end - start <= LONG_LINE {
             fill(file, end - start, buffer)?;
-            self.lines(buffer);
-            return Ok(self.line(buffer.strip_prefix(MARK).unwrap_or(buffer)));
+            let text = unmarked(start, buffer);
+            self.lines(text);
+            return Ok(self.line(text));
         }
         let mut reader = BufReader::with_capacity(TAIL as usize, file.take(end - start));
-        if reader.fill_buf()?.starts_with(MARK) {
+        if start == 0 && reader.fill_buf()?.starts_with(MARK) {
             reader.consume(MARK.len());
         }
         // Like `object`: serde would take a list for the fields in their order.
@@ -323,18 +327,23 @@ impl Reading<'_> {
     fn lines(&mut self, bytes: &[u8]) {
         // Only records that can add something are parsed: those that name a project or host not known yet, the
         // first that names a session, and the newest.
-        let bytes = bytes.strip_prefix(MARK).unwrap_or(bytes);
         let mut parsed = Parsed::default();
-        for at in values(&CWD, bytes) {
-            if !plain_text(bytes, at).is_some_and(|cwd| self.knows(cwd)) {
+        // Both in the order of the lines: the first project and the first session count.
+        let mut sessions = values(&SESSION, bytes).peekable();
+        let mut cwds = values(&CWD, bytes).peekable();
+        loop {
+            let session =
+                sessions.peek().filter(|_| self.facts.session.is_none() || !self.facts.is_of_client);
+            let at = match (session, cwds.peek()) {
+                (Some(session), Some(cwd)) => *session.min(cwd),
+                (Some(at), None) | (None, Some(at)) => *at,
+                (None, None) => break,
+            };
+            let is_session = sessions.next_if_eq(&at).is_some();
+            let is_known = || plain_text(bytes, at).is_some_and(|cwd| self.knows(cwd));
+            if is_session || cwds.next_if_eq(&at).is_some() && !is_known() {
                 self.parse_line(bytes, at, &mut parsed);
             }
-        }
-        for at in values(&SESSION, bytes) {
-            if self.facts.session.is_some() && self.facts.is_of_client {
-                break;
-            }
-            self.parse_line(bytes, at, &mut parsed);
         }
         for at in values(&ENTRYPOINT, bytes) {
             let is_host = |host: &[u8]| DESKTOP_HOSTS.iter().any(|known| known.as_bytes() == host);
@@ -477,6 +486,12 @@ impl From<OwnedRecord> for Record<'static> {
         let OwnedRecord { timestamp, cwd, session, entrypoint, version, kind } = record;
         Self { timestamp, cwd, session, entrypoint, version, kind }
     }
+}
+
+/// The lines that begin at a place of a file. A byte order mark is the file's, at its beginning alone: in front of a
+/// later line it hides that line from Claude Code too.
+fn unmarked(at: u64, bytes: &[u8]) -> &[u8] {
+    if at == 0 { bytes.strip_prefix(MARK).unwrap_or(bytes) } else { bytes }
 }
 
 /// Where the value of a key begins, everywhere the key is written; `key` has its quotes.

@@ -48,6 +48,8 @@ mod entry;
 mod expiry;
 mod fields;
 pub(crate) mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod message;
 mod names;
 mod read;

@@ -119,7 +119,7 @@ pub(super) struct Backwards<'a> {
 }
 
 impl<'a> Backwards<'a> {
-    const CHUNK: u64 = 64 * 1024;
+    const CHUNK: u64 = files::bound(64 * 1024, 64);
 
     pub(super) fn new(file: &'a File) -> io::Result<Self> {
         Ok(Self { file, start: file.metadata()?.len(), held: Vec::new(), first: true })

@@ -5,6 +5,8 @@
 pub mod check;
 pub mod compile;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod holds;
 pub mod keys;
 pub mod load;

@@ -16,7 +16,7 @@ const MARKER: &str = " # ccretain";
 /// Seconds after which the client gives the hook up; it needs a few milliseconds.
 const TIMEOUT: u32 = 5;
 
-fn ours(command: &str) -> bool {
+pub(super) fn ours(command: &str) -> bool {
     command.ends_with(MARKER) && command.contains(" enforce --yes")
 }
 

@@ -36,7 +36,7 @@ pub(super) fn render(job: &Job) -> Result<Vec<Unit>, ScheduleError> {
 }
 
 /// Whether a line of a table is the one an installation writes.
-fn ours(line: &[u8]) -> bool {
+pub(super) fn ours(line: &[u8]) -> bool {
     let line = line.trim_ascii();
     !line.starts_with(b"#")
         && line.ends_with(MARKER.as_bytes())

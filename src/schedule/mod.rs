@@ -11,6 +11,8 @@ mod claude_hook;
 mod cron;
 mod files;
 mod found;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod host;
 mod job;
 mod launchd;

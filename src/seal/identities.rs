@@ -38,11 +38,11 @@ pub trait Ask: Send + Sync {
 }
 
 /// The answer of a run that nobody attends.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 #[derive(Debug, Clone, Copy)]
 pub struct NobodyToAsk;
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 impl Ask for NobodyToAsk {
     fn passphrase(&self, _: &str) -> Option<SecretString> {
         None

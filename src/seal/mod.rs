@@ -9,6 +9,8 @@
 //! `age -d -i KEY F.zst.age | zstd -d` gives the original back without this program.
 
 mod compression;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod identities;
 pub mod key;
 pub mod manifest;
@@ -19,7 +21,7 @@ mod tally;
 mod unseal;
 
 pub use compression::Compression;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub use identities::NobodyToAsk;
 pub use identities::{Ask, Identities};
 pub use recipients::{Family, Plugins, Recipient, RecipientError, Recipients};

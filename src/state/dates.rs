@@ -235,6 +235,29 @@ impl Dates for DateFile {
     }
 }
 
+/// Fuzz target: whatever the digest guards.
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::unwrap_used)]
+pub(super) fn fuzz(dates: &[u8]) {
+    thread_local! {
+        static FOLDER: tempfile::TempDir = tempfile::tempdir().unwrap();
+    }
+    let stamp = FileStamp {
+        device: 1,
+        inode: 2,
+        size: 3,
+        modified: FileTime::new(1_779_000_000, 0),
+        changed: FileTime::new(1_779_000_000, 0),
+    };
+    FOLDER.with(|folder| {
+        let now = crate::fuzzing::now();
+        let file = DateFile::new(folder.path(), now);
+        write_guarded(std::fs::File::create(&file.path).unwrap(), dates).unwrap();
+        let facts = file.find(&stamp);
+        assert!(facts.is_none_or(|facts| facts.newest.is_none_or(|newest| newest <= now)));
+    });
+}
+
 #[cfg(test)]
 #[path = "dates_tests.rs"]
 mod tests;

@@ -188,7 +188,7 @@ impl StateFile {
 }
 
 /// The text of a state.
-fn written(state: &State, path: &Path) -> Result<String, StateError> {
+pub(super) fn written(state: &State, path: &Path) -> Result<String, StateError> {
     let damaged = |source| StateError::Damaged { path: path.to_path_buf(), source };
     let mut value = serde_json::to_value(state).map_err(damaged)?;
     if let Some(keys) = value.as_object_mut() {
@@ -209,7 +209,7 @@ fn put_aside(path: &Path) -> Result<(), StateError> {
     Ok(files::rename_own(path, &to)?)
 }
 
-fn parse(bytes: &[u8], path: &Path) -> Result<State, StateError> {
+pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<State, StateError> {
     let damaged = |source| StateError::Damaged { path: path.to_path_buf(), source };
     let mut keys: Map<String, Value> = serde_json::from_slice(bytes).map_err(damaged)?;
     match keys.remove("version").as_ref().and_then(Value::as_u64) {

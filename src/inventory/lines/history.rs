@@ -23,7 +23,7 @@ const USUAL_LINE: u64 = 256;
 /// Room is made for the lines of so many bytes at most.
 const LARGEST_ROOM: u64 = 64 << 20;
 /// A line above this length is not understood, in bytes.
-const LONGEST_LINE: usize = 64 << 20;
+const LONGEST_LINE: usize = files::bound(64 << 20, 2048) as usize;
 /// A file of more lines is not understood; somebody who types a prompt a minute needs four years for them.
 const MOST_LINES: usize = 1_000_000;
 /// More references of a file are not held: then it refers to every paste.
@@ -36,7 +36,7 @@ const LONGEST_NAME: usize = 255;
 const LONGEST_PATH: usize = 32 << 10;
 
 /// How much is read at once, in bytes.
-const BUFFER: usize = 256 << 10;
+const BUFFER: usize = files::bound(256 << 10, 256) as usize;
 
 /// Reads a prompt history of one object a line.
 ///
@@ -54,7 +54,7 @@ pub fn read_history(file: &File, interner: &Interner) -> io::Result<Lines> {
         let line = Line { start: at + mark as u64, end: at + length, ..Line::default() };
         at += length;
         // A blank line is none: it says nothing, and stays.
-        if text.is_some_and(|text| text.trim_ascii().is_empty()) {
+        if text.is_some_and(|text| text[mark..].trim_ascii().is_empty()) {
             return Ok(());
         }
         if found.lines.len() >= MOST_LINES {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{Reading, Record};
-use crate::inventory::lenient::{Lenient, MARK, object};
+use crate::inventory::lenient::{Lenient, object};
 
 /// What one line means for the search for damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,6 @@ impl Line {
 impl Reading<'_> {
     /// Takes whole lines that come before those already taken, the last one first.
     pub(super) fn end(&mut self, bytes: &[u8]) {
-        let bytes = bytes.strip_prefix(MARK).unwrap_or(bytes);
         let mut rest = bytes.strip_suffix(b"\n").unwrap_or(bytes);
         while self.is_end_damaged.is_none() {
             let start = memchr::memrchr(b'\n', rest).map_or(0, |newline| newline + 1);

@@ -7,7 +7,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use chrono::{DateTime, Utc};
 
 use super::super::intern::Interner;
-use super::{Projects, Reading, SESSION, TAIL, fill, plain_text, values};
+use super::{Projects, Reading, SESSION, TAIL, fill, plain_text, unmarked, values};
 use crate::catalogue::SessionId;
 
 /// A log is read whole up to this size; of a longer one the head and the tail are.
@@ -43,7 +43,7 @@ impl Default for Log {
 pub fn read(mut file: &File, size: u64, now: DateTime<Utc>, interner: &Interner) -> io::Result<Log> {
     let mut reading = Reading::new(now, interner);
     let mut log = Log { is_whole: size <= WHOLE, ..Log::default() };
-    let (mut buffer, mut left) = (Vec::new(), size.min(WHOLE));
+    let (mut buffer, mut left, mut at) = (Vec::new(), size.min(WHOLE), 0);
     loop {
         let read = file.take(CHUNK.min(left)).read_to_end(&mut buffer)?;
         left = left.saturating_sub(read as u64);
@@ -52,7 +52,8 @@ pub fn read(mut file: &File, size: u64, now: DateTime<Utc>, interner: &Interner)
         let whole = memchr::memrchr(b'\n', &buffer).map_or(0, |newline| newline + 1);
         let end = if is_end || whole == 0 && buffer.len() as u64 > CHUNK { buffer.len() } else { whole };
         log.is_whole &= is_end || end == whole;
-        log.take(&buffer[..end], &mut reading);
+        log.take(unmarked(at, &buffer[..end]), &mut reading);
+        at += end as u64;
         buffer.drain(..end);
         if is_end {
             break;

@@ -57,6 +57,29 @@ fn the_newest_record_counts_wherever_it_stands() {
 }
 
 #[test]
+fn the_first_session_is_that_of_the_first_record_with_an_id() {
+    let other = "bbbbbbbb-0000-4000-8000-000000000002";
+    let text = format!("{{\"sessionId\":\"{ID}\"}}\n{{\"sessionId\":\"{other}\",\"cwd\":\"/w\"}}\n");
+    assert_eq!(facts(&text).session, ID.parse().ok());
+    let text = format!("{{\"cwd\":\"/a\"}}\n{{\"sessionId\":\"{ID}\",\"cwd\":\"/b\"}}\n");
+    assert_eq!(facts(&text).session, ID.parse().ok());
+    assert_eq!(facts(&text).projects.first().map(|project| &**project), Some("/a"));
+}
+
+#[test]
+fn a_byte_order_mark_is_passed_over_at_the_beginning_of_the_file_alone() {
+    assert_eq!(newest(format!("\u{feff}{}", record(3))), Some(ago(3)));
+    // In front of a later line it hides that line from Claude Code too, wherever a window of ours begins.
+    let tail = usize::try_from(TAIL).unwrap();
+    for length in [0, 100, tail - 200, tail] {
+        let marked = format!("\u{feff}{}", record(3));
+        let text = record(9) + &filler(length.max(30)) + &marked + &filler(tail - marked.len());
+        assert_eq!(newest(&text), Some(ago(9)), "{length}");
+        assert!(facts(&text).is_damaged, "{length}");
+    }
+}
+
+#[test]
 fn a_torn_last_line_hides_nothing_before_it() {
     let text = record(9) + &record(5) + "{\"type\":\"user\",\"timestamp\":\"2026-05-2";
     assert_eq!(newest(&text), Some(ago(5)));

@@ -9,6 +9,8 @@
 mod data;
 pub(super) mod escape;
 mod fleet;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod machine;
 mod page;
 mod style;
