@@ -34,6 +34,7 @@ mod documents;
 mod enforce;
 mod evasions;
 mod exposure;
+mod faults;
 mod fleet;
 mod growth;
 mod guards;

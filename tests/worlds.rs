@@ -632,6 +632,9 @@ fn sealed(disk: &Disk, file: &File, path: &Path) -> bool {
 
 /// How many worlds each of the tests below tries; the gate has to be quick.
 fn cases() -> u32 {
+    if let Some(worlds) = std::env::var("CCRETAIN_WORLDS").ok().and_then(|worlds| worlds.parse().ok()) {
+        return worlds;
+    }
     if std::env::var_os("CCRETAIN_SLOW_TESTS").is_some() { 500 } else { 8 }
 }
 

@@ -12,6 +12,7 @@ use crate::check::{Severity, evaluate};
 use crate::enforce::modes;
 use crate::escape::text;
 use crate::files;
+use crate::inventory::Problem;
 use crate::ledger::{Clock, Journal as _};
 use crate::period::{Length, Period};
 #[cfg(unix)]
@@ -210,8 +211,16 @@ fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
 /// Closes what is open to others, under the locks of the stores and with a record in the ledger.
 fn fix(posture: &Posture, ctx: &Context) -> Result<Fixed, Failure> {
     let left = posture.repair.left.iter();
+    // What could not be seen could not be closed.
+    let unread = posture.inventory.problems.iter().map(|Problem { path, doing, error, .. }| Left {
+        path: text(path),
+        why: format!("cannot {doing} it: {error}"),
+    });
     let mut fixed = Fixed {
-        left: left.map(|(path, why)| Left { path: text(path), why: (*why).to_owned() }).collect(),
+        left: left
+            .map(|(path, why)| Left { path: text(path), why: (*why).to_owned() })
+            .chain(unread)
+            .collect(),
         ..Fixed::default()
     };
     let scope = |target: &&modes::Target| {

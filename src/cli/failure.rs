@@ -96,6 +96,12 @@ impl Failure {
         Self::new(exit, chain(error))
     }
 
+    /// The same after something was changed, so that it is no refusal any more.
+    #[must_use]
+    pub fn afterwards(self) -> Self {
+        Self { exit: Exit::Failed, ..self }
+    }
+
     /// The same with a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Display) -> Self {
@@ -134,6 +140,7 @@ impl From<run::Error> for Failure {
             | E::LockStuck { .. }
             | E::State(_)
             | E::KeptByParent { .. }
+            | E::OutcomeUnrecorded(_)
             | E::Unclosed(_)
             | E::AccountsUnlisted
             | E::Homes(_) => Exit::Failed,

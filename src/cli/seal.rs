@@ -200,7 +200,11 @@ fn may_seal(
             Decision::Keep(Keep::NoRule | Keep::NotDue(..)) if session.plain == 0 => {
                 return refused("has nothing that could be sealed");
             }
-            Decision::Keep(keep) => return refused(&format!("stays as it is ({})", keep.reason())),
+            Decision::Keep(keep) => {
+                let unread = session::unread(inventory).map(|unread| format!(", as {unread}"));
+                let why = format!("stays as it is ({}){}", keep.reason(), unread.unwrap_or_default());
+                return refused(&why);
+            }
             _ => {}
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::context::{Context, Exit, Failure};
 use crate::catalogue::SessionId;
 use crate::escape::{shown, text};
-use crate::inventory::{Evidence, Inventory, SessionIndex};
+use crate::inventory::{Evidence, Inventory, Problem, SessionIndex};
 
 /// How many of several are listed.
 const LISTED: usize = 20;
@@ -27,6 +27,10 @@ pub(super) fn looks_like_one(named: &str) -> bool {
 /// Exit 2: too short, none, several of one beginning, or one in several stores; those are listed.
 pub(super) fn find(inventory: &Inventory, named: &str, ctx: &Context) -> Result<SessionIndex, Failure> {
     let fitting = fitting(inventory, named)?;
+    if let (true, Some(unread)) = (fitting.is_empty(), unread(inventory)) {
+        let message = format!("no session '{}' was found, and {unread}", shown(named));
+        return Err(Failure::new(Exit::Failed, message).hint("nothing was changed; the session may be there"));
+    }
     let ids = fitting.iter().map(|at| inventory.session(*at).id);
     let id = one_id(named, ids, || {
         if ctx.global.stores.is_empty() {
@@ -44,6 +48,16 @@ pub(super) fn find(inventory: &Inventory, named: &str, ctx: &Context) -> Result<
                 .hint("name the one that is meant with --store DIR"))
         }
     }
+}
+
+/// What the look into the stores could not read, by its first example: what was not found may be there.
+pub(super) fn unread(inventory: &Inventory) -> Option<String> {
+    let Problem { path, doing, error, .. } = inventory.problems.first()?;
+    let more = match inventory.problems.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    Some(format!("not everything could be read: cannot {doing} '{}': {error}{more}", shown(path)))
 }
 
 /// Finds the id that is meant, whichever stores it is in; a full one need not be in any.

@@ -308,10 +308,12 @@ pub(super) fn one(
     let recorded = session.newest_record.and(session.activity()).map(|(date, _)| date);
     deed.remember_unsealed(&store.root, session.id, last_activity, recorded, ctx)?;
     let known = vault::known_of(ctx, session.id);
-    let attempt = || -> Result<Restored, SealedError> {
+    let mut is_back = false;
+    let mut attempt = || -> Result<Restored, SealedError> {
         let sealed = vault::vouched(SealedSession::open(store, session.id)?, &known);
         let restored = restoring(&sealed, vault::temps(ctx, ground, inventory), how.dates, Existing::Compare)
             .restore(how.keys)?;
+        is_back = true;
         // Last: until every file is back and on the disk, the sealed ones are the only copy.
         if how.after == After::Remove {
             sealed.remove(&restored.files)?;
@@ -338,8 +340,10 @@ pub(super) fn one(
             Some(restored)
         }
         Err(error) => {
-            // Nothing was brought back, so there is no date to remember.
-            deed.state.state = before;
+            // Where only what was sealed could not be removed, it is unsealed all the same.
+            if !is_back {
+                deed.state.state = before;
+            }
             item.outcome = if matches!(error, SealedError::InTheWay { .. }) { "refused" } else { "failed" };
             item.error = Some(chain(&error));
             outcome.failed = vec![Failed { path: item.of.store.clone().into(), error: chain(&error).into() }];

@@ -166,7 +166,7 @@ impl Deletion<'_> {
         done
     }
 
-    /// Whether a file is the record of sealed files of which some could not be deleted.
+    /// Whether a file is the record of sealed files of which some could not be deleted, or not even be seen.
     fn describes_what_is_left(&self, index: ArtifactIndex, done: &Done) -> bool {
         let record = self.inventory.artifact(index);
         // Without the record nobody knows what they are of, when they are due, and who holds them.
@@ -176,7 +176,8 @@ impl Deletion<'_> {
                 && self.inventory.store_of(file) == self.inventory.store_of(record)
                 && !matches!(outcome, Outcome::Done(_) | Outcome::Skipped(Skip::Vanished))
         };
-        record.kind == Some(Kind::SealedRecord) && done.outcomes.iter().any(is_left)
+        record.kind == Some(Kind::SealedRecord)
+            && (done.outcomes.iter().any(is_left) || !self.inventory.saw_all_of(record.folder))
     }
 
     /// Compares a file with what was seen; `None` if it is the same.

@@ -14,14 +14,16 @@ use chrono::{DateTime, Utc};
 
 use super::lock::ClientLock;
 use super::{Effect, Outcome, Outcomes, Skip, Stop, Tools, dir};
-use crate::catalogue::Kind;
+use crate::catalogue::{Kind, SessionId};
 use crate::dir::{Dir, FileType};
+use crate::error::PathError;
 use crate::escape::text;
 use crate::inventory::{
     Artifact, ArtifactIndex, Evidence, FolderIndex, Inventory, Oddity, SessionIndex, StoreIndex,
 };
 use crate::ledger::{Entry, Event, Journal};
 use crate::plan::{Decision, Keep, Plan};
+use crate::policy::{Hold, Policy};
 use crate::seal::naming;
 
 /// Removes every unfinished file of our own, our locks around files of the client, and records and
@@ -29,13 +31,15 @@ use crate::seal::naming;
 pub(super) fn remove(
     inventory: &Inventory,
     plan: &Plan,
+    policy: &Policy,
     tools: &mut Tools<'_>,
     outcomes: &mut Outcomes,
     emptied: &mut BTreeSet<FolderIndex>,
 ) {
     let mut found: BTreeMap<StoreIndex, Vec<ArtifactIndex>> = BTreeMap::new();
-    let mut in_scope = BTreeSet::new();
+    let (mut in_scope, mut has_files) = (BTreeSet::new(), BTreeSet::new());
     for (at, (artifact, decision)) in inventory.artifacts.iter().zip(&plan.decisions).enumerate() {
+        has_files.insert(inventory.store_of(artifact));
         let store = &inventory.store(inventory.store_of(artifact)).store;
         if !store.in_scope || matches!(decision, Decision::Keep(Keep::OutOfScope)) {
             continue;
@@ -59,7 +63,11 @@ pub(super) fn remove(
         }
     }
     give_back_locks(inventory, &in_scope, outcomes);
-    let empty = empty_folders(inventory).filter(|folder| in_scope.contains(&inventory.folder(*folder).store));
+    let empty = empty_folders(inventory).chain(left_empty(inventory, policy, tools.now));
+    let is_in_scope = |store: &StoreIndex| {
+        in_scope.contains(store) || !has_files.contains(store) && inventory.store(*store).store.in_scope
+    };
+    let empty = empty.filter(|folder| is_in_scope(&inventory.folder(*folder).store));
     emptied.extend(empty);
     for (store, files) in found {
         if let Err(error) = remove_files(inventory, store, &files, tools.ledger, tools.now, outcomes, emptied)
@@ -81,8 +89,9 @@ fn give_back_locks(inventory: &Inventory, in_scope: &BTreeSet<StoreIndex>, outco
             .open(artifact.folder)
             .and_then(|dir| ClientLock::give_back(&dir, inventory.name(artifact)));
         match given {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                outcomes.problems.push((inventory.full_path(artifact), error));
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                let path = inventory.full_path(artifact);
+                outcomes.problems.push(PathError { path, doing: "give back the lock on", source });
             }
             _ => {}
         }
@@ -151,7 +160,9 @@ impl Remains {
             left.push((inventory.full_path(inventory.artifact(index)), why));
         }
         let of_folders = outcomes.problems.into_iter();
-        left.extend(of_folders.map(|(path, error)| (path, format!("cannot remove it: {error}"))));
+        left.extend(
+            of_folders.map(|problem| (problem.path, format!("cannot remove it: {}", problem.source))),
+        );
         Ok(left)
     }
 }
@@ -218,7 +229,7 @@ fn is_hollow(inventory: &Inventory, record: &Artifact) -> bool {
     session.sealed == 0
         && inventory.files(session).iter().any(is_plain)
         && below(inventory, record.folder).all(|(_, artifact)| is_ours(artifact))
-        && is_all_known(inventory, record.folder)
+        && inventory.saw_all_of(record.folder)
 }
 
 /// The files in a folder, however deep.
@@ -237,12 +248,6 @@ fn below(inventory: &Inventory, folder: FolderIndex) -> impl Iterator<Item = (Ar
         .map(|(at, artifact)| (ArtifactIndex::of(at), artifact))
 }
 
-/// Whether everything in a folder could be seen.
-fn is_all_known(inventory: &Inventory, folder: FolderIndex) -> bool {
-    let path = inventory.full_folder_path(folder);
-    !inventory.problems.iter().any(|problem| problem.path.starts_with(&path))
-}
-
 /// Whether there is nothing but a record, unfinished files and folders without anything else.
 fn holds_nothing(folder: &Dir, record: &OsStr) -> bool {
     // What cannot be listed may hold anything.
@@ -256,17 +261,57 @@ fn holds_nothing(folder: &Dir, record: &OsStr) -> bool {
 
 /// The folders of sealed files in which there is nothing.
 fn empty_folders(inventory: &Inventory) -> impl Iterator<Item = FolderIndex> {
-    let mut is_used = vec![false; inventory.folders.len()];
-    let parents = inventory.folders.iter().filter_map(|folder| folder.parent);
-    for folder in inventory.artifacts.iter().map(|artifact| artifact.folder).chain(parents) {
-        is_used[folder.at()] = true;
-    }
-    let unused = is_used.into_iter().enumerate().filter(|(_, is_used)| !is_used);
-    unused.map(|(at, _)| FolderIndex::of(at)).filter(|index| {
+    unused(inventory).filter(|index| {
         let is_sealed = || {
             let path = inventory.folder_path(*index);
             path.strip_prefix(naming::FOLDER).is_ok_and(|below| below.iter().next().is_some())
         };
         inventory.folder(*index).session.is_some() && is_sealed()
     })
+}
+
+/// The own folders of sessions that are gone, or sealed, in which there is nothing: a run removes its folders at its end,
+/// so that one that was killed leaves some, each with the name of a session. One that was changed within `quiet` may be
+/// of a client that is about to begin.
+fn left_empty(
+    inventory: &Inventory,
+    policy: &Policy,
+    now: DateTime<Utc>,
+) -> impl Iterator<Item = FolderIndex> {
+    let is_plain = |index: &ArtifactIndex| {
+        let artifact = inventory.artifact(*index);
+        !artifact.sealed && artifact.kind != Some(Kind::SealedRecord)
+    };
+    let sessions = inventory.sessions.iter();
+    let plain = sessions.filter(|session| inventory.files(session).iter().any(is_plain));
+    let plain: BTreeSet<SessionId> = plain.map(|session| session.id).collect();
+    let is_quiet = move |changed: DateTime<Utc>| {
+        policy
+            .mandates
+            .iter()
+            .all(|mandate| mandate.quiet.value.after(changed).is_some_and(|until| until <= now))
+    };
+    unused(inventory).filter(move |index| {
+        let Some(id) = inventory.folder(*index).session.filter(|id| !plain.contains(id)) else {
+            return false;
+        };
+        let mut holds = policy.mandates.iter().flat_map(|mandate| &mandate.holds);
+        let covers = |hold: &Hold| hold.selector.covers(Kind::Transcript, std::iter::empty(), true, Some(id));
+        if holds.any(|hold| hold.is_active(now) && covers(hold)) {
+            return false;
+        }
+        let changed = inventory.open(*index).and_then(|dir| dir.stat_self()).ok();
+        changed.and_then(|stat| stat.stamp.modified.date()).is_some_and(is_quiet)
+    })
+}
+
+/// The folders in which there is nothing that was seen.
+fn unused(inventory: &Inventory) -> impl Iterator<Item = FolderIndex> {
+    let mut is_used = vec![false; inventory.folders.len()];
+    let parents = inventory.folders.iter().filter_map(|folder| folder.parent);
+    for folder in inventory.artifacts.iter().map(|artifact| artifact.folder).chain(parents) {
+        is_used[folder.at()] = true;
+    }
+    let unused = is_used.into_iter().enumerate().filter(|(_, is_used)| !is_used);
+    unused.map(|(at, _)| FolderIndex::of(at))
 }

@@ -32,6 +32,7 @@ use chrono::{DateTime, Utc};
 pub use outcome::{Effect, Outcome, Outcomes, Skip, Stop};
 
 use crate::catalogue::{Kind, SessionId};
+use crate::error::PathError;
 use crate::inventory::liveness::Processes;
 use crate::inventory::{ArtifactIndex, Belongs, FolderIndex, Inventory, SessionIndex, StoreIndex};
 use crate::ledger::Journal;
@@ -98,7 +99,7 @@ pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut 
         record::Recorder { inventory, plan, policy, by_file: policy.ledger.value.detail == Detail::Files };
     let mut emptied: BTreeSet<FolderIndex> = BTreeSet::new();
     // First: unfinished files may be plaintext that no rule dates, and what they take is room for all the rest.
-    leftovers::remove(inventory, plan, tools, &mut outcomes, &mut emptied);
+    leftovers::remove(inventory, plan, policy, tools, &mut outcomes, &mut emptied);
     if outcomes.stopped.is_some() {
         return outcomes;
     }
@@ -118,6 +119,7 @@ pub fn enforce(inventory: &Inventory, plan: &Plan, policy: &Policy, tools: &mut 
         // Last: a session that was left alone keeps its lines, so what became of each must be known.
         prune::all(inventory, plan, &watch, &records, tools, &mut outcomes);
     }
+    outcomes.problems.extend(watch.problems());
     outcomes
 }
 
@@ -192,7 +194,10 @@ fn remove_emptied(inventory: &Inventory, mut emptied: BTreeSet<FolderIndex>, out
                 emptied.extend(inventory.folder(index).parent);
             }
             Ok(false) => {}
-            Err(error) => outcomes.problems.push((inventory.full_folder_path(index), error)),
+            Err(source) => {
+                let path = inventory.full_folder_path(index);
+                outcomes.problems.push(PathError { path, doing: "remove", source });
+            }
         }
     }
 }

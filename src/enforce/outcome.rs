@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::PathBuf;
 
 use crate::catalogue::Kind;
+use crate::error::PathError;
 use crate::inventory::{Artifact, ArtifactIndex, Inventory, Session};
 
 /// What did happen to one artifact.
@@ -102,7 +102,7 @@ pub struct Outcomes {
     /// How many folders went because they became empty.
     pub folders_removed: u64,
     /// What went wrong beside the artifacts.
-    pub problems: Vec<(PathBuf, io::Error)>,
+    pub problems: Vec<PathError>,
     /// Why not everything was tried.
     pub stopped: Option<Stop>,
 }

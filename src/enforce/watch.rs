@@ -1,13 +1,17 @@
 //! Looking again for running clients, right before each session is touched.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 
 use crate::catalogue::{Cursor, Kind, Root, SessionId};
+use crate::dir::FileType;
+use crate::error::PathError;
 use crate::inventory::liveness::{self, Liveness, PidRecord, Place, Processes};
 use crate::inventory::{Inventory, Session, StoreIndex};
 use crate::locate::Store;
@@ -25,6 +29,8 @@ pub(super) struct Watch<'a> {
     managed: HashSet<SessionId>,
     processes: &'a dyn Processes,
     now: DateTime<Utc>,
+    /// What could not be looked at, so that any session may be open.
+    unread: Mutex<BTreeMap<PathBuf, io::Error>>,
 }
 
 impl<'a> Watch<'a> {
@@ -58,13 +64,21 @@ impl<'a> Watch<'a> {
         let of_lines =
             lines.filter(|(_, decision)| is_managed(decision)).filter_map(|(line, _)| line.session);
         let managed = of_artifacts.chain(of_lines).collect();
-        Self { roots, touched, managed, processes, now }
+        Self { roots, touched, managed, processes, now, unread: Mutex::default() }
     }
 
-    /// Whether a client has the session open now, in any store.
+    /// Whether a client has the session open now, in any store, or may have.
     pub(super) fn is_live(&self, session: &Session) -> bool {
         let checked = self.managed.contains(&session.id);
-        self.any(|seen| seen.record.session == Some(session.id) && self.runs(seen, checked))
+        let may_be = |seen: &Seen<'_>| seen.is_unread || seen.record.session == Some(session.id);
+        self.any(|seen| may_be(seen) && self.runs(seen, checked))
+    }
+
+    /// What kept the run from telling which sessions are open.
+    pub(super) fn problems(&self) -> impl Iterator<Item = PathError> {
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        let unread = std::mem::take(&mut *unread).into_iter();
+        unread.map(|(path, source)| PathError { path, doing: "read which sessions are open from", source })
     }
 
     /// The sessions that clients have open now.
@@ -82,7 +96,7 @@ impl<'a> Watch<'a> {
 
     /// Whether any client runs in a store now; for managed rules, one that can be checked.
     pub(super) fn has_clients(&self, store: StoreIndex, checked: bool) -> bool {
-        self.roots.get(&store).is_some_and(|root| any_record(root, |seen| self.runs(seen, checked)))
+        self.roots.get(&store).is_some_and(|root| self.any_record(root, |seen| self.runs(seen, checked)))
     }
 
     /// How the workers of the service for background sessions of a store are now.
@@ -103,6 +117,9 @@ impl<'a> Watch<'a> {
     }
 
     fn runs(&self, seen: &Seen<'_>, checked: bool) -> bool {
+        if seen.is_unread && !checked {
+            return true;
+        }
         if checked {
             return liveness::judge_checked(seen.record, &seen.place, self.processes, self.now).is_live();
         }
@@ -111,7 +128,50 @@ impl<'a> Watch<'a> {
     }
 
     fn any(&self, is_it: impl Fn(&Seen<'_>) -> bool) -> bool {
-        self.roots.values().any(|root| any_record(root, &is_it))
+        self.roots.values().any(|root| self.any_record(root, &is_it))
+    }
+
+    /// Whether a pid file of a store is of interest; a folder that cannot be listed may hold one.
+    fn any_record(&self, store: &Store, is_it: impl Fn(&Seen<'_>) -> bool) -> bool {
+        use io::ErrorKind::{NotADirectory, NotFound};
+        let folder = Path::new("sessions");
+        let cursor = Cursor::at(Root::Config).enter(folder.as_os_str().as_encoded_bytes());
+        // Listed anew each time: a client that starts now writes its file now.
+        let (dir, names) = match store.below(folder).and_then(|dir| dir.entries().map(|names| (dir, names))) {
+            Ok(listed) => listed,
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return false,
+            Err(error) => {
+                self.note(store.root.join(folder), error);
+                return true;
+            }
+        };
+        names.iter().any(|entry| {
+            let kind = cursor.classify(entry.name.as_encoded_bytes()).map(|found| found.kind);
+            if kind != Some(Kind::PidFile) {
+                return false;
+            }
+            let (record, is_unread) = match dir.read(&entry.name).and_then(|file| PidRecord::read(&file)) {
+                Ok(Some(record)) => (record, false),
+                Ok(None) => return false,
+                Err(error) if error.kind() == NotFound => return false,
+                Err(error) => {
+                    let stat = dir.stat(&entry.name).ok();
+                    // Claude Code makes no links or pipes there.
+                    if stat.as_ref().is_some_and(|stat| stat.file_type != FileType::File) {
+                        return false;
+                    }
+                    let modified = stat.and_then(|stat| stat.stamp.modified.date());
+                    self.note(store.root.join(folder).join(&entry.name), error);
+                    (PidRecord::unknown(modified), true)
+                }
+            };
+            let place = Place { name: &entry.name, owner: store.owner };
+            is_it(&Seen { record: &record, place, is_unread })
+        })
+    }
+
+    fn note(&self, path: PathBuf, error: io::Error) {
+        self.unread.lock().unwrap_or_else(PoisonError::into_inner).entry(path).or_insert(error);
     }
 }
 
@@ -119,25 +179,6 @@ impl<'a> Watch<'a> {
 struct Seen<'a> {
     record: &'a PidRecord,
     place: Place<'a>,
-}
-
-/// Whether a pid file of a store is of interest; a folder that cannot be listed may hold one.
-fn any_record(store: &Store, is_it: impl Fn(&Seen<'_>) -> bool) -> bool {
-    use std::io::ErrorKind::{NotADirectory, NotFound};
-    let name = OsStr::new("sessions");
-    let cursor = Cursor::at(Root::Config).enter(name.as_encoded_bytes());
-    // Listed anew each time: a client that starts now writes its file now.
-    let (dir, names) =
-        match store.below(Path::new(name)).and_then(|dir| dir.entries().map(|names| (dir, names))) {
-            Ok(listed) => listed,
-            Err(error) => return !matches!(error.kind(), NotFound | NotADirectory),
-        };
-    names.iter().any(|entry| {
-        let kind = cursor.classify(entry.name.as_encoded_bytes()).map(|found| found.kind);
-        kind == Some(Kind::PidFile)
-            && dir.read(&entry.name).ok().and_then(|file| PidRecord::read(&file)).is_some_and(|record| {
-                let place = Place { name: &entry.name, owner: store.owner };
-                is_it(&Seen { record: &record, place })
-            })
-    })
+    /// Whether it could not be read, so that it may name any session.
+    is_unread: bool,
 }

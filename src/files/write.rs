@@ -1,8 +1,9 @@
 //! Writing: private folders, and files that are whole or as they were.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
@@ -60,6 +61,38 @@ fn make(dir: &Path) -> io::Result<()> {
     std::fs::create_dir(dir)
 }
 
+/// How the names of drafts begin.
+const PREFIX: &str = ".ccretain-";
+/// No process takes as long as this to fill a draft.
+const FORGOTTEN: Duration = Duration::from_secs(3600);
+
+/// Removes the drafts of processes that were killed, which nobody else would: they may hold a key. How old they are is
+/// told by one that was just made.
+fn remove_forgotten(dir: &Path, made: &File) -> io::Result<()> {
+    let now = made.metadata()?.modified()?;
+    for entry in dir.read_dir()?.flatten() {
+        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            continue;
+        }
+        let found = entry.metadata()?;
+        let is_old = now.duration_since(found.modified()?).is_ok_and(|age| age >= FORGOTTEN);
+        if found.is_file() && is_old && is_ours(&found) {
+            super::remove_own(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn is_ours(found: &Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::uid(found) == rustix::process::geteuid().as_raw()
+}
+
+#[cfg(not(unix))]
+fn is_ours(_: &Metadata) -> bool {
+    true
+}
+
 /// An unfinished file beside the one that it will be: what has the name is whole, or is not there.
 #[derive(Debug)]
 pub struct Draft(NamedTempFile);
@@ -72,7 +105,7 @@ impl Draft {
     pub fn private(dir: &Path) -> io::Result<Self> {
         // In the folder of the file, since a rename reaches no other file system; with a name that nobody can
         // guess, so that no link waits there.
-        tempfile::Builder::new().prefix(".ccretain-").tempfile_in(dir).map(Self)
+        Self::made(tempfile::Builder::new().prefix(PREFIX), dir)
     }
 
     /// One for a file that the caller named: its permissions follow the umask, and nobody but the owner can
@@ -82,14 +115,21 @@ impl Draft {
     /// As `open(2)`.
     pub fn named(dir: &Path, suffix: &str) -> io::Result<Self> {
         let mut builder = tempfile::Builder::new();
-        builder.prefix(".ccretain-").suffix(suffix);
+        builder.prefix(PREFIX).suffix(suffix);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
             // The umask takes from these; what is beyond them nobody asked for.
             builder.permissions(std::fs::Permissions::from_mode(0o644));
         }
-        builder.tempfile_in(dir).map(Self)
+        Self::made(&builder, dir)
+    }
+
+    fn made(builder: &tempfile::Builder<'_, '_>, dir: &Path) -> io::Result<Self> {
+        let made = builder.tempfile_in(dir)?;
+        // What cannot be removed now is left to the next one.
+        let _ = remove_forgotten(dir, made.as_file());
+        Ok(Self(made))
     }
 
     /// The open file.

@@ -108,7 +108,7 @@ impl Known {
                 liveness::workers(&dir.read(name)?).map_or(Said::Nothing, Said::Workers)
             }
             Kind::PidFile | Kind::IdeLock => {
-                PidRecord::read(&dir.read(name)?).map_or(Said::Nothing, |record| Said::Pid(Box::new(record)))
+                PidRecord::read(&dir.read(name)?)?.map_or(Said::Nothing, |record| Said::Pid(Box::new(record)))
             }
             Kind::McpLog | Kind::ErrorLog => {
                 Said::Log(Box::new(transcript::log::read(&dir.read(name)?, stamp.size, now, interner)?))

@@ -9,7 +9,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
@@ -71,12 +71,15 @@ impl PidRecord {
     }
 
     /// Reads a pid file or the lock of an editor; `None` if it has no pid, and so is neither.
-    pub fn read(file: &File) -> Option<Self> {
+    ///
+    /// # Errors
+    /// As `read(2)`: then it may name any session.
+    pub fn read(file: &File) -> io::Result<Option<Self>> {
         let mut text = Vec::new();
-        file.take(LARGEST).read_to_end(&mut text).ok()?;
+        file.take(LARGEST).read_to_end(&mut text)?;
         let modified = file.metadata().and_then(|metadata| metadata.modified()).ok();
         let modified = modified.map(DateTime::<Utc>::from).and_then(date::valid);
-        Some(Self { modified, ..Self::parse(&text)? })
+        Ok(Self::parse(&text).map(|record| Self { modified, ..record }))
     }
 
     fn parse(text: &[u8]) -> Option<Self> {
@@ -164,18 +167,20 @@ pub fn judge_checked(
 ) -> Liveness {
     let (theirs, ours) = (record.domain.as_deref(), processes.domains());
     let is_ours = theirs.is_some_and(|theirs| ours.iter().any(|ours| ours == theirs));
-    if is_ours || theirs.is_none() {
-        match (processes.start(record.pid), &record.start) {
-            (Some(Some(running)), Some(noted)) if running == *noted => {
-                let is_his = processes.owner(record.pid).is_none_or(|owner| owner == place.owner);
-                // A file that names the pid of somebody's long-running process, under any name, would keep a
-                // session for ever.
-                let is_it = is_his && place.bears(record.pid);
-                return if is_it { Liveness::Process(record.pid) } else { Liveness::Dead };
-            }
-            (Some(Some(_)), Some(_)) | (None, _) if is_ours => return Liveness::Dead,
-            _ => {}
+    let found = processes.start(record.pid);
+    if fits(record, found.as_ref()) {
+        let is_his = processes.owner(record.pid).is_none_or(|owner| owner == place.owner);
+        // A file that names the pid of somebody's long-running process, under any name, would keep a
+        // session for ever.
+        if is_his && place.bears(record.pid) {
+            return Liveness::Process(record.pid);
         }
+        if is_ours || theirs.is_none() {
+            return Liveness::Dead;
+        }
+    }
+    if is_ours && matches!((&found, &record.start), (Some(Some(_)), Some(_)) | (None, _)) {
+        return Liveness::Dead;
     }
     if is_of_an_earlier_boot(record, &ours, processes) {
         return Liveness::Dead;
@@ -185,6 +190,12 @@ pub fn judge_checked(
     // Not by what was touched: the user can touch a file every week.
     let counts = written.is_some_and(|written| now.signed_duration_since(written) < STALE_AFTER);
     if counts { Liveness::Elsewhere(record.pid) } else { Liveness::Dead }
+}
+
+/// Whether the process runs here. Its start tells it from every other, so that the domain need not be known: it cannot
+/// be told while the files that name it cannot be read.
+fn fits(record: &PidRecord, found: Option<&Option<String>>) -> bool {
+    matches!((found, &record.start), (Some(Some(running)), Some(noted)) if running == noted)
 }
 
 /// Whether a process of another domain of this machine began before the machine did.
@@ -205,13 +216,16 @@ pub fn judge(
 ) -> Liveness {
     let (theirs, ours) = (record.domain.as_deref(), processes.domains());
     let is_ours = theirs.is_some_and(|theirs| ours.iter().any(|ours| ours == theirs));
+    let found = processes.start(record.pid);
+    if fits(record, found.as_ref()) {
+        return Liveness::Process(record.pid);
+    }
     // Clients that wrote no domain may have run here or elsewhere.
     if is_ours || theirs.is_none() {
-        match (processes.start(record.pid), &record.start) {
-            (Some(Some(running)), Some(noted)) if running != *noted => {}
+        match (found, &record.start) {
+            (Some(Some(_)), Some(_)) | (None, _) => {}
             // Also without a start time in the file: a process of that number runs, and doubt keeps.
             (Some(_), _) => return Liveness::Process(record.pid),
-            (None, _) => {}
         }
         if is_ours {
             return Liveness::Dead;
@@ -436,6 +450,17 @@ mod tests {
         assert_eq!(verdict(other, 7), Liveness::Dead);
         let host = r#"{"pid":12,"startedAt":STARTED,"pidDomain":"linux:elsewhere:pid:[1]"}"#;
         assert_eq!(verdict(host, 6), Liveness::Elsewhere(12));
+    }
+
+    /// Where the domain of this machine cannot be read, none is the same as ours.
+    #[test]
+    fn a_process_with_the_noted_start_is_the_client_whatever_its_domain() {
+        let other = r#"{"pid":10,"procStart":"777","startedAt":STARTED,"pidDomain":"linux:unknown:pid:[1]"}"#;
+        assert_eq!(verdict(other, 99), Liveness::Process(10));
+        let other = r#"{"pid":10,"procStart":"777","pidDomain":"linux:unknown:pid:[1]"}"#;
+        assert_eq!(checked(other, "10.json", 1000, 99), Liveness::Process(10));
+        assert_eq!(checked(other, "10.json", 1001, 99), Liveness::Dead);
+        assert_eq!(checked(other, "11.json", 1000, 99), Liveness::Dead);
     }
 
     #[test]

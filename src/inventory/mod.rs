@@ -650,6 +650,12 @@ impl Inventory {
         PathBuf::from(path)
     }
 
+    /// Whether everything in a folder, however deep, could be seen.
+    pub fn saw_all_of(&self, folder: FolderIndex) -> bool {
+        let path = self.full_folder_path(folder);
+        !self.problems.iter().any(|problem| problem.path.starts_with(&path))
+    }
+
     /// The full path of a folder, as it may be shown.
     pub fn full_folder_path(&self, index: FolderIndex) -> PathBuf {
         let below = shown_path(&self.folders, &self.folder_names, index, None);

@@ -343,7 +343,10 @@ impl Ledger {
         let encoded = entries.iter().try_for_each(|entry| batch.encode(entry, &mut head, &mut buffer));
         let written = encoded.and_then(|()| self.put(&buffer));
         self.buffer = buffer;
-        written?;
+        written.map_err(|source| {
+            let path = self.dir.join(ACTIVE);
+            io::Error::new(source.kind(), format!("cannot write '{}': {source}", shown(&path)))
+        })?;
         self.head = head;
         Ok(())
     }

@@ -11,6 +11,7 @@ use super::certificate::{
 use super::unknown;
 use crate::catalogue::{Class, Kind, Protection, SessionId};
 use crate::enforce::{Effect, Outcome, Outcomes, Skip, Stop};
+use crate::error::PathError;
 use crate::escape::text;
 use crate::inventory::{Artifact, ArtifactIndex, Inventory, Problem, Session};
 use crate::locate::{Refusal, Refused};
@@ -183,10 +184,10 @@ impl Looked<'_> {
         exceptions.extend(doubts(self.after, &self.again.doubts));
         exceptions.extend(self.no_longer_told());
         // A folder that stays has a name, and the name of a project folder is the path of the project.
-        exceptions.extend(self.outcomes.problems.iter().map(|(path, error)| Exception {
+        exceptions.extend(self.outcomes.problems.iter().map(|PathError { path, doing, source }| Exception {
             reason: ExceptionReason::Failed,
             path: text(path),
-            detail: format!("cannot remove the empty folder: {error}"),
+            detail: format!("cannot {doing} it: {source}"),
             bytes: None,
         }));
         if let Some(Stop::Ledger(error)) = &self.outcomes.stopped {

@@ -48,6 +48,9 @@ pub enum Error {
     /// The next step cannot be recorded.
     #[error("cannot write the ledger")]
     Unrecorded(#[source] io::Error),
+    /// What was done cannot be recorded.
+    #[error("cannot record what was done")]
+    OutcomeUnrecorded(#[source] io::Error),
     /// The end of the run cannot be recorded.
     #[error("cannot close the ledger")]
     Unclosed(#[source] io::Error),

@@ -54,7 +54,7 @@ impl Execution<'_> {
         bar.finish_and_clear();
         tracing::debug!(stopped = outcomes.stopped.as_ref().map(Stop::word), "carried out the plan");
         // Threads end in any order; two equal runs report the same.
-        outcomes.problems.sort_by(|a, b| a.0.cmp(&b.0));
+        outcomes.problems.sort_by(|a, b| a.path.cmp(&b.path));
         outcomes
     }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::{Context, Error, Workspace, journal};
 use crate::catalogue::SessionId;
 use crate::enforce::lock;
-use crate::ledger::{Clock, Entry, Ledger, RunId};
+use crate::ledger::{Clock, Entry, Event, Ledger, RunId};
 use crate::state::{StateFile, Unsealed};
 
 /// A command with the store locked and the ledger open.
@@ -18,6 +18,8 @@ pub struct LedgeredRun {
     run: RunId,
     command: &'static str,
     policy: String,
+    /// Whether what was done is to be recorded already, or was: from then on a failure is no refusal.
+    has_changed: bool,
     _locks: lock::Locks,
 }
 
@@ -42,7 +44,7 @@ impl LedgeredRun {
         ledger.append(&[first], ctx.env.now).map_err(Error::Unrecorded)?;
         // Sealed files of a temp tree come back to a root that may be gone by then.
         workspace.remember_roots_in(&mut state.state, ctx);
-        Ok(Self { ledger, state, run, command, policy, _locks: locks })
+        Ok(Self { ledger, state, run, command, policy, has_changed: false, _locks: locks })
     }
 
     /// Its id.
@@ -50,19 +52,21 @@ impl LedgeredRun {
         &self.run.0
     }
 
-    /// Records an intent; only then may the deed begin.
+    /// Records an intent, only then may the change begin, or an outcome.
     ///
     /// # Errors
-    /// Exit 4: it is not in the ledger.
+    /// It is not in the ledger: exit 4 as long as nothing was changed, then 1.
     pub fn record(&mut self, entries: &[Entry<'_>], ctx: &Context) -> Result<(), Error> {
-        self.ledger.append(entries, ctx.env.now).map_err(Error::Unrecorded)
+        self.has_changed |= entries.iter().any(|entry| entry.event == Event::Outcome);
+        let why = if self.has_changed { Error::OutcomeUnrecorded } else { Error::Unrecorded };
+        self.ledger.append(entries, ctx.env.now).map_err(why)
     }
 
     /// Remembers the true date of a session, before its files come back: a crash must not leave a touched file whose
     /// date nobody knows.
     ///
     /// # Errors
-    /// Exit 4: it cannot be remembered.
+    /// It cannot be remembered: exit 4 as long as nothing was changed, then 1.
     pub fn remember_unsealed(
         &mut self,
         store: &Path,
@@ -79,7 +83,8 @@ impl LedgeredRun {
             recorded,
             unknown: serde_json::Map::default(),
         });
-        self.state.save().map(drop).map_err(Error::StateRefused)
+        let why = if self.has_changed { Error::State } else { Error::StateRefused };
+        self.state.save().map(drop).map_err(why)
     }
 
     /// Closes the ledger and saves what is remembered.

@@ -1,6 +1,7 @@
 //! One run as reports, the ledger and state see it: what was found, decided and done.
 
 use crate::enforce::{Outcome, Outcomes, Stop};
+use crate::error::PathError;
 use crate::escape::text;
 use crate::inventory::{Inventory, Problem};
 use crate::locate::Refused;
@@ -58,8 +59,8 @@ impl<'a> Run<'a> {
                 errors.push((text(&self.inventory.full_path(artifact)), error.clone()));
             }
         }
-        for (path, error) in &outcomes.problems {
-            errors.push((text(path), format!("cannot remove the empty folder: {error}")));
+        for PathError { path, doing, source } in &outcomes.problems {
+            errors.push((text(path), format!("cannot {doing} it: {source}")));
         }
         if let Some(Stop::Ledger(error)) = &outcomes.stopped {
             errors.push((

@@ -13,6 +13,7 @@ use crate::cli::session;
 use crate::enforce::preserve::{self, Preserved, Preserving};
 use crate::escape::{shown, text};
 use crate::hold;
+use crate::inventory::Problem;
 use crate::ledger::{self, Entry, Event, Ledger};
 use crate::policy::compile::{self, Globs, Remarks};
 use crate::policy::settings::{HoldGlob, HoldSettings};
@@ -78,6 +79,12 @@ pub(super) fn add(new: New, ground: &Workspace, sight: &Sight, ctx: &Context) ->
     }
     for (path, why) in &failed {
         ctx.console.error(&format!("'{}' has no copy: {why}", shown(path)));
+    }
+    if !failed.is_empty() {
+        ctx.console.hint(&format!(
+            "the hold is in force; for whole copies release it with `ccretain hold release {}` and add it again",
+            shown(Path::new(&hold.name))
+        ));
     }
     Ok(exit)
 }
@@ -196,6 +203,12 @@ fn keep_copies(
         record(ledger, Event::Outcome, &entry, "preserve", ctx)?;
         all_failed.extend(failed);
     }
+    // What could not be read may be of any session, and of what a copy lacks nobody would hear.
+    let unread = sight.inventory.problems.iter();
+    all_failed.extend(
+        unread
+            .map(|Problem { path, doing, error, .. }| (path.clone(), format!("cannot {doing} it: {error}"))),
+    );
     Ok(all_failed)
 }
 

@@ -34,9 +34,11 @@ pub(super) fn record(
     let mut entry = about.clone();
     entry.event = event;
     entry.decision = Some(verb.into());
+    // What is recorded after the intent has been done.
+    let exit = if event == Event::Intent { Exit::Refused } else { Exit::Failed };
     ledger
         .append(&[entry], ctx.env.now)
-        .map_err(|error| Failure::new(Exit::Refused, format!("cannot write the ledger: {error}")))
+        .map_err(|error| Failure::new(exit, format!("cannot write the ledger: {error}")))
 }
 
 /// The holds could not be written: the ledger says so too.

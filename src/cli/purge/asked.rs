@@ -124,6 +124,7 @@ pub(super) fn session(
     args: &PurgeArgs,
     ctx: &Context,
     inventory: &Inventory,
+    refused: &[Refused],
 ) -> Result<Option<SessionId>, Failure> {
     let Some(named) = &args.session else { return Ok(None) };
     let missing = match session::find(inventory, named, ctx) {
@@ -144,7 +145,11 @@ pub(super) fn session(
     if !is_elsewhere && (is_of_another_account || lines.any(|line| line.session == Some(id))) {
         return Ok(Some(id));
     }
-    Err(missing)
+    // It may be in a store that was to be taken, and could not be.
+    let unlocked = refused.iter().find(|refused| matches!(refused.why, Refusal::Unlockable(_)));
+    let Some(Refused { path, why, .. }) = unlocked else { return Err(missing) };
+    let message = format!("{}: '{}' was refused as a store: {}", missing.message, shown(path), chain(why));
+    Err(Failure::new(Exit::Refused, message).hint("nothing was changed"))
 }
 
 /// The stores that were named with `--store`.

@@ -79,9 +79,9 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
     let mut ledger = RunJournal::open(ctx, &ground.policy.ledger.value, &id, clock.kind(witness))?;
     run::remembered::begin(&ground, ctx);
     let outcomes = work.carry_out(&mut ledger);
-    let after = work.look_again(found)?;
+    let after = work.look_again(found).map_err(Failure::afterwards)?;
     let (identity, kept) = handover::destroy_identity(&work, &outcomes, &after, &mut ledger);
-    let mut aftermath = work.sum_up(&outcomes, &after)?;
+    let mut aftermath = work.sum_up(&outcomes, &after).map_err(Failure::afterwards)?;
     aftermath.exceptions.extend(kept);
     let scope = handover::scope(&work, &after.refused.others);
     let verdict = judge(&scope, &aftermath.exceptions, &aftermath.remaining, &aftermath.verification);
@@ -139,7 +139,7 @@ impl Prepared {
         let mut inventory = ground.inventory(ctx);
         // A folder that could not be searched may hold a store, so a purge beside it is not complete.
         inventory.problems.extend(searched.unreadable.into_iter().map(unsearched));
-        wanted.session = asked::session(args, ctx, &inventory)?;
+        wanted.session = asked::session(args, ctx, &inventory, &ground.refused)?;
         wanted.inner_links = before::inner_links(&inventory);
         wanted.copies = before::copies(&inventory);
         Ok(Self { ground, inventory, wanted, found, handover, _locks })

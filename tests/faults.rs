@@ -1,0 +1,252 @@
+//! What cannot be read or written for a while: nothing is lost by it, what is left says so, and the next run brings the rest.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use chrono::Duration;
+use serde_json::json;
+
+use crate::common::store::age;
+use crate::common::{Output, Sandbox, days, hours, id};
+use crate::seal::{identity, seals};
+use crate::seal_flushes::can_watch;
+
+/// Runs the program as an account that permissions bind, while one path has a mode.
+fn with_mode(sandbox: &Sandbox, path: &Path, mode: u32, arguments: &[&str]) -> Output {
+    sandbox.give_away();
+    let before = fs::metadata(path).unwrap().permissions();
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let output = sandbox.command(arguments).unprivileged().run();
+    fs::set_permissions(path, before).unwrap();
+    output
+}
+
+/// A session that was idle for long, with everything that belongs to one.
+fn old(sandbox: &Sandbox, number: u32, old: Duration) -> crate::common::store::Session {
+    let session = sandbox.store().session(number).aged(old).write();
+    session.satellites();
+    session
+}
+
+#[test]
+fn a_pid_file_that_cannot_be_read_may_be_of_any_session() {
+    let sandbox = Sandbox::new();
+    sandbox.delete_after("30d");
+    let session = old(&sandbox, 1, days(40));
+    sandbox.store().session(2).aged(days(1)).write();
+    let pid_file = sandbox.store().pid_file(std::process::id(), session.id(), json!({}));
+    let output = with_mode(&sandbox, &pid_file, 0o000, &["enforce", "--yes"]);
+    assert!(session.is_there(), "a client that runs has it open: {output}");
+    output.exits(1).says(".json").says("Permission denied");
+    fs::remove_file(&pid_file).unwrap();
+    sandbox.command(["enforce", "--yes"]).unprivileged().run().exits(0).quietly();
+    assert!(!session.is_there());
+}
+
+#[test]
+fn the_record_of_sealed_files_stays_with_those_that_cannot_be_seen() {
+    let sandbox = Sandbox::new();
+    let recipient = identity(&sandbox);
+    let session = old(&sandbox, 1, days(40));
+    sandbox.store().session(2).aged(days(1)).write();
+    sandbox.policy(&format!(r#"{{"version": 1, "recipients": ["{recipient}"]}}"#));
+    sandbox.run(["seal", session.id()]).exits(0);
+    seals(&sandbox, &recipient, "");
+    let sealed = sandbox.home().join(".claude/ccretain/sealed").join(session.id());
+    let output = with_mode(&sandbox, &sealed.join("debug"), 0o000, &["enforce", "--yes"]);
+    output.exits(1).says("debug");
+    assert!(sealed.join("session.json").exists(), "nobody knows what is left: {output}");
+    sandbox.command(["enforce", "--yes"]).unprivileged().run().exits(0).quietly();
+    assert!(!sealed.exists());
+}
+
+#[test]
+fn a_preservation_copy_that_is_not_whole_is_said_to_be_none() {
+    let sandbox = Sandbox::new();
+    let recipient = identity(&sandbox);
+    sandbox.policy(&format!(r#"{{"version": 1, "recipients": ["{recipient}"]}}"#));
+    let session = old(&sandbox, 1, days(5));
+    let add =
+        ["hold", "add", "--session", session.id(), "--reason", "a case", "--name", "kept", "--preserve"];
+    let output = with_mode(&sandbox, &session.side().join("tool-results"), 0o000, &add);
+    output.exits(1).says("/tool-results' has no copy").says("ccretain hold release kept");
+    sandbox.command(["hold", "release", "kept", "--reason", "again"]).unprivileged().run().exits(0);
+    sandbox.command(add).unprivileged().run().exits(0).quietly();
+}
+
+#[test]
+fn a_command_that_finds_no_session_says_what_it_could_not_read() {
+    let sandbox = Sandbox::new();
+    let recipient = identity(&sandbox);
+    sandbox.policy(&format!(r#"{{"version": 1, "recipients": ["{recipient}"]}}"#));
+    let session = sandbox.store().session(1).aged(days(5)).write();
+    session.side_file("tool-results/b1.txt", "x");
+    sandbox.run(["seal", session.id()]).exits(0);
+    let sealed = sandbox.home().join(".claude/ccretain/sealed");
+    for command in ["unseal", "cat"] {
+        let output = with_mode(&sandbox, &sealed, 0o000, &[command, session.id()]);
+        output.exits(1).says("Permission denied").says("ccretain/sealed'");
+    }
+    let session = sandbox.store().session(2).aged(days(5)).write();
+    session.side_file("tool-results/b1.txt", "x");
+    let output = with_mode(&sandbox, &session.side(), 0o000, &["seal", session.id()]);
+    output.exits(4).says("Permission denied").says(session.id());
+    assert!(session.is_there());
+}
+
+#[test]
+fn a_ledger_that_cannot_be_written_is_named() {
+    if !can_watch("a_ledger_that_cannot_be_written_is_named") {
+        return;
+    }
+    let mut refused = 0;
+    for number in 1..=4 {
+        let sandbox = Sandbox::new();
+        let recipient = identity(&sandbox);
+        sandbox.policy(&format!(r#"{{"version": 1, "recipients": ["{recipient}"]}}"#));
+        let session = old(&sandbox, 1, days(5));
+        let fault = format!("inject=fdatasync:error=EIO:when={number}");
+        let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", &fault];
+        let output = sandbox.command(["seal", session.id()]).through(strace).run();
+        if output.code != Some(0) {
+            refused += 1;
+            output.says("Input/output error").says("ledger.jsonl");
+        }
+        sandbox.run(["ledger", "verify"]).exits(0);
+    }
+    assert!(refused >= 3, "only {refused} runs were refused");
+}
+
+/// Else the next run seals at once what its user has just asked for.
+#[test]
+fn a_session_that_is_back_counts_as_touched_though_its_sealed_form_could_not_be_removed() {
+    if !can_watch("a_session_that_is_back_counts_as_touched_though_its_sealed_form_could_not_be_removed") {
+        return;
+    }
+    for number in 1..=8 {
+        let sandbox = Sandbox::new();
+        let recipient = identity(&sandbox);
+        seals(&sandbox, &recipient, "");
+        let session = sandbox.store().session(1).aged(days(5)).write();
+        sandbox.enforce().exits(0);
+        let fault = format!("inject=unlinkat:error=EIO:when={number}");
+        let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=unlinkat", "-e", &fault];
+        let output = sandbox.command(["unseal", session.id()]).through(strace).run();
+        let again = sandbox.run(["unseal", session.id()]);
+        assert!(again.code == Some(0) || again.stderr.contains("is not sealed"), "{number}: {again}");
+        let run = sandbox.enforce();
+        assert!(session.is_there(), "{number}: sealed again: {output}{again}{run}");
+    }
+}
+
+/// Exit 4 says that the stores are as they were.
+#[test]
+fn no_command_refuses_once_it_has_changed_something() {
+    if !can_watch("no_command_refuses_once_it_has_changed_something") {
+        return;
+    }
+    let mut failed = 0;
+    for number in 1..=6 {
+        let sandbox = Sandbox::new();
+        let recipient = identity(&sandbox);
+        sandbox.policy(&format!(r#"{{"version": 1, "recipients": ["{recipient}"]}}"#));
+        let session = sandbox.store().session(1).aged(days(5)).write();
+        sandbox.run(["seal", session.id()]).exits(0);
+        let fault = format!("inject=fdatasync:error=EIO:when={number}");
+        let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", &fault];
+        let output = sandbox.command(["unseal", session.id()]).through(strace).run();
+        assert!(output.code != Some(4) || !session.is_there(), "{number}: {output}");
+        failed += u32::from(output.code == Some(1));
+    }
+    assert!(failed > 0, "no outcome failed to be recorded");
+    let mut failed = 0;
+    for number in 1..=12 {
+        let sandbox = Sandbox::new();
+        let session = old(&sandbox, 1, days(5));
+        sandbox.enforce().exits(0);
+        let state = sandbox.state().join("state.json");
+        let fault = format!("inject=openat:error=EIO:when={number}");
+        let mut strace = vec!["strace", "-f", "-qq", "-o", "/dev/null", "-P", state.to_str().unwrap()];
+        strace.extend(["-e", "trace=openat", "-e", &fault]);
+        let output = sandbox.command(["purge", "--yes", "--session", session.id()]).through(strace).run();
+        assert!(output.code != Some(4) || session.is_there(), "{number}: {output}");
+        failed += u32::from(output.code == Some(1));
+    }
+    assert!(failed > 0, "the second look never failed");
+}
+
+#[test]
+fn what_a_fix_could_not_see_it_names() {
+    let sandbox = Sandbox::new();
+    let session = old(&sandbox, 1, days(5));
+    fs::set_permissions(sandbox.home().join(".claude"), fs::Permissions::from_mode(0o755)).unwrap();
+    let side = session.side().join("tool-results");
+    let output = with_mode(&sandbox, &side, 0o000, &["check", "--fix", "--json"]);
+    assert!(output.json()["fixed"]["left"].to_string().contains("tool-results"), "{output}");
+}
+
+#[test]
+fn a_purge_says_that_it_could_not_lock_the_store() {
+    let sandbox = Sandbox::new();
+    let session = old(&sandbox, 1, days(5));
+    sandbox.enforce().exits(0);
+    let lock = sandbox.home().join(".claude/ccretain/lock");
+    let output = with_mode(&sandbox, &lock, 0o000, &["purge", "--yes", "--session", session.id()]);
+    output.exits(4).says("Permission denied").says("'[HOME]/.claude'");
+    assert!(session.is_there());
+}
+
+/// A run removes the folders that it emptied at its end, so one that was killed leaves some.
+#[test]
+fn empty_folders_of_sessions_that_are_gone_go() {
+    let sandbox = Sandbox::new();
+    sandbox.policy(&format!(
+        r#"{{"version": 1, "holds": [{{"name": "case", "sessions": ["{}"], "reason": "a case"}}]}}"#,
+        id(3)
+    ));
+    let store = sandbox.store();
+    let young = store.session(4).aged(days(1)).write();
+    let own = |number: u32| {
+        let temp = store.tmp.join("-work-acme").join(id(number));
+        [
+            store.path(format!("projects/-work-acme/{}", id(number))),
+            store.path(format!("file-history/{}", id(number))),
+            temp,
+        ]
+    };
+    for (number, old) in [(1, hours(2)), (2, hours(0)), (3, hours(2)), (4, hours(2))] {
+        for folder in own(number) {
+            let below = folder.join(if folder.starts_with(&store.tmp) { "tasks" } else { "tool-results" });
+            if !folder.starts_with(store.path("file-history")) {
+                fs::create_dir_all(&below).unwrap();
+                age(&below, old);
+            }
+            fs::create_dir_all(&folder).unwrap();
+            age(&folder, old);
+        }
+    }
+    sandbox.enforce().exits(0).quietly();
+    assert_eq!(own(1).map(|folder| folder.exists()), [false; 3], "what nobody needs any more");
+    assert_eq!(own(2).map(|folder| folder.exists()), [true; 3], "a client may have just made them");
+    assert_eq!(own(3).map(|folder| folder.exists()), [true; 3], "nothing that is held is changed");
+    assert_eq!(own(4).map(|folder| folder.exists()), [true; 3], "their session is there");
+    assert!(young.is_there());
+}
+
+/// Of a process that was killed while it wrote a file of ours.
+#[test]
+fn drafts_that_were_forgotten_go_with_the_next_one() {
+    let sandbox = Sandbox::new();
+    let draft = |name: &str, old: Duration| {
+        let path = sandbox.config().join(name);
+        fs::write(&path, "AGE-SECRET-KEY").unwrap();
+        age(&path, old);
+        path
+    };
+    let (forgotten, fresh) = (draft(".ccretain-a1b2c3", hours(2)), draft(".ccretain-d4e5f6", hours(0)));
+    let other = draft("notes", days(9));
+    sandbox.run(["key", "new"]).exits(0).quietly();
+    assert!(!forgotten.exists());
+    assert!(fresh.exists() && other.exists(), "another process may be writing it");
+}
