@@ -238,11 +238,15 @@ fn fix(posture: &Posture, ctx: &Context) -> Result<Fixed, Failure> {
     let unrecorded = run::Error::Unrecorded;
     let first = journal::started(&policy.digest, Some("check-fix"));
     ledger.append(&[first], ctx.env.now).map_err(unrecorded)?;
-    let done = modes::tighten(&posture.inventory, &targets, &mut ledger, ctx.env.now).map_err(unrecorded)?;
+    let why = |failed: modes::Unrecorded| match failed.has_changed {
+        true => run::Error::OutcomeUnrecorded(failed.error),
+        false => unrecorded(failed.error),
+    };
+    let done = modes::tighten(&posture.inventory, &targets, &mut ledger, ctx.env.now).map_err(why)?;
     let counts = [("files", done.files), ("folders", done.folders), ("failed", done.failed.len() as u64)];
     let exit = if done.failed.is_empty() { Exit::Done } else { Exit::Failed };
     let summary = journal::summary(&policy.digest, "check-fix", &counts, exit.code());
-    ledger.close(summary, ctx.env.now).map_err(unrecorded)?;
+    ledger.close(summary, ctx.env.now).map_err(run::Error::Unclosed)?;
     (fixed.files, fixed.folders) = (done.files, done.folders);
     fixed.left.extend(done.failed.into_iter().map(|(path, why)| Left { path: text(&path), why }));
     Ok(fixed)

@@ -36,6 +36,14 @@ pub struct Tightened {
     pub failed: Vec<(PathBuf, String)>,
 }
 
+/// The ledger could not be written.
+#[derive(Debug)]
+pub struct Unrecorded {
+    pub error: io::Error,
+    /// Whether anything had been closed by then.
+    pub has_changed: bool,
+}
+
 /// Closes the targets; each store's intent is in the ledger before the first of it is touched.
 ///
 /// # Errors
@@ -45,7 +53,7 @@ pub fn tighten(
     targets: &[Target],
     ledger: &mut dyn Journal,
     now: DateTime<Utc>,
-) -> io::Result<Tightened> {
+) -> Result<Tightened, Unrecorded> {
     let mut by_store: BTreeMap<StoreIndex, Vec<Target>> = BTreeMap::new();
     for target in targets {
         by_store.entry(store_of(inventory, *target)).or_default().push(*target);
@@ -57,7 +65,8 @@ pub fn tighten(
         entry.decision = Some("close".into());
         entry.reason = Some("others than the owner had access".into());
         entry.files = Some(targets.len() as u64);
-        ledger.append(&[entry.clone()], now)?;
+        let has_changed = all.files + all.folders > 0;
+        ledger.append(&[entry.clone()], now).map_err(|error| Unrecorded { error, has_changed })?;
         let mut done = 0;
         for target in targets {
             match close(inventory, store, target) {
@@ -78,7 +87,8 @@ pub fn tighten(
         entry.event = Event::Outcome;
         entry.outcome = Some(if entry.failed.is_empty() { "closed" } else { "failed" }.into());
         entry.files = Some(done);
-        ledger.append(&[entry], now)?;
+        let has_changed = all.files + all.folders > 0;
+        ledger.append(&[entry], now).map_err(|error| Unrecorded { error, has_changed })?;
     }
     Ok(all)
 }

@@ -30,8 +30,14 @@ pub fn private_dir(dir: &Path) -> Result<(), PathError> {
 }
 
 fn make_missing(dir: &Path) -> io::Result<()> {
-    if dir.as_os_str().is_empty() || dir.is_dir() {
+    if dir.as_os_str().is_empty() {
         return Ok(());
+    }
+    match dir.metadata() {
+        Ok(found) if found.is_dir() => return Ok(()),
+        // Else it would be said that it is there already, which is no reason.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
     }
     if let Some(above) = dir.parent() {
         make_missing(above)?;

@@ -220,7 +220,7 @@ pub fn pid(data: &[u8]) {
         if choices.below(2) == 0 { json(&mut choices, &PID).into_bytes() } else { choices.rest().to_vec() };
     let record = PidRecord::read(&file(&text));
     let _ = liveness::workers(&file(&text));
-    let Some(record) = record else { return };
+    let Ok(Some(record)) = record else { return };
     let record = PidRecord { modified: Some(now()), ..record };
     // Written now: only a process of ours that is known to be another one ends it.
     let of_ours = record.domain.is_none() || record.domain.as_deref() == Some("linux:m:pid:[1]");
