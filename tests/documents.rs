@@ -74,6 +74,17 @@ fn shipped_pages_are_what_the_program_writes() {
 }
 
 #[test]
+fn shipped_schema_of_policies_is_what_the_program_writes() {
+    let name = Path::new("policy.schema.json");
+    let made = Sandbox::new().run(["policy", "schema"]).exits(0).stdout.clone();
+    compare(
+        &root().join("packaging/schemas"),
+        &BTreeMap::from([(name.to_owned(), made.into_bytes())]),
+        |file| file == name,
+    );
+}
+
+#[test]
 fn pages_are_clean() {
     if !has("mandoc") {
         return skip("pages_are_clean", "no mandoc on this machine");

@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use super::compile::{Compiled, Globs, compile};
 use super::error::LoadError;
-use super::keys::SCHEMA_ID;
 use super::load::Loaded;
 use super::recipient::{self, Family};
 use super::resolve::{Context, InvalidUser, resolve};
@@ -274,16 +273,14 @@ pub enum Start {
 
 /// A policy to start from: valid as it is, with a remark at each thing to decide.
 pub fn init(start: Start) -> String {
-    let text = match start {
+    match start {
         Start::Managed => MANAGED_START.to_owned(),
         Start::Audit => START.replace("\"mode\": \"enforce\"", "\"mode\": \"audit\""),
         Start::User => START.to_owned(),
-    };
-    text.replace("SCHEMA_ID", SCHEMA_ID)
+    }
 }
 
 const MANAGED_START: &str = r#"{
-  "$schema": "SCHEMA_ID",
   "$comment": "For every user of a machine, and no user can loosen it. Check: ccretain policy check --as managed FILE. With 'audit' it reports and changes nothing; set 'enforce' once the reports are as they should be.",
   "version": 1,
   "mode": "audit",
@@ -304,7 +301,6 @@ const MANAGED_START: &str = r#"{
 
 // Text, not a value: its keys keep the order in which one reads them.
 const START: &str = r#"{
-  "$schema": "SCHEMA_ID",
   "$comment": "Check: ccretain policy check FILE. Try: ccretain enforce --dry-run. A period is a whole number and min, h, d or w, or 'never' or 'immediately'.",
   "version": 1,
   "mode": "enforce",

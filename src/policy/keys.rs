@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::settings::Settings;
 
-/// The address of the schema of policies.
-pub const SCHEMA_ID: &str = "https://ccretain.github.io/schema/policy-1.json";
+/// The file of the schema of policies. A relative name: an address would promise that somebody serves it.
+const SCHEMA_FILE: &str = "policy.schema.json";
 
 /// What a key holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,7 +130,7 @@ macro_rules! keys {
 }
 
 keys! {
-    "$schema" Text "" "0.1.0" OfFile "The address of the JSON Schema of policies, for editors.";
+    "$schema" Text "" "0.1.0" OfFile "The JSON Schema of policies, for editors: the path of what `ccretain policy schema` prints.";
     "$comment" Text "" "0.1.0" OfFile "A remark; it has no effect.";
     "version" Integer "1" "0.1.0" OfFile "The version of the grammar of policies.";
     "mode" Word "\"enforce\"" "0.1.0" Delaying "'enforce' does what is due; 'audit' plans, reports, and changes nothing. It is about the rules of its own layer; for system rules the stricter of the system's and the user's counts.";
@@ -201,7 +201,7 @@ static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
         }
     }
     if let Value::Object(root) = &mut schema {
-        root.insert("$id".into(), SCHEMA_ID.into());
+        root.insert("$id".into(), SCHEMA_FILE.into());
         root.insert("title".into(), "ccretain policy".into());
         root.insert("description".into(), "A retention policy of ccretain.".into());
     }

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::Certificate;
 
-/// The address of the schema.
-pub const SCHEMA_ID: &str = "https://ccretain.github.io/schema/certificate-1.json";
+/// The file of the schema. A relative name: an address would promise that somebody serves it.
+const SCHEMA_FILE: &str = "certificate.schema.json";
 
 /// The JSON Schema of a certificate (draft 2020-12).
 pub fn schema() -> Value {
@@ -14,7 +14,7 @@ pub fn schema() -> Value {
     let settings = SchemaSettings::draft2020_12().for_serialize();
     let mut schema = settings.into_generator().into_root_schema_for::<Certificate>().to_value();
     if let Value::Object(root) = &mut schema {
-        root.insert("$id".into(), SCHEMA_ID.into());
+        root.insert("$id".into(), SCHEMA_FILE.into());
         root.insert("title".into(), "ccretain certificate of a purge".into());
         root.insert(
             "description".into(),
