@@ -59,7 +59,7 @@ impl<'a> Bench<'a> {
             located.stores,
             true,
             now(),
-            &System,
+            &System::default(),
             Earlier { dates: &mut Unremembered, saw_transcript: &|_, _| false },
         );
         let plan = plan(&inventory, &self.policy, now());
@@ -83,7 +83,7 @@ impl<'a> Bench<'a> {
         let mut tools = Tools {
             recipients: None,
             ledger: &mut ledger,
-            processes: &System,
+            processes: &System::default(),
             progress: &|_| {},
             stop: &|| None,
             now: now(),

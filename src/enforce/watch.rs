@@ -96,12 +96,14 @@ impl<'a> Watch<'a> {
 
     /// Whether any client runs in a store now; for managed rules, one that can be checked.
     pub(super) fn has_clients(&self, store: StoreIndex, checked: bool) -> bool {
+        self.processes.look_again();
         self.roots.get(&store).is_some_and(|root| self.any_record(root, |seen| self.runs(seen, checked)))
     }
 
     /// How the workers of the service for background sessions of a store are now.
     pub(super) fn workers(&self, store: StoreIndex, checked: bool) -> Vec<Liveness> {
         let Some(root) = self.roots.get(&store) else { return Vec::new() };
+        self.processes.look_again();
         let roster = root.below(Path::new("daemon")).and_then(|dir| dir.read(OsStr::new("roster.json")));
         // Without a roster there is no service; one that cannot be understood counts as a worker that is not
         // known.
@@ -128,6 +130,7 @@ impl<'a> Watch<'a> {
     }
 
     fn any(&self, is_it: impl Fn(&Seen<'_>) -> bool) -> bool {
+        self.processes.look_again();
         self.roots.values().any(|root| self.any_record(root, &is_it))
     }
 

@@ -38,11 +38,20 @@ pub(super) fn all(platform: Platform, host: &dyn Host) -> Result<Vec<Mount>, Str
     }
 }
 
+/// The volume of macOS that firmlinks lead to: `/Users` and `/private` look as if they lay on the system's own, which is
+/// sealed, so that nobody's file can lie there.
+const DATA: &str = "/System/Volumes/Data";
+
 /// The mount a real path lies on: the longest mount point above it, the last of several there.
 pub(super) fn of<'m>(mounts: &'m [Mount], path: &Path) -> Option<&'m Mount> {
     let above = mounts.iter().filter(|mount| path.starts_with(&mount.at));
     // `max_by_key` gives the last of equals, which is the one on top.
-    above.max_by_key(|mount| mount.at.components().count())
+    let nearest = above.max_by_key(|mount| mount.at.components().count())?;
+    let behind_firmlinks = || mounts.iter().find(|mount| mount.at == Path::new(DATA));
+    match nearest.at.parent() {
+        None => behind_firmlinks().or(Some(nearest)),
+        Some(_) => Some(nearest),
+    }
 }
 
 /// `36 35 98:0 /sub /mnt rw,noatime shared:1 - ext4 /dev/root rw,errors=continue`
@@ -173,6 +182,25 @@ not a line
         assert_eq!(mounts.len(), 4);
         assert_eq!(mounts[1].source, "/dev/disk3s5");
         assert_eq!((mounts[2].at.to_str(), mounts[2].kind.as_str()), (Some("/Volumes/share (2)"), "smbfs"));
+    }
+
+    #[test]
+    fn what_lies_behind_firmlinks_is_on_the_data_volume() {
+        let of_data = parse_mount(include_str!("../../tests/recorded/macos/mount-data-volume.txt"));
+        let at = |mounts: &[Mount], path: &str| of(mounts, Path::new(path)).unwrap().at.clone();
+        for path in
+            ["/Users/ann/.claude", "/private/tmp/claude-501", "/opt/x", "/System/Volumes/Data/Users/ann"]
+        {
+            assert_eq!(at(&of_data, path), Path::new(DATA), "{path}");
+        }
+        assert_eq!(at(&of_data, "/System/Volumes/Data/home/x"), Path::new("/System/Volumes/Data/home"));
+        assert_eq!(at(&of_data, "/System/Volumes/VM/x"), Path::new("/System/Volumes/VM"));
+        assert_eq!(of_data.iter().filter(|mount| mount.kind == "apfs").count(), 10);
+        let of_one = parse_mount(include_str!("../../tests/recorded/macos/mount-one-volume.txt"));
+        assert_eq!(at(&of_one, "/Users/ann/.claude"), Path::new("/"));
+        let with_fuse = parse_mount(include_str!("../../tests/recorded/macos/mount-macfuse.txt"));
+        let shown = of(&with_fuse, Path::new("/Volumes/Test/x")).unwrap();
+        assert_eq!(place(&shown.kind), Place::Fuse);
     }
 
     #[test]

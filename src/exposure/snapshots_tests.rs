@@ -93,6 +93,8 @@ fn tmutil_lists_snapshots_and_destinations() {
     assert_eq!(local_snapshots(said).map(|names| names.len()), Some(2));
     assert_eq!(local_snapshots("Snapshots for disk /:\n").map(|names| names.len()), Some(0));
     assert_eq!(local_snapshots("tmutil: error\n"), None);
+    let recorded = include_str!("../../tests/recorded/macos/tmutil-listlocalsnapshots.txt");
+    assert_eq!(local_snapshots(recorded).map(|names| names.len()), Some(7));
     assert_eq!(destinations("tmutil: No destinations configured.\n"), Some(0));
     assert_eq!(
         destinations("=====\nName          : Backup\nKind          : Local\nID            : A-B-C\n"),

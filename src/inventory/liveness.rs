@@ -138,6 +138,8 @@ pub trait Processes: Sync {
     fn booted(&self) -> Option<DateTime<Utc>>;
     /// The id of the account that a running process is of; `None` when it cannot be told.
     fn owner(&self, pid: u32) -> Option<u32>;
+    /// Makes later answers those of a moment after this call, where they are not so anyway.
+    fn look_again(&self) {}
 }
 
 /// Where a pid file lies: what it is called, and the owner of its store.
@@ -261,8 +263,50 @@ fn machine_of(domain: Option<&str>) -> Option<&str> {
 }
 
 /// The processes of this machine.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct System;
+#[derive(Debug, Default)]
+pub struct System {
+    /// What `ps` listed at the last look: a program started for each pid file takes 20 ms a file.
+    #[cfg(target_os = "macos")]
+    listed: std::sync::Mutex<Option<std::sync::Arc<Listed>>>,
+}
+
+/// Every process that runs, by its id; `None` where the system did not tell.
+#[cfg(any(target_os = "macos", test))]
+type Listed = Option<std::collections::BTreeMap<u32, (Option<u32>, String)>>;
+
+/// Reads what `ps -ax -o pid= -o uid= -o lstart=` prints.
+///
+/// Something always runs, so an empty list is no answer: it would make every session look closed.
+#[cfg(any(target_os = "macos", test))]
+fn from_ps(listed: &str) -> Listed {
+    let process = |line: &str| {
+        let (pid, rest) = line.trim().split_once(' ')?;
+        let (uid, start) = rest.trim_start().split_once(' ')?;
+        // The account "nobody" has a negative id.
+        Some((pid.parse().ok()?, (uid.parse().ok(), start.trim().to_owned())))
+    };
+    let listed: std::collections::BTreeMap<_, _> = listed.lines().filter_map(process).collect();
+    (!listed.is_empty()).then_some(listed)
+}
+
+#[cfg(target_os = "macos")]
+impl System {
+    fn listed(&self) -> std::sync::Arc<Listed> {
+        let mut listed = self.listed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let look = || {
+            // Each keyword by itself: all that follows a `=` is the text of one heading.
+            let ps = std::process::Command::new("/bin/ps")
+                .args(["-ax", "-o", "pid=", "-o", "uid=", "-o", "lstart="])
+                .env_clear()
+                .env("TZ", "UTC")
+                .env("LC_ALL", "C")
+                .output();
+            let said = ps.ok().filter(|output| output.status.success());
+            std::sync::Arc::new(said.and_then(|output| from_ps(&String::from_utf8_lossy(&output.stdout))))
+        };
+        std::sync::Arc::clone(listed.get_or_insert_with(look))
+    }
+}
 
 #[cfg(target_os = "linux")]
 impl Processes for System {
@@ -306,18 +350,9 @@ impl Processes for System {
 #[cfg(target_os = "macos")]
 impl Processes for System {
     fn start(&self, pid: u32) -> Option<Option<String>> {
-        let ps = std::process::Command::new("/bin/ps")
-            .args(["-o", "lstart=", "-p", &pid.to_string()])
-            .env_clear()
-            .env("TZ", "UTC")
-            .env("LC_ALL", "C")
-            .output();
-        match ps {
-            Ok(output) => {
-                let start = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-                (!start.is_empty()).then_some(Some(start))
-            }
-            Err(_) => Some(None),
+        match self.listed().as_ref() {
+            Some(listed) => listed.get(&pid).map(|(_, start)| Some(start.clone())),
+            None => Some(None),
         }
     }
 
@@ -331,12 +366,11 @@ impl Processes for System {
     }
 
     fn owner(&self, pid: u32) -> Option<u32> {
-        let output = std::process::Command::new("/bin/ps")
-            .args(["-o", "uid=", "-p", &pid.to_string()])
-            .env_clear()
-            .output()
-            .ok()?;
-        String::from_utf8_lossy(&output.stdout).trim().parse().ok()
+        self.listed().as_ref().as_ref()?.get(&pid)?.0
+    }
+
+    fn look_again(&self) {
+        *self.listed.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
     }
 }
 
@@ -392,6 +426,19 @@ mod tests {
         let started = (now() - TimeDelta::days(10)).timestamp_millis().to_string();
         let record = PidRecord::parse(json.replace("STARTED", &started).as_bytes()).unwrap();
         judge(&record, &Fake, Some(now() - TimeDelta::days(days_since_touched)), now())
+    }
+
+    #[test]
+    fn the_list_of_ps_names_each_process_with_its_owner_and_start() {
+        let said = "    1     0 Thu Nov  5 22:30:11 2026\n  501   501 Thu Nov 26 09:05:00 2026    \n\
+                    12345    -2 Fri Nov 27 09:05:00 2026\n? ?\n\n";
+        let listed = from_ps(said).unwrap();
+        let start = |text: &str| text.to_owned();
+        assert_eq!(listed[&1], (Some(0), start("Thu Nov  5 22:30:11 2026")));
+        assert_eq!(listed[&501], (Some(501), start("Thu Nov 26 09:05:00 2026")));
+        assert_eq!(listed[&12345], (None, start("Fri Nov 27 09:05:00 2026")));
+        assert_eq!(listed.len(), 3);
+        assert_eq!(from_ps(""), None, "something always runs");
     }
 
     #[test]
@@ -484,9 +531,9 @@ mod tests {
     #[test]
     fn this_very_process_is_found() {
         let me = std::process::id();
-        let start = System.start(me).unwrap().unwrap();
+        let start = System::default().start(me).unwrap().unwrap();
         assert!(start.parse::<u64>().is_ok(), "{start}");
-        assert!(System.domains().iter().all(|domain| domain.starts_with("linux:")));
+        assert!(System::default().domains().iter().all(|domain| domain.starts_with("linux:")));
     }
 
     /// What a managed rule believes: `days` ago the file was written.

@@ -399,6 +399,14 @@ mod tests {
         );
     }
 
+    /// The values of other keys, some of which have lines of their own, are passed over.
+    #[test]
+    fn a_record_of_macos_is_read_with_whatever_else_it_has() {
+        let recorded = include_str!("../../tests/recorded/macos/dscl-read.txt");
+        let expected = Account { gid: 30_000, ..account("_nixbld1", 401, "/var/empty") };
+        assert_eq!(from_dscl(recorded), [expected]);
+    }
+
     #[test]
     fn only_people_count_and_root_where_it_has_a_store() {
         let ids = Ids::new(Platform::Linux, "#UID_MIN 5\nUID_MIN\t\t 1000\nUID_MAX 60000\nSYS_UID_MIN 1\n");

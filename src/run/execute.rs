@@ -44,7 +44,7 @@ impl Execution<'_> {
     fn carry_out(&self, ledger: &mut dyn Journal, bar: &indicatif::ProgressBar) -> Outcomes {
         let mut tools = Tools {
             ledger,
-            processes: &System,
+            processes: &System::default(),
             progress: &|done| bar.inc(done as u64),
             stop: &|| self.stop.asked(),
             recipients: self.recipients,

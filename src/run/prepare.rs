@@ -190,7 +190,7 @@ impl Workspace {
         let stores = self.stores.iter().chain(&self.excluded).cloned().collect();
         let seen = Seen::new(remembered.as_ref().ok(), ctx);
         let earlier = Earlier { dates, saw_transcript: &|root, id| seen.transcript(root, id) };
-        let mut inventory = inventory::take(stores, all_reached, ctx.env.now, &System, earlier);
+        let mut inventory = inventory::take(stores, all_reached, ctx.env.now, &System::default(), earlier);
         if is_blind || self.state.state.is_learning(ctx.env.now) {
             // Without memory a file whose session is not there looks like one whose session has gone, and is
             // not known to be.

@@ -12,6 +12,9 @@ use super::places::Places;
 use super::{Scheduler, Scope};
 use crate::platform::Platform;
 
+/// What `launchctl` prints while a job of the same name is still there.
+const BUSY: &str = include_str!("../../tests/recorded/macos/launchctl-bootstrap-busy.txt");
+
 /// Everything that can be different before and after.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Machine {
@@ -149,10 +152,10 @@ impl Host for FakeHost {
             ("launchctl", ["bootstrap", domain, path]) => {
                 assert!(machine.files.contains_key(Path::new(path)));
                 if self.leaving.borrow().is_some() {
-                    return Ok(said(5, b"", "Bootstrap failed: 5: Input/output error"));
+                    return Ok(said(5, b"", BUSY));
                 }
                 let fresh = machine.loaded.insert(format!("{domain}/io.github.ccretain"));
-                said(if fresh { 0 } else { 5 }, b"", "Bootstrap failed: 5: Input/output error")
+                said(if fresh { 0 } else { 5 }, b"", BUSY)
             }
             ("launchctl", ["bootout", target]) if self.lingering.get() > 0 => {
                 assert!(machine.loaded.contains(*target));

@@ -121,7 +121,7 @@ fn known(ctx: &Context) -> (inventory::Inventory, Vec<Known>) {
         stores,
         false,
         ctx.env.now,
-        &inventory::liveness::System,
+        &inventory::liveness::System::default(),
         inventory::Earlier { dates: &mut inventory::Unremembered, saw_transcript: &|_, _| false },
     );
     let known = |session: &inventory::Session| Known {
