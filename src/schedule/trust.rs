@@ -30,6 +30,12 @@ pub enum Untrusted {
         /// Its permission bits.
         mode: u32,
     },
+    /// An access control list lets others write to it.
+    #[error("'{}' has an access control list that lets accounts other than root write to it", shown(.path))]
+    Listed {
+        /// What they may write to.
+        path: PathBuf,
+    },
     /// It cannot be looked at, or is no file.
     #[error("cannot look at '{}'", shown(.path))]
     Unseen {
@@ -46,6 +52,8 @@ pub enum Untrusted {
 pub(super) struct Looked {
     pub uid: u32,
     pub mode: u32,
+    /// Whether an access control list that the mode says nothing of lets others write to it.
+    pub is_listed: bool,
     /// Where it leads, if it is a link.
     pub link: Option<PathBuf>,
     pub is_file: bool,
@@ -62,7 +70,47 @@ pub fn only_root_can_replace(path: &Path) -> Result<(), Untrusted> {
         use std::os::unix::fs::MetadataExt as _;
         let found = fs_err::symlink_metadata(path)?;
         let link = found.is_symlink().then(|| fs_err::read_link(path)).transpose()?;
-        Ok(Looked { uid: found.uid(), mode: found.mode() & 0o7777, link, is_file: found.is_file() })
+        let is_listed = link.is_none() && list_lets_others_write(path)?;
+        let mode = found.mode() & 0o7777;
+        Ok(Looked { uid: found.uid(), mode, is_listed, link, is_file: found.is_file() })
+    })
+}
+
+/// On Linux such a list shows in the bits of the group.
+#[cfg(all(unix, not(target_os = "macos")))]
+fn list_lets_others_write(_: &Path) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// Asked of `ls`, because no safe call of a library reads the lists of macOS.
+#[cfg(target_os = "macos")]
+fn list_lets_others_write(path: &Path) -> io::Result<bool> {
+    let ls = std::process::Command::new("/bin/ls").args(["-lde", "--"]).arg(path).env_clear().output()?;
+    if !ls.status.success() {
+        return Err(io::Error::other("`ls -lde` does not list it"));
+    }
+    Ok(lets_others_write(&String::from_utf8_lossy(&ls.stdout)))
+}
+
+/// Whether what `ls -lde` prints of one name has an entry that lets somebody else write to it or replace it.
+#[cfg(any(target_os = "macos", test))]
+fn lets_others_write(listed: &str) -> bool {
+    const WRITES: [&str; 10] = [
+        "write",
+        "append",
+        "add_file",
+        "add_subdirectory",
+        "delete",
+        "delete_child",
+        "writeattr",
+        "writeextattr",
+        "writesecurity",
+        "chown",
+    ];
+    // ` 0: group:staff inherited allow list,add_file`; what an entry denies takes access away.
+    listed.lines().skip(1).filter_map(|entry| entry.split_once(" allow ")).any(|(who, rights)| {
+        !who.trim_end_matches(" inherited").ends_with(" user:root")
+            && rights.split(',').any(|right| WRITES.contains(&right.trim()))
     })
 }
 
@@ -109,6 +157,9 @@ pub(super) fn walk(path: &Path, look: &dyn Fn(&Path) -> io::Result<Looked>) -> R
         if found.mode & 0o022 != 0 {
             return Err(Untrusted::Writable { path: next, mode: found.mode });
         }
+        if found.is_listed {
+            return Err(Untrusted::Listed { path: next });
+        }
         if left.is_empty() && !found.is_file {
             return Err(unseen(&next, io::ErrorKind::InvalidInput.into()));
         }
@@ -129,7 +180,9 @@ mod tests {
             .iter()
             .map(|(path, uid, mode, link)| {
                 let is_file = path.ends_with("ccretain") && link.is_none();
-                let looked = Looked { uid: *uid, mode: *mode, link: link.map(PathBuf::from), is_file };
+                let is_listed = mode & LISTED != 0;
+                let mode = mode & 0o7777;
+                let looked = Looked { uid: *uid, mode, is_listed, link: link.map(PathBuf::from), is_file };
                 (PathBuf::from(path), looked)
             })
             .collect();
@@ -138,6 +191,37 @@ mod tests {
     }
 
     const ROOT: (&str, u32, u32, Option<&str>) = ("/", 0, 0o755, None);
+
+    /// Beside a mode: an access control list lets others write.
+    const LISTED: u32 = 1 << 30;
+
+    #[test]
+    fn lists_of_macos_are_read() {
+        let listed = |entries: &str| {
+            lets_others_write(&format!("drwxr-xr-x+ 5 root  wheel  160 Nov 27 09:00 /opt/x\n{entries}"))
+        };
+        for fine in [
+            "",
+            " 0: group:everyone deny delete\n",
+            " 0: user:ann allow list,search,readattr,readextattr,readsecurity\n",
+            " 0: user:root inherited allow add_file,delete_child\n",
+        ] {
+            assert!(!listed(fine), "{fine}");
+        }
+        for open in [
+            " 0: user:ann allow write,append\n",
+            " 0: group:everyone deny delete\n 1: group:admin inherited allow list,add_file,search\n",
+            " 0: user:notroot allow chown\n",
+            " 0: group:staff allow delete_child,file_inherit,directory_inherit\n",
+        ] {
+            assert!(listed(open), "{open}");
+        }
+        let entries = [ROOT, ("/opt", 0, 0o755 | LISTED, None), ("/opt/ccretain", 0, 0o755, None)];
+        assert_eq!(
+            judged("/opt/ccretain", &entries).unwrap_err(),
+            "'/opt' has an access control list that lets accounts other than root write to it"
+        );
+    }
 
     #[test]
     fn every_name_on_the_way_is_roots_alone() {
