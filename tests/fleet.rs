@@ -66,9 +66,48 @@ fn the_table_of_osquery_has_the_columns_of_its_configuration() {
     let is_compliant = "import sqlite3, sys\nd = sqlite3.connect(sys.argv[1])\nd.execute(\"update ccretain_check set compliant = '1'\")\nd.commit()";
     assert!(Command::new("python3").args(["-c", is_compliant]).arg(&file).status().unwrap().success());
     assert_eq!(rows(&file), "1");
-    // The unit writes the file where the table is sought.
+    // The unit writes the file where the table is sought; on a Mac, after what the page says is done to it.
     let unit = shipped("osquery/ccretain-osquery.service");
-    assert!(unit.contains(&format!("--output {}", table["path"].as_str().unwrap())));
+    let path = table["path"].as_str().unwrap();
+    assert!(unit.contains(&format!("--output {path}")));
+    let (linux, mac) = ("/var/lib/ccretain", "/Library/Application Support/ccretain");
+    assert!(shipped("README.md").contains(&format!("s|{linux}|{mac}|")));
+    let job = plist::Value::from_reader_xml(shipped("osquery/io.github.ccretain.osquery.plist").as_bytes())
+        .unwrap();
+    let words = job.as_dictionary().unwrap()["ProgramArguments"].as_array().unwrap();
+    let words: Vec<&str> = words.iter().filter_map(plist::Value::as_string).collect();
+    assert_eq!(*words.last().unwrap(), path.replace(linux, mac));
+    let of_unit = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/bin/ccretain ")).unwrap();
+    assert_eq!(words[1..].join(" "), of_unit.replace(linux, mac));
+}
+
+/// What runs as root over every home can do little else.
+#[test]
+fn units_of_the_system_are_closed() {
+    let mut units = vec![packaging().join("systemd/system/ccretain.service")];
+    units.extend(
+        ["osquery/ccretain-osquery.service", "prometheus/ccretain-check.service"]
+            .map(|unit| packaging().join("mdm/fleet").join(unit)),
+    );
+    for unit in units {
+        let text = fs::read_to_string(&unit).unwrap();
+        assert!(
+            text.contains("PrivateNetwork=yes") && text.contains("IPAddressDeny=any"),
+            "{}",
+            unit.display()
+        );
+        let judge = Command::new("systemd-analyze")
+            .args(["security", "--offline=true", "--threshold=30", "--no-pager"])
+            .arg(&unit)
+            .env("LC_ALL", "C")
+            .output();
+        let Ok(judge) = judge else { return skip("units_of_the_system_are_closed", "needs systemd-analyze") };
+        let said = String::from_utf8_lossy(&judge.stderr);
+        if said.contains("unrecognized option") {
+            return skip("units_of_the_system_are_closed", "this systemd-analyze judges no file");
+        }
+        assert!(judge.status.success(), "{}: {}", unit.display(), String::from_utf8_lossy(&judge.stdout));
+    }
 }
 
 #[test]

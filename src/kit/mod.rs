@@ -82,6 +82,10 @@ const FLEET: &[(&str, &str)] = &[
         include_str!("../../packaging/mdm/fleet/osquery/ccretain-osquery.timer"),
     ),
     (
+        "fleet/osquery/io.github.ccretain.osquery.plist",
+        include_str!("../../packaging/mdm/fleet/osquery/io.github.ccretain.osquery.plist"),
+    ),
+    (
         "fleet/osquery/fleet-policies.yml",
         include_str!("../../packaging/mdm/fleet/osquery/fleet-policies.yml"),
     ),
