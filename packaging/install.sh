@@ -39,6 +39,7 @@ fetch SHA256SUMS
 case $key in
   @*) echo "install.sh: this copy has no publisher's key: only the sum is checked" >&2 ;;
   *)
+    command -v ssh-keygen >/dev/null || die "ssh-keygen is missing, which checks the signature: install openssh-client"
     fetch SHA256SUMS.sig
     echo "release $key" >"$work/signers"
     ssh-keygen -Y verify -f "$work/signers" -I release -n ccretain-release -s "$work/SHA256SUMS.sig" \

@@ -65,6 +65,7 @@ mod purge_session;
 mod races;
 mod readme;
 mod real_client;
+mod release;
 mod report_html;
 mod roots;
 mod rows;

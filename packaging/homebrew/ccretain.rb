@@ -1,9 +1,9 @@
-# The formula for a tap. Not run on a Mac yet; packaging/release prints the address and the sum to put in.
+# The formula for a tap, which packaging/release fills in. Not run on a Mac yet.
 class Ccretain < Formula
   desc "Enforces retention on the session data that Claude Code leaves on a disk"
-  homepage "https://ccretain.github.io"
-  url "https://github.com/ccretain/ccretain/releases/download/v0.1.0/ccretain-0.1.0.tar.gz"
-  sha256 "0000000000000000000000000000000000000000000000000000000000000000"
+  homepage "@HOMEPAGE@"
+  url "@DOWNLOAD@/ccretain-@VERSION@.tar.gz"
+  sha256 "@SHA256@"
   license any_of: ["MIT", "Apache-2.0"]
 
   depends_on "rust" => :build

@@ -10,8 +10,11 @@ use crate::policy::managed::DOMAIN;
 /// The preference domain of the client's managed settings.
 pub const CLIENT: &str = "com.anthropic.claudecode";
 
-/// What stands in profiles in the place of the id of the team that signed the program, which a publisher fills in.
-pub const TEAM: &str = "TEAMID0000";
+/// The id of the team that signed the program, which `packaging/macos/build` passes; else what stands in its place.
+pub const TEAM: &str = match option_env!("CCRETAIN_TEAM") {
+    Some(team) => team,
+    None => "TEAMID0000",
+};
 
 const INSTALL_CHECK: &str = include_str!("templates/munki-installcheck.sh");
 const UNINSTALL: &str = include_str!("templates/munki-uninstall.sh");
@@ -61,7 +64,7 @@ fn for_machine(
 
 /// A profile that lets the daemon read what macOS guards, and that keeps users from switching it off.
 pub fn privacy() -> Result<String, KitError> {
-    // The program is known by who signed it: the team's id stands in the place of `TEAM`. Sources: Apple's
+    // The program is known by who signed it: the id of its `TEAM`. Sources: Apple's
     // "Privacy Preferences Policy Control" (`SystemPolicyAllFiles`) and "Service Management - Managed Login
     // Items" (`Label`).
     let requirement = format!(
