@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::catalogue::{Class, Kind, Protection, Root, Sensitivity};
 use crate::enforce::modes::Target;
-use crate::inventory::{Artifact, ArtifactIndex, FolderIndex, Inventory, Oddity, StoreIndex};
-use crate::locate::Store;
+use crate::inventory::{Artifact, ArtifactIndex, FolderIndex, Inventory, Oddity, StoreIndex, StoreView};
 
 /// The bits that give anything to group or others.
 const LOOSE: u32 = 0o077;
@@ -170,8 +169,7 @@ pub fn look(inventory: &Inventory, repairs: bool) -> (Modes, Repair) {
     let mut modes = Modes::default();
     let mut repair = Repair::default();
     let roots: Vec<Reach> = inventory.stores.iter().map(|view| reach_of(&view.store.root)).collect();
-    modes.stores =
-        inventory.stores.iter().zip(&roots).map(|(view, above)| of_root(&view.store, *above)).collect();
+    modes.stores = inventory.stores.iter().zip(&roots).map(|(view, above)| of_root(view, *above)).collect();
     let folders = folders(inventory, &modes, &roots, repairs);
     let mut holds = vec![false; inventory.folders.len()];
     for (at, artifact) in inventory.artifacts.iter().enumerate() {
@@ -235,7 +233,7 @@ pub fn look(inventory: &Inventory, repairs: bool) -> (Modes, Repair) {
 }
 
 /// A store by its root alone, where others get as far as to the folder above.
-fn of_root(store: &Store, above: Reach) -> StoreModes {
+fn of_root(StoreView { store, .. }: &StoreView, above: Reach) -> StoreModes {
     // By the open folder: its path may lead elsewhere by now. One that cannot be asked is not called open, as
     // nothing was seen.
     let mode = store.dir.stat_self().map_or(0o700, |stat| stat.mode);

@@ -8,8 +8,8 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-use super::message::Own;
 use super::names::Names;
+use super::own::Own;
 
 /// The `prev` of the very first record: there is no line before it.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -102,6 +102,30 @@ pub struct Ciphertext<'a> {
     pub path: Cow<'a, str>,
     /// SHA-256 (hex) of the sealed file.
     pub sha256: String,
+}
+
+impl Own for Head {
+    type Static = Self;
+
+    fn own(self) -> Self {
+        self
+    }
+}
+
+impl Own for Failure<'_> {
+    type Static = Failure<'static>;
+
+    fn own(self) -> Self::Static {
+        Failure { path: self.path.own(), error: self.error.own() }
+    }
+}
+
+impl Own for Ciphertext<'_> {
+    type Static = Ciphertext<'static>;
+
+    fn own(self) -> Self::Static {
+        Ciphertext { path: self.path.own(), sha256: self.sha256 }
+    }
 }
 
 /// The fields of a record: how each is written in a line, and what it means, for the manual.

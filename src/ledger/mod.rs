@@ -52,6 +52,7 @@ pub(crate) mod file;
 pub(crate) mod fuzz;
 mod message;
 mod names;
+mod own;
 mod read;
 mod sealed;
 mod segments;
