@@ -118,6 +118,7 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
 /// of every project that it holds sessions of.
 pub(super) fn clients(inventory: &Inventory, ctx: &Context) -> Vec<(usize, ClientSettings)> {
     let stores = inventory.stores.iter().enumerate();
+    let machine = client::Machine::read(&ClientPlaces::new(&ctx.env));
     stores
         .filter(|(_, view)| view.store.kind == Root::Config && !view.store.is_excluded)
         .map(|(at, view)| {
@@ -132,7 +133,7 @@ pub(super) fn clients(inventory: &Inventory, ctx: &Context) -> Vec<(usize, Clien
             projects.dedup();
             let places =
                 ClientPlaces { config_dirs: vec![view.store.root.clone()], ..ClientPlaces::new(&ctx.env) };
-            (at, client::read(&places, &projects))
+            (at, client::read_beside(&machine, &places, &projects))
         })
         .collect()
 }

@@ -166,6 +166,22 @@ pub struct Removal {
 ///
 /// What cannot be read is part of the answer, so this cannot fail.
 pub fn read(places: &ClientPlaces, projects: &[PathBuf]) -> ClientSettings {
+    read_beside(&Machine::read(places), places, projects)
+}
+
+/// The settings that hold for the whole machine, read once for several config folders.
+#[derive(Debug, Clone)]
+pub struct Machine(Vec<SettingsFile>);
+
+impl Machine {
+    /// Reads them.
+    pub fn read(places: &ClientPlaces) -> Self {
+        Self(source::machine(places))
+    }
+}
+
+/// The same as [`read`], with the machine's settings at hand.
+pub fn read_beside(machine: &Machine, places: &ClientPlaces, projects: &[PathBuf]) -> ClientSettings {
     let mut dirs = places.config_dirs.clone();
     let mut must_exist: Vec<PathBuf> = places.named.iter().cloned().collect();
     let mut users: Vec<SettingsFile> = Vec::new();
@@ -193,7 +209,7 @@ pub fn read(places: &ClientPlaces, projects: &[PathBuf]) -> ClientSettings {
         let shared = SettingsFile::read(SourceKind::Project, &folder.join("settings.json"));
         (project.clone(), vec![local, shared])
     };
-    let machine = source::machine(places);
+    let machine = machine.0.clone();
     let managed = source::server(places).map_or_else(|| machine.clone(), |server| vec![server]);
     let projects = projects.iter().map(of_project).collect();
     let regimes = regimes::read(places);
