@@ -406,7 +406,7 @@ fn a_running_client_stops_it() {
 fn quiet_alone_is_answered_by_yes() {
     let sandbox = Sandbox::new();
     let session = sandbox.store().session(1).aged(hours(0)).write();
-    sandbox.run(["purge", "--dry-run"]).exits(0).says("in use a moment ago");
+    sandbox.run(["purge", "--dry-run"]).exits(0).says("perhaps still in use");
     sandbox.run(["purge", "--yes"]).exits(0).quietly();
     assert!(!session.is_there());
 }

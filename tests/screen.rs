@@ -73,6 +73,77 @@ fn nothing_is_wider_than_the_terminal() {
     }
 }
 
+/// The reports whose ids and digests are longer than a narrow terminal is wide.
+fn others() -> [Vec<String>; 10] {
+    let of = |words: &str| words.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    [
+        of("hold list -v"),
+        of("policy show"),
+        of("schedule status"),
+        of("purge -n"),
+        of("check -v"),
+        of("check --services -v"),
+        of("ledger verify"),
+        of("ledger show"),
+        of(&format!("explain {}", id(1))),
+        of(&format!("explain {}", id(4))),
+    ]
+}
+
+#[test]
+fn no_report_is_wider_than_a_usual_terminal() {
+    let (sandbox, _store) = sandbox();
+    sandbox.run(["enforce", "--yes", "--store", "/nowhere"]);
+    for columns in [80, 100, 120] {
+        for words in others() {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let Some(output) = on_terminal(&sandbox, columns, &words) else { return };
+            assert!(widest(&output.stdout) <= columns as usize, "{words:?} at {columns}:\n{output}");
+        }
+    }
+}
+
+#[test]
+fn other_reports_at_60_80_and_120_columns() {
+    let (sandbox, _store) = sandbox();
+    for columns in [60, 80, 120] {
+        for words in
+            [&["hold", "list", "-v"][..], &["policy", "show"], &["schedule", "status"], &["purge", "-n"]]
+        {
+            let Some(output) = on_terminal(&sandbox, columns, words) else { return };
+            let name = format!("{}_{}_{columns}", words[0], words[1].trim_start_matches('-'));
+            insta::assert_snapshot!(name, settled(&output.stdout));
+        }
+    }
+}
+
+#[test]
+fn a_message_fits_the_terminal_and_is_whole_in_a_pipe() {
+    let (sandbox, _store) = sandbox();
+    let words = ["explain", "ffffffff"];
+    let message = sandbox.run(words).exits(2).stderr.clone();
+    assert!(widest(&message) > 40, "{message}");
+    let Some(output) = on_terminal(&sandbox, 40, &words) else { return };
+    let shown = output.stdout.replace('\r', "");
+    assert!(widest(&shown) <= 40, "{shown}");
+    let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(plain(&shown), plain(&message));
+}
+
+#[test]
+fn times_are_local_for_people_and_utc_for_programs() {
+    let (sandbox, _store) = sandbox();
+    sandbox.run(["enforce", "--yes"]);
+    for words in [vec!["explain".to_owned(), id(3)], vec!["ledger".into(), "show".into()]] {
+        let at = |zone: &str| sandbox.command(words.iter()).env("TZ", zone).run();
+        let (here, there) = (at("UTC"), at("Asia/Tokyo"));
+        assert_ne!(here.exits(0).stdout, there.exits(0).stdout, "{words:?}");
+        here.never_says("Z ").never_says("+00:00");
+        let json = sandbox.command(words.iter()).arg("--json").env("TZ", "Asia/Tokyo").run();
+        json.exits(0).says("Z\"").never_says("+09:00");
+    }
+}
+
 #[test]
 fn a_pipe_has_every_word() {
     let (sandbox, _store) = sandbox();

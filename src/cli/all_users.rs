@@ -333,7 +333,7 @@ fn report(document: &mut AllUsers<'_>, handled: &Handled, ctx: &Context) -> Resu
     if ctx.global.json {
         ctx.console.json(&document.json())?;
     } else if document.is_empty() {
-        ctx.console.data("no account has a home of its own\n")?;
+        ctx.console.sentences("no account has a home of its own\n")?;
     } else {
         let refused = document.refused.iter().map(|one| (one, ("left out", Hue::Bad)));
         let waiting = document.not_reached.iter().map(|one| (one, ("not reached", Hue::Warn)));

@@ -9,6 +9,7 @@ use super::context::{Context, Exit, Failure};
 use super::posture::{self, Posture};
 use super::services;
 use crate::check::{Severity, evaluate};
+use crate::document::Paint;
 use crate::enforce::modes;
 use crate::escape::text;
 use crate::files;
@@ -18,7 +19,6 @@ use crate::period::{Length, Period};
 #[cfg(unix)]
 use crate::report::all_users::AllUsers;
 use crate::report::check::{Document, Fixed, Left, Subject};
-use crate::report::style::Paint;
 use crate::run;
 use crate::run::journal::{self, RunJournal};
 

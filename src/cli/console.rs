@@ -156,6 +156,15 @@ impl Console {
         self.raw(text.as_bytes())
     }
 
+    /// Prints sentences for people to stdout, each a line that is broken where the terminal ends.
+    ///
+    /// # Errors
+    /// When stdout cannot be written; a closed pipe is no error.
+    pub fn sentences(&self, text: &str) -> Result<(), Failure> {
+        let paint = self.paint(None);
+        self.data(&text.lines().map(|line| document::wrap(line, HANG, paint)).collect::<String>())
+    }
+
     /// Prints one JSON document to stdout.
     ///
     /// # Errors

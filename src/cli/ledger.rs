@@ -107,7 +107,7 @@ fn show(args: &LedgerShow, ctx: &Context) -> Result<Exit, Failure> {
     if ctx.global.json {
         ctx.console.json(&shown.json())?;
     } else {
-        ctx.console.data(&shown.text(ctx.paint()))?;
+        ctx.console.data(&shown.text(ctx.env.now, ctx.paint()))?;
     }
     for error in &shown.errors {
         ctx.console.error(error);

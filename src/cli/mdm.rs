@@ -40,9 +40,9 @@ pub fn run(dir: &Path, ctx: &Context) -> Result<Exit, Failure> {
     let dir = ctx.env.absolute(dir);
     write(&dir, &files).map_err(|error| Failure::because(Exit::Failed, &error))?;
     let written: String = files.iter().map(|file| format!("{}\n", shown(&dir.join(&file.name)))).collect();
-    ctx.console.data(&written)?;
+    ctx.console.sentences(&written)?;
     if mode_of(&policy) == Mode::Enforce {
-        ctx.console.data(
+        ctx.console.sentences(
             "this policy is in mode \"enforce\": machines delete at their first run; \"mode\": \"audit\" only reports\n",
         )?;
     }

@@ -160,7 +160,7 @@ fn report(items: &[Item], unlisted: &[String], work: Work<'_>, stopped: Exit) ->
         some => format!("{sessions} and {some} preservation copies"),
     };
     let to = counted(recipients.iter().count() as u64, "recipient");
-    ctx.console.data(&format!("{anew} re-encrypted to {to}{recorded}\n"))?;
+    ctx.console.sentences(&format!("{anew} re-encrypted to {to}{recorded}\n"))?;
     for item in items {
         if let Some(error) = &item.error {
             let copy = item.hold.as_ref().map(|hold| format!(", preserved for hold '{hold}'"));

@@ -138,5 +138,5 @@ fn said(args: &ReportArgs, counts: &serde_json::Value, ctx: &Context) -> Result<
         }
         return ctx.console.json(&document);
     }
-    ctx.console.data(&format!("wrote '{path}'\n"))
+    ctx.console.sentences(&format!("wrote '{path}'\n"))
 }

@@ -109,15 +109,7 @@ pub fn run(args: &SealArgs, ctx: &Context) -> Result<Exit, Failure> {
     let outcomes = deeds.run(&mut deed.ledger);
     let id = deed.run().to_owned();
     let (outcomes, refused) = (Some(&outcomes), ground.refused.as_slice());
-    let done = Run {
-        id: &id,
-        inventory: &inventory,
-        plan: &plan,
-        policy: &policy,
-        outcomes,
-        refused,
-        refusals: &[],
-    };
+    let done = Run { id: &id, outcomes, ..Run::planned(&inventory, &plan, &policy, refused, &[]) };
     report(ctx, &done, deed, named)
 }
 
@@ -193,7 +185,8 @@ fn may_seal(
                     .map_err(|failure| failure.hint("end that client, then try again"));
             }
             Decision::Keep(Keep::Quiet) => {
-                return refused("was in use a moment ago (`quiet`)").map_err(|failure| {
+                let active = crate::report::policy::active_within(policy);
+                return refused(&format!("is {active} (`quiet`)")).map_err(|failure| {
                     failure.hint("`ccretain explain SESSION` says until when it is quiet")
                 });
             }
@@ -235,18 +228,18 @@ fn report(ctx: &Context, report: &Run<'_>, deed: LedgeredRun, named: bool) -> Re
             }
             other => format!("{other} {}", one.of.session),
         };
-        ctx.console.data(&format!("{line}\n"))?;
+        ctx.console.sentences(&format!("{line}\n"))?;
     }
     if !in_full {
         ctx.console.data(&report.text(ctx.paint(), Detail::Projects))?;
     } else if !named {
         let sealed = items.iter().filter(|one| one.outcome == "sealed");
         let (count, bytes) = sealed.fold((0, 0), |(count, bytes), one| (count + 1, bytes + one.bytes));
-        ctx.console.data(&format!("{} sealed, {}\n", counted(count, "session"), size(bytes)))?;
+        ctx.console.sentences(&format!("{} sealed, {}\n", counted(count, "session"), size(bytes)))?;
     }
     let readable = report.readable();
     if in_full && !readable.is_empty() {
-        ctx.console.data(&format!("still readable of encrypted sessions: {}\n", readable.words()))?;
+        ctx.console.sentences(&format!("still readable of encrypted sessions: {}\n", readable.words()))?;
     }
     for (path, error) in &errors {
         ctx.console.error_about(path, error);

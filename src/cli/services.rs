@@ -31,7 +31,7 @@ pub(super) fn run(ctx: &Context) -> Result<Exit, Failure> {
     if ctx.global.json {
         ctx.console.json(&report)?;
     } else {
-        ctx.console.data(&report.text(ctx.global.verbose > 0))?;
+        ctx.console.data(&report.text(ctx.paint(), ctx.global.verbose > 0))?;
     }
     Ok(Exit::Done)
 }

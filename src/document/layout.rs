@@ -13,6 +13,7 @@ const NARROWEST: usize = 8;
 
 /// The lines of a table.
 pub(super) fn table(table: &Table, indent: usize, paint: Paint<'_>) -> String {
+    let paint = if paint.is_whole { paint.of_any_width() } else { paint };
     let room = paint.width.map(|width| width.saturating_sub(indent));
     let natural: Vec<usize> = (0..table.columns.len()).map(|at| natural(table, at, paint)).collect();
     let shown = shown(table, &natural, room);

@@ -3,11 +3,13 @@
 //! A report says what it shows and how important each column is; a printer decides how that fits. On a terminal
 //! columns go by their rank and the middle of paths is left out; in a pipe nothing is shortened.
 
+mod html;
 mod layout;
 mod paint;
 mod text;
 mod width;
 
+pub use html::escaped;
 pub use paint::{Hue, Paint};
 pub use text::{wrap, wrap_line};
 pub use width::with_tilde;
@@ -23,7 +25,7 @@ pub struct Document {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Block {
     /// A title of what follows.
-    Heading(String),
+    Heading(Line),
     /// Names with values.
     Facts(Vec<Fact>),
     /// Rows.
@@ -113,7 +115,7 @@ pub struct Row {
 
 impl Document {
     /// Adds a heading.
-    pub fn heading(&mut self, title: impl Into<String>) {
+    pub fn heading(&mut self, title: impl Into<Line>) {
         self.blocks.push(Block::Heading(title.into()));
     }
 

@@ -11,6 +11,8 @@ pub struct Paint<'a> {
     is_coloured: bool,
     /// How many columns there are; `None` in a pipe, where nothing is shortened.
     pub width: Option<usize>,
+    /// Whether tables and commands keep all they have, however wide that makes them: in a file that is kept.
+    pub is_whole: bool,
     /// Whether only ASCII can be shown.
     pub is_ascii: bool,
     /// The home folder, for which people read `~`.
@@ -22,7 +24,7 @@ pub struct Paint<'a> {
 impl Default for Paint<'_> {
     fn default() -> Self {
         let local = |at: DateTime<Utc>| at.fixed_offset();
-        Self { is_coloured: false, width: None, is_ascii: false, home: None, local }
+        Self { is_coloured: false, width: None, is_whole: false, is_ascii: false, home: None, local }
     }
 }
 
@@ -53,6 +55,16 @@ impl<'a> Paint<'a> {
     /// The same for a terminal of so many columns.
     pub fn fitting(self, width: Option<usize>, home: Option<&'a str>) -> Self {
         Self { width, home, ..self }
+    }
+
+    /// The same where nothing has to fit.
+    pub(super) fn of_any_width(self) -> Self {
+        Self { width: None, ..self }
+    }
+
+    /// For a file: sentences are broken where they are longer than this, and nothing is shortened.
+    pub fn for_file(width: usize) -> Self {
+        Self { width: Some(width), is_whole: true, ..Self::default() }
     }
 
     /// The same for a reader whose clock is told by this.
@@ -86,26 +98,6 @@ impl<'a> Paint<'a> {
             Hue::Dim => Style::new().dimmed(),
         };
         if self.is_coloured && !text.is_empty() { format!("{style}{text}{style:#}") } else { text.to_owned() }
-    }
-
-    /// A heading, or what matters most in a line.
-    pub fn strong(self, text: &str) -> String {
-        self.hued(Hue::Strong, text)
-    }
-
-    /// What is well.
-    pub fn good(self, text: &str) -> String {
-        self.hued(Hue::Good, text)
-    }
-
-    /// What deserves a look.
-    pub fn warn(self, text: &str) -> String {
-        self.hued(Hue::Warn, text)
-    }
-
-    /// What went wrong.
-    pub fn bad(self, text: &str) -> String {
-        self.hued(Hue::Bad, text)
     }
 
     /// The lines of a table, `indent` blanks before each.

@@ -1,7 +1,7 @@
 //! Documents for terminals and pipes.
 
 use super::width::columns;
-use super::{Bar, Block, Document, Fact, Hue, Line, Paint};
+use super::{Bar, Block, Document, Fact, Hue, Line, Paint, Span};
 
 /// How deep what stands under a heading is.
 const INDENT: usize = 2;
@@ -19,8 +19,12 @@ impl Document {
                     if !out.is_empty() {
                         out.push('\n');
                     }
-                    out.push_str(&paint.strong(title));
-                    out.push('\n');
+                    let strong = |span: &Span| match span.hue {
+                        Hue::Plain => Span { hue: Hue::Strong, ..span.clone() },
+                        _ => span.clone(),
+                    };
+                    let title = Line { spans: title.spans.iter().map(strong).collect() };
+                    put(&mut out, &title, 0, INDENT, paint);
                     indent = INDENT;
                 }
                 Block::Facts(facts) => print_facts(&mut out, facts, indent, paint),
@@ -155,7 +159,8 @@ fn put(out: &mut String, line: &Line, first: usize, hang: usize, paint: Paint<'_
     // Words of one colour that stand beside each other are coloured together.
     let mut run: (Hue, String) = (Hue::Plain, String::new());
     let mut text = " ".repeat(first);
-    for (blanks, pieces) in with_whole_commands(words(line), width.saturating_sub(hang)) {
+    let room = if paint.is_whole { usize::MAX } else { width.saturating_sub(hang) };
+    for (blanks, pieces) in with_whole_commands(words(line), room) {
         let wide: usize = pieces.iter().map(|(_, piece)| columns(piece)).sum();
         if is_begun && at + blanks + wide > width {
             text.push_str(&paint.hued(run.0, &run.1));

@@ -1,8 +1,11 @@
 //! The policy in force as rows for `policy show`: each value, who set it, and what it shadowed.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::keys::{Across, KEYS, Key};
 use super::selector::Selector;
 use super::settings::RawLayer;
 use super::{Layer, Mandate, MassGuard, Policy, Source, Sourced};
@@ -78,55 +81,60 @@ pub struct HoldRow {
     pub source: Source,
 }
 
-/// The values in force, in the order of the manual.
+/// The values in force, in the order of the table of keys: a key of it that nothing here knows shows who set it.
 pub fn values(policy: &Policy) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for mandate in &policy.mandates {
-        let applies_to = match policy.mandates.len() {
-            1 => None,
-            _ if mandate.layers.iter().any(|layer| layer.source.layer == Layer::Managed) => {
-                Some("managed rules")
-            }
-            _ if mandate.layers.iter().all(|layer| layer.source.layer == Layer::System) => {
-                Some("system rules")
-            }
-            _ => Some("other rules"),
+    // Rules and holds have rows of their own.
+    let has_value = |key: &&Key| {
+        use Across::{Earliest, Holds, OfFile, Part, PartByPart};
+        !matches!(key.across, OfFile | Part | PartByPart | Earliest | Holds)
+    };
+    KEYS.iter().filter(has_value).flat_map(|key| of_key(policy, key)).collect()
+}
+
+/// The rows of a key.
+fn of_key(policy: &Policy, key: &Key) -> Vec<Row> {
+    let of_mandates: Vec<Row> =
+        policy.mandates.iter().filter_map(|mandate| of_mandate(policy, mandate, key.path)).collect();
+    if !of_mandates.is_empty() {
+        return of_mandates;
+    }
+    let one = |value: Value, source: &Source| vec![row(policy, key.path, None, value, source)];
+    let folders = |folders: &[Sourced<PathBuf>]| {
+        let row = |folder: &Sourced<PathBuf>| {
+            plain(key.path, json!(crate::escape::text(&folder.value)), &folder.source)
         };
-        rows.extend(of_mandate(policy, mandate, applies_to));
-    }
-    let mut add = |key, value: Value, source: &Source| rows.push(row(policy, key, None, value, source));
-    add("compression", json!(policy.compression.value), &policy.compression.source);
-    let ledger = &policy.ledger;
-    for (key, value) in [
-        ("ledger.keep", json!(ledger.value.keep)),
-        ("ledger.detail", json!(ledger.value.detail)),
-        ("ledger.names", json!(ledger.value.names)),
-    ] {
-        let source = policy
-            .said
-            .iter()
-            .rev()
-            .find(|layer| said(layer, key).is_some())
-            .map_or(Source { layer: Layer::BuiltIn, path: None }, |layer| layer.source.clone());
-        add(key, value, &source);
-    }
-    add("userHolds", json!(policy.user_holds.value), &policy.user_holds.source);
-    let gives = |layer: &&RawLayer| layer.settings.desktop_deleted.is_some();
-    if let Some(layer) = policy.said.iter().rev().find(gives) {
-        let value = json!(layer.settings.desktop_deleted);
-        rows.push(row(policy, "desktopDeleted", None, value, &layer.source));
-    }
-    for recipient in &policy.recipients {
-        rows.push(plain("recipients", json!(recipient.value), &recipient.source));
-    }
-    for (key, folders) in
-        [("stores.extra", &policy.extra_stores), ("stores.exclude", &policy.excluded_stores)]
-    {
-        for folder in folders {
-            rows.push(plain(key, json!(crate::escape::text(&folder.value)), &folder.source));
+        folders.iter().map(row).collect()
+    };
+    match key.path {
+        "compression" => one(json!(policy.compression.value), &policy.compression.source),
+        // Its default depends on who has rules.
+        "userHolds" => one(json!(policy.user_holds.value), &policy.user_holds.source),
+        "recipients" => {
+            let of = policy.recipients.iter();
+            of.map(|recipient| plain(key.path, json!(recipient.value), &recipient.source)).collect()
+        }
+        "stores.extra" => folders(&policy.extra_stores),
+        "stores.exclude" => folders(&policy.excluded_stores),
+        path => {
+            let by = policy.said.iter().rev().find_map(|layer| Some((said(layer, path)?, &layer.source)));
+            let built_in = Source { layer: Layer::BuiltIn, path: None };
+            match (by, serde_json::from_str::<Value>(key.default)) {
+                (Some((value, source)), _) => one(value, source),
+                (None, Ok(default)) => one(default, &built_in),
+                (None, Err(_)) => Vec::new(),
+            }
         }
     }
-    rows
+}
+
+/// Which rules a mandate's values are for, where there are several.
+fn applies_to(policy: &Policy, mandate: &Mandate) -> Option<&'static str> {
+    match policy.mandates.len() {
+        1 => None,
+        _ if mandate.layers.iter().any(|layer| layer.source.layer == Layer::Managed) => Some("managed rules"),
+        _ if mandate.layers.iter().all(|layer| layer.source.layer == Layer::System) => Some("system rules"),
+        _ => Some("other rules"),
+    }
 }
 
 /// The rules in force, the managed first; within a layer the first that matches decides.
@@ -160,26 +168,28 @@ pub fn holds(policy: &Policy) -> Vec<HoldRow> {
         .collect()
 }
 
-fn of_mandate(policy: &Policy, mandate: &Mandate, applies_to: Option<&'static str>) -> Vec<Row> {
-    let built_in = Source { layer: Layer::BuiltIn, path: None };
-    let guard = match mandate.guard.value {
-        MassGuard::Off => json!("off"),
-        MassGuard::On { max_share, min_sessions } => {
-            json!({"maxShare": max_share, "minSessions": min_sessions})
+/// The row of a key whose value each mandate has for itself.
+fn of_mandate(policy: &Policy, mandate: &Mandate, key: &'static str) -> Option<Row> {
+    let (value, source) = match key {
+        "mode" => (json!(mandate.mode.value), &mandate.mode.source),
+        "keepAtLeast" => match &mandate.keep_at_least {
+            Some(Sourced { value, source }) => (json!(value), source),
+            None => (Value::Null, &Source { layer: Layer::BuiltIn, path: None }),
+        },
+        "quiet" => (json!(mandate.quiet.value), &mandate.quiet.source),
+        "ageBy" => (json!(mandate.age_by.value), &mandate.age_by.source),
+        "guard" => {
+            let value = match mandate.guard.value {
+                MassGuard::Off => json!("off"),
+                MassGuard::On { max_share, min_sessions } => {
+                    json!({"maxShare": max_share, "minSessions": min_sessions})
+                }
+            };
+            (value, &mandate.guard.source)
         }
+        _ => return None,
     };
-    let keep = mandate.keep_at_least.as_ref();
-    let (keep_value, keep_source) = match keep {
-        Some(Sourced { value, source }) => (json!(value), source),
-        None => (Value::Null, &built_in),
-    };
-    vec![
-        row(policy, "mode", applies_to, json!(mandate.mode.value), &mandate.mode.source),
-        row(policy, "keepAtLeast", applies_to, keep_value, keep_source),
-        row(policy, "quiet", applies_to, json!(mandate.quiet.value), &mandate.quiet.source),
-        row(policy, "ageBy", applies_to, json!(mandate.age_by.value), &mandate.age_by.source),
-        row(policy, "guard", applies_to, guard, &mandate.guard.source),
-    ]
+    Some(row(policy, key, applies_to(policy, mandate), value, source))
 }
 
 fn row(

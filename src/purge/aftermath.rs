@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 
 use super::certificate::{
-    Amount, Counts, Exception, ExceptionReason, Form, Left, Remaining, RemainingKind, Verification,
+    Counts, Exception, ExceptionReason, Form, Left, Remaining, RemainingKind, Verification,
 };
 use super::unknown;
 use crate::catalogue::{Class, Kind, Protection, SessionId};
@@ -116,19 +116,16 @@ impl Looked<'_> {
     fn left(&self) -> Left {
         let mut left = Left::default();
         for (at, artifact, decision) in self.due_again() {
-            let amount = &mut left.amount;
             match decision {
                 Decision::Prune(_) => {
                     let extent = self.again.plan.purge.as_ref();
                     let (lines, bytes) = extent.map_or((0, 0), |extent| extent.left_out_of(self.after, at));
-                    *amount = Amount { lines: amount.lines + lines, bytes: amount.bytes + bytes, ..*amount };
+                    left.lines += lines;
+                    left.bytes += bytes;
                 }
                 _ => {
-                    *amount = Amount {
-                        files: amount.files + 1,
-                        bytes: amount.bytes + artifact.stamp.size,
-                        ..*amount
-                    };
+                    left.files += 1;
+                    left.bytes += artifact.stamp.size;
                 }
             }
         }

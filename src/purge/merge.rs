@@ -59,19 +59,17 @@ fn together(one: Verification, other: Verification) -> Verification {
         Proof::NotMade => 3,
     };
     let result = if rank(other.result) > rank(one.result) { other.result } else { one.result };
-    let (mine, theirs) = (one.left.amount, other.left.amount);
+    let (mine, theirs) = (one.left, other.left);
     Verification {
         time: one.time.max(other.time),
         result,
         roots: one.roots.saturating_add(other.roots),
         files: one.files.saturating_add(other.files),
         left: Left {
-            sessions: one.left.sessions.saturating_add(other.left.sessions),
-            amount: super::certificate::Amount {
-                files: mine.files.saturating_add(theirs.files),
-                lines: mine.lines.saturating_add(theirs.lines),
-                bytes: mine.bytes.saturating_add(theirs.bytes),
-            },
+            sessions: mine.sessions.saturating_add(theirs.sessions),
+            files: mine.files.saturating_add(theirs.files),
+            lines: mine.lines.saturating_add(theirs.lines),
+            bytes: mine.bytes.saturating_add(theirs.bytes),
         },
         ..one
     }

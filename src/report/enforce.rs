@@ -271,8 +271,7 @@ impl Run<'_> {
         }
         rows.sort_by_key(|(act, session, verdict)| (act.is_none(), *act, verdict.date, session.id));
         for (act, session, verdict) in rows {
-            let bytes = self.inventory.files(session).iter().map(|index| self.inventory.artifact(*index));
-            let bytes = bytes.filter(|artifact| !artifact.is_own()).map(|artifact| artifact.stamp.size).sum();
+            let (_, bytes) = super::weight(self.inventory, session);
             table.coloured(
                 act.map_or(Hue::Plain, Act::hue),
                 [

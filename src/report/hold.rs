@@ -1,13 +1,12 @@
 //! The words of `hold`: what is held, by whom, and what becomes of it.
 
-use std::fmt::Write as _;
-
 use chrono::{DateTime, FixedOffset, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::human::{counted, day, in_zone};
 use super::json::time;
+use crate::document::{Column, Document, Fact, Hue, Line, Paint, Table};
 use crate::escape::text;
 use crate::hold::{Coverage, Sweeping};
 use crate::inventory::Inventory;
@@ -165,29 +164,33 @@ impl HoldReport {
         lines
     }
 
-    fn text(&self) -> String {
-        let mut out = String::new();
-        let until = match (self.state, self.ends) {
-            ("expired", Some(until)) => format!("expired at {}", in_zone(until)),
-            (_, Some(until)) => format!("until {}", in_zone(until)),
-            (_, None) => "active".to_owned(),
+    fn put(&self, document: &mut Document) {
+        let ends = match (self.state, self.ends) {
+            ("expired", Some(until)) => Line::of(format!("expired at {}", in_zone(until)), Hue::Warn),
+            (_, Some(until)) => format!("until {}", in_zone(until)).into(),
+            (_, None) => "active".into(),
         };
-        let place = self.source.path.as_ref().map(|path| format!(" '{}'", text(path))).unwrap_or_default();
-        let _ = writeln!(out, "{}  {until}  [{}{place}]", self.name, self.source.layer);
+        let by = match &self.source.path {
+            Some(path) => format!("{}, '{}'", self.source.layer, text(path)),
+            None => self.source.layer.to_string(),
+        };
+        document.heading(self.name.clone());
+        let mut facts =
+            vec![Fact::new("reason", self.reason.clone()), Fact::new("state", ends), Fact::new("by", by)];
         for (key, list) in self.selector.as_object().into_iter().flatten() {
             let list: Vec<String> =
                 list.as_array().into_iter().flatten().filter_map(Value::as_str).map(text).collect();
-            let _ = writeln!(out, "  {key} {}", list.join(" "));
+            facts.push(Fact::new(key, list.join(" ")));
         }
-        let _ = writeln!(out, "  reason: {}", self.reason);
-        for line in self.coverage() {
-            let _ = writeln!(out, "  {line}");
-        }
+        document.facts(facts);
+        // That it ends has been said.
+        let skipped = usize::from(self.ends.is_some());
+        document.list(self.coverage().into_iter().skip(skipped).map(Line::from).collect());
+        let mut rows = Table::new(vec![Column::new("session"), Column::path("project").rank(1)]);
         for item in self.items.iter().flatten() {
-            let project = item.project.as_deref().unwrap_or("-");
-            let _ = writeln!(out, "    {}  {project}", item.session);
+            rows.row([item.session.as_str(), item.project.as_deref().unwrap_or("-")]);
         }
-        out
+        document.table(rows);
     }
 }
 
@@ -207,12 +210,13 @@ impl HoldList {
     }
 
     /// The list for people.
-    #[must_use]
-    pub fn text(&self) -> String {
+    pub fn text(&self, paint: Paint<'_>) -> String {
+        let mut document = Document::default();
         if self.holds.is_empty() {
-            return "there are no holds\n".to_owned();
+            document.text("there are no holds");
         }
-        self.holds.iter().map(HoldReport::text).collect::<Vec<_>>().join("\n")
+        self.holds.iter().for_each(|hold| hold.put(&mut document));
+        document.print(paint)
     }
 }
 

@@ -1,10 +1,8 @@
 //! Reports for people: aligned tables, totals, restrained colour.
 
-use std::fmt::Write as _;
-
 use chrono::{DateTime, FixedOffset, NaiveTime, Utc};
 
-use crate::document::{Column, Paint, Table};
+use crate::document::{Column, Table};
 
 /// A count with its noun.
 pub fn counted(count: u64, noun: &str) -> String {
@@ -63,48 +61,14 @@ pub fn table(header: &[&str], numbers: &[usize]) -> Table {
 fn column(title: &str) -> Column {
     match title {
         "project" | "path" | "store" | "root" | "tree" => Column::path(title),
-        "rule" | "from" | "standing" | "by" | "marks" | "what it is" => Column::text(title),
+        "rule" | "from" | "standing" | "by" | "marks" | "what it is" | "service" | "provider" | "default" => {
+            Column::text(title)
+        }
         "owner" | "found by" => Column::new(title).rank(3),
         "kind" | "lines" | "device" | "visited" => Column::new(title).rank(2),
         "files" | "note" | "layer" => Column::new(title).rank(1),
         _ => Column::new(title),
     }
-}
-
-/// The lines of a table of any width.
-pub fn lines(table: &Table) -> String {
-    Paint::default().table(table, 0)
-}
-
-/// Breaks a text at blanks; a word that is longer than a line has one of its own.
-pub fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let Some(line) = lines.last_mut() else { break };
-        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
-            lines.push(word.to_owned());
-        } else {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-    }
-    lines
-}
-
-/// A line that is broken at blanks where it is longer than `width`; the lines after the first begin with `indent`.
-/// Blanks at its beginning stay.
-pub fn wrapped(line: &str, indent: &str, width: usize) -> String {
-    let text = line.trim_start();
-    let begin = line.get(..line.len() - text.len()).unwrap_or_default();
-    // All lines are broken as wide as the one that has the least room.
-    let room = width.saturating_sub(begin.len().max(indent.len())).max(1);
-    let mut out = String::new();
-    for (at, line) in wrap(text, room).iter().enumerate() {
-        let _ = writeln!(out, "{}{line}", if at == 0 { begin } else { indent });
-    }
-    out
 }
 
 #[cfg(test)]

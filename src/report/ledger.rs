@@ -1,14 +1,13 @@
 //! `ledger show` as a report: the records for people and as JSON.
 
-use std::fmt::Write as _;
-
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::human::{counted, grouped, size, table};
-use super::json::time;
-use super::style::{Hue, Paint};
+use super::human::{counted, grouped, size};
+use super::when;
+use crate::document::{Column, Document, Hue, Paint, Table};
 use crate::escape::text;
 use crate::ledger::{BadLine, Item, Record};
 
@@ -56,16 +55,23 @@ impl Shown {
     }
 
     /// A table for people, with a total below.
-    pub fn text(&self, paint: Paint<'_>) -> String {
+    pub fn text(&self, now: DateTime<Utc>, paint: Paint<'_>) -> String {
         if self.items.is_empty() {
             return "no records\n".to_owned();
         }
-        let mut rows = table(
-            &["seq", "time", "event", "what", "session", "project", "files", "lines", "size", "rule", "note"],
-            &[0, 6, 7, 8],
-        );
-        // Beside all the others it does not fit a terminal of 80 columns.
-        rows.columns.iter_mut().filter(|column| column.title == "rule").for_each(|column| column.rank = 1);
+        let mut rows = Table::new(vec![
+            Column::number("seq").rank(4),
+            Column::new("time"),
+            Column::new("event"),
+            Column::new("what").rank(2),
+            Column::new("session").rank(1),
+            Column::path("project").rank(5),
+            Column::number("files").rank(6),
+            Column::number("lines").rank(8),
+            Column::number("size").rank(7),
+            Column::text("rule").rank(5),
+            Column::text("note").rank(3),
+        ]);
         let mut runs: Vec<&str> = Vec::new();
         let mut records = 0;
         for item in &self.items {
@@ -75,7 +81,7 @@ impl Shown {
                     if runs.last() != Some(&record.run.as_str()) {
                         runs.push(&record.run);
                     }
-                    rows.coloured(hue(item), cells(record));
+                    rows.coloured(hue(item), cells(record, now, paint));
                 }
                 Item::Bad(BadLine { segment, offset, bytes }) => {
                     let name = segment.file_name().map(text).unwrap_or_default();
@@ -89,9 +95,10 @@ impl Shown {
         }
         runs.sort_unstable();
         runs.dedup();
-        let mut out = paint.table(&rows, 0);
-        let _ = writeln!(out, "{} of {}", counted(records, "record"), counted(runs.len() as u64, "run"));
-        out
+        let mut document = Document::default();
+        document.table(rows);
+        document.text(format!("{} of {}", counted(records, "record"), counted(runs.len() as u64, "run")));
+        document.print(paint)
     }
 }
 
@@ -107,7 +114,7 @@ fn hue(item: &Item) -> Hue {
     }
 }
 
-fn cells(record: &Record) -> Vec<String> {
+fn cells(record: &Record, now: DateTime<Utc>, paint: Paint<'_>) -> Vec<String> {
     // Names were escaped when they were written; a ledger that was tampered with may hold others.
     let said = |key: &str| record.text(key).map(text);
     let number = |key: &str| record.fields.get(key).and_then(Value::as_u64);
@@ -116,7 +123,7 @@ fn cells(record: &Record) -> Vec<String> {
     let place = said("project").or_else(|| said("path")).or_else(|| said("store"));
     vec![
         record.seq.to_string(),
-        time(record.time),
+        when::moment(record.time, now, paint),
         text(&record.event),
         or_dash(said("outcome").or_else(|| said("decision"))),
         or_dash(said("session").map(|id| short(&id))),

@@ -24,7 +24,7 @@ const FEWEST: usize = 8;
 pub enum State {
     /// A hold covers it.
     Held,
-    /// It is open, or was touched a moment ago.
+    /// It is open, or was touched within the quiet period.
     Active,
     /// Nothing of it that can be encrypted is in plaintext.
     Encrypted,
@@ -161,10 +161,7 @@ impl Run<'_> {
     }
 
     fn list_row(&self, session: &Session, verdict: &Verdict) -> Row {
-        let files = self.inventory.files(session).iter().map(|index| self.inventory.artifact(*index));
-        let files = files.filter(|artifact| !artifact.is_own());
-        let (files, bytes) =
-            files.fold((0, 0), |(files, bytes), artifact| (files + 1, bytes + artifact.stamp.size));
+        let (files, bytes) = super::weight(self.inventory, session);
         let state = match verdict.decision {
             Decision::Keep(Keep::Held(_)) => State::Held,
             Decision::Keep(Keep::Live | Keep::Quiet) => State::Active,

@@ -19,8 +19,15 @@ pub mod purge;
 pub mod readable;
 pub mod services;
 pub mod status;
-pub mod style;
 pub mod verification;
 pub mod when;
 
+use crate::inventory::{Inventory, Session};
 pub use crate::run::Run;
+
+/// How many files a session has, and how many bytes, but for our own.
+fn weight(inventory: &Inventory, session: &Session) -> (u64, u64) {
+    let files = inventory.files(session).iter().map(|index| inventory.artifact(*index));
+    let sizes = files.filter(|file| !file.is_own()).map(|file| file.stamp.size);
+    sizes.fold((0, 0), |(files, bytes), size| (files + 1, bytes + size))
+}

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Run;
 use super::human::{counted, grouped, size, table};
 use super::json::{Item, Policy, Store, time};
-use crate::document::Paint;
+use crate::document::{Document as Docs, Hue, Line, Paint};
 use crate::escape::text;
 use crate::inventory::{SessionIndex, StoreIndex};
 use crate::plan::Decision;
@@ -158,26 +158,27 @@ impl Purge<'_> {
     /// What goes, from where, and what stays, for a person to judge.
     #[must_use]
     pub fn text(&self, paint: Paint<'_>) -> String {
-        let mut text = String::new();
-        let _ = writeln!(text, "{}", self.scope());
+        let mut document = Docs::default();
+        document.text(Line::of(self.scope(), Hue::Strong));
         let groups = self.groups();
         if groups.is_empty() {
-            let nothing = match self.run.outcomes {
+            document.text(match self.run.outcomes {
                 Some(_) => "gone: nothing",
                 None => "nothing is there that would go",
-            };
-            let _ = writeln!(text, "{nothing}");
+            });
         } else {
-            text.push_str(&self.stores(&groups, paint));
+            self.put_stores(&groups, &mut document);
         }
-        text.push_str(&self.stays());
+        self.put_stays(&mut document);
         for stop in &self.purging.broken {
-            let _ = writeln!(text, "broken: {}", obstacle(stop, self.policy));
+            document.text(
+                Line::of("broken", Hue::Warn).and(format!(": {}", obstacle(stop, self.policy)), Hue::Plain),
+            );
         }
         for refusal in self.run.refusals {
-            let _ = writeln!(text, "refused: {refusal}");
+            document.text(Line::of("refused", Hue::Warn).and(format!(": {refusal}"), Hue::Plain));
         }
-        text
+        document.print(paint)
     }
 
     /// The question before it is done, with the counts.
@@ -238,7 +239,7 @@ impl Purge<'_> {
         groups
     }
 
-    fn stores(&self, groups: &BTreeMap<StoreIndex, Group>, paint: Paint<'_>) -> String {
+    fn put_stores(&self, groups: &BTreeMap<StoreIndex, Group>, document: &mut Docs) {
         let mut rows =
             table(&["store", "sessions", "projects", "files", "lines", "on disk"], &[1, 2, 3, 4, 5]);
         let number = |count: usize| if count == 0 { "-".to_owned() } else { grouped(count as u64) };
@@ -260,45 +261,42 @@ impl Purge<'_> {
             let session = self.run.inventory.session(*index);
             *projects.entry(session.project.as_deref().unwrap_or("(unknown)")).or_default() += 1;
         }
-        let mut text = paint.table(&rows, 0);
+        document.table(rows);
         let word = if self.run.outcomes.is_some() { "gone" } else { "goes" };
-        let _ = writeln!(
-            text,
-            "\n{word}: {} of {}, {}, {}, {}",
+        let all = format!(
+            ": {} of {}, {}, {}, {}",
             counted(sessions.len() as u64, "session"),
             counted(projects.len() as u64, "project"),
             counted(files, "file"),
             counted(cut, "line"),
             size(bytes)
         );
+        document.text("");
+        document.text(Line::of(word, Hue::Bad).and(all, Hue::Strong));
         let mut by_count: Vec<(&str, u64)> = projects.into_iter().collect();
         by_count.sort_by_key(|(project, count)| (std::cmp::Reverse(*count), *project));
-        for (project, count) in by_count.iter().take(MOST_NAMED) {
-            let _ = writeln!(text, "  {}: {}", crate::escape::text(project), counted(*count, "session"));
-        }
+        let named = by_count.iter().take(MOST_NAMED);
+        let mut lines: Vec<Line> = named
+            .map(|(project, count)| format!("  {}: {}", text(project), counted(*count, "session")).into())
+            .collect();
         if by_count.len() > MOST_NAMED {
-            let _ = writeln!(text, "  and {} more projects", by_count.len() - MOST_NAMED);
+            lines.push(format!("  and {} more projects", by_count.len() - MOST_NAMED).into());
         }
+        document.list(lines);
         if self.run.outcomes.is_none() {
             let going = self.run.names_going();
             let artifacts = 0..self.run.inventory.artifacts.len();
             let linked = artifacts.filter(|at| self.run.data_remains(*at, &going)).count();
             if linked > 0 {
-                let _ = writeln!(
-                    text,
-                    "data remain under another name (hard link): {}",
-                    counted(linked as u64, "file")
-                );
+                let linked = counted(linked as u64, "file");
+                document.text(format!("data remain under another name (hard link): {linked}"));
             }
         }
         if self.purging.quiet > 0 && self.run.outcomes.is_none() {
-            let _ = writeln!(
-                text,
-                "in use a moment ago, perhaps still: {}",
-                counted(self.purging.quiet as u64, "session")
-            );
+            let active = super::policy::active_within(self.policy);
+            let quiet = counted(self.purging.quiet as u64, "session");
+            document.text(format!("{active}, perhaps still in use: {quiet}"));
         }
-        text
     }
 
     /// Files and bytes of what stays, by its class.
@@ -315,43 +313,42 @@ impl Purge<'_> {
     }
 
     /// What stays, and why.
-    fn stays(&self) -> String {
-        let mut text = String::new();
+    fn put_stays(&self, document: &mut Docs) {
         for (word, (files, bytes)) in self.kept_as() {
-            let _ = writeln!(text, "stays: {word} ({}, {})", counted(files, "file"), size(bytes));
+            document.text(format!("stays: {word} ({}, {})", counted(files, "file"), size(bytes)));
         }
         if self.aftermath.is_none() {
             let doubts = doubts(self.run.inventory, &self.purging.doubts);
-            text.push_str(&named("stays, though it may be meant", &doubts));
+            put_named("stays, though it may be meant", &doubts, document);
             let excepted = gathered(self.run.inventory, self.purging.excepted.iter().copied());
             for one in &excepted {
-                let (path, files, size) =
-                    (crate::escape::text(&one.path), counted(one.files, "file"), size(one.bytes));
-                let _ = writeln!(text, "stays on your word: {path} ({files}, {size})");
+                let (path, files, size) = (text(&one.path), counted(one.files, "file"), size(one.bytes));
+                document.text(format!("stays on your word: {path} ({files}, {size})"));
             }
         }
-        text
     }
 
     /// What it came to.
     #[must_use]
-    pub fn verdict(&self) -> String {
+    pub fn verdict(&self, paint: Paint<'_>) -> String {
         let (Some(aftermath), Some(verdict)) = (self.aftermath, self.verdict) else { return String::new() };
-        let mut text = String::new();
-        let _ = writeln!(
-            text,
+        let mut document = Docs::default();
+        document.text(format!(
             "looked again: {} in {}, {}",
             counted(aftermath.verification.files, "file"),
             counted(aftermath.verification.roots, "root"),
             aftermath.verification.result.words()
+        ));
+        let hue = if verdict == Verdict::Incomplete { Hue::Bad } else { Hue::Good };
+        document.text(
+            Line::from("verdict: ").and(verdict.to_string(), hue).and(", in the roots listed", Hue::Plain),
         );
-        let _ = writeln!(text, "verdict: {verdict}, in the roots listed");
         let kept = aftermath.remaining.iter().filter(|one| one.what == RemainingKind::Excepted);
         for one in kept {
             let (files, size) = (counted(one.files, "file"), size(one.bytes));
-            let _ = writeln!(text, "kept on your word: {} ({files}, {size})", one.path);
+            document.text(format!("kept on your word: {} ({files}, {size})", one.path));
         }
-        text
+        document.print(paint)
     }
 }
 
@@ -370,17 +367,16 @@ fn stays_as(kind: Option<crate::catalogue::Kind>, keep: Keep) -> Option<&'static
 }
 
 /// A list of exceptions, the first by name and the rest counted.
-fn named(heading: &str, exceptions: &[Exception]) -> String {
-    let mut text = String::new();
+fn put_named(heading: &str, exceptions: &[Exception], document: &mut Docs) {
     if exceptions.is_empty() {
-        return text;
+        return;
     }
-    let _ = writeln!(text, "{heading}: {}", grouped(exceptions.len() as u64));
-    for exception in exceptions.iter().take(MOST_NAMED) {
-        let _ = writeln!(text, "  {}: {}", exception.path, exception.detail);
-    }
+    document.text(format!("{heading}: {}", grouped(exceptions.len() as u64)));
+    let named = exceptions.iter().take(MOST_NAMED);
+    let mut lines: Vec<Line> =
+        named.map(|exception| format!("  {}: {}", exception.path, exception.detail).into()).collect();
     if exceptions.len() > MOST_NAMED {
-        let _ = writeln!(text, "  and {} more (--json lists them)", exceptions.len() - MOST_NAMED);
+        lines.push(format!("  and {} more (--json lists them)", exceptions.len() - MOST_NAMED).into());
     }
-    text
+    document.list(lines);
 }

@@ -1,17 +1,13 @@
 //! What Claude Code sends from this machine and what servers keep of it, service by service.
 
-use std::fmt::Write as _;
-
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::human::{lines, table, wrapped};
+use super::human::table;
 use super::json::time;
 use crate::check::client::services::{Here, ServiceRow};
+use crate::document::{Document, Line, Paint};
 use crate::services::{DATA_USAGE, KEPT, Provider};
-
-/// How wide the report is.
-const WIDTH: usize = 80;
 
 /// The clients of one config folder.
 #[derive(Debug, Serialize)]
@@ -78,25 +74,23 @@ impl Services {
     }
 
     /// The report for people; `everything` also names the providers that are not in use.
-    pub fn text(&self, everything: bool) -> String {
-        let mut out = String::new();
+    pub fn text(&self, paint: Paint<'_>, everything: bool) -> String {
+        let mut document = Document::default();
         for client in &self.clients {
-            client.text(everything, &mut out);
+            client.put(everything, &mut document);
         }
-        let _ = writeln!(out, "what servers keep");
-        for kept in KEPT {
-            out.push_str(&wrapped(&format!("- {}", kept.sentence()), "  ", WIDTH));
-        }
-        let _ = writeln!(out, "defaults as of {}\n({})", self.page, self.date);
-        out
+        document.heading("what servers keep");
+        document.list(KEPT.iter().map(|kept| Line::from(kept.sentence())).collect());
+        document.text(format!("defaults as of {} ({})", self.page, self.date));
+        document.print(paint)
     }
 }
 
 impl Client {
-    fn text(&self, everything: bool, out: &mut String) {
+    fn put(&self, everything: bool, document: &mut Document) {
         let place = if self.store.is_empty() { "the environment" } else { &self.store };
-        let _ = writeln!(out, "what Claude Code sends with {}", self.provider.name);
-        out.push_str(&wrapped(&format!("  as set for '{place}'"), "    ", WIDTH));
+        document.heading(format!("what Claude Code sends with {}", self.provider.name));
+        document.text(format!("as set for '{place}'"));
         let mut rows = table(&["service", "provider", "default", "here", "by"], &[]);
         let mut notes: Vec<String> = Vec::new();
         let mut cite = |here: &Here| {
@@ -116,22 +110,18 @@ impl Client {
             };
             rows.row([row.name, row.provider_name, row.default, here, &by]);
         }
-        out.push_str(&lines(&rows));
+        document.table(rows);
         if let Some(chosen) = self.chosen.as_ref().and_then(&mut cite) {
-            let _ = writeln!(out, "  the provider is set by {chosen}");
+            document.text(format!("the provider is set by {chosen}"));
         }
-        for (at, note) in notes.iter().enumerate() {
-            out.push_str(&wrapped(&format!("  [{}] {note}", at + 1), "      ", WIDTH));
-        }
-        for row in self.services.iter().filter(|row| row.here.is_some()) {
-            if let (Some(changed), Some(here)) = (row.changed, &row.here) {
-                let text = format!("  {}: {changed}; here it is {}", row.name, here.state);
-                out.push_str(&wrapped(&text, "    ", WIDTH));
-            }
-        }
+        let notes = notes.iter().enumerate().map(|(at, note)| format!("[{}] {note}", at + 1));
+        let changed = self.services.iter().filter_map(|row| {
+            let (changed, here) = (row.changed?, row.here.as_ref()?);
+            Some(format!("{}: {changed}; here it is {}", row.name, here.state))
+        });
+        document.list(notes.chain(changed).map(Line::from).collect());
         if !everything {
-            let _ = writeln!(out, "  -v shows the other providers");
+            document.text("-v shows the other providers");
         }
-        out.push('\n');
     }
 }

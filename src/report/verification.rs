@@ -1,12 +1,10 @@
 //! `ledger verify` as a report: whether the records hold together, and which are gone.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 
-use super::human::{counted, day};
+use super::human::counted;
 use super::json::time;
-use super::style::Paint;
+use crate::document::{Document, Hue, Line, Paint};
 use crate::escape::text;
 use crate::ledger::{Allowed, Expiry, Given, Head, LIMITS, Verification};
 use crate::purge::certificate::Comparison;
@@ -128,34 +126,34 @@ impl Checked {
         }
     }
 
-    fn text(&self, paint: Paint<'_>, out: &mut String) {
+    fn put(&self, document: &mut Document) {
         let (file, id) = (text(&self.file), text(&self.id));
+        let line = Line::from("certificate: ");
         if self.comparison.fits() {
             let recorded = self.comparison.recorded.unwrap_or_default();
-            let _ = writeln!(
-                out,
-                "certificate: {} to this ledger: '{file}', id {id}; it names record {}, and record {recorded} holds its hash",
-                paint.good("belongs"),
+            let what = format!(
+                " to this ledger: '{file}', id {id}; it names record {}, and record {recorded} holds its hash",
                 self.head
             );
+            document.text(line.and("belongs", Hue::Good).and(what, Hue::Plain));
         } else {
-            let _ = writeln!(
-                out,
-                "certificate: {} to this ledger: '{file}', id {id}",
-                paint.bad("does not belong")
-            );
-            for difference in &self.comparison.differs {
-                let _ = writeln!(out, "  {}", text(difference));
-            }
+            let what = format!(" to this ledger: '{file}', id {id}");
+            document.text(line.and("does not belong", Hue::Bad).and(what, Hue::Plain));
+            let differs = self.comparison.differs.iter();
+            document.list(differs.map(|difference| format!("  {}", text(difference)).into()).collect());
         }
         if let Some(key) = &self.signed_by {
-            let _ = writeln!(
-                out,
-                "note:  it says that {} signs it, which is for `ssh-keygen -Y verify` to verify",
+            document.text(note(format!(
+                "it says that {} signs it, which is for `ssh-keygen -Y verify` to verify",
                 text(key)
-            );
+            )));
         }
     }
+}
+
+/// Something to know beside the answer.
+fn note(what: impl Into<String>) -> Line {
+    Line::of("note:", Hue::Dim).and(format!("  {}", what.into()), Hue::Plain)
 }
 
 /// A verification with what it was asked.
@@ -235,63 +233,57 @@ impl Verified<'_> {
     /// The result in words.
     pub fn text(&self, paint: Paint<'_>) -> String {
         let found = self.found;
-        let mut out = String::new();
+        let mut document = Document::default();
         let read =
             format!("{} in {}", counted(found.records, "record"), counted(found.segments as u64, "file"));
         match &found.broken {
-            None if found.segments == 0 => {
-                let _ = writeln!(out, "empty: nothing has been recorded yet");
-            }
+            None if found.segments == 0 => document.text("empty: nothing has been recorded yet"),
             None => {
-                let _ = writeln!(out, "{}: {read}, hash chain intact", paint.good("OK"));
+                let intact = format!(": {read}, hash chain intact");
+                document.text(Line::of("OK", Hue::Good).and(intact, Hue::Plain));
             }
             Some(broken) => {
-                let _ = writeln!(
-                    out,
-                    "{}: '{}' line {}: {}",
-                    paint.bad("broken"),
-                    text(&broken.segment),
-                    broken.line,
-                    broken.fault
-                );
-                let _ = writeln!(out, "before it: {read} that fit");
+                let place = format!(": '{}' line {}: {}", text(&broken.segment), broken.line, broken.fault);
+                document.text(Line::of("broken", Hue::Bad).and(place, Hue::Plain));
+                document.text(format!("before it: {read} that fit"));
             }
         }
         if let (Some(first), Some(head)) = (found.first, &found.head) {
-            let _ = writeln!(out, "first: {first}\nlast:  {}\nhead:  {}", head.seq, head.sha256);
+            document.text(format!("first: {first}"));
+            document.text(format!("last:  {}", head.seq));
+            document.text(format!("head:  {}", head.sha256));
         }
         for closed in &found.closed {
             let (segment, line) = (text(&closed.segment), closed.line);
-            let _ =
-                writeln!(out, "a line cut off by a crash was closed and recorded: '{segment}' line {line}");
+            document
+                .text(format!("a line cut off by a crash was closed and recorded: '{segment}' line {line}"));
         }
-        found.gone.iter().for_each(|expiry| gone(expiry, paint, &mut out));
+        found.gone.iter().for_each(|expiry| document.text(gone(expiry, paint)));
         if self.was_given {
-            self.head_text(paint, &mut out);
+            self.put_head(&mut document);
         }
         if let Some(checked) = self.certificate {
-            checked.text(paint, &mut out);
+            checked.put(&mut document);
         }
         if !matches!((self.was_given, &found.given), (true, Some(Given::Newest))) {
-            let _ = writeln!(out, "note:  {LIMITS}");
+            document.text(note(LIMITS));
         }
-        out
+        document.print(paint)
     }
 
     /// Where the head given lies.
-    fn head_text(&self, paint: Paint<'_>, out: &mut String) {
+    fn put_head(&self, document: &mut Document) {
         // That nothing is missing is only said of a ledger that is there from its first record.
         let found = self.found;
         let first = found.first.unwrap_or(1);
-        let _ = match &found.given {
+        match &found.given {
             Some(Given::Newest) if first == 1 => {
-                writeln!(out, "the head given is the newest record: nothing is missing")
+                document.text("the head given is the newest record: nothing is missing");
             }
-            Some(Given::Newest) => writeln!(
-                out,
+            Some(Given::Newest) => document.text(format!(
                 "the head given is the newest record, {}: the records from {first} on are all there",
                 found.last().unwrap_or_default()
-            ),
+            )),
             Some(Given::Inside { seq, after }) => {
                 let later = match after {
                     1 => "1 record comes after it".to_owned(),
@@ -302,47 +294,45 @@ impl Verified<'_> {
                 } else {
                     format!("the records from {first} to it are all there")
                 };
-                writeln!(out, "the head given is record {seq}: {whole}, and {later}")
+                document.text(format!("the head given is record {seq}: {whole}, and {later}"));
             }
-            Some(Given::Expired) => writeln!(
-                out,
+            Some(Given::Expired) => document.text(format!(
                 "the head given is that of record {}, the last that expired: the records from {first} on are all there",
                 first - 1
+            )),
+            Some(Given::Absent) => document.text(
+                Line::of("the head given is not in the chain", Hue::Bad)
+                    .and(": records were removed or changed, or it is the head of another ledger", Hue::Plain),
             ),
-            Some(Given::Absent) => writeln!(
-                out,
-                "{}: records were removed or changed, or it is the head of another ledger",
-                paint.bad("the head given is not in the chain")
-            ),
-            None => Ok(()),
-        };
+            None => {}
+        }
         // Whoever forges an expiry appends it, so a head from before it is no witness for it.
         let Some(Given::Inside { seq, .. }) = &found.given else { return };
         for expiry in found.gone.iter().filter(|expiry| expiry.record > *seq) {
-            let _ = writeln!(
-                out,
-                "note:  record {}, by which records expired, is newer than the head given, which does not vouch for it",
+            document.text(note(format!(
+                "record {}, by which records expired, is newer than the head given, which does not vouch for it",
                 expiry.record
-            );
+            )));
         }
     }
 }
 
 /// Records that are gone, by which record, and whether `keep` allows that.
-fn gone(expiry: &Expiry, paint: Paint<'_>, out: &mut String) {
+fn gone(expiry: &Expiry, paint: Paint<'_>) -> Line {
     let Expiry { first, last, record, allowed, .. } = expiry;
     let keep = expiry.keep.as_ref().map_or_else(String::new, |keep| format!(", with 'keep' {keep}"));
     let which = match first == last {
         true => format!("record {first} expired"),
         false => format!("records {first} to {last} expired"),
     };
-    let judged = match allowed {
-        Allowed::Yes => "the policy allows that".to_owned(),
+    let (judged, hue) = match allowed {
+        Allowed::Yes => ("the policy allows that", Hue::Plain),
         Allowed::ByAnotherPolicy => {
-            "today's policy keeps them for longer, but that run went by another".to_owned()
+            ("today's policy keeps them for longer, but that run went by another", Hue::Plain)
         }
-        Allowed::Unknown => "whether the policy allows that cannot be told from what is left".to_owned(),
-        Allowed::No => paint.bad("the policy keeps them for longer").to_string(),
+        Allowed::Unknown => ("whether the policy allows that cannot be told from what is left", Hue::Plain),
+        Allowed::No => ("the policy keeps them for longer", Hue::Bad),
     };
-    let _ = writeln!(out, "gone:  {which} by record {record} of {}{keep}: {judged}", day(expiry.time));
+    let day = (paint.local)(expiry.time).format("%Y-%m-%d");
+    Line::from(format!("gone:  {which} by record {record} of {day}{keep}: ")).and(judged, hue)
 }

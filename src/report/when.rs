@@ -15,6 +15,11 @@ pub fn moment(at: DateTime<Utc>, now: DateTime<Utc>, paint: Paint<'_>) -> String
     }
 }
 
+/// A moment as reports of ours write it in UTC, as people read it; what is no such time stays as it is.
+pub fn told(at: &str, now: DateTime<Utc>, paint: Paint<'_>) -> String {
+    DateTime::parse_from_rfc3339(at).map_or_else(|_| at.to_owned(), |at| moment(at.to_utc(), now, paint))
+}
+
 /// A day: `Nov 27` on a terminal where that is of this year, else `2026-11-27`.
 pub fn day(at: DateTime<Utc>, now: DateTime<Utc>, paint: Paint<'_>) -> String {
     let (at, now) = ((paint.local)(at), (paint.local)(now));

@@ -259,14 +259,11 @@ impl<'c> RuleRun<'c> {
 
     /// The run as reports see it.
     pub fn view<'r>(&'r self, outcomes: Option<&'r Outcomes>) -> Run<'r> {
+        let (refused, refusals) = (&self.workspace.refused, &self.judged.refusals);
         Run {
             id: &self.id.0,
-            inventory: &self.inventory,
-            plan: &self.plan,
-            policy: self.policy(),
             outcomes,
-            refused: &self.workspace.refused,
-            refusals: &self.judged.refusals,
+            ..Run::planned(&self.inventory, &self.plan, self.policy(), refused, refusals)
         }
     }
 }

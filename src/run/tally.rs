@@ -190,13 +190,16 @@ impl Run<'_> {
 
     /// How many bytes of the disk are free by each artifact, or would be.
     pub fn freed(&self) -> Vec<u64> {
+        self.freed_where(&self.names_going())
+    }
+
+    fn freed_where(&self, going: &NamesGoing) -> Vec<u64> {
         if let Some(outcomes) = self.outcomes {
             return outcomes.freed(self.inventory);
         }
-        let going = self.names_going();
         let would_free = |(at, artifact): (usize, &Artifact)| match self.fate(at) {
             Some(fate) if !artifact.is_bookkeeping() => {
-                self.would_free(at, artifact, fate, self.data_remains(at, &going))
+                self.would_free(at, artifact, fate, self.data_remains(at, going))
             }
             _ => 0,
         };
@@ -219,8 +222,8 @@ impl Run<'_> {
 
     /// The counts of the run.
     pub fn tally(&self) -> Tally {
-        let mut tally = Tally { bytes_freed: self.freed().iter().sum(), ..Tally::default() };
         let going = self.names_going();
+        let mut tally = Tally { bytes_freed: self.freed_where(&going).iter().sum(), ..Tally::default() };
         for (at, artifact) in self.inventory.artifacts.iter().enumerate() {
             let Some(fate) = self.fate(at) else { continue };
             // What is wrong with a file of our own is told, and nothing else of it.

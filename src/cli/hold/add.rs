@@ -75,7 +75,7 @@ pub(super) fn add(new: New, ground: &Workspace, sight: &Sight, ctx: &Context) ->
         for line in report.coverage() {
             out.push_str(&format!("  {line}\n"));
         }
-        ctx.console.data(&out)?;
+        ctx.console.sentences(&out)?;
     }
     for (path, why) in &failed {
         ctx.console.error(&format!("'{}' has no copy: {why}", shown(path)));

@@ -24,7 +24,7 @@ pub(super) fn list(ground: &Workspace, sight: &Sight, ctx: &Context) -> Result<E
     if ctx.global.json {
         ctx.console.json(&list)?;
     } else {
-        ctx.console.data(&list.text())?;
+        ctx.console.data(&list.text(ctx.paint()))?;
     }
     let mut exit = Exit::Done;
     for complaint in &ground.policy.complaints {

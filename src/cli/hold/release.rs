@@ -62,7 +62,7 @@ pub(super) fn release(
         None if ctx.global.json => ctx.console.json(&serde_json::json!({
             "schema": "ccretain.hold-release/1", "hold": {"name": text(name)}, "because": text(reason),
         }))?,
-        _ => ctx.console.data(&format!("hold '{}' released\n", text(name)))?,
+        _ => ctx.console.sentences(&format!("hold '{}' released\n", text(name)))?,
     }
     for why in &failed {
         ctx.console.error(why);

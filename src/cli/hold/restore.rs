@@ -418,11 +418,11 @@ impl Item {
                 }
             }
             None if self.outcome == "nothing-missing" => {
-                ctx.console.data(&format!("session {session}: nothing is missing\n"))?;
+                ctx.console.sentences(&format!("session {session}: nothing is missing\n"))?;
             }
             None => {
                 let (files, bytes) = (counted(self.files, "file"), size(self.bytes));
-                ctx.console.data(&format!("restored {session}: {files}, {bytes}\n"))?;
+                ctx.console.sentences(&format!("restored {session}: {files}, {bytes}\n"))?;
             }
         }
         Ok(())

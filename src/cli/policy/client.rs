@@ -60,7 +60,7 @@ pub(super) fn print_client(known: &[Known], ctx: &Context) -> Result<Exit, Failu
     for remark in remarks {
         let _ = writeln!(out, "  {remark}");
     }
-    ctx.console.data(&out)?;
+    ctx.console.sentences(&out)?;
     Ok(Exit::Done)
 }
 

@@ -2,13 +2,13 @@
 
 mod client;
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::context::{Context, Exit, Failure};
+use crate::document::{Document, Fact, Hue, Line};
 use crate::escape::{shown, text};
 use crate::inventory;
 use crate::locate::{self, Request};
@@ -16,6 +16,7 @@ use crate::plan::{self, Decision, Keep, Verdict};
 use crate::policy::check::{Against, Checked, Known, Start, check, init};
 use crate::policy::compile::Globs;
 use crate::policy::load::Places;
+use crate::policy::show::{HoldRow, Row, RuleRow};
 use crate::policy::{Layer, Policy, Source, keys, show};
 use crate::report::human::{counted, grouped, in_zone};
 use crate::run;
@@ -156,46 +157,9 @@ fn print_policy(ctx: &Context) -> Result<Exit, Failure> {
             "notes": policy.notes,
         }))?;
     } else {
-        let mut out = format!("policy {}\n\nlayers, lowest first\n", policy.digest);
-        for source in &policy.sources {
-            let _ = writeln!(out, "  {}", place(source));
-        }
-        let _ =
-            writeln!(out, "\nrules (first match wins within a file; across files the earliest date wins)");
-        for rule in &rules {
-            let periods = [("seal after", &rule.seal_after), ("delete after", &rule.delete_after)];
-            let periods: Vec<String> =
-                periods.iter().filter_map(|(word, p)| Some(format!("{word} {}", p.as_ref()?))).collect();
-            let _ = writeln!(
-                out,
-                "  {}: {}{}  [{}]",
-                rule.name,
-                periods.join(", "),
-                selected(&rule.selector),
-                place(&rule.source)
-            );
-        }
-        for hold in &holds {
-            let until = hold.ends.map(|until| format!(" until {}", in_zone(until))).unwrap_or_default();
-            let advisory = if hold.binds_all { "" } else { " (does not bind the organisation's rules)" };
-            let _ = writeln!(
-                out,
-                "  hold {}{}{until}: {}{advisory}  [{}]",
-                hold.name,
-                selected(&hold.selector),
-                hold.reason,
-                place(&hold.source)
-            );
-        }
-        let _ = writeln!(out, "\nvalues");
-        for row in &values {
-            let whose = row.applies_to.map(|whose| format!(" ({whose})")).unwrap_or_default();
-            let _ = writeln!(out, "  {}{whose}: {}  [{}]", row.key, plain(&row.value), place(&row.source));
-            for other in &row.shadowed {
-                let _ = writeln!(out, "    not {}  [{}]", plain(&other.value), place(&other.source));
-            }
-        }
-        ctx.console.data(&out)?;
+        let paint = ctx.paint();
+        let document = in_words(&policy, &values, &rules, &holds);
+        ctx.console.data(&document.print(paint))?;
     }
     for note in &policy.notes {
         ctx.console.notice(note);
@@ -207,6 +171,43 @@ fn print_policy(ctx: &Context) -> Result<Exit, Failure> {
         ctx.console.warning(complaint);
     }
     Ok(ended(&policy))
+}
+
+/// The policy in force, each line with who set it.
+fn in_words(policy: &Policy, values: &[Row], rules: &[RuleRow], holds: &[HoldRow]) -> Document {
+    let by = |source: &Source| format!("[{}]", place(source));
+    let mut document = Document::default();
+    document.text(format!("policy {}", policy.digest));
+    document.heading("layers, lowest first");
+    document.list(policy.sources.iter().map(|source| Line::from(place(source))).collect());
+    document.heading("rules (first match wins within a file; across files the earliest date wins)");
+    let mut facts: Vec<Fact> = Vec::new();
+    for rule in rules {
+        let periods = [("seal after", &rule.seal_after), ("delete after", &rule.delete_after)];
+        let periods: Vec<String> =
+            periods.iter().filter_map(|(word, p)| Some(format!("{word} {}", p.as_ref()?))).collect();
+        let what = format!("{}{}", periods.join(", "), selected(&rule.selector));
+        facts.push(Fact::new(format!("{}:", rule.name), what).aside(by(&rule.source)));
+    }
+    for hold in holds {
+        let until = hold.ends.map(|until| format!(" until {}", in_zone(until))).unwrap_or_default();
+        let advisory = if hold.binds_all { "" } else { " (does not bind the organisation's rules)" };
+        let what = format!("{}{until}: {}{advisory}", selected(&hold.selector).trim_start(), hold.reason);
+        facts.push(Fact::new(format!("hold {}:", hold.name), what).aside(by(&hold.source)));
+    }
+    document.facts(facts);
+    document.heading("values");
+    let mut facts: Vec<Fact> = Vec::new();
+    for row in values {
+        let whose = row.applies_to.map(|whose| format!(" ({whose})")).unwrap_or_default();
+        facts.push(Fact::new(format!("{}{whose}:", row.key), plain(&row.value)).aside(by(&row.source)));
+        for other in &row.shadowed {
+            let value = Line::of(format!("not {}", plain(&other.value)), Hue::Dim);
+            facts.push(Fact::new("", value).aside(by(&other.source)));
+        }
+    }
+    document.facts(facts);
+    document
 }
 
 /// The policy files that are in place, each as what it is.
@@ -293,11 +294,11 @@ fn print_checked(
     if let Some(policy) = &checked.policy {
         let layer = checked.layer.map(|layer| format!(" as a {layer} policy")).unwrap_or_default();
         let (rules, holds) = (counted(checked.rules as u64, "rule"), counted(checked.holds as u64, "hold"));
-        ctx.console.data(&format!("'{}' is valid{layer}: {rules}, {holds}\n", shown(path)))?;
-        ctx.console.data(&preview(policy, checked, inventory, ctx))?;
+        ctx.console.sentences(&format!("'{}' is valid{layer}: {rules}, {holds}\n", shown(path)))?;
+        ctx.console.sentences(&preview(policy, checked, inventory, ctx))?;
     }
     for warning in &checked.warnings {
-        ctx.console.data(&format!("warning: {warning}\n"))?;
+        ctx.console.sentences(&format!("warning: {warning}\n"))?;
     }
     Ok(())
 }
@@ -354,6 +355,11 @@ fn plain(value: &Value) -> String {
     match value {
         Value::Null => "none".into(),
         Value::String(text) => crate::escape::text(text),
+        Value::Object(parts) => {
+            let parts: Vec<String> =
+                parts.iter().map(|(key, value)| format!("{key} {}", plain(value))).collect();
+            parts.join(", ")
+        }
         other => other.to_string(),
     }
 }

@@ -217,12 +217,14 @@ impl Work<'_> {
         Purge {
             run: Run {
                 id: &self.id.0,
-                inventory: self.inventory,
-                plan: &self.purging.plan,
-                policy: self.policy,
                 outcomes: done.map(|done| done.outcomes),
-                refused: &self.ground.refused,
-                refusals: &self.refusals,
+                ..Run::planned(
+                    self.inventory,
+                    &self.purging.plan,
+                    self.policy,
+                    &self.ground.refused,
+                    &self.refusals,
+                )
             },
             purging: self.purging,
             wanted: self.wanted,
@@ -290,13 +292,13 @@ impl Work<'_> {
             console.warning("stopped as asked; the same command continues");
         }
         if !self.ctx.global.json {
-            console.data(&report.verdict())?;
+            console.data(&report.verdict(self.ctx.paint()))?;
             for file in report.certificate {
                 console.data(&handed_over(file))?;
             }
             // It lies in the home that is handed in.
             if !report.certificate.is_empty() {
-                console.data("copy the certificate and the ledger head in it to another machine\n")?;
+                console.sentences("copy the certificate and the ledger head in it to another machine\n")?;
             }
         }
         Ok(exit)
@@ -452,7 +454,7 @@ fn summary(work: &Work<'_>, aftermath: &Aftermath, exit: Exit) -> Entry<'static>
         ("prunedLines", aftermath.counts.lines),
         ("bytesFreed", aftermath.counts.bytes),
         ("exceptions", aftermath.exceptions.len() as u64),
-        ("left", aftermath.verification.left.amount.files),
+        ("left", aftermath.verification.left.files),
     ];
     journal::summary(&work.ground.policy.digest, DEED, &counts, exit.code())
 }

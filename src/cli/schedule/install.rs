@@ -50,7 +50,7 @@ pub(super) fn install(args: &JobArgs, with: Scheduler<'_>, ctx: &Context) -> Res
     }
     text.push_str(&format!("  {roots} store folders are remembered for the runs\n"));
     text.push_str(&notes(&report));
-    ctx.console.data(&text)?;
+    ctx.console.sentences(&text)?;
     Ok(Exit::Done)
 }
 
@@ -111,7 +111,7 @@ pub(super) fn remove(args: &WhereArgs, with: Scheduler<'_>, ctx: &Context) -> Re
     if text.is_empty() {
         text.push_str("nothing was installed\n");
     }
-    ctx.console.data(&text)?;
+    ctx.console.sentences(&text)?;
     Ok(Exit::Done)
 }
 

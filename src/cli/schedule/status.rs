@@ -1,11 +1,13 @@
 //! What is installed, when it runs next, and how the last run ended.
 
-use chrono::{DateTime, Local, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::shared::{failure, host, local, places};
 use crate::cli::context::{Context, Exit, Failure};
-use crate::schedule::{Backend, Installed, Scheduler, Scope, document};
+use crate::document::{Document, Fact, Hue, Line, Paint};
+use crate::report::when;
+use crate::schedule::{Backend, Installed, Scheduler, Scope, document as json};
 use crate::state::{LastRun, StateFile};
 
 pub(super) fn status(with: Scheduler<'_>, ctx: &Context) -> Result<Exit, Failure> {
@@ -18,19 +20,32 @@ pub(super) fn status(with: Scheduler<'_>, ctx: &Context) -> Result<Exit, Failure
     if ctx.global.json {
         let last = last.map(serde_json::to_value).transpose();
         let last = last.map_err(|error| Failure::because(Exit::Failed, &error))?.unwrap_or(Value::Null);
-        ctx.console.json(&document(&installed, last))?;
+        ctx.console.json(&json(&installed, last))?;
         return Ok(Exit::Done);
     }
-    let mut text = String::new();
+    let now = ctx.env.now;
+    let mut document = Document::default();
     if installed.is_empty() {
         let system = if with.scope == Scope::System { " --system" } else { "" };
-        text.push_str(&format!(
-            "no schedule is installed: 'ccretain schedule install{system}' puts one in place\n"
-        ));
+        let none = Line::of("no schedule is installed", Hue::Warn);
+        document
+            .text(none.and(format!(": `ccretain schedule install{system}` puts one in place"), Hue::Plain));
     }
-    installed.iter().for_each(|installed| text.push_str(&shown(installed)));
-    text.push_str(&last.map_or_else(|| "last run   none yet\n".to_owned(), |last| ended(&last)));
-    ctx.console.data(&text)?;
+    let paint = ctx.paint();
+    installed.iter().for_each(|installed| put(&mut document, installed, now, paint));
+    document.heading("last run");
+    match last {
+        None => document.text("none yet"),
+        Some(last) => {
+            let at = format!("{}, {}", when::moment(last.time, now, paint), when::away(last.time, now));
+            let hue = if last.exit == 0 { Hue::Good } else { Hue::Bad };
+            document.text(Line::from(format!("{at}, ")).and(format!("exit {}", last.exit), hue));
+            let refused =
+                |refusal: &String| Line::of("refused", Hue::Warn).and(format!(": {refusal}"), Hue::Plain);
+            document.list(last.refusals.iter().map(refused).collect());
+        }
+    }
+    ctx.console.data(&document.print(paint))?;
     Ok(Exit::Done)
 }
 
@@ -56,32 +71,23 @@ fn in_scope(with: Scheduler<'_>, last: Option<&LastRun>, ctx: &Context) -> Resul
 }
 
 /// One installed schedule for people.
-fn shown(installed: &Installed) -> String {
-    let complaints: String =
-        installed.complaints().iter().map(|complaint| format!("\n  attention: {complaint}")).collect();
+fn put(document: &mut Document, installed: &Installed, now: DateTime<Utc>, paint: Paint<'_>) {
+    let system = if installed.scope == Scope::System { " (of the whole system)" } else { "" };
+    document.heading(format!("{}{system}", installed.backend.name()));
     let next = match (installed.next, installed.backend) {
-        (Some(next), _) => time(next),
+        (Some(next), _) => format!("{}, {}", when::moment(next, now, paint), when::away(next, now)),
         (None, Backend::ClaudeHook) => "when a session ends".to_owned(),
         (None, _) => "unknown".to_owned(),
     };
-    let missed = match installed.missed {
-        None | Some(0) => String::new(),
-        Some(count) => format!("\n  missed     {count} since the last run"),
-    };
-    format!(
-        "{:<10} {}{}\n  command    {}\n  next       {next}{missed}{complaints}\n",
-        installed.backend.name(),
-        installed.place,
-        if installed.scope == Scope::System { " (of the whole system)" } else { "" },
-        installed.command
-    )
-}
-
-fn ended(last: &LastRun) -> String {
-    let refusals: String = last.refusals.iter().map(|refusal| format!("  refused    {refusal}\n")).collect();
-    format!("last run   {}, exit {}\n{refusals}", time(last.time), last.exit)
-}
-
-fn time(time: DateTime<Utc>) -> String {
-    time.with_timezone(&Local).to_rfc3339_opts(SecondsFormat::Secs, false)
+    let mut facts = vec![
+        Fact::new("place", installed.place.clone()),
+        Fact::new("command", installed.command.clone()),
+        Fact::new("next", next),
+    ];
+    if let Some(missed) = installed.missed.filter(|missed| *missed > 0) {
+        facts.push(Fact::new("missed", Line::of(format!("{missed} since the last run"), Hue::Warn)));
+    }
+    let complaints = installed.complaints();
+    facts.extend(complaints.into_iter().map(|why| Fact::new("attention", Line::of(why, Hue::Warn))));
+    document.facts(facts);
 }

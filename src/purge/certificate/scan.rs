@@ -82,14 +82,22 @@ impl Proof {
 pub struct Left {
     /// Sessions with anything left.
     pub sessions: u64,
-    /// Files, lines and bytes.
-    #[serde(flatten)]
-    pub amount: Amount,
+    /// Files that are left.
+    pub files: u64,
+    /// Lines and entries that are left in files that stay.
+    pub lines: u64,
+    /// The sizes of those files and lines.
+    pub bytes: u64,
 }
 
 impl Left {
+    /// Files, lines and bytes.
+    pub fn amount(&self) -> Amount {
+        Amount { files: self.files, lines: self.lines, bytes: self.bytes }
+    }
+
     /// Whether nothing is left.
     pub fn is_nothing(&self) -> bool {
-        self.sessions == 0 && self.amount.is_nothing()
+        *self == Self::default()
     }
 }

@@ -139,7 +139,7 @@ proptest! {
         partial in any::<bool>(), exceptions in 0..3_usize, sessions in 0..2_u64, files in 0..2_u64, readable in any::<bool>(),
     ) {
         let scope = Scope { projects: if partial { vec!["/x".to_owned()] } else { Vec::new() }, ..Scope::default() };
-        let left = Left { sessions, amount: Amount { files, ..Amount::default() } };
+        let left = Left { sessions, files, ..Left::default() };
         let scan = Verification::scanned(at(0), 1, 1, left, readable);
         let list = vec![exception(ExceptionReason::Failed, "/x"); exceptions];
         let verdict = judge(&scope, &list, &[], &scan);

@@ -3,6 +3,7 @@
 //! Both say the same, from the functions here; the page cuts long lists, and says so.
 
 mod html;
+mod parts;
 mod text;
 
 #[cfg(test)]
@@ -247,7 +248,8 @@ fn verification(parts: &Parts) -> String {
         None => format!("a second scan {}", scan.result.words()),
     };
     if !scan.left.is_nothing() {
-        said = format!("{said}: {} of {}", amount(&scan.left.amount), counted(scan.left.sessions, "session"));
+        said =
+            format!("{said}: {} of {}", amount(&scan.left.amount()), counted(scan.left.sessions, "session"));
     }
     said
 }
@@ -263,7 +265,7 @@ fn risks(parts: &Parts) -> (Vec<&ResidualRisk>, Vec<&str>) {
 /// one can be compared itself.
 fn comparing(imprint: &Imprint<'_>, own: Option<&str>) -> String {
     match imprint.json_name.or(own) {
-        Some(name) => format!("ccretain ledger verify --certificate {name}"),
+        Some(name) => format!("`ccretain ledger verify --certificate {name}`"),
         None => "this text holds no document to compare; the ledger records its hash".to_owned(),
     }
 }

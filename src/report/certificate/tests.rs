@@ -28,7 +28,7 @@ fn signed() -> Parts {
 fn incomplete() -> Parts {
     let scope = Scope { projects: vec!["/work/acme/**".to_owned()], ..Scope::default() };
     let failed = (0..15).map(|n| exception(ExceptionReason::Failed, &format!("/x/{n:02}<&>\"'")));
-    let left = Left { sessions: 1, amount: Amount { files: 15, lines: 0, bytes: 135 } };
+    let left = Left { sessions: 1, files: 15, lines: 0, bytes: 135 };
     Parts {
         method: Method::new(scope, Identity::None),
         exceptions: failed.collect(),
@@ -41,10 +41,10 @@ fn incomplete() -> Parts {
 fn a_complete_one_as_text() {
     insta::assert_snapshot!(printed(signed(), Format::Text), @r#"
     CERTIFICATE OF A PURGE
-    ======================
 
-    Verdict    COMPLETE. In the roots listed, what was to be removed was removed, and a second scan
-               found none of it.
+    COMPLETE. In the roots listed, what was to be removed was removed, and a second scan found none of
+    it.
+
     Id         6e0c1a52-6f6e-4f0e-9f83-0a4d7c1f2b11
     Tool       ccretain [VERSION] (built 2026-11-22)
     Operator   ann (uid 1000), consented on the command line (--yes)
@@ -55,72 +55,58 @@ fn a_complete_one_as_text() {
     Method     files were unlinked, lines left out by writing their files anew; nothing was overwritten
     Policy     sha256 abababababababababababababababababababababababababababababababab
 
-    Roots this speaks of
-    --------------------
-    ROOT               TREE    OWNER  DEVICE  FILE SYSTEM  VOLUME               ENCRYPTED
-    /home/ann/.claude  config  ann     65026  ext4         /dev/mapper/vg-home  yes
+    Scope: the roots this speaks of
+      ROOT               TREE    OWNER  DEVICE  FILE SYSTEM  VOLUME               ENCRYPTED
+      /home/ann/.claude  config  ann     65026  ext4         /dev/mapper/vg-home  yes
 
     Removed
-    -------
-    KIND        FILES  LINES    FREED
-    history         0      7    700 B
-    transcript      2      0  2.5 KiB
-    total           2      7  3.1 KiB
-    - of 2 sessions in 1 project; 3 folders became empty and went
-    - plaintext until it was removed: 1 file, 7 lines, 2.6 KiB
-    - sealed when it was removed, and plaintext on this machine before: 1 file, 512 B; destroying a key
-      does not reach what the plaintext left on the medium
+      KIND        FILES  LINES    FREED
+      history         0      7    700 B
+      transcript      2      0  2.5 KiB
+      total           2      7  3.1 KiB
+      of 2 sessions in 1 project; 3 folders became empty and went
+      plaintext until it was removed: 1 file, 7 lines, 2.6 KiB
+      sealed when it was removed, and plaintext on this machine before: 1 file, 512 B; destroying a key
+        does not reach what the plaintext left on the medium
 
-    Looked at again
-    ---------------
-    - a second scan of 1 root (4 files), ended 2027-01-15T08:00:03Z, found nothing that was to be
+    Second scan
+      a second scan of 1 root (4 files), ended 2027-01-15T08:00:03Z, found nothing that was to be
       removed
 
     Exceptions
-    ----------
-    - none
+      none
 
     What stays
-    ----------
-    - ledger of ccretain (paths, ids and times, no content): '/home/ann/.local/state/ccretain' (1 file,
-      4.0 KiB)
+      ledger of ccretain (paths, ids and times, no content): '/home/ann/.local/state/ccretain' (1 file,
+        4.0 KiB)
 
     Residual risks: what can make content recoverable elsewhere
-    -----------------------------------------------------------
-    - SEEN: What swap means [swap]
-        '/dev/sda2': it is in use and not encrypted
-        do: do something about it
-    - not known: What backups means [backups]
-        why: a backup made from elsewhere leaves no sign
-        do: do something about it
-    - looked for and not seen: trash
+      SEEN: What swap means [swap] ('/dev/sda2': it is in use and not encrypted). To do: do something
+        about it.
+      not known: What backups means [backups] (a backup made from elsewhere leaves no sign). To do: do
+        something about it.
+      looked for and not seen: trash
 
-    Ledger
-    ------
-    - '/home/ann/.local/state/ccretain', run 11111111-2222-4333-8444-555555555555
-    - head when this was issued: record 41, sha256
-      cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd
-    - sha256 of the certificate as JSON: [SHA256]
-    - compare: ccretain ledger verify --certificate hand-in.json
-
-    Signature
-    ---------
-    - hand-in.json is signed by the key SHA256:J4scpN0s46hheN
-      allowed_signers, once the key is known to be the organisation's:
-        purge namespaces="ccretain-certificate" ssh-ed25519 AAAAC3
-      verify:
-        ssh-keygen -Y verify -f allowed_signers -I purge -n ccretain-certificate -s hand-in.json.sig < hand-in.json
+    Ledger and proof
+      Ledger           '/home/ann/.local/state/ccretain', run 11111111-2222-4333-8444-555555555555
+      Its head         record 41, sha256
+                       cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd
+      As JSON          sha256 [SHA256]
+      Compare          `ccretain ledger verify --certificate hand-in.json`
+      Signature        hand-in.json is signed by the key SHA256:J4scpN0s46hheN
+      allowed_signers  `purge namespaces="ccretain-certificate" ssh-ed25519 AAAAC3`
+      Verify
+                       `ssh-keygen -Y verify -f allowed_signers -I purge -n ccretain-certificate -s hand-in.json.sig < hand-in.json`
 
     Not claimed
-    -----------
-    - It speaks of the roots listed and of nothing outside them.
-    - It does not speak of what mounted file systems hide in the folders on which they are mounted.
-    - It is no certificate of media sanitization: files were unlinked, no medium was cleared, purged or
-      destroyed in the sense of NIST SP 800-88, which speaks of media and not of files.
-    - It does not say that content cannot be recovered from the device, from snapshots, backups,
-      synchronised copies or other tools' archives.
-    - It does not say anything about data held by Anthropic or by any other service.
-    - Its times are those of the machine's own clock, and its facts those its operating system gave.
+      It speaks of the roots listed and of nothing outside them.
+      It does not speak of what mounted file systems hide in the folders on which they are mounted.
+      It is no certificate of media sanitization: files were unlinked, no medium was cleared, purged or
+        destroyed in the sense of NIST SP 800-88, which speaks of media and not of files.
+      It does not say that content cannot be recovered from the device, from snapshots, backups,
+        synchronised copies or other tools' archives.
+      It does not say anything about data held by Anthropic or by any other service.
+      Its times are those of the machine's own clock, and its facts those its operating system gave.
     "#);
 }
 
@@ -130,15 +116,14 @@ fn a_partial_one_with_exceptions_as_text() {
     assert_eq!(text.matches("failed: '/x/").count(), 15, "the text lists all of them");
     // The head and what it removed; all else in them is that of the complete one.
     let complete = printed(parts(), Format::Text);
-    let until = text.find("\nLooked at again").unwrap();
+    let until = text.find("\nSecond scan").unwrap();
     let own: Vec<&str> =
         text[..until].lines().filter(|line| !complete.lines().any(|one| one == *line)).collect();
     insta::assert_snapshot!(own.join("\n"), @r"
     CERTIFICATE OF A PARTIAL PURGE
-    ==============================
-    Verdict    INCOMPLETE. In the roots listed, not everything that was to be removed is known to be
-               gone: there are 15 exceptions, and the second scan found something that was to be
-               removed. The purge was partial: the rest was not touched.
+    INCOMPLETE. In the roots listed, not everything that was to be removed is known to be gone: there
+    are 15 exceptions, and the second scan found something that was to be removed. The purge was
+    partial: the rest was not touched.
     Asked for  only sessions of projects /work/acme/**
     ");
 }

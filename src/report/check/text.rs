@@ -2,19 +2,20 @@
 
 use std::fmt::Write as _;
 
-use super::{Document, Found, Store};
+use super::{Found, Store};
 use crate::check::Severity;
-use crate::report::human::{counted, grouped, wrapped};
-use crate::report::style::Paint;
+use crate::document::{Document, Hue, Line, Paint};
+use crate::report::accounts::named;
+use crate::report::human::{counted, grouped};
 
 /// What Intune keeps of the output of a detection script, in characters (its console cuts what is
 /// longer; learn.microsoft.com, "Remediations").
 const KEPT_BY_INTUNE: usize = 2_048;
 
-/// How wide the report is where no terminal says so, as far as blanks let it be.
-const WIDTH: usize = 80;
 /// So many lines of evidence of one finding are shown; JSON has all.
 const EVIDENCE: usize = 12;
+/// So much that was left as it is.
+const LEFT: usize = 10;
 
 /// Findings that say the same of several accounts or stores, in the order of the first.
 fn groups<'f>(findings: impl Iterator<Item = &'f Found>) -> Vec<Vec<&'f Found>> {
@@ -32,20 +33,18 @@ fn groups<'f>(findings: impl Iterator<Item = &'f Found>) -> Vec<Vec<&'f Found>> 
 }
 
 /// One block: the finding, the accounts that have it, their evidence and what to do.
-fn group_text(out: &mut String, group: &[&Found], paint: Paint<'_>) {
+fn put_group(document: &mut Document, group: &[&Found], paint: Paint<'_>) {
     let Some(first) = group.first() else { return };
-    let width = paint.width.unwrap_or(WIDTH);
-    let word = format!("{:<6}", first.severity.word());
-    let word = match first.severity {
-        Severity::High => paint.bad(&word),
-        Severity::Medium => paint.warn(&word),
-        Severity::Low | Severity::Info => word,
+    let hue = match first.severity {
+        Severity::High => Hue::Bad,
+        Severity::Medium => Hue::Warn,
+        Severity::Low | Severity::Info => Hue::Strong,
     };
     let mut users: Vec<&str> = group.iter().filter_map(|finding| finding.user.as_deref()).collect();
     users.dedup();
-    let whose = if users.is_empty() { String::new() } else { format!("  {}", users.join(", ")) };
-    let title = wrapped(&format!("       {} [{}]{whose}", first.title, first.id), "       ", width);
-    let _ = write!(out, "\n{word} {}", title.trim_start());
+    let whose = if users.is_empty() { String::new() } else { format!("  {}", named(&users)) };
+    let title = format!(": {} [{}]{whose}", first.title, first.id);
+    document.heading(Line::of(first.severity.word(), hue).and(title, Hue::Plain));
     // What is so for the whole machine is told once, and not once an account.
     let mut lines: Vec<(Vec<&str>, &str)> = Vec::new();
     for finding in group {
@@ -58,71 +57,62 @@ fn group_text(out: &mut String, group: &[&Found], paint: Paint<'_>) {
         }
     }
     let hidden = if group.len() > 1 { lines.len().saturating_sub(EVIDENCE) } else { 0 };
-    for (of, line) in lines.iter().take(lines.len() - hidden) {
-        let of = if users.len() > 1 && of.len() < users.len() {
-            format!("{}: ", of.join(", "))
-        } else {
-            String::new()
-        };
-        out.push_str(&wrapped(&format!("       {of}{line}"), "         ", width));
-    }
-    if hidden > 0 {
-        let _ = writeln!(out, "       and {hidden} more (--json lists them)");
-    }
-    if first.severity > Severity::Info {
-        out.push_str(&wrapped(&format!("       {} {}", paint.arrow(), first.remedy), "         ", width));
-    }
+    let shown = lines.iter().take(lines.len() - hidden).map(|(of, line)| {
+        let is_of_some = users.len() > 1 && of.len() < users.len();
+        if is_of_some { format!("{}: {line}", named(of)) } else { (*line).to_owned() }
+    });
+    let more = (hidden > 0).then(|| format!("and {hidden} more (--json lists them)"));
+    let remedy = (first.severity > Severity::Info).then(|| format!("{} {}", paint.arrow(), first.remedy));
+    document.list(shown.chain(more).chain(remedy).map(Line::from).collect());
 }
 
-impl Document {
+impl super::Document {
     /// The report for people; `everything` also names what is only worth knowing.
     #[must_use]
     pub fn text(&self, paint: Paint<'_>, everything: bool) -> String {
-        let mut out = String::new();
-        let _ = writeln!(out, "{}", paint.strong(&self.headline()));
+        let mut document = Document::default();
+        document.text(Line::of(self.headline(), Hue::Strong));
         if let Some(users) = &self.users {
             let sum = |of: fn(&Store) -> u64| self.stores.iter().map(of).fold(0, u64::saturating_add);
-            let _ = writeln!(
-                out,
+            document.text(format!(
                 "{}: {}, {} overdue",
                 counted(users.len() as u64, "account"),
                 counted(sum(|store| store.sessions), "session"),
                 grouped(sum(|store| store.overdue))
-            );
+            ));
         }
-        for store in &self.stores {
-            if store.sessions == 0 && store.artifacts == 0 {
-                continue;
-            }
+        let filled = self.stores.iter().filter(|store| store.sessions > 0 || store.artifacts > 0);
+        let store = |store: &Store| {
             let oldest = store.oldest_age_days.map_or_else(String::new, |days| {
                 format!(", the oldest {} old", counted(days.unsigned_abs(), "day"))
             });
             let sessions = counted(store.sessions, "session");
-            let _ = writeln!(out, "  {} ({}): {sessions}{oldest}", store.root, store.kind);
-        }
+            Line::from(format!("{} ({}): {sessions}{oldest}", store.root, store.kind))
+        };
+        document.list(filled.map(store).collect());
         let is_told = |finding: &&Found| everything || finding.severity > Severity::Info;
         for group in groups(self.findings.iter().filter(is_told)) {
-            group_text(&mut out, &group, paint);
+            put_group(&mut document, &group, paint);
         }
         let hidden = self.findings.iter().filter(|finding| !is_told(finding)).count();
-        if hidden > 0 {
-            let _ = writeln!(out, "\n{hidden} more worth knowing: -v names them");
-        }
         if let Some(fixed) = &self.fixed {
-            let _ = writeln!(
-                out,
-                "\n{}: {} and {} closed to others",
-                paint.strong("fixed"),
+            document.heading("fixed");
+            document.text(format!(
+                "{} and {} closed to others",
                 counted(fixed.files, "file"),
                 counted(fixed.folders, "folder")
-            );
-            for left in fixed.left.iter().take(if everything { usize::MAX } else { 10 }) {
-                let _ = writeln!(out, "  left '{}': {}", left.path, left.why);
-            }
-            if !everything && fixed.left.len() > 10 {
-                let _ = writeln!(out, "  and {} more were left: -v names them", fixed.left.len() - 10);
-            }
-            let _ = writeln!(out, "  --fix repairs permissions only");
+            ));
+            let shown = if everything { usize::MAX } else { LEFT };
+            let left =
+                fixed.left.iter().take(shown).map(|left| format!("left '{}': {}", left.path, left.why));
+            let more = fixed.left.len().saturating_sub(shown);
+            let more = (more > 0).then(|| format!("and {more} more were left: -v names them"));
+            document.list(left.chain(more).map(Line::from).collect());
+            document.text("--fix repairs permissions only");
+        }
+        let mut out = document.print(paint);
+        if hidden > 0 {
+            let _ = writeln!(out, "\n{hidden} more worth knowing: -v names them");
         }
         out
     }

@@ -1,127 +1,127 @@
 //! The explanation in words.
 
-use std::fmt::Write as _;
-
 use super::{Dates, Explain, PRECEDENCE, Subject};
+use crate::document::{Document, Fact, Hue, Line, Paint};
 use crate::escape::shown;
 use crate::plan::Action;
 use crate::policy::{AgeBy, Source};
 use crate::report::human::{counted, size, table};
-use crate::report::style::{Hue, Paint};
 use crate::report::when;
 
 impl Explain {
     /// The report for people.
     #[must_use]
     pub fn text(&self, paint: Paint<'_>) -> String {
-        let mut out = String::new();
-        self.what.describe(&mut out, paint);
+        let told = |at: &str| when::told(at, self.moment, paint);
+        let mut document = Document::default();
+        self.what.describe(&mut document);
         if let Some(dates) = &self.dates {
-            dates.describe(&mut out, paint);
+            dates.describe(&mut document, &told);
         }
-        for note in &self.notes {
-            let _ = writeln!(out, "\nnote: {note}");
+        if !self.notes.is_empty() {
+            document.heading("notes");
+            document.list(self.notes.iter().map(|note| Line::from(note.as_str())).collect());
         }
-        if let Some(decision) = &self.decision {
-            if self.liveness.is_some() {
-                self.precedence_text(&mut out, paint);
-                self.rules_text(&mut out, paint);
-            }
-            let reason = decision.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-            let word = match decision.decision {
-                "keep" => paint.good("keep"),
-                word => paint.warn(word),
-            };
-            let _ = writeln!(out, "\n{}: {word}{reason}: {}", paint.strong("decision"), decision.because);
-            if let (Some(due), Some(rule), Some(layer)) = (&decision.due, &decision.rule, &decision.layer) {
-                let from = decision.path.as_ref().map(|path| format!(", {}", shown(path)));
-                let when = match decision.decision {
-                    "keep" => "falls due",
-                    _ => "due since",
-                };
-                let _ =
-                    writeln!(out, "{when}: {due}, by rule '{rule}' ({layer}{})", from.unwrap_or_default());
-            }
+        if self.decision.is_some() && self.liveness.is_some() {
+            self.put_precedence(&mut document, &told);
+            self.put_rules(&mut document, &told);
         }
-        if let (Some(step), Some(next)) = (self.coming, &self.next) {
-            let what = match step.action {
-                Action::Delete => "it is deleted",
-                Action::Seal => "it is encrypted",
-            };
-            let on = when::moment(step.at, self.moment, paint);
-            let away = when::away(step.at, self.moment);
-            let _ = writeln!(out, "next: {what} on {on}, {away}, by rule '{}'", next.rule());
+        let facts = [self.decided(&told), self.coming_text(paint), self.lines_and_client(&told)].concat();
+        if !facts.is_empty() {
+            document.heading("decision");
         }
-        if !self.lines.is_empty() {
-            let lines: Vec<String> = self
-                .lines
-                .iter()
-                .map(|(word, count)| format!("{} {word}", counted(*count, "line")))
-                .collect();
-            let _ = writeln!(out, "lines: {}", lines.join(", "));
-        }
-        if let Some(client) = &self.client {
-            let _ = match &client.removes {
-                None => writeln!(out, "Claude Code itself never removes it: {}", client.because),
-                Some(at) => {
-                    let note = if client.before_us {
-                        paint.warn(", before this policy does")
-                    } else {
-                        String::new()
-                    };
-                    writeln!(
-                        out,
-                        "Claude Code itself removes it at its first start after {at}{note}: {}",
-                        client.because
-                    )
-                }
-            };
-        }
-        out
+        document.facts(facts);
+        document.print(paint)
     }
 
-    fn precedence_text(&self, out: &mut String, paint: Paint<'_>) {
-        let _ = writeln!(out, "\n{}: {}", paint.strong("precedence"), PRECEDENCE.join(" > "));
-        let [hold, live, floor, delete, seal] = PRECEDENCE;
-        let mut line = |name: &str, what: &str| {
-            let _ = writeln!(out, "  {name:<14} {what}");
+    /// What is decided now.
+    fn decided(&self, told: &dyn Fn(&str) -> String) -> Vec<Fact> {
+        let Some(decision) = &self.decision else { return Vec::new() };
+        let reason = decision.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let hue = if decision.decision == "keep" { Hue::Good } else { Hue::Warn };
+        let word = Line::of(decision.decision, hue);
+        let mut facts =
+            vec![Fact::new("now", word.and(format!("{reason}: {}", decision.because), Hue::Plain))];
+        if let (Some(due), Some(rule), Some(layer)) = (&decision.due, &decision.rule, &decision.layer) {
+            let from = decision.path.as_ref().map(|path| format!(", {}", shown(path)));
+            let when = match decision.decision {
+                "keep" => "falls due",
+                _ => "due since",
+            };
+            let by = format!("{}, by rule '{rule}' ({layer}{})", told(due), from.unwrap_or_default());
+            facts.push(Fact::new(when, by));
+        }
+        facts
+    }
+
+    /// What happens next, and when.
+    fn coming_text(&self, paint: Paint<'_>) -> Vec<Fact> {
+        let (Some(step), Some(next)) = (self.coming, &self.next) else { return Vec::new() };
+        let what = match step.action {
+            Action::Delete => "it is deleted",
+            Action::Seal => "it is encrypted",
         };
+        let on = when::moment(step.at, self.moment, paint);
+        let away = when::away(step.at, self.moment);
+        vec![Fact::new("next", format!("{what} on {on}, {away}, by rule '{}'", next.rule()))]
+    }
+
+    /// What is decided about lines, and what Claude Code itself does.
+    fn lines_and_client(&self, told: &dyn Fn(&str) -> String) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        if !self.lines.is_empty() {
+            let lines = self.lines.iter().map(|(word, count)| format!("{} {word}", counted(*count, "line")));
+            facts.push(Fact::new("lines", lines.collect::<Vec<_>>().join(", ")));
+        }
+        if let Some(client) = &self.client {
+            let value = match &client.removes {
+                None => Line::from(format!("never removes it: {}", client.because)),
+                Some(at) => {
+                    let line = Line::from(format!("removes it at its first start after {}", told(at)));
+                    let note = if client.before_us { ", before this policy does" } else { "" };
+                    line.and(note, Hue::Warn).and(format!(": {}", client.because), Hue::Plain)
+                }
+            };
+            facts.push(Fact::new("Claude Code itself", value));
+        }
+        facts
+    }
+
+    fn put_precedence(&self, document: &mut Document, told: &dyn Fn(&str) -> String) {
+        document.heading(format!("precedence: {}", PRECEDENCE.join(" > ")));
+        let [hold, live, floor, delete, seal] = PRECEDENCE;
+        let mut facts: Vec<Fact> = Vec::new();
         if self.holds.is_empty() {
-            line(hold, "none covers it");
+            facts.push(Fact::new(hold, "none covers it"));
         }
         for each in &self.holds {
             let until =
                 each.ends.as_ref().map_or_else(|| "without end".to_owned(), |at| format!("until {at}"));
-            line(
-                hold,
-                &format!(
-                    "'{}' ({}), {until}, binds {}: {}",
-                    each.name,
-                    from(&each.source),
-                    each.binds,
-                    each.reason
-                ),
-            );
+            let by = from(&each.source);
+            let what = format!("'{}' ({by}), {until}, binds {}: {}", each.name, each.binds, each.reason);
+            facts.push(Fact::new(hold, what));
         }
         if let Some(life) = &self.liveness {
-            let quiet = match (&life.quiet_until, life.is_quiet) {
-                (Some(until), true) => paint.warn(&format!("quiet until {until}")),
-                (Some(until), false) => format!("quiet ended {until}"),
-                (None, _) => "no file that was touched".to_owned(),
+            let (quiet, hue) = match (&life.quiet_until, life.is_quiet) {
+                (Some(until), true) => (format!("quiet until {}", told(until)), Hue::Warn),
+                (Some(until), false) => (format!("quiet ended {}", told(until)), Hue::Plain),
+                (None, _) => ("no file that was touched".to_owned(), Hue::Plain),
             };
-            let evidence = if life.live { paint.warn(&life.evidence) } else { life.evidence.clone() };
-            line(live, &format!("{evidence}; {quiet} (quiet {}, {})", life.quiet, from(&life.quiet_source)));
+            let evidence = Line::of(life.evidence.clone(), if life.live { Hue::Warn } else { Hue::Plain });
+            let by = format!(" (quiet {}, {})", life.quiet, from(&life.quiet_source));
+            facts.push(Fact::new(live, evidence.and("; ", Hue::Plain).and(quiet, hue).and(by, Hue::Plain)));
         }
         if self.keep_at_least.is_empty() {
-            line(floor, "none");
+            facts.push(Fact::new(floor, "none"));
         }
         for each in &self.keep_at_least {
             let until = match (&each.until, each.over) {
-                (Some(until), true) => format!("ended {until}"),
-                (Some(until), false) => format!("until {until}"),
+                (Some(until), true) => format!("ended {}", told(until)),
+                (Some(until), false) => format!("until {}", told(until)),
                 (None, _) => "without end".to_owned(),
             };
-            line(floor, &format!("{} ({}), {until}", each.keep_at_least, from(&each.source)));
+            let what = format!("{} ({}), {until}", each.keep_at_least, from(&each.source));
+            facts.push(Fact::new(floor, what));
         }
         for (name, action) in [(delete, "delete"), (seal, "seal")] {
             let rule = self.rules.iter().find(|rule| rule.action == action && rule.decides);
@@ -132,19 +132,19 @@ impl Explain {
                     let when = rule
                         .due
                         .as_ref()
-                        .map_or_else(|| "never due".to_owned(), |due| format!("{state} {due}"));
+                        .map_or_else(|| "never due".to_owned(), |due| format!("{state} {}", told(due)));
                     format!("'{}' ({}): after {}, {when}", rule.name, from(&rule.source), rule.after)
                 },
             );
-            line(name, &words);
+            facts.push(Fact::new(name, words));
         }
+        document.facts(facts);
     }
 
-    fn rules_text(&self, out: &mut String, paint: Paint<'_>) {
-        let _ = writeln!(out, "\n{}", paint.strong("rules considered"));
+    fn put_rules(&self, document: &mut Document, told: &dyn Fn(&str) -> String) {
+        document.heading("rules considered");
         if self.rules.is_empty() {
-            let _ = writeln!(out, "  none");
-            return;
+            document.text("none");
         }
         let mut rows = table(&["rule", "from", "action", "after", "due", "standing"], &[]);
         for rule in &self.rules {
@@ -156,12 +156,12 @@ impl Explain {
                     from(&rule.source),
                     rule.action.to_owned(),
                     rule.after.clone(),
-                    rule.due.clone().unwrap_or_else(|| "-".to_owned()),
+                    rule.due.as_deref().map_or_else(|| "-".to_owned(), told),
                     rule.standing.clone(),
                 ],
             );
         }
-        out.push_str(&paint.table(&rows, 2));
+        document.table(rows);
     }
 }
 
@@ -174,16 +174,15 @@ fn from(source: &Source) -> String {
 }
 
 impl Subject {
-    fn describe(&self, out: &mut String, paint: Paint<'_>) {
+    fn describe(&self, document: &mut Document) {
         let title = match (self.is, &self.session, &self.path) {
             ("session", Some(id), _) => format!("session {id}"),
             (_, _, Some(path)) => path.clone(),
             _ => String::new(),
         };
-        let _ = writeln!(out, "{}", paint.strong(&title));
-        let mut line = |name: &str, what: &str| {
-            let _ = writeln!(out, "  {name:<14} {what}");
-        };
+        document.heading(title);
+        let mut facts: Vec<Fact> = Vec::new();
+        let mut line = |name: &str, what: &str| facts.push(Fact::new(name, what));
         if let Some(kind) = self.kind {
             line("kind", kind);
         }
@@ -220,26 +219,27 @@ impl Subject {
         if self.sealed {
             line("sealed", "yes");
         }
+        document.facts(facts);
     }
 }
 
 impl Dates {
-    fn describe(&self, out: &mut String, paint: Paint<'_>) {
-        let _ = writeln!(out, "\n{}", paint.strong("dates"));
-        let mut line = |name: &str, what: &str| {
-            let _ = writeln!(out, "  {name:<14} {what}");
-        };
+    fn describe(&self, document: &mut Document, told: &dyn Fn(&str) -> String) {
+        document.heading("dates");
+        let mut facts: Vec<Fact> = Vec::new();
+        let mut line = |name: &str, what: &str| facts.push(Fact::new(name, what));
+        let or_dash = |at: &Option<String>| at.as_deref().map_or_else(|| "-".to_owned(), told);
         if let Some(record) = &self.record {
-            line("last record", record);
+            line("last record", &told(record));
         }
-        line("modified", self.modified.as_deref().unwrap_or("-"));
+        line("modified", &or_dash(&self.modified));
         if self.touched != self.modified {
-            line("last touched", self.touched.as_deref().unwrap_or("-"));
+            line("last touched", &or_dash(&self.touched));
         }
         if let Some(damaged) = &self.damaged {
             line(
                 "damaged",
-                &format!("{damaged}, modification time of a file whose last lines cannot be read"),
+                &format!("{}, modification time of a file whose last lines cannot be read", told(damaged)),
             );
         }
         let counts = match self.counts {
@@ -258,13 +258,15 @@ impl Dates {
             format!(" (ageBy {by}, {})", from(source))
         });
         match &self.last_activity {
-            Some(last) => line("counts", &format!("{last}, {counts}{by}")),
+            Some(last) => line("counts", &format!("{}, {counts}{by}", told(last))),
             None => line("counts", &format!("none{by}")),
         }
         if let (true, Some(seconds)) = (self.differs, self.difference_seconds) {
             let days = counted(seconds.unsigned_abs() / 86_400, "day");
             let which = if seconds > 0 { "later" } else { "earlier" };
-            line("difference", &paint.warn(&format!("the file is {days} {which} than its last record")));
+            let what = format!("the file is {days} {which} than its last record");
+            facts.push(Fact::new("difference", Line::of(what, Hue::Warn)));
         }
+        document.facts(facts);
     }
 }

@@ -9,6 +9,7 @@ use crate::inventory::{Inventory, SessionIndex};
 use crate::ledger::Record;
 use crate::plan::{Decision, Plan, Verdict};
 use crate::report::check::Document;
+use crate::report::weight;
 
 /// The ages, in days, at which sessions are put apart.
 const AGES: [i64; 10] = [1, 4, 7, 14, 21, 30, 60, 90, 180, i64::MAX];
@@ -106,9 +107,7 @@ impl Machine {
         let mut due = (Share::default(), days(now));
         let mut projects: BTreeMap<String, Share> = BTreeMap::new();
         for (at, session) in inventory.sessions.iter().enumerate() {
-            let files = inventory.files(session).iter().map(|index| inventory.artifact(*index));
-            let sizes = files.filter(|file| !file.is_own()).map(|file| file.stamp.size);
-            let (files, bytes) = sizes.fold((0, 0), |(files, bytes), size| (files + 1, bytes + size));
+            let (files, bytes) = weight(inventory, session);
             let share = Share { sessions: 1, files, bytes };
             let verdict = plan.and_then(|plan| plan.sessions.get(SessionIndex::of(at).at()));
             let date = verdict.and_then(|verdict| verdict.date).or(session.newest_record);

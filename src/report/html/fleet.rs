@@ -3,6 +3,7 @@
 //! Of a document no more is kept than a row; the worst machines are read a second time for what was found there, so
 //! that neither memory nor the page grow with what the documents say.
 
+use crate::document::escaped as esc;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
@@ -11,7 +12,6 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use super::escape::esc;
 use super::machine::date;
 use super::page::{card, class, finding, page, table};
 use super::svg::{self, Mark};
@@ -343,7 +343,7 @@ impl Fleet {
         card(
             out,
             "compliant",
-            &format!("{well} of {all} ({share} %)"),
+            &format!("{} of {} ({share} %)", grouped(well as u64), grouped(all as u64)),
             if well == all { "ok" } else { "high" },
         );
         card(out, "not compliant", &grouped((all - well) as u64), if well == all { "" } else { "high" });
@@ -369,7 +369,13 @@ impl Fleet {
         if unknown > 0 {
             marks.push(mark("not checked for a week", unknown).class("soft"));
         }
-        let about = format!("{well} compliant, {bad} not, {unknown} not checked for a week");
+        let number = |count: usize| grouped(count as u64);
+        let about = format!(
+            "{} compliant, {} not, {} not checked for a week",
+            number(well),
+            number(bad),
+            number(unknown)
+        );
         let plot = svg::parts("verdicts", ("Verdicts", &about), &marks);
         let rows: Vec<Vec<String>> =
             marks.iter().map(|mark| vec![mark.name.clone(), mark.text.clone()]).collect();
@@ -386,7 +392,7 @@ impl Fleet {
             .iter()
             .take(DRAWN)
             .map(|found| {
-                let mark = Mark::new(found.id, float(found.machines), counted(found.machines, "machine"));
+                let mark = Mark::new(found.id, float(found.machines), grouped(found.machines));
                 match found.severity {
                     Severity::High => mark.class("bad"),
                     Severity::Medium => mark,
@@ -406,7 +412,7 @@ impl Fleet {
             ]
         };
         let rows: Vec<Vec<String>> = found.iter().take(LISTED).map(row).collect();
-        table(out, "", &["severity", "finding", "what it is", "machines"], &[3], &rows);
+        table(out, &["severity", "finding", "what it is", "machines"], &[3], &rows);
         out.push_str("</section>\n");
     }
 
@@ -493,7 +499,7 @@ impl Fleet {
             let rows = rows.iter().take(LISTED);
             let rows: Vec<Vec<String>> =
                 rows.map(|(name, count)| vec![(*name).to_owned(), grouped(*count)]).collect();
-            table(out, "", &[what, "machines"], &[1], &rows);
+            table(out, &[what, "machines"], &[1], &rows);
         }
         out.push_str("</section>\n");
     }
@@ -516,7 +522,7 @@ impl Fleet {
             .take(LISTED)
             .map(|bad| vec![cut(&bad.path, LONGEST), cut(&bad.why, LONGEST)])
             .collect();
-        table(out, "", &["file", "why"], &[], &rows);
+        table(out, &["file", "why"], &[], &rows);
         if self.unreadable.len() > LISTED {
             let _ = writeln!(out, "<p class=\"muted\">and {} more</p>", self.unreadable.len() - LISTED);
         }

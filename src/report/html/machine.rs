@@ -1,9 +1,9 @@
 //! The page about one account.
 
+use crate::document::escaped as esc;
 use std::fmt::Write as _;
 
 use super::data::{AHEAD, Machine, Share};
-use super::escape::esc;
 use super::page::{card, figure, finding, page, table};
 use super::svg::{self, Mark, Plot};
 use crate::check::Severity;
@@ -176,7 +176,7 @@ impl Machine {
             })
             .collect();
         let header = ["store", "kind", "owner", "sessions", "files", "size", "oldest", "overdue"];
-        table(out, "", &header, &[3, 4, 5, 7], &rows);
+        table(out, &header, &[3, 4, 5, 7], &rows);
         out.push_str("</section>\n");
     }
 
@@ -231,7 +231,7 @@ impl Machine {
             })
             .collect();
         let header = ["ended", "what", "exit", "deleted", "sealed", "lines pruned", "freed"];
-        table(out, "", &header, &[2, 3, 4, 5, 6], &rows);
+        table(out, &header, &[2, 3, 4, 5, 6], &rows);
         out.push_str("</details></section>\n");
     }
 
@@ -284,7 +284,7 @@ impl Machine {
             return;
         }
         out.push_str("<section><h2>What Claude Code keeps, sends and writes</h2>\n");
-        table(out, "", &["config folder", "subject", "state", "decided by", "file"], &[], &rows);
+        table(out, &["config folder", "subject", "state", "decided by", "file"], &[], &rows);
         out.push_str("</section>\n");
     }
 }

@@ -7,7 +7,6 @@
 //! it. Every text is escaped where it is put into the page.
 
 mod data;
-pub(super) mod escape;
 mod fleet;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;

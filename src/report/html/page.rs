@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::escape::esc;
 use super::style::CSS;
 use crate::check::Severity;
+use crate::document::{Column, Document, Table, escaped as esc};
 use crate::report::check::Found;
 
 /// A whole page.
@@ -59,27 +59,14 @@ pub(super) fn finding(out: &mut String, found: &Found) {
 }
 
 /// A table; the columns named in `numbers` are aligned to the right.
-pub(super) fn table(
-    out: &mut String,
-    caption: &str,
-    header: &[&str],
-    numbers: &[usize],
-    rows: &[Vec<String>],
-) {
-    let class = |at: usize| if numbers.contains(&at) { " class=\"n\"" } else { "" };
-    let _ = write!(out, "<div class=\"wide\"><table><caption>{}</caption><thead><tr>", esc(caption));
-    for (at, cell) in header.iter().enumerate() {
-        let _ = write!(out, "<th scope=\"col\"{}>{}</th>", class(at), esc(cell));
-    }
-    out.push_str("</tr></thead><tbody>\n");
-    for row in rows {
-        out.push_str("<tr>");
-        for (at, cell) in row.iter().enumerate() {
-            let _ = write!(out, "<td{}>{}</td>", class(at), esc(cell));
-        }
-        out.push_str("</tr>\n");
-    }
-    out.push_str("</tbody></table></div>\n");
+pub(super) fn table(out: &mut String, header: &[&str], numbers: &[usize], rows: &[Vec<String>]) {
+    let column =
+        |(at, title): (usize, &&str)| Column { is_number: numbers.contains(&at), ..Column::new(*title) };
+    let mut table = Table::new(header.iter().enumerate().map(column).collect());
+    rows.iter().for_each(|row| table.row(row.clone()));
+    let mut document = Document::default();
+    document.table(table);
+    out.push_str(&document.html());
 }
 
 /// A plot with its numbers in a table.
@@ -88,7 +75,7 @@ pub(super) fn figure(out: &mut String, plot: &super::svg::Plot, header: [&str; 2
     out.push_str(&plot.svg);
     if !rows.is_empty() {
         out.push_str("<details class=\"numbers\"><summary>numbers</summary>\n");
-        table(out, "", &header, &[1], rows);
+        table(out, &header, &[1], rows);
         out.push_str("</details>");
     }
     out.push_str("</figure>\n");

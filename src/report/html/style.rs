@@ -15,7 +15,7 @@ h3 { font-size: 1rem; margin: 0 0 .25rem; } p { margin: .25rem 0; }
 .muted, caption, figcaption { color: var(--muted); } code { font: .9em ui-monospace, Menlo, Consolas, monospace; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .75rem; margin: 1rem 0; }
 .card, figure { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .75rem 1rem; }
-.card b { display: block; font-size: 1.05rem; line-height: 1.4; white-space: nowrap; }
+.card b { display: block; font-size: 1.05rem; line-height: 1.4; }
 figure { margin: 0 0 1rem; } figure > svg { display: block; width: 100%; max-width: 38rem; height: auto; margin-top: .5rem; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(30rem, 100%), 1fr)); gap: 1rem; align-items: start; }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0; font-size: .92em; }

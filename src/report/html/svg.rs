@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::escape::esc;
+use crate::document::escaped as esc;
 
 /// The width of a plot in its own units; it is scaled to the page.
 const WIDTH: f64 = 520.0;

@@ -1,9 +1,9 @@
 use std::path::Path;
 
-use super::escape::esc;
 use super::page::page;
 use super::svg::{self, Mark};
 use super::*;
+use crate::document::escaped as esc;
 use crate::report::check::Document;
 
 fn document(json: &serde_json::Value) -> Document {

@@ -5,10 +5,11 @@ use serde::Serialize;
 
 use super::Sight;
 use crate::escape::text;
-use crate::inventory::{Artifact, Session, SessionIndex};
+use crate::inventory::SessionIndex;
 use crate::plan::{Action, Decision, Keep, Step, has_delete_rule};
 use crate::report::json::time;
 use crate::report::readable::Readable;
+use crate::report::weight;
 use crate::run::tally::Tally;
 
 /// How far ahead what falls due is named.
@@ -98,16 +99,6 @@ pub struct Kept {
 }
 
 impl Sight<'_> {
-    /// The files of a session but for our own.
-    fn files(&self, session: &Session) -> impl Iterator<Item = &Artifact> {
-        let files = self.run.inventory.files(session).iter();
-        files.map(|index| self.run.inventory.artifact(*index)).filter(|artifact| !artifact.is_own())
-    }
-
-    fn bytes(&self, session: &Session) -> u64 {
-        self.files(session).map(|artifact| artifact.stamp.size).sum()
-    }
-
     pub(super) fn ages(&self) -> Vec<Age> {
         const BOUNDS: [(&str, i64, Option<i64>); 5] = [
             ("under a day ago", 0, Some(1)),
@@ -129,7 +120,7 @@ impl Sight<'_> {
             };
             let age = age.unwrap_or(&mut undated);
             age.sessions += 1;
-            age.bytes += self.bytes(session);
+            age.bytes += weight(self.run.inventory, session).1;
         }
         ages.extend((undated.sessions > 0).then_some(undated));
         ages
@@ -167,6 +158,7 @@ impl Sight<'_> {
     fn item(&self, at: usize, decision: Decision, step: Step) -> Item {
         let Step { at: due, rule, action } = step;
         let session = self.run.inventory.session(SessionIndex::of(at));
+        let (files, bytes) = weight(self.run.inventory, session);
         let layer = self.run.policy.rule(rule).map(|(layer, _)| layer.source.layer.to_string());
         Item {
             due: time(due),
@@ -174,8 +166,8 @@ impl Sight<'_> {
             session: session.id.to_string(),
             store: session.store.at(),
             project: session.project.as_deref().map(text),
-            files: self.files(session).count() as u64,
-            bytes: self.bytes(session),
+            files,
+            bytes,
             decision: decision.word(),
             step: action.word(),
             action,

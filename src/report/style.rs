@@ -1,3 +1,0 @@
-//! How reports are coloured and made to fit.
-
-pub use crate::document::{Hue, Paint};
