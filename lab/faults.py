@@ -82,6 +82,9 @@ def calls_of(world, case, log):
         has_begun = has_begun or case.begins in rest
         if not has_begun or name not in ERRORS:
             continue
+        # The standard library gives up where it cannot read what a child says.
+        if "<pipe:" in rest.split(",")[0]:
+            continue
         if name == "fcntl" and "F_DUPFD" not in rest:
             continue
         errors = list(ERRORS[name])

@@ -7,7 +7,7 @@ use std::path::Path;
 use chrono::Duration;
 use serde_json::json;
 
-use crate::common::store::age;
+use crate::common::store::{age, put};
 use crate::common::{Output, Sandbox, days, hours, id};
 use crate::seal::{identity, seals};
 use crate::seal_flushes::can_watch;
@@ -195,6 +195,33 @@ fn a_purge_says_that_it_could_not_lock_the_store() {
     let output = with_mode(&sandbox, &lock, 0o000, &["purge", "--yes", "--session", session.id()]);
     output.exits(4).says("Permission denied").says("'[HOME]/.claude'");
     assert!(session.is_there());
+}
+
+/// It is plaintext of a session that is sealed; in a folder where any name is content it looks like a file of the session.
+#[test]
+fn what_an_interrupted_unsealing_left_goes_also_where_any_name_is_content() {
+    let sandbox = Sandbox::new();
+    let recipient = identity(&sandbox);
+    seals(&sandbox, &recipient, "");
+    let store = sandbox.store();
+    let session = old(&sandbox, 1, days(5));
+    store.session(2).aged(days(1)).write();
+    sandbox.enforce().exits(0);
+    assert!(!session.is_there());
+    let history = store.path(format!("file-history/{}", session.id()));
+    let left = [session.temp().join("tasks/.b1.output.part"), history.join(".0123abcd@v1.part")];
+    // Nobody sealed a file of this name: it may be somebody's own.
+    let other = session.temp().join("scratchpad/.download.part");
+    for path in left.iter().chain([&other]) {
+        put(path, "plainte", hours(2));
+    }
+    sandbox.enforce().exits(0);
+    assert!(left.iter().all(|path| !path.exists()), "plaintext was left");
+    let is_sealed = || {
+        let sealed = sandbox.home().join(".claude/ccretain/sealed").join(session.id());
+        walkdir::WalkDir::new(sealed).into_iter().flatten().any(|e| e.file_name() == ".download.part.zst.age")
+    };
+    assert!(other.exists() || is_sealed(), "what nobody knows is lost");
 }
 
 /// A run removes the folders that it emptied at its end, so one that was killed leaves some.

@@ -53,15 +53,15 @@ pub fn own_identity(env: &Environment) -> Result<Option<PathBuf>, Failure> {
             failure.hint(format!("`{}` mends it, once you know that the file is yours", loose.remedy()))
         );
     }
-    let is_there = path.symlink_metadata().is_ok();
-    if !is_there {
+    let absent = match path.symlink_metadata() {
+        Ok(_) => return Ok(Some(path)),
         // A folder that may not be entered is no proof that there is no identity, and sealing would go to
         // another one.
-        files::confirm_absence(&path)
-            .at("look for", &path)
-            .map_err(|error| Failure::because(Exit::Usage, &error))?;
-    }
-    Ok(is_there.then_some(path))
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => files::confirm_absence(&path),
+        Err(error) => Err(error),
+    };
+    absent.at("look for", &path).map_err(|error| Failure::because(Exit::Usage, &error))?;
+    Ok(None)
 }
 
 #[derive(Serialize)]

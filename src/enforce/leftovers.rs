@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 
 use super::lock::ClientLock;
-use super::{Effect, Outcome, Outcomes, Skip, Stop, Tools, dir};
+use super::{Effect, Outcome, Outcomes, Skip, Stop, Tools, dir, sealed};
 use crate::catalogue::{Kind, SessionId};
 use crate::dir::{Dir, FileType};
 use crate::error::PathError;
@@ -55,6 +55,11 @@ pub(super) fn remove(
                 // A hold covers what is recorded of its session, too.
                 let is_held = matches!(decision, Decision::Keep(Keep::Held(_)));
                 !is_deleted && !is_held && is_hollow(inventory, artifact)
+            }
+            // Where any name is content, it has the kind of what lies beside it.
+            Some(kind) if kind.row().sealable && plan.purge.is_none() && !is_deleted => {
+                !matches!(decision, Decision::Keep(Keep::Held(_)))
+                    && is_unfinished(inventory, ArtifactIndex::of(at))
             }
             _ => false,
         };
@@ -212,6 +217,27 @@ fn remove_file(inventory: &Inventory, artifact: &Artifact) -> io::Result<Outcome
         return Ok(Outcome::Skipped(Skip::ChangedSincePlan));
     }
     dir::unlink(&folder, name).map(|()| Outcome::Done(Effect::Deleted))
+}
+
+/// Whether a file is the unfinished form of one that is sealed, as an interrupted unsealing leaves it. A session is sealed
+/// whole, so nothing of such a name was there when it was.
+fn is_unfinished(inventory: &Inventory, index: ArtifactIndex) -> bool {
+    let artifact = inventory.artifact(index);
+    let Some(whole) = naming::of_part(inventory.name(artifact)).filter(|_| !artifact.sealed) else {
+        return false;
+    };
+    let Some(session) = inventory.session_of(artifact).filter(|session| session.sealed > 0) else {
+        return false;
+    };
+    let (tree, path, _) = sealed::place(inventory, index);
+    let (path, folder) = (path.with_file_name(whole), naming::session_folder(session.id));
+    let sealed =
+        inventory.files(session).iter().map(|index| inventory.artifact(*index)).filter(|one| one.sealed);
+    let mut paths = sealed.map(|one| inventory.path(one));
+    paths.any(|one| {
+        let original = one.strip_prefix(&folder).ok().and_then(naming::original);
+        original.is_some_and(|original| original.tree == tree && original.path == path)
+    })
 }
 
 /// Whether a record describes no sealed file any more while its session is there in plaintext:
