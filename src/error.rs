@@ -33,6 +33,17 @@ impl<T, E: Into<io::Error>> At<T> for Result<T, E> {
     }
 }
 
+/// The path that the words of a [`PathError`] name, however deep it lies among the causes of another error; `None` where
+/// its words cannot be put into the quotes of a shell.
+pub fn path_in(words: &str) -> Option<&str> {
+    let (_, after) = words.split_once("cannot ")?;
+    let (_, path) = after.split_once('\'')?;
+    let (path, rest) = path.split_once('\'')?;
+    let is_plain =
+        path.starts_with('/') && !path.contains('\\') && matches!(rest.chars().next(), None | Some(':'));
+    is_plain.then_some(path)
+}
+
 /// Prints an error and its causes on one line, separated by colons, for reports and the ledger.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -196,7 +196,7 @@ fn once() -> u32 {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error(
     "this run would delete {} of {} sessions ({:.0} %); unattended runs stop above {:.0} %. \
-     Run '{LIFTED_BY}' in a terminal to confirm, or set \"guard\" in the policy{}",
+     Run `{LIFTED_BY}` in a terminal to confirm, or set \"guard\" in the policy{}",
     grouped(*due), grouped(*total), share * 100.0, max_share * 100.0, Left(*lifts)
 )]
 pub struct MassRefusal {

@@ -838,7 +838,7 @@ fn in_audit_mode_nobody_is_told_to_run_what_changes_nothing() {
     let store = sandbox.store();
     store.session(1).aged(days(90)).write();
     store.session(2).aged(days(1)).write();
-    for (mode, told) in [("audit", "\"mode\" to \"enforce\""), ("enforce", "then run 'ccretain enforce'")] {
+    for (mode, told) in [("audit", "\"mode\" to \"enforce\""), ("enforce", "then run `ccretain enforce`")] {
         sandbox.policy(&format!(
             r#"{{"version": 1, "mode": "{mode}", "rules": [{{"name": "all", "deleteAfter": "30d"}}]}}"#
         ));
@@ -847,6 +847,6 @@ fn in_audit_mode_nobody_is_told_to_run_what_changes_nothing() {
             json["findings"].as_array().unwrap().iter().find(|found| found["id"] == "overdue").unwrap();
         let remedy = found["remedy"].as_str().unwrap();
         assert!(remedy.contains(told), "{mode}: {remedy}");
-        assert_eq!(remedy.contains("run 'ccretain enforce'"), mode == "enforce", "{remedy}");
+        assert_eq!(remedy.contains("run `ccretain enforce`"), mode == "enforce", "{remedy}");
     }
 }

@@ -156,6 +156,42 @@ fn the_organisations_rules_go_on_without_the_users_files() {
     }
 }
 
+/// A name that is nearly one of a policy is told of: whoever wrote the file believes that it binds.
+#[test]
+fn files_beside_the_policies_of_the_machine_are_told_of() {
+    if !has_namespaces() {
+        return skip(
+            "files_beside_the_policies_of_the_machine_are_told_of",
+            "needs root and mount namespaces",
+        );
+    }
+    let (sandbox, _session) = home();
+    let folder = sandbox.root().join("system");
+    fs::create_dir_all(folder.join("policy.d")).unwrap();
+    let policy =
+        |days: u32| format!(r#"{{"version": 1, "rules": [{{"name": "corp", "deleteAfter": "{days}d"}}]}}"#);
+    fs::write(folder.join("policy.json"), policy(90)).unwrap();
+    fs::write(folder.join("policy.d/ten.json"), policy(60)).unwrap();
+    for ignored in ["strict.JSON", ".hidden.json", "notes.txt"] {
+        fs::write(folder.join("policy.d").join(ignored), policy(1)).unwrap();
+    }
+    let run = |words: &[&str]| command(&sandbox, words).with_system_folder(&folder).run();
+    let shown = run(&["policy", "show", "--json"]);
+    shown.exits(0).never_says("1d");
+    for ignored in ["strict.JSON", ".hidden.json", "notes.txt"] {
+        shown.says(&format!("'/etc/ccretain/policy.d/{ignored}' is ignored"));
+    }
+    shown.never_says("ten.json' is ignored");
+    let checked = run(&["check", "--json"]).json();
+    let findings = checked["findings"].as_array().unwrap();
+    let found = findings.iter().find(|finding| finding["id"] == "policy-ignored").expect("a finding");
+    assert_eq!(
+        (&found["severity"], found["evidence"].as_array().map(Vec::len)),
+        (&"low".into(), Some(3)),
+        "{found}"
+    );
+}
+
 #[test]
 fn settings_of_the_client_that_are_out_of_reach_suspend_the_built_in_rule() {
     type Way = (&'static str, fn(&Sandbox, &Path), Option<&'static str>);

@@ -535,3 +535,20 @@ fn a_ledger_with_keyed_names_says_what_was_sealed_here_to_whoever_has_its_key() 
     // The key is lost: nobody can tell which of them it was.
     assert_eq!(forms(|sandbox| fs::remove_file(sandbox.state().join("ledger.key")).unwrap()), [4, 0]);
 }
+
+/// The report and the certificate are read side by side.
+#[test]
+fn the_report_and_the_certificate_count_alike() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    store.session(1).cwd("/work/acme").aged(days(3)).write().satellites();
+    store.history(Some(&id(1)), "/work/acme", days(3));
+    store.history(Some(&id(1)), "/work/acme", days(2));
+    let output = sandbox.run(["purge", "--yes", "--certificate", "c.json"]);
+    output.exits(0);
+    let certificate: Value =
+        serde_json::from_slice(&fs::read(sandbox.home().join("c.json")).unwrap()).unwrap();
+    let counts = &certificate["counts"];
+    assert_eq!(counts["lines"], 2, "{counts}");
+    output.says(&format!("gone: 1 session of 1 project, {} files, 2 lines,", counts["files"]));
+}

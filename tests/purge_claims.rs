@@ -182,7 +182,7 @@ fn roots_come_from_the_ledger_where_the_state_was_removed() {
     // An orphan, of which nobody knows any more what was known.
     let orphan =
         sandbox.store().put(format!("file-history/{}/0123abcd@v1", crate::common::id(7)), CONTENT, days(60));
-    sandbox.enforce().exits(1).says("is gone, so what earlier runs remembered is begun anew");
+    sandbox.enforce().exits(1).says("is gone, so what earlier runs remembered is started afresh");
     assert!(orphan.exists());
     sandbox.enforce().exits(0).quietly();
     assert!(orphan.exists());

@@ -141,7 +141,7 @@ fn the_table_of_the_system_runs_for_all_and_is_told_of() {
     assert_eq!(status(&machine, &["--system"])["installed"][0]["program"], "other-version");
     schedule(&machine, &["status", "--system"])
         .says("the program there is 'ccretain 0.0.1', not this one")
-        .says("'ccretain schedule install --system' renews it");
+        .says("`ccretain schedule install --system` renews it");
     fs::remove_file(&other).unwrap();
     assert_eq!(status(&machine, &["--system"])["installed"][0]["program"], "missing");
     machine.alone(&["status"]).run().exits(0).says("the program is not there");

@@ -145,6 +145,22 @@ fn times_are_local_for_people_and_utc_for_programs() {
 }
 
 #[test]
+fn messages_fit_and_their_commands_stay_whole() {
+    let (sandbox, _store) = sandbox();
+    for columns in [40, 60, 80] {
+        for (words, command) in [
+            (&["explain", "123"][..], "`ccretain list`"),
+            (&["enforce", "--force"], "`ccretain enforce --help`"),
+            (&["seal", "00000003"], "`ccretain key new`"),
+        ] {
+            let Some(output) = on_terminal(&sandbox, columns, words) else { return };
+            assert!(widest(&output.stdout) <= columns as usize, "{columns}: {output}");
+            assert!(output.stdout.lines().any(|line| line.contains(command)), "{columns}: {output}");
+        }
+    }
+}
+
+#[test]
 fn a_pipe_has_every_word() {
     let (sandbox, _store) = sandbox();
     let long = "work/acme/services/payments-api";

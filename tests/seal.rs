@@ -880,3 +880,38 @@ fn what_lies_in_the_temp_tree_that_accounts_share_stays_plain_and_is_told() {
         assert!(!session.is_there() && !folder.exists());
     }
 }
+
+#[test]
+fn a_passphrase_is_made_where_none_is_typed() {
+    if !has("python3") {
+        return skip("a_passphrase_is_made_where_none_is_typed", "there is no python3 for a terminal");
+    }
+    let make = || {
+        let sandbox = Sandbox::new();
+        let run = sandbox.command(["key", "new", "--passphrase"]).env("TYPE_AFTER", "made for you");
+        let made = run.on_terminal("\n").run();
+        made.exits(0).says("it is not shown again");
+        let said = made.stdout.rsplit("passphrase: ").next().unwrap();
+        (said.lines().next().unwrap().trim().to_owned(), made.stdout.clone(), sandbox)
+    };
+    let (passphrase, said, sandbox) = make();
+    let groups: Vec<&str> = passphrase.split('-').collect();
+    assert_eq!(groups.iter().map(|group| group.len()).collect::<Vec<_>>(), [4; 5], "{said}");
+    assert!(
+        groups
+            .iter()
+            .all(|group| group.bytes().all(|digit| b"qpzry9x8gf2tvdw0s3jn54khce6mua7l".contains(&digit)))
+    );
+    assert_ne!(make().0, passphrase);
+    // It opens what it protects, and nothing else does.
+    let recipient = said.lines().rev().find(|line| line.starts_with("age1")).unwrap().trim().to_owned();
+    let show = |typed: &str| sandbox.command(["key", "show"]).on_terminal(&format!("{typed}\n")).run();
+    show(&passphrase).exits(0).says(&recipient);
+    show("something else").exits(1);
+    let kept = fs::read(sandbox.config().join("identity.age")).unwrap();
+    assert!(!String::from_utf8_lossy(&kept).contains(&passphrase));
+    let short = sandbox.root().join("short");
+    fs::create_dir(&short).unwrap();
+    let run = sandbox.command(["key", "new", "--passphrase"]).env("CCRETAIN_CONFIG_DIR", &short);
+    run.on_terminal("short\nshort\n").run().exits(0).says("fewer than 12").says("type nothing");
+}

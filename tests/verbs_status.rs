@@ -40,7 +40,7 @@ fn copies_of_holds_that_do_not_exist_are_named() {
     let left = status(&sandbox)["copiesLeft"].clone();
     assert_eq!(
         left,
-        json!(["hold 'case-14', 2 sessions: 'ccretain hold release case-14 --reason TEXT' removes them"])
+        json!(["hold 'case-14', 2 sessions: `ccretain hold release case-14 --reason TEXT` removes them"])
     );
     sandbox.run(["status"]).exits(0).says("copies of a hold that does not exist: hold 'case-14', 2 sessions");
 }

@@ -36,9 +36,9 @@ impl fmt::Display for SessionId {
     }
 }
 
-/// A text that is no session id.
+/// A text that is not a session id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no session id (36 characters, such as 01234567-89ab-4cde-8f01-23456789abcd)")]
+#[error("'{0}' is not a session id (36 characters, such as 01234567-89ab-4cde-8f01-23456789abcd)")]
 pub struct NoSessionId(String);
 
 impl FromStr for SessionId {

@@ -58,6 +58,8 @@ pub struct PolicyFacts {
     pub invalid: Option<String>,
     /// What is wrong with parts of it.
     pub complaints: Vec<String>,
+    /// Files among the system's policies that are none by their names.
+    pub ignored: Vec<String>,
     /// Why nothing is deleted.
     pub suspended: Option<String>,
     /// Whether it only reports.

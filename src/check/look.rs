@@ -149,7 +149,7 @@ pub fn left_copies(inventory: &Inventory, policy: &Policy) -> (Vec<String>, u64)
         let sessions = if count == 1 { "session" } else { "sessions" };
         let name = text(&hold);
         let how = if preserve::can_be_folder(&hold) {
-            format!("'ccretain hold release {name} --reason TEXT' removes them")
+            format!("`ccretain hold release {name} --reason TEXT` removes them")
         } else {
             format!("remove '{}' by hand", shown(path.parent().unwrap_or(&path)))
         };

@@ -10,7 +10,7 @@ use crate::escape::shown;
 const LATE: TimeDelta = TimeDelta::days(3);
 /// What to do about what no run acts on.
 const AUDITED: &str = "the policy is in audit mode, so runs report and change nothing: look with \
-     'ccretain enforce --dry-run', then set \"mode\" to \"enforce\" in the policy";
+     `ccretain enforce --dry-run`, then set \"mode\" to \"enforce\" in the policy";
 /// So many more unrecognised files than before are worth telling.
 const GROWTH: u64 = 10;
 
@@ -32,6 +32,9 @@ fn policy(facts: &Facts, findings: &mut Vec<Finding>) {
     }
     if !policy.complaints.is_empty() {
         findings.push(Finding::new(FindingId::PolicyComplaint, some(policy.complaints.iter().cloned())));
+    }
+    if !policy.ignored.is_empty() {
+        findings.push(Finding::new(FindingId::PolicyIgnored, some(policy.ignored.iter().cloned())));
     }
     if let Some(why) = &policy.suspended {
         findings.push(Finding::new(FindingId::PolicySuspended, vec![why.clone()]));

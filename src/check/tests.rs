@@ -99,6 +99,7 @@ const CHANGES: &[Change] = &[
     ("unreadable", |facts| facts.unread = vec![("/x".into(), "no".into())]),
     ("policy-invalid", |facts| facts.policy.invalid = Some("no".into())),
     ("policy-complaint", |facts| facts.policy.complaints = vec!["no".into()]),
+    ("policy-ignored", |facts| facts.policy.ignored = vec!["no".into()]),
     ("policy-suspended", |facts| facts.policy.suspended = Some("no".into())),
     ("kept-past-due", |facts| facts.past_due = [("quiet", 1)].into()),
     ("lock-held", |facts| facts.runs.locked = vec![("/x".into(), facts.now)]),

@@ -140,8 +140,10 @@ fn allowed<'a>(command: &'a Command, ctx: &Context) -> Result<Task<'a>, Failure>
     // Both: a program with the set-user-id bit would run for whoever started it.
     let is_root = rustix::process::getuid().is_root() && rustix::process::geteuid().is_root();
     if !is_root {
-        return Err(Failure::new(Exit::Usage, "--all-users is for root alone")
-            .hint("without it, the stores of the account that runs it are handled"));
+        return Err(Failure::new(Exit::Usage, "--all-users is for root alone").hint(format!(
+            "`sudo ccretain --all-users {0}` does it for every account, `ccretain {0}` for yours",
+            task.name
+        )));
     }
     Ok(task)
 }
@@ -168,10 +170,7 @@ fn consent(
     ctx: &Context,
 ) -> Result<bool, Failure> {
     if !ctx.console.can_ask() {
-        let hint = format!("look with `ccretain --all-users {} --dry-run`, then add --yes", task.name);
-        return Err(
-            Failure::new(Exit::Refused, "there is no terminal to ask on: nothing was changed").hint(hint)
-        );
+        return Err(Failure::unattended());
     }
     // Asked by a real look of every account, as nobody can agree to what he has not seen.
     let mut looking = arguments.to_vec();

@@ -83,7 +83,9 @@ pub enum Command {
     Schedule(super::schedule::ScheduleArgs),
     /// Seal (encrypt) sessions now.
     ///
-    /// The plaintext goes once the sealed files are on disk. Sessions that are held or open stay.
+    /// The plaintext goes once the sealed files are on disk. Sessions that are held or open stay. Prompts in
+    /// history.jsonl, pasted texts and plans lie in files that sessions share, and stay readable until a rule deletes
+    /// them.
     Seal(super::seal::SealArgs),
     /// Bring sealed sessions back, bit for bit.
     Unseal(super::unseal::UnsealArgs),

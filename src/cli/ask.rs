@@ -5,7 +5,7 @@ use std::io::Write as _;
 use super::console::Console;
 use super::context::{Exit, Failure};
 use crate::escape;
-use crate::seal::{Ask, ExposeSecret as _, SecretString};
+use crate::seal::{Ask, ExposeSecret as _, SecretString, key};
 
 /// A passphrase with fewer characters is found by trying.
 const SHORTEST: usize = 12;
@@ -21,25 +21,32 @@ impl Terminal {
         Self(console.clone())
     }
 
-    /// A new passphrase, typed twice.
+    /// A new passphrase: typed twice, or made and shown where nothing was typed.
     ///
     /// # Errors
-    /// There is nobody to ask, or what was typed is empty or differs.
+    /// There is nobody to ask, or what was typed differs.
     pub fn new_passphrase(&self) -> Result<SecretString, Failure> {
         let nobody = || {
             Failure::new(Exit::Usage, "there is no terminal to read a passphrase from")
-                .hint("run it in a terminal, or leave out --passphrase")
+                .hint("run it in a terminal, or without --passphrase: `ccretain key new`")
         };
-        let first = self.passphrase("new passphrase").ok_or_else(nobody)?;
+        let first = self.passphrase("new passphrase (empty: one is made for you)").ok_or_else(nobody)?;
         if first.expose_secret().is_empty() {
-            return Err(Failure::new(Exit::Usage, "an empty passphrase protects nothing"));
+            let made = key::passphrase();
+            // Also where somebody asked for quiet: nothing else has it.
+            self.0
+                .log(&format!("passphrase: {}\nwrite it down: it is not shown again", made.expose_secret()));
+            return Ok(made);
         }
         if first.expose_secret().chars().count() < SHORTEST {
             self.0.warning(&format!("a passphrase of fewer than {SHORTEST} characters can be guessed"));
+            self.0
+                .hint("press Ctrl-C, run the same command again, and type nothing: then one is made for you");
         }
         let second = self.passphrase("the same again").ok_or_else(nobody)?;
         if first.expose_secret() != second.expose_secret() {
-            return Err(Failure::new(Exit::Usage, "the two passphrases differ"));
+            return Err(Failure::new(Exit::Usage, "the two passphrases differ: nothing was made")
+                .hint("run the same command again; `ccretain key new --help` tells of it"));
         }
         Ok(first)
     }

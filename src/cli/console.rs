@@ -89,6 +89,17 @@ impl Console {
             return ProgressBar::hidden();
         }
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+        if total == 1 {
+            // There is no share of one thing.
+            let spins = ProgressStyle::with_template("{spinner} {msg}").map(|style| match self.is_ascii {
+                true => style.tick_chars("-\\|/ "),
+                false => style,
+            });
+            let bar = bar.with_message(doing);
+            spins.into_iter().for_each(|style| bar.set_style(style));
+            bar.enable_steady_tick(TICK);
+            return bar;
+        }
         if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {left}") {
             let style = style.with_key("left", remaining);
             bar.set_style(if self.is_ascii { style.progress_chars("##-") } else { style });
@@ -191,12 +202,13 @@ impl Console {
         if let Some(parent) = &self.parent {
             return parent
                 .output(&String::from_utf8_lossy(bytes))
-                .map_err(|error| Failure::new(Exit::Failed, format!("cannot reach the parent: {error}")));
+                .map_err(|error| Failure::without_parent(&error));
         }
         let mut out = io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Failure::new(Exit::Failed, format!("cannot write to stdout: {error}")))
+                Err(Failure::new(Exit::Failed, format!("cannot write to stdout: {error}"))
+                    .hint("what stdout is sent to does not take it: `df -h .` shows whether a disk is full"))
             }
             _ => Ok(()),
         }

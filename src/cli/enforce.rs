@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::context::{Context, Exit, Failure};
 use super::schedule::LogFormatArg;
-use super::surroundings;
+use super::{surroundings, vault};
 use crate::enforce::{Outcome, Outcomes, Stop};
 use crate::period::Period;
 use crate::report::enforce::Detail;
@@ -75,8 +75,7 @@ fn consent(args: &EnforceArgs, ctx: &Context, run: &RuleRun<'_>) -> Result<bool,
         return Ok(false);
     }
     if !ctx.console.can_ask() {
-        return Err(Failure::new(Exit::Refused, "there is no terminal to ask on: nothing was changed")
-            .hint("look with `ccretain enforce --dry-run`, then run `ccretain enforce --yes`"));
+        return Err(Failure::unattended());
     }
     let would = Run { id: "", refused: &[], plan: &acting, ..run.view(None) };
     let paint = ctx.paint_messages();
@@ -114,6 +113,12 @@ fn print(view: &Run<'_>, detail: Detail, workspace: &Workspace, ctx: &Context) -
         ctx.console.error_about(&path, &error);
         exit = Exit::Failed;
     }
+    vault::advise(&workspace.refused, ctx);
+    if view.outcomes.is_some() && !view.refusals.is_empty() {
+        ctx.console.hint(
+            "`ccretain enforce --dry-run` shows what it would delete; `ccretain enforce` in a terminal asks and does it",
+        );
+    }
     match view.outcomes.and_then(|outcomes| outcomes.stopped.as_ref()) {
         Some(Stop::Signal | Stop::Interrupt) => {
             ctx.console.warning("stopped as asked; the next run does the rest");
@@ -136,9 +141,7 @@ fn leave_traces(args: &EnforceArgs, ctx: &Context, view: &Run<'_>, exit: Exit) -
     let Some(file) = &args.metrics else { return Ok(()) };
     let figures = view.metrics(exit.code(), ended);
     if let Some(parent) = &ctx.parent {
-        return parent
-            .figures(figures)
-            .map_err(|error| Failure::new(Exit::Failed, format!("cannot reach the parent: {error}")));
+        return parent.figures(figures).map_err(|error| Failure::without_parent(&error));
     }
     metrics::write(&ctx.env.absolute(file), &figures).map_err(|error| Failure::because(Exit::Failed, &error))
 }

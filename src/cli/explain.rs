@@ -106,7 +106,7 @@ fn of_path(inventory: &Inventory, path: &Path) -> Result<Asked, Failure> {
     if !exists {
         let message = format!("there is no session and no file '{}'", shown(&real));
         return Err(Failure::new(Exit::Usage, message)
-            .hint("give the id of a session, 8 or more of its first characters, or the path of a file"));
+            .hint("give the path of a file, or an id of those that `ccretain list` shows"));
     }
     // The root that lies deepest is the store it is in; the trees below homes are only looked at in part.
     let within = nearest.iter().max_by_key(|(at, _)| inventory.stores[*at].store.root.as_os_str().len());

@@ -1,13 +1,13 @@
 //! How a verb ends: exit codes, and errors as words with a hint. Library errors become these here.
 
 use std::fmt::Display;
+use std::io;
 use std::process::ExitCode;
 
+use super::remedy;
 use crate::enforce::lock::LockError;
 use crate::error::{PathError, chain};
 use crate::escape::shown;
-use crate::policy::error::LoadError;
-use crate::policy::resolve::PolicyError;
 use crate::run;
 
 /// The exit codes of the program.
@@ -90,10 +90,30 @@ impl Failure {
         Self { is_cancelled: true, ..Self::new(Exit::Refused, "cancelled: nothing was changed") }
     }
 
-    /// A failure because of an error, its causes included.
+    /// Nobody can be asked: neither input nor messages are on a terminal.
     #[must_use]
-    pub fn because(exit: Exit, error: &dyn std::error::Error) -> Self {
-        Self::new(exit, chain(error))
+    pub fn unattended() -> Self {
+        Self::new(Exit::Refused, "there is no terminal to ask on: nothing was changed")
+            .hint("look with `--dry-run` added to the same command, then run it with `--yes`")
+    }
+
+    /// The parent of a run over all users does not answer.
+    #[must_use]
+    pub fn without_parent(error: &io::Error) -> Self {
+        Self::new(Exit::Failed, format!("cannot reach the parent: {error}"))
+    }
+
+    /// A failure because of an error, its causes included, with what to do about an error of the system.
+    #[must_use]
+    pub fn because(exit: Exit, error: &(dyn std::error::Error + 'static)) -> Self {
+        Self { hint: remedy::of(error), ..Self::new(exit, chain(error)) }
+    }
+
+    /// The same with this hint where it has none.
+    #[must_use]
+    pub fn or_hint(mut self, hint: impl FnOnce() -> String) -> Self {
+        self.hint = self.hint.or_else(|| Some(hint()));
+        self
     }
 
     /// The same after something was changed, so that it is no refusal any more.
@@ -147,16 +167,16 @@ impl From<run::Error> for Failure {
         };
         let failure = Self::because(exit, &error);
         match &error {
-            E::Ledger(_) | E::ParentLedger(_) => {
-                failure.hint("without a ledger there is no evidence, so nothing was touched")
-            }
-            E::Policy(PolicyError::Load(LoadError::Untrusted { path, .. })) => failure.hint(format!(
-                "policies of the machine must belong to root and be writable by nobody else: chown root '{0}' && chmod \
-                 go-w '{0}'",
-                shown(path)
-            )),
-            E::Unrecorded(_) => failure.hint("what is not in the ledger is not touched"),
-            E::Lock(LockError::Held { .. }) => failure.hint("it will be done when that run is"),
+            _ if is_locked => failure
+                .hint("wait until that run has ended, then try again; `ccretain status` shows the last one"),
+            E::Ledger(_) | E::ParentLedger(_) | E::Unrecorded(_) => Self {
+                message: format!(
+                    "nothing was touched, because the ledger cannot record it: {}",
+                    failure.message
+                ),
+                ..failure
+            },
+            E::Policy(error) => Self { hint: remedy::of_policy(error), ..failure },
             E::LockStuck { file, .. } => {
                 failure.hint(format!("`fuser -v '{}'` names the process that holds it", shown(file)))
             }

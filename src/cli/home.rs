@@ -5,6 +5,7 @@ use super::context::{Exit, Failure};
 use super::global::Global;
 use super::policy::PolicyCommand;
 use super::support;
+use super::surroundings;
 use crate::environment::Environment;
 use crate::escape::shown;
 use crate::run::home::{is_foreign, is_of_another};
@@ -34,6 +35,16 @@ fn changes(command: &Command) -> bool {
     !only_looks && support::changing(command).is_some()
 }
 
+/// What does the same for all accounts, or shows what there is.
+fn of_all(command: &Command) -> &'static str {
+    match command {
+        Command::Enforce(_) => "enforce --yes",
+        Command::Purge(_) => "purge --dry-run",
+        Command::Check(_) => "check --fix",
+        _ => "status",
+    }
+}
+
 /// Refuses a home that is not there, and what root would change in another's home.
 ///
 /// # Errors
@@ -50,7 +61,7 @@ pub(super) fn check(command: &Command, global: &Global, env: &Environment) -> Re
     };
     if let Some(why) = why {
         let message = format!("cannot use the home folder '{}': {why}", shown(home));
-        return Err(Failure::new(Exit::Usage, message).hint("mount it, or set HOME to the home folder"));
+        return Err(Failure::new(Exit::Usage, message).hint(surroundings::where_home_is(env.user.uid)));
     }
     let is_named = !is_foreign(env) && !global.stores.is_empty();
     if is_of_another(home, env.user.uid) && changes(command) && !is_named {
@@ -58,8 +69,10 @@ pub(super) fn check(command: &Command, global: &Global, env: &Environment) -> Re
             "'{}' is another account's home, and what root makes in it that account cannot use",
             shown(home)
         );
-        return Err(Failure::new(Exit::Usage, message)
-            .hint("leave `sudo` away, or use `--all-users` for every account of this machine"));
+        return Err(Failure::new(Exit::Usage, message).hint(format!(
+            "run it without sudo, or for every account: `ccretain --all-users {}`",
+            of_all(command)
+        )));
     }
     Ok(())
 }

@@ -25,6 +25,9 @@ pub enum KeyCommand {
     /// Whoever loses it loses what is sealed: keep a copy in another place.
     New {
         /// Protect it by a passphrase, which is read from the terminal.
+        ///
+        /// Where nothing is typed, one is made and shown once. Sealing needs the recipient only: put it into
+        /// "recipients" of the policy, and no passphrase is asked for.
         #[arg(long)]
         passphrase: bool,
     },

@@ -6,7 +6,8 @@ use clap::{Args, Subcommand};
 
 use super::context::{Context, Exit, Failure};
 use super::moment::{Since, since};
-use crate::error::chain;
+use super::session;
+use crate::error::{PathError, chain};
 use crate::escape::{shown, text};
 use crate::ledger::{self, Filter, Item, Names};
 use crate::policy::Policy;
@@ -125,8 +126,9 @@ fn sessions_named(named: &str, ctx: &Context) -> Result<Vec<String>, Failure> {
         return Ok(std::iter::once(named).chain(keyed).collect());
     }
     if named.len() < 8 {
-        return Err(Failure::new(Exit::Usage, format!("'{}' is too short", shown(&named)))
-            .hint("give the whole id, or 8 or more of its first characters"));
+        return Err(
+            Failure::new(Exit::Usage, format!("'{}' is too short", shown(&named))).hint(session::WHOLE)
+        );
     }
     let mut found: Vec<String> = Vec::new();
     let all = ledger::records(&dir(ctx), &Filter::default())
@@ -140,14 +142,15 @@ fn sessions_named(named: &str, ctx: &Context) -> Result<Vec<String>, Failure> {
     }
     match found.len() {
         0 => Err(Failure::new(Exit::Usage, format!("no record names a session '{}…'", shown(&named)))
-            .hint("where names are keyed, only a whole id can be looked up")),
+            .hint("`ccretain ledger show` lists the newest records; where names are keyed, only a whole id is found")),
         1 => Ok(found),
         _ => {
             let list: Vec<String> = found.iter().map(|id| shown(id).to_string()).collect();
             Err(Failure::new(
                 Exit::Usage,
                 format!("'{}' fits several sessions: {}", shown(&named), list.join(", ")),
-            ))
+            )
+            .hint("give more of it; `ccretain ledger show` lists the newest records"))
         }
     }
 }
@@ -219,11 +222,12 @@ struct Given {
 /// Reads a certificate, from its JSON or from the page that holds it.
 fn given(file: &Path) -> Result<Given, Failure> {
     let usage = |why: String| {
-        Failure::new(Exit::Usage, format!("'{}' is no certificate: {}", shown(file), text(&why)))
-            .hint("give the certificate as .json or .html; the text has no room for the document")
+        Failure::new(Exit::Usage, format!("'{}' is not a certificate: {}", shown(file), text(&why)))
+            .hint("name the .json or .html that `ccretain purge --certificate FILE` wrote; the .txt cannot be verified")
     };
     let content = read(file).map_err(|error| {
-        Failure::new(Exit::Usage, format!("cannot read '{}': {}", shown(file), error.kind()))
+        let path = PathError { path: file.into(), doing: "read", source: error };
+        Failure::because(Exit::Usage, &path)
     })?;
     let content = String::from_utf8(content).map_err(|_| usage("it is not UTF-8".to_owned()))?;
     let page = certificate::embedded(&content);

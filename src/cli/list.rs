@@ -47,7 +47,8 @@ pub fn run(args: &ListArgs, ctx: &Context) -> Result<Exit, Failure> {
     };
     let globs = args.project.iter().map(absolute).map(|glob| Globs::new(&ctx.env).compile(&glob));
     let globs = globs.collect::<Result<Vec<_>, _>>().map_err(|error| {
-        Failure::because(Exit::Usage, &error).hint("give the whole path, with ** for all below")
+        Failure::because(Exit::Usage, &error)
+            .hint("give the whole path, with ** for all below: `ccretain list --project '/work/acme/**'`")
     })?;
     let is_of_project = |project: Option<&str>| {
         globs.is_empty() || project.is_some_and(|project| globs.iter().any(|glob| glob.matches(project)))

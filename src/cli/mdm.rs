@@ -33,8 +33,10 @@ pub fn run(dir: &Path, ctx: &Context) -> Result<Exit, Failure> {
     if let Err(problems) = judge(&place, &policy, Layer::Managed, Globs::new(&ctx.env)) {
         let message =
             format!("'{}' is not valid as a managed policy: {}", shown(&place), problems.join("; "));
-        return Err(Failure::new(Exit::Usage, message)
-            .hint("`ccretain policy check --as managed FILE` says the same"));
+        return Err(Failure::new(Exit::Usage, message).hint(format!(
+            "`ccretain policy check --as managed '{}'` shows each mistake with its line",
+            shown(&place)
+        )));
     }
     let files = kit::files(&policy).map_err(|error| Failure::because(Exit::Usage, &error))?;
     let dir = ctx.env.absolute(dir);

@@ -45,14 +45,14 @@ const MEANT: &[(&str, &str)] = &[
     ("install", "`ccretain schedule install` runs it every day"),
     ("version", "`ccretain --version` prints it"),
     ("completion", "`ccretain completions bash` prints them (zsh, fish, elvish, powershell too)"),
-    ("--force", "`--yes` answers the question; holds and guards stay"),
-    ("-f", "`--yes` answers the question; holds and guards stay"),
-    ("--dry", "`--dry-run` (`-n`) only shows what would be done"),
-    ("--dryrun", "`--dry-run` (`-n`) only shows what would be done"),
-    ("--older-than", "`ccretain list --older 30d` lists them; a rule's `deleteAfter` deletes them"),
-    ("--days", "durations have a unit: `30d`; a rule's `deleteAfter` says when sessions are deleted"),
-    ("--all", "`--all-users` handles every account of this machine (root only)"),
-    ("--recursive", "a glob with `**` covers what lies below: `--project '/work/acme/**'`"),
+    ("--force", "--yes answers the question, holds and guards stay: `ccretain COMMAND --help`"),
+    ("-f", "--yes answers the question, holds and guards stay: `ccretain COMMAND --help`"),
+    ("--dry", "--dry-run (-n) only shows what would be done: `ccretain COMMAND --help`"),
+    ("--dryrun", "--dry-run (-n) only shows what would be done: `ccretain COMMAND --help`"),
+    ("--older-than", "`ccretain list --older 30d` lists them; \"deleteAfter\" of a rule deletes them"),
+    ("--days", "`ccretain list --older 30d` lists them; \"deleteAfter\" of a rule deletes them"),
+    ("--all", "--all-users handles every account of this machine (root only): `ccretain COMMAND --help`"),
+    ("--recursive", "a glob with ** covers what lies below: `ccretain list --project '/work/acme/**'`"),
 ];
 
 /// What clap says, as a failure.
@@ -63,28 +63,69 @@ pub(super) fn failure(error: &clap::Error, typed: &[OsString]) -> Failure {
     let first = first.strip_prefix("error: ").unwrap_or(first);
     let message = first.lines().map(str::trim).collect::<Vec<_>>().join(" ");
     let tips: Vec<&str> = said.lines().filter_map(|line| line.trim().strip_prefix("tip: ")).collect();
-    let hint = match (meant(error), tips.as_slice()) {
-        (Some(meant), _) => meant.to_owned(),
-        (None, []) => format!("`{} --help` lists what it takes", command_of(typed)),
-        (None, tips) => quoted(&tips.join("; ")),
-    };
+    let hint = meant(error)
+        .map(|meant| meant.replace("ccretain COMMAND", &command_of(typed)))
+        .or_else(|| behind(error, typed))
+        .or_else(|| similar(error, typed))
+        .unwrap_or_else(|| match tips.as_slice() {
+            [] => help_of(typed),
+            tips => format!("{}; {}", tips.join("; "), help_of(typed)),
+        });
     Failure::new(Exit::Usage, message).hint(hint)
+}
+
+/// Where what a command takes can be read.
+pub(super) fn help_of(typed: &[OsString]) -> String {
+    format!("`{} --help` lists what it takes", command_of(typed))
 }
 
 /// What was likely meant by a word that is none of ours.
 fn meant(error: &clap::Error) -> Option<&'static str> {
+    let word = unknown(error)?;
+    MEANT.iter().find(|(typed, _)| *typed == word).map(|(_, meant)| *meant)
+}
+
+/// The word that is not known.
+fn unknown(error: &clap::Error) -> Option<&str> {
     let kind = match error.kind() {
         ErrorKind::InvalidSubcommand => ContextKind::InvalidSubcommand,
         ErrorKind::UnknownArgument => ContextKind::InvalidArg,
         _ => return None,
     };
-    let Some(ContextValue::String(word)) = error.get(kind) else { return None };
-    MEANT.iter().find(|(typed, _)| typed == word).map(|(_, meant)| *meant)
+    match error.get(kind) {
+        Some(ContextValue::String(word)) => Some(word),
+        _ => None,
+    }
 }
 
-/// Commands stand in backquotes, as everywhere.
-fn quoted(tip: &str) -> String {
-    tip.replace('\'', "`")
+/// An option of a command that was typed before it.
+fn behind(error: &clap::Error, typed: &[OsString]) -> Option<String> {
+    let option = unknown(error).filter(|_| error.kind() == ErrorKind::UnknownArgument)?;
+    let is_it = |word: &OsString| word.to_str().is_some_and(|word| word.split('=').next() == Some(option));
+    let at = typed.iter().position(is_it)?;
+    let command = command_of(typed);
+    let is_before = command_of(typed.get(..at)?) != command;
+    let line: Vec<OsString> = command.split(' ').chain([option]).map(OsString::from).collect();
+    let fits = match super::args::command().try_get_matches_from(line) {
+        Ok(_) => true,
+        Err(error) => error.kind() != ErrorKind::UnknownArgument,
+    };
+    (is_before && fits).then(|| format!("an option of a command stands behind it: `{command} {option}`"))
+}
+
+/// A command or a value that is spelled nearly so.
+fn similar(error: &clap::Error, typed: &[OsString]) -> Option<String> {
+    let first = |value: &ContextValue| match value {
+        ContextValue::String(one) => Some(one.clone()),
+        ContextValue::Strings(several) => several.first().cloned(),
+        _ => None,
+    };
+    let command = command_of(typed);
+    if let Some(known) = error.get(ContextKind::SuggestedSubcommand).and_then(first) {
+        return Some(format!("did you mean `{command} {known}`? {}", help_of(typed)));
+    }
+    let known = error.get(ContextKind::SuggestedValue).and_then(first)?;
+    Some(format!("did you mean \"{known}\"? {}", help_of(typed)))
 }
 
 /// The command whose help says more: its first words that are no options.
@@ -121,9 +162,9 @@ mod tests {
             };
             let failure = said(&line);
             let hint = failure.hint.unwrap_or_default();
-            assert!(hint == *meant, "{typed}: {} / {hint}", failure.message);
+            assert!(hint == meant.replace("COMMAND", "enforce"), "{typed}: {} / {hint}", failure.message);
             // What it says can be typed.
-            for command in meant.split('`').filter(|part| part.starts_with("ccretain ")) {
+            for command in hint.split('`').filter(|part| part.starts_with("ccretain ")) {
                 let words = command.replace("SESSION", "00000001").replace('\'', "");
                 let words: Vec<OsString> = words.split(' ').map(OsString::from).collect();
                 let parsed = args::command().try_get_matches_from(words);
@@ -142,6 +183,12 @@ mod tests {
             failure.message
         );
         assert_eq!(failure.hint.as_deref(), Some("`ccretain hold add --help` lists what it takes"));
-        assert_eq!(said("ccretain stauts").hint.as_deref(), Some("a similar subcommand exists: `status`"));
+        assert_eq!(
+            said("ccretain stauts").hint.as_deref(),
+            Some("did you mean `ccretain status`? `ccretain --help` lists what it takes")
+        );
+        let behind = said("ccretain -n enforce").hint.unwrap_or_default();
+        assert_eq!(behind, "an option of a command stands behind it: `ccretain enforce -n`");
+        assert!(said("ccretain --frobnicate enforce").hint.unwrap_or_default().contains("--help"));
     }
 }

@@ -35,6 +35,7 @@ mod policy;
 mod posture;
 mod purge;
 mod rekey;
+mod remedy;
 mod report;
 mod resume;
 mod returned;
@@ -87,6 +88,7 @@ pub fn main() -> ExitCode {
     };
     let log_json = matches!(&cli.command, Command::Enforce(args) if args.log_format == Some(schedule::LogFormatArg::Json));
     let console = Console::new(&cli.global).logging_json(log_json);
+    let typed: Vec<_> = std::env::args_os().collect();
     if cli.global.verbose > 1 {
         events::show();
     }
@@ -94,6 +96,11 @@ pub fn main() -> ExitCode {
     match ended {
         Ok(exit) => exit,
         Err(failure) => {
+            let failure = if failure.exit == Exit::Usage {
+                failure.or_hint(|| mistake::help_of(&typed))
+            } else {
+                failure
+            };
             console.failure(&failure);
             // A child answers its parent, who prints the document.
             if !surroundings::has_parent() {

@@ -66,7 +66,7 @@ fn fleet(args: &ReportArgs, ctx: &Context) -> Result<Exit, Failure> {
             Ok(document) => fleet.add(document, &path),
             Err(why) => {
                 let path = text(&path);
-                ctx.console.error(&format!("'{path}' is not a document of `ccretain check --json`: {why}"));
+                ctx.console.warning(&format!("'{path}' is not a document of `ccretain check --json`: {why}"));
                 fleet.add_unreadable(Unreadable { path, why });
                 exit = Exit::Failed;
             }
@@ -76,7 +76,8 @@ fn fleet(args: &ReportArgs, ctx: &Context) -> Result<Exit, Failure> {
         return Err(Failure::new(
             Exit::Failed,
             "there is no document of a check to report, so nothing was written",
-        ));
+        )
+        .hint("`ccretain check --json > FILE` writes one: a machine each"));
     }
     write(args, &fleet.html(&|path| document(path).ok()), ctx)?;
     said(args, &fleet.json(), ctx)?;

@@ -56,7 +56,7 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
         return Err(vault::held(session.id, hold));
     }
     let folder = vault::project_folder(session).map(Path::to_path_buf);
-    let program = find_client(ctx)?;
+    let program = find_client(session.id, ctx)?;
     if session.sealed == 0 {
         if let Some(remains) = Remains::of(&inventory, index) {
             let mut deed = LedgeredRun::begin("resume", ctx, &ground, locks)?;
@@ -116,14 +116,15 @@ fn is_program(path: &Path) -> bool {
 }
 
 /// Claude Code's program.
-fn find_client(ctx: &Context) -> Result<PathBuf, Failure> {
+fn find_client(session: SessionId, ctx: &Context) -> Result<PathBuf, Failure> {
     let path = ctx.env.variable("PATH").unwrap_or_default();
     std::env::split_paths(path)
         .flat_map(|folder| FILES.iter().map(move |name| ctx.env.working_dir.join(&folder).join(name)))
         .find(|program| is_program(program))
         .ok_or_else(|| {
-            Failure::new(Exit::Usage, format!("there is no `{CLIENT}` in PATH, so nothing was changed"))
-                .hint("`ccretain unseal --touch` brings the session back without starting a client")
+            Failure::new(Exit::Usage, format!("there is no `{CLIENT}` in PATH, so nothing was changed")).hint(
+                format!("`ccretain unseal {} --touch` brings the session back without starting it", session),
+            )
         })
 }
 

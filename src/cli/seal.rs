@@ -122,7 +122,7 @@ pub(super) fn recipients(ctx: &Context, policy: &Policy) -> Result<Recipients, F
     let ask: Arc<dyn Ask> = Arc::new(Terminal::new(&ctx.console));
     let nobody = || {
         Failure::new(Exit::Usage, "the policy names no recipient to seal to, so nothing was touched")
-            .hint("`ccretain key new` makes an identity; name its recipient in the policy's `recipients`")
+            .hint("`ccretain key new` makes a key pair; for runs by the policy, name its recipient in \"recipients\"")
     };
     let path = own.ok_or_else(nobody)?;
     // From the private key itself: a recipient in a file beside it could be exchanged for somebody else's.
@@ -182,7 +182,7 @@ fn may_seal(
             _ if session.plain == 0 && session.sealed > 0 => {}
             Decision::Keep(Keep::Live) => {
                 return refused("is open in Claude Code")
-                    .map_err(|failure| failure.hint("end that client, then try again"));
+                    .map_err(|failure| failure.hint("close it there, then try again"));
             }
             Decision::Keep(Keep::Quiet) => {
                 let active = crate::report::policy::active_within(policy);

@@ -13,6 +13,16 @@ const LISTED: usize = 20;
 /// The fewest characters that name a session.
 const FEWEST: usize = 8;
 
+/// What to do where too little of an id was typed.
+pub(super) const WHOLE: &str =
+    "give the whole id, or 8 or more of its first characters: `ccretain list` shows the sessions";
+
+/// What to add where several stores have it; the roots as they are shown.
+pub(super) fn in_store(roots: &[String]) -> String {
+    let ways: Vec<String> = roots.iter().map(|root| format!("`--store {root}`")).collect();
+    format!("add {} to say which", ways.join(" or "))
+}
+
 /// Whether an argument can only be meant as a session: hexadecimal digits and dashes.
 pub(super) fn looks_like_one(named: &str) -> bool {
     !named.is_empty()
@@ -34,18 +44,21 @@ pub(super) fn find(inventory: &Inventory, named: &str, ctx: &Context) -> Result<
     let ids = fitting.iter().map(|at| inventory.session(*at).id);
     let id = one_id(named, ids, || {
         if ctx.global.stores.is_empty() {
-            "`ccretain status` lists the stores that were looked into"
+            "`ccretain list` shows the sessions with their ids"
         } else {
-            "only the stores named with --store were looked into"
+            "only the stores named with --store were looked into; `ccretain list` shows the sessions of all"
         }
     })?;
     match fitting.as_slice() {
         [one] => Ok(*one),
         several => {
             let root = |at: &SessionIndex| text(&inventory.store(inventory.session(*at).store).store.root);
-            let roots = several.iter().map(|at| format!("'{}'", root(at))).collect();
-            Err(Failure::new(Exit::Usage, format!("session {id} is in several stores: {}", listed(roots)))
-                .hint("name the one that is meant with --store DIR"))
+            let roots: Vec<String> = several.iter().map(|at| format!("'{}'", root(at))).collect();
+            Err(Failure::new(
+                Exit::Usage,
+                format!("session {id} is in several stores: {}", listed(roots.clone())),
+            )
+            .hint(in_store(&roots)))
         }
     }
 }
@@ -69,7 +82,11 @@ pub(super) fn find_id(inventory: &Inventory, named: &str) -> Result<SessionId, F
         return Ok(id);
     }
     let ids = fitting(inventory, named)?.into_iter().map(|at| inventory.session(at).id);
-    one_id(named, ids, || "a session that is not here yet is named by its whole id")
+    one_id(
+        named,
+        ids,
+        || "a session that is not here yet is named by its whole id; `ccretain list` shows those that are",
+    )
 }
 
 /// Finds the one of these ids that is meant.
@@ -90,8 +107,9 @@ fn beginning(named: &str) -> Result<String, Failure> {
     // People copy the beginning of an id with or without its dash.
     let wanted: String = named.chars().filter(|c| *c != '-').collect::<String>().to_ascii_lowercase();
     if wanted.len() < FEWEST {
-        return Err(Failure::new(Exit::Usage, format!("'{}' is too short for a session", shown(named)))
-            .hint("give the whole id, or 8 or more of its first characters"));
+        return Err(
+            Failure::new(Exit::Usage, format!("'{}' is too short for a session", shown(named))).hint(WHOLE)
+        );
     }
     Ok(wanted)
 }
@@ -135,7 +153,8 @@ fn one_id(
         several => {
             let several = listed(several.iter().map(ToString::to_string).collect());
             let message = format!("'{}' fits several sessions: {several}", shown(named));
-            Err(Failure::new(Exit::Usage, message).hint("give more of the id"))
+            Err(Failure::new(Exit::Usage, message)
+                .hint("give more of it; `ccretain list` shows the sessions with project and date"))
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{moved, returned, schedule};
 use crate::catalogue::Root;
 use crate::check::{look, untried};
 use crate::client::{self, ClientPlaces, ClientSettings};
-use crate::error::chain;
+use crate::error::{At as _, chain};
 use crate::inventory::Inventory;
 use crate::ledger;
 use crate::locate::search;
@@ -61,8 +61,9 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
         None => None,
         Some(dir) => {
             let dir = ctx.env.absolute(dir);
-            let real = fs_err::canonicalize(&dir)
-                .map_err(|error| Failure::new(Exit::Usage, format!("cannot search there: {error}")))?;
+            let real = std::fs::canonicalize(&dir)
+                .at("search", &dir)
+                .map_err(|error| Failure::because(Exit::Usage, &error))?;
             if !real.is_dir() {
                 let message = format!("'{}' is not a folder", crate::escape::shown(&real));
                 return Err(Failure::new(Exit::Usage, message));

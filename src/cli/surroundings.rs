@@ -59,7 +59,7 @@ fn home(uid: u32, of_account: bool) -> Result<PathBuf, Failure> {
                 Exit::Usage,
                 format!("HOME is '{}', which is not a whole path", shown(&named)),
             )
-            .hint("set HOME to the home folder"));
+            .hint(where_home_is(uid)));
         }
         // `sudo` may keep the caller's HOME: root would then run on that user's stores, with that user's
         // settings.
@@ -71,7 +71,13 @@ fn home(uid: u32, of_account: bool) -> Result<PathBuf, Failure> {
     known
         .or_else(|| account_home(uid))
         .filter(|home| home.is_absolute())
-        .ok_or_else(|| Failure::new(Exit::Usage, "the home folder is not known").hint("set HOME"))
+        .ok_or_else(|| Failure::new(Exit::Usage, "the home folder is not known").hint(where_home_is(uid)))
+}
+
+/// What to do where the home cannot be used.
+pub(super) fn where_home_is(uid: u32) -> String {
+    let own = account_home(uid).filter(|home| home.is_dir()).unwrap_or_else(|| "/path/to/home".into());
+    format!("mount it, or set HOME to the home folder: `export HOME='{}'`", shown(&own))
 }
 
 /// The home that the file of accounts names.

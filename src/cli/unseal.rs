@@ -22,7 +22,7 @@ use crate::locate::Store;
 use crate::report::human::{counted, day, size};
 use crate::run::LedgeredRun;
 use crate::run::{self, Workspace};
-use crate::seal::Identities;
+use crate::seal::{Identities, UnsealError};
 
 /// What `unseal` takes.
 #[derive(Debug, Clone, Args)]
@@ -195,7 +195,12 @@ pub(super) fn may_unseal(
     let session = inventory.session(index);
     let is_left = session.sealed == 0 && Remains::of(inventory, index).is_some();
     if session.sealed == 0 && !is_left {
-        return Err(Failure::new(Exit::Usage, format!("session {} is not sealed", session.id)));
+        return Err(Failure::new(Exit::Usage, format!("session {} is not sealed", session.id)).hint(
+            format!(
+                "`ccretain cat {}` reads it as it is; `ccretain list --encrypted` lists sealed ones",
+                session.id
+            ),
+        ));
     }
     if let Some(hold) = vault::hold_on(&ground.policy, inventory, session) {
         return Err(vault::held(session.id, hold));
@@ -204,8 +209,11 @@ pub(super) fn may_unseal(
         return Ok(());
     }
     if session.liveness.is_live() {
-        let message = format!("a client has session {} open, so nothing was changed", session.id);
-        return Err(Failure::new(Exit::Refused, message).hint("end that client, then try again"));
+        let message = format!("Claude Code has session {} open, so nothing was changed", session.id);
+        return Err(Failure::new(Exit::Refused, message).hint(format!(
+            "close it there, then try again; `ccretain cat {}` reads it meanwhile",
+            session.id
+        )));
     }
     let store = &inventory.store(session.store).store;
     let sealed = SealedSession::open(store, session.id).map_err(|error| failure(&error))?;
@@ -249,7 +257,9 @@ pub(super) fn goes_again(
                 counted(removal.days, "day"),
             ),
         )
-        .hint("--touch gives it today's date (its true age is remembered), --keep-date restores it all the same")),
+        .hint(
+            "add `--touch` for today's date (its true age is remembered), or `--keep-date` to restore it all the same",
+        )),
         _ => Ok(()),
     }
 }
@@ -363,6 +373,10 @@ pub(super) fn failure(error: &SealedError) -> Failure {
         SealedError::InTheWay { .. } => Failure::because(Exit::Refused, error).hint(
             "nothing was changed; move it away to bring back what was sealed, or leave it and go on with it",
         ),
+        SealedError::Open { source: UnsealError::WrongKey | UnsealError::NoIdentity, .. } => {
+            Failure::because(Exit::Failed, error)
+                .hint("nothing was changed; name the file that holds the key: `--identity FILE`")
+        }
         _ => Failure::because(Exit::Failed, error)
             .hint("nothing was changed; `age -d -i KEY FILE | zstd -d` opens single sealed files"),
     }

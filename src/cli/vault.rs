@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::ask::Terminal;
 use super::context::{Context, Exit, Failure};
 use super::key::{identity_path, own_identity};
+use super::remedy;
 use crate::catalogue::{Root, SessionId};
 use crate::enforce::Stop;
 use crate::enforce::sealed::SealedSession;
@@ -18,11 +19,13 @@ use crate::error::chain;
 use crate::escape::{shown, text};
 use crate::inventory::{Inventory, Session};
 use crate::ledger::{Entry, Event, SealedRecords};
+use crate::locate::Refused;
 use crate::plan::Plan;
 use crate::policy::{Hold, Policy};
 use crate::report::human::counted;
 use crate::report::json::time;
 use crate::run::{CancelToken, LedgeredRun, STOPPING, Workspace};
+use crate::seal::identities::IdentityError;
 use crate::seal::manifest::SealedFile;
 use crate::seal::{Ask, Identities, identities};
 
@@ -112,10 +115,11 @@ pub fn identities(ctx: &Context, named: &[PathBuf]) -> Result<Identities, Failur
     for path in &paths {
         keys.load(path, &ask).map_err(|error| {
             let failure = Failure::because(Exit::Usage, &error);
-            if named.is_empty() {
-                failure.hint("name the file that holds the key with --identity")
-            } else {
-                failure
+            match error {
+                // One that is there and closed can be opened.
+                IdentityError::Read(_) if path.symlink_metadata().is_ok() => failure,
+                _ if named.is_empty() => failure.hint("name the file that holds the key: `--identity FILE`"),
+                _ => failure,
             }
         })?;
         // Told and not refused: what it opens is needed now, and was exposed before.
@@ -150,7 +154,17 @@ pub fn held(session: SessionId, hold: &Hold) -> Failure {
         Exit::Refused,
         format!("session {session} is held by '{}': {}", text(&hold.name), text(&hold.reason)),
     )
-    .hint("nothing was touched; `ccretain cat` reads it, `ccretain hold list` shows the holds")
+    .hint(format!(
+        "nothing was touched; `ccretain cat {session}` reads it, `ccretain hold list` shows the holds"
+    ))
+}
+
+/// Says what to do about folders that were refused as stores, each thing once.
+pub fn advise(refused: &[Refused], ctx: &Context) {
+    let hints = refused.iter().filter(|refused| !refused.is_note()).filter_map(remedy::of_refused);
+    for hint in hints.collect::<std::collections::BTreeSet<_>>() {
+        ctx.console.hint(&hint);
+    }
 }
 
 /// The head of what a verb about sealed sessions prints as JSON.

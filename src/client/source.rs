@@ -209,7 +209,7 @@ impl SettingsFile {
             }
             FileState::Broken(why) => Some(format!("Claude Code's settings '{path}' are broken: {why}")),
             FileState::Read { cleanup: Number::Zero | Number::Invalid, .. } => Some(format!(
-                "cleanupPeriodDays in Claude Code's settings '{path}' is no whole number of days from 1"
+                "cleanupPeriodDays in Claude Code's settings '{path}' is not a whole number of days from 1"
             )),
             FileState::Read { .. } | FileState::Missing => None,
         }

@@ -25,7 +25,7 @@ pub enum RekeyError {
     #[error(transparent)]
     Sealed(#[from] SealedError),
     /// It cannot be encrypted.
-    #[error("cannot seal '{}' anew", crate::escape::shown(path))]
+    #[error("cannot re-encrypt '{}'", crate::escape::shown(path))]
     Seal {
         /// The sealed file.
         path: std::path::PathBuf,

@@ -40,7 +40,8 @@ pub(super) struct Sealing<'a> {
     pub store_for: &'a (dyn Fn(ArtifactIndex) -> Option<StoreIndex> + Sync),
     /// Sealers at rest; each has tables and buffers worth keeping.
     pub sealers: &'a Mutex<Vec<Sealer>>,
-    /// Called with the number of files of each session that is written.
+    /// Called with the number of files of each session, for one half when they are written and for the other when their
+    /// sources are gone: each takes about as long.
     pub progress: &'a (dyn Fn(usize) + Sync),
     /// Whether to stop before the next session.
     pub stop: &'a (dyn Fn() -> Option<Stop> + Sync),
@@ -116,7 +117,7 @@ impl Sealing<'_> {
                     return Err(Done::default());
                 }
                 let written = self.write_session(unit);
-                (self.progress)(unit.artifacts.len());
+                (self.progress)(unit.artifacts.len() / 2);
                 written
             };
             let sessions = units.par_iter().with_max_len(1).map(write).collect();
@@ -157,7 +158,17 @@ impl Sealing<'_> {
             }
         });
         let flushed = self.flush(&stores);
-        let unlink = |slot: Result<Prepared, Done>| match (slot, &flushed) {
+        let unlink = |(slot, unit): (Result<Prepared, Done>, &Unit)| {
+            let done = self.unlink_written(slot, &flushed);
+            (self.progress)(unit.artifacts.len().div_ceil(2));
+            done
+        };
+        Removed { units, done: sessions.into_par_iter().zip(units).map(unlink).collect() }
+    }
+
+    /// Unlinks the sources of a session whose sealed files are on the disk.
+    fn unlink_written(&self, slot: Result<Prepared, Done>, flushed: &io::Result<()>) -> Done {
+        match (slot, flushed) {
             (Err(done), _) => done,
             // The names are on disk as well, so that the sealed file outlives whatever comes now.
             (Ok(session), Ok(())) => self.unlink_sources(&session),
@@ -170,8 +181,7 @@ impl Sealing<'_> {
                     .collect(),
                 ..Done::default()
             },
-        };
-        Removed { units, done: sessions.into_par_iter().map(unlink).collect() }
+        }
     }
 
     /// Removes the unfinished files of a batch that is not gone on with.

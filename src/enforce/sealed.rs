@@ -63,7 +63,7 @@ pub enum SealedError {
         is_newer: bool,
     },
     /// The record names a place where no file of a session lies.
-    #[error("'{}' is no place of a session's file", shown(.0))]
+    #[error("'{}' is not a place of a session's file", shown(.0))]
     NoPlace(PathBuf),
 }
 

@@ -142,7 +142,7 @@ pub const RISKS: &[Row] = &[
         remedy: "delete the dumps named (`coredumpctl list`, as root)" },
     Row { risk: Risk::Swap, id: "swap", platforms: ALL,
         title: "Memory of Claude Code may have been written to swap in plaintext",
-        remedy: "swap off, overwrite the swap area and make it anew (`swapoff`, `blkdiscard` or `dd`, `mkswap`), or encrypt it; erase the whole disk when the machine is handed in" },
+        remedy: "swap off, overwrite the swap area and make it again (`swapoff`, `blkdiscard` or `dd`, `mkswap`), or encrypt it; erase the whole disk when the machine is handed in" },
     Row { risk: Risk::Hibernation, id: "hibernation", platforms: ALL,
         title: "Memory of Claude Code may have been written to disk at hibernation",
         remedy: "turn hibernation off or encrypt the image; restart the machine, and erase the whole disk when it is handed in" },

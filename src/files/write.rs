@@ -132,7 +132,7 @@ impl Draft {
     }
 
     fn made(builder: &tempfile::Builder<'_, '_>, dir: &Path) -> io::Result<Self> {
-        let made = builder.tempfile_in(dir)?;
+        let made = builder.tempfile_in(dir).map_err(|error| bare(&error))?;
         // What cannot be removed now is left to the next one.
         let _ = remove_forgotten(dir, made.as_file());
         Ok(Self(made))
@@ -148,7 +148,7 @@ impl Draft {
     /// # Errors
     /// As `write(2)` and `fsync(2)`.
     pub fn fill(&mut self, content: &[u8]) -> io::Result<()> {
-        self.0.write_all(content)?;
+        self.0.write_all(content).map_err(|error| bare(&error))?;
         // A name that reaches the disk before the content would be an empty file after a power loss.
         self.0.as_file().sync_all()
     }
@@ -169,6 +169,13 @@ impl Draft {
     pub fn create(self, path: &Path) -> Result<(), (io::Error, Self)> {
         self.0.persist_noclobber(path).map(drop).map_err(|error| (error.error, Self(error.file)))
     }
+}
+
+/// The system's own error, without the name of the unfinished file: nobody has seen that one.
+fn bare(error: &io::Error) -> io::Error {
+    let said = error.to_string();
+    let (plain, _) = said.split_once(" at path \"").unwrap_or((&said, ""));
+    io::Error::new(error.kind(), plain.to_owned())
 }
 
 /// Puts a file with these permissions in place in one step: written beside, flushed to disk, renamed.

@@ -42,7 +42,7 @@ impl File {
 #[non_exhaustive]
 pub enum KitError {
     /// What it is to be made from is no policy.
-    #[error("this is no policy for a kit")]
+    #[error("this is not a policy for a kit")]
     Policy(#[source] SyntaxError),
     /// A property list cannot be written.
     #[error("a property list cannot be written")]

@@ -180,8 +180,8 @@ entry! {
     rule: word Option<Cow<'a, str>> = "The name of the rule that decided.";
     /// The hold that is concerned.
     hold: word Option<Cow<'a, str>> = "The name of the hold that is concerned.";
-    /// What was decided: `delete`, `seal`, `prune`, or the verb of another command.
-    decision: word Option<Cow<'a, str>> = "What was decided: `delete`, `seal`, `prune`, or the verb of another command.";
+    /// What was decided: `delete`, `seal`, `prune`, or the name of another command.
+    decision: word Option<Cow<'a, str>> = "What was decided: `delete`, `seal`, `prune`, or the name of another command.";
     /// What happened: `deleted`, `sealed`, `failed` …
     outcome: word Option<Cow<'a, str>> = "What did happen: `deleted`, `sealed`, `pruned`, `kept`, `changed-since-plan`, `became-live`, `vanished`, \
          `failed`. That of a whole session is that of its worst part.";

@@ -26,7 +26,7 @@ pub fn fields() -> impl Iterator<Item = (&'static str, &'static str)> {
 pub const EVENTS: &[(Event, &str)] = &[
     (Event::Started, "A run begins."),
     (Event::RootSeen, "A store was seen for the first time; every later run visits it."),
-    (Event::Intent, "Something will be done. The record is on disk before the deed begins."),
+    (Event::Intent, "Something will be done. The record is on disk before it begins."),
     (Event::Outcome, "What did happen, with counts and every failed path."),
     (Event::Refused, "A guard refused, or a hold or a lock stopped the run."),
     (Event::HoldAdded, "A hold was added."),

@@ -23,7 +23,7 @@ pub const LIMITS: &str = "the chain cannot show that its newest records were rem
 #[non_exhaustive]
 pub enum Fault {
     /// Not JSON, or without the fields of a record, and no record says that it was torn.
-    #[error("it is no record of a ledger")]
+    #[error("it is not a record of a ledger")]
     NoRecord,
     /// The last line lacks its end.
     #[error("the line is not finished: a run was cut off, or is writing now")]

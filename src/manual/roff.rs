@@ -24,6 +24,8 @@ impl Roff {
             ".TH {} {section} \"{date}\" \"{source}\" \"Manual of ccretain\"",
             escape(&title.to_uppercase())
         ));
+        // A word that is broken or stretched can be neither copied nor searched for.
+        page.line(".nh\n.ad l");
         page
     }
 

@@ -27,7 +27,7 @@ pub fn program(definition: &Command) -> Page {
     }
     out.synopsis("ccretain", &["[`--help`|`--version`]".to_owned()]);
     out.marked(PROGRAM);
-    out.section("verbs");
+    out.section("commands");
     for verb in visible(definition) {
         let (first, rest) = about(verb);
         out.term(&format!("`{}`", verb.get_name()), &first);
@@ -36,7 +36,7 @@ pub fn program(definition: &Command) -> Page {
         }
         out.more(&format!("See `ccretain-{}`(1).", verb.get_name()));
     }
-    out.section("options of all verbs");
+    out.section("options of all commands");
     for arg in definition.get_arguments().filter(|arg| arg.is_global_set()) {
         option(&mut out, arg);
     }
@@ -142,10 +142,10 @@ pub fn verb(definition: &Command, verb: &Command) -> Page {
         .filter(|arg| arg.is_global_set())
         .filter_map(|arg| Some(format!("`--{}`", arg.get_long()?)))
         .collect();
-    out.paragraph(&format!("The options of all verbs are in `ccretain`(1): {}.", global.join(", ")));
+    out.paragraph(&format!("The options of all commands are in `ccretain`(1): {}.", global.join(", ")));
     after(&mut out, verb, false);
     out.section("exit status")
-        .paragraph("0 when all is done; the others are the same for every verb: see `ccretain`(1).");
+        .paragraph("0 when all is done; the others are the same for every command: see `ccretain`(1).");
     out.section("see also").paragraph("`ccretain`(1), `ccretain-policy`(5), `ccretain-ledger`(5)");
     Page { name: format!("{name}.1"), text: out.finish() }
 }

@@ -72,6 +72,8 @@ pub struct Loaded {
     pub rescued: Vec<(Source, Vec<HoldSettings>)>,
     /// Whether the user may have holds that could not be read.
     pub has_unread_holds: bool,
+    /// Files among the system's policies that are none by their names.
+    pub ignored: Vec<PathBuf>,
 }
 
 /// Reads every layer; `named` is the file given with `--policy` instead of the user's.
@@ -91,6 +93,7 @@ pub fn load(places: &Places, named: Option<&Path>) -> Result<Loaded, LoadError> 
             for name in dir.names()? {
                 let is_hidden = name.as_encoded_bytes().starts_with(b".");
                 if is_hidden || Path::new(&name).extension().is_none_or(|ending| ending != "json") {
+                    loaded.ignored.push(drop_ins.join(&name));
                     continue;
                 }
                 loaded.layers.extend(read_trusted(&dir, &drop_ins, &name, Layer::System)?);

@@ -41,7 +41,7 @@ pub fn read(root: &Path, user: &str, owner: u32) -> Result<Vec<RawLayer>, LoadEr
 pub(super) fn from_plist(bytes: &[u8]) -> Result<super::settings::Settings, SyntaxError> {
     let bad = |message: String| SyntaxError { line: 0, column: 0, message };
     let mut list: plist::Value =
-        plist::from_bytes(bytes).map_err(|error| bad(format!("it is no property list: {error}")))?;
+        plist::from_bytes(bytes).map_err(|error| bad(format!("it is not a property list: {error}")))?;
     if let plist::Value::Dictionary(entries) = &mut list {
         // The system and device management add keys of their own to what they deliver: `PayloadUUID` and its like,
         // and `_manualProfile` where somebody installed the profile by hand. No key of a policy begins like these.

@@ -328,6 +328,8 @@ pub struct Policy {
     pub complaints: Vec<String>,
     /// What is worth telling and no failure: holds that do not bind, for instance.
     pub notes: Vec<String>,
+    /// Files among the system's policies that are none by their names.
+    pub ignored: Vec<PathBuf>,
     /// What the layers that take part say, lowest first: for `policy show`.
     pub said: Vec<settings::RawLayer>,
 }

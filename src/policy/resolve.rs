@@ -70,7 +70,7 @@ fn contradiction(source: &Source, problem: Problem) -> PolicyError {
 /// # Errors
 /// Contradictions; those in the user's own layer only where no system or managed layer has rules.
 pub fn resolve(loaded: Loaded, context: &Context<'_>) -> Result<Policy, PolicyError> {
-    let Loaded { layers, holds: own_holds, faults, rescued, has_unread_holds } = loaded;
+    let Loaded { layers, holds: own_holds, faults, rescued, has_unread_holds, ignored } = loaded;
     let has_rules = |wanted: Layer| {
         let rules = |layer: &RawLayer| {
             layer.settings.rules.as_ref().is_some_and(|rules| !rules.is_empty())
@@ -80,7 +80,10 @@ pub fn resolve(loaded: Loaded, context: &Context<'_>) -> Result<Policy, PolicyEr
     };
     let is_managed = has_rules(Layer::Managed);
     let goes_on = is_managed || has_rules(Layer::System) || context.invalid_user == InvalidUser::IsLeftOut;
-    let mut draft = Draft { is_managed, goes_on, has_unread_holds, ..Draft::new(context.globs) };
+    let mut draft = Draft { is_managed, goes_on, has_unread_holds, ignored, ..Draft::new(context.globs) };
+    draft.notes.extend(draft.ignored.iter().map(|path| {
+        format!("'{}' is ignored: policies there are named *.json, in small letters", shown(path))
+    }));
     for fault in faults {
         draft.user_failed(fault.into())?;
     }
@@ -136,6 +139,8 @@ struct Draft<'a> {
     recipients: Vec<Sourced<String>>,
     complaints: Vec<String>,
     notes: Vec<String>,
+    /// Files that are no policies by their names.
+    ignored: Vec<PathBuf>,
 }
 
 impl<'a> Draft<'a> {
@@ -152,6 +157,7 @@ impl<'a> Draft<'a> {
             recipients: Vec::new(),
             complaints: Vec::new(),
             notes: Vec::new(),
+            ignored: Vec::new(),
         }
     }
 
@@ -268,6 +274,7 @@ impl<'a> Draft<'a> {
             user_holds,
             complaints: self.complaints,
             notes: self.notes,
+            ignored: self.ignored,
             said: self.layers.into_iter().map(|(layer, _)| layer).collect(),
         }
     }

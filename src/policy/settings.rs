@@ -85,7 +85,7 @@ fn desktop_deleted<'de, D: Deserializer<'de>>(from: D) -> Result<Option<DesktopD
     match serde_json::Value::deserialize(from)? {
         serde_json::Value::String(word) if word == "immediately" => Ok(Some(DesktopDeleted::Immediately)),
         other => Err(serde::de::Error::custom(format!(
-            "{other} is no value of desktopDeleted: write \"immediately\", or leave the key out"
+            "{other} is not a value of desktopDeleted: write \"immediately\", or leave the key out"
         ))),
     }
 }
@@ -398,7 +398,7 @@ checked_text! {
         if text == "~" || text.starts_with("~/") || text.starts_with('/') || text.starts_with("\\\\") || drive {
             Ok(())
         } else {
-            Err(format!("'{}' is no whole path: it must begin with '/' or '~/'", crate::escape::shown(text)))
+            Err(format!("'{}' is not a whole path: it must begin with '/' or '~/'", crate::escape::shown(text)))
         }
     },
     { "type": "string", "pattern": "^(/|~/|~$|[A-Za-z]:|\\\\\\\\)" }

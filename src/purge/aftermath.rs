@@ -256,7 +256,7 @@ impl Looked<'_> {
                 (ExceptionReason::Live, "a client opened it meanwhile".to_owned())
             }
             Some((_, Some(Outcome::Skipped(Skip::ChangedSincePlan)))) => {
-                (ExceptionReason::Changed, "it changed between the plan and the deed".to_owned())
+                (ExceptionReason::Changed, "it changed between the plan and the act".to_owned())
             }
             Some((was, None)) if is_same(was) && self.outcomes.stopped.is_some() => {
                 (ExceptionReason::Stopped, "the run was stopped before it got there".to_owned())

@@ -235,7 +235,7 @@ impl List {
         let mut document = Document::default();
         document.table(table);
         document.text(match self.sessions.len() {
-            0 => "no sessions".to_owned(),
+            0 => "no sessions; `ccretain status` lists the folders that were looked into".to_owned(),
             count => {
                 let bytes = self.sessions.iter().map(|row| row.bytes).sum();
                 format!("{}, {}", counted(count as u64, "session"), size(bytes))

@@ -164,7 +164,7 @@ impl Purge<'_> {
         if groups.is_empty() {
             document.text(match self.run.outcomes {
                 Some(_) => "gone: nothing",
-                None => "nothing is there that would go",
+                None => "nothing is there that would go: `ccretain list` shows what is there",
             });
         } else {
             self.put_stores(&groups, &mut document);
@@ -186,12 +186,14 @@ impl Purge<'_> {
     pub fn question(&self) -> String {
         let groups = self.groups();
         let sessions: BTreeSet<_> = groups.values().flat_map(|group| &group.sessions).collect();
-        let (files, bytes) = groups.values().fold((0, 0), |(f, b), one| (f + one.files, b + one.bytes));
+        let sum = |of: fn(&Group) -> u64| groups.values().map(of).sum::<u64>();
+        let lines = sum(|group| group.lines);
+        let lines = if lines > 0 { format!(" and {}", counted(lines, "line")) } else { String::new() };
         format!(
-            "Permanently remove {} ({}, {})?",
+            "Permanently remove {} ({}, {}){lines}?",
             counted(sessions.len() as u64, "session"),
-            counted(files, "file"),
-            size(bytes)
+            counted(sum(|group| group.files), "file"),
+            size(sum(|group| group.bytes))
         )
     }
 
@@ -225,10 +227,11 @@ impl Purge<'_> {
         for (at, artifact) in run.inventory.artifacts.iter().enumerate() {
             let Some(Fate::Deleted | Fate::Pruned) = run.fate(at) else { continue };
             let group = groups.entry(run.inventory.store_of(artifact)).or_default();
-            group.files += 1;
             group.bytes += freed[at];
-            if let Decision::Prune(_) = run.plan.decisions[at] {
-                group.lines += run.pruned(at).0;
+            // A file that only loses lines is there afterwards; the certificate counts alike.
+            match run.plan.decisions[at] {
+                Decision::Prune(_) => group.lines += run.pruned(at).0,
+                _ => group.files += 1,
             }
             if let crate::inventory::Belongs::Session(index) = artifact.belongs {
                 group.sessions.insert(index);

@@ -40,7 +40,7 @@ pub(super) fn loaded(policy: &Policy, ctx: &Context) -> Result<(StateFile, Vec<S
             let mut file = StateFile::anew(&dir, ctx.env.now);
             remember_from_ledger(&mut file.state, &journal::roots(ctx), ctx);
             let complaint = format!(
-                "what earlier runs remembered cannot be used and is begun anew, \
+                "what earlier runs remembered cannot be used and is started afresh, \
                  so for 7 days nothing goes that has lost its transcript: {}",
                 chain(&error)
             );
@@ -81,7 +81,7 @@ fn without_state(mut own: StateFile, ctx: &Context) -> (StateFile, Vec<String>) 
     // A first run that was killed has left a ledger, and no state yet.
     let complaint = journal::any_run_ended(ctx).then(|| {
         format!(
-            "'{}' is gone, so what earlier runs remembered is begun anew: stores are those that the ledger names, \
+            "'{}' is gone, so what earlier runs remembered is started afresh: stores are those that the ledger names, \
              and for 7 days nothing goes that has lost its transcript",
             shown(&state::path(&ctx.env.state_dir()))
         )

@@ -277,7 +277,7 @@ fn usable_recipients(policy: &mut Policy, ctx: &Context) -> Result<Option<Recipi
     }
     policy.complaints.push(
         "nothing is sealed: a recipient of the policy needs a plugin, and a run over all users starts no program; \
-         run 'ccretain enforce' as the user for that"
+         run `ccretain enforce` as the user for that"
             .to_owned(),
     );
     Ok(None)

@@ -68,7 +68,7 @@ pub enum JobError {
     #[error("the program path '{0}' is not absolute")]
     Relative(String),
     /// Unit files are text and end a value at a line break.
-    #[error("'{0}' holds control characters or is no UTF-8 and cannot be written in a unit file")]
+    #[error("'{0}' holds control characters or is not UTF-8 and cannot be written in a unit file")]
     Unwritable(String),
     /// systemd takes no quotes and backslashes in the name of a program, however they are escaped.
     #[error("the program path '{0}' holds quotes or backslashes, which systemd refuses")]

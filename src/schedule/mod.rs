@@ -85,7 +85,7 @@ impl FromStr for Backend {
 
     fn from_str(text: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|backend| backend.name() == text).ok_or_else(|| {
-            format!("'{text}' is no backend: write auto, systemd, launchd, cron or claude-hook")
+            format!("'{text}' is not a backend: write auto, systemd, launchd, cron or claude-hook")
         })
     }
 }
@@ -180,7 +180,7 @@ impl ScheduleError {
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::NoScheduler => {
-                "start a cron daemon or log in where systemd runs, use --backend claude-hook, or call 'ccretain enforce --yes' from the scheduler you have"
+                "start a cron daemon or log in where systemd runs, use --backend claude-hook, or call `ccretain enforce --yes` from the scheduler you have"
             }
             Self::NoProgram { backend: Backend::Cron, .. } => {
                 "install a cron daemon (package cron, cronie or busybox) or choose another --backend"
@@ -205,7 +205,7 @@ impl ScheduleError {
             }
             Self::HooksOff { .. } => "choose another --backend: a timer does not depend on Claude Code",
             Self::Settings { .. } => {
-                "repair the file, or add what 'ccretain schedule print --backend claude-hook' shows by hand"
+                "repair the file, or add what `ccretain schedule print --backend claude-hook` shows by hand"
             }
             Self::Unsupported { backend: Backend::ClaudeHook, .. } => {
                 "a hook belongs to one user: leave --system away"

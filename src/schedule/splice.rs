@@ -16,7 +16,7 @@ const EVENT: &str = "SessionEnd";
 #[non_exhaustive]
 pub enum SpliceError {
     /// Not JSON; the client would not read it either.
-    #[error("it is no valid JSON (line {0}, column {1})")]
+    #[error("it is not valid JSON (line {0}, column {1})")]
     NotJson(usize, usize),
     /// A value of another type than hooks have.
     #[error("'{0}' in it is not what hooks look like")]

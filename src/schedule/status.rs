@@ -30,8 +30,8 @@ impl Installed {
     /// What keeps it from starting this program, a sentence each.
     pub fn complaints(&self) -> Vec<String> {
         let renewed = match self.scope {
-            Scope::User => "'ccretain schedule install'",
-            Scope::System => "'ccretain schedule install --system'",
+            Scope::User => "`ccretain schedule install`",
+            Scope::System => "`ccretain schedule install --system`",
         };
         let program = match &self.program {
             Program::Current | Program::Unknown => None,

@@ -33,7 +33,7 @@ pub enum WhenError {
     )]
     Uneven(String),
     /// Not a time of the day.
-    #[error("'{0}' is no time of the day: write HH:MM, from 00:00 to 23:59")]
+    #[error("'{0}' is not a time of day: write HH:MM, from 00:00 to 23:59")]
     NoTime(String),
 }
 

@@ -93,7 +93,7 @@ pub enum IdentityError {
         path: PathBuf,
     },
     /// It holds no text.
-    #[error("'{}' is no identity file", shown(path))]
+    #[error("'{}' is not an identity file", shown(path))]
     NotAnIdentity {
         /// The file.
         path: PathBuf,

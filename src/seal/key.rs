@@ -43,6 +43,25 @@ pub fn generate(now: DateTime<Utc>) -> NewIdentity {
     NewIdentity { recipient, content }
 }
 
+/// A passphrase that nobody guesses: 20 digits of a key that is used for nothing else, 100 bits, in groups as people
+/// copy them.
+pub fn passphrase() -> SecretString {
+    const DIGITS: usize = 20;
+    const GROUP: usize = 4;
+    let key = age::x25519::Identity::generate().to_string();
+    // What follows the last `1` are the digits, in an alphabet without those that look alike.
+    let digits = key.expose_secret().rsplit('1').next().unwrap_or_default().to_ascii_lowercase();
+    let digits = Zeroizing::new(digits);
+    let mut made = String::with_capacity(DIGITS + DIGITS / GROUP);
+    for (place, digit) in digits.chars().take(DIGITS).enumerate() {
+        if place > 0 && place % GROUP == 0 {
+            made.push('-');
+        }
+        made.push(digit);
+    }
+    SecretString::from(made)
+}
+
 /// The recipients of an identity file or an SSH private key, one for each key, as texts.
 ///
 /// # Errors

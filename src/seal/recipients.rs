@@ -36,7 +36,7 @@ pub enum Family {
 pub enum RecipientError {
     /// The text has no form of a public key.
     #[error(
-        "this is no age recipient ('age1…', 'ssh-ed25519 …', 'ssh-rsa …'); a passphrase protects an identity \
+        "this is not an age recipient ('age1…', 'ssh-ed25519 …', 'ssh-rsa …'); a passphrase protects an identity \
          file, never a sealed file"
     )]
     NotARecipient,
@@ -70,7 +70,7 @@ pub enum RecipientError {
     #[error("recipients of a plugin ('age-plugin-{0}') are taken only from system and managed policies")]
     PluginRefused(String),
     /// A plugin name that could lead out of the folders programs are looked for in.
-    #[error("'{0}' is no name of an age plugin")]
+    #[error("'{0}' is not the name of an age plugin")]
     PluginName(String),
     /// The program of a plugin is not installed.
     #[error("the plugin 'age-plugin-{0}' is not installed")]

@@ -75,7 +75,7 @@ pub enum UnsealError {
     #[error("it is encrypted with a passphrase, not to a recipient")]
     Passphrase,
     /// It is something else altogether.
-    #[error("it is no age file")]
+    #[error("it is not an age file")]
     NotAge,
     /// It is an age file of a version that is not known.
     #[error("it is an age file of an unknown version")]

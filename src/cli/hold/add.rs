@@ -217,8 +217,10 @@ fn to_come(time: DateTime<FixedOffset>, now: DateTime<Utc>) -> Result<DateTime<F
     if time > now {
         return Ok(time);
     }
-    let message = format!("{} is over: such a hold holds nothing", in_zone(time));
-    Err(Failure::new(Exit::Usage, message).hint("give a time that is to come, or leave --until away"))
+    let message = format!("{} is over, so the hold would keep nothing", in_zone(time));
+    Err(Failure::new(Exit::Usage, message).hint(
+        "give a time that is to come, or leave --until out; `ccretain hold add --help` lists what it takes",
+    ))
 }
 
 /// A name nobody has: `hold-` and the day.

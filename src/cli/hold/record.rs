@@ -18,8 +18,7 @@ pub(super) fn open_ledger(
     // A doubted clock keeps nobody from placing a hold: it only must not vouch for itself in the ledger.
     let clock = if verdict.is_allowed() { Clock::Proven } else { Clock::Unproven };
     let run = RunId::random();
-    let ledger = journal::own_ledger(ctx, &ground.policy.ledger.value, &run, clock)
-        .map_err(|error| Failure::from(error).hint("a hold that is not recorded is not changed"))?;
+    let ledger = journal::own_ledger(ctx, &ground.policy.ledger.value, &run, clock).map_err(Failure::from)?;
     Ok((ledger, run))
 }
 

@@ -193,11 +193,9 @@ fn find(
         stores.dedup();
         if stores.len() > 1 && ctx.global.stores.is_empty() {
             let root = |at: &usize| Some(format!("'{}'", shown(&inventory.stores.get(*at)?.store.root)));
-            let roots = stores.iter().filter_map(root).collect::<Vec<_>>().join(", ");
-            let message = format!("session {id} is preserved in several stores: {roots}");
-            return Err(
-                Failure::new(Exit::Usage, message).hint("name the one that is meant with --store DIR")
-            );
+            let roots = stores.iter().filter_map(root).collect::<Vec<_>>();
+            let message = format!("session {id} is preserved in several stores: {}", roots.join(", "));
+            return Err(Failure::new(Exit::Usage, message).hint(session::in_store(&roots)));
         }
     }
     let mut copies = Copies::new();

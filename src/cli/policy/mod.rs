@@ -8,6 +8,7 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::context::{Context, Exit, Failure};
+use super::remedy;
 use crate::document::{Document, Fact, Hue, Line};
 use crate::escape::{shown, text};
 use crate::inventory;
@@ -240,7 +241,10 @@ fn print_checks(files: &[(PathBuf, Option<Layer>)], ctx: &Context) -> Result<Exi
     let mut documents = Vec::new();
     let mut exit = Exit::Done;
     for (path, layer) in files {
-        let checked = check(path, *layer, &against).map_err(|error| Failure::because(Exit::Usage, &error))?;
+        let checked = check(path, *layer, &against).map_err(|error| Failure {
+            hint: remedy::of_policy_file(&error),
+            ..Failure::because(Exit::Usage, &error)
+        })?;
         if !checked.problems.is_empty() {
             exit = Exit::Usage;
         }

@@ -184,6 +184,7 @@ fn of_policy(policy: &Policy, invalid: Option<String>) -> PolicyFacts {
     PolicyFacts {
         invalid: None,
         complaints: policy.complaints.clone(),
+        ignored: policy.ignored.iter().map(|path| format!("'{}'", shown(path))).collect(),
         suspended: policy.suspended.clone(),
         audits: policy.mode() == Mode::Audit,
     }

@@ -83,7 +83,8 @@ pub enum With {
 pub(super) fn wanted(args: &PurgeArgs, ctx: &Context) -> Result<Wanted, Failure> {
     let globs = args.projects.iter().map(|glob| Globs::new(&ctx.env).compile(glob));
     let projects = globs.collect::<Result<Vec<_>, _>>().map_err(|error| {
-        Failure::because(Exit::Usage, &error).hint("give the whole path, with ** for all below")
+        Failure::because(Exit::Usage, &error)
+            .hint("give the whole path, with ** for all below: `--project '/work/acme/**'`")
     })?;
     let except = args.except.iter().map(|glob| {
         Except::parse(glob).map_err(|error| {
@@ -236,7 +237,7 @@ pub(super) fn refusals(
             let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
             let root = shown(&inventory.store(store).store.root).to_string();
             let noun = if pids.len() == 1 { "pid" } else { "pids" };
-            refusals.push(format!("a client is running in '{root}' ({noun} {})", pids.join(", ")));
+            refusals.push(format!("Claude Code is running in '{root}' ({noun} {})", pids.join(", ")));
         }
     }
     refusals.extend(purging.stops.iter().map(|stop| obstacle(stop, &ground.policy)));

@@ -42,7 +42,7 @@ impl Work<'_> {
     pub(super) fn way_out(&self) -> String {
         let mut ways = Vec::new();
         if !self.wanted.even_live && taking::clients(self.inventory).next().is_some() {
-            ways.push("close Claude Code, or give --even-live".to_owned());
+            ways.push("close Claude Code, or add `--even-live`".to_owned());
         }
         let held = |stop: &taking::Stop| match stop.by {
             Obstacle::Hold(hold) => {
@@ -51,9 +51,14 @@ impl Work<'_> {
             Obstacle::Floor(..) => false,
         };
         if self.purging.stops.iter().any(held) {
-            ways.push(
-                "release your holds (`ccretain hold release`), or give --break-holds REASON".to_owned(),
-            );
+            let own = self.purging.stops.iter().filter(|stop| held(stop)).find_map(|stop| match stop.by {
+                Obstacle::Hold(hold) => self.ground.policy.hold(hold).map(|hold| text(&hold.name)),
+                Obstacle::Floor(..) => None,
+            });
+            ways.push(format!(
+                "release the hold (`ccretain hold release {} --reason REASON`), or add `--break-holds REASON`",
+                own.unwrap_or_default()
+            ));
         }
         if self.purging.stops.iter().any(|stop| !held(stop)) {
             ways.push("only root breaks what the organisation holds".to_owned());
@@ -74,8 +79,7 @@ impl Work<'_> {
             return Ok(Witness::CommandLine);
         }
         if !console.can_ask() {
-            return Err(Failure::new(Exit::Refused, "there is no terminal to ask on: nothing was changed")
-                .hint("look with `ccretain purge --dry-run`, then run `ccretain purge --yes`"));
+            return Err(Failure::unattended());
         }
         console.notice(&self.report(None).text(self.ctx.paint_messages()));
         if let Some(doubt) = doubted {

@@ -179,7 +179,7 @@ impl Handover {
             return parent
                 .certificate(parts)
                 .map(|()| Vec::new())
-                .map_err(|error| Failure::new(Exit::Failed, format!("cannot reach the parent: {error}")));
+                .map_err(|error| Failure::without_parent(&error));
         }
         let (Some(files), Some(head)) = (self.files, head) else { return Ok(Vec::new()) };
         let parts = parts(work, done, head, files.signer().cloned());
@@ -242,7 +242,8 @@ pub(super) fn prepare_files(args: &PurgeArgs, ctx: &Context, roots: &[PathBuf]) 
         .map_err(|error| Failure::because(Exit::Usage, &error))?;
     Files::prepare(&paths, signing, roots).map_err(|error| {
         let exit = if error.is_usage() { Exit::Usage } else { Exit::Refused };
-        Failure::because(exit, &error).hint("nothing was touched")
+        let failure = Failure::because(exit, &error);
+        Failure { message: format!("nothing was touched: {}", failure.message), ..failure }
     })
 }
 

@@ -62,7 +62,7 @@ impl AllHandover {
         let mut ledger = open(ctx, policy, run)?;
         ledger.append(&[first], ctx.env.now).map_err(|error| {
             Failure::new(Exit::Refused, format!("cannot write the ledger: {error}"))
-                .hint("without a ledger there is no evidence, so nothing was touched")
+                .hint("nothing was touched, because the ledger could not record it")
         })
     }
 

@@ -42,7 +42,7 @@ fn environment(
     let text = |path: PathBuf| {
         path.into_os_string().into_string().map_err(|path| {
             let path = crate::escape::text(&path);
-            Failure::new(Exit::Usage, format!("'{path}' is no UTF-8 and cannot be written in a unit file"))
+            Failure::new(Exit::Usage, format!("'{path}' is not UTF-8 and cannot be written in a unit file"))
         })
     };
     let mut variables = Vec::new();

@@ -28,7 +28,9 @@ pub(super) fn local(ctx: &Context) -> DateTime<Local> {
 pub(super) fn needs_root(with: Scheduler<'_>, ctx: &Context) -> Result<(), Failure> {
     if with.scope == Scope::System && ctx.env.user.uid != 0 {
         let failure = Failure::new(Exit::Usage, "the schedule of the whole system needs root");
-        return Err(failure.hint("use sudo, or leave --system away for a schedule of your own"));
+        return Err(failure.hint(
+            "`sudo ccretain schedule install --system`, or `ccretain schedule install` for a schedule of your own",
+        ));
     }
     Ok(())
 }

@@ -133,6 +133,7 @@ pub fn of(mandates: Vec<Mandate>) -> Policy {
         user_holds: sourced(true),
         complaints: Vec::new(),
         notes: Vec::new(),
+        ignored: Vec::new(),
         said: Vec::new(),
     }
 }

@@ -56,8 +56,8 @@ pub enum SignError {
         /// What it said.
         complaint: String,
     },
-    /// What it gave is no signature.
-    #[error("what `ssh-keygen` gave for '{}' is no signature", shown(key))]
+    /// What it gave is not a signature.
+    #[error("what `ssh-keygen` gave for '{}' is not a signature", shown(key))]
     NoSignature {
         /// The key.
         key: PathBuf,

@@ -61,7 +61,7 @@ pub fn judge(
 pub const NOT_CLAIMED: &[&str] = &[
     "It speaks of the roots listed and of nothing outside them.",
     "It does not speak of what mounted file systems hide in the folders on which they are mounted.",
-    "It is no certificate of media sanitization: files were unlinked, no medium was cleared, purged or \
+    "It is not a certificate of media sanitization: files were unlinked, no medium was cleared, purged or \
      destroyed in the sense of NIST SP 800-88, which speaks of media and not of files.",
     "It does not say that content cannot be recovered from the device, from snapshots, backups, \
      synchronised copies or other tools' archives.",

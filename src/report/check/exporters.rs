@@ -39,7 +39,7 @@ impl Document {
             out.line("last_run_exit_code", &[], last.exit);
         }
         if let Some(good) = self.last_good_run.as_deref().and_then(seconds) {
-            out.head("last_good_run_timestamp_seconds", "When a run last ended well.");
+            out.head("last_good_run_timestamp_seconds", "When a run last succeeded.");
             out.line("last_good_run_timestamp_seconds", &[], good);
         }
         out.head("findings", "Findings by severity.");

@@ -82,7 +82,7 @@ pub struct Document {
     /// The last run.
     #[serde(default)]
     pub last_run: Option<LastRun>,
-    /// When a run last ended well.
+    /// When a run last succeeded.
     #[serde(default)]
     pub last_good_run: Option<String>,
     /// When the next one starts.

@@ -77,7 +77,7 @@ impl Machine {
         card(out, "verdict", &check.verdict.replace('-', " "), class);
         card(out, "sessions", &grouped(sessions), "");
         card(out, "bytes", &size(all), "");
-        card(out, "overdue", &grouped(overdue), if overdue > 0 { "high" } else { "" });
+        card(out, "items overdue", &grouped(overdue), if overdue > 0 { "high" } else { "" });
         card(out, "due now", &counted(self.due.0.sessions, "session"), "");
         card(out, "last good run", check.last_good_run.as_deref().map_or("none", date), "");
         card(out, "next run", check.next_run.as_deref().map_or("none known", date), "");
@@ -86,15 +86,20 @@ impl Machine {
 
     fn findings(&self, out: &mut String) {
         out.push_str("<section><h2>Findings</h2>\n");
-        let (told, known): (Vec<_>, Vec<_>) =
-            self.check.findings.iter().partition(|found| found.severity > Severity::Info);
-        if told.is_empty() {
+        let (known, told): (Vec<_>, Vec<_>) =
+            self.check.findings.iter().partition(|found| found.severity <= Severity::Info);
+        let (low, told): (Vec<_>, Vec<_>) =
+            told.into_iter().partition(|found| found.severity <= Severity::Low);
+        if told.is_empty() && low.is_empty() {
             out.push_str("<p class=\"ok\">Nothing is wrong.</p>\n");
         }
         told.iter().for_each(|found| finding(out, found));
-        if !known.is_empty() {
-            let _ = writeln!(out, "<details><summary>{} more worth knowing</summary>", known.len());
-            known.iter().for_each(|found| finding(out, found));
+        for (folded, what) in [(low, "of low severity"), (known, "more worth knowing")] {
+            if folded.is_empty() {
+                continue;
+            }
+            let _ = writeln!(out, "<details><summary>{} {what}</summary>", folded.len());
+            folded.iter().for_each(|found| finding(out, found));
             out.push_str("</details>\n");
         }
         out.push_str("</section>\n");

@@ -18,11 +18,11 @@ const BOTTOM: f64 = 34.0;
 /// The height of a bar with its distance to the next.
 const STEP: f64 = 26.0;
 /// The width of the names of bars.
-const NAMES: f64 = 196.0;
+const NAMES: f64 = 204.0;
 /// The width of the values of bars.
 const VALUES: f64 = 84.0;
 /// The most characters of the name of a bar.
-const LONGEST: usize = 28;
+const LONGEST: usize = 25;
 
 /// A plot, to be put into a page.
 #[derive(Debug)]

@@ -84,7 +84,7 @@ fn refusals_name_the_file_and_the_line_and_never_the_content() {
         (b"# nothing\n\n", "holds no key"),
         (b"", "holds no key"),
         (b"# x\nhunter2\n", "on line 2"),
-        (b"\xff\xfe", "is no identity file"),
+        (b"\xff\xfe", "is not an identity file"),
         (b"AGE-SECRET-KEY-PQ-1QQQ", "age-plugin-pq"),
         (b"-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n-----END OPENSSH PRIVATE KEY-----\n", "malformed"),
     ];
