@@ -271,9 +271,16 @@ fn drafts_that_were_forgotten_go_with_the_next_one() {
         age(&path, old);
         path
     };
-    let (forgotten, fresh) = (draft(".ccretain-a1b2c3", hours(2)), draft(".ccretain-d4e5f6", hours(0)));
+    let (forgotten, fresh) =
+        (draft(".ccretain-a1b2c3d4e5f6", hours(2)), draft(".ccretain-d4e5f6a1b2c3", hours(0)));
+    // Nobody but the user knows these.
+    let others = [".ccretain-backup", ".ccretain-a1b2c3d4e5f6.json", ".ccretain-my-own-notes"];
+    let others = others.map(|name| draft(name, hours(2)));
     let other = draft("notes", days(9));
     sandbox.run(["key", "new"]).exits(0).quietly();
     assert!(!forgotten.exists());
+    for other in others {
+        assert!(other.exists(), "{other:?}");
+    }
     assert!(fresh.exists() && other.exists(), "another process may be writing it");
 }

@@ -161,6 +161,19 @@ fn a_file_of_the_same_size_and_time_but_another_inode_is_another_file() {
     assert!(session.is_there());
 }
 
+/// What is reported as deleted is gone: a name that was made meanwhile would keep the data.
+#[test]
+fn a_file_that_got_another_name_meanwhile_is_left() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    let session = old_session(&store, 1);
+    let output = session.side().join("tool-results/byvcankqz.txt");
+    let kept = sandbox.home().join("kept.txt");
+    let outcomes = Bench::new(&sandbox).run(|| fs::hard_link(&output, &kept).unwrap());
+    assert_eq!(*outcome(&outcomes, "byvcankqz.txt"), Outcome::Skipped(Skip::ChangedSincePlan));
+    assert!(session.is_there(), "{outcomes:?}");
+}
+
 #[test]
 fn a_change_of_permissions_alone_is_no_change() {
     let sandbox = Sandbox::new();

@@ -185,6 +185,10 @@ impl Deletion<'_> {
         let artifact = self.inventory.artifact(index);
         let found = handles.get(artifact.folder).and_then(|dir| dir.stat(self.inventory.name(artifact)));
         match found {
+            // With a name more than was seen, its data would remain, and nobody would say so.
+            Ok(stat) if stat.links > u64::from(artifact.links) => {
+                Some(Outcome::Skipped(Skip::ChangedSincePlan))
+            }
             Ok(stat) if dir::is_same(&artifact.stamp, &stat) => None,
             Ok(_) => Some(Outcome::Skipped(Skip::ChangedSincePlan)),
             Err(error) => Some(gone_or_failed("look at it again", &error)),

@@ -1,5 +1,6 @@
 //! Writing: private folders, and files that are whole or as they were.
 
+use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -69,15 +70,17 @@ fn make(dir: &Path) -> io::Result<()> {
 
 /// How the names of drafts begin.
 const PREFIX: &str = ".ccretain-";
+/// How many letters and digits follow, by which a draft is told from what somebody called `.ccretain-backup`.
+const RANDOM: usize = 12;
 /// No process takes as long as this to fill a draft.
 const FORGOTTEN: Duration = Duration::from_secs(3600);
 
 /// Removes the drafts of processes that were killed, which nobody else would: they may hold a key. How old they are is
 /// told by one that was just made.
-fn remove_forgotten(dir: &Path, made: &File) -> io::Result<()> {
+fn remove_forgotten(dir: &Path, made: &File, suffix: &str) -> io::Result<()> {
     let now = made.metadata()?.modified()?;
     for entry in dir.read_dir()?.flatten() {
-        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+        if !is_name_of_draft(&entry.file_name(), suffix) {
             continue;
         }
         let found = entry.metadata()?;
@@ -87,6 +90,13 @@ fn remove_forgotten(dir: &Path, made: &File) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn is_name_of_draft(name: &OsStr, suffix: &str) -> bool {
+    let random = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(suffix));
+    random.is_some_and(|random| {
+        random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
 }
 
 #[cfg(unix)]
@@ -111,7 +121,7 @@ impl Draft {
     pub fn private(dir: &Path) -> io::Result<Self> {
         // In the folder of the file, since a rename reaches no other file system; with a name that nobody can
         // guess, so that no link waits there.
-        Self::made(tempfile::Builder::new().prefix(PREFIX), dir)
+        Self::made(&mut tempfile::Builder::new(), dir, "")
     }
 
     /// One for a file that the caller named: its permissions follow the umask, and nobody but the owner can
@@ -121,20 +131,20 @@ impl Draft {
     /// As `open(2)`.
     pub fn named(dir: &Path, suffix: &str) -> io::Result<Self> {
         let mut builder = tempfile::Builder::new();
-        builder.prefix(PREFIX).suffix(suffix);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
             // The umask takes from these; what is beyond them nobody asked for.
             builder.permissions(std::fs::Permissions::from_mode(0o644));
         }
-        Self::made(&builder, dir)
+        Self::made(&mut builder, dir, suffix)
     }
 
-    fn made(builder: &tempfile::Builder<'_, '_>, dir: &Path) -> io::Result<Self> {
+    fn made<'a>(builder: &mut tempfile::Builder<'a, 'a>, dir: &Path, suffix: &'a str) -> io::Result<Self> {
+        let builder = builder.prefix(PREFIX).rand_bytes(RANDOM).suffix(suffix);
         let made = builder.tempfile_in(dir).map_err(|error| bare(&error))?;
         // What cannot be removed now is left to the next one.
-        let _ = remove_forgotten(dir, made.as_file());
+        let _ = remove_forgotten(dir, made.as_file(), suffix);
         Ok(Self(made))
     }
 
