@@ -56,9 +56,9 @@ pub(super) fn remove(
                 let is_held = matches!(decision, Decision::Keep(Keep::Held(_)));
                 !is_deleted && !is_held && is_hollow(inventory, artifact)
             }
-            // Where any name is content, it has the kind of what lies beside it.
+            // Where any name is content, it has the kind of what lies beside it; somebody at work may give that name, too.
             Some(kind) if kind.row().sealable && plan.purge.is_none() && !is_deleted => {
-                !matches!(decision, Decision::Keep(Keep::Held(_)))
+                !matches!(decision, Decision::Keep(Keep::Held(_) | Keep::Live | Keep::Quiet))
                     && is_unfinished(inventory, ArtifactIndex::of(at))
             }
             _ => false,
