@@ -183,7 +183,7 @@ fn a_ledger_that_was_changed_is_told_with_the_certificate_too() {
 fn what_is_no_certificate_is_wrong_usage() {
     let sandbox = sandbox();
     issue(&sandbox, &["a.json", "a.txt"], None);
-    verify(&sandbox, "a.txt").exits(2).says("is not a certificate").says("the .txt cannot be verified");
+    verify(&sandbox, "a.txt").exits(2).says("is not a certificate").says("not the .txt");
     verify(&sandbox, "nothing.json").exits(2).says("cannot read");
     verify(&sandbox, "home").exits(2);
     for (name, content) in

@@ -319,7 +319,7 @@ fn a_forged_record_restores_nothing_elsewhere() {
             entry["temp"] = sandbox.root().join(temp).join("P").join(id(1)).to_str().into();
         }
         fs::write(sealed(&sandbox, &session).join("session.json"), record.to_string()).unwrap();
-        refuses_and_changes_nothing(&sandbox, &session, 1, "no place");
+        refuses_and_changes_nothing(&sandbox, &session, 1, "is not a place");
         assert!(fs::read_dir(sandbox.root().join("elsewhere")).unwrap().next().is_none());
     }
 }

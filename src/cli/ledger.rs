@@ -222,8 +222,8 @@ struct Given {
 /// Reads a certificate, from its JSON or from the page that holds it.
 fn given(file: &Path) -> Result<Given, Failure> {
     let usage = |why: String| {
-        Failure::new(Exit::Usage, format!("'{}' is not a certificate: {}", shown(file), text(&why)))
-            .hint("name the .json or .html that `ccretain purge --certificate FILE` wrote; the .txt cannot be verified")
+        Failure::new(Exit::Usage, format!("cannot verify '{}': {}", shown(file), text(&why)))
+            .hint("name the .json or .html that the purge wrote, not the .txt; `ccretain ledger verify --help` lists what it takes")
     };
     let content = read(file).map_err(|error| {
         let path = PathError { path: file.into(), doing: "read", source: error };

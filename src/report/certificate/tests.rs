@@ -101,8 +101,8 @@ fn a_complete_one_as_text() {
     Not claimed
       It speaks of the roots listed and of nothing outside them.
       It does not speak of what mounted file systems hide in the folders on which they are mounted.
-      It is no certificate of media sanitization: files were unlinked, no medium was cleared, purged or
-        destroyed in the sense of NIST SP 800-88, which speaks of media and not of files.
+      It is not a certificate of media sanitization: files were unlinked, no medium was cleared, purged
+        or destroyed in the sense of NIST SP 800-88, which speaks of media and not of files.
       It does not say that content cannot be recovered from the device, from snapshots, backups,
         synchronised copies or other tools' archives.
       It does not say anything about data held by Anthropic or by any other service.
