@@ -344,7 +344,7 @@ fn a_state_that_cannot_be_used_does_not_stop_managed_rules() {
         let look = sandbox.command(["check", "--json"]).with_system_folder(&folder).run();
         assert!(look.json()["findings"].to_string().contains("state-unreadable"), "{how}: {look}");
         let output = enforce(&sandbox);
-        output.exits(1).says("begun anew");
+        output.exits(1).says("started afresh");
         // What a timer does not see is found by the ledger.
         assert!(sessions.iter().all(|session| !session.is_there()), "{how}: {output}");
         assert!(orphan.exists(), "{how}: its transcript may lie where nobody remembers");

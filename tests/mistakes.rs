@@ -72,9 +72,11 @@ fn follow(sandbox: &Sandbox, who: Who, words: &[String], advised: &str, output: 
     }
     assert!(!command.contains("sudo") || command.contains(sandbox.root().to_str().unwrap()), "{command}");
     if advised.starts_with("--") {
-        // One more option for what was typed.
+        // One more option for what was typed, or another value of it.
         let more = shell_words(&command);
-        let again: Vec<String> = words.iter().cloned().chain(more).collect();
+        let at = words.iter().position(|word| *word == more[0]).unwrap_or(words.len());
+        let rest = words.iter().skip(at + more.len());
+        let again: Vec<String> = words[..at].iter().chain(&more).chain(rest).cloned().collect();
         let again = typed(sandbox, who, &again);
         assert!(again.code == Some(0), "{advised} is advised by {output} and does not work: {again}");
         return;

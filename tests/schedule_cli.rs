@@ -375,7 +375,7 @@ fn broken_settings_are_refused_and_kept() {
     fs::write(&settings, "{\"secret\": \"s3cr3t\",}").unwrap();
     let ended = sandbox.schedule(&["install", "--backend", "claude-hook", "--write"]);
     assert_eq!(ended.code, 1, "{ended:?}");
-    assert!(ended.stderr.contains("no valid JSON") && !ended.stderr.contains("s3cr3t"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("not valid JSON") && !ended.stderr.contains("s3cr3t"), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(&settings).unwrap(), "{\"secret\": \"s3cr3t\",}");
 }
 

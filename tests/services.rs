@@ -136,8 +136,8 @@ fn another_provider_changes_the_defaults_and_the_survey_is_said_both_ways() {
 fn the_table_fits_a_terminal() {
     let sandbox = machine(&json!({"env": {"DISABLE_TELEMETRY": "1", "CLAUDE_CODE_USE_ANTHROPIC_AWS": "1"}}));
     for words in [vec!["check", "--services"], vec!["check", "--services", "-v"]] {
-        let output = sandbox.run(words);
-        for line in output.exits(0).stdout.lines() {
+        let output = sandbox.command(words).env("COLUMNS", "80").on_terminal("").run();
+        for line in output.exits(0).plain().lines() {
             // Only a path or an address that no blank breaks is longer.
             let has_long = line.split_whitespace().any(|word| word.chars().count() > 60);
             assert!(line.chars().count() <= 80 || has_long, "{} columns: {line}", line.chars().count());

@@ -30,11 +30,22 @@ impl Output {
         self
     }
 
-    /// Asserts that either stream contains a text.
+    /// Asserts that either stream contains a text, on a terminal also over the end of a line.
     #[track_caller]
     pub fn says(&self, text: &str) -> &Self {
-        assert!(self.stdout.contains(text) || self.stderr.contains(text), "{text:?} is missing in {self}");
+        let flowing = || self.plain().split_whitespace().collect::<Vec<_>>().join(" ");
+        let is_said = self.stdout.contains(text) || self.stderr.contains(text) || flowing().contains(text);
+        assert!(is_said, "{text:?} is missing in {self}");
         self
+    }
+
+    /// Standard output without the colours and movements of a terminal.
+    pub fn plain(&self) -> String {
+        let mut parts = self.stdout.split("\u{1b}[");
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |plain, part| {
+            plain + part.trim_start_matches(|c: char| !c.is_ascii_alphabetic()).get(1..).unwrap_or_default()
+        })
     }
 
     /// Asserts that neither stream contains a text.

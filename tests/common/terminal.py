@@ -7,6 +7,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import sys
 import termios
@@ -15,6 +16,8 @@ typed = sys.stdin.buffer.read()
 after = os.environ.pop("TYPE_AFTER", "").encode()
 pid, terminal = pty.fork()
 if pid == 0:
+    # A shell that runs the tests in the background ignores it for all of them.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if "COLUMNS" in os.environ:
         size = struct.pack("HHHH", 40, int(os.environ.pop("COLUMNS")), 0, 0)
         fcntl.ioctl(sys.stdout, termios.TIOCSWINSZ, size)
