@@ -1,6 +1,6 @@
 //! `ccretain status`: how things stand. Takes no lock and writes nothing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -57,21 +57,7 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
         }
         Vec::new()
     });
-    let search = match &args.search {
-        None => None,
-        Some(dir) => {
-            let dir = ctx.env.absolute(dir);
-            let real = std::fs::canonicalize(&dir)
-                .at("search", &dir)
-                .map_err(|error| Failure::because(Exit::Usage, &error))?;
-            if !real.is_dir() {
-                let message = format!("'{}' is not a folder", crate::escape::shown(&real));
-                return Err(Failure::new(Exit::Usage, message));
-            }
-            let found = search::search(&real, &[]);
-            Some((real, found))
-        }
-    };
+    let search = args.search.as_deref().map(|dir| searched(dir, ctx)).transpose()?;
     let sight = Sight {
         run: Run::planned(&inventory, &plan, &ground.policy, &ground.refused, &refusals),
         sweep: ground.client.sweep(None),
@@ -113,6 +99,20 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
         exit = Exit::Failed;
     }
     Ok(exit)
+}
+
+/// What a search of one folder found, by the folder's real path.
+fn searched(dir: &Path, ctx: &Context) -> Result<(PathBuf, search::Search), Failure> {
+    let dir = ctx.env.absolute(dir);
+    let real = std::fs::canonicalize(&dir)
+        .at("search", &dir)
+        .map_err(|error| Failure::because(Exit::Usage, &error))?;
+    if !real.is_dir() {
+        let message = format!("'{}' is not a folder", crate::escape::shown(&real));
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    let found = search::search(&real, &[]);
+    Ok((real, found))
 }
 
 /// Claude Code's settings for each config store: those of the machine, the store's own, and those
