@@ -146,6 +146,8 @@ def main():
         if half > 60:
             bound("memory", peaks, half, 1.15)
             bound("state", states, half, 1.6)
+        # What is kept for 90 days goes by whole segments, which take half a year to fill here.
+        if half > 180:
             bound("ledger", ledgers, half, 1.6)
     except Wrong as fault:
         wrong += 1
