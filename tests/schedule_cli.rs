@@ -257,6 +257,26 @@ fn systemd_units_are_what_print_shows() {
     assert!(calls.contains("--user disable --now ccretain.timer\n"), "{calls}");
 }
 
+/// What cannot be looked for is not gone.
+#[test]
+fn a_schedule_that_cannot_be_seen_is_not_said_to_be_removed() {
+    let sandbox = Sandbox::new();
+    sandbox.program("systemctl", "echo \"$@\" >>\"$0.data\"");
+    sandbox.schedule(&["install", "--backend", "systemd"]).with(0);
+    let (folder, moved) = (sandbox.path("home/.config/systemd"), sandbox.path("home/moved"));
+    fs::rename(&folder, &moved).unwrap();
+    // A link to itself: nobody sees what lies behind, not even root.
+    std::os::unix::fs::symlink("systemd", &folder).unwrap();
+    for words in [&["remove", "--backend", "systemd"][..], &["install", "--backend", "systemd"]] {
+        let ended = sandbox.schedule(words).with(1);
+        assert!(ended.stderr.contains("levels of symbolic links"), "{ended:?}");
+    }
+    fs::remove_file(&folder).unwrap();
+    fs::rename(&moved, &folder).unwrap();
+    sandbox.schedule(&["remove", "--backend", "systemd"]).with(0);
+    assert!(!folder.exists());
+}
+
 #[test]
 fn a_machine_without_a_scheduler_is_told_what_to_do() {
     let sandbox = Sandbox::new();

@@ -51,6 +51,18 @@ mod unix {
     use super::*;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
+    /// "File exists" would be no reason.
+    #[test]
+    fn a_folder_that_cannot_be_looked_for_is_not_said_to_exist() {
+        let dir = scratch();
+        let link = dir.path().join("link");
+        symlink("link", &link).unwrap();
+        for made in [private_dir(&link.join("a")), named_dir(&link.join("a")), named_dir(&link)] {
+            let error = made.unwrap_err();
+            assert!(error.source.to_string().contains("symbolic links"), "{error:?}");
+        }
+    }
+
     #[test]
     fn what_is_no_regular_file_is_refused_at_once() {
         let dir = scratch();

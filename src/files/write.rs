@@ -16,7 +16,7 @@ use crate::error::{At as _, PathError};
 /// # Errors
 /// As `mkdir(2)`; a folder that everybody may write to.
 pub fn private_dir(dir: &Path) -> Result<(), PathError> {
-    make_missing(dir).at("create", dir)?;
+    make_missing(dir, make).at("create", dir)?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;
@@ -30,23 +30,26 @@ pub fn private_dir(dir: &Path) -> Result<(), PathError> {
     Ok(())
 }
 
-fn make_missing(dir: &Path) -> io::Result<()> {
-    if dir.as_os_str().is_empty() {
+fn make_missing(dir: &Path, make: fn(&Path) -> io::Result<()>) -> io::Result<()> {
+    if dir.as_os_str().is_empty() || is_there(dir)? {
         return Ok(());
     }
-    match dir.metadata() {
-        Ok(found) if found.is_dir() => return Ok(()),
-        // Else it would be said that it is there already, which is no reason.
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
     if let Some(above) = dir.parent() {
-        make_missing(above)?;
+        make_missing(above, make)?;
     }
-    // Another run may have made it in between.
     match make(dir) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+        // Another run may have made it in between.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_there(dir)? => Ok(()),
         other => other,
+    }
+}
+
+/// Whether a folder is there; an error where that cannot be seen, since "File exists" would be no reason.
+fn is_there(dir: &Path) -> io::Result<bool> {
+    match dir.metadata() {
+        Ok(found) => Ok(found.is_dir()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -225,11 +228,14 @@ pub fn above(path: &Path) -> &Path {
 /// # Errors
 /// As `mkdir(2)`.
 pub fn named_dir(dir: &Path) -> Result<(), PathError> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o755);
-    builder.create(dir).at("create", dir)
+    let make = |dir: &Path| {
+        #[cfg_attr(not(unix), allow(unused_mut, reason = "nothing is set there"))]
+        let mut builder = std::fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o755);
+        builder.create(dir)
+    };
+    make_missing(dir, make).at("create", dir)
 }
 
 /// Flushes the names in a folder to disk; a system without that has no such call.

@@ -33,7 +33,7 @@ impl Scheduler<'_> {
         match self.scope {
             // Any answer will do: only a missing program is no answer.
             Scope::User => self.host.run("crontab", &["-l"], b"").is_ok(),
-            Scope::System => self.host.exists(Path::new("/etc/cron.d")),
+            Scope::System => self.host.exists(Path::new("/etc/cron.d")).unwrap_or(false),
         }
     }
 }

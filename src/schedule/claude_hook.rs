@@ -96,7 +96,7 @@ pub(super) fn install(with: &Scheduler<'_>, job: &Job) -> Result<Report, Schedul
         Made {
             // Remembered before anything is made, so that one that dies in between leaves a receipt of too much
             // and not a folder that nobody takes away.
-            folders: missing(with.host, &folder),
+            folders: missing(with.host, [folder.as_path()])?,
             container: old.is_none(),
             inserted: Some(insertion.text.clone()),
         },

@@ -120,7 +120,7 @@ pub(super) fn install(with: &Scheduler<'_>, job: &Job) -> Result<Report, Schedul
         Scope::System => {
             let path = with.places.cron_d();
             let folder = path.parent().unwrap_or(Path::new("/"));
-            if !with.host.exists(folder) {
+            if !with.host.exists(folder).at("look for", folder)? {
                 let source = std::io::Error::from(std::io::ErrorKind::NotFound);
                 return Err(ScheduleError::NoProgram { backend: BACKEND, program: "/etc/cron.d", source });
             }

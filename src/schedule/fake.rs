@@ -188,8 +188,8 @@ impl Host for FakeHost {
         Ok(self.machine.borrow_mut().files.remove(path).is_some())
     }
 
-    fn exists(&self, path: &Path) -> bool {
-        self.has(path)
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        Ok(self.has(path))
     }
 
     fn make_dir(&self, path: &Path) -> io::Result<()> {

@@ -39,17 +39,28 @@ fn key(backend: Backend, scope: Scope) -> String {
     }
 }
 
-/// Folders that would have to be made for a path to exist, outermost first.
-pub(super) fn missing(host: &dyn Host, folder: &Path) -> Vec<PathBuf> {
-    let mut missing: Vec<PathBuf> =
-        folder.ancestors().take_while(|path| !host.exists(path)).map(Path::to_path_buf).collect();
-    missing.reverse();
-    missing
+/// Folders that would have to be made for others to exist, for each the outermost first.
+pub(super) fn missing<'p>(
+    host: &dyn Host,
+    folders: impl IntoIterator<Item = &'p Path>,
+) -> Result<Vec<PathBuf>, PathError> {
+    let mut missing = Vec::new();
+    for folder in folders {
+        let from = missing.len();
+        for path in folder.ancestors() {
+            if host.exists(path).at("look for", path)? {
+                break;
+            }
+            missing.push(path.to_path_buf());
+        }
+        missing[from..].reverse();
+    }
+    Ok(missing)
 }
 
 /// Makes a folder and those above it.
 pub(super) fn make_dirs(host: &dyn Host, folder: &Path) -> Result<(), PathError> {
-    missing(host, folder).iter().try_for_each(|path| host.make_dir(path).at("create", path))
+    missing(host, [folder])?.iter().try_for_each(|path| host.make_dir(path).at("create", path))
 }
 
 /// Removes folders that were made and are empty again, innermost first.
@@ -96,7 +107,7 @@ impl Scheduler<'_> {
         let path = &self.places.receipt;
         if let Some(folder) = path.parent() {
             // Its own folders are in it as well, so that a removal leaves the home as it was.
-            receipt.folders.extend(missing(self.host, folder));
+            receipt.folders.extend(missing(self.host, [folder])?);
             make_dirs(self.host, folder)?;
         }
         self.save(&receipt)

@@ -48,7 +48,10 @@ pub trait Host {
     fn remove(&self, path: &Path) -> io::Result<bool>;
 
     /// Whether something is there; a link counts by itself, whatever it points to.
-    fn exists(&self, path: &Path) -> bool;
+    ///
+    /// # Errors
+    /// That cannot be seen.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
 
     /// Makes one folder.
     ///
@@ -143,8 +146,12 @@ impl Host for SystemHost {
         }
     }
 
-    fn exists(&self, path: &Path) -> bool {
-        fs_err::symlink_metadata(path).is_ok()
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        match std::fs::symlink_metadata(path) {
+            Ok(_) => Ok(true),
+            Err(error) if files::is_absent(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn make_dir(&self, path: &Path) -> io::Result<()> {

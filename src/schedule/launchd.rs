@@ -114,11 +114,7 @@ pub(super) fn install(with: &Scheduler<'_>, job: &Job) -> Result<Report, Schedul
     let was_loaded = loaded(with, &target)?;
     let path = with.places.launchd(with.scope);
     let log_folder = log.parent().map(std::path::Path::to_path_buf).unwrap_or_default();
-    let folders = [path.parent(), Some(log_folder.as_path())]
-        .into_iter()
-        .flatten()
-        .flat_map(|folder| missing(with.host, folder))
-        .collect();
+    let folders = missing(with.host, path.parent().into_iter().chain([log_folder.as_path()]))?;
     with.remember(BACKEND, Made { folders, ..Made::default() })?;
     let files: Vec<_> = units.into_iter().map(|unit| (path.clone(), unit.content)).collect();
     let placed = super::files::make_dirs(with.host, &log_folder).and_then(|()| with.put(&files));
@@ -147,7 +143,7 @@ pub(super) fn install(with: &Scheduler<'_>, job: &Job) -> Result<Report, Schedul
 pub(super) fn remove(with: &Scheduler<'_>) -> Result<Report, ScheduleError> {
     let path = with.places.launchd(with.scope);
     let mut report = Report::default();
-    if with.host.exists(&path) {
+    if with.host.exists(&path).at("look for", &path)? {
         let target = format!("{}/{LABEL}", domain(with));
         // Where launchctl does not answer, the file goes all the same: without it nothing is started at the
         // next login.

@@ -15,6 +15,7 @@ use super::files::{Made, missing, read};
 use super::places::NAME;
 use super::when::Calendar;
 use super::{Backend, Job, JobError, Report, ScheduleError, Scheduler, Scope, Unit, quote, scope_word};
+use crate::error::At as _;
 
 const BACKEND: Backend = Backend::Systemd;
 
@@ -156,11 +157,7 @@ pub(super) fn install(with: &Scheduler<'_>, job: &Job) -> Result<Report, Schedul
     reachable(with)?;
     let scope = flag(with.scope);
     let stamp = with.places.systemd_stamp(with.scope);
-    let folders = [wants(with), stamp]
-        .iter()
-        .filter_map(|path| path.parent())
-        .flat_map(|folder| missing(with.host, folder))
-        .collect();
+    let folders = missing(with.host, [wants(with), stamp].iter().filter_map(|path| path.parent()))?;
     // Before anything is made, so that a removal knows what was not there, also after a failure.
     with.remember(BACKEND, Made { folders, ..Made::default() })?;
     let files: Vec<_> = paths(with).into_iter().zip(units).map(|(path, unit)| (path, unit.content)).collect();
@@ -211,7 +208,11 @@ fn lingering(with: &Scheduler<'_>) -> Option<String> {
 pub(super) fn remove(with: &Scheduler<'_>) -> Result<Report, ScheduleError> {
     let files = paths(with);
     let mut report = Report::default();
-    let ours = files.iter().chain([&wants(with)]).any(|path| with.host.exists(path));
+    let mut ours = false;
+    for path in files.iter().chain([&wants(with)]) {
+        // What cannot be looked for may be there: it must not be said that nothing was.
+        ours |= with.host.exists(path).at("look for", path)?;
+    }
     if !ours {
         with.forget(BACKEND)?;
         return Ok(report);
@@ -233,7 +234,6 @@ pub(super) fn remove(with: &Scheduler<'_>) -> Result<Report, ScheduleError> {
     // The stamp too: a timer installed later would take the last start of this one for its own, and run at
     // once.
     for path in [&wants(with), &stamp].into_iter().chain(&files) {
-        use crate::error::At as _;
         if with.host.remove(path).at("remove", path)? {
             report.places.push(crate::escape::text(path));
         }
