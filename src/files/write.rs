@@ -75,15 +75,15 @@ fn make(dir: &Path) -> io::Result<()> {
 const PREFIX: &str = ".ccretain-";
 /// How many letters and digits follow, by which a draft is told from what somebody called `.ccretain-backup`.
 const RANDOM: usize = 12;
-/// No process takes as long as this to fill a draft.
+/// No process takes as long as this to fill a draft of its own files.
 const FORGOTTEN: Duration = Duration::from_secs(3600);
 
 /// Removes the drafts of processes that were killed, which nobody else would: they may hold a key. How old they are is
 /// told by one that was just made.
-fn remove_forgotten(dir: &Path, made: &File, suffix: &str) -> io::Result<()> {
+fn remove_forgotten(dir: &Path, made: &File) -> io::Result<()> {
     let now = made.metadata()?.modified()?;
     for entry in dir.read_dir()?.flatten() {
-        if !is_name_of_draft(&entry.file_name(), suffix) {
+        if !is_name_of_draft(&entry.file_name()) {
             continue;
         }
         let found = entry.metadata()?;
@@ -95,8 +95,8 @@ fn remove_forgotten(dir: &Path, made: &File, suffix: &str) -> io::Result<()> {
     Ok(())
 }
 
-fn is_name_of_draft(name: &OsStr, suffix: &str) -> bool {
-    let random = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(suffix));
+fn is_name_of_draft(name: &OsStr) -> bool {
+    let random = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
     random.is_some_and(|random| {
         random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
     })
@@ -124,7 +124,10 @@ impl Draft {
     pub fn private(dir: &Path) -> io::Result<Self> {
         // In the folder of the file, since a rename reaches no other file system; with a name that nobody can
         // guess, so that no link waits there.
-        Self::made(&mut tempfile::Builder::new(), dir, "")
+        let mut made = Self::made(&mut tempfile::Builder::new(), dir, "")?;
+        // What cannot be removed now is left to the next one.
+        let _ = remove_forgotten(dir, made.file());
+        Ok(made)
     }
 
     /// One for a file that the caller named: its permissions follow the umask, and nobody but the owner can
@@ -145,10 +148,7 @@ impl Draft {
 
     fn made<'a>(builder: &mut tempfile::Builder<'a, 'a>, dir: &Path, suffix: &'a str) -> io::Result<Self> {
         let builder = builder.prefix(PREFIX).rand_bytes(RANDOM).suffix(suffix);
-        let made = builder.tempfile_in(dir).map_err(|error| bare(&error))?;
-        // What cannot be removed now is left to the next one.
-        let _ = remove_forgotten(dir, made.as_file(), suffix);
-        Ok(Self(made))
+        builder.tempfile_in(dir).map(Self).map_err(|error| bare(&error))
     }
 
     /// The open file.
