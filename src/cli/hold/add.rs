@@ -82,8 +82,9 @@ pub(super) fn add(new: New, ground: &Workspace, sight: &Sight, ctx: &Context) ->
     }
     if !failed.is_empty() {
         ctx.console.hint(&format!(
-            "the hold is in force; for whole copies release it with `ccretain hold release {}` and add it again",
-            shown(Path::new(&hold.name))
+            "hold '{}' is in force, and keeps its copies; once all can be read, `ccretain hold add --preserve` with another \
+             name copies the rest",
+            text(&hold.name)
         ));
     }
     Ok(exit)
@@ -178,9 +179,10 @@ fn keep_copies(
         compression: ground.policy.compression.value,
         now: ctx.env.now,
     };
-    let mut all_failed = Vec::new();
+    let (mut all_failed, mut stores) = (Vec::new(), BTreeSet::new());
     for index in hold::coverage(&sight.inventory, hold).sessions {
         let session = sight.inventory.session(index);
+        stores.insert(session.store);
         let store = &sight.inventory.store(session.store).store;
         // What is sealed already is out of the client's reach.
         if session.plain + session.unsealable == 0 || !store.in_scope || store.kind != Root::Config {
@@ -203,8 +205,10 @@ fn keep_copies(
         record(ledger, Event::Outcome, &entry, "preserve", ctx)?;
         all_failed.extend(failed);
     }
-    // What could not be read may be of any session, and of what a copy lacks nobody would hear.
-    let unread = sight.inventory.problems.iter();
+    // What could not be read in the store of a session may be the session's, and of what its copy lacks nobody would
+    // hear.
+    let is_there = |problem: &&Problem| problem.store.is_some_and(|store| stores.contains(&store));
+    let unread = sight.inventory.problems.iter().filter(is_there);
     all_failed.extend(
         unread
             .map(|Problem { path, doing, error, .. }| (path.clone(), format!("cannot {doing} it: {error}"))),
