@@ -7,7 +7,7 @@ use std::path::Path;
 use chrono::Duration;
 use serde_json::json;
 
-use crate::common::store::{age, put};
+use crate::common::store::{StoreBuilder, age, put};
 use crate::common::{Output, Sandbox, days, hours, id};
 use crate::seal::{identity, seals};
 use crate::seal_flushes::can_watch;
@@ -35,13 +35,19 @@ fn a_pid_file_that_cannot_be_read_may_be_of_any_session() {
     sandbox.delete_after("30d");
     let session = old(&sandbox, 1, days(40));
     sandbox.store().session(2).aged(days(1)).write();
+    // Its prompts are old, and it is not: what Claude Code goes back through stays with it.
+    let open = sandbox.store().session(3).aged(hours(3)).write();
+    sandbox.store().history(Some(open.id()), "/work/acme", days(50));
     let pid_file = sandbox.store().pid_file(std::process::id(), session.id(), json!({}));
     let output = with_mode(&sandbox, &pid_file, 0o000, &["enforce", "--yes"]);
     assert!(session.is_there(), "a client that runs has it open: {output}");
+    let prompts = || sandbox.store().history_lines().iter().filter(|line| line.contains(open.id())).count();
+    assert_eq!(prompts(), 1, "it may be open: {output}");
     output.exits(1).says(".json").says("Permission denied");
     fs::remove_file(&pid_file).unwrap();
     sandbox.command(["enforce", "--yes"]).unprivileged().run().exits(0).quietly();
     assert!(!session.is_there());
+    assert_eq!(prompts(), 0);
 }
 
 #[test]
@@ -70,7 +76,23 @@ fn a_preservation_copy_that_is_not_whole_is_said_to_be_none() {
     let add =
         ["hold", "add", "--session", session.id(), "--reason", "a case", "--name", "kept", "--preserve"];
     let output = with_mode(&sandbox, &session.side().join("tool-results"), 0o000, &add);
-    output.exits(1).says("/tool-results' has no copy").says("ccretain hold release kept");
+    output.exits(1).says("/tool-results' has no copy").says("ccretain hold add --preserve");
+    // As it is advised: the copies that are there stay, and those of another hold are whole.
+    let mut another = add;
+    another[7] = "whole";
+    let output = sandbox.command(another).unprivileged().run();
+    output.exits(0).quietly();
+    // What cannot be read in a store of which it holds nothing is not its own.
+    let elsewhere = StoreBuilder::new(sandbox.home().join("elsewhere"), sandbox.client_tmp());
+    let other = elsewhere.session(5).aged(days(3)).write();
+    other.side_file("tool-results/b1.txt", "x");
+    sandbox.policy(&format!(
+        r#"{{"version": 1, "recipients": ["{recipient}"], "stores": {{"extra": ["~/elsewhere"]}}}}"#
+    ));
+    another[7] = "third";
+    with_mode(&sandbox, &other.side().join("tool-results"), 0o000, &another)
+        .exits(0)
+        .never_says("has no copy");
     sandbox.command(["hold", "release", "kept", "--reason", "again"]).unprivileged().run().exits(0);
     sandbox.command(add).unprivileged().run().exits(0).quietly();
 }
@@ -282,5 +304,11 @@ fn drafts_that_were_forgotten_go_with_the_next_one() {
     for other in others {
         assert!(other.exists(), "{other:?}");
     }
+    // Beside a file that somebody named, one may wait as long as its command asks and works.
+    let waiting = sandbox.home().join(".ccretain-a1b2c3d4e5f6");
+    fs::write(&waiting, "").unwrap();
+    age(&waiting, days(1));
+    sandbox.command(["report", "--html"]).arg(sandbox.home().join("page.html")).run();
+    assert!(sandbox.home().join("page.html").exists() && waiting.exists());
     assert!(fresh.exists() && other.exists(), "another process may be writing it");
 }

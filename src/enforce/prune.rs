@@ -82,17 +82,16 @@ fn unless_spared(
     watch: &Watch<'_>,
     outcomes: &Outcomes,
 ) -> (Vec<Range<u64>>, u64) {
-    let mut spared = left_alone(inventory, outcomes);
+    let left_alone = left_alone(inventory, outcomes);
     // Claude Code may write a line of theirs at any moment, and reads them when it goes back through prompts.
-    spared.extend(watch.open_sessions());
+    let is_open = watch.open_sessions();
+    let is_spared = |id: SessionId| left_alone.contains(&id) || is_open(id);
     let goes: Vec<bool> = file
         .content
         .lines
         .iter()
         .zip(decisions)
-        .map(|(line, decision)| {
-            decision.due().is_some() && !line.session.is_some_and(|id| spared.contains(&id))
-        })
+        .map(|(line, decision)| decision.due().is_some() && !line.session.is_some_and(is_spared))
         .collect();
     let cuts = file.content.cuts(|at| goes.get(at).copied().unwrap_or(false));
     (cuts, goes.iter().filter(|goes| **goes).count() as u64)

@@ -1,6 +1,6 @@
 //! Looking again for running clients, right before each session is touched.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::io;
@@ -81,17 +81,20 @@ impl<'a> Watch<'a> {
         unread.map(|(path, source)| PathError { path, doing: "read which sessions are open from", source })
     }
 
-    /// The sessions that clients have open now.
-    pub(super) fn open_sessions(&self) -> Vec<SessionId> {
-        let open = RefCell::new(Vec::new());
-        self.any(|seen| {
+    /// Tells whether a client has a session open now, or may have: one answer for many lines.
+    pub(super) fn open_sessions(&self) -> impl Fn(SessionId) -> bool {
+        let (open, may_be_any) = (RefCell::new(HashSet::new()), Cell::new(false));
+        let is_unlisted = self.any(|seen| {
             let checked = seen.record.session.is_some_and(|id| self.managed.contains(&id));
             if self.runs(seen, checked) {
                 open.borrow_mut().extend(seen.record.session);
+                may_be_any.set(may_be_any.get() || seen.is_unread);
             }
             false
         });
-        open.into_inner()
+        move |id| {
+            is_unlisted || open.borrow().contains(&id) || may_be_any.get() && !self.managed.contains(&id)
+        }
     }
 
     /// Whether any client runs in a store now; for managed rules, one that can be checked.
