@@ -49,11 +49,16 @@ impl Run<'_> {
 /// The sums of some accounts.
 fn sum<'a>(all: impl Iterator<Item = &'a Totals>) -> Totals {
     let (mut sums, mut tally) = (Totals::default(), Map::new());
+    let all: Vec<&Totals> = all.collect();
+    sums.is_done = all.iter().any(|one| one.is_done);
     for one in all {
         sums.sessions = sums.sessions.saturating_add(one.sessions);
         sums.files = sums.files.saturating_add(one.files);
         sums.bytes = sums.bytes.saturating_add(one.bytes);
-        sums.is_done |= one.is_done;
+        // What would be done somewhere is no part of what was done.
+        if one.is_done != sums.is_done {
+            continue;
+        }
         if let Ok(Value::Object(counts)) = serde_json::to_value(one.tally) {
             add(&mut tally, &counts);
         }
@@ -83,7 +88,7 @@ impl Accounts<'_> {
         let tally = sum(self.totals()).tally;
         let changed = self.totals().filter(|totals| {
             let Tally { deleted, sealed, pruned, .. } = totals.tally;
-            deleted + sealed + pruned > 0
+            deleted > 0 || sealed > 0 || pruned > 0
         });
         let files = counted(tally.deleted, "file");
         let freed = size(tally.bytes_freed);
@@ -309,6 +314,20 @@ mod tests {
           3 sessions held: ann, bob
           policy: delete after 30 days: ann, bob
         ");
+    }
+
+    /// A look says what would be done, which nobody recorded.
+    #[test]
+    fn what_would_be_done_somewhere_is_not_counted_as_done() {
+        let did = Totals { is_done: true, ..totals(1, Vec::new()) };
+        let sums = sum([&did, &totals(1_000, Vec::new())].into_iter());
+        assert_eq!((sums.is_done, sums.tally.deleted, sums.sessions), (true, 3, 20));
+        let most = Totals {
+            tally: Tally { deleted: u64::MAX, sealed: 1, ..Tally::default() },
+            ..totals(0, Vec::new())
+        };
+        let row = AccountRow { name: "ann".to_owned(), ended: ("done", Hue::Good), totals: Some(&most) };
+        assert!(Accounts { verb: "enforce", rows: vec![row] }.question().contains("of 1 account?"));
     }
 
     #[test]

@@ -103,7 +103,16 @@ impl<'a> Desk<'a> {
             }
             FromChild::Totals { totals } => {
                 let Totals { tally, is_done, .. } = &*totals;
-                if *is_done && !self.ended.recorded.covers(tally.deleted, tally.pruned_lines) {
+                // Of what a look found nothing is recorded, and it is shown as what would be done.
+                if self.ended.totals.is_some() {
+                    return Err(no_sense());
+                }
+                if *is_done
+                    && !self
+                        .ended
+                        .recorded
+                        .covers(tally.deleted.max(tally.sessions_deleted), tally.pruned_lines)
+                {
                     self.ended.error.get_or_insert_with(more_than_recorded);
                 } else {
                     self.ended.totals = Some(Box::new(fit_to_show(*totals)));
