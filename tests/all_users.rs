@@ -750,4 +750,9 @@ fn a_report_for_all_has_sums_first_and_tells_a_finding_once() {
     // Nothing is left to ask about.
     let again = machine.command(&["enforce"]).env("COLUMNS", "80").on_terminal("").run();
     again.exits(1).says("nothing is due").never_says("Permanently");
+    // A purge is asked about also where nothing is left, and then goes on to its certificate.
+    let all = machine.command(&["purge"]).env("COLUMNS", "80").on_terminal("purge\n").run();
+    all.says("Permanently delete");
+    let none = machine.command(&["purge"]).env("COLUMNS", "80").on_terminal("purge\n").run();
+    none.says("Nothing would be removed. Go on?").never_says("there is no terminal");
 }

@@ -185,13 +185,21 @@ fn consent(
             Ok(())
         })?;
     }
-    if report.changes_nothing() {
-        ctx.console.notice("nothing is due");
+    let (is_purge, changes_nothing) = (task.name == "purge", report.changes_nothing());
+    // A purge goes on to its certificate, and is asked about also where nothing is there.
+    if changes_nothing && !is_purge {
+        let all_seen = would.ended.iter().all(|ended| ended.error.is_none() && ended.exit == Some(0));
+        let seen = if all_seen { "" } else { " in the accounts that could be looked at" };
+        ctx.console.notice(&format!("nothing is due{seen}"));
         return Ok(false);
     }
     ctx.console.notice("");
-    let word = if task.name == "purge" { "purge" } else { "yes" };
-    if ctx.console.confirm_by(&report.question(), word) { Ok(true) } else { Err(Failure::cancelled()) }
+    let question = match changes_nothing {
+        true => "Nothing would be removed. Go on?".to_owned(),
+        false => report.question(),
+    };
+    let word = if is_purge { "purge" } else { "yes" };
+    if ctx.console.confirm_by(&question, word) { Ok(true) } else { Err(Failure::cancelled()) }
 }
 
 /// The one certificate of a purge.
