@@ -5,7 +5,7 @@
 //! The inventory has listed every folder, so it alone says what is left; the disk is looked at again
 //! only where something is removed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ use crate::inventory::{
 use crate::ledger::{Entry, Event, Journal};
 use crate::plan::{Decision, Keep, Plan};
 use crate::policy::{Hold, Policy};
-use crate::seal::naming;
+use crate::seal::naming::{self, Tree};
 
 /// Removes every unfinished file of our own, our locks around files of the client, and records and
 /// folders of sealed files that are gone because their session was unsealed.
@@ -38,6 +38,7 @@ pub(super) fn remove(
 ) {
     let mut found: BTreeMap<StoreIndex, Vec<ArtifactIndex>> = BTreeMap::new();
     let (mut in_scope, mut has_files) = (BTreeSet::new(), BTreeSet::new());
+    let mut unfinished = Unfinished::default();
     for (at, (artifact, decision)) in inventory.artifacts.iter().zip(&plan.decisions).enumerate() {
         has_files.insert(inventory.store_of(artifact));
         let store = &inventory.store(inventory.store_of(artifact)).store;
@@ -58,8 +59,11 @@ pub(super) fn remove(
             }
             // Where any name is content, it has the kind of what lies beside it; somebody at work may give that name, too.
             Some(kind) if kind.row().sealable && plan.purge.is_none() && !is_deleted => {
-                !matches!(decision, Decision::Keep(Keep::Held(_) | Keep::Live | Keep::Quiet))
-                    && is_unfinished(inventory, ArtifactIndex::of(at))
+                // What is to be sealed goes that way: one file has one outcome.
+                !matches!(
+                    decision,
+                    Decision::Seal(_) | Decision::Keep(Keep::Held(_) | Keep::Live | Keep::Quiet)
+                ) && unfinished.has(inventory, ArtifactIndex::of(at))
             }
             _ => false,
         };
@@ -219,25 +223,31 @@ fn remove_file(inventory: &Inventory, artifact: &Artifact) -> io::Result<Outcome
     dir::unlink(&folder, name).map(|()| Outcome::Done(Effect::Deleted))
 }
 
-/// Whether a file is the unfinished form of one that is sealed, as an interrupted unsealing leaves it. A session is sealed
-/// whole, so nothing of such a name was there when it was.
-fn is_unfinished(inventory: &Inventory, index: ArtifactIndex) -> bool {
-    let artifact = inventory.artifact(index);
-    let Some(whole) = naming::of_part(inventory.name(artifact)).filter(|_| !artifact.sealed) else {
-        return false;
-    };
-    let Some(session) = inventory.session_of(artifact).filter(|session| session.sealed > 0) else {
-        return false;
-    };
-    let (tree, path, _) = sealed::place(inventory, index);
-    let (path, folder) = (path.with_file_name(whole), naming::session_folder(session.id));
-    let sealed =
-        inventory.files(session).iter().map(|index| inventory.artifact(*index)).filter(|one| one.sealed);
-    let mut paths = sealed.map(|one| inventory.path(one));
-    paths.any(|one| {
-        let original = one.strip_prefix(&folder).ok().and_then(naming::original);
-        original.is_some_and(|original| original.tree == tree && original.path == path)
-    })
+/// What is sealed of each session, by where it was: looked up once a session, whatever a user gives such names.
+#[derive(Default)]
+struct Unfinished(HashMap<SessionId, HashSet<(Tree, PathBuf)>>);
+
+impl Unfinished {
+    /// Whether a file is the unfinished form of one that is sealed, as an interrupted unsealing leaves it. A session is
+    /// sealed whole, so nothing of such a name was there when it was.
+    fn has(&mut self, inventory: &Inventory, index: ArtifactIndex) -> bool {
+        let artifact = inventory.artifact(index);
+        let Some(whole) = naming::of_part(inventory.name(artifact)).filter(|_| !artifact.sealed) else {
+            return false;
+        };
+        let Some(session) = inventory.session_of(artifact).filter(|session| session.sealed > 0) else {
+            return false;
+        };
+        let originals = || {
+            let folder = naming::session_folder(session.id);
+            let files = inventory.files(session).iter().map(|index| inventory.artifact(*index));
+            let paths = files.filter(|file| file.sealed).map(|file| inventory.path(file));
+            let originals = paths.filter_map(|path| naming::original(path.strip_prefix(&folder).ok()?));
+            originals.map(|original| (original.tree, original.path)).collect()
+        };
+        let (tree, path, _) = sealed::place(inventory, index);
+        self.0.entry(session.id).or_insert_with(originals).contains(&(tree, path.with_file_name(whole)))
+    }
 }
 
 /// Whether a record describes no sealed file any more while its session is there in plaintext:
