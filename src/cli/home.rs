@@ -35,12 +35,12 @@ fn changes(command: &Command) -> bool {
     !only_looks && support::changing(command).is_some()
 }
 
-/// What does the same for all accounts, or shows what there is.
+/// What shows for all accounts what the command would meet: doing it for all is no cure of a slip.
 fn of_all(command: &Command) -> &'static str {
     match command {
-        Command::Enforce(_) => "enforce --yes",
+        Command::Enforce(_) => "enforce --dry-run",
         Command::Purge(_) => "purge --dry-run",
-        Command::Check(_) => "check --fix",
+        Command::Check(_) => "check",
         _ => "status",
     }
 }
@@ -70,7 +70,7 @@ pub(super) fn check(command: &Command, global: &Global, env: &Environment) -> Re
             shown(home)
         );
         return Err(Failure::new(Exit::Usage, message).hint(format!(
-            "run it without sudo, or for every account: `ccretain --all-users {}`",
+            "run it without sudo; `ccretain --all-users {}` shows what there is for every account",
             of_all(command)
         )));
     }
