@@ -223,7 +223,7 @@ pub fn named(names: &[&str]) -> String {
 }
 
 /// What the accounts said beside their reports: the same once, with all of whom it is true. A home is `~` in what
-/// several say; a hint belongs to what stands before it.
+/// several say; a hint belongs to what stands before it, and is that of the first: what it says to type has a real path.
 pub fn said_by<'a>(
     messages: impl Iterator<Item = (&'a str, &'a str, &'a [String])>,
 ) -> Vec<(String, String)> {
@@ -231,6 +231,8 @@ pub fn said_by<'a>(
         key: String,
         /// As the first said it.
         words: String,
+        /// The same as of several.
+        shown: String,
         names: Vec<String>,
     }
     let mut said: Vec<Said> = Vec::new();
@@ -243,18 +245,20 @@ pub fn said_by<'a>(
             }
         }
         for words in blocks {
-            let key = if home.len() > 1 { words.replace(home, "~") } else { words.clone() };
+            let place = |text: &str| if home.len() > 1 { text.replace(home, "~") } else { text.to_owned() };
+            let (first, hints) = words.split_at(words.find("\nhint:").unwrap_or(words.len()));
+            let (key, shown) = (place(&words), place(first) + hints);
             match said.iter_mut().find(|known| known.key == key) {
                 Some(known) if known.names.iter().any(|known| known == name) => {}
                 Some(known) => known.names.push(name.to_owned()),
-                None => said.push(Said { key, words, names: vec![name.to_owned()] }),
+                None => said.push(Said { key, words, shown, names: vec![name.to_owned()] }),
             }
         }
     }
     said.into_iter()
-        .map(|Said { key, words, names }| {
+        .map(|Said { words, shown, names, .. }| {
             let all: Vec<&str> = names.iter().map(String::as_str).collect();
-            (named(&all), if names.len() > 1 { key } else { words })
+            (named(&all), if names.len() > 1 { shown } else { words })
         })
         .collect()
 }
