@@ -374,7 +374,7 @@ fn ctrl_c_stops_unsealing_and_rekeying_between_two_sessions() {
     assert_eq!(unseal.code, Some(130), "{unseal}");
     unseal
         .says("stopping after the current session")
-        .says("sessions not reached; the same command continues");
+        .shows("sessions not reached; the same command continues");
     let sealed = sealed_names(&sandbox).len();
     assert_eq!(left(&sandbox).len(), SEALED as usize - sealed, "each session is plain or sealed");
     let unsealed = sandbox.ledger_lines().pop().unwrap();
