@@ -7,6 +7,7 @@ use std::path::Path;
 use chrono::Duration;
 use serde_json::json;
 
+use crate::common::sandbox::{NOBODY, is_root};
 use crate::common::store::{StoreBuilder, age, put};
 use crate::common::{Output, Sandbox, days, hours, id};
 use crate::seal::{identity, seals};
@@ -82,6 +83,16 @@ fn a_preservation_copy_that_is_not_whole_is_said_to_be_none() {
     another[7] = "whole";
     let output = sandbox.command(another).unprivileged().run();
     output.exits(0).quietly();
+    // Its folder in the temp tree is a part of it.
+    another[7] = "temp";
+    let tree = session.temp().ancestors().nth(2).unwrap().to_owned();
+    let of_nobody = tree.with_file_name(format!("claude-{NOBODY}"));
+    if is_root() {
+        fs::rename(&tree, &of_nobody).unwrap();
+    }
+    let tree = if is_root() { of_nobody } else { tree };
+    let tasks = tree.join(&session.folder).join(session.id()).join("tasks");
+    with_mode(&sandbox, &tasks, 0o000, &another).exits(1).says("/tasks' has no copy");
     // What cannot be read in a store of which it holds nothing is not its own.
     let elsewhere = StoreBuilder::new(sandbox.home().join("elsewhere"), sandbox.client_tmp());
     let other = elsewhere.session(5).aged(days(3)).write();

@@ -205,9 +205,10 @@ fn keep_copies(
         record(ledger, Event::Outcome, &entry, "preserve", ctx)?;
         all_failed.extend(failed);
     }
-    // What could not be read in the store of a session may be the session's, and of what its copy lacks nobody would
-    // hear.
-    let is_there = |problem: &&Problem| problem.store.is_some_and(|store| stores.contains(&store));
+    // What could not be read in the store of a session, or in a folder that every store may use, may be the session's,
+    // and of what its copy lacks nobody would hear.
+    let may_hold = |store| stores.contains(&store) || sight.inventory.store(store).store.kind != Root::Config;
+    let is_there = |problem: &&Problem| problem.store.is_some_and(may_hold);
     let unread = sight.inventory.problems.iter().filter(is_there);
     all_failed.extend(
         unread
