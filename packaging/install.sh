@@ -9,7 +9,7 @@
 set -eu
 
 # Filled in by packaging/release: where the release lies, and the publisher's SSH key that signed SHA256SUMS.
-from=${CCRETAIN_FROM:-@FROM@}
+from=${CCRETAIN_FROM:-'@DOWNLOAD@'}
 key='@KEY@'
 
 die() { echo "install.sh: $*" >&2; exit 1; }

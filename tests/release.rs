@@ -101,6 +101,90 @@ fn a_release_that_nobody_publishes_is_refused() {
     refused(&[VERSION, "--sign", "k"], "the publisher's maintainer");
 }
 
+/// What `packaging/publisher` says to these words, of a manifest with these lines in place of its own.
+fn publisher(sandbox: &Sandbox, lines: &[(&str, &str)], words: &[&str], template: &str) -> Output {
+    let tree = tree(sandbox);
+    let mut manifest = fs::read_to_string(tree.join("Cargo.toml")).unwrap();
+    for (own, other) in lines {
+        let line = manifest.lines().find(|line| line.starts_with(own)).unwrap().to_owned();
+        manifest = manifest.replace(&line, other);
+    }
+    fs::write(tree.join("Cargo.toml"), manifest).unwrap();
+    let from = fs::File::open(sandbox.write("template", template.as_bytes())).unwrap();
+    Command::new("python3")
+        .arg(tree.join("packaging/publisher"))
+        .args(words)
+        .current_dir(sandbox.root())
+        .stdin(from)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn what_a_publisher_fills_in_stands_everywhere_as_it_was_written() {
+    if !has("python3") {
+        return skip("what_a_publisher_fills_in_stands_everywhere_as_it_was_written", "needs python3");
+    }
+    let sandbox = Sandbox::new();
+    let lines = [
+        (
+            "authors = ",
+            "authors = ['A & B | \\1 \"C\" / D <d@example.com>']\nhomepage = 'https://example.com/?a=1&b=2'",
+        ),
+        ("download = ", "download = 'https://example.com/a&b|c'"),
+    ];
+    let fill = |file: &str, pairs: &[&str]| {
+        let template = fs::read_to_string(root().join(file)).unwrap();
+        let output = publisher(&sandbox, &lines, &[&["fill"], pairs].concat(), &template);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let maintainer = "A & B | \\1 \"C\" / D <d@example.com>";
+    let copyright = fill("packaging/debian/copyright", &[]);
+    assert!(copyright.contains(&format!("\nUpstream-Contact: {maintainer}\n")), "{copyright}");
+    assert!(copyright.contains("\nSource: https://example.com/?a=1&b=2\n"), "{copyright}");
+    assert!(fill("packaging/debian/changelog", &[]).contains(&format!("\n -- {maintainer}  Mon, ")));
+    // A value that looks like a place is none.
+    let formula = fill("packaging/homebrew/ccretain.rb", &["VERSION=1.2.3", "SHA256=@VERSION@"]);
+    for line in [
+        "homepage \"https://example.com/?a=1&b=2\"",
+        "url \"https://example.com/a&b|c/",
+        "-1.2.3.tar.gz\"",
+        "sha256 \"@VERSION@\"",
+    ] {
+        assert!(formula.contains(line), "{formula}");
+    }
+    // The shell reads the address as it is; what nobody gave stays a place.
+    let script = fill("packaging/install.sh", &[]);
+    assert!(script.contains("\nkey='@KEY@'\n"), "{script}");
+    let assignment = script.lines().find(|line| line.starts_with("from=")).unwrap();
+    let shell =
+        Command::new("sh").args(["-c", &format!("{assignment}; printf %s \"$from\"")]).env_clear().output();
+    assert_eq!(String::from_utf8(shell.unwrap().stdout).unwrap(), "https://example.com/a&b|c");
+}
+
+#[test]
+fn what_would_end_a_text_in_a_script_is_refused() {
+    if !has("python3") {
+        return skip("what_would_end_a_text_in_a_script_is_refused", "needs python3");
+    }
+    let sandbox = Sandbox::new();
+    for (own, other, why) in [
+        ("download = ", "download = \"https://example.com/'; id; '\"", "the download"),
+        ("download = ", "download = \"http://example.com\"", "the download"),
+        ("download = ", "download = \"/srv/a b\"", "the download"),
+        ("license = ", "license = 'MIT'\nhomepage = 'https://example.com/#{id}'", "the homepage"),
+        ("license = ", "license = 'MIT'\nhomepage = 'https://example.com/$(id)'", "the homepage"),
+        ("team = ", "team = 'A<b>'", "the team"),
+        ("authors = ", "authors = [\"A\\nB <a@b>\"]", "the maintainer"),
+        ("authors = ", "authors = ['nobody']", "the maintainer"),
+    ] {
+        let output = publisher(&sandbox, &[(own, other)], &["team"], "");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(why), "{other}: {said}");
+    }
+}
+
 /// Addresses stand for what somebody else serves; the project's own are the publisher's to say, in one place.
 #[test]
 fn no_file_names_an_address_of_the_project() {
