@@ -432,3 +432,20 @@ fn the_tests_that_the_security_page_names_are_there() {
         assert!(source.contains(&format!("fn {test}(")), "{module}::{test}");
     }
 }
+
+/// What other systems' programs print is taken from somebody who showed it, and read by a test.
+#[test]
+fn each_recorded_output_says_where_it_is_from() {
+    let sources: Vec<u8> = files(&root().join("src")).into_values().flatten().collect();
+    let sources = String::from_utf8(sources).unwrap();
+    let mut recorded = files(&root().join("tests/recorded/macos"));
+    recorded.retain(|name, _| name.extension().is_some_and(|ending| ending == "txt"));
+    assert!(recorded.len() > 10, "{}", recorded.len());
+    for (name, text) in recorded {
+        let (name, text) = (name.display(), String::from_utf8(text).unwrap());
+        for (at, head) in ["# command: ", "# version: ", "# source: http"].iter().enumerate() {
+            assert!(text.lines().nth(at).is_some_and(|line| line.starts_with(head)), "{name} lacks '{head}'");
+        }
+        assert!(sources.contains(&format!("recorded/macos/{name}")), "no test reads {name}");
+    }
+}

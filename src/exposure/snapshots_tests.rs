@@ -101,14 +101,23 @@ fn tmutil_lists_snapshots_and_destinations() {
         Some(1)
     );
     assert_eq!(destinations("?"), None);
+    let one = without_head(include_str!("../../tests/recorded/macos/tmutil-destinationinfo.txt"));
+    assert_eq!(destinations(&one), Some(1));
     let mac = |excluded: &str| {
         Fake::default()
-            .program("/usr/bin/tmutil destinationinfo", "Name : Backup\nID   : A\n")
+            .program("/usr/bin/tmutil destinationinfo", &one)
             .program("/usr/bin/tmutil isexcluded /Users/ann/.claude", excluded)
     };
     let seen =
         |host: &Fake| with(Platform::Macos, "/Users/ann/.claude", |subject| time_machine(subject, host)).seen;
-    assert_eq!(seen(&mac("[Included]    /Users/ann/.claude\n")), Seen::Yes);
-    assert!(matches!(seen(&mac("[Excluded]    /Users/ann/.claude\n")), Seen::Unknown(_)));
+    let is_left_out = without_head(include_str!("../../tests/recorded/macos/tmutil-isexcluded.txt"));
+    let is_backed_up = without_head(include_str!("../../tests/recorded/macos/tmutil-isexcluded-not.txt"));
+    assert_eq!(seen(&mac(&is_backed_up)), Seen::Yes);
+    assert!(matches!(seen(&mac(&is_left_out)), Seen::Unknown(_)));
     assert!(matches!(seen(&Fake::default()), Seen::Unknown(_)));
+}
+
+/// What was recorded, without where it comes from.
+fn without_head(recorded: &str) -> String {
+    recorded.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect()
 }

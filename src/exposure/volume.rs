@@ -269,7 +269,8 @@ fn filevault(said: &str) -> Encryption {
         Encryption::Unknown("FileVault is being turned on or off".to_owned())
     } else if lines().any(|line| line == "FileVault is On.") {
         Encryption::By("FileVault is on".to_owned())
-    } else if lines().any(|line| line == "FileVault is Off.") {
+    } else if lines().any(|line| line.starts_with("FileVault is Off")) {
+        // Also where it is to be turned on at the next start: until then it is off.
         Encryption::None("the disk of the system (FileVault is off)".to_owned())
     } else {
         Encryption::Unknown("`fdesetup status` says neither on nor off".to_owned())

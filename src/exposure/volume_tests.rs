@@ -133,6 +133,18 @@ fn network_file_systems_are_told_from_local_ones() {
 fn filevault_says_on_off_or_neither() {
     assert!(matches!(filevault("FileVault is On.\n"), Encryption::By(_)));
     assert!(matches!(
+        filevault(include_str!("../../tests/recorded/macos/fdesetup-on.txt")),
+        Encryption::By(_)
+    ));
+    for on_the_way in [
+        include_str!("../../tests/recorded/macos/fdesetup-encrypting.txt"),
+        include_str!("../../tests/recorded/macos/fdesetup-decrypting.txt"),
+    ] {
+        assert!(matches!(filevault(on_the_way), Encryption::Unknown(_)), "{on_the_way}");
+    }
+    let at_the_next_start = "FileVault is Off, but will be enabled after the next restart.\n";
+    assert!(matches!(filevault(at_the_next_start), Encryption::None(_)));
+    assert!(matches!(
         filevault("FileVault is Off.\nDeferred enablement appears to be active for user 'ann'.\n"),
         Encryption::None(_)
     ));

@@ -446,6 +446,9 @@ mod tests {
     fn an_account_of_a_directory_is_read_from_its_ten_fields() {
         let read = from_master_passwd("ann:*:501:20::0:0:Ann B:/Users/ann:/bin/zsh\nshort:x:1\n");
         assert_eq!(read, [Account { gid: 20, ..account("ann", 501, "/Users/ann") }]);
+        let recorded = include_str!("../../tests/recorded/macos/id-p.txt");
+        let expected = Account { gid: 20, ..account("netbird", 501, "/Users/netbird") };
+        assert_eq!(from_master_passwd(recorded), [expected]);
     }
 
     #[cfg(unix)]
