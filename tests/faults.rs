@@ -52,6 +52,39 @@ fn a_pid_file_that_cannot_be_read_may_be_of_any_session() {
 }
 
 #[test]
+fn every_look_knows_that_a_session_may_be_open() {
+    for unread_folder in [false, true] {
+        let sandbox = Sandbox::new();
+        sandbox.delete_after("30d");
+        let session = old(&sandbox, 1, days(40));
+        sandbox.store().session(2).aged(days(1)).write();
+        let pid_file = sandbox.store().pid_file(std::process::id(), session.id(), json!({}));
+        let path = if unread_folder { pid_file.parent().unwrap() } else { &pid_file };
+        with_mode(&sandbox, path, 0o000, &["enforce", "--dry-run"]).exits(1).shows("2 active");
+        with_mode(&sandbox, path, 0o000, &["explain", session.id()]).says("it may be open in Claude Code");
+        let purge = with_mode(&sandbox, path, 0o000, &["purge", "--yes"]);
+        purge.exits(4).says("Claude Code may be running").says("--even-live");
+        assert!(session.is_there());
+        with_mode(&sandbox, path, 0o000, &["purge", "--yes", "--even-live"]).exits(1);
+        assert!(!session.is_there());
+    }
+}
+
+#[test]
+fn a_pid_file_that_cannot_be_read_is_stale_like_one_that_can() {
+    let sandbox = Sandbox::new();
+    sandbox.delete_after("30d");
+    let (session, touched) = (old(&sandbox, 1, days(40)), old(&sandbox, 2, days(40)));
+    // Of no process that runs, and last written long ago.
+    let pid_file = sandbox.store().pid_file(4_194_304, session.id(), json!({}));
+    age(&touched.transcript, days(2));
+    with_mode(&sandbox, &pid_file, 0o000, &["enforce", "--yes"]).exits(1);
+    assert!(!session.is_there(), "nothing of it changed for a week");
+    assert!(touched.is_there(), "it may be open elsewhere");
+    assert!(pid_file.exists());
+}
+
+#[test]
 fn the_record_of_sealed_files_stays_with_those_that_cannot_be_seen() {
     let sandbox = Sandbox::new();
     let recipient = identity(&sandbox);

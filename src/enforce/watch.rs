@@ -1,6 +1,6 @@
 //! Looking again for running clients, right before each session is touched.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::io;
@@ -70,8 +70,7 @@ impl<'a> Watch<'a> {
     /// Whether a client has the session open now, in any store, or may have.
     pub(super) fn is_live(&self, session: &Session) -> bool {
         let checked = self.managed.contains(&session.id);
-        let may_be = |seen: &Seen<'_>| seen.is_unread || seen.record.session == Some(session.id);
-        self.any(|seen| may_be(seen) && self.runs(seen, checked))
+        self.any(|seen| seen.record.may_be_of(session.id) && self.runs(seen, Some(session.id), checked))
     }
 
     /// What kept the run from telling which sessions are open.
@@ -83,24 +82,28 @@ impl<'a> Watch<'a> {
 
     /// Tells whether a client has a session open now, or may have: one answer for many lines.
     pub(super) fn open_sessions(&self) -> impl Fn(SessionId) -> bool {
-        let (open, may_be_any) = (RefCell::new(HashSet::new()), Cell::new(false));
-        let is_unlisted = self.any(|seen| {
-            let checked = seen.record.session.is_some_and(|id| self.managed.contains(&id));
-            if self.runs(seen, checked) {
-                open.borrow_mut().extend(seen.record.session);
-                may_be_any.set(may_be_any.get() || seen.is_unread);
+        let (open, unread) = (RefCell::new(HashSet::new()), RefCell::new(Unread::default()));
+        self.any(|seen| {
+            let id = seen.record.session;
+            if seen.record.is_unread {
+                let mut unread = unread.borrow_mut();
+                unread.in_checked |= self.runs(seen, None, true);
+                unread.in_untouched |=
+                    liveness::judge(seen.record, self.processes, None, self.now).is_live();
+                unread.record.get_or_insert_with(|| seen.record.clone());
+            } else if self.runs(seen, id, id.is_some_and(|id| self.managed.contains(&id))) {
+                open.borrow_mut().extend(id);
             }
             false
         });
-        move |id| {
-            is_unlisted || open.borrow().contains(&id) || may_be_any.get() && !self.managed.contains(&id)
-        }
+        let unread = unread.into_inner();
+        move |id| open.borrow().contains(&id) || unread.may_be_of(id, self)
     }
 
     /// Whether any client runs in a store now; for managed rules, one that can be checked.
     pub(super) fn has_clients(&self, store: StoreIndex, checked: bool) -> bool {
         self.processes.look_again();
-        self.roots.get(&store).is_some_and(|root| self.any_record(root, |seen| self.runs(seen, checked)))
+        self.roots.get(&store).is_some_and(|root| self.any_record(root, |seen| self.runs(seen, seen.record.session, checked)))
     }
 
     /// How the workers of the service for background sessions of a store are now.
@@ -121,14 +124,16 @@ impl<'a> Watch<'a> {
         judged.collect()
     }
 
-    fn runs(&self, seen: &Seen<'_>, checked: bool) -> bool {
-        if seen.is_unread && !checked {
-            return true;
-        }
+    /// Whether the process of a pid file runs, and has a session open where one is asked about.
+    fn runs(&self, seen: &Seen<'_>, id: Option<SessionId>, checked: bool) -> bool {
         if checked {
             return liveness::judge_checked(seen.record, &seen.place, self.processes, self.now).is_live();
         }
-        let touched = seen.record.session.and_then(|id| self.touched.get(&id).copied());
+        let touched = match id {
+            Some(id) => self.touched.get(&id).copied(),
+            None if seen.record.is_unread => self.touched.values().max().copied(),
+            None => None,
+        };
         liveness::judge(seen.record, self.processes, touched, self.now).is_live()
     }
 
@@ -147,8 +152,11 @@ impl<'a> Watch<'a> {
             Ok(listed) => listed,
             Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return false,
             Err(error) => {
+                let stat = store.dir.stat(folder.as_os_str()).ok();
                 self.note(store.root.join(folder), error);
-                return true;
+                let record = PidRecord::unread(None, stat.and_then(|stat| stat.stamp.modified.date()));
+                let place = Place { name: folder.as_os_str(), owner: store.owner };
+                return is_it(&Seen { record: &record, place });
             }
         };
         names.iter().any(|entry| {
@@ -156,8 +164,8 @@ impl<'a> Watch<'a> {
             if kind != Some(Kind::PidFile) {
                 return false;
             }
-            let (record, is_unread) = match dir.read(&entry.name).and_then(|file| PidRecord::read(&file)) {
-                Ok(Some(record)) => (record, false),
+            let record = match dir.read(&entry.name).and_then(|file| PidRecord::read(&file)) {
+                Ok(Some(record)) => record,
                 Ok(None) => return false,
                 Err(error) if error.kind() == NotFound => return false,
                 Err(error) => {
@@ -168,11 +176,11 @@ impl<'a> Watch<'a> {
                     }
                     let modified = stat.and_then(|stat| stat.stamp.modified.date());
                     self.note(store.root.join(folder).join(&entry.name), error);
-                    (PidRecord::unknown(modified), true)
+                    PidRecord::unread(Some(&entry.name), modified)
                 }
             };
             let place = Place { name: &entry.name, owner: store.owner };
-            is_it(&Seen { record: &record, place, is_unread })
+            is_it(&Seen { record: &record, place })
         })
     }
 
@@ -185,6 +193,25 @@ impl<'a> Watch<'a> {
 struct Seen<'a> {
     record: &'a PidRecord,
     place: Place<'a>,
-    /// Whether it could not be read, so that it may name any session.
-    is_unread: bool,
+}
+
+/// What is there of clients and cannot be read.
+#[derive(Default)]
+struct Unread {
+    record: Option<PidRecord>,
+    /// Whether one of these may have a session open that nothing touched for long.
+    in_untouched: bool,
+    /// The same of sessions for which only what can be checked counts.
+    in_checked: bool,
+}
+
+impl Unread {
+    fn may_be_of(&self, id: SessionId, watch: &Watch<'_>) -> bool {
+        if watch.managed.contains(&id) {
+            return self.in_checked;
+        }
+        let touched = watch.touched.get(&id).copied();
+        let lives = |record| liveness::judge(record, watch.processes, touched, watch.now).is_live();
+        self.in_untouched || self.record.as_ref().is_some_and(lives)
+    }
 }

@@ -76,6 +76,7 @@ impl Batch {
                         | Kind::CoworkFile
                         | Kind::DesktopIndex
                         | Kind::DaemonFile
+                        | Kind::PidFile
                 )
             )
             || artifact.kind == Some(Kind::TempFile) && owner.is_none()

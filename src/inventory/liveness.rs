@@ -33,6 +33,8 @@ pub enum Liveness {
     Process(u32),
     /// A process of another container or host had it open and may still.
     Elsewhere(u32),
+    /// A pid file that cannot be read may be of a process that has it open.
+    Unread,
 }
 
 impl Liveness {
@@ -62,12 +64,38 @@ pub struct PidRecord {
     pub domain: Option<String>,
     /// When the file was written.
     pub modified: Option<DateTime<Utc>>,
+    /// Whether the file could not be read, so that the process may have any session open.
+    pub is_unread: bool,
 }
 
 impl PidRecord {
     /// A process of which nothing is known but when the file was written that tells of it.
     pub fn unknown(modified: Option<DateTime<Utc>>) -> Self {
-        Self { pid: 0, session: None, start: None, started_at: None, domain: None, modified }
+        Self {
+            pid: 0,
+            session: None,
+            start: None,
+            started_at: None,
+            domain: None,
+            modified,
+            is_unread: false,
+        }
+    }
+
+    /// A pid file that could not be read, or a folder of them that could not be listed and so has no such name.
+    pub fn unread(name: Option<&OsStr>, modified: Option<DateTime<Utc>>) -> Self {
+        let pid = name.and_then(OsStr::to_str).and_then(|name| name.split('.').next()?.parse().ok());
+        Self { pid: pid.unwrap_or_default(), is_unread: true, ..Self::unknown(modified) }
+    }
+
+    /// Whether the process has, or may have, a session open.
+    pub fn may_be_of(&self, id: SessionId) -> bool {
+        self.is_unread || self.session == Some(id)
+    }
+
+    /// What was judged, as it may be said of a file whose process is known by its name alone.
+    fn told(&self, judged: Liveness) -> Liveness {
+        if self.is_unread && judged.is_live() { Liveness::Unread } else { judged }
     }
 
     /// Reads a pid file or the lock of an editor; `None` if it has no pid, and so is neither.
@@ -111,6 +139,7 @@ impl PidRecord {
             started_at: raw.started_at.date(),
             domain: raw.pid_domain.text().map(ToString::to_string),
             modified: None,
+            is_unread: false,
         })
     }
 }
@@ -167,6 +196,15 @@ pub fn judge_checked(
     processes: &dyn Processes,
     now: DateTime<Utc>,
 ) -> Liveness {
+    record.told(by_what_is_checked(record, place, processes, now))
+}
+
+fn by_what_is_checked(
+    record: &PidRecord,
+    place: &Place<'_>,
+    processes: &dyn Processes,
+    now: DateTime<Utc>,
+) -> Liveness {
     let (theirs, ours) = (record.domain.as_deref(), processes.domains());
     let is_ours = theirs.is_some_and(|theirs| ours.iter().any(|ours| ours == theirs));
     let found = processes.start(record.pid);
@@ -211,6 +249,19 @@ fn is_of_an_earlier_boot(record: &PidRecord, ours: &[String], processes: &dyn Pr
 /// Whether the process of a pid file has its session open. `touched` is the last change of
 /// anything of that session; that the client started and wrote the file counts as one.
 pub fn judge(
+    record: &PidRecord,
+    processes: &dyn Processes,
+    touched: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Liveness {
+    // Nothing tells which processes a folder names that cannot be listed, so none can be said to be over.
+    if record.is_unread && record.pid == 0 {
+        return Liveness::Unread;
+    }
+    record.told(by_all_signs(record, processes, touched, now))
+}
+
+fn by_all_signs(
     record: &PidRecord,
     processes: &dyn Processes,
     touched: Option<DateTime<Utc>>,

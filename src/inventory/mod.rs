@@ -205,6 +205,13 @@ pub struct LiveClient {
     pub started: Option<DateTime<Utc>>,
 }
 
+impl LiveClient {
+    /// Whether it has a session open, or may have.
+    pub fn may_have(&self, id: SessionId) -> bool {
+        self.liveness == Liveness::Unread || self.session == Some(id)
+    }
+}
+
 /// A folder that was entered.
 #[derive(Debug)]
 pub struct Folder {

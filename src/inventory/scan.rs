@@ -25,12 +25,12 @@ use rayon::Scope;
 use super::batch::{Batch, Found, Met};
 use super::content::Reading;
 use super::intern::Interner;
-use super::liveness::Processes;
+use super::liveness::{PidRecord, Processes};
 use super::names::{Name, Names};
 use super::parts::Parts;
 use super::session::Folders;
 use super::{Artifact, Dates, Earlier, Folder, FolderIndex, Inventory, Problem, StoreIndex, session};
-use crate::catalogue::{Cursor, Root, SessionId};
+use crate::catalogue::{Cursor, Kind, Root, SessionId};
 use crate::dir::{Dir, FileType};
 use crate::locate::{SHARED_TREE, Store};
 use large::Large;
@@ -82,12 +82,13 @@ pub fn take(
         problems: Mutex::default(),
         is_complete: AtomicBool::new(all_reached),
         large: Mutex::default(),
+        unread: Mutex::default(),
     };
     let roots: Vec<Place> =
         stores.iter().enumerate().filter_map(|(at, store)| walk.root(StoreIndex::of(at), store)).collect();
     rayon::scope(|scope| walk.start(scope, roots));
     walk.read_large();
-    let Walk { interner, folders, batches, parts, found, problems, is_complete, .. } = walk;
+    let Walk { interner, folders, batches, parts, found, problems, is_complete, unread, .. } = walk;
     let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     for batch in batches {
         found.append(batch.into_inner().unwrap_or_else(PoisonError::into_inner).into_found());
@@ -99,6 +100,7 @@ pub fn take(
         folders: folders.into_inner().unwrap_or_else(PoisonError::into_inner),
         found,
         parts,
+        unread: unread.into_inner().unwrap_or_else(PoisonError::into_inner),
         problems: problems.into_inner().unwrap_or_else(PoisonError::into_inner),
         is_complete: is_complete.into_inner(),
         now,
@@ -121,6 +123,8 @@ struct Walk<'a> {
     problems: Mutex<Vec<Problem>>,
     is_complete: AtomicBool,
     large: Mutex<Vec<Large>>,
+    /// Of clients that may run, what could not be looked at.
+    unread: Mutex<Vec<(StoreIndex, PidRecord)>>,
 }
 
 /// A folder to look into.
@@ -250,7 +254,7 @@ impl<'a> Walk<'a> {
         });
         if let Err(error) = listed {
             // What could not be listed may be a part of its session, which then is not sealed without it.
-            self.misses_files(&place, None);
+            self.misses(&place, None);
             return self.problem(place.store, place.index, None, "list", error);
         }
         let place = Arc::new(place);
@@ -359,20 +363,31 @@ impl<'a> Walk<'a> {
                     Crossed::Missed(why) => why,
                     Crossed::No => "another file system is mounted there".to_owned(),
                 };
+                self.misses(place, Some(name));
                 self.out_of_reach(&mut self.batch(), place, name, &links::unseen_folder(), &why);
             }
             _ => {
-                self.misses_files(place, Some(name));
+                self.misses(place, Some(name));
                 self.problem(place.store, place.index, Some(name), "open", error);
             }
         }
     }
 
-    /// Takes note that a folder, or one in it, could not be looked into, if it is a session's own.
-    fn misses_files(&self, place: &Place, name: Option<&OsStr>) {
-        let inside = name.and_then(|name| place.cursor.enter(name.as_encoded_bytes()).session());
-        if let Some(id) = inside.or(place.session) {
+    /// Takes note that a folder, or what has a name in it, could not be looked at: it may be a session's own, or tell
+    /// which sessions are open.
+    fn misses(&self, place: &Place, name: Option<&OsStr>) {
+        let inside = name.map_or_else(|| place.cursor.clone(), |name| place.cursor.enter(name.as_encoded_bytes()));
+        if let Some(id) = inside.session().or(place.session) {
             self.parts.misses_files(place.store, id);
+        }
+        let is_pid_file = |cursor: &Cursor, name: &OsStr| {
+            cursor.classify(name.as_encoded_bytes()).is_some_and(|found| found.kind == Kind::PidFile)
+        };
+        let named = name.filter(|name| is_pid_file(&place.cursor, name));
+        if named.is_some() || is_pid_file(&inside, OsStr::new("1.json")) {
+            let stat = name.map_or_else(|| place.dir.stat_self(), |name| place.dir.stat(name));
+            let modified = stat.ok().and_then(|stat| stat.stamp.modified.date());
+            locked(&self.unread).push((place.store, PidRecord::unread(named, modified)));
         }
     }
 
@@ -392,7 +407,7 @@ impl<'a> Walk<'a> {
                 // Gone between the listing and now: it was not there.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => {
-                    self.misses_files(place, None);
+                    self.misses(place, Some(name));
                     self.problem(place.store, place.index, Some(name), "stat", error);
                     continue;
                 }
@@ -414,6 +429,7 @@ impl<'a> Walk<'a> {
                 match self.cross(scope, place, name) {
                     Crossed::Followed { here: true } => continue,
                     Crossed::Missed(why) => {
+                        self.misses(place, Some(name));
                         self.out_of_reach(&mut batch, place, name, &stat, &why);
                         continue;
                     }

@@ -16,7 +16,7 @@ use rustc_hash::FxHashMap;
 use super::batch::Found;
 use super::intern::Interner;
 use super::lines::LineFile;
-use super::liveness::Processes;
+use super::liveness::{PidRecord, Processes};
 use super::memory::Absent;
 use super::names::Names;
 use super::parts::Parts;
@@ -51,6 +51,8 @@ pub(super) struct Raw<'a> {
     pub folders: Folders,
     pub found: Found,
     pub parts: Parts,
+    /// Of clients that may run, what could not be looked at.
+    pub unread: Vec<(StoreIndex, PidRecord)>,
     pub problems: Vec<Problem>,
     pub is_complete: bool,
     pub now: DateTime<Utc>,
@@ -62,7 +64,7 @@ pub(super) struct Raw<'a> {
 
 /// Makes an inventory of what was found.
 pub(super) fn group(raw: Raw<'_>) -> Inventory {
-    let Raw { stores, folders, mut found, parts, problems, is_complete, now, .. } = raw;
+    let Raw { stores, folders, mut found, parts, unread, problems, is_complete, now, .. } = raw;
     // A large store's texts and facts are freed before the next large tables are made.
     drop(raw.interner);
     found.facts = Vec::new();
@@ -87,7 +89,7 @@ pub(super) fn group(raw: Raw<'_>) -> Inventory {
         })
         .collect();
     let mut seen = Seen { views: &mut stores, sessions: &mut sessions, processes: raw.processes, now };
-    seen.look_for_all(running, &mut artifacts, &names, &folders);
+    seen.look_for_all(running, unread, &mut artifacts, &names, &folders);
     keep_newest_backup(&mut artifacts, &names, &line_files, &folders.list);
     join_hard_links(&mut artifacts);
     let mut inventory = Inventory {

@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use super::artifacts::may_be_anyones;
 use super::judge::{Judge, Subject};
 use super::{Decision, Keep};
-use crate::catalogue::{Kind, SessionId};
-use crate::inventory::{Artifact, Log, Session};
+use crate::catalogue::Kind;
+use crate::inventory::{Artifact, LiveClient, Log, Session};
 use crate::policy::{HoldRef, RuleRef};
 
 impl<'i> Judge<'i> {
@@ -104,13 +104,14 @@ impl<'i> Judge<'i> {
             all.filter(|client| client.is_checked || !self.mandate.is_managed)
         };
         // Of what was not read, any client may have been meant.
-        let is_named =
-            |id: Option<SessionId>| !log.is_whole || id.is_some_and(|id| log.sessions.contains(&id));
-        if clients().any(|client| is_named(client.session) && is_since(client.started)) {
+        let is_named = |client: &LiveClient| {
+            !log.is_whole || log.sessions.iter().any(|id| client.may_have(*id))
+        };
+        if clients().any(|client| is_named(client) && is_since(client.started)) {
             return Some(Keep::Live);
         }
         self.named(artifact).find_map(|session| {
-            let own = || clients().filter(|client| client.session == Some(session.id));
+            let own = || clients().filter(|client| client.may_have(session.id));
             if session.is_shown() && self.is_excluded(session.store) {
                 return Some(Keep::OwnerUnknown);
             }

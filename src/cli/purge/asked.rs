@@ -15,6 +15,7 @@ use crate::escape::shown;
 use crate::guard::{self, ClockVerdict};
 use crate::inventory::Inventory;
 use crate::inventory::lines::LineFile;
+use crate::inventory::liveness::Liveness;
 use crate::ledger::Clock;
 use crate::locate::{Refusal, Refused};
 use crate::plan::purge::{self as taking, Breaks, Except, Purging, Wanted};
@@ -230,15 +231,23 @@ pub(super) fn refusals(
         ground.refused.iter().filter(is_meant).filter(is_refused).map(Refused::message).collect();
     if !wanted.even_live {
         let mut by_store: BTreeMap<_, BTreeSet<u32>> = BTreeMap::new();
+        let mut unread = BTreeSet::new();
         for (store, client) in taking::clients(inventory) {
-            by_store.entry(store).or_default().insert(client.pid);
+            match client.liveness {
+                Liveness::Unread => drop(unread.insert(store)),
+                _ => drop(by_store.entry(store).or_default().insert(client.pid)),
+            }
         }
+        let root = |store| shown(&inventory.store(store).store.root).to_string();
         for (store, pids) in by_store {
             let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
-            let root = shown(&inventory.store(store).store.root).to_string();
             let noun = if pids.len() == 1 { "pid" } else { "pids" };
-            refusals.push(format!("Claude Code is running in '{root}' ({noun} {})", pids.join(", ")));
+            refusals.push(format!("Claude Code is running in '{}' ({noun} {})", root(store), pids.join(", ")));
         }
+        let unread = unread.into_iter().map(root);
+        refusals.extend(unread.map(|root| {
+            format!("Claude Code may be running in '{root}': what says so in 'sessions' cannot be read")
+        }));
     }
     refusals.extend(purging.stops.iter().map(|stop| obstacle(stop, &ground.policy)));
     // A person at a terminal is shown the doubt and decides.

@@ -79,7 +79,8 @@ impl Walk<'_> {
         };
         if let Some(recognised) = recognised {
             if stat.file_type == FileType::File
-                && oddity == Oddity::None
+                // Whoever a pid file is of, the session that it names is open.
+                && (oddity == Oddity::None || recognised.kind == Kind::PidFile)
                 && let Err(error) =
                     (room.as_deref_mut().map_or(Ok(()), |room| room.bytes.take(stat.stamp.size)))
                         .and_then(|()| known.read(&place.dir, name, &stat.stamp, &self.reading()))

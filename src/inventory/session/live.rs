@@ -1,5 +1,7 @@
 //! Which sessions, services and locks are in use.
 
+use std::ffi::OsStr;
+
 use chrono::{DateTime, Utc};
 use rustc_hash::FxHashMap;
 
@@ -23,6 +25,7 @@ impl Seen<'_> {
     pub(super) fn look_for_all(
         &mut self,
         running: Running,
+        unread: Vec<(StoreIndex, PidRecord)>,
         artifacts: &mut [Artifact],
         names: &Names,
         folders: &Folders,
@@ -35,8 +38,15 @@ impl Seen<'_> {
             let checked = liveness::judge_checked(&record, &place, self.processes, self.now);
             (store, record, checked)
         });
-        let pids: Vec<(StoreIndex, PidRecord, Liveness)> = pids.collect();
+        let unread = unread.into_iter().map(|(store, record)| {
+            let place = liveness::Place { name: OsStr::new(""), owner: self.views[store.at()].store.owner };
+            let checked = liveness::judge_checked(&record, &place, self.processes, self.now);
+            (store, record, checked)
+        });
+        let pids = pids.chain(unread);
+        let (unread, pids): (Vec<_>, Vec<_>) = pids.partition(|(_, record, _)| record.is_unread);
         self.look_for_clients(pids);
+        self.look_for_unread(&unread);
         self.look_for_workers(running.workers);
         for (index, record) in running.locks {
             let artifact = &mut artifacts[index.at()];
@@ -74,12 +84,34 @@ impl Seen<'_> {
                     session.checked = checked;
                 }
             }
-            // A client of one store works in every store that reaches the folder, too.
-            let reached = reaching(views.iter().map(|view| &view.store), store);
-            for at in reached {
-                let (pid, session, is_checked) = (record.pid, record.session, checked.is_live());
-                let started = record.started_at;
-                views[at.at()].live.push(LiveClient { pid, session, liveness, is_checked, started });
+            show_client(views, store, &record, liveness, checked);
+        }
+    }
+
+    /// Takes every session for open that may be, by pid files that cannot be read.
+    fn look_for_unread(&mut self, pids: &[(StoreIndex, PidRecord, Liveness)]) {
+        let Self { views, sessions, processes, now } = self;
+        // Such files differ only in whether one may have a session open that nothing touched for long.
+        let lives_untouched =
+            |record: &PidRecord| liveness::judge(record, *processes, None, *now).is_live();
+        let Some((_, longest, _)) = pids.iter().max_by_key(|(_, record, _)| lives_untouched(record)) else {
+            return;
+        };
+        let checked = pids.iter().map(|(_, _, checked)| *checked).find(|checked| checked.is_live());
+        let mut latest = None;
+        for session in sessions.iter_mut() {
+            latest = latest.max(session.touched);
+            if !session.liveness.is_live() {
+                session.liveness = liveness::judge(longest, *processes, session.touched, *now);
+            }
+            if !session.checked.is_live() {
+                session.checked = checked.unwrap_or_default();
+            }
+        }
+        for (store, record, checked) in pids {
+            let liveness = liveness::judge(record, *processes, latest, *now);
+            if liveness.is_live() {
+                show_client(views, *store, record, liveness, *checked);
             }
         }
     }
@@ -102,5 +134,20 @@ impl Seen<'_> {
                 });
             }
         }
+    }
+}
+
+/// Notes a client in every store that reaches the folder of its pid file, too: it works in them all.
+fn show_client(
+    views: &mut [StoreView],
+    store: StoreIndex,
+    record: &PidRecord,
+    liveness: Liveness,
+    checked: Liveness,
+) {
+    for at in reaching(views.iter().map(|view| &view.store), store) {
+        let (pid, session, is_checked) = (record.pid, record.session, checked.is_live());
+        let started = record.started_at;
+        views[at.at()].live.push(LiveClient { pid, session, liveness, is_checked, started });
     }
 }

@@ -1,6 +1,7 @@
 //! Which part of which session each file is of, and what the files say beside.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::Path;
 
 use rustc_hash::FxHashMap;
@@ -69,8 +70,7 @@ impl Placed {
             if artifact.kind == Some(Kind::Job) && !matches!(said, Said::Job(true)) {
                 artifact.oddity = Oddity::InUse;
             }
-            let is_roster = owners::is_roster(artifact.kind, found.names.get(artifact.name));
-            placed.note(said, index, artifact, store, is_roster);
+            placed.note(said, index, artifact, store, found.names.get(artifact.name));
         }
         placed
     }
@@ -82,7 +82,7 @@ impl Placed {
         index: ArtifactIndex,
         artifact: &Artifact,
         store: StoreIndex,
-        is_roster: bool,
+        name: &OsStr,
     ) {
         let workers = &mut self.running.workers;
         match said {
@@ -93,12 +93,16 @@ impl Placed {
                 workers.extend(records.into_iter().map(|record| (store, PidRecord { modified, ..record })));
             }
             // One that cannot be understood may be of a service that runs.
-            _ if is_roster => workers.push((store, PidRecord::unknown(artifact.modified()))),
+            _ if owners::is_roster(artifact.kind, name) => workers.push((store, PidRecord::unknown(artifact.modified()))),
             Said::Lines(content) => self.line_files.push(LineFile { artifact: index, content: *content }),
             Said::Pid(record) if artifact.kind == Some(Kind::PidFile) => {
                 self.running.pids.push((index, *record));
             }
             Said::Pid(record) => self.running.locks.push((index, *record)),
+            Said::Unreadable if artifact.kind == Some(Kind::PidFile) => {
+                let record = PidRecord::unread(Some(name), artifact.modified());
+                self.running.pids.push((index, record));
+            }
             _ => {}
         }
     }

@@ -119,6 +119,7 @@ pub(crate) fn inventory(
         folders,
         found,
         parts,
+        unread: Vec::new(),
         problems: Vec::new(),
         is_complete,
         now,
@@ -153,6 +154,7 @@ fn said(file: &File, now: DateTime<Utc>) -> Said {
             started_at: Some(*started),
             domain: Some(if *is_elsewhere { "linux:there:pid:[2]" } else { "linux:here:pid:[1]" }.to_owned()),
             modified: Some(file.modified),
+            is_unread: false,
         })),
         Content::Record(manifest) => Said::Manifest(manifest.clone()),
     }

@@ -68,6 +68,9 @@ impl Explained<'_> {
                 Some(pid),
                 format!("process {pid} of another container or host has it open, or had within 7 days"),
             ),
+            Liveness::Unread => {
+                (None, "it may be open in Claude Code: what says so cannot be read".to_owned())
+            }
         };
         if matches!(self.asked, Asked::File(at) if self.run.inventory.artifact(at).oddity == Oddity::InUse) {
             "it is in use, or the newest usable copy".clone_into(&mut evidence);
