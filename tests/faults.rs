@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::Duration;
 use serde_json::json;
 
 use crate::common::sandbox::{NOBODY, is_root};
-use crate::common::store::{StoreBuilder, age, put};
+use crate::common::store::{Session, StoreBuilder, age, put};
 use crate::common::{Output, Sandbox, days, hours, id};
 use crate::seal::{identity, seals};
 use crate::seal_flushes::can_watch;
@@ -24,7 +24,7 @@ fn with_mode(sandbox: &Sandbox, path: &Path, mode: u32, arguments: &[&str]) -> O
 }
 
 /// A session that was idle for long, with everything that belongs to one.
-fn old(sandbox: &Sandbox, number: u32, old: Duration) -> crate::common::store::Session {
+fn old(sandbox: &Sandbox, number: u32, old: Duration) -> Session {
     let session = sandbox.store().session(number).aged(old).write();
     session.satellites();
     session
@@ -266,31 +266,90 @@ fn a_purge_says_that_it_could_not_lock_the_store() {
     assert!(session.is_there());
 }
 
-/// It is plaintext of a session that is sealed; in a folder where any name is content it looks like a file of the session.
+/// Every unfinished file of an unsealing, wherever any name is content.
+fn unfinished(sandbox: &Sandbox) -> Vec<PathBuf> {
+    let folders = [sandbox.home().join(".claude"), sandbox.tmp()];
+    let entries = folders.iter().flat_map(|folder| walkdir::WalkDir::new(folder).into_iter().flatten());
+    let paths = entries.map(walkdir::DirEntry::into_path);
+    paths.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(".ccretain-")).collect()
+}
+
 #[test]
-fn what_an_interrupted_unsealing_left_goes_also_where_any_name_is_content() {
+fn what_an_interrupted_unsealing_left_goes_and_what_looks_like_it_stays() {
+    if !can_watch("what_an_interrupted_unsealing_left_goes_and_what_looks_like_it_stays") {
+        return;
+    }
     let sandbox = Sandbox::new();
     let recipient = identity(&sandbox);
     seals(&sandbox, &recipient, "");
-    let store = sandbox.store();
-    let session = old(&sandbox, 1, days(5));
-    store.session(2).aged(days(1)).write();
+    let session = sandbox.store().session(1).aged(days(5)).write();
+    let files = session.satellites();
+    sandbox.store().session(2).aged(days(1)).write();
     sandbox.enforce().exits(0);
     assert!(!session.is_there());
-    let history = store.path(format!("file-history/{}", session.id()));
-    let left = [session.temp().join("tasks/.b1.output.part"), history.join(".0123abcd@v1.part")];
-    // Nobody sealed a file of this name: it may be somebody's own.
-    let other = session.temp().join("scratchpad/.download.part");
-    for path in left.iter().chain([&other]) {
-        put(path, "plainte", hours(2));
+    // It dies when the first file gets its name, so all are there under another.
+    let kill = ["strace", "-f", "-qq", "-o"].map(String::from).into_iter();
+    let log = sandbox.root().join("calls").display().to_string();
+    let kill = kill.chain([log, "-e".into(), "inject=renameat2:signal=KILL:when=1".into()]);
+    sandbox.command(["unseal", session.id()]).through(kill).run();
+    assert!(unfinished(&sandbox).len() > 3, "{:?}", unfinished(&sandbox));
+    // Anybody may give such a name.
+    let history = sandbox.store().path(format!("file-history/{}", session.id()));
+    let own = [session.temp().join("tasks/.b1.output.part"), history.join(".0123abcd@v1.part")];
+    for path in &own {
+        put(path, "the user's", hours(2));
     }
     sandbox.enforce().exits(0);
-    assert!(left.iter().all(|path| !path.exists()), "plaintext was left");
-    let is_sealed = || {
-        let sealed = sandbox.home().join(".claude/ccretain/sealed").join(session.id());
-        walkdir::WalkDir::new(sealed).into_iter().flatten().any(|e| e.file_name() == ".download.part.zst.age")
+    assert_eq!(unfinished(&sandbox), Vec::<PathBuf>::new(), "plaintext was left");
+    sandbox.run(["unseal", session.id(), "--keep-date"]).exits(0);
+    assert!(session.is_there() && files.iter().all(|path| path.exists()));
+    for path in &own {
+        assert_eq!(fs::read_to_string(path).unwrap(), "the user's");
+    }
+}
+
+/// Any name is content in the folders of a session, that of an unfinished file as well.
+#[test]
+fn files_that_are_called_like_unfinished_ones_stay_and_come_back() {
+    let (whole, part) = ("tool-results/a", "tool-results/.a.part");
+    let world = || {
+        let sandbox = Sandbox::new();
+        let recipient = identity(&sandbox);
+        sandbox.policy(&format!(r#"{{"version": 1, "recipients": ["{recipient}"]}}"#));
+        let session = old(&sandbox, 1, days(5));
+        sandbox.store().session(2).aged(days(1)).write();
+        session.side_file(whole, "whole");
+        (sandbox, session)
     };
-    assert!(other.exists() || is_sealed(), "what nobody knows is lost");
+    let there = |session: &Session| {
+        let read = |name| fs::read_to_string(session.side().join(name)).unwrap_or_default();
+        (read(whole), read(part))
+    };
+    let both = || ("whole".to_owned(), "the user's".to_owned());
+    // Sealed together they come back together.
+    let (sandbox, session) = world();
+    session.side_file(part, "the user's");
+    sandbox.run(["seal", session.id()]).exits(0);
+    assert_eq!(there(&session), Default::default());
+    sandbox.run(["unseal", session.id(), "--keep-date"]).exits(0);
+    assert_eq!(there(&session), both());
+    // Beside a sealed one it stays, whether that one comes back or nothing happens.
+    let (sandbox, session) = world();
+    sandbox.run(["seal", session.id()]).exits(0);
+    session.side_file(part, "the user's");
+    sandbox.enforce().exits(0);
+    assert_eq!(there(&session).1, "the user's");
+    sandbox.run(["unseal", session.id(), "--keep-date"]).exits(0);
+    assert_eq!(there(&session), both());
+    // A preservation copy puts back what is gone and nothing else.
+    let (sandbox, session) = world();
+    let hold =
+        ["hold", "add", "--session", session.id(), "--reason", "a case", "--name", "kept", "--preserve"];
+    sandbox.run(hold).exits(0);
+    fs::remove_file(session.side().join(whole)).unwrap();
+    session.side_file(part, "the user's");
+    sandbox.run(["hold", "restore", "kept", "--keep-date"]).exits(0);
+    assert_eq!(there(&session), both());
 }
 
 /// A run removes the folders that it emptied at its end, so one that was killed leaves some.

@@ -5,7 +5,7 @@
 //! The inventory has listed every folder, so it alone says what is left; the disk is looked at again
 //! only where something is removed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 
 use super::lock::ClientLock;
-use super::{Effect, Outcome, Outcomes, Skip, Stop, Tools, dir, sealed};
+use super::{Effect, Outcome, Outcomes, Skip, Stop, Tools, dir};
 use crate::catalogue::{Kind, SessionId};
 use crate::dir::{Dir, FileType};
 use crate::error::PathError;
@@ -24,7 +24,7 @@ use crate::inventory::{
 use crate::ledger::{Entry, Event, Journal};
 use crate::plan::{Decision, Keep, Plan};
 use crate::policy::{Hold, Policy};
-use crate::seal::naming::{self, Tree};
+use crate::seal::naming;
 
 /// Removes every unfinished file of our own, our locks around files of the client, and records and
 /// folders of sealed files that are gone because their session was unsealed.
@@ -38,7 +38,6 @@ pub(super) fn remove(
 ) {
     let mut found: BTreeMap<StoreIndex, Vec<ArtifactIndex>> = BTreeMap::new();
     let (mut in_scope, mut has_files) = (BTreeSet::new(), BTreeSet::new());
-    let mut unfinished = Unfinished::default();
     for (at, (artifact, decision)) in inventory.artifacts.iter().zip(&plan.decisions).enumerate() {
         has_files.insert(inventory.store_of(artifact));
         let store = &inventory.store(inventory.store_of(artifact)).store;
@@ -56,14 +55,6 @@ pub(super) fn remove(
                 // A hold covers what is recorded of its session, too.
                 let is_held = matches!(decision, Decision::Keep(Keep::Held(_)));
                 !is_deleted && !is_held && is_hollow(inventory, artifact)
-            }
-            // Where any name is content, it has the kind of what lies beside it; somebody at work may give that name, too.
-            Some(kind) if kind.row().sealable && plan.purge.is_none() && !is_deleted => {
-                // What is to be sealed goes that way: one file has one outcome.
-                !matches!(
-                    decision,
-                    Decision::Seal(_) | Decision::Keep(Keep::Held(_) | Keep::Live | Keep::Quiet)
-                ) && unfinished.has(inventory, ArtifactIndex::of(at))
             }
             _ => false,
         };
@@ -221,33 +212,6 @@ fn remove_file(inventory: &Inventory, artifact: &Artifact) -> io::Result<Outcome
         return Ok(Outcome::Skipped(Skip::ChangedSincePlan));
     }
     dir::unlink(&folder, name).map(|()| Outcome::Done(Effect::Deleted))
-}
-
-/// What is sealed of each session, by where it was: looked up once a session, whatever a user gives such names.
-#[derive(Default)]
-struct Unfinished(HashMap<SessionId, HashSet<(Tree, PathBuf)>>);
-
-impl Unfinished {
-    /// Whether a file is the unfinished form of one that is sealed, as an interrupted unsealing leaves it. A session is
-    /// sealed whole, so nothing of such a name was there when it was.
-    fn has(&mut self, inventory: &Inventory, index: ArtifactIndex) -> bool {
-        let artifact = inventory.artifact(index);
-        let Some(whole) = naming::of_part(inventory.name(artifact)).filter(|_| !artifact.sealed) else {
-            return false;
-        };
-        let Some(session) = inventory.session_of(artifact).filter(|session| session.sealed > 0) else {
-            return false;
-        };
-        let originals = || {
-            let folder = naming::session_folder(session.id);
-            let files = inventory.files(session).iter().map(|index| inventory.artifact(*index));
-            let paths = files.filter(|file| file.sealed).map(|file| inventory.path(file));
-            let originals = paths.filter_map(|path| naming::original(path.strip_prefix(&folder).ok()?));
-            originals.map(|original| (original.tree, original.path)).collect()
-        };
-        let (tree, path, _) = sealed::place(inventory, index);
-        self.0.entry(session.id).or_insert_with(originals).contains(&(tree, path.with_file_name(whole)))
-    }
 }
 
 /// Whether a record describes no sealed file any more while its session is there in plaintext:

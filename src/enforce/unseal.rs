@@ -8,6 +8,7 @@
 mod links;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs::{File, FileTimes};
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
@@ -160,7 +161,7 @@ impl Restoring<'_> {
             });
         if let Err(error) = done {
             for part in parts.iter().filter(|part| part.is_new) {
-                let name = naming::part_name(part.entry.path.file_name().unwrap_or_default());
+                let name = self.unfinished(part.entry);
                 let _ = self
                     .folder(&part.entry.temp, part.entry.path.parent(), None)
                     .and_then(|dir| dir::unlink(&dir, &name));
@@ -225,7 +226,7 @@ impl Restoring<'_> {
         identities: &Identities,
     ) -> Result<[u8; 32], SealedError> {
         let path = self.target_of(entry);
-        let name = naming::part_name(entry.path.file_name().unwrap_or_default());
+        let name = self.unfinished(entry);
         // Under an unfinished name until it is whole: a client that starts now must not find half a
         // conversation.
         let mut file = dir::create_part(folder, &name).at("create", &path)?;
@@ -279,7 +280,7 @@ impl Restoring<'_> {
                 .folder(&part.entry.temp, part.entry.path.parent(), None)
                 .at("open the folder of", &path)?;
             // Nothing is overwritten, whoever made it since it was looked at.
-            match dir::rename_new(&folder, &naming::part_name(name), name) {
+            match dir::rename_new(&folder, &self.unfinished(part.entry), name) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     return Err(in_the_way(path, part.entry.mtime, folder.stat(name).ok().as_ref()));
                 }
@@ -294,6 +295,11 @@ impl Restoring<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The name of a file until it is whole.
+    fn unfinished(&self, entry: &SealedFile) -> OsString {
+        naming::unfinished_name(self.session.id, entry.tree(), &entry.path)
     }
 
     fn target_of(&self, entry: &SealedFile) -> PathBuf {

@@ -7,6 +7,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
+
 use super::Compression;
 use crate::catalogue::{Cursor, Kind, Match, Root, SessionId};
 
@@ -150,23 +152,31 @@ pub fn is_part(name: &OsStr) -> bool {
     name.len() > ".".len() + ".part".len() && name.starts_with(b".") && name.ends_with(b".part")
 }
 
-/// The name that an unfinished file was to get; `None` where it is none.
-pub fn of_part(name: &OsStr) -> Option<OsString> {
-    if !is_part(name) {
-        return None;
-    }
-    let whole = without_tail(name, ".part".len())?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::ffi::OsStrExt as _;
-        whole.as_bytes().get(1..).map(|bytes| OsStr::from_bytes(bytes).to_os_string())
-    }
-    #[cfg(windows)]
-    {
-        use std::os::windows::ffi::{OsStrExt as _, OsStringExt as _};
-        let units: Vec<u16> = whole.encode_wide().skip(1).collect();
-        Some(OsString::from_wide(&units))
-    }
+/// What begins the name of an unfinished original, after the dot.
+const UNFINISHED: &str = "ccretain-";
+/// How many hexadecimal digits follow.
+const DIGITS: usize = 16;
+
+/// The name of an unfinished original, in the folder of the finished one: there any name may be the user's, `.<name>.part`
+/// too, so it is one that nobody gives by chance. The same original has the same, so that the next try replaces it.
+pub fn unfinished_name(session: SessionId, tree: Tree, original: &Path) -> OsString {
+    let tree: &[u8] = match tree {
+        Tree::Store => b"store",
+        Tree::Temp => b"temp",
+    };
+    let of = [session.to_string().as_bytes(), tree, original.as_os_str().as_encoded_bytes()].join(&0);
+    let hash: String = Sha256::digest(of).iter().take(DIGITS / 2).map(|byte| format!("{byte:02x}")).collect();
+    part_name(OsStr::new(&format!("{UNFINISHED}{hash}")))
+}
+
+/// Whether a name is one of an unfinished original.
+pub fn is_unfinished(name: &OsStr) -> bool {
+    let digits = name
+        .to_str()
+        .and_then(|name| name.strip_prefix('.')?.strip_suffix(".part")?.strip_prefix(UNFINISHED));
+    digits.is_some_and(|digits| {
+        digits.len() == DIGITS && digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+    })
 }
 
 /// What the name of a sealed file says of its original; `sealed` is relative to the session's sealed folder. `None`

@@ -12,12 +12,15 @@ use crate::inventory::content::{Known, Said};
 use crate::inventory::{Artifact, Belongs, FolderIndex, Name, Oddity};
 use crate::seal::naming;
 
-/// What an interrupted unsealing left: the unfinished form of a file that could be sealed.
+/// What an interrupted unsealing left.
 fn leftover(cursor: &Cursor, name: &OsStr) -> Option<Match> {
-    let whole = naming::of_part(name)?;
-    let could_be_sealed = |kind: Kind| kind.row().sealable && !kind.is_by_place();
-    let found = cursor.classify(whole.as_encoded_bytes()).filter(|found| could_be_sealed(found.kind))?;
-    Some(Match { kind: Kind::OwnLeftover, session: None, in_session_folder: false, ..found })
+    let is_it = naming::is_unfinished(name) && !cursor.is_dead();
+    is_it.then_some(Match {
+        kind: Kind::OwnLeftover,
+        session: None,
+        distinctive: true,
+        in_session_folder: false,
+    })
 }
 
 /// The session into whose own folder a link leads: the output of an agent is its transcript.
@@ -29,11 +32,7 @@ impl Place {
     /// What a file of this name is here.
     #[inline]
     pub(super) fn recognise(&self, name: &OsStr) -> Option<Match> {
-        let found = self.cursor.classify(name.as_encoded_bytes());
-        match found {
-            Some(found) if !found.kind.is_by_place() => Some(found),
-            _ => leftover(&self.cursor, name).or(found),
-        }
+        leftover(&self.cursor, name).or_else(|| self.cursor.classify(name.as_encoded_bytes()))
     }
 
     /// Whether a file that was recognised as this is somebody else's, in a folder shared with others.

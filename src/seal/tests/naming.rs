@@ -26,6 +26,19 @@ fn names_are_those_of_the_contract() {
     for not in ["F.zst.age", ".part", "F.part", ".F"] {
         assert!(!is_part(OsStr::new(not)), "{not}");
     }
+    let unfinished = |tree, path: &str| unfinished_name(S.parse().unwrap(), tree, Path::new(path));
+    let one = unfinished(Tree::Store, "tool-results/a");
+    assert!(is_part(&one) && is_unfinished(&one), "{one:?}");
+    assert_ne!(one, unfinished(Tree::Temp, "tool-results/a"));
+    assert_ne!(one, unfinished(Tree::Store, "tool-results/b"));
+    for not in [
+        ".a.part",
+        ".ccretain-backup.part",
+        ".ccretain-0123456789ABCDEF.part",
+        "ccretain-0123456789abcdef.part",
+    ] {
+        assert!(!is_unfinished(OsStr::new(not)), "{not}");
+    }
 }
 
 #[test]
