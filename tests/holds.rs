@@ -51,6 +51,23 @@ fn a_hold_keeps_what_it_covers_until_it_is_released() {
 }
 
 #[test]
+fn a_hold_until_the_last_day_can_be_read_again() {
+    for zone in ["UTC", "America/Los_Angeles", "Pacific/Kiritimati"] {
+        let sandbox = Sandbox::new();
+        let session = sandbox.store().session(1).aged(days(40)).write();
+        sandbox.store().session(2).aged(days(1)).write();
+        sandbox.delete_after("30d");
+        for until in ["9999-12-31", "9999-12-31T23:59:59-10:00"] {
+            let add = ["hold", "add", "--session", session.id(), "--reason", "a case", "--until", until];
+            sandbox.command(add).env("TZ", zone).run().exits(0);
+        }
+        sandbox.run(["hold", "list"]).exits(0).says("9999-12-31");
+        sandbox.enforce().exits(0);
+        assert!(session.is_there(), "{zone}");
+    }
+}
+
+#[test]
 fn a_session_is_held_by_a_beginning_of_its_id_and_names_are_made() {
     let sandbox = Sandbox::new();
     sandbox.delete_after("7d");

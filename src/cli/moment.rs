@@ -1,7 +1,7 @@
 //! Moments as they are typed: a day without a time is the day of whoever types it.
 
 use chrono::{
-    DateTime, Days, FixedOffset, Local, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc,
+    DateTime, Datelike as _, Days, FixedOffset, Local, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc,
 };
 
 use crate::period::{Length, Period, day};
@@ -21,10 +21,10 @@ pub enum Since {
 /// It is neither.
 pub fn since(text: &str) -> Result<Since, String> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Ok(Since::Time(time.to_utc()));
+        return Ok(Since::Time(written(time).to_utc()));
     }
     if let Some(midnight) = day(text).and_then(|day| beginning(day, &Local)) {
-        return Ok(Since::Time(midnight.to_utc()));
+        return Ok(Since::Time(written(midnight).to_utc()));
     }
     match text.parse::<Period>().map(|period| period.length()) {
         Ok(Length::Span(span)) => Ok(Since::Ago(span)),
@@ -49,11 +49,25 @@ pub fn moment(text: &str) -> Result<DateTime<Utc>, String> {
 /// It is none.
 pub fn end(text: &str) -> Result<DateTime<FixedOffset>, String> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Ok(time);
+        return Ok(written(time));
     }
-    day(text).and_then(|day| end_of(day, &Local)).ok_or_else(|| {
+    day(text).and_then(|day| end_of(day, &Local)).map(written).ok_or_else(|| {
         "write a day (2027-03-01), which is held to its end, or a time (2027-03-01T12:00:00Z)".to_owned()
     })
+}
+
+/// The nearest moment that can be written with a year of four digits, in UTC as well: one beyond would be refused when it
+/// is read again.
+fn written(time: DateTime<FixedOffset>) -> DateTime<FixedOffset> {
+    let has_four = |year: i32| (0..=9999).contains(&year);
+    if has_four(time.year()) && has_four(time.to_utc().year()) {
+        return time;
+    }
+    let nearest = match time.year() {
+        ..=1 => Utc.with_ymd_and_hms(0, 1, 1, 0, 0, 0),
+        _ => Utc.with_ymd_and_hms(9999, 12, 31, 23, 59, 59),
+    };
+    nearest.single().map_or(time, |nearest| nearest.fixed_offset())
 }
 
 /// The first moment of a day, the earlier one where clocks are set back over midnight: what is before it is gone.
@@ -81,6 +95,17 @@ fn midnight<Z: TimeZone>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_day_can_be_read_again() {
+        for text in ["9999-12-31", "9999-12-31T23:59:59-10:00", "9999-12-31T23:59:60Z"] {
+            let end = super::end(text).unwrap();
+            assert_eq!(super::end(&end.to_rfc3339()), Ok(end), "{text}");
+            assert_eq!(moment(&moment(text).unwrap().to_rfc3339()), moment(text), "{text}");
+            assert!(end.year() == 9999 && end.to_utc().year() == 9999, "{text}: {end}");
+        }
+        assert_eq!(moment("0000-01-01T00:00:00+10:00").unwrap().year(), 0);
+    }
 
     #[test]
     fn a_day_ends_where_it_was_typed() {

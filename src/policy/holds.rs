@@ -95,6 +95,8 @@ pub fn write(path: &Path, holds: &[HoldSettings]) -> Result<(), PathError> {
     let file = HoldsFile { version: 1, holds: holds.to_vec() };
     let mut text = serde_json::to_vec_pretty(&file).map_err(std::io::Error::from).at("write", path)?;
     text.push(b'\n');
+    // A file that cannot be read would take every hold out of force.
+    parse(path, &text).map_err(std::io::Error::other).at("write", path)?;
     files::replace(path, &text, 0o600)
 }
 
