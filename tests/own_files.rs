@@ -111,6 +111,37 @@ fn files_that_the_caller_names_follow_the_umask_and_are_for_nobody_else_to_write
     }
 }
 
+#[test]
+fn files_that_the_caller_names_replace_nothing_of_claude_code_and_no_special_file() {
+    let sandbox = Sandbox::new();
+    let session = sandbox.store().session(1).aged(days(1)).write();
+    let side = session.side_file("tool-results/a", "content");
+    let settings = sandbox.write(".claude/settings.json", "{}");
+    let real = sandbox.write("real", "content");
+    let (link, pipe) = (sandbox.root().join("link"), sandbox.root().join("pipe"));
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // By another way, too.
+    let way = sandbox.root().join("way");
+    std::os::unix::fs::symlink(sandbox.home().join(".claude"), &way).unwrap();
+    let by_link = way.join("settings.json");
+    sandbox.delete_after("7d");
+    let outputs = [&["enforce", "--yes", "--metrics"][..], &["report", "--html"], &["check", "--output"]];
+    for path in [&session.transcript, &side, &settings, &link, &pipe, &by_link] {
+        let before = fs::symlink_metadata(path).unwrap();
+        for words in outputs {
+            sandbox.command(words).arg(path).run().exits(1).says("cannot write").says(path.file_name().unwrap().to_str().unwrap());
+            let after = fs::symlink_metadata(path).unwrap();
+            assert_eq!((after.ino(), after.mtime()), (before.ino(), before.mtime()), "{words:?}");
+        }
+    }
+    for words in outputs {
+        sandbox.command(words).arg(&real).run();
+        assert_ne!(fs::read_to_string(&real).unwrap(), "content", "{words:?}");
+        fs::write(&real, "content").unwrap();
+    }
+}
+
 /// Ways in which somebody else can write what is the user's.
 const LOOSE: &[(&str, u32)] = &[
     ("", 0o777),

@@ -7,7 +7,7 @@ use super::args::Command;
 use super::context::{Context, Exit, Failure};
 use super::purge::PurgeArgs;
 use super::purge::handover_all::{All, AllHandover};
-use super::surroundings;
+use super::{named, surroundings};
 use crate::document::Hue;
 use crate::error::chain;
 use crate::escape::{self, text};
@@ -19,7 +19,6 @@ use crate::report;
 use crate::report::accounts::AccountRow;
 use crate::report::all_users::{self, AllUsers, Figures, Refusal, User};
 use crate::report::certificate::handed_over;
-use crate::report::metrics;
 use crate::run::accounts::{self, Accounts, Ended, Handled, Keeper, Turns};
 
 /// A command that is done for each account.
@@ -258,7 +257,7 @@ fn leave_figures(command: &Command, handled: &Handled, exit: Exit, ctx: &Context
     let of_users: Vec<Figures<'_>> =
         of_users.map(|(ended, owns)| Figures { text: &ended.figures, owns }).collect();
     let figures = all_users::figures(&of_users, surroundings::now(), exit.code());
-    metrics::write(&ctx.env.absolute(file), &figures).map_err(|error| Failure::because(Exit::Failed, &error))
+    named::put(file, figures.as_bytes(), ctx)
 }
 
 /// What the accounts reported, and which were left out.

@@ -7,12 +7,11 @@ use clap::{Args, ValueEnum};
 
 use super::context::{Context, Exit, Failure};
 use super::posture::{self, Posture};
-use super::services;
+use super::{named, services};
 use crate::check::{Severity, evaluate};
 use crate::document::Paint;
 use crate::enforce::modes;
 use crate::escape::text;
-use crate::files;
 use crate::inventory::Problem;
 use crate::ledger::{Clock, Journal as _};
 use crate::period::{Length, Period};
@@ -194,8 +193,7 @@ pub(super) fn print(
         Format::Osquery => json(&document.osquery())?,
     };
     match &args.output {
-        Some(path) => files::replace_named(&ctx.env.absolute(path), &bytes)
-            .map_err(|error| Failure::because(Exit::Failed, &error))?,
+        Some(path) => named::put(path, &bytes, ctx)?,
         None => ctx.console.raw(&bytes)?,
     }
     Ok(if document.compliant { Exit::Done } else { Exit::NotCompliant })

@@ -6,11 +6,10 @@ use clap::Args;
 
 use super::context::{Context, Exit, Failure};
 use super::schedule::LogFormatArg;
-use super::{surroundings, vault};
+use super::{named, surroundings, vault};
 use crate::enforce::{Outcome, Outcomes, Stop};
 use crate::period::Period;
 use crate::report::enforce::Detail;
-use crate::report::metrics;
 use crate::run::{CancelToken, RuleRun, Run, Workspace};
 
 /// What `enforce` takes.
@@ -143,7 +142,7 @@ fn leave_traces(args: &EnforceArgs, ctx: &Context, view: &Run<'_>, exit: Exit) -
     if let Some(parent) = &ctx.parent {
         return parent.figures(figures).map_err(|error| Failure::without_parent(&error));
     }
-    metrics::write(&ctx.env.absolute(file), &figures).map_err(|error| Failure::because(Exit::Failed, &error))
+    named::put(file, figures.as_bytes(), ctx)
 }
 
 /// How a run ends that a person at a terminal stopped: a script that asked for all of it must not go on.

@@ -31,6 +31,7 @@ mod mdm;
 mod mistake;
 mod moment;
 mod moved;
+mod named;
 mod policy;
 mod posture;
 mod purge;

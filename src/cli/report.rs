@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::context::{Context, Exit, Failure};
+use super::named;
 use super::posture::{self, Posture};
 use crate::check::{Severity, evaluate};
 use crate::escape::{shown, text};
@@ -123,8 +124,7 @@ fn write(args: &ReportArgs, page: &str, ctx: &Context) -> Result<(), Failure> {
         return ctx.console.raw(page.as_bytes());
     }
     // It names projects, so it is the owner's alone.
-    files::replace_named(&ctx.env.absolute(&args.html), page.as_bytes())
-        .map_err(|error| Failure::because(Exit::Failed, &error))
+    named::put(&args.html, page.as_bytes(), ctx)
 }
 
 fn said(args: &ReportArgs, counts: &serde_json::Value, ctx: &Context) -> Result<(), Failure> {

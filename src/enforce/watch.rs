@@ -88,8 +88,7 @@ impl<'a> Watch<'a> {
             if seen.record.is_unread {
                 let mut unread = unread.borrow_mut();
                 unread.in_checked |= self.runs(seen, None, true);
-                unread.in_untouched |=
-                    liveness::judge(seen.record, self.processes, None, self.now).is_live();
+                unread.in_untouched |= liveness::judge(seen.record, self.processes, None, self.now).is_live();
                 unread.record.get_or_insert_with(|| seen.record.clone());
             } else if self.runs(seen, id, id.is_some_and(|id| self.managed.contains(&id))) {
                 open.borrow_mut().extend(id);
@@ -103,7 +102,9 @@ impl<'a> Watch<'a> {
     /// Whether any client runs in a store now; for managed rules, one that can be checked.
     pub(super) fn has_clients(&self, store: StoreIndex, checked: bool) -> bool {
         self.processes.look_again();
-        self.roots.get(&store).is_some_and(|root| self.any_record(root, |seen| self.runs(seen, seen.record.session, checked)))
+        self.roots
+            .get(&store)
+            .is_some_and(|root| self.any_record(root, |seen| self.runs(seen, seen.record.session, checked)))
     }
 
     /// How the workers of the service for background sessions of a store are now.

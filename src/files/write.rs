@@ -206,8 +206,17 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), PathError> 
 /// owner can write it.
 ///
 /// # Errors
-/// As [`replace`].
+/// As [`replace`]; a link, a device or a pipe has the name.
 pub fn replace_named(path: &Path, content: &[u8]) -> Result<(), PathError> {
+    // A rename replaces whatever has the name: a device, or the link that others reach a file by.
+    let why = match path.symlink_metadata() {
+        Ok(found) if found.is_symlink() => Some("it is a link; name the file itself"),
+        Ok(found) if !found.is_file() && !found.is_dir() => Some("it is no regular file"),
+        _ => None,
+    };
+    if let Some(why) = why {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why)).at("write", path);
+    }
     put(Draft::named(above(path), "").at("write", path)?, path, content)
 }
 

@@ -376,7 +376,8 @@ impl<'a> Walk<'a> {
     /// Takes note that a folder, or what has a name in it, could not be looked at: it may be a session's own, or tell
     /// which sessions are open.
     fn misses(&self, place: &Place, name: Option<&OsStr>) {
-        let inside = name.map_or_else(|| place.cursor.clone(), |name| place.cursor.enter(name.as_encoded_bytes()));
+        let inside =
+            name.map_or_else(|| place.cursor.clone(), |name| place.cursor.enter(name.as_encoded_bytes()));
         if let Some(id) = inside.session().or(place.session) {
             self.parts.misses_files(place.store, id);
         }

@@ -104,9 +104,8 @@ impl<'i> Judge<'i> {
             all.filter(|client| client.is_checked || !self.mandate.is_managed)
         };
         // Of what was not read, any client may have been meant.
-        let is_named = |client: &LiveClient| {
-            !log.is_whole || log.sessions.iter().any(|id| client.may_have(*id))
-        };
+        let is_named =
+            |client: &LiveClient| !log.is_whole || log.sessions.iter().any(|id| client.may_have(*id));
         if clients().any(|client| is_named(client) && is_since(client.started)) {
             return Some(Keep::Live);
         }

@@ -2,24 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
 use super::Run;
 use crate::catalogue::Kind;
-use crate::error::PathError;
 use crate::escape::text;
-use crate::files;
 use crate::run::tally::Fate;
-
-/// Writes figures so that a collector never sees half of them: a file beside it, then a rename.
-///
-/// # Errors
-/// When the file cannot be written; the one that was there is whole then.
-pub fn write(path: &Path, figures: &str) -> Result<(), PathError> {
-    files::replace_named(path, figures.as_bytes())
-}
 
 /// The figures without labels and what they are, in the order they are written; each name begins with
 /// `ccretain_`.

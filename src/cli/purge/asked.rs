@@ -242,7 +242,11 @@ pub(super) fn refusals(
         for (store, pids) in by_store {
             let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
             let noun = if pids.len() == 1 { "pid" } else { "pids" };
-            refusals.push(format!("Claude Code is running in '{}' ({noun} {})", root(store), pids.join(", ")));
+            refusals.push(format!(
+                "Claude Code is running in '{}' ({noun} {})",
+                root(store),
+                pids.join(", ")
+            ));
         }
         let unread = unread.into_iter().map(root);
         refusals.extend(unread.map(|root| {

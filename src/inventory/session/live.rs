@@ -92,8 +92,7 @@ impl Seen<'_> {
     fn look_for_unread(&mut self, pids: &[(StoreIndex, PidRecord, Liveness)]) {
         let Self { views, sessions, processes, now } = self;
         // Such files differ only in whether one may have a session open that nothing touched for long.
-        let lives_untouched =
-            |record: &PidRecord| liveness::judge(record, *processes, None, *now).is_live();
+        let lives_untouched = |record: &PidRecord| liveness::judge(record, *processes, None, *now).is_live();
         let Some((_, longest, _)) = pids.iter().max_by_key(|(_, record, _)| lives_untouched(record)) else {
             return;
         };

@@ -93,7 +93,9 @@ impl Placed {
                 workers.extend(records.into_iter().map(|record| (store, PidRecord { modified, ..record })));
             }
             // One that cannot be understood may be of a service that runs.
-            _ if owners::is_roster(artifact.kind, name) => workers.push((store, PidRecord::unknown(artifact.modified()))),
+            _ if owners::is_roster(artifact.kind, name) => {
+                workers.push((store, PidRecord::unknown(artifact.modified())))
+            }
             Said::Lines(content) => self.line_files.push(LineFile { artifact: index, content: *content }),
             Said::Pid(record) if artifact.kind == Some(Kind::PidFile) => {
                 self.running.pids.push((index, *record));
