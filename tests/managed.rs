@@ -282,6 +282,30 @@ fn managed_rules_act_beside_a_system_layer_that_audits() {
     assert!(!session.is_there());
 }
 
+/// What a rule for single kinds deletes of a session is not the session that an audit would take.
+#[test]
+fn a_dry_run_beside_an_audit_counts_what_a_run_does() {
+    let system = r#"{"version": 1, "mode": "audit", "rules": [{"name": "all", "deleteAfter": "1d"}]}"#;
+    let test = "a_dry_run_beside_an_audit_counts_what_a_run_does";
+    let Some(sandbox) = with(test, &[("policy.json", system)]) else { return };
+    let own = r#"{"version": 1, "rules": [{"name": "logs", "kinds": ["debug-log"], "deleteAfter": "1d"}]}"#;
+    sandbox.policy(own);
+    let session = sandbox.store().session(1).aged(days(20)).write();
+    let log = sandbox.store().put(format!("debug/{}.txt", session.id()), "x", days(20));
+    let folder = sandbox.root().join("system");
+    let run = |arguments: &[&str]| sandbox.command(arguments).with_system_folder(&folder).run();
+    let promised = run(&["enforce", "--dry-run", "--json"]);
+    let listed = run(&["list", "--json"]).json();
+    let rows = listed["sessions"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["session"] == session.id()).unwrap();
+    assert_eq!(row["next"]["audit"], true, "{row}");
+    let done = enforce(&sandbox);
+    for what in ["sessionsDeleted", "partlyDeleted", "sessionsKept", "deleted", "auditSessions", "audit"] {
+        assert_eq!(promised.summary(what), done.summary(what), "{what}");
+    }
+    assert!(session.is_there() && !log.exists());
+}
+
 #[test]
 fn the_built_in_rule_only_reports_where_the_organisation_wants_reports() {
     let files = [("policy.json", r#"{"version": 1, "mode": "audit"}"#)];

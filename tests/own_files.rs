@@ -130,7 +130,13 @@ fn files_that_the_caller_names_replace_nothing_of_claude_code_and_no_special_fil
     for path in [&session.transcript, &side, &settings, &link, &pipe, &by_link] {
         let before = fs::symlink_metadata(path).unwrap();
         for words in outputs {
-            sandbox.command(words).arg(path).run().exits(1).says("cannot write").says(path.file_name().unwrap().to_str().unwrap());
+            sandbox
+                .command(words)
+                .arg(path)
+                .run()
+                .exits(1)
+                .says("cannot write")
+                .says(path.file_name().unwrap().to_str().unwrap());
             let after = fs::symlink_metadata(path).unwrap();
             assert_eq!((after.ino(), after.mtime()), (before.ino(), before.mtime()), "{words:?}");
         }

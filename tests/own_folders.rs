@@ -219,10 +219,13 @@ fn one_file_that_cannot_be_sealed_keeps_the_whole_session_plain() {
     let twin = other.side_file("one", CONTENT);
     fs::hard_link(&twin, session.side().join("of-another-session")).unwrap();
     let free = store.session(3).aged(days(5)).write();
+    // There is no room for the ending of its sealed file.
+    let long = store.session(4).aged(days(5)).write();
+    let too_long = long.side_file(&"x".repeat(247), CONTENT);
     let promised = sandbox.dry_run();
     let output = sandbox.enforce_verbosely();
     output.exits(0);
-    for session in [&session, &other] {
+    for session in [&session, &other, &long] {
         assert!(session.is_there());
         let item = output.item(&format!("{}.jsonl", session.id()));
         assert_eq!((&item["decision"], &item["reason"]), (&"keep".into(), &"unsealable".into()), "{item}");
@@ -232,12 +235,14 @@ fn one_file_that_cannot_be_sealed_keeps_the_whole_session_plain() {
     for what in ["kept", "sealed", "sessionsSealed", "sessionsKept"] {
         assert_eq!(promised.summary(what), output.summary(what), "{what}");
     }
-    sandbox.run(["enforce", "--yes"]).exits(0).says("2 sessions not encrypted");
-    sandbox.run(["status"]).exits(0).says("2 sessions cannot be encrypted");
+    sandbox.run(["enforce", "--yes"]).exits(0).says("3 sessions not encrypted");
+    sandbox.run(["status"]).exits(0).says("3 sessions cannot be encrypted");
     sandbox.run(["seal", session.id()]).exits(4).says("unsealable");
     fs::remove_file(&second).unwrap();
     fs::remove_file(&twin).unwrap();
-    assert_eq!(sandbox.enforce().exits(0).summary("sessionsSealed"), 2);
+    fs::rename(&too_long, too_long.with_file_name("x".repeat(241))).unwrap();
+    long.settle();
+    assert_eq!(sandbox.enforce().exits(0).summary("sessionsSealed"), 3);
 }
 
 #[test]

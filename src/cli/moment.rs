@@ -1,7 +1,8 @@
 //! Moments as they are typed: a day without a time is the day of whoever types it.
 
 use chrono::{
-    DateTime, Datelike as _, Days, FixedOffset, Local, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc,
+    DateTime, Datelike as _, Days, FixedOffset, Local, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta,
+    TimeZone, Utc,
 };
 
 use crate::period::{Length, Period, day};

@@ -28,9 +28,8 @@ fn is_of_claude_code(path: &Path) -> bool {
     folder.join(name).symlink_metadata().is_ok()
         && folder.ancestors().filter(|root| root.join("projects").is_dir()).any(|root| {
             let below = folder.strip_prefix(root).unwrap_or(&folder).iter();
-            let cursor = below.fold(Cursor::at(Root::Config), |cursor, folder| {
-                cursor.enter(folder.as_encoded_bytes())
-            });
+            let cursor = below
+                .fold(Cursor::at(Root::Config), |cursor, folder| cursor.enter(folder.as_encoded_bytes()));
             cursor.classify(name.as_encoded_bytes()).is_some()
         })
 }

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::ops::Range;
 
 use super::lock::ClientLock;
@@ -220,10 +220,27 @@ impl Copy<'_> {
                 continue;
             }
             let part = self.data.end.min(range.end) - range.start;
-            if io::copy(&mut self.reader.by_ref().take(part), &mut self.writer)? != part {
+            self.bytes(part)?;
+            range.start += part;
+        }
+        Ok(())
+    }
+
+    /// Copies bytes of which none is in a hole. By hand: `io::copy` leaves it to a call that a signal may end in the
+    /// middle, and then nobody knows how many were copied.
+    fn bytes(&mut self, mut left: u64) -> io::Result<()> {
+        while left > 0 {
+            let there = match self.reader.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                there => there?,
+            };
+            let count = there.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            if count == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            range.start += part;
+            self.writer.write_all(there.get(..count).unwrap_or_default())?;
+            self.reader.consume(count);
+            left -= count as u64;
         }
         Ok(())
     }

@@ -175,7 +175,9 @@ impl Inventory {
             .iter()
             .filter_map(|artifact| {
                 let Belongs::Session(index) = artifact.belongs else { return None };
-                let (plain, hinders) = (artifact.can_be_sealed(), artifact.hinders_sealing());
+                let plain = artifact.can_be_sealed();
+                let hinders =
+                    artifact.hinders_sealing() || plain && !naming::has_room(self.names.get(artifact.name));
                 let has_place = || self.sealing_store(artifact, self.session(index), |_| true).is_some();
                 let counts = (plain || hinders) && has_place();
                 counts.then_some((index, u32::from(plain), u32::from(hinders)))

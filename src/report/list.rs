@@ -79,6 +79,9 @@ pub struct Next {
     rule: String,
     /// The layer of that rule.
     layer: Option<String>,
+    /// Whether that rule only reports, so that the step is never taken.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    audit: bool,
 }
 
 impl Next {
@@ -91,7 +94,8 @@ impl Next {
     pub fn of(step: Step, run: &Run<'_>) -> Self {
         let layer = run.policy.rule(step.rule).map(|(layer, _)| layer.source.layer.to_string());
         let rule = text(&run.policy.rule_name(step.rule));
-        Self { action: step.action.word(), at: time(step.at), rule, layer }
+        let audit = run.policy.audits(step.rule);
+        Self { action: step.action.word(), at: time(step.at), rule, layer, audit }
     }
 }
 
@@ -284,6 +288,9 @@ impl List {
 
 impl Row {
     fn next_words(&self, now: DateTime<Utc>, paint: Paint<'_>) -> String {
+        if self.next.as_ref().is_some_and(|next| next.audit) {
+            return "audit only".to_owned();
+        }
         match (self.step, self.state) {
             (_, State::Held) => "-".to_owned(),
             (Some(step), State::Active) if step.at <= now => format!("{} when closed", word(step.action)),

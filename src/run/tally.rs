@@ -315,7 +315,14 @@ impl Run<'_> {
     fn conversation_goes(&self, session: &Session) -> bool {
         match self.outcomes {
             Some(outcomes) => outcomes.conversation_gone(self.inventory, session),
-            None => self.fates(session).any(|(_, fate)| fate == Fate::Deleted),
+            None => {
+                let mut fates = self.fates(session);
+                // Of a session that only an audit would take, rules for single kinds may delete the rest.
+                let stays = |(artifact, fate): (&Artifact, Fate)| {
+                    artifact.kind == Some(Kind::Transcript) && fate != Fate::Deleted
+                };
+                self.fates(session).any(|(_, fate)| fate == Fate::Deleted) && !fates.any(stays)
+            }
         }
     }
 

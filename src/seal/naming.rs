@@ -49,6 +49,11 @@ pub enum NameError {
     TooLong(usize),
 }
 
+/// Whether the name of an original leaves room for the endings of its sealed file.
+pub fn has_room(name: &OsStr) -> bool {
+    name.len() + ".zst.age".len() <= NAME_MAX
+}
+
 fn bytes(count: usize) -> String {
     if count == 1 { "1 byte".to_owned() } else { format!("{count} bytes") }
 }

@@ -220,7 +220,7 @@ impl Explained<'_> {
             Keep::KeepAtLeast(_) => "a delete rule is due, and keepAtLeast keeps it longer".to_owned(),
             Keep::NotDue(..) => "its delete rule is not due yet".to_owned(),
             Keep::Refused(_) => "a delete rule is due, and a guard refuses to delete so much".to_owned(),
-            Keep::Unsealable(_) => "a seal rule is due, and a file of the session cannot be sealed: it has a hard link elsewhere, belongs to another account or lies out of reach".to_owned(),
+            Keep::Unsealable(_) => "a seal rule is due, and a file of the session cannot be sealed: it has a hard link elsewhere, belongs to another account, lies out of reach or has too long a name".to_owned(),
             Keep::NoRule if has_rule => "it goes with its session".to_owned(),
             Keep::NoRule => match &self.asked {
                 Asked::File(at)
