@@ -2,6 +2,10 @@
 //!
 //! Forced preferences lie in `/Library/Managed Preferences/<user>/<domain>.plist` and
 //! `/Library/Managed Preferences/<domain>.plist`; both count, and the user's is read last.
+//!
+//! Read from the files, not through `defaults` (CFPreferences). For a key that nobody forces, that answers with the user's
+//! own value, by which a user could loosen the policy; for a key that both files force, it answers with one value alone, the
+//! user's. Here the rules and holds of both are united; of a preference the user's counts, as there.
 
 use std::path::Path;
 
@@ -119,6 +123,33 @@ mod tests {
             from_plist(&list("<key>holds</key><array><dict><key>name</key><string/></dict></array>"))
                 .is_err()
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_forced_for_the_machine_and_for_the_user_counts_in_this_order() {
+        use std::os::unix::fs::MetadataExt as _;
+        let root = tempfile::tempdir().unwrap();
+        let owner = root.path().metadata().unwrap().uid();
+        let forces = |folder: &Path, period: &str| {
+            fs_err::create_dir_all(folder).unwrap();
+            let inner = format!(
+                "<key>version</key><integer>1</integer><key>keepAtLeast</key><string>{period}</string>"
+            );
+            let mut file = fs_err::File::create_new(folder.join(format!("{DOMAIN}.plist"))).unwrap();
+            std::io::Write::write_all(&mut file, &list(&inner)).unwrap();
+        };
+        forces(root.path(), "1d");
+        forces(&root.path().join("ann"), "2d");
+        let read = |user: &str| -> Vec<String> {
+            let layers = read(root.path(), user, owner).unwrap();
+            layers.into_iter().map(|layer| layer.settings.keep_at_least.unwrap().to_string()).collect()
+        };
+        assert_eq!(read("ann"), ["1d", "2d"]);
+        assert_eq!(read("bob"), ["1d"]);
+        for elsewhere in ["..", ".", "", "ann/..", "/"] {
+            assert_eq!(read(elsewhere), ["1d"], "{elsewhere}");
+        }
     }
 
     #[test]
