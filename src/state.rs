@@ -207,11 +207,13 @@ impl State {
     }
 
     /// When a run over all users was last through with an account.
+    #[cfg(unix)]
     pub fn served(&self, uid: u32) -> Option<DateTime<Utc>> {
         self.served.iter().find(|served| served.uid == uid).map(|served| served.time)
     }
 
     /// Remembers that a run over all users was through with an account.
+    #[cfg(unix)]
     pub fn saw_served(&mut self, uid: u32, time: DateTime<Utc>) {
         self.served.retain(|served| served.uid != uid);
         self.served.push(Served { uid, time, unknown: Map::new() });

@@ -164,6 +164,7 @@ fn schedules(runs: &RunFacts, findings: &mut Vec<Finding>) {
 }
 
 /// What is found where only the policy and the ledger of the machine are looked at.
+#[cfg(unix)]
 pub fn of_machine(facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
     policy(facts, &mut findings);

@@ -7,7 +7,6 @@ use chrono::{DateTime, Utc};
 use super::context::{Exit, Failure};
 use crate::environment::{Environment, User};
 use crate::escape::shown;
-use crate::locate::users;
 use crate::platform::Platform;
 use crate::run::home::is_of_another;
 use crate::run::link;
@@ -81,9 +80,15 @@ pub(super) fn where_home_is(uid: u32) -> String {
 }
 
 /// The home that the file of accounts names.
+#[cfg(unix)]
 fn account_home(uid: u32) -> Option<PathBuf> {
-    let accounts = users::from_passwd(&fs_err::read_to_string("/etc/passwd").ok()?);
+    let accounts = crate::locate::users::from_passwd(&fs_err::read_to_string("/etc/passwd").ok()?);
     accounts.into_iter().find(|account| account.uid == uid).map(|account| account.home)
+}
+
+#[cfg(not(unix))]
+fn account_home(_: u32) -> Option<PathBuf> {
+    None
 }
 
 /// Whether this Linux runs inside of Windows.

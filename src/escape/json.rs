@@ -49,6 +49,7 @@ pub fn some_path<S: serde::Serializer>(path: &Option<PathBuf>, to: S) -> Result<
 }
 
 /// The value with every text in it as it may be shown anywhere ([`super::text`]).
+#[cfg(unix)]
 pub fn printable(value: Value) -> Value {
     match value {
         Value::String(text) => super::text(text.as_str()).into(),

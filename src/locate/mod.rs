@@ -8,6 +8,7 @@ mod filesystem;
 pub mod marks;
 pub mod search;
 mod temp;
+#[cfg(unix)]
 pub mod users;
 
 use std::collections::HashSet;

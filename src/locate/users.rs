@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use super::FileSystem;
 use crate::dir::Dir;
-#[cfg(unix)]
 use crate::error::{At as _, PathError};
 use crate::escape::shown;
 use crate::platform::Platform;
@@ -210,7 +209,6 @@ const STORE: &str = ".claude";
 ///
 /// # Errors
 /// A place that is there and cannot be listed.
-#[cfg(unix)]
 pub fn home_folders(places: &[PathBuf]) -> Result<Vec<HomeFolder>, PathError> {
     let mut found = Vec::new();
     let mut seen = HashSet::new();
@@ -220,7 +218,6 @@ pub fn home_folders(places: &[PathBuf]) -> Result<Vec<HomeFolder>, PathError> {
     Ok(found)
 }
 
-#[cfg(unix)]
 fn list_homes(
     place: &Path,
     depth: usize,
@@ -254,7 +251,6 @@ fn list_homes(
 
 /// The owners of `claude-<uid>` folders in the temp folder that all share; one that is another's
 /// than its name says is no tree of Claude Code.
-#[cfg(unix)]
 pub fn owners_of_temp_trees(temp: &Path) -> Vec<u32> {
     use std::os::unix::fs::MetadataExt as _;
     let Ok(entries) = std::fs::read_dir(temp) else { return Vec::new() };
@@ -267,7 +263,6 @@ pub fn owners_of_temp_trees(temp: &Path) -> Vec<u32> {
     entries.flatten().filter_map(owner).collect()
 }
 
-#[cfg(unix)]
 fn identity(path: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt as _;
     fs_err::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
@@ -275,7 +270,6 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 
 /// Stores that none of the accounts covers, each with its owner: those in the places of homes, and
 /// the trees of Claude Code in the shared temp folder.
-#[cfg(unix)]
 pub fn uncovered(
     folders: &[HomeFolder],
     temp: &Path,
@@ -451,7 +445,6 @@ mod tests {
         assert_eq!(from_master_passwd(recorded), [expected]);
     }
 
-    #[cfg(unix)]
     #[test]
     fn stores_that_no_account_covers_are_told_whatever_folder_of_a_domain_they_lie_in() {
         use std::os::unix::fs::MetadataExt as _;
@@ -487,7 +480,6 @@ mod tests {
         assert_eq!(named.iter().map(|(account, _)| account.uid).collect::<Vec<_>>(), [2, 3, 4]);
     }
 
-    #[cfg(unix)]
     #[test]
     fn a_home_must_be_a_folder_of_the_account_alone() {
         use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};

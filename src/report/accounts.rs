@@ -5,13 +5,10 @@ use serde_json::{Map, Value};
 use super::Run;
 use super::all_users::add;
 use super::enforce::{amounts, question};
-use super::human::{counted, grouped, size};
+use super::human::{counted, grouped, named, size};
 use crate::document::{Column, Document, Hue, Line, Paint, Table};
 use crate::run::link::{Note, Totals};
 use crate::run::tally::Tally;
-
-/// So many accounts are named beside what is true of them.
-const NAMED: usize = 12;
 
 /// A run over all accounts.
 #[derive(Debug)]
@@ -209,16 +206,6 @@ impl Accounts<'_> {
             Line::from(format!("{what}: ")).and(named(&names), Hue::Strong)
         };
         found.into_iter().map(line).collect()
-    }
-}
-
-/// The names of accounts, as many as anybody reads.
-pub fn named(names: &[&str]) -> String {
-    match names.get(..NAMED) {
-        Some(first) if names.len() > NAMED => {
-            format!("{} and {}", first.join(", "), counted((names.len() - NAMED) as u64, "other"))
-        }
-        _ => names.join(", "),
     }
 }
 

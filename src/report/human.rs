@@ -10,6 +10,19 @@ pub fn counted(count: u64, noun: &str) -> String {
     format!("{} {noun}{plural}", grouped(count))
 }
 
+/// So many accounts are named beside what is true of them.
+const NAMED: usize = 12;
+
+/// The names of accounts, as many as anybody reads.
+pub fn named(names: &[&str]) -> String {
+    match names.get(..NAMED) {
+        Some(first) if names.len() > NAMED => {
+            format!("{} and {}", first.join(", "), counted((names.len() - NAMED) as u64, "other"))
+        }
+        _ => names.join(", "),
+    }
+}
+
 /// A number with thin groups of three digits: `12,345`.
 pub fn grouped(number: u64) -> String {
     indicatif::HumanCount(number).to_string()

@@ -47,6 +47,7 @@ pub(super) fn series(store: &str, kind: &str, fate: &str) -> String {
 
 /// Reads a series of the figure with labels, as [`series`] writes it: the store, the kind and what
 /// was done, all of them as they may be there.
+#[cfg(unix)]
 pub(super) fn read_series(text: &str) -> Option<(String, &'static str, &'static str)> {
     let labels = text.strip_prefix("ccretain_files{store=\"")?.strip_suffix("\"}")?;
     let (labels, fate) = labels.rsplit_once("\",outcome=\"")?;

@@ -1,7 +1,9 @@
 //! Printings of plans, outcomes and findings: numbers first, then JSON, then words for people.
 
+#[cfg(unix)]
 pub mod accounts;
 mod actions;
+#[cfg(unix)]
 pub mod all_users;
 pub mod certificate;
 pub mod check;

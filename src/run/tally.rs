@@ -94,6 +94,7 @@ pub enum Fate {
 
 impl Fate {
     /// Every one.
+    #[cfg(unix)]
     pub const ALL: [Self; 7] =
         [Self::Kept, Self::Deleted, Self::Sealed, Self::Pruned, Self::Audited, Self::Skipped, Self::Failed];
 }

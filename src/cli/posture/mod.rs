@@ -27,6 +27,7 @@ use machine::{clients, exposed, loose, readable};
 use runs::{runs, unrecognised_before};
 
 pub(super) use machine::{host, machine_id};
+#[cfg(unix)]
 pub(super) use runs::{ledger_fact, unwritable};
 
 /// Everything that was gathered.

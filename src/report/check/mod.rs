@@ -25,8 +25,10 @@
 
 pub mod exporters;
 pub mod osquery;
+mod printable;
 mod sqlite;
 pub mod text;
+#[cfg(unix)]
 mod users;
 
 use std::collections::BTreeMap;

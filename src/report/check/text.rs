@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{Found, Store};
 use crate::check::Severity;
 use crate::document::{Document, Hue, Line, Paint};
-use crate::report::accounts::named;
+use crate::report::human::named;
 use crate::report::human::{counted, grouped};
 
 /// What Intune keeps of the output of a detection script, in characters (its console cuts what is
