@@ -490,6 +490,10 @@ mod tests {
         assert_eq!(listed[&12345], (None, start("Fri Nov 27 09:05:00 2026")));
         assert_eq!(listed.len(), 3);
         assert_eq!(from_ps(""), None, "something always runs");
+        // Claude Code had written this start of the process beside its id.
+        let recorded = include_str!("../../tests/recorded/macos/ps-lstart.txt");
+        let expected = (72_031, (Some(501), start("Mon Aug 17 05:43:19 2026")));
+        assert_eq!(from_ps(recorded).unwrap().into_iter().collect::<Vec<_>>(), [expected]);
     }
 
     #[test]
