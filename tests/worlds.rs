@@ -2,24 +2,24 @@
 //!
 //! The oracle knows what the contract says and nothing of the program; the rest are relations between runs: a dry run
 //! says what the run does, a second run does nothing, nothing goes that the first kept, a layer more only strengthens,
-//! and three weeks later the same world is judged as an older one.
+//! three weeks later the same world is judged as an older one, whether or not a run came between, and a world that is
+//! all of it so many days later is the same world.
 
+mod disk;
 mod oracle;
+mod relations;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
 
-use chrono::{Duration, Timelike, Utc};
+use chrono::Duration;
 use proptest::prelude::*;
 use proptest::sample::select;
-use serde_json::{Value, json};
 
-use crate::common::sandbox::{Run, has, has_namespaces};
-use crate::common::store::{age, encode, put, stamp};
-use crate::common::{Sandbox, StoreBuilder, id};
-use oracle::Fate;
+use crate::common::Sandbox;
+use crate::common::sandbox::has_namespaces;
+use crate::common::store::age;
+use disk::{Disk, write};
+use relations::judge;
 
 /// The projects; the last is that of a worktree in the first.
 const PROJECTS: [&str; 3] = ["/work/acme/app", "/work/beta", "/work/acme/app/.claude/worktrees/w"];
@@ -42,10 +42,16 @@ enum Kind {
     FileHistory,
     DebugLog,
     TempFile,
-    /// Of a client in another pid domain, or of one that has ended.
-    PidFile {
-        is_elsewhere: bool,
-    },
+    PidFile(Client),
+}
+
+/// What a pid file says of its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Client {
+    /// It is in another pid domain.
+    Elsewhere,
+    Ended,
+    Alive,
 }
 
 impl Kind {
@@ -56,7 +62,18 @@ impl Kind {
             Self::FileHistory => "file-history",
             Self::DebugLog => "debug-log",
             Self::TempFile => "temp-file",
-            Self::PidFile { .. } => "pid-file",
+            Self::PidFile(_) => "pid-file",
+        }
+    }
+
+    /// The folder of a store that it lies in; of the temp tree, none.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Transcript | Self::Subagent => "projects",
+            Self::FileHistory => "file-history",
+            Self::DebugLog => "debug",
+            Self::TempFile => "",
+            Self::PidFile(_) => "sessions",
         }
     }
 
@@ -99,6 +116,14 @@ struct Owned {
     modified: i64,
 }
 
+/// What the machine's administrator adds to a user's policy.
+#[derive(Debug, Clone)]
+struct System {
+    rules: Vec<Rule>,
+    floor: Option<&'static str>,
+    user_holds: bool,
+}
+
 /// What the organisation adds to a user's policy.
 #[derive(Debug, Clone)]
 struct Managed {
@@ -132,14 +157,43 @@ struct World {
     quiet: &'static str,
     excluded: Option<Place>,
     owned: Vec<Owned>,
+    system: Option<System>,
     managed: Option<Managed>,
+    /// A folder of the other store that is a link to that at home.
+    shared: Option<&'static str>,
+}
+
+impl World {
+    /// The same as if so many minutes more had gone by.
+    fn older(&self, minutes: i64) -> Self {
+        let mut older = self.clone();
+        for file in &mut older.files {
+            file.modified += minutes;
+            file.records.iter_mut().for_each(|record| *record += minutes);
+        }
+        older.lines.iter_mut().for_each(|line| line.date += minutes);
+        older.owned.iter_mut().for_each(|one| one.modified += minutes);
+        older
+    }
+
+    /// Whether anything lies ahead of now.
+    fn has_future(&self) -> bool {
+        let mut files = self.files.iter().flat_map(|file| file.records.iter().chain([&file.modified]));
+        files.any(|minutes| *minutes < 0) || self.lines.iter().any(|line| line.date < 0)
+    }
+
+    /// Whether a folder of a store is one that the policy leaves out, or that such a one reaches too.
+    fn is_left_out(&self, place: Place, folder: &str) -> bool {
+        let is_reached = self.excluded == Some(Place::Other) && place == Place::Home;
+        self.excluded == Some(place) || is_reached && self.shared == Some(folder)
+    }
 }
 
 fn file() -> impl Strategy<Value = File> {
     let kind = prop_oneof![
         5 => Just(Kind::Transcript), 2 => Just(Kind::Subagent), 2 => Just(Kind::FileHistory),
         1 => Just(Kind::DebugLog), 2 => Just(Kind::TempFile),
-        1 => any::<bool>().prop_map(|is_elsewhere| Kind::PidFile { is_elsewhere })
+        1 => select(&[Client::Elsewhere, Client::Ended, Client::Alive][..]).prop_map(Kind::PidFile)
     ];
     let records = prop::collection::vec(select(&AGES[..]), 0..3);
     let place = prop_oneof![3 => Just(Place::Home), 1 => Just(Place::Other)];
@@ -197,6 +251,11 @@ fn managed() -> impl Strategy<Value = Managed> {
         .prop_map(|(rules, user_holds)| Managed { rules, user_holds })
 }
 
+fn system() -> impl Strategy<Value = System> {
+    (prop::collection::vec(rule(), 0..3), prop::option::weighted(0.2, Just("1d")), prop::bool::weighted(0.6))
+        .prop_map(|(rules, floor, user_holds)| System { rules, floor, user_holds })
+}
+
 fn rule() -> impl Strategy<Value = Rule> {
     let projects = prop::option::weighted(0.3, select(&["/work/acme/**", "/work/beta", "/work/*"][..]));
     let session = prop::option::weighted(0.15, 0..SESSIONS);
@@ -231,403 +290,46 @@ fn world() -> impl Strategy<Value = World> {
         select(&["1h", "1h", "3d"][..]),
         prop::option::weighted(0.2, select(&[Place::Other, Place::Temp][..])),
         prop::collection::vec(owned(), 0..4),
-        prop::option::weighted(0.3, managed()),
+        (prop::option::weighted(0.3, system()), prop::option::weighted(0.3, managed())),
+        prop::option::weighted(0.2, select(&["projects", "file-history", "debug"][..])),
     )
-        .prop_map(|(mut files, mut lines, rules, holds, floor, quiet, excluded, mut owned, managed)| {
-            owned.sort_unstable();
-            owned.dedup_by_key(|one| (one.place, one.is_plan, one.number));
-            // No two moments are one, so that nothing depends on what is equally new.
-            let mut minute = 0;
-            let mut apart = |moment: &mut i64| {
-                minute += 1;
-                *moment += minute;
-            };
-            let mut logs = BTreeSet::new();
-            for file in &mut files {
-                // A session has one log in a store.
-                if file.kind == Kind::DebugLog && !logs.insert((file.place, file.session)) {
-                    file.kind = Kind::FileHistory;
+        .prop_map(
+            |(mut files, mut lines, rules, holds, floor, quiet, excluded, mut owned, layers, shared)| {
+                let (mut system, managed) = layers;
+                if let (Some(system), Some(_)) = (&mut system, &managed) {
+                    // What holds which of two layers then is said by each for itself.
+                    system.user_holds = true;
                 }
-                apart(&mut file.modified);
-                file.records.iter_mut().for_each(&mut apart);
-            }
-            lines.iter_mut().for_each(|line| apart(&mut line.date));
-            owned.iter_mut().for_each(|one| apart(&mut one.modified));
-            World { files, lines, rules, holds, floor, quiet, excluded, owned, managed }
-        })
-}
-
-/// A world on a disk.
-struct Disk {
-    sandbox: Sandbox,
-    /// The files in the order of the world, and then the histories of both stores.
-    files: Vec<PathBuf>,
-    owned: Vec<PathBuf>,
-    histories: [(Place, PathBuf); 2],
-}
-
-impl Disk {
-    fn root(sandbox: &Sandbox, place: Place) -> PathBuf {
-        match place {
-            Place::Home => sandbox.home().join(".claude"),
-            Place::Other => sandbox.home().join("alt"),
-            Place::Temp => sandbox.client_tmp(),
-        }
-    }
-
-    fn of(world: &World) -> Self {
-        let sandbox = Sandbox::new();
-        // By it the clock is beyond doubt, and the other store is one.
-        sandbox.store().session(900).cwd("/work/anchor").aged(Duration::hours(3)).write();
-        let other = StoreBuilder::new(Self::root(&sandbox, Place::Other), sandbox.client_tmp());
-        other.session(901).cwd("/work/anchor").aged(Duration::hours(4)).write();
-        let files = world.files.iter().enumerate().map(|(at, file)| write(&sandbox, at, file)).collect();
-        let histories = [Place::Home, Place::Other].map(|place| {
-            let path = Self::root(&sandbox, place).join("history.jsonl");
-            let lines = world.lines.iter().enumerate().filter(|(_, line)| line.place == place);
-            let text: String = lines.map(|(at, line)| written(at, line)).collect();
-            if !text.is_empty() {
-                put(&path, text, Duration::days(2));
-            }
-            (place, path)
-        });
-        if sandbox.client_tmp().exists() {
-            fs::set_permissions(sandbox.client_tmp(), fs::Permissions::from_mode(0o700)).unwrap();
-        }
-        let owned = world.owned.iter().map(|one| {
-            let path = Self::root(&sandbox, one.place).join(match one.is_plan {
-                true => format!("plans/{}.md", slug(one.number)),
-                false => format!("paste-cache/{}.txt", paste(one.number)),
-            });
-            put(&path, "content", Duration::minutes(one.modified));
-            path
-        });
-        let owned = owned.collect();
-        sandbox.policy(&policy(world, &sandbox).to_string());
-        if let Some(managed) = &world.managed {
-            fs::create_dir(sandbox.root().join("system")).unwrap();
-            let rules: Vec<Value> =
-                managed.rules.iter().enumerate().map(|(at, rule)| rule.json(&format!("m{at}"))).collect();
-            let text = json!({"version": 1, "rules": rules, "userHolds": managed.user_holds, "guard": "off"});
-            fs::write(sandbox.root().join("system/managed-policy.json"), text.to_string()).unwrap();
-        }
-        Self { sandbox, files, owned, histories }
-    }
-
-    fn run<'a>(&'a self, arguments: &[&str]) -> Run<'a> {
-        let run = self.sandbox.command(arguments).env("CLAUDE_CONFIG_DIR", self.sandbox.home().join("alt"));
-        let system = self.sandbox.root().join("system");
-        if system.join("managed-policy.json").exists() { run.with_system_folder(&system) } else { run }
-    }
-
-    /// The lines of the world that are still there.
-    fn lines(&self) -> Vec<usize> {
-        let texts = self.histories.iter().map(|(_, path)| fs::read_to_string(path).unwrap_or_default());
-        let at = |line: &str| -> usize {
-            let line: Value = serde_json::from_str(line).unwrap();
-            line["display"].as_str().unwrap().parse().unwrap()
-        };
-        texts.flat_map(|text| text.lines().map(at).collect::<Vec<_>>()).collect()
-    }
-
-    fn snapshot(&self) -> BTreeMap<PathBuf, Vec<u8>> {
-        let mut found = BTreeMap::new();
-        let mut open = vec![self.sandbox.home(), self.sandbox.tmp()];
-        while let Some(folder) = open.pop() {
-            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-                let name = entry.file_name();
-                match entry.file_type().unwrap().is_dir() {
-                    true => open.push(entry.path()),
-                    // Locks of ours say when they were taken.
-                    false if name == "lock" => {}
-                    false => _ = found.insert(entry.path(), fs::read(entry.path()).unwrap()),
+                owned.sort_unstable();
+                owned.dedup_by_key(|one| (one.place, one.is_plan, one.number));
+                // No two moments are one, so that nothing depends on what is equally new.
+                let mut minute = 0;
+                let mut apart = |moment: &mut i64| {
+                    minute += 1;
+                    *moment += minute;
+                };
+                let (mut logs, mut alive) = (BTreeSet::new(), BTreeSet::new());
+                for file in &mut files {
+                    // What two stores share is of the one that contains it.
+                    if file.place == Place::Other && shared == Some(file.kind.folder()) {
+                        file.place = Place::Home;
+                    }
+                    // A client has one file in a store.
+                    if file.kind == Kind::PidFile(Client::Alive) && !alive.insert(file.place) {
+                        file.kind = Kind::PidFile(Client::Ended);
+                    }
+                    // A session has one log in a store.
+                    if file.kind == Kind::DebugLog && !logs.insert((file.place, file.session)) {
+                        file.kind = Kind::FileHistory;
+                    }
+                    apart(&mut file.modified);
+                    file.records.iter_mut().for_each(&mut apart);
                 }
-            }
-        }
-        found
-    }
-}
-
-fn slug(number: u32) -> String {
-    format!("brisk-jumping-otter{number}")
-}
-
-fn paste(number: u32) -> String {
-    format!("0123456789abcde{number}")
-}
-
-fn written(at: usize, line: &Line) -> String {
-    let pasted = line.paste.map_or_else(
-        || json!({}),
-        |number| json!({"1": {"id": 1, "type": "text", "contentHash": paste(number)}}),
-    );
-    let mut text = json!({
-        "display": at.to_string(), "pastedContents": pasted, "project": PROJECTS[line.project],
-        "timestamp": (Utc::now() - Duration::minutes(line.date)).timestamp_millis(),
-    });
-    if let Some(session) = line.session {
-        text["sessionId"] = json!(id(session));
-    }
-    text.to_string() + "\n"
-}
-
-fn write(sandbox: &Sandbox, at: usize, file: &File) -> PathBuf {
-    let (root, id) = (Disk::root(sandbox, file.place), id(file.session));
-    let project = encode(PROJECTS[file.project]);
-    let path = match file.kind {
-        // A set-aside copy where there is one already in the same project.
-        Kind::Transcript => {
-            let path = root.join(format!("projects/{project}/{id}.jsonl"));
-            if path.exists() { path.with_file_name(format!("{id}.jsonl.superseded-{at}")) } else { path }
-        }
-        Kind::Subagent => root.join(format!("projects/{project}/{id}/subagents/agent-a{at:08x}.jsonl")),
-        Kind::FileHistory => root.join(format!("file-history/{id}/{at:016x}@v1")),
-        Kind::DebugLog => root.join(format!("debug/{id}.txt")),
-        Kind::TempFile => root.join(format!("{project}/{id}/scratchpad/{at}.txt")),
-        Kind::PidFile { .. } => root.join(format!("sessions/{}.json", 4_000_000 + at)),
-    };
-    let record = |minutes: &i64| {
-        json!({"type": "user", "sessionId": id, "cwd": PROJECTS[file.project], "uuid": "u",
-            "timestamp": stamp(Utc::now() - Duration::minutes(*minutes))})
-        .to_string()
-    };
-    let text = match file.kind {
-        Kind::Transcript | Kind::Subagent => {
-            // The oldest first, as they are written; one without a date where there is none.
-            let mut records = file.records.clone();
-            records.sort_unstable_by_key(|minutes| -minutes);
-            let mut first = json!({"type": "user", "sessionId": id, "cwd": PROJECTS[file.project]});
-            if let Some(plan) = file.plan {
-                first["slug"] = json!(slug(plan));
-            }
-            let mut lines = vec![first.to_string()];
-            lines.extend(records.iter().map(record));
-            let end = if file.is_damaged { "\n{\"type\":\"user\",\"sess" } else { "\n" };
-            lines.join("\n") + end
-        }
-        Kind::PidFile { is_elsewhere } => {
-            let started = Utc::now() - Duration::minutes(file.modified);
-            let mut text = json!({"pid": 4_000_000 + at, "sessionId": id, "cwd": PROJECTS[file.project],
-                "procStart": "5", "startedAt": started.timestamp_millis(), "kind": "interactive"});
-            text["pidDomain"] =
-                json!(if is_elsewhere { "linux:another-machine:pid:[1]".to_owned() } else { domain() });
-            text.to_string()
-        }
-        _ => "content".to_owned(),
-    };
-    put(&path, text, Duration::minutes(file.modified));
-    path
-}
-
-/// The pid domain of this machine.
-fn domain() -> String {
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-    format!("linux:{}:{}", boot.trim(), namespace.display())
-}
-
-impl Rule {
-    fn json(&self, name: &str) -> Value {
-        let mut value = json!({"name": name});
-        for (key, list) in [("projects", self.projects), ("kinds", self.kinds)] {
-            if let Some(one) = list {
-                value[key] = json!([one]);
-            }
-        }
-        if let Some(session) = self.session {
-            value["sessions"] = json!([id(session)]);
-        }
-        for (key, period) in [("deleteAfter", self.delete), ("sealAfter", self.seal)] {
-            if let Some(period) = period {
-                value[key] = json!(period);
-            }
-        }
-        value
-    }
-}
-
-/// To whom is sealed: nothing here is opened again.
-const RECIPIENT: &str = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
-
-fn policy(world: &World, sandbox: &Sandbox) -> Value {
-    let rules: Vec<Value> =
-        world.rules.iter().enumerate().map(|(at, rule)| rule.json(&format!("r{at}"))).collect();
-    let holds: Vec<Value> = world
-        .holds
-        .iter()
-        .enumerate()
-        .map(|(at, hold)| {
-            let mut value = json!({"name": format!("h{at}"), "reason": "r"});
-            if let Some(project) = hold.projects {
-                value["projects"] = json!([project]);
-            }
-            if let Some(session) = hold.session {
-                value["sessions"] = json!([id(session)]);
-            }
-            let until = Utc::now() + Duration::days(if hold.is_over { -1 } else { 1 });
-            value["until"] = json!(stamp(until.with_nanosecond(0).unwrap()));
-            value
-        })
-        .collect();
-    let mut value = json!({"version": 1, "rules": rules, "holds": holds, "quiet": world.quiet,
-        "guard": {"maxShare": 1.0, "minSessions": 1000}, "recipients": [RECIPIENT]});
-    if let Some(floor) = world.floor {
-        value["keepAtLeast"] = json!(floor);
-    }
-    if let Some(place) = world.excluded {
-        value["stores"] = json!({"exclude": [Disk::root(sandbox, place)]});
-    }
-    value
-}
-
-/// What a document of `enforce` decided, by path; items of one path are in different stores.
-fn decisions(document: &Value) -> BTreeMap<(String, String), (String, Value)> {
-    let stores = document["stores"].as_array().unwrap();
-    let root = |item: &Value| {
-        let at = usize::try_from(item["store"].as_u64().unwrap()).unwrap();
-        stores[at]["root"].as_str().unwrap().to_owned()
-    };
-    let items = document["items"].as_array().unwrap().iter();
-    let decided = |item: &Value| {
-        let text = |key: &str| item[key].as_str().unwrap_or_default().to_owned();
-        ((root(item), text("path")), (text("decision"), item["reason"].clone()))
-    };
-    // What is ours is there from the first run on.
-    items.map(decided).filter(|((_, path), _)| !path.starts_with("ccretain/")).collect()
-}
-
-/// What a dry run three weeks later says, by which no date and no date of a hold comes near to a period.
-fn judge_later(world: &World, disk: &Disk) -> Result<(), String> {
-    const WEEKS: i64 = 20 * 24 * 60;
-    let mut older = world.clone();
-    let file = |file: &mut File| {
-        file.modified += WEEKS;
-        file.records.iter_mut().for_each(|record| *record += WEEKS);
-    };
-    older.files.iter_mut().for_each(file);
-    older.lines.iter_mut().for_each(|line| line.date += WEEKS);
-    older.owned.iter_mut().for_each(|one| one.modified += WEEKS);
-    older.holds.iter_mut().for_each(|hold| hold.is_over = true);
-    let later = disk.run(&["-v", "enforce", "-n", "--json"]).at(Utc::now() + Duration::minutes(WEEKS)).run();
-    let found = decisions(&later.json());
-    let decided = |place: Place, path: &Path| -> Option<&str> {
-        let root = Disk::root(&disk.sandbox, place);
-        let below = path.strip_prefix(&root).unwrap().display().to_string();
-        let root = ["home", "tmp"].iter().fold(root.display().to_string(), |root, folder| {
-            let real = disk.sandbox.root().join(folder).display().to_string();
-            root.replace(&real, &format!("[{}]", folder.to_uppercase()))
-        });
-        found.get(&(root, below)).map(|(decision, _)| decision.as_str())
-    };
-    let expected = oracle::fates(&older);
-    for ((file, path), fate) in older.files.iter().zip(&disk.files).zip(&expected.files) {
-        let found = match decided(file.place, path) {
-            Some("delete") => Fate::Goes,
-            Some("seal") => Fate::Sealed,
-            _ => Fate::Stays,
-        };
-        if found != *fate {
-            return Err(format!("later: {file:?} at {path:?} {fate:?}, and in fact {found:?}: {later}"));
-        }
-    }
-    for ((owned, path), goes) in older.owned.iter().zip(&disk.owned).zip(&expected.owned) {
-        // The name of a plan is content, and not shown.
-        if !owned.is_plan && (decided(owned.place, path) == Some("delete")) != *goes {
-            return Err(format!("later: {owned:?} at {path:?} goes: {goes}, and in fact not: {later}"));
-        }
-    }
-    Ok(())
-}
-
-/// What the run and the contract say of each file and line; the text of the first difference.
-fn judge(world: &World, disk: &Disk, second_layer: bool) -> Result<(), String> {
-    let before = disk.snapshot();
-    let dry = disk.run(&["-v", "enforce", "-n", "--json"]).run();
-    if dry.code == Some(2) {
-        return Ok(());
-    }
-    let dry = dry.json();
-    if before != disk.snapshot() {
-        return Err("a dry run changed something".to_owned());
-    }
-    if second_layer && world.managed.is_none() {
-        let folder = disk.sandbox.root().join("system");
-        fs::create_dir_all(&folder).unwrap();
-        let text = r#"{"version": 1, "rules": [{"name": "s", "deleteAfter": "14d"}]}"#;
-        fs::write(folder.join("policy.json"), text).unwrap();
-        let stronger = disk.run(&["-v", "enforce", "-n", "--json"]).with_system_folder(&folder).run().json();
-        let stronger = decisions(&stronger);
-        for (path, (decision, _)) in decisions(&dry) {
-            let then = stronger.get(&path).map(|(decision, _)| decision.as_str());
-            let is_weaker = match decision.as_str() {
-                "delete" => then != Some("delete"),
-                "seal" => !matches!(then, Some("seal" | "delete")),
-                "prune" => !matches!(then, Some("prune" | "delete")),
-                _ => false,
-            };
-            if is_weaker {
-                return Err(format!("{path:?}: {decision}, and with a layer more {then:?}"));
-            }
-        }
-    }
-    if has("faketime") {
-        judge_later(world, disk)?;
-    }
-    let output = disk.run(&["-v", "enforce", "--yes", "--json"]).run();
-    let run = output.json();
-    if decisions(&dry) != decisions(&run) {
-        return Err(format!("the dry run said {:#?}, and the run {:#?}", decisions(&dry), decisions(&run)));
-    }
-    let expected = oracle::fates(world);
-    for ((file, path), fate) in world.files.iter().zip(&disk.files).zip(&expected.files) {
-        let found = match (path.exists(), sealed(disk, file, path)) {
-            (true, false) => Fate::Stays,
-            (false, true) => Fate::Sealed,
-            (false, false) => Fate::Goes,
-            (true, true) => return Err(format!("{path:?} is there twice")),
-        };
-        if found != *fate {
-            return Err(format!("{file:?} at {path:?} {fate:?}, and in fact {found:?}: {output}"));
-        }
-        if found == Fate::Stays && before.get(path) != fs::read(path).ok().as_ref() {
-            return Err(format!("{path:?} was kept and changed"));
-        }
-    }
-    for ((owned, path), goes) in world.owned.iter().zip(&disk.owned).zip(&expected.owned) {
-        if path.exists() == *goes {
-            return Err(format!("{owned:?} at {path:?} goes: {goes}, and in fact not: {output}"));
-        }
-    }
-    let left = disk.lines();
-    for (at, (line, stays)) in world.lines.iter().zip(&expected.lines).enumerate() {
-        if left.contains(&at) != *stays {
-            return Err(format!("{line:?} stays: {stays}, and in fact {}: {output}", !stays));
-        }
-    }
-    let after = disk.snapshot();
-    let again = disk.run(&["-v", "enforce", "--yes", "--json"]).run();
-    let summary = again.json()["summary"].clone();
-    let did_nothing = ["deleted", "pruned", "sealed", "failed"].iter().all(|count| summary[count] == 0);
-    if !did_nothing || after != disk.snapshot() {
-        return Err(format!("the second run did something: {again}"));
-    }
-    Ok(())
-}
-
-/// Whether a file is sealed, by its place in the sealed folder of either store.
-fn sealed(disk: &Disk, file: &File, path: &Path) -> bool {
-    let root = Disk::root(&disk.sandbox, file.place);
-    let below = path.strip_prefix(&root).unwrap();
-    let name = match file.place {
-        Place::Temp => Path::new("temp").join(below.iter().skip(2).collect::<PathBuf>()),
-        _ => below.to_owned(),
-    };
-    let is_own = |place: &&Place| file.place == Place::Temp || file.place == **place;
-    [Place::Home, Place::Other].iter().filter(is_own).any(|place| {
-        let sealed =
-            Disk::root(&disk.sandbox, *place).join("ccretain/sealed").join(id(file.session)).join(&name);
-        PathBuf::from(format!("{}.zst.age", sealed.display())).exists()
-    })
+                lines.iter_mut().for_each(|line| apart(&mut line.date));
+                owned.iter_mut().for_each(|one| apart(&mut one.modified));
+                World { files, lines, rules, holds, floor, quiet, excluded, owned, system, managed, shared }
+            },
+        )
 }
 
 /// How many worlds each of the tests below tries; the gate has to be quick.
@@ -645,8 +347,9 @@ macro_rules! worlds {
 
             #[test]
             fn $name(world in world()) {
-                let disk = Disk::of(&world);
-                let verdict = judge(&world, &disk, has_namespaces());
+                // Layers of the organisation need a folder laid over the real one.
+                prop_assume!(has_namespaces() || world.system.is_none() && world.managed.is_none());
+                let verdict = judge(&world, &Disk::of(&world, Duration::zero()), has_namespaces());
                 prop_assert!(verdict.is_ok(), "{}", verdict.unwrap_err());
             }
         }
@@ -675,8 +378,8 @@ fn a_world_is_written_as_it_is_described() {
         is_damaged: true,
         plan: None,
     };
-    let path = write(&sandbox, 3, &file);
+    let path = write(&sandbox, 3, &file, Duration::zero());
     age(&path, Duration::minutes(file.modified));
-    let text = fs::read_to_string(&path).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
     assert!(path.ends_with("subagents/agent-a00000003.jsonl") && text.lines().count() == 3, "{text}");
 }

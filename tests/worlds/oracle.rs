@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{File, Kind, Line, Owned, PROJECTS, Place, Rule, World};
+use super::{Client, File, Kind, Line, Owned, PROJECTS, Place, Rule, World};
 
 /// What becomes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct Fates {
 /// A world as one set of rules sees it.
 struct View {
     world: World,
+    /// The rules, by layers.
+    layers: Vec<Vec<Rule>>,
     /// Whether the rules are the organisation's: what a user writes counts for less.
     is_managed: bool,
     /// Whether a rule of another set deletes, so that the built-in one does not apply.
@@ -66,16 +68,31 @@ fn fits(glob: &str, path: &str) -> bool {
 
 /// Each set of rules by itself; whatever one of them wants done is done.
 pub fn fates(world: &World) -> Fates {
-    let mut views =
-        vec![View { world: world.clone(), is_managed: false, has_others: world.managed.is_some() }];
-    if let Some(managed) = &world.managed {
+    let (system, managed) = (world.system.as_ref(), world.managed.as_ref());
+    let of_system = system.map(|system| system.rules.clone()).unwrap_or_default();
+    let floor_of_system = system.and_then(|system| system.floor);
+    let mut own = world.clone();
+    // The longest counts.
+    own.floor = [world.floor, floor_of_system].into_iter().flatten().max_by_key(|period| minutes(period));
+    let deletes = |rules: &[Rule]| rules.iter().any(|rule| rule.delete.is_some());
+    let has_others = deletes(&of_system) || managed.is_some();
+    let view = |world: World, layers, has_others, is_managed| View { world, layers, is_managed, has_others };
+    let mut views = Vec::new();
+    if system.is_some_and(|system| !system.user_holds) {
+        let mut unheld = own.clone();
+        unheld.holds.clear();
+        views.push(view(unheld, vec![of_system], true, false));
+        views.push(view(own, vec![world.rules.clone()], has_others, false));
+    } else {
+        views.push(view(own, vec![world.rules.clone(), of_system], has_others, false));
+    }
+    if let Some(managed) = managed {
         let mut world = world.clone();
-        world.rules.clone_from(&managed.rules);
         if !managed.user_holds {
             world.holds.clear();
         }
-        (world.floor, world.quiet, world.excluded) = (None, "1h", None);
-        views.push(View { world, is_managed: true, has_others: false });
+        (world.floor, world.quiet, world.excluded) = (floor_of_system, "1h", None);
+        views.push(view(world, vec![managed.rules.clone()], true, true));
     }
     let all: Vec<Fates> = views.iter().map(of_view).collect();
     let files = (0..world.files.len()).map(|at| {
@@ -117,7 +134,9 @@ fn owned_goes(view: &View, sessions: &[Session<'_>], owned: &Owned) -> bool {
             return owners.iter().all(|session| session.goes());
         }
     } else {
-        let names = |line: &&Line| line.place == owned.place && line.paste == Some(owned.number);
+        // Of stores that share a folder the lines count for both.
+        let is_near = |line: &Line| line.place == owned.place || world.shared.is_some();
+        let names = |line: &&Line| is_near(line) && line.paste == Some(owned.number);
         let owners: Vec<&Line> = world.lines.iter().filter(names).collect();
         if !owners.is_empty() {
             return owners.iter().all(|line| lets_go(view, sessions, line));
@@ -253,25 +272,25 @@ impl Session<'_> {
         let quiet = minutes(self.world.quiet).unwrap();
         let is_quiet = self.all().any(|file| file.modified.abs() < quiet);
         let of_id = || self.world.files.iter().filter(|file| file.session == self.id);
-        let has_client = of_id().any(|file| matches!(file.kind, Kind::PidFile { is_elsewhere: true }));
+        let has_client = of_id().any(|file| file.kind == Kind::PidFile(Client::Elsewhere));
+        let is_alive = of_id().any(|file| file.kind == Kind::PidFile(Client::Alive));
         // One that cannot be checked counts from its own time, and one that lies ahead says nothing.
         let of_client = |file: &File| {
-            matches!(file.kind, Kind::PidFile { is_elsewhere: true })
-                && (0..7 * 24 * HOUR).contains(&file.modified)
+            file.kind == Kind::PidFile(Client::Elsewhere) && (0..7 * 24 * HOUR).contains(&file.modified)
         };
         if self.view.is_managed {
-            return is_quiet || of_id().any(of_client);
+            return is_quiet || is_alive || of_id().any(of_client);
         }
         let touched = of_id().map(|file| file.modified).filter(|minutes| *minutes >= 0).min();
-        is_quiet || has_client && touched.is_none_or(|touched| touched < 7 * 24 * HOUR)
+        is_quiet || is_alive || has_client && touched.is_none_or(|touched| touched < 7 * 24 * HOUR)
     }
 
     fn is_excluded(&self) -> bool {
-        self.store.is_some() && self.store == self.world.excluded
+        self.store.is_some_and(|place| self.world.is_left_out(place, Kind::Transcript.folder()))
     }
 
     fn is_out_of_reach(&self, file: &File) -> bool {
-        self.is_excluded() || Some(file.place) == self.world.excluded
+        self.is_excluded() || self.world.is_left_out(file.place, file.kind.folder())
     }
 
     fn goes_as(&self, kind: &str) -> bool {
@@ -286,7 +305,7 @@ impl Session<'_> {
     }
 
     fn goes(&self) -> bool {
-        let is_elsewhere = self.all().all(|file| Some(file.place) == self.world.excluded);
+        let is_elsewhere = self.all().all(|file| self.world.is_left_out(file.place, file.kind.folder()));
         !self.is_kept() && !is_elsewhere && self.goes_as("transcript")
     }
 
@@ -304,7 +323,7 @@ impl Session<'_> {
             Some(store) => file.place == store || file.place == Place::Temp,
             None => true,
         };
-        let is_sealable = !matches!(file.kind, Kind::PidFile { .. });
+        let is_sealable = !matches!(file.kind, Kind::PidFile(_));
         if is_due && has_place && is_sealable { Fate::Sealed } else { Fate::Stays }
     }
 }
@@ -325,7 +344,8 @@ fn meant(sessions: &[(Option<Place>, Option<i64>)], line: &Line) -> Option<Optio
     own.or_else(|| sessions.iter().min_by_key(|(_, age)| *age)).map(|(store, _)| *store)
 }
 
-/// After how long something is due: by the first rule that matches and has the action.
+/// After how long something is due: by the first rule of a layer that matches and has the action, in the layer where
+/// that is soonest.
 fn due(
     view: &View,
     kind: &str,
@@ -339,17 +359,14 @@ fn due(
             && rule.projects.is_none_or(|glob| project.is_some_and(|project| fits(glob, project)))
             && rule.session.is_none_or(|one| session == Some(one))
     };
-    let rules = &view.world.rules;
-    let has_any = view.has_others || rules.iter().any(|rule| rule.delete.is_some());
-    match rules.iter().find(matches) {
-        Some(rule) => minutes(action(rule)?),
-        // The built-in rule, while no other deletes anything.
-        None if !has_any && kind != "seal" => {
-            action(&Rule { projects: None, kinds: None, session: None, delete: Some("30d"), seal: None })
-                .and_then(minutes)
-        }
-        None => None,
+    let has_any = view.has_others || view.layers.iter().flatten().any(|rule| rule.delete.is_some());
+    let mut decides: Vec<&Rule> = view.layers.iter().filter_map(|rules| rules.iter().find(matches)).collect();
+    // The built-in rule, while no other deletes anything.
+    let built_in = Rule { projects: None, kinds: None, session: None, delete: Some("30d"), seal: None };
+    if !has_any {
+        decides.push(&built_in);
     }
+    decides.into_iter().filter_map(&action).filter_map(minutes).min()
 }
 
 /// The session that a line means.
