@@ -37,8 +37,8 @@ pub fn judge(world: &World, disk: &Disk, has_layers: bool) -> Result<(), String>
     }
     let has_faketime = has("faketime");
     if has_faketime {
-        judge_later(world, disk, "later")?;
         judge_shifted(world, &found)?;
+        judge_later(world, disk, "later")?;
     }
     judge_run(world, disk, &found, &before)?;
     // What a user's own state says of what went does not delay the organisation's rules for long; and what lies ahead
@@ -49,8 +49,14 @@ pub fn judge(world: &World, disk: &Disk, has_layers: bool) -> Result<(), String>
     Ok(())
 }
 
-/// What a document of `enforce` decided, by path; items of one path are in different stores.
+/// What a document of `enforce` decided, without what is ours, which is there from the first run on.
 fn decisions(document: &Value) -> Decisions {
+    let all = all_decisions(document).into_iter();
+    all.filter(|((_, path), _)| !path.starts_with("ccretain/")).collect()
+}
+
+/// What a document of `enforce` decided, by path; items of one path are in different stores.
+fn all_decisions(document: &Value) -> Decisions {
     let stores = document["stores"].as_array().into_iter().flatten();
     let roots: Vec<&str> = stores.filter_map(|store| store["root"].as_str()).collect();
     let items = document["items"].as_array().into_iter().flatten();
@@ -59,8 +65,7 @@ fn decisions(document: &Value) -> Decisions {
         let root = roots[usize::try_from(item["store"].as_u64().unwrap()).unwrap()].to_owned();
         ((root, text("path")), (text("decision"), item["reason"].clone()))
     };
-    // What is ours is there from the first run on.
-    items.map(decided).filter(|((_, path), _)| !path.starts_with("ccretain/")).collect()
+    items.map(decided).collect()
 }
 
 /// A layer more of the system's, and of the organisation's, or a rule more of theirs, only strengthens.
@@ -120,26 +125,27 @@ fn judge_later(world: &World, disk: &Disk, when: &str) -> Result<(), String> {
     let mut older = world.older(WEEKS);
     older.holds.iter_mut().for_each(|hold| hold.is_over = true);
     let later = disk.later(&DRY, WEEKS).run();
-    let found = decisions(&later.json());
+    let found = all_decisions(&later.json());
     let decided = |place: Place, path: &Path| -> Option<&str> {
         let below = path.strip_prefix(Disk::root(&disk.sandbox, place)).unwrap().display().to_string();
         found.get(&(disk.shown_root(place), below)).map(|(decision, _)| decision.as_str())
     };
     let expected = oracle::fates(&older);
-    let files = older.files.iter().zip(&disk.files).filter(|(_, path)| path.exists());
-    let fates = older.files.iter().zip(&disk.files).zip(&expected.files);
-    let fates: BTreeMap<&PathBuf, Fate> = fates.map(|((_, path), fate)| (path, *fate)).collect();
-    for (file, path) in files {
-        let found = match decided(file.place, path) {
-            Some("delete") => Fate::Goes,
-            Some("seal") => Fate::Sealed,
-            _ => Fate::Stays,
+    for ((file, path), fate) in older.files.iter().zip(&disk.files).zip(&expected.files) {
+        let is_right = match (path.exists(), sealed(disk, file, path)) {
+            (true, _) => match decided(file.place, path) {
+                Some("delete") => *fate == Fate::Goes,
+                Some("seal") => *fate == Fate::Sealed,
+                _ => *fate == Fate::Stays,
+            },
+            // Sealed before: no period begins anew by that.
+            (false, Some((place, path))) => {
+                (decided(place, &path) == Some("delete")) == (*fate == Fate::Goes)
+            }
+            (false, None) => true,
         };
-        if found != fates[path] {
-            return Err(format!(
-                "{when}: {file:?} at {path:?} {:?}, and in fact {found:?}: {later}",
-                fates[path]
-            ));
+        if !is_right {
+            return Err(format!("{when}: {file:?} at {path:?} {fate:?}, and in fact not: {later}"));
         }
     }
     for ((owned, path), goes) in older.owned.iter().zip(&disk.owned).zip(&expected.owned) {
@@ -166,7 +172,7 @@ fn judge_run(
     }
     let expected = oracle::fates(world);
     for ((file, path), fate) in world.files.iter().zip(&disk.files).zip(&expected.files) {
-        let found = match (path.exists(), sealed(disk, file, path)) {
+        let found = match (path.exists(), sealed(disk, file, path).is_some()) {
             (true, false) => Fate::Stays,
             (false, true) => Fate::Sealed,
             (false, false) => Fate::Goes,
@@ -200,18 +206,18 @@ fn judge_run(
     Ok(())
 }
 
-/// Whether a file is sealed, by its place in the sealed folder of either store.
-fn sealed(disk: &Disk, file: &File, path: &Path) -> bool {
+/// Where a file is sealed, by its place in the sealed folder of either store.
+fn sealed(disk: &Disk, file: &File, path: &Path) -> Option<(Place, PathBuf)> {
     let root = Disk::root(&disk.sandbox, file.place);
     let below = path.strip_prefix(&root).unwrap();
     let name = match file.place {
         Place::Temp => Path::new("temp").join(below.iter().skip(2).collect::<PathBuf>()),
         _ => below.to_owned(),
     };
-    let is_own = |place: &&Place| file.place == Place::Temp || file.place == **place;
-    [Place::Home, Place::Other].iter().filter(is_own).any(|place| {
-        let sealed =
-            Disk::root(&disk.sandbox, *place).join("ccretain/sealed").join(id(file.session)).join(&name);
-        PathBuf::from(format!("{}.zst.age", sealed.display())).exists()
-    })
+    let places = [Place::Home, Place::Other].into_iter();
+    let mut places = places.filter(|place| file.place == Place::Temp || file.place == *place).map(|place| {
+        let sealed = Disk::root(&disk.sandbox, place).join("ccretain/sealed").join(id(file.session));
+        (place, PathBuf::from(format!("{}.zst.age", sealed.join(&name).display())))
+    });
+    places.find(|(_, path)| path.exists())
 }
