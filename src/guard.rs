@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::policy::MassGuard;
+use crate::words::grouped;
 
 /// A clock this much before the time last seen is doubted.
 const BEHIND: TimeDelta = TimeDelta::days(1);
@@ -197,7 +198,7 @@ fn once() -> u32 {
 #[error(
     "this run would delete {} of {} sessions ({:.0} %); unattended runs stop above {:.0} %. \
      Run `{LIFTED_BY}` in a terminal to confirm, or set \"guard\" in the policy{}",
-    grouped(*due), grouped(*total), share * 100.0, max_share * 100.0, Left(*lifts)
+    grouped(*due as u64), grouped(*total as u64), share * 100.0, max_share * 100.0, Left(*lifts)
 )]
 pub struct MassRefusal {
     /// Sessions that are due.
@@ -229,10 +230,6 @@ impl std::fmt::Display for Left {
             several => write!(f, ", once {several} of them were refused"),
         }
     }
-}
-
-fn grouped(number: usize) -> String {
-    indicatif::HumanCount(number as u64).to_string()
 }
 
 /// How long the same refusal has to stand, and how often, until a run passes.

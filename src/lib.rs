@@ -15,6 +15,7 @@
 //! | [`catalogue`] | the one table of what the client leaves on disk, and how a name is recognised by it |
 //! | [`platform`], [`environment`], [`period`], [`error`], [`escape`] | where things lie; who, where and when; spans of time; errors with paths; names fit to be shown |
 //! | [`files`] | reading what others may have put somewhere, without waiting and up to a bound; files of our own |
+//! | [`words`] | counts, sizes and sightings as people read them |
 //! | [`findings`] | every finding of a check there can be |
 //! | [`services`] | what the vendor keeps on its servers and what is sent there by default: facts of its pages, with dates |
 //! | `fuzzing` | what the fuzz targets of the rooms share, each in its module `fuzz`; in no ordinary build |
@@ -86,6 +87,7 @@ mod seal;
 mod services;
 mod state;
 mod threads;
+mod words;
 
 /// What is fuzzed: every reader of bytes that others write. A name is that of a target in `fuzz/` and of a folder of
 /// seeds; the function panics where a promise is broken.

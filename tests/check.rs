@@ -97,7 +97,7 @@ fn what_is_overdue_is_counted_by_store() {
     assert_eq!(found["severity"], "high");
     says(&found, "1 session,");
     says(&found, "1 line");
-    says(&found, "(3 days)");
+    says(&found, "due for up to 3 days");
     let overdue = json["stores"][0]["overdue"].as_u64().unwrap();
     assert!(overdue > 3 && json["stores"][0]["overdueBytes"].as_u64().unwrap() > 0, "{json:#}");
     // The second is due for two hours: that is what the grace is for.

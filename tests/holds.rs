@@ -138,7 +138,7 @@ fn a_list_says_who_holds_what_and_until_when() {
     text.exits(0)
         .quietly()
         .says("expired at the end of 2019-12-31 (UTC)")
-        .says("Claude Code will remove this on");
+        .says("Claude Code will remove this in ");
     text.says("covers nothing that is here now");
 }
 

@@ -572,3 +572,97 @@ fn pipes_that_are_closed() {
         assert_eq!(errors, 1, "{words}: {output}");
     }
 }
+
+#[test]
+fn arguments_that_are_missing_or_contradict() {
+    let (sandbox, _store) = sandbox();
+    for words in [
+        &["seal"][..],
+        &["resume"],
+        &["explain", ""],
+        &["hold", "add", "--reason", "x"],
+        &["hold", "add", "--session", "00000002"],
+        &["hold", "release", "case"],
+        &["hold", "restore"],
+        &["purge", "--session", "00000002", "--project", "/x/**"],
+        &["purge", "--sign", "key"],
+        &["enforce", "--yes", "--dry-run"],
+        &["enforce", "--max-runtime"],
+        &["unseal", "00000002", "--touch", "--keep-date"],
+        &["seal", "00000002", "--idle", "7d"],
+        &["report"],
+        &["completions"],
+        &["mdm"],
+        &["status", "--store"],
+    ] {
+        mistake(&sandbox, Me, words, 2, Some(2));
+    }
+}
+
+#[test]
+fn values_that_are_none_of_those() {
+    let (sandbox, _store) = sandbox();
+    for words in [
+        &["ledger", "verify", "--head", "123"][..],
+        &["ledger", "show", "-n", "many"],
+        &["policy", "check", "--as", "boss"],
+        &["schedule", "install", "--every", "fortnight"],
+        &["schedule", "install", "--backend", "crontab"],
+        &["--color", "sometimes", "status"],
+        &["purge", "--with", "everything"],
+        &["check", "--fail-on", "terrible"],
+        &["key", "new", "--passphrase=secret"],
+        &["hold", "add", "--session", "00000002", "--reason", "x", "--until", "tomorrow"],
+    ] {
+        mistake(&sandbox, Me, words, 2, Some(2));
+    }
+    sandbox.run(["ledger", "show", "-n", "many"]).never_says("invalid digit");
+}
+
+#[test]
+fn words_in_the_wrong_place() {
+    let (sandbox, _store) = sandbox();
+    for words in [
+        &["status", "everything"][..],
+        &["purge", "everything"],
+        &["explain", "00000002", "00000003"],
+        &["help", "nonsense"],
+        &["--json", "frobnicate"],
+        &["--all-users", "list"],
+        &["--all-users", "check", "--services"],
+        &["--all-users", "--store", "/nowhere", "status"],
+    ] {
+        mistake(&sandbox, Me, words, 2, Some(2));
+    }
+    mistake(&sandbox, Me, &["list", "00000002"], 2, Some(2));
+    let output = sandbox.run(["list", "00000002"]);
+    assert_eq!(is_told_well(&output), ["ccretain explain 00000002"]);
+}
+
+#[test]
+fn files_that_are_something_else() {
+    let (sandbox, _store) = sandbox();
+    for words in [
+        &["--policy", "/etc/passwd", "enforce", "-n"][..],
+        &["--policy", "/etc", "enforce", "-n"],
+        &["policy", "check", "/etc"],
+        &["ledger", "verify", "--certificate", "/etc"],
+        &["purge", "--yes", "--certificate", "x.json", "--sign", "/nowhere/key"],
+    ] {
+        let output = sandbox.run(words);
+        output.exits(2);
+        is_told_well(&output);
+    }
+    // To read what is not there, no folder helps.
+    let output = sandbox.run(["purge", "--yes", "--certificate", "x.json", "--sign", "/nowhere/key"]);
+    output.never_says("mkdir");
+    fs::create_dir(sandbox.home().join("empty")).unwrap();
+    mistake(&sandbox, Me, &["report", "--html", "x.html", "[HOME]/empty"], 1, Some(1));
+    mistake(&sandbox, Me, &["enforce", "--yes", "--metrics", "[HOME]/no/such/figures"], 1, Some(0));
+    let recipient = identity(&sandbox);
+    seals(&sandbox, &recipient, "");
+    sandbox.run(["seal", &id(2)]).exits(0);
+    let output = sandbox.run(["unseal", &id(2), "--identity", "/etc/passwd"]);
+    output.exits(2);
+    assert_eq!(is_told_well(&output), ["--identity FILE"]);
+}

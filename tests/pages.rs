@@ -178,14 +178,17 @@ fn shipped() -> Vec<PathBuf> {
 fn calls(text: &str) -> Vec<String> {
     let quoted = text.split('`').skip(1).step_by(2);
     let started = text.lines().filter_map(|line| line.strip_prefix("ExecStart="));
-    let calls = quoted.chain(started).filter_map(|call| {
-        let call = call
-            .trim_start_matches("sudo ")
-            .trim_start_matches("/usr/bin/")
-            .trim_start_matches("/opt/ccretain/bin/");
-        call.strip_prefix("ccretain ").filter(|rest| !rest.contains('\n'))
-    });
-    calls.map(str::to_owned).collect()
+    quoted.chain(started).filter_map(program_call).collect()
+}
+
+/// What the program is called with, where it is what is called.
+fn program_call(line: &str) -> Option<String> {
+    let call = line
+        .trim()
+        .trim_start_matches("sudo ")
+        .trim_start_matches("/usr/bin/")
+        .trim_start_matches("/opt/ccretain/bin/");
+    call.strip_prefix("ccretain ").filter(|rest| !rest.contains('\n')).map(str::to_owned)
 }
 
 #[test]
@@ -196,7 +199,9 @@ fn every_command_of_every_page_is_understood() {
         let text = fs::read_to_string(&path).unwrap();
         let plain =
             text.replace("```sh", "").replace("```json", "").replace("```yaml", "").replace("```", "");
-        for call in calls(&plain) {
+        let lines = commands(&text);
+        let typed = lines.iter().flat_map(|line| line.split(['|', ';', '&'])).filter_map(program_call);
+        for call in calls(&plain).into_iter().chain(typed) {
             let words = call
                 .split(" > ")
                 .next()

@@ -264,7 +264,7 @@ fn at_a_terminal_a_word_is_typed() {
     }
     before.is_unchanged(&sandbox.tree().without(".claude/ccretain"));
     let output = sandbox.command(["purge", "--except", NOTES]).on_terminal("purge\n").run();
-    output.exits(0).says("/work/acme: 1 session").says("memory (--with memory)").says("4 projects");
+    output.exits(0).says("/work/acme").says("memory (--with memory)");
     assert!(!store.has("plans/plan.md"));
     let lines = sandbox.ledger_lines();
     assert!(lines.iter().filter(|line| line["event"] == "summary").count() == 1);
@@ -550,5 +550,19 @@ fn the_report_and_the_certificate_count_alike() {
         serde_json::from_slice(&fs::read(sandbox.home().join("c.json")).unwrap()).unwrap();
     let counts = &certificate["counts"];
     assert_eq!(counts["lines"], 2, "{counts}");
-    output.says(&format!("gone: 1 session of 1 project, {} files, 2 lines,", counts["files"]));
+    output.says(&format!("removed: 1 session, {} files, 2 lines,", counts["files"]));
+}
+
+#[test]
+fn where_nothing_is_left_nobody_is_asked_and_it_is_certified_all_the_same() {
+    let sandbox = Sandbox::new();
+    sandbox.store().session(1).aged(hours(3)).write();
+    sandbox.run(["purge", "--yes"]).exits(0);
+    let output = sandbox.run(["purge", "--certificate", "again.json"]);
+    output.exits(0).says("nothing was there to remove").says("verdict: complete").never_says("0 session");
+    let certificate = read_json(&sandbox.home().join("again.json"));
+    assert_eq!(certificate["operator"]["consent"], "unneeded");
+    // What is there is asked about.
+    sandbox.store().session(2).aged(hours(3)).write();
+    sandbox.run(["purge"]).exits(4);
 }

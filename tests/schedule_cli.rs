@@ -361,7 +361,7 @@ fn the_hook_is_shown_then_written_then_taken_out() {
     assert!(eventually(Duration::from_secs(20), ran), "{command}");
 
     // Only with --write is it taken out.
-    let shown = sandbox.schedule(&["remove", "--backend", "claude-hook"]).with(0);
+    let shown = sandbox.schedule(&["remove", "--backend", "claude-hook"]).with(1);
     assert!(
         shown.stdout.contains("not removed") && shown.stdout.contains("claude-hook --write"),
         "{}",

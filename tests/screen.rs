@@ -103,17 +103,52 @@ fn no_report_is_wider_than_a_usual_terminal() {
     }
 }
 
+/// Where a line is wider than a narrow terminal it is one word: a path or an id that must be whole to be copied.
+#[test]
+fn nothing_but_whole_words_is_wider_than_40_columns() {
+    let (sandbox, _store) = sandbox();
+    sandbox.run(["enforce", "--yes"]).exits(0);
+    for words in others() {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let Some(output) = on_terminal(&sandbox, 40, &words) else { return };
+        let is_one_word = |line: &str| !line.trim().contains(' ');
+        for line in output.stdout.lines().filter(|line| line.chars().count() > 40) {
+            assert!(is_one_word(line), "{words:?}: {line}\n{output}");
+        }
+    }
+    let Some(help) = on_terminal(&sandbox, 40, &["--help"]) else { return };
+    assert!(widest(&help.stdout) <= 40, "{help}");
+}
+
 #[test]
 fn other_reports_at_60_80_and_120_columns() {
     let (sandbox, _store) = sandbox();
     for columns in [60, 80, 120] {
-        for words in
-            [&["hold", "list", "-v"][..], &["policy", "show"], &["schedule", "status"], &["purge", "-n"]]
-        {
+        for words in [
+            &["hold", "list", "-v"][..],
+            &["policy", "show"],
+            &["schedule", "status"],
+            &["purge", "-n"],
+            &["explain", "00000002"],
+        ] {
             let Some(output) = on_terminal(&sandbox, columns, words) else { return };
             let name = format!("{}_{}_{columns}", words[0], words[1].trim_start_matches('-'));
             insta::assert_snapshot!(name, settled(&output.stdout));
         }
+    }
+}
+
+#[test]
+fn the_ledger_at_60_80_and_120_columns() {
+    let (sandbox, _store) = sandbox();
+    sandbox.run(["enforce", "--yes"]).exits(0);
+    let run = sandbox.ledger_lines()[0]["run"].as_str().unwrap()[..8].to_owned();
+    for columns in [60, 80, 120] {
+        let Some(output) = on_terminal(&sandbox, columns, &["ledger", "show"]) else { return };
+        insta::assert_snapshot!(
+            format!("ledger_show_{columns}"),
+            settled(&output.stdout.replace(&run, "[RUN]"))
+        );
     }
 }
 
@@ -241,7 +276,7 @@ fn the_question_names_the_act_and_no_is_no_error() {
     assert!(widest <= Some(80), "{widest:?}: {run}");
     let run = sandbox.command(["purge", "--project", "/work/acme/web"]).env("COLUMNS", "80");
     let run = run.on_terminal("n\n").run();
-    run.exits(4).says("Permanently remove ").says(" session").never_says("all of this");
+    run.exits(4).says("Permanently delete 2 sessions (").says(" session").never_says("all of this");
 }
 
 #[test]

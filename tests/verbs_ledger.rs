@@ -33,9 +33,24 @@ fn without_a_ledger_there_is_nothing_to_show() {
 #[test]
 fn records_are_a_table_for_people() {
     let (sandbox, _store) = sandbox();
-    let output = sandbox.run(["ledger", "show"]);
+    let output = sandbox.run(["ledger", "show", "-v"]);
     output.exits(0).quietly();
     insta::assert_snapshot!("ledger_table", settled(&output.stdout));
+}
+
+#[test]
+fn a_run_has_a_row_and_its_id_leads_to_its_records() {
+    let (sandbox, _store) = sandbox();
+    sandbox.run(["hold", "add", "--session", "aaaa0001", "--reason", "court"]).exits(2);
+    sandbox.run(["hold", "add", "--project", "/work/**", "--reason", "court", "--name", "case"]).exits(0);
+    sandbox.run(["purge", "--yes"]).exits(4);
+    let shown = sandbox.run(["ledger", "show"]);
+    shown.exits(0).quietly().says("3 runs").says("refused: hold 'case'").says("hold-add");
+    assert_eq!(shown.stdout.lines().count(), 5, "a row a run between head and total: {shown}");
+    let advised = shown.stdout.split('`').nth(1).unwrap().strip_prefix("ccretain ").unwrap();
+    let records = sandbox.run(advised.split(' '));
+    records.exits(0).quietly().says("refused").says("of 1 run").never_says("hold-added");
+    sandbox.run(["ledger", "show", "--run", "ffffffff"]).exits(0).says("no records");
 }
 
 #[test]
@@ -81,8 +96,9 @@ fn a_line_that_is_no_record_is_shown_as_such_and_hides_nothing() {
     let mut text = fs::read(sandbox.ledger()).unwrap();
     text.extend(b"{\"seq\":99,\"ti\x1b[31m");
     fs::write(sandbox.ledger(), text).unwrap();
-    let output = sandbox.run(["ledger", "show"]);
+    let output = sandbox.run(["ledger", "show", "-v"]);
     output.exits(0).says("no record: 18 bytes").never_says("\u{1b}");
+    sandbox.run(["ledger", "show"]).exits(0).says("1 line cannot be read").never_says("\u{1b}");
     let json = sandbox.run(["ledger", "show", "--json"]).exits(0).json();
     assert_eq!(json["records"].as_array().unwrap().len(), count);
     assert_eq!(json["bad"].as_array().unwrap().len(), 1);

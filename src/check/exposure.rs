@@ -5,7 +5,8 @@ use super::facts::Facts;
 use super::modes::{Reach, StoreModes};
 use super::{Area, Finding, FindingId, Severity, some};
 use crate::escape::shown;
-use crate::exposure::{Risk, Seen};
+use crate::exposure::{Evidence, Risk, Seen};
+use crate::words::{by_note, counted, size};
 
 /// Adds what is found.
 pub(super) fn evaluate(facts: &Facts, findings: &mut Vec<Finding>) {
@@ -54,7 +55,8 @@ fn files(facts: &Facts, findings: &mut Vec<Finding>) {
             .filter(|store| of(store).files > 0)
             .map(|store| {
                 let behind = if is_reached { "" } else { ", behind a folder that is closed to others" };
-                format!("'{}': {} files, {} bytes{behind}", store.root, of(store).files, of(store).bytes)
+                let (files, bytes) = (counted(of(store).files, "file"), size(of(store).bytes));
+                format!("'{}': {files}, {bytes}{behind}", store.root)
             })
             .collect();
         if !lines.is_empty() {
@@ -110,9 +112,9 @@ fn heap(facts: &Facts, findings: &mut Vec<Finding>) {
     if found.is_empty() {
         return;
     }
-    let lines = found
-        .iter()
-        .map(|store| format!("'{}': {} files, {} bytes", store.root, store.heap.files, store.heap.bytes));
+    let lines = found.iter().map(|store| {
+        format!("'{}': {}, {}", store.root, counted(store.heap.files, "file"), size(store.heap.bytes))
+    });
     let files = found.iter().map(|store| store.heap.files).sum();
     let bytes = found.iter().map(|store| store.heap.bytes).sum();
     findings.push(Finding::new(FindingId::HeapSnapshot, some(lines)).count(files).bytes(bytes));
@@ -190,17 +192,16 @@ fn told(risk: Risk) -> Option<Told> {
 fn machine(facts: &Facts, findings: &mut Vec<Finding>) {
     for seen in &facts.exposure {
         let Some(Told { severity, title, remedy }) = told(seen.risk) else { continue };
-        let lines = seen.evidence.iter().map(|evidence| match &evidence.path {
-            Some(path) => format!("'{}': {}", shown(path), evidence.note),
-            None => evidence.note.clone(),
-        });
+        let sighting =
+            |one: &Evidence| (one.path.as_ref().map(|path| shown(path).to_string()), one.note.clone());
+        let lines = by_note(seen.evidence.iter().map(sighting));
         let (severity, lines): (Severity, Vec<String>) = match &seen.seen {
-            Seen::Yes => (severity, lines.collect()),
+            Seen::Yes => (severity, lines),
             // Something speaks for it and does not prove it: worth a look, and no verdict.
             Seen::Unknown(why)
                 if severity > Severity::Info && seen.evidence.iter().any(|one| one.path.is_some()) =>
             {
-                (Severity::Info, [format!("it cannot be told: {why}")].into_iter().chain(lines).collect())
+                (Severity::Info, [vec![format!("it cannot be told: {why}")], lines].concat())
             }
             Seen::No | Seen::Unknown(_) => continue,
         };

@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::facts::{Amount, Facts, LedgerFact, RunFacts, StoreFacts};
 use super::{Finding, FindingId, Severity, some};
 use crate::escape::shown;
+use crate::words::{counted, grouped, size};
 
 /// A run that ended well this long ago is too long ago, unless the schedule has longer steps.
 const LATE: TimeDelta = TimeDelta::days(3);
@@ -45,28 +46,28 @@ fn policy(facts: &Facts, findings: &mut Vec<Finding>) {
 }
 
 /// The amounts of all stores of which there are any: together, and a sentence each.
-fn of_stores(facts: &Facts, of: impl Fn(&StoreFacts) -> Amount, word: &str) -> Option<(Amount, Vec<String>)> {
+fn of_stores(facts: &Facts, of: impl Fn(&StoreFacts) -> Amount, age: &str) -> Option<(Amount, Vec<String>)> {
     let found: Vec<(&StoreFacts, Amount)> =
         facts.stores.iter().map(|store| (store, of(store))).filter(|(_, amount)| !amount.is_none()).collect();
     let all = found.iter().fold(Amount::default(), |all, (_, amount)| all.plus(amount));
     let lines = found.iter().map(|(store, amount)| {
         let mut words = Vec::new();
         for (count, noun) in [(amount.sessions, "session"), (amount.files, "file"), (amount.lines, "line")] {
-            if count > 0 {
-                words.push(format!("{count} {noun}{}", if count == 1 { "" } else { "s" }));
-            }
+            words.extend((count > 0).then(|| counted(count, noun)));
         }
-        let since = amount.oldest.map_or_else(String::new, |at| {
-            let days = facts.now.signed_duration_since(at).num_days();
-            format!(", {word} {} ({days} days)", day(at))
-        });
-        format!("'{}': {}, {} bytes{since}", store.root, words.join(", "), amount.bytes)
+        words.push(size(amount.bytes));
+        words.extend(amount.oldest.map(|at| format!("{age} {}", days(facts, at))));
+        format!("'{}': {}", store.root, words.join(", "))
     });
     (!all.is_none()).then(|| (all, some(lines)))
 }
 
-fn day(at: DateTime<Utc>) -> String {
-    at.format("%Y-%m-%d").to_string()
+/// How long ago a moment is. No date: a verdict is read in many time zones, and its `now` says when it was given.
+fn days(facts: &Facts, at: DateTime<Utc>) -> String {
+    match facts.now.signed_duration_since(at).num_days() {
+        ..1 => "less than a day".to_owned(),
+        some => counted(some.unsigned_abs(), "day"),
+    }
 }
 
 fn due(facts: &Facts, findings: &mut Vec<Finding>) {
@@ -77,14 +78,13 @@ fn due(facts: &Facts, findings: &mut Vec<Finding>) {
             findings.push(if facts.policy.audits { finding.remedy(AUDITED) } else { finding });
         }
     };
-    amount(FindingId::Overdue, of_stores(facts, |store| store.overdue, "the first due since"), findings);
-    amount(FindingId::Unsealed, of_stores(facts, |store| store.unsealed, "the first due since"), findings);
-    amount(FindingId::Leftovers, of_stores(facts, |store| store.leftovers, "the oldest of"), findings);
+    amount(FindingId::Overdue, of_stores(facts, |store| store.overdue, "due for up to"), findings);
+    amount(FindingId::Unsealed, of_stores(facts, |store| store.unsealed, "due for up to"), findings);
+    amount(FindingId::Leftovers, of_stores(facts, |store| store.leftovers, "there for up to"), findings);
 }
 
 fn runs(facts: &Facts, findings: &mut Vec<Finding>) {
     let runs = &facts.runs;
-    let days = |at: DateTime<Utc>| facts.now.signed_duration_since(at).num_days();
     let is_late = |at: DateTime<Utc>| {
         // By a schedule of every week a run of five days ago is no late one.
         let answered = runs.schedules.iter().any(|schedule| schedule.missed == Some(0));
@@ -92,22 +92,22 @@ fn runs(facts: &Facts, findings: &mut Vec<Finding>) {
     };
     match (runs.last, runs.last_well) {
         (_, Some(at)) if is_late(at) => {
-            let line = format!("the last run that succeeded was on {}, {} days ago", day(at), days(at));
+            let line = format!("the last run that succeeded was {} ago", days(facts, at));
             findings.push(Finding::new(FindingId::RunLate, vec![line]));
         }
         // One that ended well in time is enough; that the last one failed is told below.
         (_, Some(_)) => {}
         (None, None) => {
-            findings.push(Finding::new(FindingId::RunMissing, vec!["no run has succeeded yet".to_owned()]));
+            findings.push(Finding::new(FindingId::RunMissing, Vec::new()));
         }
         (Some((at, exit)), None) => {
-            let line = format!("only a run that ended with exit {exit} is recorded, of {}", day(at));
+            let line = format!("the only recorded run, {} ago, ended with exit {exit}", days(facts, at));
             findings.push(Finding::new(FindingId::RunMissing, vec![line]));
         }
     }
     // Beside the others: that one ended well in time says nothing of the newest.
     if let Some((at, exit)) = runs.last.filter(|(_, exit)| *exit != 0) {
-        let line = format!("the run of {} ended with exit {exit}", day(at));
+        let line = format!("it ended with exit {exit}, {} ago", days(facts, at));
         findings.push(Finding::new(FindingId::RunFailed, vec![line]));
     }
     if !runs.refusals.is_empty() {
@@ -117,7 +117,7 @@ fn runs(facts: &Facts, findings: &mut Vec<Finding>) {
         findings.push(Finding::new(FindingId::StateUnreadable, vec![why.clone()]));
     }
     if !runs.locked.is_empty() {
-        let lines = runs.locked.iter().map(|(root, since)| format!("'{root}' since {}", day(*since)));
+        let lines = runs.locked.iter().map(|(root, since)| format!("'{root}' for {}", days(facts, *since)));
         findings.push(Finding::new(FindingId::LockHeld, some(lines)).count(runs.locked.len() as u64));
     }
     schedules(runs, findings);
@@ -221,8 +221,7 @@ fn unruled(facts: &Facts, findings: &mut Vec<Finding>) {
         (FindingId::OwnerUnknown, unruled.owner_unknown, "session"),
     ] {
         if count > 0 {
-            let line = format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
-            let finding = Finding::new(id, vec![line]).count(count);
+            let finding = Finding::new(id, vec![counted(count, noun)]).count(count);
             // Whoever dates his files ahead stops what the organisation demands.
             let is_graver = id == FindingId::FutureDated && unruled.future_is_managed;
             findings.push(if is_graver { finding.severity(Severity::Medium) } else { finding });
@@ -235,14 +234,18 @@ fn unruled(facts: &Facts, findings: &mut Vec<Finding>) {
     }
     if unruled.unrecognised > 0 {
         let bytes = unruled.unrecognised_bytes;
-        let line = format!("{} files, {bytes} bytes", unruled.unrecognised);
+        let line = format!("{}, {}", counted(unruled.unrecognised, "file"), size(bytes));
         findings
             .push(Finding::new(FindingId::Unrecognised, vec![line]).count(unruled.unrecognised).bytes(bytes));
     }
     if let Some(before) = unruled.unrecognised_before
         && unruled.unrecognised >= before.saturating_add(GROWTH)
     {
-        let line = format!("{} files, where there were {before} a month ago or less", unruled.unrecognised);
+        let line = format!(
+            "{}, where there were {} at most a month ago",
+            counted(unruled.unrecognised, "file"),
+            grouped(before)
+        );
         findings.push(
             Finding::new(FindingId::UnrecognisedGrowing, vec![line]).count(unruled.unrecognised - before),
         );

@@ -15,6 +15,7 @@ use crate::ledger::RunId;
 use crate::locate::users::{Account, HomeRefusal};
 use crate::period::Period;
 use crate::policy::Policy;
+use crate::purge::certificate::Witness;
 use crate::report;
 use crate::report::accounts::AccountRow;
 use crate::report::all_users::{self, AllUsers, Figures, Refusal, User};
@@ -87,9 +88,13 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
     let turns = Turns::new(task.max_runtime, task.longest());
     let certificate = Certificate::prepare(&task, &accounts, ctx)?;
     let mut arguments = task.arguments(ctx);
-    if task.asks && consent(&task, &arguments, &accounts, &policy, &turns, ctx)? {
-        arguments.push("--yes".into());
-    }
+    let has_agreed = task.asks && consent(&task, &arguments, &accounts, &policy, &turns, ctx)?;
+    arguments.extend(has_agreed.then(|| "--yes".into()));
+    let consent = match (task.asks, has_agreed) {
+        (false, _) => Witness::CommandLine,
+        (true, true) => Witness::Terminal,
+        (true, false) => Witness::Unneeded,
+    };
     let keeper = task.keeper(&policy, ctx)?;
     if let Some(certificate) = &certificate {
         // Before any child: what children record must not come before the record that a purge began.
@@ -101,7 +106,7 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
     if let Command::Check(args) = command {
         return super::check::all(args, &document, invalid, ctx);
     }
-    let mut exit = report(&mut document, &handled, ctx)?;
+    let mut exit = report(&mut document, task.changes, &handled, ctx)?;
     let must = |done: Result<(), Failure>, exit: Exit| match done {
         Ok(()) => exit,
         Err(failure) => {
@@ -110,8 +115,7 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
         }
     };
     if let Some(certificate) = certificate {
-        let asked = task.asks;
-        exit = must(certificate.issue(asked, &policy, &keeper.run, &mut handled, &document, ctx), exit);
+        exit = must(certificate.issue(consent, &policy, &keeper.run, &mut handled, &document, ctx), exit);
     }
     exit = must(leave_figures(command, &handled, exit, ctx), exit);
     if task.name == "enforce" && task.changes {
@@ -124,17 +128,21 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
 /// What is to be done, where it may be.
 fn allowed<'a>(command: &'a Command, ctx: &Context) -> Result<Task<'a>, Failure> {
     let task = Task::of(command).ok_or_else(|| {
-        Failure::new(Exit::Usage, "--all-users is for enforce, purge, status, check and ledger")
+        Failure::new(Exit::Usage, "--all-users is for enforce, purge, status, check and ledger").hint(
+            "`ccretain --all-users status` shows every account; the other commands are for one: run them as that user",
+        )
     })?;
     if matches!(command, Command::Check(args) if args.services) {
-        return Err(Failure::new(Exit::Usage, "check --services is for one account: run it as the user"));
+        return Err(Failure::new(Exit::Usage, "check --services is for one account")
+            .hint("run it as the user: `ccretain check --services`"));
     }
     // A path is resolved as root here, and would be opened as a user whom it may not belong to.
     if !ctx.global.stores.is_empty() {
         return Err(Failure::new(
             Exit::Usage,
             "--store names a store of one account, and --all-users means all",
-        ));
+        )
+        .hint("leave one of the two out: `ccretain --all-users status` shows the stores of every account"));
     }
     // Both: a program with the set-user-id bit would run for whoever started it.
     let is_root = rustix::process::getuid().is_root() && rustix::process::geteuid().is_root();
@@ -176,29 +184,27 @@ fn consent(
     looking.push("--dry-run".into());
     let keeper = Keeper::reading(ctx, policy)?;
     let would = Handled::all(accounts.to_vec(), &looking, &keeper, turns, ctx);
-    let report = accounts_of(task.name, &would, &[]);
+    let report = accounts_of(task.name, false, &would, &[]);
     ctx.console.notice(&report.text(ctx.paint_messages()));
+    // What could not be looked at is what a person must know before answering.
+    messages(&would, ctx);
     if ctx.global.verbose > 0 {
         each_account(&would, |text| {
             ctx.console.notice(text);
             Ok(())
         })?;
     }
-    let (is_purge, changes_nothing) = (task.name == "purge", report.changes_nothing());
-    // A purge goes on to its certificate, and is asked about also where nothing is there.
-    if changes_nothing && !is_purge {
+    let is_purge = task.name == "purge";
+    if report.changes_nothing() {
         let all_seen = would.ended.iter().all(|ended| ended.error.is_none() && ended.exit == Some(0));
         let seen = if all_seen { "" } else { " in the accounts that could be looked at" };
-        ctx.console.notice(&format!("nothing is due{seen}"));
+        let nothing = if is_purge { "there is nothing to remove" } else { "nothing is due" };
+        ctx.console.notice(&format!("{nothing}{seen}"));
         return Ok(false);
     }
     ctx.console.notice("");
-    let question = match changes_nothing {
-        true => "Nothing would be removed. Go on?".to_owned(),
-        false => report.question(),
-    };
     let word = if is_purge { "purge" } else { "yes" };
-    if ctx.console.confirm_by(&question, word) { Ok(true) } else { Err(Failure::cancelled()) }
+    if ctx.console.confirm_by(&report.question(), word) { Ok(true) } else { Err(Failure::cancelled()) }
 }
 
 /// The one certificate of a purge.
@@ -218,7 +224,7 @@ impl<'a> Certificate<'a> {
 
     fn issue(
         self,
-        asked: bool,
+        consent: Witness,
         policy: &Policy,
         run: &RunId,
         handled: &mut Handled,
@@ -232,7 +238,7 @@ impl<'a> Certificate<'a> {
         let parts = ended.map(|ended| (text(&ended.account.home), ended.parts.take())).collect();
         let refused = document.refused.iter().chain(&document.not_reached);
         let refused = refused.map(|refusal| (refusal.home.clone(), refusal.why.clone())).collect();
-        let all = All { args: self.args, ctx, policy, run, asked, parts, refused };
+        let all = All { args: self.args, ctx, policy, run, consent, parts, refused };
         for file in self.handover.issue(all)? {
             ctx.console.notice(handed_over(&file).trim_end());
         }
@@ -301,6 +307,7 @@ fn document<'a>(
 /// What the accounts came to, for people; those of `left` were not handled.
 fn accounts_of<'a>(
     verb: &'static str,
+    is_done: bool,
     handled: &'a Handled,
     left: &[(&Refusal, (&'static str, Hue))],
 ) -> report::accounts::Accounts<'a> {
@@ -321,7 +328,7 @@ fn accounts_of<'a>(
         ended: *ended,
         totals: None,
     });
-    report::accounts::Accounts { verb, rows: ended.chain(left).collect() }
+    report::accounts::Accounts { verb, is_done, rows: ended.chain(left).collect() }
 }
 
 /// Each account's own report.
@@ -335,7 +342,12 @@ fn each_account(
 }
 
 /// Prints what the accounts came to, and what went wrong.
-fn report(document: &mut AllUsers<'_>, handled: &Handled, ctx: &Context) -> Result<Exit, Failure> {
+fn report(
+    document: &mut AllUsers<'_>,
+    is_done: bool,
+    handled: &Handled,
+    ctx: &Context,
+) -> Result<Exit, Failure> {
     if ctx.global.json {
         ctx.console.json(&document.json())?;
     } else if document.is_empty() {
@@ -344,7 +356,7 @@ fn report(document: &mut AllUsers<'_>, handled: &Handled, ctx: &Context) -> Resu
         let refused = document.refused.iter().map(|one| (one, ("left out", Hue::Bad)));
         let waiting = document.not_reached.iter().map(|one| (one, ("not reached", Hue::Warn)));
         let left: Vec<_> = refused.chain(waiting).collect();
-        ctx.console.data(&accounts_of(document.verb, handled, &left).text(ctx.paint()))?;
+        ctx.console.data(&accounts_of(document.verb, is_done, handled, &left).text(ctx.paint()))?;
         if ctx.global.verbose > 0 {
             each_account(handled, |text| ctx.console.data(text))?;
         }

@@ -135,7 +135,7 @@ pub enum Command {
 /// The definition of the whole command line.
 #[must_use]
 pub fn command() -> Definition {
-    groups::added_to(examples::added_to(Cli::command()))
+    groups::added_to(examples::added_to(Cli::command()), super::console::width())
 }
 
 impl Cli {

@@ -24,7 +24,7 @@ use crate::run::journal::{self, RunJournal};
 /// What `check` takes.
 #[derive(Debug, Clone, Args)]
 pub struct CheckArgs {
-    /// Take the access of others away from stores; nothing else is changed.
+    /// Make stores private (chmod go-rwx); nothing else is changed.
     #[arg(long)]
     pub fix: bool,
     /// Print what Claude Code sends from this machine, by service and provider, and what servers keep of it.

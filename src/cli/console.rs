@@ -324,6 +324,11 @@ fn remaining(state: &ProgressState, out: &mut dyn std::fmt::Write) {
     }
 }
 
+/// How many columns the terminal of the program has; `None` where there is none.
+pub(super) fn width() -> Option<usize> {
+    columns(terminal_size::terminal_size())
+}
+
 /// How many columns a terminal has; `None` where it does not tell.
 fn columns(size: Option<(terminal_size::Width, terminal_size::Height)>) -> Option<usize> {
     size.map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0)

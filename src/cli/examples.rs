@@ -84,7 +84,7 @@ const EXAMPLES: &[Examples] = &[
         "check",
         &[
             ("ccretain check", "the findings, and what to do about each"),
-            ("ccretain check --fix", "take the access of others away"),
+            ("ccretain check --fix", "make stores private (chmod go-rwx)"),
             ("ccretain check --json > check.json", "for `ccretain report --html`"),
             ("ccretain check --format jamf", "an extension attribute"),
             ("ccretain check --exit-style intune", "a detection script"),

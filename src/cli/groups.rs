@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use clap::Command;
 
+use crate::document::{Paint, wrap};
+
 /// Which commands belong together, in the order in which somebody meets them.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Look", &["status", "list", "explain", "check", "report"]),
@@ -16,8 +18,8 @@ const GROUPS: &[(&str, &[&str])] = &[
 const FIRST: &str =
     "Start with:\n  ccretain status\n  ccretain enforce --dry-run\n  ccretain schedule install";
 
-/// The definition with its commands in groups.
-pub(super) fn added_to(definition: Command) -> Command {
+/// The definition with its commands in groups, for a terminal of so many columns.
+pub(super) fn added_to(definition: Command, width: Option<usize>) -> Command {
     let mut text = String::new();
     let widest = GROUPS.iter().flat_map(|(_, names)| *names).map(|name| name.len()).max().unwrap_or(0);
     for (title, names) in GROUPS {
@@ -25,7 +27,8 @@ pub(super) fn added_to(definition: Command) -> Command {
         for name in *names {
             let about = definition.find_subcommand(name).and_then(Command::get_about);
             let about = about.map(ToString::to_string).unwrap_or_default();
-            let _ = writeln!(text, "  {name:widest$}  {about}");
+            let line = format!("  {name:widest$}  {about}");
+            text.push_str(&wrap(&line, widest + 4, Paint::new(false).fitting(width, None)));
         }
         text.push('\n');
     }

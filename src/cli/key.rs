@@ -93,7 +93,7 @@ pub(super) fn run(what: KeyCommand, ctx: &Context) -> Result<Exit, Failure> {
             let recipients = show(&path, &(Arc::new(Terminal::new(&ctx.console)) as Arc<dyn Ask>))?;
             if identities::is_exposed(&path)? {
                 ctx.console.warning(&format!("'{}' can be read or changed by others", shown(&path)));
-                ctx.console.hint(&format!("chmod 600 '{}'", shown(&path)));
+                ctx.console.hint(&format!("`chmod 600 '{}'` closes it", shown(&path)));
             }
             ("ccretain.key-show/1", recipients)
         }

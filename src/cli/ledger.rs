@@ -20,7 +20,9 @@ use crate::state::StateFile;
 /// What to do with the ledger.
 #[derive(Debug, Clone, Subcommand)]
 pub enum LedgerCommand {
-    /// Show the records, oldest first.
+    /// Show what was recorded, oldest first: a row a run.
+    ///
+    /// -v and every option but --since show a row a record.
     Show(LedgerShow),
     /// Check the chain from end to end and name the first record that is wrong.
     ///
@@ -50,14 +52,18 @@ pub struct LedgerShow {
     #[arg(long, value_name = "TIME|PERIOD", value_parser = since)]
     pub since: Option<Since>,
     /// Only this many records, the newest.
-    #[arg(short = 'n', value_name = "N")]
+    #[arg(short = 'n', value_name = "N", value_parser = number)]
     pub newest: Option<usize>,
     /// Only what concerns this session (a whole id, or 8 or more of its first characters).
     #[arg(long, value_name = "ID")]
     pub session: Option<String>,
-    /// Only what this run wrote.
+    /// Only what this run wrote (its id, or the beginning of it).
     #[arg(long, value_name = "ID")]
     pub run: Option<String>,
+}
+
+fn number(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "write a whole number".to_owned())
 }
 
 fn head(text: &str) -> Result<String, String> {
@@ -108,7 +114,11 @@ fn show(args: &LedgerShow, ctx: &Context) -> Result<Exit, Failure> {
     if ctx.global.json {
         ctx.console.json(&shown.json())?;
     } else {
-        ctx.console.data(&shown.text(ctx.env.now, ctx.paint()))?;
+        // Whoever names a run, a session or a number asks for its records.
+        let is_narrow = args.newest.is_some() || args.session.is_some() || args.run.is_some();
+        let (now, paint) = (ctx.env.now, ctx.paint());
+        let by_record = is_narrow || ctx.global.verbose > 0;
+        ctx.console.data(&if by_record { shown.text(now, paint) } else { shown.by_run(now, paint) })?;
     }
     for error in &shown.errors {
         ctx.console.error(error);

@@ -66,6 +66,7 @@ pub(super) fn failure(error: &clap::Error, typed: &[OsString]) -> Failure {
     let hint = meant(error)
         .map(|meant| meant.replace("ccretain COMMAND", &command_of(typed)))
         .or_else(|| behind(error, typed))
+        .or_else(|| session(error))
         .or_else(|| similar(error, typed))
         .unwrap_or_else(|| match tips.as_slice() {
             [] => help_of(typed),
@@ -98,6 +99,13 @@ fn unknown(error: &clap::Error) -> Option<&str> {
     }
 }
 
+/// A session that was named where none can be.
+fn session(error: &clap::Error) -> Option<String> {
+    let word = unknown(error)?;
+    let is_one = word.len() >= 8 && word.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    is_one.then(|| format!("`ccretain explain {word}` tells about one session"))
+}
+
 /// An option of a command that was typed before it.
 fn behind(error: &clap::Error, typed: &[OsString]) -> Option<String> {
     let option = unknown(error).filter(|_| error.kind() == ErrorKind::UnknownArgument)?;
@@ -110,7 +118,7 @@ fn behind(error: &clap::Error, typed: &[OsString]) -> Option<String> {
         Ok(_) => true,
         Err(error) => error.kind() != ErrorKind::UnknownArgument,
     };
-    (is_before && fits).then(|| format!("an option of a command stands behind it: `{command} {option}`"))
+    (is_before && fits).then(|| format!("an option of a command goes after it: `{command} {option}`"))
 }
 
 /// A command or a value that is spelled nearly so.
@@ -188,7 +196,7 @@ mod tests {
             Some("did you mean `ccretain status`? `ccretain --help` lists what it takes")
         );
         let behind = said("ccretain -n enforce").hint.unwrap_or_default();
-        assert_eq!(behind, "an option of a command stands behind it: `ccretain enforce -n`");
+        assert_eq!(behind, "an option of a command goes after it: `ccretain enforce -n`");
         assert!(said("ccretain --frobnicate enforce").hint.unwrap_or_default().contains("--help"));
     }
 }

@@ -12,8 +12,9 @@ use crate::policy::resolve::PolicyError;
 
 /// What to do about an error; `None` where nothing but its words is known.
 pub(super) fn of(error: &(dyn Error + 'static)) -> Option<String> {
-    let path = path_in(&chain(error)).map(PathBuf::from)?;
-    about(&path, io_kind(error)?)
+    let words = chain(error);
+    let path = path_in(&words).map(PathBuf::from)?;
+    about(&path, io_kind(error)?, words.contains("cannot read "))
 }
 
 /// The kind of the error of the system that is the cause of all.
@@ -26,8 +27,8 @@ fn io_kind(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
     kind
 }
 
-/// What to do where the system says no to a path.
-fn about(path: &Path, kind: ErrorKind) -> Option<String> {
+/// What to do where the system says no to a path, to read there or to write.
+fn about(path: &Path, kind: ErrorKind, reads: bool) -> Option<String> {
     let near = path.ancestors().find(|at| at.symlink_metadata().is_ok())?;
     let is_there = near == path;
     Some(match kind {
@@ -38,7 +39,7 @@ fn about(path: &Path, kind: ErrorKind) -> Option<String> {
             format!("`df -h '{}'` names the volume, which is mounted read-only", shown(near))
         }
         ErrorKind::PermissionDenied => denied(near),
-        ErrorKind::NotFound if path.parent() == Some(near) => {
+        ErrorKind::NotFound if reads || path.parent() == Some(near) => {
             format!("`ls -la '{}'` lists what is there", shown(near))
         }
         ErrorKind::NotFound if !is_there && near.is_dir() => {
@@ -90,7 +91,8 @@ pub(super) fn of_refused(refused: &Refused) -> Option<String> {
         Refusal::Guarded(_) => return None,
         _ => None,
     };
-    let about = kind.filter(|kind| *kind != ErrorKind::NotFound).and_then(|kind| about(&refused.path, kind));
+    let about =
+        kind.filter(|kind| *kind != ErrorKind::NotFound).and_then(|kind| about(&refused.path, kind, false));
     Some(about.unwrap_or_else(|| {
         "`ccretain status` lists the folders that are covered: name one of them with --store, or others in \
          \"stores\" of the policy"

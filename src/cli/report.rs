@@ -61,25 +61,25 @@ fn machine(args: &ReportArgs, ctx: &Context) -> Result<Exit, Failure> {
 
 fn fleet(args: &ReportArgs, ctx: &Context) -> Result<Exit, Failure> {
     let mut fleet = Fleet::new(ctx.env.now);
-    let mut exit = Exit::Done;
+    let mut complaints = Vec::new();
     for path in args.checks.iter().flat_map(|path| documents_in(&ctx.env.absolute(path))) {
         match document(&path) {
             Ok(document) => fleet.add(document, &path),
             Err(why) => {
                 let path = text(&path);
-                ctx.console.warning(&format!("'{path}' is not a document of `ccretain check --json`: {why}"));
+                complaints.push(format!("'{path}' is not a document of `ccretain check --json`: {why}"));
                 fleet.add_unreadable(Unreadable { path, why });
-                exit = Exit::Failed;
             }
         }
     }
     if fleet.len() == 0 {
-        return Err(Failure::new(
-            Exit::Failed,
-            "there is no document of a check to report, so nothing was written",
-        )
-        .hint("`ccretain check --json > FILE` writes one: a machine each"));
+        let why = complaints.first().map(|why| format!(": {why}")).unwrap_or_default();
+        let message = format!("there is no document of a check to report, so nothing was written{why}");
+        return Err(Failure::new(Exit::Failed, message)
+            .hint("`ccretain check --json > FILE` writes one: a machine each"));
     }
+    complaints.iter().for_each(|complaint| ctx.console.error(complaint));
+    let exit = if complaints.is_empty() { Exit::Done } else { Exit::Failed };
     write(args, &fleet.html(&|path| document(path).ok()), ctx)?;
     said(args, &fleet.json(), ctx)?;
     Ok(exit)

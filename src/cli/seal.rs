@@ -187,7 +187,7 @@ fn may_seal(
             Decision::Keep(Keep::Quiet) => {
                 let active = crate::report::policy::active_within(policy);
                 return refused(&format!("is {active} (`quiet`)")).map_err(|failure| {
-                    failure.hint("`ccretain explain SESSION` says until when it is quiet")
+                    failure.hint(format!("`ccretain explain {}` says until when", session.id))
                 });
             }
             Decision::Keep(Keep::NoRule | Keep::NotDue(..)) if session.plain == 0 => {

@@ -39,7 +39,9 @@ pub(super) fn find(inventory: &Inventory, named: &str, ctx: &Context) -> Result<
     let fitting = fitting(inventory, named)?;
     if let (true, Some(unread)) = (fitting.is_empty(), unread(inventory)) {
         let message = format!("no session '{}' was found, and {unread}", shown(named));
-        return Err(Failure::new(Exit::Failed, message).hint("nothing was changed; the session may be there"));
+        return Err(Failure::new(Exit::Failed, message).hint(
+            "`ccretain status` names what could not be read; make it readable, and run the same command again",
+        ));
     }
     let ids = fitting.iter().map(|at| inventory.session(*at).id);
     let id = one_id(named, ids, || {

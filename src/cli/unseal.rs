@@ -370,9 +370,8 @@ pub(super) fn one(
 /// What an error of opening means for the exit code.
 pub(super) fn failure(error: &SealedError) -> Failure {
     match error {
-        SealedError::InTheWay { .. } => Failure::because(Exit::Refused, error).hint(
-            "nothing was changed; move it away to bring back what was sealed, or leave it and go on with it",
-        ),
+        SealedError::InTheWay { .. } => Failure::because(Exit::Refused, error)
+            .hint("nothing was changed; move it away to bring back what was sealed, or keep working with it"),
         SealedError::Open { source: UnsealError::WrongKey | UnsealError::NoIdentity, .. } => {
             Failure::because(Exit::Failed, error)
                 .hint("nothing was changed; name the file that holds the key: `--identity FILE`")

@@ -118,14 +118,13 @@ pub fn identities(ctx: &Context, named: &[PathBuf]) -> Result<Identities, Failur
             match error {
                 // One that is there and closed can be opened.
                 IdentityError::Read(_) if path.symlink_metadata().is_ok() => failure,
-                _ if named.is_empty() => failure.hint("name the file that holds the key: `--identity FILE`"),
-                _ => failure,
+                _ => failure.hint("name the file that holds the key: `--identity FILE`"),
             }
         })?;
         // Told and not refused: what it opens is needed now, and was exposed before.
         if identities::is_exposed(path).unwrap_or(false) {
             ctx.console.warning(&format!("'{}' can be read or changed by others", shown(path)));
-            ctx.console.hint(&format!("chmod 600 '{}'", shown(path)));
+            ctx.console.hint(&format!("`chmod 600 '{}'` closes it", shown(path)));
         }
     }
     Ok(keys)

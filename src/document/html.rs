@@ -32,15 +32,15 @@ impl Document {
             match block {
                 Block::Heading(title) => {
                     out.push_str(if is_open { "</section>\n" } else { "" });
-                    let _ = writeln!(out, "<section><h2>{}</h2>", html_line(title));
+                    let _ = writeln!(out, "<section><h2>{}</h2>", title.html());
                     is_open = true;
                 }
-                Block::Text(line) => drop(writeln!(out, "<p>{}</p>", html_line(line))),
+                Block::Text(line) => drop(writeln!(out, "<p>{}</p>", line.html())),
                 Block::Facts(facts) => facts_html(&mut out, facts),
                 Block::List(lines) => {
                     out.push_str("<ul>\n");
                     for line in lines {
-                        let _ = writeln!(out, "<li>{}</li>", html_line(line));
+                        let _ = writeln!(out, "<li>{}</li>", line.html());
                     }
                     out.push_str("</ul>\n");
                 }
@@ -56,7 +56,7 @@ impl Document {
 fn facts_html(out: &mut String, facts: &[Fact]) {
     out.push_str("<dl>\n");
     for fact in facts {
-        let _ = write!(out, "<div><dt>{}</dt><dd>{}", escaped(&fact.name), html_line(&fact.value));
+        let _ = write!(out, "<div><dt>{}</dt><dd>{}", escaped(&fact.name), fact.value.html());
         if !fact.aside.is_empty() {
             let _ = write!(out, " <span class=\"muted\">{}</span>", escaped(&fact.aside));
         }
@@ -69,43 +69,51 @@ fn bars_html(out: &mut String, bars: &[Bar]) {
     let most = bars.iter().map(|bar| bar.amount).max().unwrap_or(0).max(1);
     out.push_str("<table class=\"bars\"><tbody>\n");
     for bar in bars {
+        // No more than it stands for, and of anything at least a sign.
+        let share = u128::from(bar.amount) * 100 / u128::from(most);
         let _ = writeln!(
             out,
-            "<tr><th scope=\"row\">{}</th><td><meter max=\"{most}\" value=\"{}\"></meter></td><td class=\"n\">{}</td></tr>",
+            "<tr><th scope=\"row\">{}</th><td><span class=\"bar {}\" style=\"width:{share}%\"></span></td><td class=\"n\">{}</td></tr>",
             escaped(&bar.name),
-            bar.amount,
+            class(bar.hue).unwrap_or_default(),
             escaped(&bar.shown)
         );
     }
     out.push_str("</tbody></table>\n");
 }
 
-/// A line; what stands in backquotes is code.
-fn html_line(line: &Line) -> String {
-    let class = |hue| match hue {
+/// The class of a colour.
+fn class(hue: Hue) -> Option<&'static str> {
+    match hue {
         Hue::Plain => None,
         Hue::Strong => Some("strong"),
         Hue::Good => Some("ok"),
         Hue::Warn => Some("medium"),
         Hue::Bad => Some("high"),
         Hue::Dim => Some("muted"),
-    };
-    let text = |text: &str| {
-        // One without its other half is a backquote.
-        if !text.matches('`').count().is_multiple_of(2) {
-            return escaped(text);
-        }
-        let code = |(at, piece): (usize, &str)| match at % 2 {
-            1 => format!("<code>{}</code>", escaped(piece)),
-            _ => escaped(piece),
+    }
+}
+
+impl Line {
+    /// The line; what stands in backquotes is code.
+    pub fn html(&self) -> String {
+        let text = |text: &str| {
+            // One without its other half is a backquote.
+            if !text.matches('`').count().is_multiple_of(2) {
+                return escaped(text);
+            }
+            let code = |(at, piece): (usize, &str)| match at % 2 {
+                1 => format!("<code>{}</code>", escaped(piece)),
+                _ => escaped(piece),
+            };
+            text.split('`').enumerate().map(code).collect::<String>()
         };
-        text.split('`').enumerate().map(code).collect::<String>()
-    };
-    let spans = line.spans.iter().map(|span| match class(span.hue) {
-        None => text(&span.text),
-        Some(class) => format!("<span class=\"{class}\">{}</span>", text(&span.text)),
-    });
-    spans.collect()
+        let spans = self.spans.iter().map(|span| match class(span.hue) {
+            None => text(&span.text),
+            Some(class) => format!("<span class=\"{class}\">{}</span>", text(&span.text)),
+        });
+        spans.collect()
+    }
 }
 
 fn table_html(out: &mut String, table: &Table) {
@@ -145,7 +153,7 @@ mod tests {
         let mut table = Table::new(vec![Column::new(hostile), Column::path(hostile)]);
         table.row([hostile, hostile]);
         document.table(table);
-        let bar = Bar { name: hostile.to_owned(), amount: 1, shown: hostile.to_owned() };
+        let bar = Bar { name: hostile.to_owned(), amount: 1, shown: hostile.to_owned(), hue: Hue::Plain };
         document.blocks.push(Block::Plot(vec![bar]));
         let page = document.html();
         assert!(!page.contains("<script") && !page.contains("\"'"), "{page}");
@@ -160,6 +168,6 @@ mod tests {
 
     #[test]
     fn a_command_is_code() {
-        assert_eq!(html_line(&"type `a <b>` now".into()), "type <code>a &lt;b&gt;</code> now");
+        assert_eq!(Line::from("type `a <b>` now").html(), "type <code>a &lt;b&gt;</code> now");
     }
 }

@@ -55,6 +55,8 @@ pub struct Bar {
     pub amount: u64,
     /// The amount as people read it.
     pub shown: String,
+    /// What its colour says.
+    pub hue: Hue,
 }
 
 /// A line of text in parts that may be coloured.

@@ -72,14 +72,14 @@ fn print_bars(out: &mut String, bars: &[Bar], indent: usize, paint: Paint<'_>) {
         let length = (u128::from(bar.amount) * room as u128).div_ceil(u128::from(most));
         let length = usize::try_from(length).unwrap_or(room);
         let line = format!(
-            "{}{:indent$}{:>shown$}  {}",
+            "{:indent$}{}{:gap$}{:>shown$}  {}",
+            "",
             bar.name,
             "",
             bar.shown,
-            block.repeat(length),
-            indent = name - columns(&bar.name) + 2,
+            paint.hued(bar.hue, &block.repeat(length)),
+            gap = name - columns(&bar.name) + 2,
         );
-        out.push_str(&" ".repeat(indent));
         out.push_str(line.trim_end());
         out.push('\n');
     }
@@ -228,8 +228,8 @@ mod tests {
         document.heading("what stays");
         document.list(vec!["1 session kept: active within the last hour, and whoever has it open".into()]);
         document.blocks.push(Block::Plot(vec![
-            Bar { name: "a day".to_owned(), amount: 4, shown: "4".to_owned() },
-            Bar { name: "a week".to_owned(), amount: 12, shown: "12".to_owned() },
+            Bar { name: "a day".to_owned(), amount: 4, shown: "4".to_owned(), hue: Hue::Plain },
+            Bar { name: "a week".to_owned(), amount: 12, shown: "12".to_owned(), hue: Hue::Plain },
         ]));
         for width in 36..100 {
             let text = document.print(Paint::new(false).fitting(Some(width), None));

@@ -280,10 +280,10 @@ pub(super) fn core_dumps(subject: &Subject<'_>, host: &dyn Host) -> Finding {
                     let text = name.to_string_lossy();
                     let path = folder.join(&name);
                     match dumped(&text, subject.uid) {
-                        Some(true) => sight.saw(Some(&path), "a dump of a client"),
+                        Some(true) => sight.saw(Some(&path), "a dump of Claude Code"),
                         Some(false) => {
                             sight.doubt(format!(
-                                "'{}' is a dump of a program that may be a client",
+                                "'{}' is a dump of a program that may be Claude Code",
                                 shown(&path)
                             ));
                         }

@@ -211,7 +211,7 @@ pub fn replace_named(path: &Path, content: &[u8]) -> Result<(), PathError> {
     // A rename replaces whatever has the name: a device, or the link that others reach a file by.
     let why = match path.symlink_metadata() {
         Ok(found) if found.is_symlink() => Some("it is a link; name the file itself"),
-        Ok(found) if !found.is_file() && !found.is_dir() => Some("it is no regular file"),
+        Ok(found) if !found.is_file() && !found.is_dir() => Some("it is not a regular file"),
         _ => None,
     };
     if let Some(why) = why {

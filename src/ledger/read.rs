@@ -91,7 +91,7 @@ pub struct Filter {
     pub since: Option<DateTime<Utc>>,
     /// Only those whose `session` is one of these; for keyed names give the keyed form as well.
     pub sessions: Vec<String>,
-    /// Only those of this run.
+    /// Only those of the runs whose ids begin so.
     pub run: Option<String>,
 }
 
@@ -104,7 +104,7 @@ impl Filter {
         self.since.is_none_or(|since| record.time >= since)
             && (self.sessions.is_empty()
                 || record.text("session").is_some_and(|id| self.sessions.iter().any(|wanted| wanted == id)))
-            && self.run.as_ref().is_none_or(|run| *run == record.run)
+            && self.run.as_ref().is_none_or(|run| record.run.starts_with(run.as_str()))
     }
 }
 

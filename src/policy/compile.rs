@@ -102,7 +102,9 @@ pub enum Problem {
     #[error("{0} cannot be \"{1}\": leave it out, or write a span such as \"30d\"")]
     NoSpan(&'static str, Period),
     /// Nobody to seal to.
-    #[error("rule '{0}' has sealAfter, but there is no recipient to seal to{1}")]
+    #[error(
+        "rule '{0}' has sealAfter, but there is no recipient to seal to{1}: `ccretain key new` prints one for \"recipients\""
+    )]
     NoRecipient(String, &'static str),
     /// A floor above what the organisation demands.
     #[error("keepAtLeast {keep} is longer than the managed deleteAfter {delete} of rule '{rule}'")]

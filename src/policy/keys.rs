@@ -150,7 +150,7 @@ keys! {
     "holds[].sessions" Texts "" "0.1.0" Part "Ids of sessions. Left out: every session.";
     "holds[].reason" Text "" "0.1.0" Part "Why the hold was placed; it is written to the ledger.";
     "holds[].until" Time "" "0.1.0" Part "When the hold ends: a time (RFC 3339), or a day, which ends when it ends at UTC-12. Left out: when it is released.";
-    "keepAtLeast" Period "" "0.1.0" Longest "Nothing younger is deleted, whatever the rules say; sealing goes on. The longest of all layers counts.";
+    "keepAtLeast" Period "" "0.1.0" Longest "Nothing younger is deleted, whatever the rules say; sealing continues. The longest of all layers counts.";
     "quiet" Period "\"1h\"" "0.1.0" Delaying "A session with a file touched within this period counts as live.";
     "ageBy" Word "\"record\"" "0.1.0" Delaying "What dates a session: the newest timestamp in its 'record's, the 'mtime' of its files, or the 'newest' of both.";
     "desktopDeleted" Word "" "0.1.0" United "'immediately': a session that its user deleted in the desktop application is due at once, before any rule. Holds, live sessions and keepAtLeast still protect it.";

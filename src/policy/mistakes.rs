@@ -33,7 +33,8 @@ pub fn all(bytes: &[u8]) -> Vec<SyntaxError> {
 #[must_use]
 pub fn excerpt(bytes: &[u8], line: usize, column: usize) -> Option<String> {
     let text = bytes.split(|byte| *byte == b'\n').nth(line.checked_sub(1)?)?;
-    let shown = crate::escape::text(String::from_utf8_lossy(text).trim_end());
+    // Bytes that are no text say nothing to a person.
+    let shown = crate::escape::text(std::str::from_utf8(text).ok()?.trim_end());
     // The parser names the end of what it has read; a caret belongs where that begins.
     let end = column.min(text.len());
     let read = &text[..end];

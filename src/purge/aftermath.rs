@@ -253,7 +253,7 @@ impl Looked<'_> {
         match was {
             Some((_, Some(Outcome::Failed(error)))) => (ExceptionReason::Failed, error.clone()),
             Some((_, Some(Outcome::Skipped(Skip::BecameLive)))) => {
-                (ExceptionReason::Live, "a client opened it meanwhile".to_owned())
+                (ExceptionReason::Live, "Claude Code opened it meanwhile".to_owned())
             }
             Some((_, Some(Outcome::Skipped(Skip::ChangedSincePlan)))) => {
                 (ExceptionReason::Changed, "it changed between the plan and the act".to_owned())

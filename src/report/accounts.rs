@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::Run;
 use super::all_users::add;
-use super::enforce::{amounts, question};
+use super::enforce::{amounts, question, whole};
 use super::human::{counted, grouped, named, size};
 use crate::document::{Column, Document, Hue, Line, Paint, Table};
 use crate::run::link::{Note, Totals};
@@ -15,6 +15,8 @@ use crate::run::tally::Tally;
 pub struct Accounts<'a> {
     /// The command.
     pub verb: &'static str,
+    /// Whether the accounts' runs could act, and did not only look.
+    pub is_done: bool,
     pub rows: Vec<AccountRow<'a>>,
 }
 
@@ -46,16 +48,10 @@ impl Run<'_> {
 /// The sums of some accounts.
 fn sum<'a>(all: impl Iterator<Item = &'a Totals>) -> Totals {
     let (mut sums, mut tally) = (Totals::default(), Map::new());
-    let all: Vec<&Totals> = all.collect();
-    sums.is_done = all.iter().any(|one| one.is_done);
     for one in all {
         sums.sessions = sums.sessions.saturating_add(one.sessions);
         sums.files = sums.files.saturating_add(one.files);
         sums.bytes = sums.bytes.saturating_add(one.bytes);
-        // What would be done somewhere is no part of what was done.
-        if one.is_done != sums.is_done {
-            continue;
-        }
         if let Ok(Value::Object(counts)) = serde_json::to_value(one.tally) {
             add(&mut tally, &counts);
         }
@@ -87,12 +83,7 @@ impl Accounts<'_> {
             let Tally { deleted, sealed, pruned, .. } = totals.tally;
             deleted > 0 || sealed > 0 || pruned > 0
         });
-        let files = counted(tally.deleted, "file");
-        let freed = size(tally.bytes_freed);
-        let deleted = match tally.sessions_deleted {
-            0 => format!("{files} ({freed})"),
-            sessions => format!("{} ({files}, {freed})", counted(sessions, "session")),
-        };
+        let deleted = whole(tally.sessions_deleted, tally.deleted, tally.bytes_freed);
         let act = question(&tally, &deleted, &counted(tally.pruned_lines, "line"));
         format!("{act} of {}?", counted(changed.count() as u64, "account"))
     }
@@ -110,7 +101,7 @@ impl Accounts<'_> {
         );
         document.text(Line::of(first, Hue::Strong));
         if self.verb != "status" {
-            document.facts(amounts(&all.tally, all.is_done, counted(all.tally.pruned_lines, "line")));
+            document.facts(amounts(&all.tally, self.is_done, counted(all.tally.pruned_lines, "line")));
         } else if self.changes_nothing() {
             document.text(Line::of("nothing is due", Hue::Good));
         } else {
@@ -126,7 +117,7 @@ impl Accounts<'_> {
         document.table(self.table());
         let notes = self.notes();
         if !notes.is_empty() {
-            document.heading("what was found, and for whom");
+            document.heading("notes, with the accounts they are about");
             document.list(notes);
         }
         document.print(paint)
@@ -273,7 +264,7 @@ mod tests {
             |name: &str, totals| AccountRow { name: name.to_owned(), ended: ("done", Hue::Good), totals };
         let mut rows = vec![row("ann", Some(&ann)), row("bob", Some(&bob))];
         rows.push(AccountRow { name: "eve".to_owned(), ended: ("left out", Hue::Bad), totals: None });
-        let accounts = Accounts { verb: "enforce", rows };
+        let accounts = Accounts { verb: "enforce", is_done: false, rows };
         assert_eq!(accounts.question(), "Permanently delete 5 sessions (15 files, 4.0 KiB) of 2 accounts?");
         insta::assert_snapshot!(accounts.text(Paint::default()), @r"
         3 accounts: 20 sessions, 60 files, 8.0 KiB
@@ -287,7 +278,7 @@ mod tests {
           bob            4     12      0          0  2.0 KiB     0  done
           eve            -      -      -          -        -     -  left out
 
-        what was found, and for whom
+        notes, with the accounts they are about
           3 sessions held: ann, bob
           policy: delete after 30 days: ann, bob
         ");
@@ -301,24 +292,24 @@ mod tests {
           bob            10     30  4.0 KiB    4  done
           eve             -      -        -    -  left out
 
-        what was found, and for whom
+        notes, with the accounts they are about
           3 sessions held: ann, bob
           policy: delete after 30 days: ann, bob
         ");
     }
 
-    /// A look says what would be done, which nobody recorded.
     #[test]
-    fn what_would_be_done_somewhere_is_not_counted_as_done() {
-        let did = Totals { is_done: true, ..totals(1, Vec::new()) };
-        let sums = sum([&did, &totals(1_000, Vec::new())].into_iter());
-        assert_eq!((sums.is_done, sums.tally.deleted, sums.sessions), (true, 3, 20));
+    fn no_sum_is_too_large() {
         let most = Totals {
             tally: Tally { deleted: u64::MAX, sealed: 1, ..Tally::default() },
             ..totals(0, Vec::new())
         };
         let row = AccountRow { name: "ann".to_owned(), ended: ("done", Hue::Good), totals: Some(&most) };
-        assert!(Accounts { verb: "enforce", rows: vec![row] }.question().contains("of 1 account?"));
+        assert!(
+            Accounts { verb: "enforce", is_done: false, rows: vec![row] }
+                .question()
+                .contains("of 1 account?")
+        );
     }
 
     #[test]

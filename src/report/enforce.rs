@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
-
 use super::Run;
 use super::actions::Act;
 use super::human::{counted, grouped, size};
 use super::ledger::short;
+use super::remarks::{DATES_DIFFER, UNDATED_LINES, UNKNOWN, UNSEALABLE};
 use super::when;
 use crate::document::{Column, Document, Fact, Hue, Line, Paint, Table};
 use crate::escape::text;
@@ -66,7 +65,8 @@ impl Run<'_> {
     /// The question before the first change: what it does, and how much of it.
     pub fn question(&self) -> String {
         let tally = self.tally();
-        format!("{}?", question(&tally, &self.deleted(&tally), &self.pruned_words(&tally)))
+        let deleted = whole(tally.sessions_deleted, tally.deleted, self.bytes_of(Fate::Deleted));
+        format!("{}?", question(&tally, &deleted, &self.pruned_words(&tally)))
     }
 
     fn document(&self, paint: Paint<'_>, detail: Detail) -> Document {
@@ -165,7 +165,7 @@ impl Run<'_> {
         notes.extend(self.refusals.iter().map(|refusal| Note::sentence(format!("refused: {refusal}"))));
         notes.extend(unusual(&tally).map(|(count, noun, what)| Note::counted(count, noun, what)));
         if tally.unrecognised > 0 {
-            notes.push(Note::counted(tally.unrecognised, "file", "unknown to ccretain, never touched"));
+            notes.push(Note::counted(tally.unrecognised, UNKNOWN.0, UNKNOWN.1));
         }
         notes
     }
@@ -218,15 +218,6 @@ impl Run<'_> {
         Some(Line::of(why, Hue::Dim).and(command, Hue::Strong))
     }
 
-    fn deleted(&self, tally: &Tally) -> String {
-        let files = counted(tally.deleted, "file");
-        let freed = size(self.bytes_of(Fate::Deleted));
-        match tally.sessions_deleted {
-            0 => format!("{files} ({freed})"),
-            sessions => format!("{} ({files}, {freed})", counted(sessions, "session")),
-        }
-    }
-
     fn bytes_of(&self, fate: Fate) -> u64 {
         let artifacts = self.inventory.artifacts.iter().enumerate();
         let of = artifacts.filter(|(at, artifact)| self.fate(*at) == Some(fate) && !artifact.is_own());
@@ -234,7 +225,7 @@ impl Run<'_> {
     }
 
     /// What is removed from which files: `4 prompts from history.jsonl`.
-    fn pruned_words(&self, tally: &Tally) -> String {
+    pub(super) fn pruned_words(&self, tally: &Tally) -> String {
         let mut files: BTreeMap<String, u64> = BTreeMap::new();
         for (at, artifact) in self.inventory.artifacts.iter().enumerate() {
             if self.fate(at) == Some(Fate::Pruned) {
@@ -255,10 +246,11 @@ impl Run<'_> {
         let mut table = Table::new(vec![
             Column::new("action"),
             Column::new("session"),
-            Column::new("last activity").rank(1),
+            Column::new("last activity").rank(2),
             Column::path("project"),
-            Column::number("size").rank(2),
-            Column::text("why"),
+            Column::number("size").rank(4),
+            Column::new("due").rank(3),
+            Column::text("why").rank(1),
         ]);
         let mut rows: Vec<(Option<Act>, &Session, &Verdict)> = Vec::new();
         for (at, verdict) in self.plan.sessions.iter().enumerate() {
@@ -280,7 +272,8 @@ impl Run<'_> {
                     verdict.date.map_or_else(|| "-".to_owned(), |date| when::day(date, self.plan.now, paint)),
                     session.project.as_deref().map_or_else(|| "-".to_owned(), text),
                     size(bytes),
-                    self.why(verdict, paint),
+                    self.due_day(verdict, paint),
+                    self.why(verdict),
                 ],
             );
         }
@@ -288,17 +281,8 @@ impl Run<'_> {
     }
 
     /// Why a session goes or stays, in a few words.
-    pub(super) fn why(&self, verdict: &Verdict, paint: Paint<'_>) -> String {
-        let keep = match verdict.decision {
-            Decision::Keep(keep) => keep,
-            decision => {
-                let due = decision.due().map(|due| (due.since(), self.policy.rule_name(due.rule())));
-                return due.map_or_else(String::new, |(since, rule)| {
-                    format!("rule '{}', since {}", text(&rule), when::day(since, self.plan.now, paint))
-                });
-            }
-        };
-        let next = |paint| verdict.coming(self.plan.now).map(|step| step_words(step, self.plan.now, paint));
+    fn why(&self, verdict: &Verdict) -> String {
+        let Decision::Keep(keep) = verdict.decision else { return self.rule_of(verdict.decision) };
         match keep {
             Keep::Held(hold) => {
                 let name = self.policy.hold(hold).map(|hold| text(&hold.name)).unwrap_or_default();
@@ -306,11 +290,20 @@ impl Run<'_> {
             }
             Keep::Live => "open in Claude Code".to_owned(),
             Keep::Quiet => super::policy::active_within(self.policy),
-            Keep::NoRule | Keep::NotDue(..) | Keep::KeepAtLeast(_) => {
-                next(paint).unwrap_or_else(|| "no rule applies".to_owned())
-            }
+            Keep::NoRule | Keep::NotDue(..) | Keep::KeepAtLeast(_) => match verdict.coming(self.plan.now) {
+                Some(step) if step.action == Action::Delete => "will be deleted".to_owned(),
+                Some(_) => "will be encrypted".to_owned(),
+                None => "no rule applies".to_owned(),
+            },
             keep => keep.reason().replace('-', " "),
         }
+    }
+
+    /// The day of what is done with a session, or will be next.
+    fn due_day(&self, verdict: &Verdict, paint: Paint<'_>) -> String {
+        let due = verdict.decision.due().map(|due| due.since());
+        let due = due.or_else(|| verdict.coming(self.plan.now).map(|step| step.at));
+        due.map_or_else(|| "-".to_owned(), |at| when::day(at, self.plan.now, paint))
     }
 
     /// A line a file, deletions first.
@@ -390,6 +383,15 @@ pub(super) fn amounts(tally: &Tally, is_done: bool, pruned: String) -> Vec<Fact>
     facts
 }
 
+/// So many sessions with their files: what a question is about.
+pub(super) fn whole(sessions: u64, files: u64, bytes: u64) -> String {
+    let (files, bytes) = (counted(files, "file"), size(bytes));
+    match sessions {
+        0 => format!("{files} ({bytes})"),
+        sessions => format!("{} ({files}, {bytes})", counted(sessions, "session")),
+    }
+}
+
 /// What a run does, as a question without its mark.
 pub(super) fn question(tally: &Tally, deleted: &str, pruned: &str) -> String {
     let mut parts = Vec::new();
@@ -414,21 +416,16 @@ fn unusual(tally: &Tally) -> impl Iterator<Item = (u64, &'static str, &'static s
     let all = [
         (
             tally.partly_deleted - tally.partly_failed,
-            "session",
-            "deleted except for files that ccretain does not know or cannot reach",
+            ("session", "deleted except for files that ccretain does not know or cannot reach"),
         ),
-        (tally.partly_failed, "session", "deleted except for files that could not be removed"),
-        (
-            tally.unsealable,
-            "session",
-            "not encrypted: a file has a hard link elsewhere, belongs to another account or is out of reach",
-        ),
-        (tally.skipped, "file", "left alone: changed, gone or opened since the plan was made"),
-        (tally.data_remains, "file", "whose data remain under another name (hard link)"),
-        (tally.undated_lines, "line", "without a date, which stay"),
-        (tally.dates_differ, "session", "whose records and file times differ by more than a day"),
+        (tally.partly_failed, ("session", "deleted except for files that could not be removed")),
+        (tally.unsealable, UNSEALABLE),
+        (tally.skipped, ("file", "left alone: changed, gone or opened since the plan was made")),
+        (tally.data_remains, ("file", "whose data remain under another name (hard link)")),
+        (tally.undated_lines, UNDATED_LINES),
+        (tally.dates_differ, DATES_DIFFER),
     ];
-    all.into_iter().filter(|(count, ..)| *count > 0)
+    all.into_iter().filter(|(count, _)| *count > 0).map(|(count, (noun, what))| (count, noun, what))
 }
 
 /// The word people read for a step.
@@ -437,11 +434,6 @@ pub fn word(action: Action) -> &'static str {
         Action::Delete => "delete",
         Action::Seal => "encrypt",
     }
-}
-
-/// A step with its day.
-pub fn step_words(step: Step, now: DateTime<Utc>, paint: Paint<'_>) -> String {
-    format!("{} {}", word(step.action), when::day(step.at, now, paint))
 }
 
 /// Parts of a sentence with commas and an `and`.

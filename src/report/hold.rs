@@ -4,8 +4,9 @@ use chrono::{DateTime, FixedOffset, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::human::{counted, day, in_zone};
+use super::human::{counted, in_zone};
 use super::json::time;
+use super::when;
 use crate::document::{Column, Document, Fact, Hue, Line, Paint, Table};
 use crate::escape::text;
 use crate::hold::{Coverage, Sweeping};
@@ -56,10 +57,9 @@ struct ClientRemoves {
     days: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
+    /// How far away that is, where it is to come: the same in every time zone.
     #[serde(skip)]
-    at: DateTime<Utc>,
-    #[serde(skip)]
-    is_due: bool,
+    away: Option<String>,
 }
 
 /// A session that a hold covers.
@@ -111,8 +111,7 @@ impl HoldReport {
                 sessions: sweeping.sessions.len(),
                 days: removal.days,
                 path: removal.path.as_ref().map(text),
-                at: removal.at,
-                is_due: removal.at <= now,
+                away: (removal.at > now).then(|| when::away(removal.at, now)),
             }),
             preserved: 0,
             items: with_items.then(|| items().collect()),
@@ -147,12 +146,10 @@ impl HoldReport {
             ));
         }
         if let Some(client) = &self.client_removes {
-            let when = if client.is_due {
-                "at its next start".to_owned()
-            } else if client.sessions == 1 {
-                format!("on {}", day(client.at))
-            } else {
-                format!("from {} on", day(client.at))
+            let when = match &client.away {
+                None => "at its next start".to_owned(),
+                Some(away) if client.sessions == 1 => away.clone(),
+                Some(away) => format!("{away} and later"),
             };
             let what = if client.sessions == self.covers.sessions { "this" } else { "a part of this" };
             lines.push(format!(

@@ -4,6 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
 use super::Run;
+use crate::catalogue::Root;
 use crate::enforce::Outcome;
 use crate::escape::text;
 use crate::inventory::{ArtifactIndex, Belongs};
@@ -72,6 +73,18 @@ pub struct Store {
     /// Folders that are mount points.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<String>,
+}
+
+impl Store {
+    /// Whether people are shown a row of it.
+    pub fn is_worth_a_row(&self) -> bool {
+        is_worth_a_row(self.sessions as u64, self.artifacts as u64, self.kind)
+    }
+}
+
+/// Whether people are shown a row of a store: each has a home, in which no session lies but by mistake.
+pub fn is_worth_a_row(sessions: u64, artifacts: u64, kind: &str) -> bool {
+    sessions > 0 || artifacts > 0 && kind != Root::Home.word()
 }
 
 /// One artifact and what became of it.

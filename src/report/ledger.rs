@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::human::{counted, grouped, size};
 use super::when;
-use crate::document::{Column, Document, Hue, Paint, Table};
+use crate::document::{Column, Document, Hue, Line, Paint, Table};
 use crate::escape::text;
 use crate::ledger::{BadLine, Item, Record};
 
@@ -54,10 +54,60 @@ impl Shown {
         ShownJson { schema: "ccretain.ledger/1", records, bad, errors: &self.errors }
     }
 
-    /// A table for people, with a total below.
+    /// A row a run for people.
+    pub fn by_run(&self, now: DateTime<Utc>, paint: Paint<'_>) -> String {
+        let mut rows = Table::new(vec![
+            Column::new("run"),
+            Column::new("began").rank(1),
+            Column::new("command"),
+            Column::number("deleted").rank(4),
+            Column::number("encrypted").rank(5),
+            Column::number("lines").rank(6),
+            Column::number("freed").rank(3),
+            Column::new("exit"),
+            Column::text("note").rank(2),
+        ]);
+        let mut runs: Vec<(&str, Vec<&Record>)> = Vec::new();
+        let mut bad = 0;
+        for item in &self.items {
+            let Item::Record(record) = item else {
+                bad += 1;
+                continue;
+            };
+            match runs.iter_mut().rev().find(|(run, _)| *run == record.run) {
+                Some((_, records)) => records.push(record),
+                None => runs.push((&record.run, vec![record])),
+            }
+        }
+        for (run, records) in &runs {
+            let hue = records.iter().map(|record| hue_of(record)).max_by_key(|hue| *hue as u8);
+            rows.coloured(hue.unwrap_or_default(), run_cells(run, records, now, paint));
+        }
+        let mut document = Document::default();
+        let newest = runs.last().map(|(run, _)| short(run));
+        document.table(rows);
+        if bad > 0 {
+            let bad = counted(bad, "line");
+            let line = Line::of(format!("{bad} cannot be read: "), Hue::Warn);
+            document.text(line.and("`ccretain ledger verify`", Hue::Strong).and(" says where", Hue::Plain));
+        }
+        match newest {
+            None => document.text("no records"),
+            Some(run) => {
+                let runs = counted(runs.len() as u64, "run");
+                document.text(
+                    Line::from(format!("{runs}; the records of one: "))
+                        .and(format!("`ccretain ledger show --run {run}`"), Hue::Strong),
+                );
+            }
+        }
+        document.print(paint)
+    }
+
+    /// A row a record for people, with a total below.
     pub fn text(&self, now: DateTime<Utc>, paint: Paint<'_>) -> String {
         if self.items.is_empty() {
-            return "no records\n".to_owned();
+            return "no records: `ccretain ledger show` lists the runs\n".to_owned();
         }
         let mut rows = Table::new(vec![
             Column::number("seq").rank(4),
@@ -103,7 +153,39 @@ impl Shown {
 }
 
 fn hue(item: &Item) -> Hue {
-    let Item::Record(record) = item else { return Hue::Warn };
+    match item {
+        Item::Record(record) => hue_of(record),
+        Item::Bad(_) => Hue::Warn,
+    }
+}
+
+/// What one run came to: of most commands its summary tells.
+fn run_cells(run: &str, records: &[&Record], now: DateTime<Utc>, paint: Paint<'_>) -> Vec<String> {
+    let summary = records.iter().rev().find(|record| record.event == "summary");
+    let count = |key: &str| summary?.fields.get("counts")?.get(key)?.as_u64();
+    let number = |key: &str| count(key).filter(|count| *count > 0);
+    let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    let command = summary.into_iter().chain(records).find_map(|record| record.text("decision"));
+    let refused = records.iter().filter(|record| record.event == "refused");
+    let mut notes: Vec<String> =
+        refused.filter_map(|record| Some(format!("refused: {}", text(record.text("reason")?)))).collect();
+    let failed = records.iter().filter(|record| hue_of(record) == Hue::Bad).count() as u64;
+    notes.extend((failed > 0).then(|| format!("{} failed", counted(failed, "record"))));
+    notes.extend(summary.is_none().then(|| "it did not end".to_owned()));
+    vec![
+        short(run),
+        records.first().map_or_else(String::new, |record| when::moment(record.time, now, paint)),
+        or_dash(command.map(text)),
+        or_dash(number("sessionsDeleted").map(grouped)),
+        or_dash(number("sessionsSealed").map(grouped)),
+        or_dash(number("prunedLines").map(grouped)),
+        or_dash(number("bytesFreed").map(size)),
+        or_dash(count("exit").map(grouped)),
+        if notes.is_empty() { "-".to_owned() } else { notes.join("; ") },
+    ]
+}
+
+fn hue_of(record: &Record) -> Hue {
     let failed = record.text("error").is_some()
         || record.text("outcome") == Some("failed")
         || record.fields.get("failed").is_some();

@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod policy;
 pub mod purge;
 pub mod readable;
+mod remarks;
 pub mod services;
 pub mod status;
 pub mod verification;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::Run;
+use super::enforce::{question, whole};
 use super::human::{counted, grouped, size, table};
 use super::json::{Item, Policy, Store, time};
 use crate::document::{Document as Docs, Hue, Line, Paint};
@@ -107,6 +108,17 @@ pub fn obstacle(stop: &Stop, policy: &crate::policy::Policy) -> String {
     }
 }
 
+/// All groups together.
+fn whole_of(groups: &BTreeMap<StoreIndex, Group>) -> Group {
+    let mut all = Group::default();
+    for group in groups.values() {
+        all.sessions.extend(&group.sessions);
+        (all.files, all.lines, all.bytes) =
+            (all.files + group.files, all.lines + group.lines, all.bytes + group.bytes);
+    }
+    all
+}
+
 impl Purge<'_> {
     /// The whole report; kept items are listed only when asked for.
     #[must_use]
@@ -163,8 +175,8 @@ impl Purge<'_> {
         let groups = self.groups();
         if groups.is_empty() {
             document.text(match self.run.outcomes {
-                Some(_) => "gone: nothing",
-                None => "nothing is there that would go: `ccretain list` shows what is there",
+                Some(_) => "nothing was removed: nothing was there to remove",
+                None => "there is nothing to remove: `ccretain list` shows the sessions that are here",
             });
         } else {
             self.put_stores(&groups, &mut document);
@@ -178,23 +190,23 @@ impl Purge<'_> {
         for refusal in self.run.refusals {
             document.text(Line::of("refused", Hue::Warn).and(format!(": {refusal}"), Hue::Plain));
         }
+        if self.dry_run && !groups.is_empty() && self.run.refusals.is_empty() {
+            document.text("");
+            document.text(Line::of(
+                "nothing was removed; the same command without --dry-run asks, and does it",
+                Hue::Dim,
+            ));
+        }
         document.print(paint)
     }
 
     /// The question before it is done, with the counts.
     #[must_use]
     pub fn question(&self) -> String {
-        let groups = self.groups();
-        let sessions: BTreeSet<_> = groups.values().flat_map(|group| &group.sessions).collect();
-        let sum = |of: fn(&Group) -> u64| groups.values().map(of).sum::<u64>();
-        let lines = sum(|group| group.lines);
-        let lines = if lines > 0 { format!(" and {}", counted(lines, "line")) } else { String::new() };
-        format!(
-            "Permanently remove {} ({}, {}){lines}?",
-            counted(sessions.len() as u64, "session"),
-            counted(sum(|group| group.files), "file"),
-            size(sum(|group| group.bytes))
-        )
+        let all = whole_of(&self.groups());
+        let deleted = whole(all.sessions.len() as u64, all.files, all.bytes);
+        let tally = self.run.tally();
+        format!("{}?", question(&tally, &deleted, &self.run.pruned_words(&tally)))
     }
 
     /// What was asked for, in a sentence.
@@ -246,8 +258,6 @@ impl Purge<'_> {
         let mut rows =
             table(&["store", "sessions", "projects", "files", "lines", "on disk"], &[1, 2, 3, 4, 5]);
         let number = |count: usize| if count == 0 { "-".to_owned() } else { grouped(count as u64) };
-        let (mut sessions, mut projects) = (BTreeSet::<SessionIndex>::new(), BTreeMap::<&str, u64>::new());
-        let (mut files, mut cut, mut bytes) = (0, 0, 0);
         for (store, group) in groups {
             rows.row([
                 text(&self.run.inventory.store(*store).store.root),
@@ -257,35 +267,36 @@ impl Purge<'_> {
                 number(usize::try_from(group.lines).unwrap_or(usize::MAX)),
                 size(group.bytes),
             ]);
-            sessions.extend(&group.sessions);
-            (files, cut, bytes) = (files + group.files, cut + group.lines, bytes + group.bytes);
         }
-        for index in &sessions {
+        let whole = whole_of(groups);
+        let mut projects = BTreeMap::<&str, u64>::new();
+        for index in &whole.sessions {
             let session = self.run.inventory.session(*index);
             *projects.entry(session.project.as_deref().unwrap_or("(unknown)")).or_default() += 1;
         }
         document.table(rows);
-        let word = if self.run.outcomes.is_some() { "gone" } else { "goes" };
+        let word = if self.run.outcomes.is_some() { "removed" } else { "would remove" };
+        let lines =
+            if whole.lines > 0 { format!(", {}", counted(whole.lines, "line")) } else { String::new() };
         let all = format!(
-            ": {} of {}, {}, {}, {}",
-            counted(sessions.len() as u64, "session"),
-            counted(projects.len() as u64, "project"),
-            counted(files, "file"),
-            counted(cut, "line"),
-            size(bytes)
+            ": {}, {}{lines}, {}",
+            counted(whole.sessions.len() as u64, "session"),
+            counted(whole.files, "file"),
+            size(whole.bytes)
         );
         document.text("");
         document.text(Line::of(word, Hue::Bad).and(all, Hue::Strong));
         let mut by_count: Vec<(&str, u64)> = projects.into_iter().collect();
         by_count.sort_by_key(|(project, count)| (std::cmp::Reverse(*count), *project));
-        let named = by_count.iter().take(MOST_NAMED);
-        let mut lines: Vec<Line> = named
-            .map(|(project, count)| format!("  {}: {}", text(project), counted(*count, "session")).into())
-            .collect();
-        if by_count.len() > MOST_NAMED {
-            lines.push(format!("  and {} more projects", by_count.len() - MOST_NAMED).into());
+        let mut named = table(&["project", "sessions"], &[1]);
+        for (project, count) in by_count.iter().take(MOST_NAMED) {
+            named.row([text(project), grouped(*count)]);
         }
-        document.list(lines);
+        document.table(named);
+        if by_count.len() > MOST_NAMED {
+            document.text(format!("and {} more projects", grouped((by_count.len() - MOST_NAMED) as u64)));
+        }
+        document.text("");
         if self.run.outcomes.is_none() {
             let going = self.run.names_going();
             let artifacts = 0..self.run.inventory.artifacts.len();
@@ -318,15 +329,15 @@ impl Purge<'_> {
     /// What stays, and why.
     fn put_stays(&self, document: &mut Docs) {
         for (word, (files, bytes)) in self.kept_as() {
-            document.text(format!("stays: {word} ({}, {})", counted(files, "file"), size(bytes)));
+            document.text(format!("kept: {word} ({}, {})", counted(files, "file"), size(bytes)));
         }
         if self.aftermath.is_none() {
             let doubts = doubts(self.run.inventory, &self.purging.doubts);
-            put_named("stays, though it may be meant", &doubts, document);
+            put_named("kept, though it may be meant", &doubts, document);
             let excepted = gathered(self.run.inventory, self.purging.excepted.iter().copied());
             for one in &excepted {
                 let (path, files, size) = (text(&one.path), counted(one.files, "file"), size(one.bytes));
-                document.text(format!("stays on your word: {path} ({files}, {size})"));
+                document.text(format!("kept on your word: {path} ({files}, {size})"));
             }
         }
     }

@@ -190,6 +190,8 @@ impl Workspace {
         let stores = self.stores.iter().chain(&self.excluded).cloned().collect();
         let seen = Seen::new(remembered.as_ref().ok(), ctx);
         let earlier = Earlier { dates, saw_transcript: &|root, id| seen.transcript(root, id) };
+        // A large store takes seconds, and whoever sees nothing presses Ctrl-C.
+        let bar = ctx.screen.progress(1, "reading the session data");
         let mut inventory = inventory::take(stores, all_reached, ctx.env.now, &System::default(), earlier);
         if is_blind || self.state.state.is_learning(ctx.env.now) {
             // Without memory a file whose session is not there looks like one whose session has gone, and is
@@ -230,6 +232,7 @@ impl Workspace {
             inventory.recall(&remembered.memory, !is_roots);
         }
         inventory.find_plans(is_roots || !forgets);
+        bar.finish_and_clear();
         tracing::debug!(
             sessions = inventory.sessions.len(),
             files = inventory.artifacts.len(),

@@ -67,6 +67,25 @@ pub struct Tally {
     pub dates_differ: u64,
 }
 
+impl Tally {
+    /// The same of a run that did nothing.
+    pub fn without_acts(self) -> Self {
+        Self {
+            deleted: 0,
+            sealed: 0,
+            pruned: 0,
+            pruned_lines: 0,
+            bytes_freed: 0,
+            sessions_deleted: 0,
+            sessions_sealed: 0,
+            partly_deleted: 0,
+            partly_failed: 0,
+            data_remains: 0,
+            ..self
+        }
+    }
+}
+
 /// The usual block of a file system, for what pruning would free.
 const BLOCK: u64 = 4096;
 

@@ -1,14 +1,17 @@
 //! What is found of the clients.
 
+use chrono::{DateTime, Utc};
+
 use super::{ClientFacts, Row};
 use crate::check::facts::Facts;
 use crate::check::{Finding, FindingId, some};
 use crate::services::{KEPT, Kept, PROVIDERS, SERVICES, Service, Usual};
+use crate::words::counted;
 
 /// Adds what is found.
 pub(in crate::check) fn evaluate(facts: &Facts, findings: &mut Vec<Finding>) {
     let clients = Clients(&facts.clients);
-    for (id, lines) in clients.periods().into_iter().chain(clients.sends()) {
+    for (id, lines) in clients.periods(facts.now).into_iter().chain(clients.sends()) {
         if !lines.is_empty() {
             findings.push(Finding::new(id, some(lines)));
         }
@@ -47,15 +50,20 @@ impl Clients<'_> {
     }
 
     /// How long each keeps sessions, beside the policy.
-    fn periods(&self) -> Vec<(FindingId, Vec<String>)> {
+    fn periods(&self, now: DateTime<Utc>) -> Vec<(FindingId, Vec<String>)> {
         let shorter = self.each(|client| {
             let (days, floor) = client.period.shorter.as_ref()?;
             Some(format!("it removes after {days} days, and the policy keeps everything for {floor}"))
         });
         let held = self.each(|client| {
             let (count, first) = client.period.held;
-            let first = first?.format("%Y-%m-%d");
-            (count > 0).then(|| format!("{count} held sessions, the first on {first}, if it is started"))
+            let days = first?.signed_duration_since(now).num_days();
+            let when = if days < 1 {
+                "at its next start".to_owned()
+            } else {
+                format!("in {}", counted(days.unsigned_abs(), "day"))
+            };
+            (count > 0).then(|| format!("{}, the first {when}", counted(count, "held session")))
         });
         let longer = self.each(|client| {
             let (days, ours) = client.period.longer.as_ref()?;

@@ -176,10 +176,10 @@ fn print_policy(ctx: &Context) -> Result<Exit, Failure> {
 
 /// The policy in force, each line with who set it.
 fn in_words(policy: &Policy, values: &[Row], rules: &[RuleRow], holds: &[HoldRow]) -> Document {
-    let by = |source: &Source| format!("[{}]", place(source));
+    let by = |source: &Source| format!("[{}]", set_by(source, &policy.sources));
     let mut document = Document::default();
     document.text(format!("policy {}", policy.digest));
-    document.heading("layers, lowest first");
+    document.heading("sources, in ascending precedence");
     document.list(policy.sources.iter().map(|source| Line::from(place(source))).collect());
     document.heading("rules (first match wins within a file; across files the earliest date wins)");
     let mut facts: Vec<Fact> = Vec::new();
@@ -346,6 +346,15 @@ fn preview(policy: &Policy, checked: &Checked, inventory: &inventory::Inventory,
         within(7),
         within(30)
     )
+}
+
+/// Who set a value: the layer, and its file where the layer has several.
+fn set_by(source: &Source, all: &[Source]) -> String {
+    let is_alone = all.iter().filter(|other| other.layer == source.layer).count() < 2;
+    match source.path.as_deref().and_then(Path::file_name).filter(|_| !is_alone) {
+        Some(name) => format!("{} '{}'", source.layer, shown(Path::new(name))),
+        None => source.layer.to_string(),
+    }
 }
 
 fn place(source: &Source) -> String {

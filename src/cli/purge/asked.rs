@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use crate::catalogue::{Class, SessionId};
 use crate::cli::context::{Context, Exit, Failure};
 use crate::cli::moment::moment;
+use crate::cli::remedy;
 use crate::cli::session;
 use crate::error::chain;
 use crate::escape::shown;
@@ -149,9 +150,10 @@ pub(super) fn session(
     }
     // It may be in a store that was to be taken, and could not be.
     let unlocked = refused.iter().find(|refused| matches!(refused.why, Refusal::Unlockable(_)));
-    let Some(Refused { path, why, .. }) = unlocked else { return Err(missing) };
+    let Some(refused) = unlocked else { return Err(missing) };
+    let Refused { path, why, .. } = refused;
     let message = format!("{}: '{}' was refused as a store: {}", missing.message, shown(path), chain(why));
-    Err(Failure::new(Exit::Refused, message).hint("nothing was changed"))
+    Err(Failure { hint: remedy::of_refused(refused), ..Failure::new(Exit::Refused, message) })
 }
 
 /// The stores that were named with `--store`.

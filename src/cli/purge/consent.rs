@@ -1,6 +1,6 @@
 //! Whether it may be done: refused with a record, or consented to.
 
-use super::asked::ClockSays;
+use super::asked::{ClockSays, With};
 use super::{DEED, WORD, Work};
 use crate::cli::context::{Exit, Failure};
 use crate::escape::text;
@@ -74,6 +74,11 @@ impl Work<'_> {
     /// Asks, unless that was answered on the command line.
     pub(super) fn consent(&self, clock: &ClockSays) -> Result<Witness, Failure> {
         let console = &self.ctx.console;
+        // Nothing goes, so there is nothing to ask about; that it was looked for can be certified all the same.
+        if !self.args.yes && self.purging.plan.changes_nothing() && !self.args.with.contains(&With::Identity)
+        {
+            return Ok(Witness::Unneeded);
+        }
         let doubted = clock.refusal();
         if self.args.yes && (doubted.is_none() || !console.can_ask()) {
             return Ok(Witness::CommandLine);

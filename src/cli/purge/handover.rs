@@ -380,10 +380,10 @@ fn own_remains(ctx: &Context, policy: &Policy, identity: Identity) -> Vec<Remain
     let state: Vec<PathBuf> = listed.filter(|path| path.is_file() && !is_ledger(path)).collect();
     add(RemainingKind::State, own, &state);
     // Every layer that took part, whoever owns it: it is what the verdict went by.
-    for path in policy.sources.iter().filter_map(|source| source.path.clone()) {
+    let own = holds::path(&ctx.env.config_dir());
+    for path in policy.sources.iter().filter_map(|source| source.path.clone()).filter(|path| *path != own) {
         add(RemainingKind::Policy, path.clone(), &[path]);
     }
-    let own = holds::path(&ctx.env.config_dir());
     add(RemainingKind::Holds, own.clone(), &[own]);
     if identity == Identity::Kept {
         let path = identity_path(&ctx.env);

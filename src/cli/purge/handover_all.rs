@@ -28,8 +28,7 @@ pub(in crate::cli) struct All<'a> {
     pub ctx: &'a Context,
     pub policy: &'a Policy,
     pub run: &'a RunId,
-    /// Whether a person was asked.
-    pub asked: bool,
+    pub consent: Witness,
     /// What each account's run came to, by its home; `None` where it came to nothing.
     pub parts: Vec<(String, Option<Box<Parts>>)>,
     /// Homes that were left out, and why.
@@ -61,8 +60,8 @@ impl AllHandover {
         let first = journal::started(&policy.digest, Some(DEED));
         let mut ledger = open(ctx, policy, run)?;
         ledger.append(&[first], ctx.env.now).map_err(|error| {
-            Failure::new(Exit::Refused, format!("cannot write the ledger: {error}"))
-                .hint("nothing was touched, because the ledger could not record it")
+            Failure::new(Exit::Refused, format!("cannot write the ledger, so nothing was removed: {error}"))
+                .hint("make room or give root the folder back, then run the same command again: `df -h /var/log`")
         })
     }
 
@@ -101,12 +100,11 @@ fn open(ctx: &Context, policy: &Policy, run: &RunId) -> Result<Ledger, Failure> 
 /// What only root's own process knows.
 fn whole(all: &All<'_>, files: &Files, head: Head) -> Parts {
     let (args, ctx, policy) = (all.args, all.ctx, all.policy);
-    let consent = if all.asked { Witness::Terminal } else { Witness::CommandLine };
     Parts {
         id: all.run.0.clone(),
         tool: tool(ctx),
         policy: PolicyRef::from(policy),
-        operator: operator(ctx, consent, true, files.signer().cloned()),
+        operator: operator(ctx, all.consent, true, files.signer().cloned()),
         host: Machine::look(ctx.env.platform, &exposure::System),
         started: ctx.env.now,
         ended: ctx.env.now,

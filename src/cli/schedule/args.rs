@@ -21,6 +21,8 @@ pub enum Action {
     /// Install the schedule (safe to repeat).
     Install(JobArgs),
     /// Remove the schedule and its files.
+    #[command(mut_arg("backend", |arg| arg.help("The scheduler; auto is every one that is installed")))]
+    #[command(mut_arg("write", |arg| arg.help("With claude-hook: change the user's settings; without it the hook stays")))]
     Remove(WhereArgs),
     /// Show what is installed, when it runs next, and how the last run ended.
     Status {
@@ -29,13 +31,14 @@ pub enum Action {
         system: bool,
     },
     /// Print the units without installing them.
+    #[command(mut_arg("write", |arg| arg.hide(true)))]
     Print(JobArgs),
 }
 
 /// Which scheduler, and whose.
 #[derive(Debug, Args)]
 pub struct WhereArgs {
-    /// The scheduler; auto is the one this machine runs (remove: all that are installed).
+    /// The scheduler; auto is the one this machine runs.
     #[arg(long, value_enum, default_value_t, value_name = "NAME")]
     pub backend: BackendArg,
     /// The schedule of the whole system, for all users; needs root.

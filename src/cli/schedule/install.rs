@@ -7,6 +7,7 @@ use super::job::{job, trusted};
 use super::shared::{failure, local, needs_root, print};
 use crate::cli::context::{Context, Exit, Failure};
 use crate::ledger::{Clock, RunId};
+use crate::report::human::counted;
 use crate::run;
 use crate::run::guards;
 use crate::run::journal;
@@ -48,7 +49,7 @@ pub(super) fn install(args: &JobArgs, with: Scheduler<'_>, ctx: &Context) -> Res
     for place in &report.places {
         text.push_str(&format!("  {place}\n"));
     }
-    text.push_str(&format!("  {roots} store folders are remembered for the runs\n"));
+    text.push_str(&format!("  scheduled runs will cover {}\n", counted(roots as u64, "store folder")));
     text.push_str(&notes(&report));
     ctx.console.sentences(&text)?;
     Ok(Exit::Done)
@@ -77,6 +78,7 @@ pub(super) fn remove(args: &WhereArgs, with: Scheduler<'_>, ctx: &Context) -> Re
         None => with.installed().map_err(failure)?,
     };
     let mut reports = Vec::new();
+    let mut exit = Exit::Done;
     for backend in backends {
         let report = if backend == Backend::ClaudeHook && !args.write {
             let hook = with.status(&local(ctx), "", None).map_err(failure)?;
@@ -88,6 +90,8 @@ pub(super) fn remove(args: &WhereArgs, with: Scheduler<'_>, ctx: &Context) -> Re
                     hook.place, hook.command
                 )
             };
+            // Whoever scripts it must not take it for gone.
+            exit = if hook.is_some() { Exit::Failed } else { exit };
             Report { notes: hook.map(note).into_iter().collect(), ..Report::default() }
         } else {
             with.remove(backend).map_err(failure)?
@@ -96,7 +100,7 @@ pub(super) fn remove(args: &WhereArgs, with: Scheduler<'_>, ctx: &Context) -> Re
     }
     if ctx.global.json {
         ctx.console.json(&said("remove", &reports))?;
-        return Ok(Exit::Done);
+        return Ok(exit);
     }
     let mut text = String::new();
     for (backend, report) in &reports {
@@ -112,7 +116,7 @@ pub(super) fn remove(args: &WhereArgs, with: Scheduler<'_>, ctx: &Context) -> Re
         text.push_str("nothing was installed\n");
     }
     ctx.console.sentences(&text)?;
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 fn notes(report: &Report) -> String {

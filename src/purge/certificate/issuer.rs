@@ -77,6 +77,8 @@ pub enum Witness {
     Terminal,
     /// It was given on the command line (`--yes`).
     CommandLine,
+    /// Nothing was to be removed, so nobody was asked.
+    Unneeded,
 }
 
 /// The key that signs a certificate.

@@ -151,6 +151,7 @@ fn operator(parts: &Parts) -> String {
     let consent = match operator.consent {
         Witness::Terminal => "consented at a terminal",
         Witness::CommandLine => "consented on the command line (--yes)",
+        Witness::Unneeded => "not asked, because nothing was to be removed",
     };
     let users = if operator.all_users { ", for every account" } else { "" };
     format!("{} (uid {}){sudo}, {consent}{users}", operator.name, operator.uid)

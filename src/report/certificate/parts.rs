@@ -6,6 +6,7 @@ use crate::document::{Document, Fact, Hue, Line};
 use crate::purge::certificate::{
     Certificate, Exception, ExceptionReason, Imprint, Parts, ResidualRisk, SeenWord, Verdict,
 };
+use crate::words::by_note;
 
 /// So many files that were not reached are named.
 const UNREACHED: usize = 10;
@@ -37,13 +38,13 @@ pub(super) fn document(certificate: &Certificate, imprint: &Imprint<'_>, extent:
         ("Asked for", super::asked(&parts.method.scope)),
         (
             "Method",
-            "files were unlinked, lines left out by writing their files anew; nothing was overwritten"
+            "files were unlinked, lines were left out by rewriting their files; nothing was overwritten"
                 .to_owned(),
         ),
         ("Policy", format!("sha256 {}", parts.policy.sha256)),
     ];
     document.facts(facts.into_iter().map(|(name, value)| Fact::new(name, value)).collect());
-    document.heading("Scope: the roots this speaks of");
+    document.heading("Scope");
     roots(parts, &mut document);
     document.heading("Removed");
     removed(parts, &mut document);
@@ -155,10 +156,8 @@ fn risk(risk: &ResidualRisk, extent: Extent) -> Line {
     let is_seen = risk.seen == SeenWord::Yes;
     let (word, hue) = if is_seen { ("SEEN", Hue::Bad) } else { ("not known", Hue::Warn) };
     let mut said: Vec<String> = risk.reason.iter().cloned().collect();
-    for sighting in risk.evidence.iter().take(extent.sightings) {
-        let path = sighting.path.as_ref().map_or_else(String::new, |path| format!("'{path}': "));
-        said.push(format!("{path}{}", sighting.note));
-    }
+    let sightings = risk.evidence.iter().take(extent.sightings);
+    said.extend(by_note(sightings.map(|one| (one.path.clone(), one.note.clone()))));
     if risk.evidence.len() > extent.sightings {
         said.push(format!("and {} more, {}", risk.evidence.len() - extent.sightings, extent.rest));
     }

@@ -7,6 +7,7 @@ use crate::check::Severity;
 use crate::document::{Document, Hue, Line, Paint};
 use crate::report::human::named;
 use crate::report::human::{counted, grouped};
+use crate::report::json::is_worth_a_row;
 
 /// What Intune keeps of the output of a detection script, in characters (its console cuts what is
 /// longer; learn.microsoft.com, "Remediations").
@@ -81,7 +82,8 @@ impl super::Document {
                 grouped(sum(|store| store.overdue))
             ));
         }
-        let filled = self.stores.iter().filter(|store| store.sessions > 0 || store.artifacts > 0);
+        let filled =
+            self.stores.iter().filter(|store| is_worth_a_row(store.sessions, store.artifacts, &store.kind));
         let store = |store: &Store| {
             let oldest = store.oldest_age_days.map_or_else(String::new, |days| {
                 format!(", the oldest {} old", counted(days.unsigned_abs(), "day"))

@@ -241,7 +241,7 @@ impl Explained<'_> {
             Keep::FutureDated => "its date lies in the future".to_owned(),
             Keep::OwnerUnknown => "what it belongs to could not be found out".to_owned(),
             Keep::Link => "it is a link, and links outside a session's own folders stay".to_owned(),
-            Keep::Foreign => "it is another owner's, or no regular file".to_owned(),
+            Keep::Foreign => "it belongs to another account, or is not a regular file".to_owned(),
             Keep::OutOfReach => "it, or the lock of the store that it may belong to, lies behind a mount point or a link that is not followed".to_owned(),
             Keep::OutOfScope => "its store is excluded, or another one is named with --store".to_owned(),
         }

@@ -1,11 +1,11 @@
 //! The explanation in words.
 
 use super::{Dates, Explain, PRECEDENCE, Subject};
-use crate::document::{Document, Fact, Hue, Line, Paint};
-use crate::escape::shown;
+use crate::document::{Column, Document, Fact, Hue, Line, Paint, Table, with_tilde};
+use crate::escape::text;
 use crate::plan::Action;
 use crate::policy::{AgeBy, Source};
-use crate::report::human::{counted, size, table};
+use crate::report::human::{counted, size};
 use crate::report::when;
 
 impl Explain {
@@ -16,14 +16,14 @@ impl Explain {
         let mut document = Document::default();
         self.what.describe(&mut document);
         if let Some(dates) = &self.dates {
-            dates.describe(&mut document, &told);
+            dates.describe(&mut document, &told, paint);
         }
         if !self.notes.is_empty() {
             document.heading("notes");
             document.list(self.notes.iter().map(|note| Line::from(note.as_str())).collect());
         }
         if self.decision.is_some() && self.liveness.is_some() {
-            self.put_precedence(&mut document, &told);
+            self.put_precedence(&mut document, &told, paint);
             self.put_rules(&mut document, &told);
         }
         let facts = [self.decided(&told), self.coming_text(paint), self.lines_and_client(&told)].concat();
@@ -43,12 +43,11 @@ impl Explain {
         let mut facts =
             vec![Fact::new("now", word.and(format!("{reason}: {}", decision.because), Hue::Plain))];
         if let (Some(due), Some(rule), Some(layer)) = (&decision.due, &decision.rule, &decision.layer) {
-            let from = decision.path.as_ref().map(|path| format!(", {}", shown(path)));
             let when = match decision.decision {
                 "keep" => "falls due",
                 _ => "due since",
             };
-            let by = format!("{}, by rule '{rule}' ({layer}{})", told(due), from.unwrap_or_default());
+            let by = format!("{}, by rule '{rule}' ({layer})", told(due));
             facts.push(Fact::new(when, by));
         }
         facts
@@ -87,7 +86,8 @@ impl Explain {
         facts
     }
 
-    fn put_precedence(&self, document: &mut Document, told: &dyn Fn(&str) -> String) {
+    fn put_precedence(&self, document: &mut Document, told: &dyn Fn(&str) -> String, paint: Paint<'_>) {
+        let from = |source: &Source| from(source, paint);
         document.heading(format!("precedence: {}", PRECEDENCE.join(" > ")));
         let [hold, live, floor, delete, seal] = PRECEDENCE;
         let mut facts: Vec<Fact> = Vec::new();
@@ -103,12 +103,12 @@ impl Explain {
         }
         if let Some(life) = &self.liveness {
             let (quiet, hue) = match (&life.quiet_until, life.is_quiet) {
-                (Some(until), true) => (format!("quiet until {}", told(until)), Hue::Warn),
-                (Some(until), false) => (format!("quiet ended {}", told(until)), Hue::Plain),
-                (None, _) => ("no file that was touched".to_owned(), Hue::Plain),
+                (Some(until), true) => (format!("it counts as active until {}", told(until)), Hue::Warn),
+                (Some(until), false) => (format!("it counted as active until {}", told(until)), Hue::Plain),
+                (None, _) => ("none of its files tells when it was active".to_owned(), Hue::Plain),
             };
             let evidence = Line::of(life.evidence.clone(), if life.live { Hue::Warn } else { Hue::Plain });
-            let by = format!(" (quiet {}, {})", life.quiet, from(&life.quiet_source));
+            let by = format!(" (`quiet` {}, {})", life.quiet, from(&life.quiet_source));
             facts.push(Fact::new(live, evidence.and("; ", Hue::Plain).and(quiet, hue).and(by, Hue::Plain)));
         }
         if self.keep_at_least.is_empty() {
@@ -146,14 +146,21 @@ impl Explain {
         if self.rules.is_empty() {
             document.text("none");
         }
-        let mut rows = table(&["rule", "from", "action", "after", "due", "standing"], &[]);
+        let mut rows = Table::new(vec![
+            Column::text("rule"),
+            Column::new("from").rank(3),
+            Column::new("action"),
+            Column::new("after").rank(1),
+            Column::new("due").rank(2),
+            Column::text("standing"),
+        ]);
         for rule in &self.rules {
             let hue = if rule.decides && rule.is_due { Hue::Warn } else { Hue::Plain };
             rows.coloured(
                 hue,
                 [
                     rule.name.clone(),
-                    from(&rule.source),
+                    rule.source.layer.to_string(),
                     rule.action.to_owned(),
                     rule.after.clone(),
                     rule.due.as_deref().map_or_else(|| "-".to_owned(), told),
@@ -166,9 +173,9 @@ impl Explain {
 }
 
 /// Where a value comes from: the layer and its file.
-fn from(source: &Source) -> String {
+fn from(source: &Source, paint: Paint<'_>) -> String {
     match &source.path {
-        Some(path) => format!("{}, {}", source.layer, shown(path)),
+        Some(path) => format!("{}, {}", source.layer, with_tilde(&text(path), paint.home)),
         None => source.layer.to_string(),
     }
 }
@@ -224,7 +231,7 @@ impl Subject {
 }
 
 impl Dates {
-    fn describe(&self, document: &mut Document, told: &dyn Fn(&str) -> String) {
+    fn describe(&self, document: &mut Document, told: &dyn Fn(&str) -> String, paint: Paint<'_>) {
         document.heading("dates");
         let mut facts: Vec<Fact> = Vec::new();
         let mut line = |name: &str, what: &str| facts.push(Fact::new(name, what));
@@ -255,7 +262,7 @@ impl Dates {
                 AgeBy::Mtime => "mtime",
                 AgeBy::Newest => "newest",
             };
-            format!(" (ageBy {by}, {})", from(source))
+            format!(" (`ageBy` {by}, {})", from(source, paint))
         });
         match &self.last_activity {
             Some(last) => line("counts", &format!("{}, {counts}{by}", told(last))),

@@ -3,7 +3,7 @@
 //! Of a document no more is kept than a row; the worst machines are read a second time for what was found there, so
 //! that neither memory nor the page grow with what the documents say.
 
-use crate::document::escaped as esc;
+use crate::document::{Bar, Hue, escaped as esc};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
@@ -13,8 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::machine::date;
-use super::page::{card, class, finding, page, table};
-use super::svg::{self, Mark};
+use super::page::{bars, cards, class, finding, page, table};
 use crate::check::Severity;
 use crate::report::check::{Document, Found};
 use crate::report::human::{counted, grouped, size};
@@ -96,11 +95,6 @@ struct Spread<'a> {
     title: &'a str,
     severity: Severity,
     machines: u64,
-}
-
-#[allow(clippy::cast_precision_loss, reason = "a plot is no more exact than a pixel")]
-fn float(number: u64) -> f64 {
-    number as f64
 }
 
 /// As much of a text as is kept, or shown.
@@ -327,7 +321,7 @@ impl Fleet {
             env!("CARGO_PKG_VERSION")
         );
         self.cards(&mut out);
-        self.verdicts(&mut out);
+        self.plots(&mut out);
         self.by_finding(&mut out);
         self.table(&mut out, read);
         self.versions_tables(&mut out);
@@ -338,48 +332,58 @@ impl Fleet {
 
     fn cards(&self, out: &mut String) {
         let (all, well) = (self.len(), self.compliant());
-        out.push_str("<div class=\"cards\">\n");
         let share = (well * 100).checked_div(all).unwrap_or(0);
-        card(
+        let share = format!("{} of {} ({share} %)", grouped(well as u64), grouped(all as u64));
+        let (overdue, stale, bad) =
+            (self.sum(|row| row.overdue), self.stale() as u64, self.unreadable.len() as u64);
+        let any = |count: u64, hue: Hue| if count > 0 { hue } else { Hue::Plain };
+        let rest = (all - well) as u64;
+        let not_compliant = self.machines.values().filter(|row| !row.compliant).count() as u64;
+        cards(
             out,
-            "compliant",
-            &format!("{} of {} ({share} %)", grouped(well as u64), grouped(all as u64)),
-            if well == all { "ok" } else { "high" },
+            [
+                ("compliant", share, if rest == 0 { Hue::Good } else { Hue::Bad }),
+                ("not compliant", grouped(not_compliant), any(not_compliant, Hue::Bad)),
+                ("overdue files and lines", grouped(overdue), any(overdue, Hue::Bad)),
+                ("sessions", grouped(self.sum(|row| row.sessions)), Hue::Plain),
+                ("not checked for a week", grouped(stale), any(stale, Hue::Warn)),
+                ("files that could not be read", grouped(bad), any(bad, Hue::Bad)),
+            ],
         );
-        card(out, "not compliant", &grouped((all - well) as u64), if well == all { "" } else { "high" });
-        let overdue = self.sum(|row| row.overdue);
-        card(out, "overdue files and lines", &grouped(overdue), if overdue > 0 { "high" } else { "" });
-        card(out, "sessions", &grouped(self.sum(|row| row.sessions)), "");
-        let stale = self.stale();
-        card(out, "not checked for a week", &grouped(stale as u64), if stale > 0 { "medium" } else { "" });
-        let bad = self.unreadable.len();
-        card(out, "files that could not be read", &grouped(bad as u64), if bad > 0 { "high" } else { "" });
-        out.push_str("</div>\n");
     }
 
-    fn verdicts(&self, out: &mut String) {
+    /// The verdicts, and how many machines have each finding.
+    fn plots(&self, out: &mut String) {
         let (all, well) = (self.len(), self.compliant());
         // Compliant when it was checked, which is too long ago to say so.
         let unknown = self.machines.values().filter(|row| row.compliant).count() - well;
         let bad = all - well - unknown;
-        let mark = |name: &'static str, count: usize| {
-            Mark::new(name, float(count as u64), counted(count as u64, "machine"))
+        let bar = |name: &str, amount: u64, hue: Hue| Bar {
+            name: name.to_owned(),
+            amount,
+            shown: grouped(amount),
+            hue,
         };
-        let mut marks = vec![mark("compliant", well).class("good"), mark("not compliant", bad).class("bad")];
-        if unknown > 0 {
-            marks.push(mark("not checked for a week", unknown).class("soft"));
+        let mut verdicts =
+            vec![bar("compliant", well as u64, Hue::Good), bar("not compliant", bad as u64, Hue::Bad)];
+        verdicts.extend((unknown > 0).then(|| bar("not checked for a week", unknown as u64, Hue::Dim)));
+        out.push_str("<div class=\"plots\">\n");
+        bars(out, ("Verdicts", "how many machines have each"), verdicts);
+        let found = self.spread();
+        let found = found.iter().take(DRAWN).map(|found| {
+            let hue = match found.severity {
+                Severity::High => Hue::Bad,
+                Severity::Medium => Hue::Plain,
+                Severity::Low | Severity::Info => Hue::Dim,
+            };
+            bar(found.id, found.machines, hue)
+        });
+        let about = "how many machines have each, the most severe first; in red what is high";
+        let found: Vec<Bar> = found.collect();
+        if !found.is_empty() {
+            bars(out, ("Machines by finding", about), found);
         }
-        let number = |count: usize| grouped(count as u64);
-        let about = format!(
-            "{} compliant, {} not, {} not checked for a week",
-            number(well),
-            number(bad),
-            number(unknown)
-        );
-        let plot = svg::parts("verdicts", ("Verdicts", &about), &marks);
-        let rows: Vec<Vec<String>> =
-            marks.iter().map(|mark| vec![mark.name.clone(), mark.text.clone()]).collect();
-        super::page::figure(out, &plot, ["verdict", "machines"], &rows);
+        out.push_str("</div>\n");
     }
 
     fn by_finding(&self, out: &mut String) {
@@ -388,21 +392,6 @@ impl Fleet {
             return;
         }
         out.push_str("<section><h2>Findings</h2>\n");
-        let marks: Vec<Mark> = found
-            .iter()
-            .take(DRAWN)
-            .map(|found| {
-                let mark = Mark::new(found.id, float(found.machines), grouped(found.machines));
-                match found.severity {
-                    Severity::High => mark.class("bad"),
-                    Severity::Medium => mark,
-                    Severity::Low | Severity::Info => mark.class("soft"),
-                }
-            })
-            .collect();
-        let about = "how many machines have each, the most severe first; in red what is high";
-        let plot = svg::bars("findings", ("Machines by finding", about), &marks);
-        super::page::figure(out, &plot, ["finding", "machines"], &[]);
         let row = |found: &Spread<'_>| {
             vec![
                 found.severity.word().to_owned(),

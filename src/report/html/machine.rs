@@ -1,14 +1,14 @@
 //! The page about one account.
 
-use crate::document::escaped as esc;
+use crate::document::{Bar, Hue, escaped as esc};
 use std::fmt::Write as _;
 
 use super::data::{AHEAD, Machine, Share};
-use super::page::{card, figure, finding, page, table};
+use super::page::{bars, cards, figure, finding, page, table};
 use super::svg::{self, Mark, Plot};
 use crate::check::Severity;
 use crate::report::human::{counted, day, grouped, size};
-use crate::report::json::time;
+use crate::report::json::{is_worth_a_row, time};
 
 /// As many runs are drawn one by one.
 const DRAWN: usize = 60;
@@ -72,16 +72,21 @@ impl Machine {
         let sessions: u64 = check.stores.iter().map(|store| store.sessions).sum();
         let all: u64 = check.stores.iter().map(|store| store.bytes).sum();
         let overdue: u64 = check.stores.iter().map(|store| store.overdue).sum();
-        out.push_str("<div class=\"cards\">\n");
-        let class = if check.compliant { "ok" } else { "high" };
-        card(out, "verdict", &check.verdict.replace('-', " "), class);
-        card(out, "sessions", &grouped(sessions), "");
-        card(out, "bytes", &size(all), "");
-        card(out, "items overdue", &grouped(overdue), if overdue > 0 { "high" } else { "" });
-        card(out, "due now", &counted(self.due.0.sessions, "session"), "");
-        card(out, "last good run", check.last_good_run.as_deref().map_or("none", date), "");
-        card(out, "next run", check.next_run.as_deref().map_or("none known", date), "");
-        out.push_str("</div>\n");
+        let verdict = if check.compliant { Hue::Good } else { Hue::Bad };
+        let bad = |is_bad: bool| if is_bad { Hue::Bad } else { Hue::Plain };
+        let day = |time: &Option<String>, none: &str| time.as_deref().map_or(none, date).to_owned();
+        cards(
+            out,
+            [
+                ("verdict", check.verdict.replace('-', " "), verdict),
+                ("sessions", grouped(sessions), Hue::Plain),
+                ("size", size(all), Hue::Plain),
+                ("overdue files and lines", grouped(overdue), bad(overdue > 0)),
+                ("due now", counted(self.due.0.sessions, "session"), Hue::Plain),
+                ("last good run", day(&check.last_good_run, "none"), Hue::Plain),
+                ("next run", day(&check.next_run, "none known"), Hue::Plain),
+            ],
+        );
     }
 
     fn findings(&self, out: &mut String) {
@@ -134,16 +139,6 @@ impl Machine {
                 &marks,
             );
         }
-        let others = |count: usize, what: &str| match count {
-            0 => String::new(),
-            count => format!("; {count} more {what}"),
-        };
-        let marks: Vec<Mark> = self.projects.0.iter().map(|(name, share)| mark(name, *share, true)).collect();
-        let about = format!("by the folder the session began in{}", others(self.projects.1, "projects"));
-        put(svg::bars("projects", ("Bytes by project", &about), &marks), ["project", "bytes"], &marks);
-        let marks: Vec<Mark> = self.kinds.0.iter().map(|(name, share)| mark(name, *share, true)).collect();
-        let about = format!("of all stores{}", others(self.kinds.1, "kinds"));
-        put(svg::bars("kinds", ("Bytes by kind of file", &about), &marks), ["kind", "bytes"], &marks);
         for (id, title, is_bytes) in
             [("due", "Sessions that fall due", false), ("due-bytes", "Bytes that fall due", true)]
         {
@@ -158,6 +153,20 @@ impl Machine {
             let words = if is_bytes { bytes } else { whole };
             put(svg::columns(id, (title, &about), &marks, (words, is_bytes), 5), ["day", "sessions"], &marks);
         }
+        let others = |count: usize, what: &str| match count {
+            0 => String::new(),
+            count => format!("; {count} more {what}"),
+        };
+        let bar = |(name, share): &(String, Share)| Bar {
+            name: name.clone(),
+            amount: share.bytes,
+            shown: size(share.bytes),
+            hue: Hue::Plain,
+        };
+        let about = format!("by the folder the session began in{}", others(self.projects.1, "projects"));
+        bars(out, ("Bytes by project", &about), self.projects.0.iter().map(bar).collect());
+        let about = format!("of all stores{}", others(self.kinds.1, "kinds"));
+        bars(out, ("Bytes by kind of file", &about), self.kinds.0.iter().map(bar).collect());
         out.push_str("</div></section>\n");
     }
 
@@ -167,6 +176,7 @@ impl Machine {
             .check
             .stores
             .iter()
+            .filter(|store| is_worth_a_row(store.sessions, store.artifacts, &store.kind))
             .map(|store| {
                 vec![
                     store.root.clone(),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::style::CSS;
 use crate::check::Severity;
-use crate::document::{Column, Document, Table, escaped as esc};
+use crate::document::{Bar, Block, Column, Document, Fact, Hue, Line, Table, escaped as esc};
 use crate::report::check::Found;
 
 /// A whole page.
@@ -20,13 +20,22 @@ pub(super) fn page(title: &str, body: &str) -> String {
     )
 }
 
-/// A figure that stands for itself.
-pub(super) fn card(out: &mut String, what: &str, value: &str, class: &str) {
+/// Numbers that stand for themselves, each on a card.
+pub(super) fn cards<const N: usize>(out: &mut String, cards: [(&str, String, Hue); N]) {
+    let mut document = Document::default();
+    document.facts(cards.map(|(what, value, hue)| Fact::new(what, Line::of(value, hue))).into());
+    let _ = write!(out, "<div class=\"cards\">\n{}</div>\n", document.html());
+}
+
+/// Bars below each other, each with its name and its value.
+pub(super) fn bars(out: &mut String, (title, about): (&str, &str), bars: Vec<Bar>) {
+    let document = Document { blocks: vec![Block::Plot(bars)] };
     let _ = writeln!(
         out,
-        "<div class=\"card\"><span class=\"muted\">{}</span><b class=\"{class}\">{}</b></div>",
-        esc(what),
-        esc(value)
+        "<figure><h3>{}</h3><p class=\"muted\">{}</p>\n{}</figure>",
+        esc(title),
+        esc(about),
+        document.html()
     );
 }
 
@@ -53,7 +62,7 @@ pub(super) fn finding(out: &mut String, found: &Found) {
         out.push_str("</ul>\n");
     }
     if !found.remedy.is_empty() {
-        let _ = writeln!(out, "<p class=\"muted\">{}</p>", esc(&found.remedy));
+        let _ = writeln!(out, "<p class=\"muted\">{}</p>", Line::from(found.remedy.as_str()).html());
     }
     out.push_str("</article>\n");
 }

@@ -14,8 +14,10 @@ h1 { font-size: 1.6rem; margin: 0 0 .25rem; } h2 { font-size: 1.2rem; margin: 2.
 h3 { font-size: 1rem; margin: 0 0 .25rem; } p { margin: .25rem 0; overflow-wrap: anywhere; }
 .muted, caption, figcaption { color: var(--muted); } code { font: .9em ui-monospace, Menlo, Consolas, monospace; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .75rem; margin: 1rem 0; }
-.card, figure { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .75rem 1rem; }
-.card { padding: .75rem .6rem; } .card b { display: block; font-size: 1rem; line-height: 1.4; }
+.cards dl > div, figure { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .75rem 1rem; }
+.cards dl { display: contents; } .cards dt { color: var(--muted); } .cards dd { margin: 0; font-weight: 700; line-height: 1.4; overflow-wrap: anywhere; }
+.bars { table-layout: fixed; } .bars th { width: 44%; color: var(--text); font-weight: 400; overflow-wrap: anywhere; } .bars td.n { width: 18%; }
+.bar { display: block; min-width: 2px; height: .9rem; border-radius: 2px; background: var(--mark); } .bar.high { background: var(--high); } .bar.ok { background: var(--ok); } .bar.muted { background: var(--muted); }
 figure { margin: 0 0 1rem; } figure > svg { display: block; width: 100%; max-width: 38rem; height: auto; margin-top: .5rem; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(30rem, 100%), 1fr)); gap: 1rem; align-items: start; }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0; font-size: .92em; }
@@ -30,12 +32,12 @@ article.high, article.medium, article.low, article.info { color: var(--text); }
 ul { margin: .25rem 0; padding-left: 1.2rem; } li { overflow-wrap: anywhere; }
 svg text { fill: var(--muted); font: 12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 svg .label { fill: var(--text); } svg .grid { stroke: var(--line); stroke-width: 1; } svg .mark { fill: var(--mark); }
-svg .bad { fill: var(--high); } svg .good { fill: var(--ok); } svg .soft { fill: var(--muted); }
+svg .bad { fill: var(--high); }
 svg .curve { fill: none; stroke: var(--mark); stroke-width: 2; stroke-linejoin: round; } svg .limit { stroke: var(--high); stroke-width: 1.5; stroke-dasharray: 5 4; }
 @media screen and (max-width: 34rem) { figure, .wide { overflow-x: auto; } figure > svg { min-width: 30rem; } .wide table { min-width: 36rem; } }
 @media print { :root { --bg: #fff; --card: #fff; --text: #000; --muted: #444; --line: #bbb; --mark: #345; --high: #8c1d18;
   --medium: #6b3a00; --low: #444; --ok: #0f4d22; } body { max-width: none; padding: 0; font-size: 11px; }
-  figure, article, .card, tr { break-inside: avoid; } details::details-content { content-visibility: visible; height: auto; } details > *:not(summary) { display: block; }
+  figure, article, .cards dl > div, tr { break-inside: avoid; } details::details-content { content-visibility: visible; height: auto; } details > *:not(summary) { display: block; }
   summary, .numbers { display: none; }
   .plots { display: block; } }
 "#;

@@ -1,4 +1,4 @@
-//! Plots: columns, bars and a curve. Each has a title and a description for those who do not see it,
+//! Plots: columns and a curve. Each has a title and a description for those who do not see it,
 //! and each mark a title of its own.
 
 use std::fmt::Write as _;
@@ -15,14 +15,6 @@ const LEFT: f64 = 60.0;
 const TOP: f64 = 12.0;
 /// What is left free below the marks.
 const BOTTOM: f64 = 34.0;
-/// The height of a bar with its distance to the next.
-const STEP: f64 = 26.0;
-/// The width of the names of bars.
-const NAMES: f64 = 204.0;
-/// The width of the values of bars.
-const VALUES: f64 = 84.0;
-/// The most characters of the name of a bar.
-const LONGEST: usize = 25;
 
 /// A plot, to be put into a page.
 #[derive(Debug)]
@@ -42,7 +34,7 @@ pub(super) struct Mark {
     pub value: f64,
     /// The value in words.
     pub text: String,
-    /// Its look: `mark`, `bad`, `good` or `soft`.
+    /// Its look: `mark` or `bad`.
     pub class: &'static str,
     /// How much of the value is overdue; drawn in red at the foot of a column.
     pub bad: f64,
@@ -173,50 +165,6 @@ pub(super) fn columns(
     Plot { title: title.to_owned(), about: about.to_owned(), svg: out }
 }
 
-/// Bars below each other, each with its name and its value.
-pub(super) fn bars(id: &str, (title, about): (&str, &str), marks: &[Mark]) -> Plot {
-    let mut out = String::new();
-    #[allow(clippy::cast_precision_loss, reason = "a dozen bars")]
-    let height = marks.len().max(1) as f64 * STEP + 4.0;
-    open(&mut out, id, title, about, height);
-    let greatest = marks.iter().map(|mark| mark.value).fold(0.0, f64::max).max(f64::MIN_POSITIVE);
-    let room = WIDTH - NAMES - VALUES;
-    for (at, mark) in marks.iter().enumerate() {
-        #[allow(clippy::cast_precision_loss, reason = "a dozen bars")]
-        let y = at as f64 * STEP;
-        let wide = (mark.value / greatest * room).clamp(0.0, room);
-        let wide = if mark.value > 0.0 { wide.max(1.5) } else { 0.0 };
-        let _ = writeln!(
-            out,
-            "<g><title>{}: {}</title><text class=\"label\" x=\"0\" y=\"{:.1}\">{}</text>\
-             <rect class=\"{}\" x=\"{NAMES}\" y=\"{:.1}\" width=\"{wide:.1}\" height=\"{:.1}\" rx=\"2\"/>\
-             <text x=\"{:.1}\" y=\"{:.1}\">{}</text></g>",
-            esc(&mark.name),
-            esc(&mark.text),
-            y + 17.0,
-            esc(&short(&mark.name)),
-            mark.class,
-            y + 4.0,
-            STEP - 8.0,
-            NAMES + wide + 6.0,
-            y + 17.0,
-            esc(&mark.text)
-        );
-    }
-    out.push_str("</svg>\n");
-    Plot { title: title.to_owned(), about: about.to_owned(), svg: out }
-}
-
-/// The end of a name tells more than its beginning, so that is what is left of a long one.
-fn short(name: &str) -> String {
-    let count = name.chars().count();
-    if count <= LONGEST {
-        return name.to_owned();
-    }
-    let end: String = name.chars().skip(count - (LONGEST - 1)).collect();
-    format!("…{end}")
-}
-
 /// A curve through points in time; the position of each is its part of the whole span, from 0 to 1.
 pub(super) fn curve(
     id: &str,
@@ -259,29 +207,6 @@ pub(super) fn curve(
         bottom + 18.0,
         esc(ends[1])
     );
-    out.push_str("</svg>\n");
-    Plot { title: title.to_owned(), about: about.to_owned(), svg: out }
-}
-
-/// One bar that is divided into parts.
-pub(super) fn parts(id: &str, (title, about): (&str, &str), marks: &[Mark]) -> Plot {
-    let mut out = String::new();
-    let height = 34.0;
-    open(&mut out, id, title, about, height);
-    let all: f64 = marks.iter().map(|mark| mark.value).sum();
-    let mut x = 0.0;
-    for mark in marks.iter().filter(|mark| mark.value > 0.0) {
-        let wide = mark.value / all.max(f64::MIN_POSITIVE) * WIDTH;
-        let _ = writeln!(
-            out,
-            "<g><title>{}: {}</title><rect class=\"{}\" x=\"{x:.1}\" y=\"4\" width=\"{:.1}\" height=\"26\" rx=\"3\"/></g>",
-            esc(&mark.name),
-            esc(&mark.text),
-            mark.class,
-            (wide - 2.0).max(1.0)
-        );
-        x += wide;
-    }
     out.push_str("</svg>\n");
     Plot { title: title.to_owned(), about: about.to_owned(), svg: out }
 }

@@ -73,8 +73,6 @@ fn a_plot_of_anything_holds_its_marks_and_no_number_is_none() {
             let plots = [
                 svg::columns("a", ("t", "d"), &marks, (whole, false), 3),
                 svg::columns("b", ("t", "d"), &marks, (whole, true), 3),
-                svg::bars("c", ("t", "d"), &marks),
-                svg::parts("e", ("t", "d"), &marks),
                 svg::curve("f", ("t", "d"), &points, (whole, false), ["a", "b"]),
             ];
             for plot in plots {

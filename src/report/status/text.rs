@@ -14,6 +14,7 @@ use crate::guard::LIFTED_BY;
 use crate::report::enforce::word;
 use crate::report::human::{counted, grouped, size};
 use crate::report::ledger::short;
+use crate::report::remarks::{DATES_DIFFER, Remark, UNDATED_LINES, UNKNOWN, UNSEALABLE};
 use crate::report::{policy, when};
 use crate::run::link::Note;
 
@@ -87,7 +88,7 @@ impl Sight<'_> {
         let is_built_in = policy::is_built_in(self.run.policy);
         let rules = if is_built_in { rules.aside("(write your own: `ccretain policy init`)") } else { rules };
         let mut facts = vec![rules, self.runs_line(now, paint)];
-        let mut filled = status.stores.iter().filter(|store| store.artifacts > 0);
+        let mut filled = status.stores.iter().filter(|store| store.is_worth_a_row());
         if let (Some(only), None) = (filled.next(), filled.next()) {
             facts.push(Fact::new("data", crate::document::with_tilde(&only.root, paint.home)));
         }
@@ -192,8 +193,12 @@ impl Status {
     }
 
     fn stores_text(&self, document: &mut Document, everything: bool) {
-        let told: Vec<_> =
-            self.stores.iter().enumerate().filter(|(_, store)| everything || store.artifacts > 0).collect();
+        let told: Vec<_> = self
+            .stores
+            .iter()
+            .enumerate()
+            .filter(|(_, store)| everything || store.is_worth_a_row())
+            .collect();
         let has_more =
             told.len() > 1 || everything || self.stores.iter().any(|store| !store.links.is_empty());
         if !has_more && self.refused.is_empty() {
@@ -240,6 +245,7 @@ impl Status {
             name: age.label.to_owned(),
             amount: age.sessions,
             shown: format!("{}, {}", grouped(age.sessions), size(age.bytes)),
+            hue: Hue::Plain,
         });
         document.blocks.push(Block::Plot(bars.collect()));
     }
@@ -281,8 +287,11 @@ impl Status {
         let kept = &self.kept;
         let mut lines: Vec<Line> = Vec::new();
         for (count, noun, what) in kept.rows(&self.quiet) {
-            let size =
-                if what == UNKNOWN { format!(" ({})", size(kept.unrecognised_bytes)) } else { String::new() };
+            let size = if what == UNKNOWN.1 {
+                format!(" ({})", size(kept.unrecognised_bytes))
+            } else {
+                String::new()
+            };
             lines.push(format!("{} {what}{size}", counted(count, noun)).into());
             if what == "encrypted" && !kept.readable.is_empty() {
                 let words = format!("still readable of them: {}", kept.readable.words());
@@ -426,13 +435,11 @@ impl Item {
     }
 }
 
-/// What is said of files that the catalogue does not know.
-const UNKNOWN: &str = "unknown to ccretain, never touched";
-
 impl Kept {
     /// How much stays for which reason, where there is any.
     fn rows(&self, active: &str) -> impl Iterator<Item = (u64, &'static str, String)> {
         let Self { sealed, held, live, quiet, no_delete_rule, unrecognised, .. } = *self;
+        let remark = |count: u64, (noun, what): Remark| (count, noun, what.to_owned());
         let verb = |count: u64| if count == 1 { "is" } else { "are" };
         let all = [
             (sealed, "session", "encrypted".to_owned()),
@@ -441,24 +448,16 @@ impl Kept {
             (quiet, "session", format!("kept: {active}")),
             (no_delete_rule, "session", format!("{} never deleted: no rule matches", verb(no_delete_rule))),
             (self.keep_at_least, "session", "due, and kept by keepAtLeast".to_owned()),
-            (
-                self.unsealable,
-                "session",
-                "cannot be encrypted: a file has a hard link elsewhere or is out of reach".to_owned(),
-            ),
+            remark(self.unsealable, UNSEALABLE),
             (self.sealed_plain, "file", "of encrypted sessions in plaintext".to_owned()),
             (self.undated, "session", "without a date".to_owned()),
             (self.future_dated, "session", "dated in the future".to_owned()),
             (self.owner_unknown, "session", "whose project is unknown".to_owned()),
             (self.foreign, "session", "whose transcript belongs to another account".to_owned()),
             (self.desktop, "session", "written by the desktop application".to_owned()),
-            (
-                self.dates_differ,
-                "session",
-                "whose records and file times differ by more than a day".to_owned(),
-            ),
-            (self.undated_lines, "line", "without a date".to_owned()),
-            (unrecognised, "file", UNKNOWN.to_owned()),
+            remark(self.dates_differ, DATES_DIFFER),
+            remark(self.undated_lines, UNDATED_LINES),
+            remark(unrecognised, UNKNOWN),
         ];
         all.into_iter().filter(|(count, ..)| *count > 0)
     }
@@ -518,7 +517,8 @@ fn client_sessions(client: &Client, now: DateTime<Utc>, paint: Paint<'_>) -> Vec
     let mut lines: Vec<Line> = Vec::new();
     let first = |expected: &Expected| match expected.at {
         Some(at) if at > now => format!("the first on {}", when::day(at, now, paint)),
-        _ => "at its next start".to_owned(),
+        _ if expected.sessions == 1 => "at its next start".to_owned(),
+        _ => "the first at its next start".to_owned(),
     };
     if client.held.sessions > 0 {
         let what = format!(

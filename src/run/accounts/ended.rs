@@ -55,26 +55,41 @@ impl Ended {
 pub(crate) struct Recorded {
     files: u64,
     lines: u64,
+    sealed: u64,
+    bytes: u64,
 }
+
+/// So much more than its size may a file take of a disk: its last block, of the largest that file systems have.
+const LAST_BLOCK: u64 = 1 << 20;
 
 impl Recorded {
     pub(super) fn note(&mut self, entry: &Entry<'_>) {
-        if entry.event != Event::Outcome || entry.decision.as_deref() == Some("seal") {
+        if entry.event != Event::Outcome {
             return;
         }
-        self.files = self.files.saturating_add(entry.files.unwrap_or(0));
+        let files = entry.files.unwrap_or(0);
+        let count =
+            if entry.decision.as_deref() == Some("seal") { &mut self.sealed } else { &mut self.files };
+        *count = count.saturating_add(files);
         self.lines = self.lines.saturating_add(entry.lines.unwrap_or(0));
+        self.bytes = self.bytes.saturating_add(entry.bytes.unwrap_or(0));
     }
 
-    /// Whether so many files and lines were recorded as removed.
-    pub(super) fn covers(self, files: u64, lines: u64) -> bool {
-        files <= self.files && lines <= self.lines
+    /// Whether so many files and lines were recorded as removed, and so many files as sealed.
+    pub(super) fn covers(self, files: u64, lines: u64, sealed: u64) -> bool {
+        files <= self.files && lines <= self.lines && sealed <= self.sealed
+    }
+
+    /// The most that can have become free by what was recorded.
+    pub(super) fn freed(self) -> u64 {
+        let files = self.files.saturating_add(self.lines).saturating_add(self.sealed);
+        self.bytes.saturating_add(files.saturating_mul(LAST_BLOCK))
     }
 
     /// Whether the counts of a report are of what was recorded; one of a run that only looked has none.
     pub(crate) fn covers_report(self, report: &serde_json::Value) -> bool {
         let acted = report["dryRun"] == false && report["mode"] == "enforce";
         let count = |key: &str| report["summary"][key].as_u64().unwrap_or(0);
-        !acted || self.covers(count("deleted"), count("prunedLines"))
+        !acted || self.covers(count("deleted"), count("prunedLines"), count("sealed"))
     }
 }

@@ -37,6 +37,8 @@ pub(crate) struct Keeper {
     pub place: Place,
     pub policy: LedgerPolicy,
     pub run: RunId,
+    /// Whether the children only look.
+    pub is_look: bool,
     /// Whether root's own clock guard vouches for the time.
     pub proven: bool,
     pub last: Option<DateTime<Utc>>,
@@ -102,27 +104,16 @@ impl<'a> Desk<'a> {
                 Ok(None)
             }
             FromChild::Totals { totals } => {
-                let Totals { tally, is_done, .. } = &*totals;
-                // Of what a look found nothing is recorded, and it is shown as what would be done.
                 if self.ended.totals.is_some() {
                     return Err(no_sense());
                 }
-                if *is_done
-                    && !self
-                        .ended
-                        .recorded
-                        .covers(tally.deleted.max(tally.sessions_deleted), tally.pruned_lines)
-                {
-                    self.ended.error.get_or_insert_with(more_than_recorded);
-                } else {
-                    self.ended.totals = Some(Box::new(fit_to_show(*totals)));
-                }
+                self.total(*totals);
                 Ok(None)
             }
             FromChild::Certificate { parts } => {
                 if self.ended.parts.is_some()
                     // The certificate is root's word: it must not be the user's who claims that all is gone.
-                    || !self.ended.recorded.covers(parts.counts.files, parts.counts.lines)
+                    || !self.ended.recorded.covers(parts.counts.files, parts.counts.lines, 0)
                 {
                     return Err("its certificate claims more than was recorded".to_owned());
                 }
@@ -135,6 +126,29 @@ impl<'a> Desk<'a> {
             FromChild::Close { .. } if line.len() > LONGEST_SUMMARY => Err(no_sense()),
             FromChild::Close { summary } => self.close(*summary).map(Some),
         }
+    }
+
+    /// Takes what the run comes to, as far as it was recorded; of a look nothing is, and it is shown as what would
+    /// be done.
+    fn total(&mut self, mut totals: Totals) {
+        let recorded = self.ended.recorded;
+        let tally = &mut totals.tally;
+        if self.keeper.is_look {
+            totals.is_done = false;
+        } else if totals.is_done {
+            let (deleted, sealed) =
+                (tally.deleted.max(tally.sessions_deleted), tally.sealed.max(tally.sessions_sealed));
+            if !recorded.covers(deleted, tally.pruned_lines, sealed) {
+                self.ended.error.get_or_insert_with(more_than_recorded);
+                return;
+            }
+            tally.bytes_freed = tally.bytes_freed.min(recorded.freed());
+        } else {
+            // A run that could have acted, and says that it did not: what it might have done is no part of a report
+            // of what was done.
+            *tally = tally.without_acts();
+        }
+        self.ended.totals = Some(Box::new(fit_to_show(totals)));
     }
 
     /// Writes a file of state at once: what it says must be known also where the run is killed.
@@ -274,6 +288,7 @@ fn of_user<'a>(mut entry: Entry<'a>, account: &Account) -> Entry<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::tally::Tally;
 
     fn account() -> Account {
         Account { name: "ann".into(), uid: 1_000, gid: 1_000, home: "/home/ann".into() }
@@ -285,6 +300,7 @@ mod tests {
             place: Place { dir, state_dir },
             policy: LedgerPolicy::default(),
             run: RunId::random(),
+            is_look: false,
             proven: true,
             last: None,
             now: DateTime::UNIX_EPOCH,
@@ -339,7 +355,8 @@ mod tests {
         entries[0].lines = Some(2);
         desk.hear(&open()).unwrap();
         desk.hear(&say(&FromChild::Append { entries })).unwrap();
-        assert!(ended.recorded.covers(3, 2) && !ended.recorded.covers(4, 0) && !ended.recorded.covers(0, 3));
+        assert!(ended.recorded.covers(3, 2, 50) && !ended.recorded.covers(4, 0, 0));
+        assert!(!ended.recorded.covers(0, 3, 0) && !ended.recorded.covers(0, 0, 51));
         let report = |dry_run: bool, deleted: u64| {
             let summary = serde_json::json!({ "deleted": deleted, "prunedLines": 2 });
             serde_json::json!({ "dryRun": dry_run, "mode": "enforce", "summary": summary })
@@ -354,7 +371,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (account, keeper) = (account(), keeper(dir.path()));
         let totals = |deleted: u64| {
-            let tally = crate::run::tally::Tally { deleted, ..Default::default() };
+            let tally = Tally { deleted, bytes_freed: u64::MAX, ..Tally::default() };
             let notes = vec![Note::sentence("\u{1b}[31m".repeat(1_000)); 1_000];
             say(&FromChild::Totals {
                 totals: Box::new(Totals { tally, is_done: true, notes, ..Totals::default() }),
@@ -369,11 +386,37 @@ mod tests {
         assert_eq!(ended.error.take(), Some(more_than_recorded()));
         let mut desk = Desk::new(&account, &keeper, &mut ended);
         desk.hear(&totals(3)).unwrap();
-        let notes = ended.totals.unwrap().notes;
+        let believed = *ended.totals.take().unwrap();
+        assert_eq!(believed.tally.bytes_freed, 3 << 20, "nobody frees more than was recorded");
+        let notes = believed.notes;
         assert_eq!(notes.len(), MOST_NOTES);
         assert!(
             notes.iter().all(|note| !note.what.contains('\u{1b}') && note.what.len() < 20 * LONGEST_NOTE)
         );
+    }
+
+    #[test]
+    fn what_a_run_says_that_it_would_have_done_is_no_part_of_what_was_done() {
+        let dir = tempfile::tempdir().unwrap();
+        let (account, mut keeper) = (account(), keeper(dir.path()));
+        let tally =
+            Tally { deleted: 9, sealed: 9, sessions_sealed: 9, kept: 2, audit: 1, ..Tally::default() };
+        let said = |is_done: bool| {
+            say(&FromChild::Totals { totals: Box::new(Totals { tally, is_done, ..Totals::default() }) })
+        };
+        let mut ended = Ended::new(&account);
+        Desk::new(&account, &keeper, &mut ended).hear(&said(false)).unwrap();
+        let found = ended.totals.take().unwrap().tally;
+        assert_eq!((found.deleted, found.sealed, found.kept, found.audit), (0, 0, 2, 1));
+        // Nothing was recorded as sealed.
+        Desk::new(&account, &keeper, &mut ended).hear(&said(true)).unwrap();
+        assert!(ended.totals.is_none());
+        assert_eq!(ended.error.take(), Some(more_than_recorded()));
+        // A look says what would be done, whatever its child says.
+        keeper.is_look = true;
+        Desk::new(&account, &keeper, &mut ended).hear(&said(true)).unwrap();
+        let looked = ended.totals.unwrap();
+        assert_eq!((looked.is_done, looked.tally.deleted), (false, 9));
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Keeper {
         file.state.clock = doubt;
         // Before any child begins, which may be root's own with the same state.
         file.save().map_err(Error::StateRefused)?;
-        Ok(Self { proven: verdict.is_allowed(), ..reading })
+        Ok(Self { proven: verdict.is_allowed(), is_look: false, ..reading })
     }
 
     /// A keeper for children that only look.
@@ -75,6 +75,7 @@ impl Keeper {
             place: Place { dir: ctx.env.system_ledger_dir(), state_dir: ctx.env.state_dir() },
             policy: policy.ledger.value.clone(),
             run: RunId::random(),
+            is_look: true,
             proven: false,
             last: None,
             now: ctx.env.now,
@@ -102,6 +103,7 @@ impl Handled {
     ) -> Self {
         let mut ended = Vec::new();
         let mut waiting = VecDeque::from(accounts);
+        let bar = ctx.screen.progress(waiting.len() as u64, "accounts");
         while !turns.are_over() {
             // Counted anew for each, so that what one does not use is there for the others.
             let share = turns.share(waiting.len());
@@ -121,8 +123,10 @@ impl Handled {
                 waiting.push_front(account);
             } else {
                 ended.push(end);
+                bar.inc(1);
             }
         }
+        bar.finish_and_clear();
         Self { ended, waiting: waiting.into(), was_asked: turns.is_stop_asked() }
     }
 
