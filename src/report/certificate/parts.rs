@@ -38,7 +38,7 @@ pub(super) fn document(certificate: &Certificate, imprint: &Imprint<'_>, extent:
         ("Asked for", super::asked(&parts.method.scope)),
         (
             "Method",
-            "files were unlinked, lines were left out by rewriting their files; nothing was overwritten"
+            "files were unlinked, lines left out by rewriting their files; nothing was overwritten"
                 .to_owned(),
         ),
         ("Policy", format!("sha256 {}", parts.policy.sha256)),

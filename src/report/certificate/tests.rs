@@ -52,7 +52,7 @@ fn a_complete_one_as_text() {
                x86_64
     Time       2027-01-15T08:00:00Z to 2027-01-15T08:00:04Z
     Asked for  session content of the roots listed, at any date, sealed or not
-    Method     files were unlinked, lines were left out by rewriting their files; nothing was overwritten
+    Method     files were unlinked, lines left out by rewriting their files; nothing was overwritten
     Policy     sha256 abababababababababababababababababababababababababababababababab
 
     Scope
