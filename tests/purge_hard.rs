@@ -231,7 +231,7 @@ fn an_empty_home_is_complete_at_once() {
     output.exits(0).quietly();
     verdict(&output, "complete");
     assert!(fs::read_to_string(sandbox.home().join("c.txt")).unwrap().to_lowercase().contains("complete"));
-    sandbox.run(["purge", "--dry-run"]).exits(0).quietly().says("nothing is there");
+    sandbox.run(["purge", "--dry-run"]).exits(0).quietly().says("there is nothing to remove");
 }
 
 #[test]

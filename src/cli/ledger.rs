@@ -242,7 +242,7 @@ fn given(file: &Path) -> Result<Given, Failure> {
     let content = String::from_utf8(content).map_err(|_| usage("it is not UTF-8".to_owned()))?;
     let page = certificate::embedded(&content);
     let json = page.as_ref().map_or(content.as_str(), |page| page.json);
-    let parsed = Certificate::parse(json).map_err(|error| usage(chain(&error)))?;
+    let parsed = Certificate::parse(json).map_err(|error| usage(error.to_string()))?;
     let page = page.as_ref().map(|page| certificate::compare_page(&parsed, page, &content));
     Ok(Given { file: file.to_path_buf(), json: json.to_owned(), certificate: parsed, page })
 }
