@@ -73,6 +73,13 @@ fn a_clock_before_the_build_is_agreed_once() {
 }
 
 #[test]
+fn a_clock_that_went_on_by_as_much_as_is_doubted_is_not_agreed() {
+    let wrong = 3650 * DAY;
+    assert_eq!(replay(0, Some(0), &[wrong, wrong + 45 * DAY - 1]), [false, true]);
+    assert_eq!(replay(0, Some(0), &[wrong, wrong + 45 * DAY]), [false, false]);
+}
+
+#[test]
 fn the_refusal_says_when_and_how_it_is_lifted() {
     let (verdict, _) = clock(&sight(100 * DAY, 0, Some(0), None), None);
     let ClockVerdict::Refused(refusal) = verdict else { panic!("{verdict:?}") };
@@ -157,6 +164,15 @@ fn other_rules_wait_a_week_and_two_refusals() {
     let mut mended = Runs::of(Patience::OTHERS);
     assert!(!mended.pass(0, "a", 30) && !mended.pass(DAY, "a", 30) && mended.pass(2 * DAY, "a", 1));
     assert!(!mended.pass(8 * DAY, "a", 30), "what is over is reported anew");
+}
+
+#[test]
+fn a_report_of_a_policy_that_is_not_in_force_is_kept_for_45_days() {
+    let mut runs = Runs::of(Patience::MANAGED);
+    assert!(!runs.pass(0, "a", 30));
+    let known = |runs: &Runs| runs.reports.iter().any(|report| report.policy == "a");
+    assert!(runs.pass(45 * DAY - 1, "b", 0) && known(&runs));
+    assert!(runs.pass(45 * DAY, "b", 0) && !known(&runs));
 }
 
 #[test]

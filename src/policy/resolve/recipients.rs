@@ -12,7 +12,6 @@ impl Draft<'_> {
     /// Unites the layers' recipients, each once.
     pub(super) fn unite_recipients(&mut self) -> Result<(), PolicyError> {
         let mut of_organisation: Option<Family> = None;
-        let mut user_family: Option<Family> = None;
         // The organisation's come first, so that a recipient both name counts as its.
         let order = [Layer::Managed, Layer::System, Layer::User];
         for wanted in order {
@@ -27,9 +26,8 @@ impl Draft<'_> {
                     }
                     // A plugin's recipient says nothing of what it uses, so it stands beside either.
                     let family = recipient::check(text).ok().filter(|family| *family != Family::Plugin);
-                    let standing =
-                        if wanted == Layer::User { of_organisation.or(user_family) } else { of_organisation };
-                    if let (Some(family), Some(standing)) = (family, standing)
+                    // Those of one layer are compared where it is read, and a user has one.
+                    if let (Some(family), Some(standing)) = (family, of_organisation)
                         && family != standing
                     {
                         if wanted != Layer::User || !self.is_managed_for_recipients() {
@@ -42,10 +40,7 @@ impl Draft<'_> {
                         ));
                         continue;
                     }
-                    match wanted {
-                        Layer::User => user_family = user_family.or(family),
-                        _ => of_organisation = of_organisation.or(family),
-                    }
+                    of_organisation = of_organisation.or(family);
                     let source = layer.source.clone();
                     self.recipients.push(Sourced { value: text.to_owned(), source });
                 }

@@ -1,5 +1,6 @@
 //! Tests of the policy as a whole: what layers mean together, what may be read, sample files.
 
+mod layers;
 mod load;
 mod paths;
 mod properties;
