@@ -16,7 +16,7 @@ class Case:
     """One command. `begins` marks the first call of its changing phase."""
 
     def __init__(self, name, arguments, fates, *, code=0, begins="ccretain/lock", again=None, codes_again=(0,), prepare=None,
-                 appear=(), pruned=False, deletes_loose=False, rest="kept", enforces=True):
+                 appear=(), pruned=False, deletes_loose=False, rest="kept"):
         self.name, self.arguments, self.fates, self.code, self.begins = name, arguments, fates, code, begins
         self.again, self.codes_again = again or [arguments], codes_again
         self._prepare, self.appear, self.pruned, self.deletes_loose = prepare, appear, pruned, deletes_loose
@@ -154,3 +154,12 @@ CASES = [
     Case("schedule systemd", ["schedule", "install", "--backend", "systemd"], {}, begins="state",
          appear=("home/.config/systemd/", "home/.local/")),
 ]
+
+
+def chosen(text):
+    """The cases that `--only` names, apart by `+`, or by a comma where no name has one."""
+    names = text.split("+" if "+" in text or text in {case.name for case in CASES} else ",")
+    unknown = set(names) - {case.name for case in CASES}
+    if unknown:
+        raise SystemExit(f"no such command: {', '.join(unknown)}; there are: {'; '.join(case.name for case in CASES)}")
+    return names

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Fault injection: every system call of a command's changing phase fails once, and is once the last thing it does.
 
-    lab/faults.py PROGRAM [--seconds N] [--only COMMAND[,COMMAND]] [--calls CALL[,CALL]] [--kills] [--errors] [--full]
+    lab/faults.py PROGRAM [--seconds N] [--only COMMAND[+COMMAND]] [--calls CALL[,CALL]] [--kills] [--errors] [--full]
 
 A clean run under strace tells which calls there are, from the first lock on. Then each of them, by its number among the
 calls of its kind, is made to fail with every error that it may have, and to be the moment of a SIGKILL (`inject.py`).
@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 
 import inject
-from cases import CASES
+from cases import CASES, chosen
 from oracle import finished, judge, said, settled, shape, state_of
 from world import World, Wrong, shield
 
@@ -221,7 +221,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("program", type=Path)
     parser.add_argument("--seconds", type=float, help="stop after this long, with an even sample tried of each command")
-    parser.add_argument("--only", type=lambda text: text.split(","))
+    parser.add_argument("--only", type=chosen)
     parser.add_argument("--calls", type=lambda text: text.split(","))
     parser.add_argument("--full", action="store_true", help="every error of every call, and a kill at each")
     parser.add_argument("--broken", type=lambda text: text.split(","), help="calls that do nothing: the lab must notice")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Power loss: a run dies at one of its changes, and all that was not flushed by then is thrown away.
 
-    lab/power.py PROGRAM [--seconds N] [--rounds N] [--only COMMAND[,COMMAND]] [--seed N]
+    lab/power.py PROGRAM [--seconds N] [--rounds N] [--only COMMAND[+COMMAND]] [--seed N]
 
 The world lies on an ext4 image of its own, mounted over a loop device without the heuristics that flush renamed files
 unasked, and with a journal that commits only when it is asked to. The run is killed at a random one of its changing calls,
@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 import inject
-from cases import CASES
+from cases import CASES, chosen
 from faults import ALONE, calls_of, changes
 from oracle import judge, settled, state_of
 from world import World, Wrong, shield
@@ -96,7 +96,7 @@ def main():
     parser.add_argument("program", type=Path)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--rounds", type=int, default=1_000_000)
-    parser.add_argument("--only", type=lambda text: text.split(","))
+    parser.add_argument("--only", type=chosen)
     parser.add_argument("--broken", type=lambda text: text.split(","), help="calls that do nothing: the lab must notice")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Races: while a command works, a file, a folder or a mount of its store is exchanged again and again.
 
-    lab/races.py PROGRAM [--seconds N] [--rounds N] [--only COMMAND[,COMMAND]] [--seed N]
+    lab/races.py PROGRAM [--seconds N] [--rounds N] [--only COMMAND[+COMMAND]] [--seed N]
 
 In the place of what is exchanged comes a link to the like of it outside, a mount of that, or another file; outside lies a
 tree with the very names of the store, and nothing of it changes, ever. Folders that may be links of the same owner (those at
@@ -21,14 +21,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from cases import CASES, DUE, IDLE, SEALED
+from cases import CASES, DUE, IDLE, SEALED, chosen
 from world import World, session_id, shield
 
 libc = ctypes.CDLL(None, use_errno=True)
 EXCHANGE, BIND = 2, 4096
-PLACES = {
-    "enforce": (DUE, ""), "purge": (IDLE[:1], ""), "seal": (IDLE, ""), "hold preserve": (IDLE[:1], ""), "check --fix": (DUE, ""),
-    "unseal": ((SEALED,), "ccretain/sealed/{id}/"),
+#: The sessions that a command works on.
+WORKED_ON = {
+    "enforce": DUE, "purge": IDLE[:1], "seal": IDLE, "hold preserve": IDLE[:1], "check --fix": DUE, "unseal": (SEALED,),
 }
 
 
@@ -49,8 +49,7 @@ def exchange(pairs, mounts, over, count):
 
 def targets(world, case_name, random_):
     """What is exchanged: a file or a folder on the way to the files of a session, with what comes in its place."""
-    numbers, _ = PLACES[case_name]
-    sid = session_id(random_.choice(numbers))
+    sid = session_id(random_.choice(WORKED_ON[case_name]))
     if case_name == "unseal":
         base = f"ccretain/sealed/{sid}"
         folders = ["ccretain", "ccretain/sealed", base, f"{base}/projects", f"{base}/projects/-work-acme", "projects", "projects/-work-acme"]
@@ -87,14 +86,14 @@ def main():
     parser.add_argument("program", type=Path)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--rounds", type=int, default=1_000_000, help="of each command")
-    parser.add_argument("--only", type=lambda text: text.split(","))
+    parser.add_argument("--only", type=chosen)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
     can_mount = shield(needs_mounts=True)
     folder = Path(tempfile.mkdtemp(prefix="ccretain-lab-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
     client = subprocess.Popen(["sleep", "1000000"])
     random_, deadline = random.Random(options.seed), time.monotonic() + options.seconds
-    cases = [case for case in CASES if case.name in PLACES and (not options.only or case.name in options.only)]
+    cases = [case for case in CASES if case.name in WORKED_ON and (not options.only or case.name in options.only)]
     rounds, exits, wrong, exchanges = collections.Counter(), collections.Counter(), 0, 0
     try:
         world = World(folder, options.program.resolve())
