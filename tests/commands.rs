@@ -4,15 +4,9 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+use crate::common::sandbox::recent;
 use crate::common::store::{CONTENT, StoreBuilder};
-use crate::common::{Output, Sandbox, days, hours, id};
-
-fn sandbox() -> (Sandbox, StoreBuilder) {
-    let sandbox = Sandbox::new();
-    let store = sandbox.store();
-    store.session(999).cwd("/work/anchor").aged(hours(3)).write();
-    (sandbox, store)
-}
+use crate::common::{Output, Sandbox, days, id};
 
 #[track_caller]
 fn document(output: &Output, command: &str) -> Value {
@@ -61,7 +55,7 @@ fn help_is_an_answer() {
 
 #[test]
 fn colour_is_only_where_it_is_wanted() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     store.session(1).aged(days(40)).write();
     sandbox.run(["status"]).exits(0).never_says("\u{1b}[");
     sandbox.run(["--color", "never", "enforce", "-n"]).exits(0).never_says("\u{1b}[");
@@ -71,7 +65,7 @@ fn colour_is_only_where_it_is_wanted() {
 
 #[test]
 fn status_tells_what_is_due_and_by_name_within_a_week() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     store.session(1).aged(days(40)).write();
     store.session(2).aged(days(27)).write();
     store.session(3).aged(days(2)).write();
@@ -95,7 +89,7 @@ fn status_of_nothing() {
 
 #[test]
 fn status_finds_stores_in_a_folder() {
-    let (sandbox, _store) = sandbox();
+    let (sandbox, _store) = recent();
     let hidden = StoreBuilder::new(sandbox.home().join("a/b/c"), sandbox.client_tmp());
     hidden.session(7).aged(days(2)).write();
     let output = sandbox.command(["status", "--json", "--search"]).arg(sandbox.home().join("a")).run();
@@ -104,7 +98,7 @@ fn status_finds_stores_in_a_folder() {
 
 #[test]
 fn explain_names_the_rule_the_layer_and_the_moment() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     sandbox.delete_after("14d");
     let session = store.session(1).aged(days(4)).write();
     let json = document(&sandbox.run(["explain", session.id(), "--json"]), "explain");
@@ -122,7 +116,7 @@ fn explain_names_the_rule_the_layer_and_the_moment() {
 
 #[test]
 fn explain_takes_a_path_and_a_prefix() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let session = store.session(0xABCD_EF01).aged(days(4)).write();
     sandbox.run(["explain", "abcdef01"]).exits(0);
     sandbox.run(["explain", &session.id().to_uppercase()]).exits(0);
@@ -135,18 +129,11 @@ fn explain_takes_a_path_and_a_prefix() {
 
 #[test]
 fn a_prefix_must_be_unambiguous_and_a_store_named_where_two_have_it() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     store.session(0x0102_0304).aged(days(4)).write();
-    let twin = "01020304-0000-4000-8000-00000000beef";
-    store.put(
-        format!("projects/-work-acme/{twin}.jsonl"),
-        json!({"type": "user", "sessionId": twin, "cwd": "/work/acme", "timestamp": "2026-11-01T00:00:00Z"})
-            .to_string()
-            + "\n",
-        days(4),
-    );
+    let twin = store.twin(0x0102_0304);
     let output = sandbox.run(["explain", "01020304"]);
-    output.exits(2).says(twin).says(&id(0x0102_0304));
+    output.exits(2).says(&twin).says(&id(0x0102_0304));
 
     let other = StoreBuilder::new(sandbox.home().join("other"), sandbox.client_tmp());
     other.session(5).aged(days(2)).write();
@@ -159,7 +146,7 @@ fn a_prefix_must_be_unambiguous_and_a_store_named_where_two_have_it() {
 
 #[test]
 fn explain_tells_a_hold_a_live_session_and_a_floor() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     sandbox.policy(
         r#"{"version": 1, "rules": [{"name": "all", "deleteAfter": "30d"}],
             "holds": [{"name": "case-14", "projects": ["/held"], "reason": "litigation"}]}"#,
@@ -173,7 +160,7 @@ fn explain_tells_a_hold_a_live_session_and_a_floor() {
 
 #[test]
 fn policy_show_gives_each_value_its_source() {
-    let (sandbox, _store) = sandbox();
+    let (sandbox, _store) = recent();
     sandbox.policy(r#"{"version": 1, "quiet": "2h", "rules": [{"name": "mine", "deleteAfter": "9d"}]}"#);
     let output = sandbox.run(["policy", "show", "--json"]);
     output.exits(0).quietly();
@@ -186,7 +173,7 @@ fn policy_show_gives_each_value_its_source() {
 
 #[test]
 fn policy_check_says_what_is_wrong_and_what_is_covered() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     store.session(1).cwd("/nowhere").aged(days(40)).write();
     let good = sandbox.write(
         "good.json",
@@ -201,7 +188,7 @@ fn policy_check_says_what_is_wrong_and_what_is_covered() {
 
 #[test]
 fn the_preview_of_a_policy_leaves_out_what_a_hold_keeps() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     for number in 11..=13 {
         store.session(number).cwd("/nowhere").aged(days(40)).write();
     }
@@ -218,7 +205,7 @@ fn the_preview_of_a_policy_leaves_out_what_a_hold_keeps() {
 
 #[test]
 fn policy_init_is_a_policy_and_the_schema_is_json() {
-    let (sandbox, _store) = sandbox();
+    let (sandbox, _store) = recent();
     let output = sandbox.run(["policy", "schema"]);
     output.exits(0).quietly();
     let schema = output.json().to_string();
@@ -249,7 +236,7 @@ fn policy_init_is_a_policy_and_the_schema_is_json() {
 
 #[test]
 fn the_ledger_tells_the_intent_before_the_deed() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     store.session(1).aged(days(40)).write().satellites();
     store.session(2).aged(days(1)).write();
     sandbox.enforce().exits(0);
@@ -275,7 +262,7 @@ fn the_ledger_tells_the_intent_before_the_deed() {
 
 #[test]
 fn the_ledger_is_verified_and_a_change_is_found() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     store.session(1).aged(days(40)).write();
     sandbox.enforce().exits(0);
     sandbox.run(["ledger", "show"]).exits(0).quietly();
@@ -292,7 +279,7 @@ fn the_ledger_is_verified_and_a_change_is_found() {
 
 #[test]
 fn a_torn_last_line_of_the_ledger_is_closed_by_the_next_run() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     store.session(1).aged(days(40)).write();
     sandbox.enforce().exits(0);
     let mut text = fs::read(sandbox.ledger()).unwrap();
@@ -306,7 +293,7 @@ fn a_torn_last_line_of_the_ledger_is_closed_by_the_next_run() {
 
 #[test]
 fn a_cut_ledger_is_found_with_the_head_in_hand() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     store.session(1).aged(days(40)).write();
     sandbox.enforce().exits(0);
     let text = fs::read_to_string(sandbox.ledger()).unwrap();
@@ -323,7 +310,7 @@ fn a_cut_ledger_is_found_with_the_head_in_hand() {
 
 #[test]
 fn logs_can_be_json() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     store.session(1).aged(days(40)).write();
     let output = sandbox.run(["-v", "enforce", "--yes", "--log-format", "json"]);
     output.exits(0);
@@ -334,7 +321,7 @@ fn logs_can_be_json() {
 
 #[test]
 fn schedules_are_printed_with_file_names_and_call_enforce() {
-    let (sandbox, _store) = sandbox();
+    let (sandbox, _store) = recent();
     for backend in ["systemd", "launchd", "cron", "claude-hook"] {
         let output = sandbox.run(["schedule", "print", "--backend", backend]);
         output.exits(0).quietly();

@@ -5,19 +5,10 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::common::sandbox::has;
-use crate::common::store::{Session, StoreBuilder, put, stamp};
-use crate::common::{Sandbox, days, hours, now, skip};
+use crate::common::sandbox::{deleting, has};
+use crate::common::store::{Session, put, stamp};
+use crate::common::{days, hours, now, skip};
 use crate::seal::identity;
-
-/// A sandbox whose policy deletes after 30 days, with a recent session so that the clock is beyond doubt.
-fn sandbox() -> (Sandbox, StoreBuilder) {
-    let sandbox = Sandbox::new();
-    let store = sandbox.store();
-    store.session(999).cwd("/work/anchor").aged(hours(3)).write();
-    sandbox.delete_after("30d");
-    (sandbox, store)
-}
 
 /// The record of a moment, as the client writes it.
 fn record(session: &Session, hours_ago: i64) -> String {
@@ -57,7 +48,7 @@ fn forms(new: &str) -> Vec<(&'static str, Vec<u8>)> {
 
 #[test]
 fn a_session_resumed_today_is_not_old_because_its_last_record_is_lost() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     let mut kept = Vec::new();
     let mut gone = Vec::new();
     for number in 0..12 {
@@ -90,7 +81,7 @@ fn a_session_resumed_today_is_not_old_because_its_last_record_is_lost() {
 
 #[test]
 fn a_damaged_file_is_as_old_as_the_later_of_both() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     // The modification time was set back, and the last sound record is 10 days old.
     let set_back = store.session(1).aged(days(10)).files_aged(days(50)).write();
     append(&set_back.transcript, "{\"torn", 50 * 24);
@@ -108,7 +99,7 @@ fn a_damaged_file_is_as_old_as_the_later_of_both() {
 
 #[test]
 fn a_damaged_subagent_dates_its_session() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     let resumed = store.session(1).aged(days(50)).files_aged(days(50)).write();
     let agent = resumed.subagent("a1b2c3", days(50));
     append(&agent, "{\"type\":\"user\",\"timest", 5);
@@ -120,7 +111,7 @@ fn a_damaged_subagent_dates_its_session() {
 
 #[test]
 fn a_run_changes_nothing_about_what_dates_a_damaged_session() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     for (number, dated, agent_is_newer) in
         [(1, false, false), (2, false, true), (3, true, false), (4, true, true)]
     {
@@ -144,7 +135,7 @@ fn a_run_changes_nothing_about_what_dates_a_damaged_session() {
 
 #[test]
 fn a_damaged_session_keeps_its_date_sealed_and_unsealed() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     let recipient = identity(&sandbox);
     sandbox.policy(&format!(
         r#"{{"version": 1, "recipients": ["{recipient}"], "rules": [{{"name": "all", "deleteAfter": "30d"}}]}}"#
@@ -172,7 +163,7 @@ fn that_a_file_is_damaged_is_remembered_with_its_dates() {
     if !has("faketime") {
         return skip("that_a_file_is_damaged_is_remembered_with_its_dates", "needs faketime");
     }
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     let session = store.session(1).aged(days(50)).files_aged(days(50)).write();
     append(&session.transcript, "{\"torn", 5);
     for _ in 0..3 {

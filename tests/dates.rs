@@ -6,17 +6,9 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::json;
 
-use crate::common::sandbox::has;
+use crate::common::sandbox::{has, recent};
 use crate::common::store::{CONTENT, StoreBuilder, put, shown_plan, stamp};
 use crate::common::{Output, Sandbox, days, hours, id, now, skip};
-
-/// A sandbox whose policy deletes after 30 days, with a recent session so that the clock is beyond doubt.
-fn sandbox() -> (Sandbox, StoreBuilder) {
-    let sandbox = Sandbox::new();
-    let store = sandbox.store();
-    store.session(999).cwd("/work/anchor").aged(hours(3)).write();
-    (sandbox, store)
-}
 
 fn policy(sandbox: &Sandbox, age_by: &str) {
     sandbox.policy(&format!(
@@ -26,7 +18,7 @@ fn policy(sandbox: &Sandbox, age_by: &str) {
 
 #[test]
 fn records_decide_where_the_file_looks_younger() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let session = store.session(1).aged(days(40)).files_aged(days(2)).write();
     sandbox.enforce().exits(0);
     assert!(!session.is_there(), "a restored file is as old as its last record");
@@ -34,7 +26,7 @@ fn records_decide_where_the_file_looks_younger() {
 
 #[test]
 fn records_decide_where_the_file_looks_older() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let session = store.session(1).aged(days(2)).files_aged(days(400)).write();
     sandbox.enforce().exits(0);
     assert!(session.is_there(), "an old modification time alone settles nothing");
@@ -51,7 +43,7 @@ fn age_by_mtime_and_by_the_newest() {
         ("newest", 2, 40, true),
         ("newest", 40, 40, false),
     ] {
-        let (sandbox, store) = sandbox();
+        let (sandbox, store) = recent();
         policy(&sandbox, age_by);
         let session = store.session(1).aged(days(record)).files_aged(days(file)).write();
         sandbox.enforce().exits(0);
@@ -61,7 +53,7 @@ fn age_by_mtime_and_by_the_newest() {
 
 #[test]
 fn a_subagent_that_worked_later_dates_the_session() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let session = store.session(1).aged(days(40)).write();
     session.subagent("a1b2c3", days(10));
     sandbox.enforce().exits(0);
@@ -70,7 +62,7 @@ fn a_subagent_that_worked_later_dates_the_session() {
 
 #[test]
 fn future_records_are_ignored_in_favour_of_the_newest_that_is_not() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let session = store.session(1).aged(days(-300)).begun(days(40)).files_aged(days(40)).write();
     let young = store.session(2).aged(days(-300)).begun(days(5)).files_aged(days(40)).write();
     sandbox.enforce().exits(0);
@@ -80,7 +72,7 @@ fn future_records_are_ignored_in_favour_of_the_newest_that_is_not() {
 
 #[test]
 fn without_a_dated_record_the_file_counts() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let old = store.session(1).undated().files_aged(days(40)).write();
     let young = store.session(2).undated().files_aged(days(5)).write();
     sandbox.enforce().exits(0);
@@ -90,7 +82,7 @@ fn without_a_dated_record_the_file_counts() {
 
 #[test]
 fn a_date_in_the_future_all_over_is_kept_as_such() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let session = store.session(1).undated().files_aged(days(-100)).write();
     let output = sandbox.enforce_verbosely();
     output.exits(0);
@@ -100,7 +92,7 @@ fn a_date_in_the_future_all_over_is_kept_as_such() {
 
 #[test]
 fn the_last_record_is_not_always_the_newest() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let session = store.session(1).aged(days(40)).write();
     let mut text = fs::read_to_string(&session.transcript).unwrap();
     for old in [5, 38] {
@@ -115,7 +107,7 @@ fn the_last_record_is_not_always_the_newest() {
 
 #[test]
 fn a_long_tail_without_dates_is_read_further_back() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let session = store.session(1).aged(days(3)).begun(days(60)).files_aged(days(60)).write();
     let mut text = fs::read_to_string(&session.transcript).unwrap();
     let blob = json!({"type": "api-request-blob", "blob": CONTENT.repeat(40)}).to_string() + "\n";
@@ -129,7 +121,7 @@ fn a_long_tail_without_dates_is_read_further_back() {
 
 #[test]
 fn a_timestamp_inside_the_content_dates_nothing() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let line = json!({"type": "user", "sessionId": id(1), "cwd": "/work/acme",
         "message": {"content": format!("{{\"timestamp\":\"{}\"}}", stamp(now()))},
         "timestamp": stamp(now() - days(40))});
@@ -140,7 +132,7 @@ fn a_timestamp_inside_the_content_dates_nothing() {
 
 #[test]
 fn all_transcripts_of_one_id_are_one_session() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let main = store.session(1).aged(days(40)).write();
     let set_aside =
         store.session(1).aged(days(60)).named(&format!("{}.jsonl.superseded-1700000000000", id(1))).write();
@@ -170,7 +162,7 @@ fn all_transcripts_of_one_id_are_one_session() {
 
 #[test]
 fn the_same_id_in_another_store_is_another_session() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let here = store.session(1).aged(days(40)).write();
     let other = StoreBuilder::new(sandbox.home().join("other"), sandbox.client_tmp());
     let there = other.session(1).aged(days(3)).write();
@@ -181,7 +173,7 @@ fn the_same_id_in_another_store_is_another_session() {
 
 #[test]
 fn the_temp_tree_belongs_to_the_newest_of_one_id() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let here = store.session(1).aged(days(40)).write();
     let other = StoreBuilder::new(sandbox.home().join("other"), sandbox.client_tmp());
     other.session(1).aged(days(3)).write();
@@ -194,7 +186,7 @@ fn the_temp_tree_belongs_to_the_newest_of_one_id() {
 
 #[test]
 fn satellites_without_their_session_are_one_unit_with_a_date_of_their_own() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     for (number, file_history, debug) in [(1, 40, 50), (2, 40, 5)] {
         store.put(format!("file-history/{}/a@v1", id(number)), CONTENT, days(file_history));
         store.put(format!("debug/{}.txt", id(number)), CONTENT, days(debug));
@@ -208,7 +200,7 @@ fn satellites_without_their_session_are_one_unit_with_a_date_of_their_own() {
 
 #[test]
 fn no_session_is_orphaned_while_a_folder_could_not_be_read() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     store.session(2).cwd("/work/closed").aged(days(1)).write();
     let satellite = store.put(format!("file-history/{}/a@v1", id(1)), CONTENT, days(40));
     sandbox.give_away();
@@ -223,7 +215,7 @@ fn no_session_is_orphaned_while_a_folder_could_not_be_read() {
 
 #[test]
 fn loose_artifacts_go_by_their_own_age() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     for name in [
         "plans/p.md",
         "shell-snapshots/snapshot-bash-1700000000000-abc123.sh",
@@ -266,7 +258,7 @@ fn loose_artifacts_go_by_their_own_age() {
 
 #[test]
 fn a_heap_snapshot_goes_with_its_session() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let old = store.session(1).aged(days(40)).write();
     let young = store.session(2).aged(days(2)).write();
     let desktop = sandbox.home().join("Desktop");
@@ -284,7 +276,7 @@ fn a_heap_snapshot_goes_with_its_session() {
 
 #[test]
 fn the_rule_is_chosen_by_the_first_folder_of_the_records() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     sandbox.policy(
         r#"{"version": 1, "rules": [{"name": "acme", "projects": ["/work/acme"], "deleteAfter": "7d"},
             {"name": "rest", "deleteAfter": "300d"}]}"#,
@@ -301,7 +293,7 @@ fn the_rule_is_chosen_by_the_first_folder_of_the_records() {
 
 #[test]
 fn desktop_sessions_are_counted_and_treated_as_any_other() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let old = store.session(1).entrypoint("claude-desktop").aged(days(40)).write();
     let young = store.session(2).entrypoint("local-agent").aged(days(4)).write();
     let output = sandbox.enforce();
@@ -314,7 +306,7 @@ fn desktop_sessions_are_counted_and_treated_as_any_other() {
 #[test]
 fn a_date_before_2024_is_none() {
     let years = |years: i64| days(365 * years);
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     policy(&sandbox, "record");
     for (number, old) in [(1, years(60)), (2, years(46)), (3, years(26)), (4, years(3))] {
         // No date at all.
@@ -343,7 +335,7 @@ fn what_has_no_date_is_dated_by_the_run_that_first_saw_it() {
     if !has("faketime") {
         return skip("what_has_no_date_is_dated_by_the_run_that_first_saw_it", "needs faketime");
     }
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     policy(&sandbox, "record");
     let ancient = days(365 * 46);
     let session = store.session(1).undated().files_aged(ancient).write();
@@ -376,7 +368,7 @@ fn what_has_no_date_is_dated_by_the_run_that_first_saw_it() {
 #[test]
 fn a_modification_time_that_is_no_date_leaves_it_to_the_records() {
     for age_by in ["mtime", "newest"] {
-        let (sandbox, store) = sandbox();
+        let (sandbox, store) = recent();
         policy(&sandbox, age_by);
         let young = store.session(1).aged(days(5)).files_aged(days(365 * 46)).write();
         let old = store.session(2).aged(days(40)).files_aged(days(365 * 56)).write();
@@ -387,7 +379,7 @@ fn a_modification_time_that_is_no_date_leaves_it_to_the_records() {
 
 #[test]
 fn a_number_of_seconds_is_a_date_and_a_small_number_none() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     policy(&sandbox, "record");
     let line = |time: i64| {
         json!({"display": CONTENT, "pastedContents": {}, "timestamp": time, "project": "/w"}).to_string()
@@ -412,7 +404,7 @@ fn a_number_of_seconds_is_a_date_and_a_small_number_none() {
 
 #[test]
 fn a_difference_of_more_than_a_day_is_counted() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     store.session(1).aged(days(5)).files_aged(days(2)).write();
     store.session(2).aged(days(5)).files_aged(days(5) - hours(2)).write();
     let output = sandbox.enforce();
@@ -430,7 +422,7 @@ fn what_a_transcript_said_is_remembered_until_it_changes() {
     if !has("faketime") {
         return skip("what_a_transcript_said_is_remembered_until_it_changes", "needs faketime");
     }
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let dates = sandbox.state().join("dates.json");
     let session = store.session(1).aged(days(40)).files_aged(days(40)).write();
     sandbox.dry_run().exits(0);

@@ -72,14 +72,7 @@ fn a_home_that_is_missing_is_not_made() {
         &["check"],
         &["schedule", "install", "--backend", "cron"],
     ] {
-        let output = sandbox
-            .command(words)
-            .env("HOME", &gone)
-            .env("CCRETAIN_CONFIG_DIR", "")
-            .env("CCRETAIN_STATE_DIR", "")
-            .env("XDG_CONFIG_HOME", "")
-            .env("XDG_STATE_HOME", "")
-            .run();
+        let output = sandbox.command(words).env("HOME", &gone).with_usual_places().run();
         assert_eq!(output.code, Some(2), "{words:?}: {output}");
         output.says("home");
         assert!(!gone.exists() && temp.exists(), "{words:?}");
@@ -102,14 +95,7 @@ fn root_changes_nothing_in_another_accounts_home() {
     sandbox.store().session(1).aged(days(60)).write();
     sandbox.store().session(2).aged(hours(3)).write();
     sandbox.give_away();
-    let command = |words: &[&str]| {
-        sandbox
-            .command(words)
-            .env("CCRETAIN_CONFIG_DIR", "")
-            .env("CCRETAIN_STATE_DIR", "")
-            .env("XDG_CONFIG_HOME", "")
-            .env("XDG_STATE_HOME", "")
-    };
+    let command = |words: &[&str]| sandbox.command(words).with_usual_places();
     let before = Tree::of(sandbox.root());
     let add = ["hold", "add", "--project", "/x", "--reason", "r"];
     for words in [

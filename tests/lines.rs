@@ -5,19 +5,12 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use serde_json::{Value, json};
 
-use crate::common::store::StoreBuilder;
-use crate::common::{Sandbox, days, hours, id};
-
-fn sandbox() -> (Sandbox, StoreBuilder) {
-    let sandbox = Sandbox::new();
-    let store = sandbox.store();
-    store.session(999).cwd("/work/anchor").aged(hours(3)).write();
-    (sandbox, store)
-}
+use crate::common::sandbox::recent;
+use crate::common::{days, id};
 
 #[test]
 fn lines_of_deleted_sessions_go_and_the_rest_stays_byte_for_byte() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     store.session(1).aged(days(40)).write();
     store.session(2).aged(days(2)).write();
     // Odd spacing, unknown keys, an empty line, no line feed at the end.
@@ -56,7 +49,7 @@ fn millis(old: i64) -> i64 {
 
 #[test]
 fn a_line_has_a_date_and_a_project_of_its_own() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     sandbox.policy(
         r#"{"version": 1, "rules": [{"name": "acme", "projects": ["/work/acme"], "deleteAfter": "7d"},
             {"name": "rest", "deleteAfter": "30d"}]}"#,
@@ -75,7 +68,7 @@ fn a_line_has_a_date_and_a_project_of_its_own() {
 
 #[test]
 fn an_old_line_goes_though_its_session_is_young() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     store.session(1).aged(days(1)).begun(days(60)).write();
     store.history(Some(&id(1)), "/work/acme", days(50));
     store.history(Some(&id(1)), "/work/acme", days(2));
@@ -85,7 +78,7 @@ fn an_old_line_goes_though_its_session_is_young() {
 
 #[test]
 fn lines_without_a_date_and_lines_that_do_not_parse_stay() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let lines = [
         "not json",
         r#"{"display":"x","project":"/work/acme"}"#,
@@ -104,7 +97,7 @@ fn lines_without_a_date_and_lines_that_do_not_parse_stay() {
 
 #[test]
 fn a_lock_of_somebody_else_is_never_broken() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     store.history(None, "/work/acme", days(400));
     let before = fs::read(store.path("history.jsonl")).unwrap();
     fs::create_dir(store.path("history.jsonl.lock")).unwrap();
@@ -118,7 +111,7 @@ fn a_lock_of_somebody_else_is_never_broken() {
 
 #[test]
 fn an_untouched_file_is_not_rewritten() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     store.history(None, "/work/acme", days(2));
     let before = fs::metadata(store.path("history.jsonl")).unwrap();
     sandbox.enforce().exits(0);
@@ -128,7 +121,7 @@ fn an_untouched_file_is_not_rewritten() {
 
 #[test]
 fn many_lines() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let mut text = String::new();
     for number in 0..20_000 {
         let old = if number % 2 == 0 { 40 } else { 4 };
@@ -146,7 +139,7 @@ fn many_lines() {
 
 #[test]
 fn prompts_in_the_global_file_of_old_clients_are_undated_and_stay() {
-    let (sandbox, _store) = sandbox();
+    let (sandbox, _store) = recent();
     let text = json!({"numStartups": 3, "projects": {"/work/acme": {"history": ["old prompt", {"display": "x", "pastedContents": {}}]}}})
         .to_string();
     let path = sandbox.write(".claude.json", &text);
@@ -156,7 +149,7 @@ fn prompts_in_the_global_file_of_old_clients_are_undated_and_stay() {
 
 #[test]
 fn an_entry_of_an_index_goes_with_its_session() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     store.session(1).aged(days(40)).write();
     store.session(2).aged(days(2)).write();
     let index = store.index("/work/acme", &[&id(1), &id(2)]);
@@ -171,7 +164,7 @@ fn an_entry_of_an_index_goes_with_its_session() {
 #[test]
 fn an_index_that_is_none_is_left() {
     for content in ["{", "[]", r#"{"version":1,"entries":"x"}"#] {
-        let (sandbox, store) = sandbox();
+        let (sandbox, store) = recent();
         store.session(1).aged(days(40)).write();
         store.session(2).aged(days(2)).write();
         let index = store.put("projects/-work-acme/sessions-index.json", content, days(2));
@@ -183,7 +176,7 @@ fn an_index_that_is_none_is_left() {
 
 #[test]
 fn the_entry_of_a_desktop_session_goes_with_it() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     store.session(1).entrypoint("claude-desktop").aged(days(40)).write();
     store.session(2).entrypoint("claude-desktop").aged(days(2)).write();
     let folder = sandbox.home().join(".config/Claude/claude-code-sessions/acc/org");

@@ -169,14 +169,7 @@ fn words_that_are_no_commands_and_options() {
 fn ids_that_name_no_session_or_several() {
     let (sandbox, store) = sandbox();
     store.session(5).aged(days(4)).write();
-    let twin = "00000005-0000-4000-8000-00000000beef";
-    store.put(
-        format!("projects/-work-acme/{twin}.jsonl"),
-        json!({"type": "user", "sessionId": twin, "cwd": "/work/acme", "timestamp": "2026-11-01T00:00:00Z"})
-            .to_string()
-            + "\n",
-        days(4),
-    );
+    store.twin(5);
     for command in ["explain", "seal", "unseal", "cat"] {
         if command == "seal" {
             sandbox.run(["key", "new"]).exits(0);

@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::{lchown, symlink};
 use std::path::{Path, PathBuf};
 
-use crate::common::sandbox::{Run, has_namespaces, is_root};
+use crate::common::sandbox::{Run, has_namespaces, is_root, recent};
 use crate::common::store::{CONTENT, put};
-use crate::common::{Output, Sandbox, StoreBuilder, days, hours, id, skip};
+use crate::common::{Output, Sandbox, StoreBuilder, days, id, skip};
 
 /// Binds folders over others, two words a pair, and then runs what follows `--`.
 const BIND: &str = r#"set -e
@@ -16,13 +16,6 @@ fn bound<'r>(run: Run<'r>, pairs: &[(&Path, &Path)]) -> Output {
     let words: Vec<&Path> =
         pairs.iter().flat_map(|(from, to)| [*from, *to]).chain([Path::new("--")]).collect();
     run.among_mounts(BIND, words).run()
-}
-
-fn sandbox() -> (Sandbox, StoreBuilder) {
-    let sandbox = Sandbox::new();
-    let store = sandbox.store();
-    store.session(900).cwd("/work/anchor").aged(hours(3)).write();
-    (sandbox, store)
 }
 
 /// Moves a folder of a store elsewhere, with another user's hands where it was.
@@ -42,7 +35,7 @@ fn a_top_folder_or_a_projects_may_be_a_mount_point_or_a_link() {
                 skip(test, "needs root and mount namespaces");
                 continue;
             }
-            let (sandbox, store) = sandbox();
+            let (sandbox, store) = recent();
             sandbox.enforce().exits(0);
             let session = store.session(1).aged(days(40)).write();
             let files = session.satellites();
@@ -69,7 +62,7 @@ fn a_top_folder_or_a_projects_may_be_a_mount_point_or_a_link() {
 
 #[test]
 fn what_is_sealed_lies_behind_the_link_of_our_own_folder_and_comes_back() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let session = store.session(1).aged(days(3)).write();
     let text = fs::read(&session.transcript).unwrap();
     fs::create_dir_all(sandbox.home().join("volumes/own")).unwrap();
@@ -95,7 +88,7 @@ fn a_deeper_mount_is_out_of_reach_and_never_silence() {
     if !has_namespaces() {
         return skip(test, "needs root and mount namespaces");
     }
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let session = store.session(1).aged(days(40)).write();
     session.satellites();
     let outside = sandbox.home().join("outside");
@@ -118,7 +111,7 @@ fn a_deeper_mount_is_out_of_reach_and_never_silence() {
 #[test]
 fn a_dead_link_in_place_of_a_folder_of_sessions_is_told() {
     for path in ["projects/-gone", "file-history"] {
-        let (sandbox, store) = sandbox();
+        let (sandbox, store) = recent();
         let session = store.session(1).aged(days(40)).write();
         store.link(path, "/nowhere");
         let output = sandbox.enforce_verbosely();
@@ -129,7 +122,7 @@ fn a_dead_link_in_place_of_a_folder_of_sessions_is_told() {
         assert_eq!(output.summary("partlyDeleted"), u64::from(path == "file-history"), "{output}");
     }
     // What is never touched is none of it.
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     store.link("skills", "/nowhere");
     store.link("CLAUDE.md", "/nowhere");
     sandbox.enforce().exits(0);
@@ -137,7 +130,7 @@ fn a_dead_link_in_place_of_a_folder_of_sessions_is_told() {
 
 #[test]
 fn a_store_whose_own_folder_is_out_of_reach_is_left_alone_with_all_that_may_be_its() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let session = store.session(1).aged(days(40)).write();
     session.satellites();
     let history = store.history(Some(session.id()), "/work/acme", days(40));
@@ -170,7 +163,7 @@ fn a_link_or_a_folder_of_somebody_else_is_not_followed() {
         return skip("a_link_or_a_folder_of_somebody_else_is_not_followed", "needs root, to give it away");
     }
     for (gives_link, says) in [(true, "is a link of user 58093"), (false, "belongs to user 58093")] {
-        let (sandbox, store) = sandbox();
+        let (sandbox, store) = recent();
         let session = store.session(1).aged(days(40)).write();
         let (from, to) = moved(&sandbox, &store, "projects/-work-acme");
         symlink(&to, &from).unwrap();
@@ -191,7 +184,7 @@ fn sharing(sandbox: &Sandbox, store: &StoreBuilder) -> StoreBuilder {
 #[test]
 fn a_folder_that_two_stores_reach_is_one_and_both_have_a_say() {
     for what in ["a hold by a line", "a running client", "a lock"] {
-        let (sandbox, store) = sandbox();
+        let (sandbox, store) = recent();
         let session = store.session(1).aged(days(40)).write();
         let second = sharing(&sandbox, &store);
         let mut lock = None;
@@ -223,7 +216,7 @@ fn a_folder_that_two_stores_reach_is_one_and_both_have_a_say() {
         assert!(session.is_there(), "{what}: {output}");
         drop(lock);
     }
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let session = store.session(1).aged(days(40)).write();
     let second = sharing(&sandbox, &store);
     second.history(Some(session.id()), "/work/acme", days(40));
@@ -236,7 +229,7 @@ fn a_folder_that_two_stores_reach_is_one_and_both_have_a_say() {
 
 #[test]
 fn our_own_folder_is_of_one_store_alone() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     sandbox.enforce().exits(0);
     let first = store.session(1).aged(days(40)).write();
     let second = StoreBuilder::new(sandbox.home().join("a-second"), sandbox.client_tmp());
@@ -251,7 +244,7 @@ fn our_own_folder_is_of_one_store_alone() {
 fn what_an_excluded_store_reaches_is_left_alone() {
     // Whichever of the two really contains the folder.
     for is_real in [true, false] {
-        let (sandbox, store) = sandbox();
+        let (sandbox, store) = recent();
         let session = store.session(1).aged(days(40)).write();
         let second = StoreBuilder::new(sandbox.home().join("a-second"), sandbox.client_tmp());
         second.history(None, "/work/x", days(1));
@@ -299,7 +292,7 @@ fn a_folder_of_another_device_is_followed_once() {
         return skip(test, "needs root and mount namespaces");
     }
     for path in ["file-history", "projects/-work-acme", "projects"] {
-        let (sandbox, store) = sandbox();
+        let (sandbox, store) = recent();
         sandbox.enforce().exits(0);
         let old = store.session(1).aged(days(40)).write();
         old.satellites();
@@ -328,7 +321,7 @@ fn a_dead_volume_of_fuse_is_out_of_reach_and_told() {
         if !has_namespaces() {
             return skip(test, "needs root and mount namespaces");
         }
-        let (sandbox, store) = sandbox();
+        let (sandbox, store) = recent();
         let session = store.session(1).aged(days(40)).write();
         let temp = session.temp().join("scratchpad/a.py");
         put(&temp, CONTENT, days(40));
@@ -352,7 +345,7 @@ fn a_dead_volume_of_fuse_is_out_of_reach_and_told() {
 fn a_purge_takes_nothing_that_an_excluded_store_reaches() {
     // Whichever of the two really contains the folder.
     for is_real in [true, false] {
-        let (sandbox, store) = sandbox();
+        let (sandbox, store) = recent();
         let session = store.session(1).aged(days(40)).write();
         let own = store.history(None, "/work/acme", days(3));
         let second = StoreBuilder::new(sandbox.home().join("a-second"), sandbox.client_tmp());
@@ -378,7 +371,7 @@ fn a_purge_takes_nothing_that_an_excluded_store_reaches() {
 #[test]
 fn a_state_folder_behind_a_dead_link_is_no_empty_one() {
     for above in ["state", "."] {
-        let (sandbox, store) = sandbox();
+        let (sandbox, store) = recent();
         let session = store.session(1).aged(days(40)).write();
         let place = sandbox.root().join("of-state");
         let state = place.join("state");

@@ -30,13 +30,7 @@ fn below(folder: &Path) -> BTreeSet<PathBuf> {
 
 /// A run in which nothing is taken from what files are made with.
 fn open_to_all<'a>(sandbox: &'a Sandbox, words: &[&str]) -> Run<'a> {
-    sandbox
-        .command(words)
-        .env("CCRETAIN_CONFIG_DIR", "")
-        .env("CCRETAIN_STATE_DIR", "")
-        .env("XDG_CONFIG_HOME", "")
-        .env("XDG_STATE_HOME", "")
-        .through(["sh", "-c", "umask 0; exec \"$@\"", "sh"])
+    sandbox.command(words).with_usual_places().through(["sh", "-c", "umask 0; exec \"$@\"", "sh"])
 }
 
 #[test]

@@ -5,22 +5,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::common::sandbox::has;
+use crate::common::sandbox::{deleting, has};
 use crate::common::store::{CONTENT, Session, age, put, stamp};
-use crate::common::{Output, Sandbox, StoreBuilder, days, hours, id, now, skip};
+use crate::common::{Output, Sandbox, StoreBuilder, days, id, now, skip};
 use crate::seal::{identity, seals};
 
 /// Words of a prompt, as the name of a plan carries them.
 const SLUG: &str = "canaryq7-words-of-a-prompt";
-
-/// A sandbox whose policy deletes after 30 days, with a recent session so that the clock is beyond doubt.
-fn sandbox() -> (Sandbox, StoreBuilder) {
-    let sandbox = Sandbox::new();
-    let store = sandbox.store();
-    store.session(999).cwd("/work/anchor").aged(hours(3)).write();
-    sandbox.delete_after("30d");
-    (sandbox, store)
-}
 
 /// A session whose records name a slug in the middle of the transcript.
 fn planned(store: &StoreBuilder, number: u32, slug: &str, old: i64) -> Session {
@@ -50,7 +41,7 @@ fn reason(output: &Output, path: &str) -> String {
 
 #[test]
 fn a_plan_goes_with_the_last_of_its_sessions_and_is_held_with_any() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     let (old, young) = (planned(&store, 1, SLUG, 40), planned(&store, 2, SLUG, 10));
     // Its own date says nothing, in either direction.
     let shared = plan(&store, SLUG, 400);
@@ -76,7 +67,7 @@ fn a_plan_goes_with_the_last_of_its_sessions_and_is_held_with_any() {
 
 #[test]
 fn a_rule_for_a_project_reaches_its_plans() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     sandbox.policy(
         r#"{"version": 1, "rules": [{"name": "nda", "projects": ["/work/acme"], "deleteAfter": "5d"}, {"name": "rest", "deleteAfter": "90d"}]}"#,
     );
@@ -89,7 +80,7 @@ fn a_rule_for_a_project_reaches_its_plans() {
 
 #[test]
 fn the_plan_of_a_sealed_session_stays_its_own() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     seals(&sandbox, &identity(&sandbox), "");
     let session = planned(&store, 1, SLUG, 10);
     let its = plan(&store, SLUG, 400);
@@ -114,7 +105,7 @@ fn the_plan_of_a_sealed_session_stays_its_own() {
 
 #[test]
 fn the_plan_of_a_session_that_is_out_of_sight_waits_for_it() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     let session = planned(&store, 1, SLUG, 10);
     let its = plan(&store, SLUG, 400);
     sandbox.enforce().exits(0);
@@ -127,7 +118,7 @@ fn the_plan_of_a_session_that_is_out_of_sight_waits_for_it() {
 
 #[test]
 fn a_slug_that_names_a_path_elsewhere_is_none() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     let outside = store.put("CLAUDE.md", "mine", days(400));
     for (number, slug) in [(1, "../CLAUDE"), (2, "/etc/passwd"), (3, ".."), (4, "a/../../x"), (5, "sub/plan")]
     {
@@ -145,7 +136,7 @@ fn transcripts_are_searched_once_and_only_where_there_are_plans() {
     if !has("strace") {
         return skip("transcripts_are_searched_once_and_only_where_there_are_plans", "needs strace");
     }
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     let sessions = [(1, SLUG), (2, "b")].map(|(number, slug)| {
         let session = store.session(number).aged(days(10)).write();
         let text = fs::read_to_string(&session.transcript).unwrap();
@@ -192,7 +183,7 @@ fn transcripts_are_searched_once_and_only_where_there_are_plans() {
 
 #[test]
 fn a_log_keeps_its_date_and_does_not_outlive_its_sessions() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     store.session(1).aged(days(40)).write();
     store.session(2).aged(days(10)).write();
     let name = "2026-01-01T00-00-00-000Z.jsonl";
@@ -220,7 +211,7 @@ fn a_log_keeps_its_date_and_does_not_outlive_its_sessions() {
 
 #[test]
 fn a_log_is_held_with_a_session_it_names_and_stays_while_one_is_open() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     store.session(1).aged(days(40)).write();
     store.session(2).aged(days(40)).write();
     let held = log(&sandbox, "2026-01-01T00.jsonl", &[(1, 40)], 40);
@@ -238,7 +229,7 @@ fn a_log_is_held_with_a_session_it_names_and_stays_while_one_is_open() {
 
 #[test]
 fn a_log_that_is_too_long_to_be_read_is_covered_by_a_hold_on_any_session() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     store.session(5).aged(days(2)).write();
     let path = log(&sandbox, "2026-01-01T00.jsonl", &[(1, 50)], 40);
     let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
@@ -257,7 +248,7 @@ fn a_log_that_is_too_long_to_be_read_is_covered_by_a_hold_on_any_session() {
 
 #[test]
 fn the_files_of_a_job_go_with_its_session_whatever_state_it_says_it_is_in() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     for (number, session, state) in
         [(1, id(1), "working"), (2, id(2), "working"), (3, id(3), "needs-input"), (4, id(4), "done")]
     {
@@ -279,7 +270,7 @@ fn the_files_of_a_job_go_with_its_session_whatever_state_it_says_it_is_in() {
 
 #[test]
 fn a_purge_of_a_project_takes_what_no_other_session_shares() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     planned(&store, 1, SLUG, 10);
     planned(&store, 2, "shared", 10);
     let other = json!({"type": "mode", "sessionId": id(3), "slug": "shared"}).to_string();
@@ -315,7 +306,7 @@ fn left_outside(sandbox: &Sandbox) -> String {
 #[test]
 fn names_of_plans_are_in_no_output() {
     use std::os::unix::fs::PermissionsExt as _;
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     let recipient = identity(&sandbox);
     sandbox.policy(&format!(
         r#"{{"version": 1, "recipients": ["{recipient}"], "ledger": {{"detail": "files"}}, "rules": [{{"name": "all", "sealAfter": "1d", "deleteAfter": "30d"}}]}}"#
@@ -378,7 +369,7 @@ fn names_of_plans_are_in_no_output() {
     if !crate::common::sandbox::is_root() {
         return;
     }
-    let (sandbox, store) = self::sandbox();
+    let (sandbox, store) = self::deleting();
     plan(&store, SLUG, 40);
     fs::set_permissions(store.path("plans"), fs::Permissions::from_mode(0o500)).unwrap();
     sandbox.give_away();
@@ -389,7 +380,7 @@ fn names_of_plans_are_in_no_output() {
 
 #[test]
 fn a_hold_counts_the_plans_and_logs_of_its_sessions() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     let held = planned(&store, 1, SLUG, 10);
     planned(&store, 2, "another", 10);
     plan(&store, SLUG, 10);

@@ -6,18 +6,9 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::common::sandbox::is_root;
-use crate::common::store::{CONTENT, StoreBuilder, put};
-use crate::common::{Output, Sandbox, days, hours, id, skip};
-
-/// A sandbox whose policy deletes after 30 days, with a recent session so that the clock is beyond doubt.
-fn sandbox() -> (Sandbox, StoreBuilder) {
-    let sandbox = Sandbox::new();
-    let store = sandbox.store();
-    store.session(999).cwd("/work/anchor").aged(hours(3)).write();
-    sandbox.delete_after("30d");
-    (sandbox, store)
-}
+use crate::common::sandbox::{deleting, is_root};
+use crate::common::store::{CONTENT, put};
+use crate::common::{Output, days, id, skip};
 
 fn reason(output: &Output, path: &str) -> String {
     output.item(path)["reason"].as_str().unwrap_or_default().to_owned()
@@ -52,7 +43,7 @@ fn damaged(document: &str, key: &str) -> Vec<Vec<u8>> {
 
 #[test]
 fn a_desktop_index_whose_session_cannot_be_read_stays() {
-    let (sandbox, _) = sandbox();
+    let (sandbox, _) = deleting();
     let roots = ["claude-code-sessions/acc/org", "local-agent-mode-sessions/acc/org"];
     let folder = |root: &str| sandbox.home().join(".config/Claude").join(root);
     let document = json!({"title": "x", "cliSessionId": id(1)}).to_string();
@@ -77,7 +68,7 @@ fn a_desktop_index_whose_session_cannot_be_read_stays() {
 
 #[test]
 fn a_byte_order_mark_hides_no_session() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     store.session(1).aged(days(40)).write();
     store.session(2).aged(days(2)).write();
     let folder = sandbox.home().join(".config/Claude/claude-code-sessions/acc/org");
@@ -91,7 +82,7 @@ fn a_byte_order_mark_hides_no_session() {
 
 #[test]
 fn an_old_subagent_whose_session_cannot_be_read_stays() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     let document =
         json!({"type": "user", "sessionId": id(1), "agentId": "a1", "timestamp": "2026-01-01T00:00:00Z"})
             .to_string();
@@ -114,7 +105,7 @@ fn an_old_subagent_whose_session_cannot_be_read_stays() {
 
 #[test]
 fn an_entry_of_an_index_whose_session_cannot_be_read_stays() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     store.session(1).aged(days(40)).write();
     let old = "2026-01-01T00:00:00.000Z";
     let entries = json!({"version": 1, "entries": [
@@ -129,7 +120,7 @@ fn an_entry_of_an_index_whose_session_cannot_be_read_stays() {
 
 #[test]
 fn a_finished_job_whose_session_cannot_be_read_stays() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     let state = json!({"state": "done", "tempo": "idle", "sessionId": null}).to_string();
     let files: Vec<PathBuf> = [("state.json", state.as_str()), ("timeline.jsonl", CONTENT)]
         .map(|(name, text)| store.put(format!("jobs/j1/{name}"), text, days(400)))
@@ -145,7 +136,7 @@ fn a_transcript_of_another_account_is_named_as_such() {
     if !is_root() {
         return skip("a_transcript_of_another_account_is_named_as_such", "needs root");
     }
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     let session = store.session(1).aged(days(40)).write();
     chown(&session.transcript, Some(4242), None).unwrap();
     let output = sandbox.enforce_verbosely();

@@ -4,15 +4,9 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::common::store::{CONTENT, StoreBuilder, dead_pid, put};
-use crate::common::{Output, Sandbox, days, hours, id, now};
-
-fn sandbox() -> (Sandbox, StoreBuilder) {
-    let sandbox = Sandbox::new();
-    let store = sandbox.store();
-    store.session(999).cwd("/work/anchor").aged(hours(3)).write();
-    (sandbox, store)
-}
+use crate::common::sandbox::recent;
+use crate::common::store::{CONTENT, dead_pid, put};
+use crate::common::{Output, days, hours, id, now};
 
 fn reason(output: &Output, path: &str) -> String {
     output.item(path)["reason"]
@@ -27,7 +21,7 @@ fn transcript(number: u32) -> String {
 
 #[test]
 fn a_running_client_keeps_its_session_whole() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let session = store.session(1).aged(days(40)).write();
     let satellites = session.satellites();
     let pid_file = store.pid_file(std::process::id(), session.id(), json!({}));
@@ -44,7 +38,7 @@ fn a_running_client_keeps_its_session_whole() {
 
 #[test]
 fn a_dead_client_keeps_nothing_and_its_pid_file_goes_too() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let session = store.session(1).aged(days(40)).write();
     let pid_file = store.pid_file(dead_pid(), session.id(), json!({"procStart": "123"}));
     sandbox.enforce().exits(0).quietly();
@@ -54,7 +48,7 @@ fn a_dead_client_keeps_nothing_and_its_pid_file_goes_too() {
 
 #[test]
 fn a_pid_that_another_process_has_now_is_dead() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let session = store.session(1).aged(days(40)).write();
     store.pid_file(std::process::id(), session.id(), json!({"procStart": "1"}));
     sandbox.enforce().exits(0);
@@ -63,7 +57,7 @@ fn a_pid_that_another_process_has_now_is_dead() {
 
 #[test]
 fn a_pid_without_a_start_time_counts_while_it_exists() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let session = store.session(1).aged(days(40)).write();
     store.pid_file(std::process::id(), session.id(), json!({"procStart": null}));
     let gone = store.session(2).aged(days(40)).write();
@@ -75,7 +69,7 @@ fn a_pid_without_a_start_time_counts_while_it_exists() {
 
 #[test]
 fn a_client_of_another_domain_counts_until_a_week_without_change() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     sandbox.delete_after("2d");
     let domain = json!({"pidDomain": "linux:0123456789abcdef0123456789abcdef:pid:[1]", "procStart": "77"});
     let recent = store.session(1).aged(days(5)).write();
@@ -116,7 +110,7 @@ fn a_client_that_has_just_started_elsewhere_protects_an_old_session() {
         // One of ours that was there within the hour.
         (9, ours, 0, Some("quiet")),
     ] {
-        let (sandbox, store) = sandbox();
+        let (sandbox, store) = recent();
         let session = store.session(number).aged(days(50)).write();
         crate::common::store::age(&store.pid_file(dead_pid(), session.id(), domain), days(old));
         let output = sandbox.enforce_verbosely();
@@ -138,7 +132,7 @@ fn a_time_that_lies_ahead_hides_no_other() {
         (hours(2), minutes(90), false),
         (minutes(59), minutes(61), true),
     ] {
-        let (sandbox, store) = sandbox();
+        let (sandbox, store) = recent();
         let session = store.session(1).aged(days(50)).write();
         put(&session.temp().join("tasks/a.output"), CONTENT, touched);
         store.put(format!("file-history/{}/0123456789abcdef@v1", session.id()), CONTENT, -ahead);
@@ -150,7 +144,7 @@ fn a_time_that_lies_ahead_hides_no_other() {
 
 #[test]
 fn quiet_holds_for_loose_files_and_unknown_files_of_a_session() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     sandbox.policy(r#"{"version": 1, "rules": [{"name": "all", "deleteAfter": "immediately"}]}"#);
     let fresh = store.put("plans/fresh.md", CONTENT, chrono::Duration::minutes(30));
     let old = store.put("plans/old.md", CONTENT, hours(2));
@@ -165,7 +159,7 @@ fn quiet_holds_for_loose_files_and_unknown_files_of_a_session() {
 
 #[test]
 fn a_pid_file_that_is_none_protects_what_it_may_mean() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let session = store.session(1).aged(days(40)).write();
     store.put("sessions/4242.json", "{ broken", days(40));
     let output = sandbox.enforce();
@@ -176,7 +170,7 @@ fn a_pid_file_that_is_none_protects_what_it_may_mean() {
 #[test]
 fn quiet_is_the_users_to_choose() {
     for (quiet, there) in [("1h", false), ("3h", true)] {
-        let (sandbox, store) = sandbox();
+        let (sandbox, store) = recent();
         sandbox.policy(&format!(
             r#"{{"version": 1, "quiet": "{quiet}", "rules": [{{"name": "all", "deleteAfter": "30d"}}]}}"#
         ));
@@ -188,7 +182,7 @@ fn quiet_is_the_users_to_choose() {
 
 #[test]
 fn one_file_changed_of_late_makes_the_whole_session_quiet() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let session = store.session(1).aged(days(40)).write();
     session.satellites();
     put(&session.temp().join("tasks/fresh.output"), CONTENT, chrono::Duration::minutes(5));
@@ -200,7 +194,7 @@ fn one_file_changed_of_late_makes_the_whole_session_quiet() {
 
 #[test]
 fn while_a_client_lives_snapshots_and_keys_stay() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let live = store.session(1).aged(days(1)).write();
     store.pid_file(std::process::id(), live.id(), json!({}));
     let snapshot = store.put("shell-snapshots/snapshot-bash-1700000000000-abc123.sh", "x", days(40));
@@ -217,7 +211,7 @@ fn while_a_client_lives_snapshots_and_keys_stay() {
 
 #[test]
 fn holds_of_the_policy_cover_a_session_and_its_lines() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     sandbox.policy(
         r#"{"version": 1, "rules": [{"name": "all", "deleteAfter": "30d"}],
             "holds": [{"name": "case-14", "projects": ["/work/acme/**"], "reason": "litigation"}]}"#,
@@ -240,7 +234,7 @@ fn holds_of_the_policy_cover_a_session_and_its_lines() {
 
 #[test]
 fn a_hold_covers_what_lies_in_the_folder_of_a_project_and_names_none() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     sandbox.policy(
         r#"{"version": 1, "rules": [{"name": "all", "deleteAfter": "30d"}],
             "holds": [{"name": "case-14", "projects": ["/work/acme/**"], "reason": "litigation"}]}"#,
@@ -256,7 +250,7 @@ fn a_hold_covers_what_lies_in_the_folder_of_a_project_and_names_none() {
 
 #[test]
 fn a_hold_covers_any_folder_that_is_found_in_a_session() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     sandbox.policy(
         r#"{"version": 1, "rules": [{"name": "all", "deleteAfter": "30d"}],
             "holds": [{"name": "case", "projects": ["/held/**"], "reason": "litigation"}]}"#,
@@ -291,7 +285,7 @@ fn a_hold_covers_any_folder_that_is_found_in_a_session() {
 
 #[test]
 fn a_hold_on_a_repository_covers_its_worktrees() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     sandbox.policy(
         r#"{"version": 1, "rules": [{"name": "all", "deleteAfter": "30d"}],
             "holds": [{"name": "case", "projects": ["/work/repo"], "reason": "litigation"}]}"#,
@@ -304,7 +298,7 @@ fn a_hold_on_a_repository_covers_its_worktrees() {
 #[test]
 fn a_hold_ends_when_it_says_so() {
     for (until, there) in [("2020-01-01T00:00:00Z", false), ("2099-01-01T00:00:00Z", true)] {
-        let (sandbox, store) = sandbox();
+        let (sandbox, store) = recent();
         sandbox.policy(&format!(
             r#"{{"version": 1, "rules": [{{"name": "all", "deleteAfter": "30d"}}],
                 "holds": [{{"name": "case", "projects": ["/work/acme/**"], "reason": "x", "until": "{until}"}}]}}"#
@@ -317,7 +311,7 @@ fn a_hold_ends_when_it_says_so() {
 
 #[test]
 fn a_floor_keeps_whatever_rules_say() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     sandbox
         .policy(r#"{"version": 1, "keepAtLeast": "20d", "rules": [{"name": "all", "deleteAfter": "7d"}]}"#);
     let session = store.session(1).aged(days(10)).write();
@@ -333,7 +327,7 @@ fn a_floor_keeps_whatever_rules_say() {
 
 #[test]
 fn what_no_rule_covers_is_kept_as_such() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     sandbox
         .policy(r#"{"version": 1, "rules": [{"name": "x", "projects": ["/else/**"], "deleteAfter": "7d"}]}"#);
     let session = store.session(1).aged(days(400)).write();
@@ -345,7 +339,7 @@ fn what_no_rule_covers_is_kept_as_such() {
 
 #[test]
 fn what_is_never_touched_by_age() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     sandbox.delete_after("7d");
     let never = [
         ".credentials.json",
@@ -386,7 +380,7 @@ fn what_is_never_touched_by_age() {
 
 #[test]
 fn the_unknown_is_named_with_its_size() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     store.put("from-the-future/x.bin", vec![0; 1234], days(400));
     let output = sandbox.enforce_verbosely();
     output.exits(0);
@@ -398,7 +392,7 @@ fn the_unknown_is_named_with_its_size() {
 
 #[test]
 fn the_newest_usable_backup_of_the_global_file_stays() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     for (number, content, old) in [(1, "{}", 90), (2, "{\"a\": 1}", 80), (3, "{ broken", 70)] {
         store.put(format!("backups/.claude.json.backup.170000000000{number}"), content, days(old));
     }
@@ -412,7 +406,7 @@ fn the_newest_usable_backup_of_the_global_file_stays() {
 
 #[test]
 fn a_paste_lives_as_long_as_the_latest_line_that_refers_to_it() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     store.session(1).aged(days(40)).write();
     store.session(2).aged(days(5)).write();
     let shared = store.paste("0123456789abcdef", &id(1), days(40));
@@ -426,7 +420,7 @@ fn a_paste_lives_as_long_as_the_latest_line_that_refers_to_it() {
 
 #[test]
 fn a_paste_is_held_if_any_of_its_owners_is() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     sandbox.policy(
         r#"{"version": 1, "rules": [{"name": "all", "deleteAfter": "30d"}],
             "holds": [{"name": "case", "projects": ["/held"], "reason": "x"}]}"#,
@@ -442,7 +436,7 @@ fn a_paste_is_held_if_any_of_its_owners_is() {
 
 #[test]
 fn an_unparsable_line_refers_to_every_hash_in_it() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = recent();
     let paste = store.put("paste-cache/0123456789abcdef.txt", CONTENT, days(40));
     store.history_line(r#"{"broken: 0123456789abcdef"#);
     sandbox.enforce();

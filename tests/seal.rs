@@ -10,7 +10,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::common::judges::{Judge, judges};
-use crate::common::sandbox::{has, has_namespaces};
+use crate::common::sandbox::{files_below, has, has_namespaces};
 use crate::common::store::{CONTENT, Session, age, put};
 use crate::common::{Sandbox, Tree, days, hours, id, skip};
 
@@ -36,16 +36,7 @@ pub fn sealed(sandbox: &Sandbox, session: &Session) -> PathBuf {
 
 /// Every sealed file of a session.
 pub fn sealed_files(sandbox: &Sandbox, session: &Session) -> Vec<PathBuf> {
-    let mut open = vec![sealed(sandbox, session)];
-    let mut files = Vec::new();
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            match entry.file_type().unwrap().is_dir() {
-                true => open.push(entry.path()),
-                false => files.push(entry.path()),
-            }
-        }
-    }
+    let mut files = files_below(&[sealed(sandbox, session)]);
     files.retain(|path| path.extension() == Some(OsStr::new("age")));
     files.sort();
     files

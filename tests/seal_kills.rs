@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::common::sandbox::files_below;
 use crate::common::sandbox::has;
 use crate::common::{Sandbox, days, skip};
 use crate::seal::{identity, seals};
@@ -39,17 +40,7 @@ fn is_part(path: &Path) -> bool {
 }
 
 fn files(sandbox: &Sandbox) -> Vec<PathBuf> {
-    let mut open = vec![sandbox.home().join(".claude"), sandbox.tmp()];
-    let mut files = Vec::new();
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            match entry.file_type().unwrap().is_dir() {
-                true => open.push(entry.path()),
-                false => files.push(entry.path()),
-            }
-        }
-    }
-    files
+    files_below(&[sandbox.home().join(".claude"), sandbox.tmp()])
 }
 
 /// Asserts that each original is there, plain and whole or in a sealed file that opens to it; by

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::all_users::{give, machine};
-use crate::common::sandbox::{has, has_namespaces};
+use crate::common::sandbox::{files_below, has, has_namespaces};
 use crate::common::store::put;
 use crate::common::{Output, Sandbox, StoreBuilder, days, hours, id, now, skip};
 use crate::seal::{identity, seals};
@@ -276,18 +276,9 @@ fn a_history_without_dated_lines_keeps_its_kind() {
 }
 
 /// What lies in a folder, with what is in each file.
-fn files_below(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            match entry.file_type().unwrap().is_dir() {
-                true => open.push(entry.path()),
-                false => _ = found.insert(entry.path(), fs::read(entry.path()).unwrap()),
-            }
-        }
-    }
-    found
+fn contents_below(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let files = files_below(&[folder.to_owned()]).into_iter();
+    files.map(|file| (file.clone(), fs::read(file).unwrap())).collect()
 }
 
 #[test]
@@ -313,7 +304,7 @@ fn an_orphan_over_config_and_temp_trees_is_sealed_whole_and_comes_back() {
             let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o700));
         }
         let of_session = || -> BTreeMap<PathBuf, Vec<u8>> {
-            let mut all = files_below(sandbox.root());
+            let mut all = contents_below(sandbox.root());
             all.retain(|path, _| {
                 let text = path.to_str().unwrap();
                 text.contains(&id(1)) && !text.contains("/ccretain/")
@@ -403,7 +394,7 @@ fn what_another_layer_seals_out_of_an_excluded_store_stays() {
     for (of, name) in [(1, "a.py"), (2, "b.py")] {
         assert!(temp(of, name).exists() && sealed(of).join("session.json").exists());
     }
-    assert_eq!(files_below(&sealed(1)).len(), 2);
+    assert_eq!(contents_below(&sealed(1)).len(), 2);
     changes_nothing(&run());
 }
 

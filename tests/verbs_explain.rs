@@ -3,16 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::common::output::settled;
+use crate::common::sandbox::deleting;
 use crate::common::store::CONTENT;
-use crate::common::{Sandbox, StoreBuilder, Tree, days, hours, id};
-
-fn sandbox() -> (Sandbox, StoreBuilder) {
-    let sandbox = Sandbox::new();
-    sandbox.delete_after("30d");
-    let store = sandbox.store();
-    store.session(999).cwd("/work/anchor").aged(hours(3)).write();
-    (sandbox, store)
-}
+use crate::common::{Sandbox, Tree, days, id};
 
 fn explain(sandbox: &Sandbox, what: impl AsRef<std::ffi::OsStr>) -> Value {
     let output = sandbox.command(["explain", "--json"]).arg(what).run();
@@ -24,7 +17,7 @@ fn explain(sandbox: &Sandbox, what: impl AsRef<std::ffi::OsStr>) -> Value {
 
 #[test]
 fn a_session_and_all_that_decides_about_it() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     sandbox.policy(
         r#"{"version": 1, "keepAtLeast": "2d", "rules": [
             {"name": "elsewhere", "projects": ["/else/**"], "deleteAfter": "1d"},
@@ -47,7 +40,7 @@ fn a_session_and_all_that_decides_about_it() {
 
 #[test]
 fn the_decision_is_the_one_of_a_dry_run() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     sandbox.policy(
         r#"{"version": 1, "keepAtLeast": "45d", "rules": [{"name": "logs", "kinds": ["debug-log"], "deleteAfter": "3d"},
             {"name": "all", "deleteAfter": "30d"}],
@@ -86,7 +79,7 @@ fn the_decision_is_the_one_of_a_dry_run() {
 
 #[test]
 fn a_kind_of_a_session_has_its_own_rule() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     sandbox.policy(
         r#"{"version": 1, "rules": [{"name": "logs", "kinds": ["debug-log"], "deleteAfter": "3d"},
             {"name": "all", "deleteAfter": "30d"}]}"#,
@@ -103,7 +96,7 @@ fn a_kind_of_a_session_has_its_own_rule() {
 
 #[test]
 fn paths_are_read_from_the_working_folder_and_folders_stand_for_sessions() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     let session = store.session(1).aged(days(10)).write();
     session.satellites();
     assert_eq!(explain(&sandbox, session.side())["what"]["is"], "session");
@@ -122,7 +115,7 @@ fn paths_are_read_from_the_working_folder_and_folders_stand_for_sessions() {
 
 #[test]
 fn a_file_of_lines_tells_what_becomes_of_them() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     store.session(1).aged(days(10)).write();
     store.history(Some(&id(1)), "/work/acme", days(10));
     store.history(None, "/work/acme", days(40));
@@ -133,7 +126,7 @@ fn a_file_of_lines_tells_what_becomes_of_them() {
 
 #[test]
 fn a_hold_a_client_and_a_living_process_are_told_apart() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     sandbox.policy(
         r#"{"version": 1, "rules": [{"name": "all", "deleteAfter": "30d"}],
             "holds": [{"name": "case-14", "projects": ["/held"], "reason": "litigation", "until": "2999-01-01T00:00:00Z"},

@@ -5,14 +5,12 @@ use std::fs;
 use serde_json::Value;
 
 use crate::common::output::settled;
-use crate::common::{Sandbox, StoreBuilder, days, hours, id};
+use crate::common::sandbox::deleting;
+use crate::common::{Sandbox, StoreBuilder, days, id};
 
 /// A sandbox in which two sessions were deleted by one run.
 fn sandbox() -> (Sandbox, StoreBuilder) {
-    let sandbox = Sandbox::new();
-    sandbox.delete_after("30d");
-    let store = sandbox.store();
-    store.session(999).cwd("/work/anchor").aged(hours(3)).write();
+    let (sandbox, store) = deleting();
     store.session(0xAAAA_0001).aged(days(40)).write();
     store.session(0xBBBB_0002).cwd("/work/other").aged(days(50)).write();
     sandbox.enforce().exits(0);

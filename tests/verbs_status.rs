@@ -6,16 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::{Value, json};
 
 use crate::common::output::settled;
+use crate::common::sandbox::deleting;
 use crate::common::store::age;
 use crate::common::{Output, Sandbox, StoreBuilder, Tree, days, hours, id};
-
-fn sandbox() -> (Sandbox, StoreBuilder) {
-    let sandbox = Sandbox::new();
-    sandbox.delete_after("30d");
-    let store = sandbox.store();
-    store.session(999).cwd("/work/anchor").aged(hours(3)).write();
-    (sandbox, store)
-}
 
 /// What people are told; what is scheduled is the machine's own and not the sandbox's.
 fn shown(output: &Output) -> String {
@@ -32,7 +25,7 @@ fn status(sandbox: &Sandbox) -> Value {
 
 #[test]
 fn copies_of_holds_that_do_not_exist_are_named() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     assert!(status(&sandbox).get("copiesLeft").is_none());
     for number in [1, 2] {
         store.put(format!("ccretain/held/case-14/{}/session.json", id(number)), "{}", days(2));
@@ -55,7 +48,7 @@ fn an_empty_machine_is_told_what_to_do() {
 
 #[test]
 fn a_small_store() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     sandbox.policy(
         r#"{"version": 1, "rules": [{"name": "all", "deleteAfter": "30d"}],
             "holds": [{"name": "case-14", "projects": ["/held"], "reason": "litigation"}]}"#,
@@ -86,7 +79,7 @@ fn a_small_store() {
 
 #[test]
 fn what_is_due_is_what_a_run_does() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     for number in 1..8 {
         store.session(number).aged(days(i64::from(number) * 9)).write().satellites();
     }
@@ -103,7 +96,7 @@ fn what_is_due_is_what_a_run_does() {
 
 #[test]
 fn what_no_rule_deletes_is_counted_and_a_rule_for_ever_is_a_rule() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     sandbox.policy(
         r#"{"version": 1, "rules": [{"name": "mine", "projects": ["/mine"], "deleteAfter": "30d"},
             {"name": "ever", "projects": ["/ever"], "deleteAfter": "never"}]}"#,
@@ -116,7 +109,7 @@ fn what_no_rule_deletes_is_counted_and_a_rule_for_ever_is_a_rule() {
 
 #[test]
 fn the_client_may_be_quicker_or_slower_or_not_come_at_all() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     sandbox.policy(
         r#"{"version": 1, "rules": [{"name": "all", "deleteAfter": "60d"}],
             "holds": [{"name": "case-14", "projects": ["/held"], "reason": "litigation"}]}"#,
@@ -140,7 +133,7 @@ fn the_client_may_be_quicker_or_slower_or_not_come_at_all() {
 
 #[test]
 fn a_cleanup_of_claude_codes_own_that_stays_away_is_told() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     store.session(1).aged(days(9)).write();
     assert!(status(&sandbox)["client"][0]["lastCleanup"].is_null(), "older versions leave no mark");
     // It cleans up at most once a day, and not in a session of seconds.
@@ -155,7 +148,7 @@ fn a_cleanup_of_claude_codes_own_that_stays_away_is_told() {
 
 #[test]
 fn a_refusal_is_told_with_what_lifts_it() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     for number in 1..30 {
         store.session(number).aged(days(40)).write();
     }
@@ -168,7 +161,7 @@ fn a_refusal_is_told_with_what_lifts_it() {
 
 #[test]
 fn what_cannot_be_read_is_exit_1_and_so_is_an_invalid_policy() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     let session = store.session(1).aged(days(40)).write();
     let folder = session.transcript.parent().unwrap().to_owned();
     sandbox.give_away();
@@ -186,7 +179,7 @@ fn what_cannot_be_read_is_exit_1_and_so_is_an_invalid_policy() {
 
 #[test]
 fn names_cannot_act_on_the_terminal() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     let name = "/w\u{1b}[2Jx\n\u{202e}y";
     store.session(1).cwd(name).aged(days(40)).write();
     store.session(2).cwd(name).aged(days(27)).write();
@@ -198,7 +191,7 @@ fn names_cannot_act_on_the_terminal() {
 
 #[test]
 fn colours_do_not_move_columns() {
-    let (sandbox, store) = sandbox();
+    let (sandbox, store) = deleting();
     store.session(1).aged(days(40)).write();
     let plain = sandbox.run(["status"]).stdout;
     let mut coloured = sandbox.run(["--color", "always", "status"]).stdout;
@@ -212,7 +205,7 @@ fn colours_do_not_move_columns() {
 
 #[test]
 fn a_search_finds_what_the_client_left_anywhere() {
-    let (sandbox, _store) = sandbox();
+    let (sandbox, _store) = deleting();
     let moved = StoreBuilder::new(sandbox.home().join("backup/old/claude"), sandbox.client_tmp());
     moved.session(7).aged(days(200)).write().satellites();
     moved.session(8).aged(days(200)).write();
@@ -250,7 +243,7 @@ fn a_search_finds_what_the_client_left_anywhere() {
 
 #[test]
 fn a_search_reports_what_it_cannot_enter() {
-    let (sandbox, _store) = sandbox();
+    let (sandbox, _store) = deleting();
     fs::create_dir_all(sandbox.home().join("area/closed")).unwrap();
     sandbox.give_away();
     fs::set_permissions(sandbox.home().join("area/closed"), fs::Permissions::from_mode(0o000)).unwrap();

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use tempfile::TempDir;
 
-use super::{Output, StoreBuilder, Tree};
+use super::{Output, StoreBuilder, Tree, hours};
 
 /// The account that tests about permissions run the program as, where the suite runs as root.
 pub const NOBODY: u32 = 65_534;
@@ -24,6 +24,27 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// A scratch machine for one test; removed when dropped.
 pub struct Sandbox {
     root: TempDir,
+}
+
+/// A sandbox with a recent session in its store, so that the clock is beyond doubt.
+pub fn recent() -> (Sandbox, StoreBuilder) {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    store.session(999).cwd("/work/anchor").aged(hours(3)).write();
+    (sandbox, store)
+}
+
+/// The same with a policy that deletes after 30 days.
+pub fn deleting() -> (Sandbox, StoreBuilder) {
+    let (sandbox, store) = recent();
+    sandbox.delete_after("30d");
+    (sandbox, store)
+}
+
+/// Every file below some folders; links are not followed.
+pub fn files_below(folders: &[PathBuf]) -> Vec<PathBuf> {
+    let all = folders.iter().flat_map(walkdir::WalkDir::new).flatten();
+    all.filter(|entry| !entry.file_type().is_dir()).map(walkdir::DirEntry::into_path).collect()
 }
 
 impl Sandbox {
@@ -239,6 +260,12 @@ impl Run<'_> {
 
     /// Sets a variable.
     #[must_use]
+    /// With policy and state where they lie when no variable names a place.
+    pub fn with_usual_places(self) -> Self {
+        let names = ["CCRETAIN_CONFIG_DIR", "CCRETAIN_STATE_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME"];
+        names.into_iter().fold(self, |run, name| run.env(name, ""))
+    }
+
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.variables.insert(name.into(), value.as_ref().to_owned());
         self

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
+use super::days;
+
 /// Stands in every record, paste and tool output; must never reach a message, a report or the ledger.
 pub const CONTENT: &str = "the-words-of-a-conversation";
 
@@ -85,6 +87,14 @@ impl StoreBuilder {
     #[must_use]
     pub fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
         self.root.join(relative)
+    }
+
+    /// Another session whose id begins as that of the number does.
+    pub fn twin(&self, number: u32) -> String {
+        let twin = format!("{number:08x}-0000-4000-8000-00000000beef");
+        let record = json!({"type": "user", "sessionId": twin, "cwd": "/work/acme", "timestamp": "2026-11-01T00:00:00Z"});
+        self.put(format!("projects/-work-acme/{twin}.jsonl"), record.to_string() + "\n", days(4));
+        twin
     }
 
     /// Whether a path in the store is there, links that lead nowhere included.
