@@ -69,6 +69,18 @@ pub fn json(choices: &mut Choices<'_>, words: &Vocabulary) -> String {
     text
 }
 
+/// A document with composed values where its shell has a `V`.
+pub fn filled(choices: &mut Choices<'_>, words: &Vocabulary, shell: &str) -> String {
+    // Of the shell alone: what a composed value holds is no place for another.
+    let mut parts = shell.split('V');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push_str(&json(choices, words));
+        text.push_str(part);
+    }
+    text
+}
+
 fn value(choices: &mut Choices<'_>, words: &Vocabulary, depth: usize, text: &mut String) {
     match choices.below(if depth < 6 { 8 } else { 4 }) {
         0 => text.push_str(choices.one_of(words.values)),

@@ -268,24 +268,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::fs::File;
-    use std::io::{Seek, Write};
 
     fn file(text: &str) -> File {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(text.as_bytes()).unwrap();
-        file.rewind().unwrap();
-        file
+        crate::fuzzing::file(text.as_bytes())
     }
 
     fn without(text: &str, cuts: &[Range<u64>]) -> String {
-        let mut left = String::new();
-        let mut at = 0;
-        for cut in cuts {
-            left.push_str(&text[at..cut.start as usize]);
-            at = cut.end as usize;
-        }
-        left.push_str(&text[at..]);
-        left
+        String::from_utf8(crate::fuzzing::without(text.as_bytes(), cuts)).unwrap()
     }
 
     #[test]

@@ -7,21 +7,18 @@
 //! lies before the boot. Of a process of another domain nothing is known but what it leaves, so its
 //! session counts as open until nothing of it changed for a week.
 
+mod pid_file;
+mod system;
+
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{self, Read as _};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Deserialize;
 
-use super::date;
-use super::lenient::{Lenient, whole};
-use crate::catalogue::SessionId;
+pub use pid_file::{PidRecord, workers};
+pub use system::System;
 
 /// After this long without any change, a session of another pid domain counts as over.
 const STALE_AFTER: TimeDelta = TimeDelta::days(7);
-/// A pid file above this size is none.
-const LARGEST: u64 = 1 << 20;
 
 /// Whether a session is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,113 +44,6 @@ impl Liveness {
     pub fn is_certain(self) -> bool {
         matches!(self, Self::Process(_))
     }
-}
-
-/// What a pid file says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PidRecord {
-    /// The process.
-    pub pid: u32,
-    /// The session it has open.
-    pub session: Option<SessionId>,
-    /// When that process started, in the platform's own terms.
-    pub start: Option<String>,
-    /// When the client started.
-    pub started_at: Option<DateTime<Utc>>,
-    /// Where that process id means something.
-    pub domain: Option<String>,
-    /// When the file was written.
-    pub modified: Option<DateTime<Utc>>,
-    /// Whether the file could not be read, so that the process may have any session open.
-    pub is_unread: bool,
-}
-
-impl PidRecord {
-    /// A process of which nothing is known but when the file was written that tells of it.
-    pub fn unknown(modified: Option<DateTime<Utc>>) -> Self {
-        Self {
-            pid: 0,
-            session: None,
-            start: None,
-            started_at: None,
-            domain: None,
-            modified,
-            is_unread: false,
-        }
-    }
-
-    /// A pid file that could not be read, or a folder of them that could not be listed and so has no such name.
-    pub fn unread(name: Option<&OsStr>, modified: Option<DateTime<Utc>>) -> Self {
-        let pid = name.and_then(OsStr::to_str).and_then(|name| name.split('.').next()?.parse().ok());
-        Self { pid: pid.unwrap_or_default(), is_unread: true, ..Self::unknown(modified) }
-    }
-
-    /// Whether the process has, or may have, a session open.
-    pub fn may_be_of(&self, id: SessionId) -> bool {
-        self.is_unread || self.session == Some(id)
-    }
-
-    /// What was judged, as it may be said of a file whose process is known by its name alone.
-    fn told(&self, judged: Liveness) -> Liveness {
-        if self.is_unread && judged.is_live() { Liveness::Unread } else { judged }
-    }
-
-    /// Reads a pid file or the lock of an editor; `None` if it has no pid, and so is neither.
-    ///
-    /// # Errors
-    /// As `read(2)`: then it may name any session.
-    pub fn read(file: &File) -> io::Result<Option<Self>> {
-        let mut text = Vec::new();
-        file.take(LARGEST).read_to_end(&mut text)?;
-        let modified = file.metadata().and_then(|metadata| metadata.modified()).ok();
-        let modified = modified.map(DateTime::<Utc>::from).and_then(date::valid);
-        Ok(Self::parse(&text).map(|record| Self { modified, ..record }))
-    }
-
-    fn parse(text: &[u8]) -> Option<Self> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Raw<'a> {
-            #[serde(borrow, default)]
-            pid: Lenient<'a>,
-            #[serde(borrow, default)]
-            session_id: Lenient<'a>,
-            #[serde(borrow, default)]
-            proc_start: Lenient<'a>,
-            #[serde(borrow, default)]
-            started_at: Lenient<'a>,
-            #[serde(borrow, default)]
-            pid_domain: Lenient<'a>,
-        }
-        let raw: Raw<'_> = whole(text)?;
-        let Lenient::Number(pid) = raw.pid else { return None };
-        let text_of = |value: &Lenient<'_>| match value {
-            Lenient::Text(text) => Some(text.to_string()),
-            Lenient::Number(number) => Some(number.to_string()),
-            Lenient::Other | Lenient::Absent => None,
-        };
-        Some(Self {
-            pid: u32::try_from(pid).ok()?,
-            session: raw.session_id.text().and_then(|id| SessionId::from_bytes(id.as_bytes())),
-            start: text_of(&raw.proc_start),
-            started_at: raw.started_at.date(),
-            domain: raw.pid_domain.text().map(ToString::to_string),
-            modified: None,
-            is_unread: false,
-        })
-    }
-}
-
-/// The workers that the service for background sessions says it has (read in client 2.1.332); `None` where that
-/// cannot be understood.
-pub fn workers(file: &File) -> Option<Vec<PidRecord>> {
-    #[derive(Deserialize)]
-    struct Roster {
-        workers: std::collections::BTreeMap<String, serde_json::Value>,
-    }
-    let text = crate::files::contents(file, LARGEST).ok()?;
-    let roster = whole::<Roster>(&text)?;
-    roster.workers.into_values().map(|worker| PidRecord::parse(worker.to_string().as_bytes())).collect()
 }
 
 /// The processes that can be asked about; the system's own, or a made-up one in tests.
@@ -313,138 +203,6 @@ fn machine_of(domain: Option<&str>) -> Option<&str> {
     domain?.split(':').nth(1).filter(|id| !id.is_empty())
 }
 
-/// The processes of this machine.
-#[derive(Debug, Default)]
-pub struct System {
-    /// What `ps` listed at the last look: a program started for each pid file takes 20 ms a file.
-    #[cfg(target_os = "macos")]
-    listed: std::sync::Mutex<Option<std::sync::Arc<Listed>>>,
-}
-
-/// Every process that runs, by its id; `None` where the system did not tell.
-#[cfg(any(target_os = "macos", test))]
-type Listed = Option<std::collections::BTreeMap<u32, (Option<u32>, String)>>;
-
-/// Reads what `ps -ax -o pid= -o uid= -o lstart=` prints.
-///
-/// Something always runs, so an empty list is no answer: it would make every session look closed.
-#[cfg(any(target_os = "macos", test))]
-fn from_ps(listed: &str) -> Listed {
-    let process = |line: &str| {
-        let (pid, rest) = line.trim().split_once(' ')?;
-        let (uid, start) = rest.trim_start().split_once(' ')?;
-        // The account "nobody" has a negative id.
-        Some((pid.parse().ok()?, (uid.parse().ok(), start.trim().to_owned())))
-    };
-    let listed: std::collections::BTreeMap<_, _> = listed.lines().filter_map(process).collect();
-    (!listed.is_empty()).then_some(listed)
-}
-
-#[cfg(target_os = "macos")]
-impl System {
-    fn listed(&self) -> std::sync::Arc<Listed> {
-        let mut listed = self.listed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let look = || {
-            // Each keyword by itself: all that follows a `=` is the text of one heading.
-            let ps = std::process::Command::new("/bin/ps")
-                .args(["-ax", "-o", "pid=", "-o", "uid=", "-o", "lstart="])
-                .env_clear()
-                .env("TZ", "UTC")
-                .env("LC_ALL", "C")
-                .output();
-            let said = ps.ok().filter(|output| output.status.success());
-            std::sync::Arc::new(said.and_then(|output| from_ps(&String::from_utf8_lossy(&output.stdout))))
-        };
-        std::sync::Arc::clone(listed.get_or_insert_with(look))
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Processes for System {
-    fn start(&self, pid: u32) -> Option<Option<String>> {
-        // Field 2 may hold spaces and parentheses, so fields are counted after the last one.
-        match fs_err::read_to_string(format!("/proc/{pid}/stat")) {
-            Ok(stat) => Some(stat.rsplit_once(')').and_then(|(_, rest)| {
-                // `rest` begins with field 3, so field 22 is the twentieth of it.
-                rest.split_ascii_whitespace().nth(19).map(str::to_owned)
-            })),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(_) => Some(None),
-        }
-    }
-
-    fn domains(&self) -> Vec<String> {
-        let Ok(namespace) = fs_err::read_link("/proc/self/ns/pid") else { return Vec::new() };
-        ["/etc/machine-id", "/proc/sys/kernel/random/boot_id"]
-            .into_iter()
-            .filter_map(|file| fs_err::read_to_string(file).ok())
-            // A machine without an id is not told from others by it.
-            .filter(|id| !id.trim().is_empty())
-            .map(|id| format!("linux:{}:{}", id.trim(), namespace.display()))
-            .collect()
-    }
-
-    fn booted(&self) -> Option<DateTime<Utc>> {
-        let stat = fs_err::read_to_string("/proc/stat").ok()?;
-        let line = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
-        DateTime::from_timestamp(line.trim().parse().ok()?, 0)
-    }
-
-    fn owner(&self, pid: u32) -> Option<u32> {
-        // The folder itself is root's where the process may not be looked into.
-        let status = fs_err::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-        line.split_ascii_whitespace().next()?.parse().ok()
-    }
-}
-
-#[cfg(target_os = "macos")]
-impl Processes for System {
-    fn start(&self, pid: u32) -> Option<Option<String>> {
-        match self.listed().as_ref() {
-            Some(listed) => listed.get(&pid).map(|(_, start)| Some(start.clone())),
-            None => Some(None),
-        }
-    }
-
-    fn domains(&self) -> Vec<String> {
-        // What the client writes wherever it is not on Linux.
-        vec!["linux".to_owned()]
-    }
-
-    fn booted(&self) -> Option<DateTime<Utc>> {
-        None
-    }
-
-    fn owner(&self, pid: u32) -> Option<u32> {
-        self.listed().as_ref().as_ref()?.get(&pid)?.0
-    }
-
-    fn look_again(&self) {
-        *self.listed.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
-    }
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "macos")))]
-impl Processes for System {
-    fn start(&self, _: u32) -> Option<Option<String>> {
-        // Not known, so every process counts as running.
-        Some(None)
-    }
-
-    fn domains(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn booted(&self) -> Option<DateTime<Utc>> {
-        None
-    }
-
-    fn owner(&self, _: u32) -> Option<u32> {
-        None
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -477,23 +235,6 @@ mod tests {
         let started = (now() - TimeDelta::days(10)).timestamp_millis().to_string();
         let record = PidRecord::parse(json.replace("STARTED", &started).as_bytes()).unwrap();
         judge(&record, &Fake, Some(now() - TimeDelta::days(days_since_touched)), now())
-    }
-
-    #[test]
-    fn the_list_of_ps_names_each_process_with_its_owner_and_start() {
-        let said = "    1     0 Thu Nov  5 22:30:11 2026\n  501   501 Thu Nov 26 09:05:00 2026    \n\
-                    12345    -2 Fri Nov 27 09:05:00 2026\n? ?\n\n";
-        let listed = from_ps(said).unwrap();
-        let start = |text: &str| text.to_owned();
-        assert_eq!(listed[&1], (Some(0), start("Thu Nov  5 22:30:11 2026")));
-        assert_eq!(listed[&501], (Some(501), start("Thu Nov 26 09:05:00 2026")));
-        assert_eq!(listed[&12345], (None, start("Fri Nov 27 09:05:00 2026")));
-        assert_eq!(listed.len(), 3);
-        assert_eq!(from_ps(""), None, "something always runs");
-        // Claude Code had written this start of the process beside its id.
-        let recorded = include_str!("../../tests/recorded/macos/ps-lstart.txt");
-        let expected = (72_031, (Some(501), start("Mon Aug 17 05:43:19 2026")));
-        assert_eq!(from_ps(recorded).unwrap().into_iter().collect::<Vec<_>>(), [expected]);
     }
 
     #[test]
@@ -573,22 +314,6 @@ mod tests {
                 format!(r#"{{"pid":12,"startedAt":{before},"pidDomain":"linux:{machine}:pid:[2]"}}"#);
             assert_eq!(verdict(&before, 0), Liveness::Dead);
         }
-    }
-
-    #[test]
-    fn a_file_without_a_pid_is_no_pid_file() {
-        for text in ["", "{}", "[]", r#"{"pid":"10"}"#, "note: buy milk", r#"{"pid":-1}"#] {
-            assert_eq!(PidRecord::parse(text.as_bytes()), None, "{text}");
-        }
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn this_very_process_is_found() {
-        let me = std::process::id();
-        let start = System::default().start(me).unwrap().unwrap();
-        assert!(start.parse::<u64>().is_ok(), "{start}");
-        assert!(System::default().domains().iter().all(|domain| domain.starts_with("linux:")));
     }
 
     /// What a managed rule believes: `days` ago the file was written.

@@ -228,14 +228,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn without(text: &str, cuts: &[Range<u64>]) -> String {
-        let mut left = String::new();
-        let mut at = 0;
-        for cut in cuts {
-            left.push_str(&text[at..cut.start as usize]);
-            at = cut.end as usize;
-        }
-        left.push_str(&text[at..]);
-        left
+        String::from_utf8(crate::fuzzing::without(text.as_bytes(), cuts)).unwrap()
     }
 
     fn cut(text: &str, goes: impl Fn(&Place, &Member) -> bool) -> String {

@@ -10,6 +10,7 @@
 mod entry;
 mod large;
 mod links;
+mod missed;
 
 use std::cell::Cell;
 use std::ffi::OsStr;
@@ -30,9 +31,9 @@ use super::names::{Name, Names};
 use super::parts::Parts;
 use super::session::Folders;
 use super::{Artifact, Dates, Earlier, Folder, FolderIndex, Inventory, Problem, StoreIndex, session};
-use crate::catalogue::{Cursor, Kind, Root, SessionId};
+use crate::catalogue::{Cursor, Root, SessionId};
 use crate::dir::{Dir, FileType};
-use crate::locate::{SHARED_TREE, Store};
+use crate::locate::Store;
 use large::Large;
 use links::Crossed;
 
@@ -212,7 +213,7 @@ impl<'a> Walk<'a> {
     /// The path of a folder, or of a file in it, as it may be shown.
     fn path(&self, store: StoreIndex, folder: FolderIndex, name: Option<&OsStr>) -> PathBuf {
         let folders = locked(&self.folders);
-        self.store(store).root.join(super::shown_path(&folders.list, &folders.names, folder, name))
+        self.store(store).root.join(super::paths::shown_path(&folders.list, &folders.names, folder, name))
     }
 
     /// Reports what could not be read; a projects folder that could not makes every "no
@@ -327,68 +328,6 @@ impl<'a> Walk<'a> {
                 self.not_entered(scope, place, &name, error);
                 None
             }
-        }
-    }
-
-    /// Whether a folder is another account's where all may make folders: it is none of our business, and what its owner
-    /// does with it must not slow or fail our run.
-    fn is_anothers(&self, place: &Place, name: &OsStr) -> bool {
-        // Only the tree that accounts share is entered whoever made it.
-        let store = self.store(place.store);
-        if !store.kind.is_everybodys() {
-            return false;
-        }
-        let is_own = || place.dir.stat(name).is_ok_and(|stat| stat.owner == store.owner);
-        let is_shared = || place.top && name == SHARED_TREE && place.dir.child(name).is_ok();
-        !is_own() && !is_shared()
-    }
-
-    /// Whether a folder in one that is shared with others is a store that is looked into by itself.
-    fn is_another_store(&self, place: &Place, dir: &Dir) -> bool {
-        self.store(place.store).kind.is_shared()
-            && dir.stat_self().is_ok_and(|stat| {
-                let identity = (stat.stamp.device, stat.stamp.inode);
-                self.stores.iter().any(|store| store.identity == identity)
-            })
-    }
-
-    /// A folder that cannot be entered: what is mounted there is followed or out of reach, anything
-    /// else is a problem.
-    fn not_entered<'s>(&'s self, scope: &Scope<'s>, place: &Place, name: &OsStr, error: io::Error) {
-        match error.kind() {
-            io::ErrorKind::NotFound => {}
-            io::ErrorKind::CrossesDevices => {
-                let why = match self.cross(scope, place, name) {
-                    Crossed::Followed { .. } => return,
-                    Crossed::Missed(why) => why,
-                    Crossed::No => "another file system is mounted there".to_owned(),
-                };
-                self.misses(place, Some(name));
-                self.out_of_reach(&mut self.batch(), place, name, &links::unseen_folder(), &why);
-            }
-            _ => {
-                self.misses(place, Some(name));
-                self.problem(place.store, place.index, Some(name), "open", error);
-            }
-        }
-    }
-
-    /// Takes note that a folder, or what has a name in it, could not be looked at: it may be a session's own, or tell
-    /// which sessions are open.
-    fn misses(&self, place: &Place, name: Option<&OsStr>) {
-        let inside =
-            name.map_or_else(|| place.cursor.clone(), |name| place.cursor.enter(name.as_encoded_bytes()));
-        if let Some(id) = inside.session().or(place.session) {
-            self.parts.misses_files(place.store, id);
-        }
-        let is_pid_file = |cursor: &Cursor, name: &OsStr| {
-            cursor.classify(name.as_encoded_bytes()).is_some_and(|found| found.kind == Kind::PidFile)
-        };
-        let named = name.filter(|name| is_pid_file(&place.cursor, name));
-        if named.is_some() || is_pid_file(&inside, OsStr::new("1.json")) {
-            let stat = name.map_or_else(|| place.dir.stat_self(), |name| place.dir.stat(name));
-            let modified = stat.ok().and_then(|stat| stat.stamp.modified.date());
-            locked(&self.unread).push((place.store, PidRecord::unread(named, modified)));
         }
     }
 

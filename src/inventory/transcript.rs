@@ -5,26 +5,32 @@
 //! line until one is. Memory does not grow with the file or its lines.
 
 mod end;
+mod facts;
+mod keys;
 pub mod log;
+pub(super) mod record;
+mod window;
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use memchr::memmem::Finder;
 use rustc_hash::FxHashSet;
-use serde::Deserialize;
 
 use super::intern::Interner;
-use super::lenient::{self, Lenient, MARK, object};
+use super::lenient::{MARK, object};
 use crate::catalogue::{SessionId, Version};
 use crate::files;
 use end::Line;
+use keys::{CWD, ENTRYPOINT, PROMPT, SESSION, TIMESTAMP, VERSION, date_at, plain_text, values, version_of};
+use record::{OwnedRecord, Record};
+use window::{fill, line_end, line_start, unmarked};
+
+pub use facts::{Facts, Later, Projects};
 
 /// How much of the end is read at once.
 pub(super) const TAIL: u64 = files::bound(64 << 10, 512);
@@ -44,89 +50,6 @@ pub(super) const LONGEST_LINE: u64 = files::bound(64 << 20, 8192);
 const FEW: usize = 32;
 /// A buffer above this is not kept for the next transcript.
 const KEPT: usize = 256 << 10;
-
-static CWD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"cwd\""));
-static SESSION: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"sessionId\""));
-static ENTRYPOINT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"entrypoint\""));
-static VERSION: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"version\""));
-static PROMPT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"{\"display\":"));
-static TIMESTAMP: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"timestamp\""));
-
-/// Project paths, each once; many transcripts and sessions share one list.
-pub type Projects = Arc<[Arc<str>]>;
-
-/// What the records of one transcript say.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Facts {
-    /// The newest record timestamp that is not later than the time of the look.
-    pub newest: Option<DateTime<Utc>>,
-    /// Every project path found; the first is that of the first record that has one.
-    pub projects: Projects,
-    /// The session that the first record with an id names.
-    pub session: Option<SessionId>,
-    /// Whether any record has the shape of the client's: an id of a session and a type.
-    pub is_of_client: bool,
-    /// Whether a record was read that holds what was said; notes about a conversation may have no date.
-    pub talks: bool,
-    /// Whether the desktop application wrote it, by its `entrypoint`.
-    pub is_desktop: bool,
-    /// The newest version of Claude Code that wrote it, where the catalogue was not tried with that.
-    pub untried: Option<Version>,
-    /// Whether a date later than the look was seen, which a later look would not pass over.
-    pub has_later: bool,
-    /// The timestamps of records that are later than the look, which will date it one day.
-    pub later: Later,
-    /// Whether a line after the last dated record cannot be read, as a power loss leaves it: the
-    /// newest record may be lost, so the modification time counts too.
-    pub is_damaged: bool,
-}
-
-/// Timestamps that lie ahead, in order.
-// Of very many only some are kept, the last always.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Later(Vec<DateTime<Utc>>);
-
-impl Later {
-    /// A clock that is wrong may have written any number of records.
-    const MOST: usize = 64;
-
-    /// Adds some, each once.
-    pub fn add(&mut self, dates: impl IntoIterator<Item = DateTime<Utc>>) {
-        for date in dates {
-            if let Err(at) = self.0.binary_search(&date) {
-                self.0.insert(at, date);
-            }
-        }
-        while self.0.len() > Self::MOST {
-            let mut left = self.0.len();
-            self.0.retain(|_| {
-                left -= 1;
-                left.is_multiple_of(2)
-            });
-        }
-    }
-
-    /// Those that are kept.
-    pub fn dates(&self) -> &[DateTime<Utc>] {
-        &self.0
-    }
-}
-
-#[derive(Deserialize)]
-struct Record<'a> {
-    #[serde(borrow, default)]
-    timestamp: Lenient<'a>,
-    #[serde(borrow, default)]
-    cwd: Lenient<'a>,
-    #[serde(borrow, default, rename = "sessionId")]
-    session: Lenient<'a>,
-    #[serde(borrow, default)]
-    entrypoint: Lenient<'a>,
-    #[serde(borrow, default)]
-    version: Lenient<'a>,
-    #[serde(borrow, default, rename = "type")]
-    kind: Lenient<'a>,
-}
 
 thread_local! {
     /// One buffer a thread: a walk reads tens of thousands of transcripts.
@@ -461,129 +384,6 @@ impl Parsed {
         if !before.is_empty() {
             self.others.insert(before.start, before.end);
         }
-    }
-}
-
-/// A record that borrows nothing, for streams.
-#[derive(Deserialize)]
-struct OwnedRecord {
-    #[serde(default, deserialize_with = "lenient::owned")]
-    timestamp: Lenient<'static>,
-    #[serde(default, deserialize_with = "lenient::owned")]
-    cwd: Lenient<'static>,
-    #[serde(default, deserialize_with = "lenient::owned", rename = "sessionId")]
-    session: Lenient<'static>,
-    #[serde(default, deserialize_with = "lenient::owned")]
-    entrypoint: Lenient<'static>,
-    #[serde(default, deserialize_with = "lenient::owned")]
-    version: Lenient<'static>,
-    #[serde(default, deserialize_with = "lenient::owned", rename = "type")]
-    kind: Lenient<'static>,
-}
-
-impl From<OwnedRecord> for Record<'static> {
-    fn from(record: OwnedRecord) -> Self {
-        let OwnedRecord { timestamp, cwd, session, entrypoint, version, kind } = record;
-        Self { timestamp, cwd, session, entrypoint, version, kind }
-    }
-}
-
-/// The lines that begin at a place of a file. A byte order mark is the file's, at its beginning alone: in front of a
-/// later line it hides that line from Claude Code too.
-fn unmarked(at: u64, bytes: &[u8]) -> &[u8] {
-    if at == 0 { bytes.strip_prefix(MARK).unwrap_or(bytes) } else { bytes }
-}
-
-/// Where the value of a key begins, everywhere the key is written; `key` has its quotes.
-fn values<'b>(key: &'static Finder<'static>, bytes: &'b [u8]) -> impl Iterator<Item = usize> + 'b {
-    key.find_iter(bytes).filter_map(|at| {
-        let mut at = at + key.needle().len();
-        let blank = |at: usize| bytes.get(at).is_some_and(|b| matches!(b, b' ' | b'\t' | b'\r'));
-        while blank(at) {
-            at += 1;
-        }
-        if bytes.get(at) != Some(&b':') {
-            return None;
-        }
-        at += 1;
-        while blank(at) {
-            at += 1;
-        }
-        Some(at)
-    })
-}
-
-fn version_of(text: &[u8]) -> Option<Version> {
-    std::str::from_utf8(text).ok()?.parse().ok()
-}
-
-/// The text that begins at a place, if it is a string without escapes.
-fn plain_text(bytes: &[u8], at: usize) -> Option<&[u8]> {
-    let text = bytes.get(at..)?.strip_prefix(b"\"")?;
-    let end = memchr::memchr2(b'"', b'\\', text)?;
-    (text[end] == b'"').then(|| &text[..end])
-}
-
-/// The date that begins at a place, in a string or as a number.
-fn date_at(bytes: &[u8], at: usize) -> Option<DateTime<Utc>> {
-    if let Some(text) = plain_text(bytes, at) {
-        let text = std::str::from_utf8(text).ok()?;
-        return Lenient::Text(Cow::Borrowed(text)).date();
-    }
-    let is_of_number = |b: &&u8| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
-    let length = bytes.get(at..)?.iter().take_while(is_of_number).count();
-    serde_json::from_slice::<Lenient<'_>>(bytes.get(at..at + length)?).ok()?.date()
-}
-
-/// Reads so many bytes, or up to the end of the file: one call where the file gives them at once,
-/// where `read_to_end` would ask again and again whether there is more.
-fn fill(mut file: &File, length: u64, buffer: &mut Vec<u8>) -> io::Result<()> {
-    buffer.resize(usize::try_from(length).map_err(io::Error::other)?, 0);
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    buffer.truncate(filled);
-    Ok(())
-}
-
-/// Where the line that ends at `end` begins: after the newline before it, or at 0.
-fn line_start(mut file: &File, end: u64, buffer: &mut Vec<u8>) -> io::Result<u64> {
-    let mut to = end;
-    while to > 0 {
-        if to < end {
-            // No line begins in a hole.
-            to = files::data_before(file, to)?;
-        }
-        let from = to.saturating_sub(TAIL);
-        file.seek(SeekFrom::Start(from))?;
-        fill(file, to - from, buffer)?;
-        if let Some(at) = memchr::memrchr(b'\n', buffer) {
-            return Ok(from + at as u64 + 1);
-        }
-        to = from;
-    }
-    Ok(0)
-}
-
-/// Where the line that holds `start` ends: at its newline, or at the end of the file.
-fn line_end(mut file: &File, start: u64, buffer: &mut Vec<u8>) -> io::Result<u64> {
-    file.seek(SeekFrom::Start(start))?;
-    let mut at = start;
-    loop {
-        fill(file, TAIL, buffer)?;
-        if buffer.is_empty() {
-            return Ok(at);
-        }
-        if let Some(end) = memchr::memchr(b'\n', buffer) {
-            return Ok(at + end as u64);
-        }
-        at += buffer.len() as u64;
     }
 }
 

@@ -30,7 +30,8 @@ const EMPTIED: &str = "it led to another folder with something in it when last s
 type Identity = (u64, u64);
 
 /// What leads to a folder that does not simply lie where it is named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Way {
     /// A link.
     Link,
@@ -41,10 +42,7 @@ pub enum Way {
 impl Way {
     /// The word reports use.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Link => "link",
-            Self::Mount => "mount",
-        }
+        self.into()
     }
 }
 

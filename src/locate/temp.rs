@@ -1,10 +1,8 @@
 //! Temp folders: those that the system keeps for an account, and what Claude Code leaves in one beside its own tree.
 
-use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::{Candidate, FoundBy};
 use crate::catalogue::{Cursor, Root};
 use crate::dir::Dir;
 
@@ -26,21 +24,6 @@ pub(super) fn of_account(all: &Path, uid: u32) -> Vec<PathBuf> {
     };
     let accounts = below(all).into_iter().flat_map(|letters| below(&letters));
     accounts.map(|account| account.join("T")).filter(is_own).collect()
-}
-
-/// The temp folders above the trees of Claude Code that are looked for.
-pub(super) fn neighbours(candidates: &[Candidate]) -> Vec<Candidate> {
-    let mut seen = HashSet::new();
-    let trees = candidates.iter().filter(|candidate| candidate.kind == Root::Temp);
-    trees
-        .filter_map(|tree| Some((tree.path.parent()?, tree.found_by)))
-        .filter(|(folder, _)| folder.parent().is_some() && seen.insert(folder.to_path_buf()))
-        .map(|(folder, found_by)| {
-            // Who named the tree in it did not name the folder.
-            let found_by = if found_by == FoundBy::Argument { FoundBy::Default } else { found_by };
-            Candidate { path: folder.to_path_buf(), kind: Root::TempNeighbours, found_by }
-        })
-        .collect()
 }
 
 /// Whether a temp folder holds something of an account that is Claude Code's by its name.
@@ -91,23 +74,5 @@ mod tests {
         }
         assert!(of_account(&real, 4_711).is_empty());
         assert!(of_account(&real.join("nowhere"), me).is_empty());
-    }
-
-    #[test]
-    fn each_temp_folder_is_looked_at_once() {
-        let of = |path: &str, kind, found_by| Candidate { path: path.into(), kind, found_by };
-        let candidates = [
-            of("/tmp/claude-1", Root::Temp, FoundBy::Default),
-            of("/tmp/claude-1", Root::Temp, FoundBy::Remembered),
-            of("/x/claude-1", Root::Temp, FoundBy::Argument),
-            of("/claude-1", Root::Temp, FoundBy::Environment),
-            of("/home/ann/.claude", Root::Config, FoundBy::Default),
-        ];
-        let found = neighbours(&candidates);
-        let paths: Vec<&Path> = found.iter().map(|candidate| candidate.path.as_path()).collect();
-        assert_eq!(paths, [Path::new("/tmp"), Path::new("/x")]);
-        assert!(found.iter().all(|candidate| candidate.kind == Root::TempNeighbours));
-        // Who named the tree did not name the folder.
-        assert_eq!(found[1].found_by, FoundBy::Default);
     }
 }

@@ -10,7 +10,8 @@ use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use super::{Folders, reaching};
 use crate::catalogue::SessionId;
 use crate::inventory::lines::{Line, LineFile};
-use crate::inventory::parts::{ById, FEW, Part, Parts};
+use crate::inventory::part::{FEW, Part};
+use crate::inventory::parts::{ById, Parts};
 use crate::inventory::{Artifact, ArtifactIndex, Belongs, PartIndex, Session, SessionIndex, StoreIndex};
 use crate::locate::Store;
 
