@@ -19,6 +19,7 @@ mod past_due;
 mod pastes;
 pub mod purge;
 mod references;
+mod rules;
 mod sealing;
 mod sessions;
 mod united;
@@ -40,12 +41,14 @@ pub use memory::memory;
 pub use next::Step;
 pub use past_due::{Parked, past_due};
 #[cfg(test)]
-pub use why::Considered;
-pub use why::{Action, Opinion, Standing, What, has_delete_rule, opinions};
+pub use rules::Considered;
+pub use rules::{Action, Standing};
+pub use why::{Opinion, What, deciding, has_delete_rule};
 
 /// What is to be done with an artifact, and why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
 #[must_use]
+#[strum(serialize_all = "kebab-case")]
 pub enum Decision {
     /// It stays as it is.
     Keep(Keep),
@@ -58,8 +61,9 @@ pub enum Decision {
 }
 
 /// Why something stays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
 #[expect(clippy::enum_variant_names, reason = "the name of the policy's key")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Keep {
     /// A hold covers it.
     Held(HoldRef),
@@ -100,25 +104,7 @@ pub enum Keep {
 impl Keep {
     /// The word reports use.
     pub fn reason(self) -> &'static str {
-        match self {
-            Self::Held(_) => "held",
-            Self::Live => "live",
-            Self::Quiet => "quiet",
-            Self::KeepAtLeast(_) => "keep-at-least",
-            Self::NotDue(..) => "not-due",
-            Self::Refused(_) => "refused",
-            Self::Unsealable(_) => "unsealable",
-            Self::NoRule => "no-rule",
-            Self::Protected => "protected",
-            Self::Unrecognised => "unrecognised",
-            Self::Undated => "undated",
-            Self::FutureDated => "future-dated",
-            Self::OwnerUnknown => "owner-unknown",
-            Self::Link => "link",
-            Self::Foreign => "foreign",
-            Self::OutOfReach => "out-of-reach",
-            Self::OutOfScope => "out-of-scope",
-        }
+        self.into()
     }
 }
 
@@ -186,7 +172,33 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>) -> Plan 
 /// The same where guards refuse some mandates, by their places in the policy, to delete and to prune.
 pub fn plan_refusing(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>, refused: &[usize]) -> Plan {
     let references = References::new(inventory);
+    decide(inventory, policy, now, refused, &judges(inventory, &references, policy, now)).0
+}
+
+/// The same, and what each mandate has to say about some things, in the order of the policy.
+pub fn explained(
+    inventory: &Inventory,
+    policy: &Policy,
+    now: DateTime<Utc>,
+    asked: &[What],
+) -> (Plan, Vec<Vec<Opinion>>) {
+    let references = References::new(inventory);
     let judges = judges(inventory, &references, policy, now);
+    // Of the same judges and verdicts, so that nothing is told that did not decide.
+    let (plan, verdicts) = decide(inventory, policy, now, &[], &judges);
+    let opinions =
+        |what: &What| judges.iter().zip(&verdicts).map(|(judge, of)| judge.opinion(*what, of)).collect();
+    (plan, asked.iter().map(opinions).collect())
+}
+
+/// The plan of some judges, with the verdicts of each on the sessions, found and remembered.
+fn decide(
+    inventory: &Inventory,
+    policy: &Policy,
+    now: DateTime<Utc>,
+    refused: &[usize],
+    judges: &[Judge<'_>],
+) -> (Plan, Vec<Vec<Verdict>>) {
     let united = United::new(policy, refused);
     let verdicts: Vec<Vec<Verdict>> = judges
         .iter()
@@ -236,7 +248,7 @@ pub fn plan_refusing(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>,
     let mut plan = Plan { now, decisions, lines, sessions, absent, demanded, purge: None };
     // Last, since it goes by what was decided about the others.
     plan.keep_records(inventory, policy);
-    plan
+    (plan, verdicts)
 }
 
 impl Plan {
@@ -275,12 +287,7 @@ impl Decision {
 
     /// The word reports use.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Keep(_) => "keep",
-            Self::Seal(_) => "seal",
-            Self::Prune(_) => "prune",
-            Self::Delete(_) => "delete",
-        }
+        self.into()
     }
 
     fn strength(self) -> u8 {

@@ -29,18 +29,16 @@ pub fn run(args: &ExplainArgs, ctx: &Context) -> Result<Exit, Failure> {
     let ground = run::prepare_to_look(ctx)?;
     let inventory = ground.inventory(ctx);
     let asked = asked(&inventory, &args.what, ctx)?;
-    let plan = plan::plan(&inventory, &ground.policy, ctx.env.now);
     let what = match &asked {
         Asked::Session(at) => Some(What::Session(*at)),
         Asked::File(at) => Some(What::Artifact(*at)),
         Asked::Folder { .. } | Asked::Outside { .. } | Asked::Unlisted { .. } => None,
     };
-    let opinions =
-        what.map(|what| plan::opinions(&inventory, &ground.policy, ctx.env.now, what)).unwrap_or_default();
+    let (plan, opinions) = plan::explained(&inventory, &ground.policy, ctx.env.now, what.as_slice());
     let explained = Explained {
         run: Run::planned(&inventory, &plan, &ground.policy, &ground.refused, &[]),
         clients: status::clients(&inventory, ctx),
-        opinions,
+        opinions: opinions.concat(),
         asked,
         // A ledger that cannot be read is for `status` and `check` to tell.
         came_back: returned::came_back(&inventory, ctx).unwrap_or_default(),

@@ -1,7 +1,10 @@
 //! Files: each by what it belongs to.
 
-use super::judge::{Judge, Subject};
-use super::{Decision, HoldRef, Keep, Verdict};
+use std::ffi::OsString;
+
+use super::judge::Judge;
+use super::rules::Subject;
+use super::{Action, Decision, HoldRef, Keep, Verdict};
 use crate::catalogue::{Disposal, Kind, Owner, Protection, Sensitivity};
 use crate::inventory::{Artifact, Belongs, Inventory, Oddity};
 use crate::policy::Hold;
@@ -95,32 +98,36 @@ impl Judge<'_> {
             Some(date) => date,
         };
         let subject = Subject { kind, project, session: None, is_desktop_deleted: false };
-        self.timely(date, self.earliest(&subject, date, |rule| rule.delete_after.as_ref()))
+        self.timely(date, self.earliest(&subject, date, Action::Delete))
     }
 
     /// The holds in force that cover a file of nobody.
     pub(super) fn holds_of_loose(&self, artifact: &Artifact, kind: Kind) -> impl Iterator<Item = HoldRef> {
-        self.holds_in_force().filter(move |held| {
-            let hold = self.mandate.holds.get(usize::from(held.hold));
-            hold.is_some_and(|hold| covers_loose(self.inventory, hold, artifact, kind))
-        })
+        let covers = covering_loose(self.inventory, artifact, kind);
+        self.holds_in_force()
+            .filter(move |held| self.mandate.holds.get(usize::from(held.hold)).is_some_and(&covers))
     }
 }
 
-/// Whether a hold covers a file of nobody.
-pub(super) fn covers_loose(inventory: &Inventory, hold: &Hold, artifact: &Artifact, kind: Kind) -> bool {
-    // Scratch files are of a session that nothing else is left of, so that a hold on a session covers them
-    // where their folder may be called after it.
+/// Which holds cover a file of nobody: what is asked of the file is asked once, however many they are.
+pub(super) fn covering_loose(
+    inventory: &Inventory,
+    artifact: &Artifact,
+    kind: Kind,
+) -> impl Fn(&Hold) -> bool {
     let project = inventory.project_named(artifact);
-    hold.selector.covers(kind, project.into_iter(), may_be_anyones(artifact, kind), None)
-        || kind == Kind::TempFile && may_be_of_held(inventory, hold, artifact)
-}
-
-/// Whether the folder of a scratch file may stand for a session that a hold names; one that says nothing may stand for
-/// any.
-fn may_be_of_held(inventory: &Inventory, hold: &Hold, artifact: &Artifact) -> bool {
-    hold.selector.sessions.as_ref().is_some_and(|sessions| !sessions.is_empty())
-        && inventory.scratch_digits(artifact).is_none_or(|digits| hold.selector.names_digits(&digits))
+    let is_anyones = may_be_anyones(artifact, kind);
+    // Scratch files are of a session that nothing else is left of, so that a hold on a session covers them
+    // where their folder may be called after it; one that says nothing may stand for any.
+    let digits = (kind == Kind::TempFile).then(|| inventory.scratch_digits(artifact));
+    move |hold| {
+        let names_some = || hold.selector.sessions.as_ref().is_some_and(|sessions| !sessions.is_empty());
+        let may_be_of = |digits: &Option<OsString>| {
+            names_some() && digits.as_ref().is_none_or(|digits| hold.selector.names_digits(digits))
+        };
+        hold.selector.covers(kind, project.into_iter(), is_anyones, None)
+            || digits.as_ref().is_some_and(may_be_of)
+    }
 }
 
 /// Whether a file of nobody may hold any project's content, so that every hold covers it.

@@ -5,12 +5,10 @@ use std::sync::OnceLock;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::references::{Known, References};
-use super::{Decision, Due, Keep};
+use super::{Action, Decision, Due, Keep};
 use crate::catalogue::{Kind, Root, SessionId};
 use crate::inventory::{Artifact, Inventory, Session, StoreIndex};
-use crate::period::Period;
-use crate::policy::selector::Selector;
-use crate::policy::{HoldRef, Layer, Mandate, Policy, Rule, RuleLayer, RuleRef};
+use crate::policy::{HoldRef, Layer, Mandate, Policy, RuleRef};
 
 /// One mandate, and what it judges.
 pub(super) struct Judge<'a> {
@@ -75,30 +73,14 @@ fn lacks_transcripts(inventory: &Inventory, mandate: &Mandate) -> bool {
 /// How long what the user's own state says protects something past the date of a managed rule.
 const STATE_COUNTS: TimeDelta = TimeDelta::hours(24);
 
-/// What an artifact is judged by.
-pub(super) struct Subject<'s> {
-    pub(super) kind: Kind,
-    pub(super) project: Option<&'s str>,
-    pub(super) session: Option<SessionId>,
-    /// Whether the session was deleted in the desktop application.
-    pub(super) is_desktop_deleted: bool,
-}
-
-impl Subject<'_> {
-    pub(super) fn is_selected_by(&self, rule: &Rule) -> bool {
-        let selects = if self.is_desktop_deleted { Selector::selects_deleted } else { Selector::selects };
-        selects(&rule.selector, self.kind, self.project, self.session)
-    }
-}
-
 impl Judge<'_> {
     /// When a session was touched, before and after now, and when what was sealed of it was last
     /// unsealed, which counts as much.
     pub(super) fn touches(&self, session: &Session) -> [Option<DateTime<Utc>>; 3] {
         let due = || {
             let date = self.date(session).ok()?;
-            let goes = self.latest(session, Kind::Transcript, date, |rule| rule.delete_after.as_ref()).1;
-            let sealing = self.latest(session, Kind::Transcript, date, |rule| rule.seal_after.as_ref()).1;
+            let goes = self.latest(session, Kind::Transcript, date, Action::Delete).1;
+            let sealing = self.latest(session, Kind::Transcript, date, Action::Seal).1;
             goes.into_iter().chain(sealing).map(|(due, _)| due).min()
         };
         [session.touched, session.touched_ahead, self.unsealed(session, due)]
@@ -118,74 +100,6 @@ impl Judge<'_> {
     /// Whether a client has a session open.
     pub(super) fn is_live(&self, session: &Session) -> bool {
         if self.mandate.is_managed { session.checked } else { session.liveness }.is_live()
-    }
-
-    /// The first rule of each layer that matches decides; across layers the earliest date wins.
-    pub(super) fn earliest(
-        &self,
-        subject: &Subject<'_>,
-        date: DateTime<Utc>,
-        period: impl Fn(&Rule) -> Option<&Period>,
-    ) -> Option<(DateTime<Utc>, RuleRef)> {
-        let dues = self.mandate.layers.iter().enumerate().filter_map(|(layer, rules)| {
-            let (rule, period) = rules
-                .rules
-                .iter()
-                .enumerate()
-                .filter_map(|(at, rule)| Some((at, rule, period(rule)?)))
-                .find(|(_, rule, _)| subject.is_selected_by(rule))
-                .map(|(at, _, period)| (at, period))?;
-            let place = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
-            Some((
-                period.after(date)?,
-                RuleRef { mandate: self.index, layer: place(layer), rule: place(rule) },
-            ))
-        });
-        dues.min_by_key(|(due, _)| *due)
-    }
-
-    /// When the strictest rule would have a session gone, if it were of the project that the rule selects.
-    pub(super) fn earliest_of_any_project(
-        &self,
-        session: SessionId,
-        date: DateTime<Utc>,
-    ) -> Option<(DateTime<Utc>, RuleRef)> {
-        let (kind, session) = (Kind::Transcript, Some(session));
-        let place = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
-        let of_layer = |(layer, rules): (usize, &RuleLayer)| {
-            let dues = rules.rules.iter().enumerate().filter_map(|(at, rule)| {
-                let rule_ref = RuleRef { mandate: self.index, layer: place(layer), rule: place(at) };
-                let selects = rule.selector.selects_in_any_project(kind, session);
-                Some((rule.delete_after.as_ref().filter(|_| selects)?.after(date)?, rule_ref))
-            });
-            dues.min_by_key(|(due, _)| *due)
-        };
-        self.mandate.layers.iter().enumerate().filter_map(of_layer).min_by_key(|(due, _)| *due)
-    }
-
-    /// What a kind of file of a session is judged by, and when it is due.
-    pub(super) fn latest<'s>(
-        &self,
-        session: &'s Session,
-        kind: Kind,
-        date: DateTime<Utc>,
-        period: impl Fn(&Rule) -> Option<&Period>,
-    ) -> (Subject<'s>, Option<(DateTime<Utc>, RuleRef)>) {
-        // Of projects that are equally the session's, the later due date counts; no due date is later than any.
-        let judged = |project| {
-            let is_desktop_deleted = session.is_desktop_deleted;
-            let subject = Subject { kind, project, session: Some(session.id), is_desktop_deleted };
-            let due = self.earliest(&subject, date, &period);
-            (subject, due)
-        };
-        let first = judged(session.project.as_deref());
-        session.rivals.iter().map(|project| judged(Some(project))).fold(first, |known, other| {
-            let is_later = match (known.1, other.1) {
-                (Some((known, _)), Some((other, _))) => other > known,
-                (known, other) => known.is_some() && other.is_none(),
-            };
-            if is_later { other } else { known }
-        })
     }
 
     /// Whether the mandate has no say in a store: the command is for others, or it is excluded.

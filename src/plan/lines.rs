@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::judge::{Judge, Subject};
+use super::judge::Judge;
 use super::references::Known;
-use super::{Decision, Keep, Verdict};
+use super::rules::Subject;
+use super::{Action, Decision, Keep, Verdict};
 use crate::catalogue::Kind;
 use crate::inventory::lines::{Format, Line, LineFile};
 use crate::inventory::{Session, StoreIndex};
@@ -63,12 +64,12 @@ impl Judge<'_> {
         date: DateTime<Utc>,
     ) -> (Subject<'l>, Option<(DateTime<Utc>, RuleRef)>) {
         match (&line.project, session) {
-            (None, Some(session)) => self.latest(session, kind, date, |rule| rule.delete_after.as_ref()),
+            (None, Some(session)) => self.latest(session, kind, date, Action::Delete),
             (project, _) => {
                 let is_desktop_deleted = session.is_some_and(|session| session.is_desktop_deleted);
                 let project = project.as_deref();
                 let subject = Subject { kind, project, session: line.session, is_desktop_deleted };
-                let due = self.earliest(&subject, date, |rule| rule.delete_after.as_ref());
+                let due = self.earliest(&subject, date, Action::Delete);
                 (subject, due)
             }
         }

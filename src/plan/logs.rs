@@ -3,8 +3,9 @@
 use chrono::{DateTime, Utc};
 
 use super::artifacts::may_be_anyones;
-use super::judge::{Judge, Subject};
-use super::{Decision, Keep};
+use super::judge::Judge;
+use super::rules::Subject;
+use super::{Action, Decision, Keep};
 use crate::catalogue::Kind;
 use crate::inventory::{Artifact, LiveClient, Log, Session};
 use crate::policy::{HoldRef, RuleRef};
@@ -39,7 +40,7 @@ impl<'i> Judge<'i> {
         date: DateTime<Utc>,
     ) -> Option<Term> {
         let subject = self.subject_of_log(artifact, kind);
-        let own = self.earliest(&subject, date, |rule| rule.delete_after.as_ref());
+        let own = self.earliest(&subject, date, Action::Delete);
         let own = own.map(|due| Term { newest: date, due });
         // A floor under it counts from the newest of what it goes with.
         let last = self.last_owner(artifact, log);

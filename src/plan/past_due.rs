@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::judge::{Judge, Subject, judges};
-use super::{Decision, Keep, References, Verdict};
+use super::judge::{Judge, judges};
+use super::rules::Subject;
+use super::{Action, Decision, Keep, References, Verdict};
 use crate::catalogue::{Kind, Root, SessionId};
 use crate::inventory::{Artifact, ArtifactIndex, Evidence, Inventory, Oddity, Session};
 use crate::policy::{Mode, Policy, RuleRef};
@@ -122,8 +123,8 @@ impl PastDue<'_> {
             }
         }
         let date = judge.date(session).ok().or_else(|| self.fallback(session))?;
-        let goes = judge.latest(session, Kind::Transcript, date, |rule| rule.delete_after.as_ref()).1;
-        let sealing = judge.latest(session, Kind::Transcript, date, |rule| rule.seal_after.as_ref()).1;
+        let goes = judge.latest(session, Kind::Transcript, date, Action::Delete).1;
+        let sealing = judge.latest(session, Kind::Transcript, date, Action::Seal).1;
         let is_unsealed = session.plain + session.unsealable > 0 && self.is_past(sealing);
         match decision {
             Decision::Keep(Keep::NotDue(..) | Keep::Unsealable(_) | Keep::NoRule) if is_unsealed => {
@@ -186,21 +187,21 @@ impl PastDue<'_> {
             None if session.evidence == Evidence::Orphaned => session.newest_record,
             None => session.damaged.and(session.newest_record),
         };
-        self.judge.latest(session, Kind::Transcript, record?, |rule| rule.delete_after.as_ref()).1
+        self.judge.latest(session, Kind::Transcript, record?, Action::Delete).1
     }
 
     /// When the records of another session among its own would be due.
     fn due_of_stranger(&self, session: &Session) -> Option<(DateTime<Utc>, RuleRef)> {
         // Claude Code writes the id of a session into every record of its subagents and of copies that it sets
         // aside.
-        self.judge.latest(session, Kind::Transcript, session.stranger?, |rule| rule.delete_after.as_ref()).1
+        self.judge.latest(session, Kind::Transcript, session.stranger?, Action::Delete).1
     }
 
     /// When a sealed session would go by what was known when it was sealed first.
     fn due_at_sealing(&self, session: &Session) -> Option<(DateTime<Utc>, RuleRef)> {
         let clocks = session.dated_at_sealing()?;
         let date = clocks.record.or(clocks.modified)?;
-        self.judge.latest(session, Kind::Transcript, date, |rule| rule.delete_after.as_ref()).1
+        self.judge.latest(session, Kind::Transcript, date, Action::Delete).1
     }
 
     /// Whether rules spare a session for a project that is not, or not surely, its own.
@@ -213,7 +214,7 @@ impl PastDue<'_> {
                 session: Some(session.id),
                 is_desktop_deleted: session.is_desktop_deleted,
             };
-            self.is_past(judge.earliest(&subject, date, |rule| rule.delete_after.as_ref()))
+            self.is_past(judge.earliest(&subject, date, Action::Delete))
         };
         // Claude Code writes the folder into every record of what is said.
         if session.project.is_none() && session.evidence == Evidence::Transcript && session.talks {
@@ -267,7 +268,7 @@ impl PastDue<'_> {
             let is_late = |since: DateTime<Utc>| {
                 let subject =
                     Subject { kind: Kind::History, project: None, session: None, is_desktop_deleted: false };
-                self.is_past(judge.earliest(&subject, since, |rule| rule.delete_after.as_ref()))
+                self.is_past(judge.earliest(&subject, since, Action::Delete))
             };
             let is_old = seen.is_some_and(is_late);
             let is_ahead = |date: DateTime<Utc>| date.signed_duration_since(judge.now) > self.grace;
@@ -313,7 +314,7 @@ impl PastDue<'_> {
             session: None,
             is_desktop_deleted: false,
         };
-        self.is_past(judge.earliest(&subject, date, |rule| rule.delete_after.as_ref()))
+        self.is_past(judge.earliest(&subject, date, Action::Delete))
     }
 
     /// Which folders are our own in a store, or lie in it.
@@ -368,7 +369,7 @@ impl PastDue<'_> {
         let subject =
             Subject { kind: Kind::Transcript, project: None, session: None, is_desktop_deleted: false };
         let date = dates.into_iter().flatten().find(past);
-        self.is_past(date.and_then(|date| judge.earliest(&subject, date, |rule| rule.delete_after.as_ref())))
+        self.is_past(date.and_then(|date| judge.earliest(&subject, date, Action::Delete)))
     }
 
     /// Whether a hold of this name counts against the organisation's rules.

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 
-use super::judge::{Judge, Subject};
+use super::judge::Judge;
 use super::references::Known;
-use super::{Decision, Keep};
+use super::rules::Subject;
+use super::{Action, Decision, Keep};
 use crate::catalogue::Kind;
 use crate::inventory::lines::Line;
 use crate::inventory::{Artifact, Session, StoreIndex};
@@ -63,7 +64,7 @@ impl<'i> Judge<'i> {
     ) -> (Subject<'l>, Option<(DateTime<Utc>, RuleRef)>) {
         // With the last of them a paste goes at the latest.
         match session {
-            Some(session) => self.latest(session, Kind::Transcript, date, |rule| rule.delete_after.as_ref()),
+            Some(session) => self.latest(session, Kind::Transcript, date, Action::Delete),
             None => self.of_line(line, Kind::History, None, date),
         }
     }

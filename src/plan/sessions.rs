@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::judge::Judge;
-use super::{Decision, Due, Keep, Verdict};
+use super::{Action, Decision, Due, Keep, Verdict};
 use crate::catalogue::Kind;
 use crate::inventory::{Artifact, Evidence, Session};
 use crate::policy::{AgeBy, RuleRef};
@@ -65,7 +65,7 @@ impl Judge<'_> {
         kind: Kind,
         date: DateTime<Utc>,
     ) -> Option<(DateTime<Utc>, RuleRef)> {
-        self.latest(session, kind, date, |rule| rule.delete_after.as_ref()).1
+        self.latest(session, kind, date, Action::Delete).1
     }
 
     pub(super) fn session(&self, session: &Session) -> Verdict {
@@ -73,7 +73,7 @@ impl Judge<'_> {
     }
 
     /// A session with or without what is remembered of it, as this mandate has to see it.
-    fn view<'s>(&self, session: &'s Session) -> &'s Session {
+    pub(super) fn view<'s>(&self, session: &'s Session) -> &'s Session {
         let Some(found) = session.found.as_deref() else { return session };
         let decision = self.verdict(session).decision;
         // What the user's own state remembers may protect, and for a day at most.
@@ -137,10 +137,13 @@ impl Judge<'_> {
         kind: Kind,
         date: DateTime<Utc>,
     ) -> Option<(DateTime<Utc>, RuleRef)> {
-        let due = |date| self.latest(session, kind, date, |rule| rule.seal_after.as_ref()).1;
-        // What was unsealed counts as touched then, for sealing alone.
-        let unsealed = self.unsealed(session, || due(date).map(|(due, _)| due));
-        due(unsealed.map_or(date, |unsealed| unsealed.max(date)))
+        self.latest(session, kind, self.rested(session, kind, date), Action::Seal).1
+    }
+
+    /// The date from which the periods of sealing count: what was unsealed counts as touched then, for sealing alone.
+    pub(super) fn rested(&self, session: &Session, kind: Kind, date: DateTime<Utc>) -> DateTime<Utc> {
+        let due = || self.latest(session, kind, date, Action::Seal).1.map(|(due, _)| due);
+        self.unsealed(session, due).map_or(date, |unsealed| unsealed.max(date))
     }
 
     /// A file of a session: it goes with the session, or earlier if a rule for its kind says so.

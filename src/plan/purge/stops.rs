@@ -8,7 +8,7 @@ use crate::inventory::lines::Line;
 use crate::inventory::members::Place;
 use crate::inventory::{Artifact, ArtifactIndex, Belongs, LiveClient, Session, StoreIndex};
 use crate::plan::Judge;
-use crate::plan::artifacts::covers_loose;
+use crate::plan::artifacts::covering_loose;
 use crate::policy::{Hold, HoldRef, Layer, Policy};
 
 /// What stands in the way.
@@ -149,7 +149,7 @@ impl Touch<'_> {
                     return false;
                 }
                 // As for a run: what it may not delete because of a hold, no purge takes.
-                covers_loose(inventory, hold, artifact, kind)
+                covering_loose(inventory, artifact, kind)(hold)
             }
             Covering::Floor(judge, latest) => {
                 let date = match artifact.belongs {

@@ -27,6 +27,21 @@ fn explains(opinion: &Opinion, decision: Decision) -> bool {
     }
 }
 
+/// A plan, and what is told of each session and of each file.
+fn told(inventory: &Inventory, policy: &Policy) -> (Plan, Vec<Vec<Opinion>>, Vec<Vec<Opinion>>) {
+    let sessions = (0..inventory.sessions.len()).map(|at| What::Session(SessionIndex::of(at)));
+    let files = (0..inventory.artifacts.len()).map(|at| What::Artifact(ArtifactIndex::of(at)));
+    let (plan, mut told) = explained(inventory, policy, NOW(), &sessions.chain(files).collect::<Vec<_>>());
+    let of_files = told.split_off(inventory.sessions.len());
+    (plan, told, of_files)
+}
+
+/// Whether a file is decided about by itself: a file of lines stays, whatever applies to its lines, and the record of
+/// sealed files goes with the last of them.
+fn is_decided_alone(artifact: &Artifact) -> bool {
+    artifact.kind.is_none_or(|kind| kind.row().disposal == Disposal::File && kind != Kind::SealedRecord)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -36,11 +51,10 @@ proptest! {
         // Of two mandates, the weaker's reason is not the decision's.
         policy.mandates.truncate(1);
         let inventory = world.inventory();
-        let plan = plan(&inventory, &policy, NOW());
+        let (plan, of_sessions, of_files) = told(&inventory, &policy);
         for (at, (session, verdict)) in inventory.sessions.iter().zip(&plan.sessions).enumerate() {
-            let told = opinions(&inventory, &policy, NOW(), What::Session(SessionIndex::of(at)));
-            prop_assert_eq!(told.len(), 1);
-            let told = &told[0];
+            prop_assert_eq!(of_sessions[at].len(), 1);
+            let told = &of_sessions[at][0];
             prop_assert_eq!(told.date.ok(), verdict.date);
             prop_assert!(explains(told, verdict.decision), "{verdict:?} {told:?}");
             // A hold that covers it decides, and one that does not is not told.
@@ -89,11 +103,28 @@ proptest! {
             }
         }
         for (at, (artifact, decision)) in inventory.artifacts.iter().zip(&plan.decisions).enumerate() {
-            let told = opinions(&inventory, &policy, NOW(), What::Artifact(ArtifactIndex::of(at)));
-            // A file of lines stays, whatever applies to its lines; the record of sealed files goes with the last of them.
-            if artifact.kind.is_none_or(|kind| kind.row().disposal == Disposal::File && kind != Kind::SealedRecord) {
-                prop_assert!(explains(&told[0], *decision), "{artifact:?} {decision:?} {told:?}");
+            let told = &of_files[at][0];
+            if is_decided_alone(artifact) {
+                prop_assert!(explains(told, *decision), "{artifact:?} {decision:?} {told:?}");
             }
+        }
+    }
+
+    /// What the mandates are told to decide comes to what the plan does, whatever number of them there are, and each
+    /// is explained by what is told of it.
+    #[test]
+    fn what_is_told_comes_to_what_is_done(world in world(true), policy in policy()) {
+        let inventory = world.inventory();
+        let (plan, of_sessions, of_files) = told(&inventory, &policy);
+        let united = United::new(&policy, &[]);
+        for (told, verdict) in of_sessions.iter().zip(&plan.sessions) {
+            prop_assert_eq!(united.decision(told.iter().map(|opinion| opinion.decision)), verdict.decision);
+            prop_assert!(told.iter().all(|opinion| explains(opinion, opinion.decision)), "{told:?}");
+        }
+        let files = inventory.artifacts.iter().zip(&of_files).zip(&plan.decisions);
+        for ((artifact, told), decision) in files.filter(|((artifact, _), _)| is_decided_alone(artifact)) {
+            prop_assert_eq!(united.decision(told.iter().map(|opinion| opinion.decision)), *decision);
+            prop_assert!(told.iter().all(|opinion| explains(opinion, opinion.decision)), "{artifact:?} {told:?}");
         }
     }
 
@@ -102,8 +133,8 @@ proptest! {
     fn of_a_shared_paste_that_is_told_which_decides(world in shared_paste(), mut policy in policy()) {
         policy.mandates.truncate(1);
         let inventory = world.inventory();
-        let decision = plan(&inventory, &policy, NOW()).decisions[0];
-        let told = &opinions(&inventory, &policy, NOW(), What::Artifact(ArtifactIndex::of(0)))[0];
+        let (plan, _, told) = told(&inventory, &policy);
+        let (decision, told) = (plan.decisions[0], &told[0][0]);
         prop_assert!(explains(told, decision), "{decision:?} {told:?}");
         let demand = Demand { of: &policy.mandates[0], inventory: &inventory, now: NOW() };
         let paste = &inventory.artifacts[0];
@@ -134,10 +165,10 @@ proptest! {
     #[test]
     fn a_session_has_a_delete_rule_or_none(world in world(true), policy in policy()) {
         let inventory = world.inventory();
+        let (_, of_sessions, _) = told(&inventory, &policy);
         let alone = |(_, session): &(usize, &Session)| session.rivals.is_empty();
         for (at, session) in inventory.sessions.iter().enumerate().filter(alone) {
-            let told = opinions(&inventory, &policy, NOW(), What::Session(SessionIndex::of(at)));
-            let applies = told.iter().flat_map(|opinion| &opinion.rules).any(|rule| {
+            let applies = of_sessions[at].iter().flat_map(|opinion| &opinion.rules).any(|rule| {
                 rule.action == Action::Delete && rule.standing == Standing::Applies
             });
             prop_assert_eq!(has_delete_rule(&policy, session), applies);

@@ -7,7 +7,7 @@ use crate::catalogue::Disposal;
 use crate::escape::text;
 use crate::inventory::Oddity;
 use crate::inventory::liveness::Liveness;
-use crate::plan::{Action, Decision, Keep, Opinion, Standing};
+use crate::plan::{Action, Decision, Keep, Opinion, Standing, deciding};
 use crate::policy::RuleRef;
 use crate::report::json::time;
 
@@ -90,6 +90,7 @@ impl Explained<'_> {
         let mut holds: Vec<HoldJson> = Vec::new();
         for hold in self.opinions.iter().flat_map(|opinion| &opinion.holds) {
             let Some(hold) = self.run.policy.hold(*hold) else { continue };
+            // A hold may bind several mandates, and is one row.
             if holds.iter().any(|known| known.name == text(&hold.name) && known.source == hold.source) {
                 continue;
             }
@@ -126,15 +127,9 @@ impl Explained<'_> {
 
     pub(super) fn rules(&self, decision: Option<Decision>) -> Vec<RuleJson> {
         let now = self.run.plan.now;
-        let of = |action: Action| {
-            let rules = self.opinions.iter().flat_map(|opinion| &opinion.rules);
-            rules
-                .filter(move |rule| rule.action == action && rule.standing == Standing::Applies)
-                .filter_map(|rule| Some((rule.due?, rule.rule)))
-                .min()
-                .map(|(_, rule)| rule)
-        };
+        let of = |action| deciding(&self.opinions, action);
         let named = decision.and_then(rule_of);
+        // A decision to seal names a seal rule; the delete rule is then the one that would be next.
         let seals = matches!(decision, Some(Decision::Seal(_)));
         let deletes = if seals { of(Action::Delete) } else { named.or_else(|| of(Action::Delete)) };
         let sealing = if seals { named } else { of(Action::Seal) };
