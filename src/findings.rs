@@ -36,8 +36,9 @@ impl Severity {
 }
 
 /// Which part of the posture a finding is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, strum::IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Area {
     /// Whether data is kept as the policy says, and whether that can be shown.
     Retention,
@@ -50,11 +51,7 @@ pub enum Area {
 impl Area {
     /// The word reports use.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Retention => "retention",
-            Self::Exposure => "exposure",
-            Self::Client => "client",
-        }
+        self.into()
     }
 }
 

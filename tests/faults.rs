@@ -232,6 +232,43 @@ fn no_command_refuses_once_it_has_changed_something() {
     let mut failed = 0;
     for number in 1..=12 {
         let sandbox = Sandbox::new();
+        let recipient = identity(&sandbox);
+        sandbox.policy(&format!(r#"{{"version": 1, "recipients": ["{recipient}"]}}"#));
+        for session in 1..=2 {
+            old(&sandbox, session, days(5));
+        }
+        let fault = format!("inject=fdatasync:error=EIO:when={number}");
+        let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", &fault];
+        let add = ["hold", "add", "--project", "/work/**", "--reason", "a case", "--preserve"];
+        let output = sandbox.command(add).through(strace).run();
+        let is_placed = sandbox.config().join("holds.json").exists();
+        assert!(output.code != Some(4) || !is_placed, "{number}: {output}");
+        failed += u32::from(output.code == Some(1));
+    }
+    assert!(failed > 0, "no step after the first failed to be recorded");
+    let mut failed = 0;
+    for number in 1..=6 {
+        let sandbox = Sandbox::new();
+        let recipient = identity(&sandbox);
+        sandbox.policy(&format!(r#"{{"version": 1, "recipients": ["{recipient}"]}}"#));
+        let session = sandbox.store().session(1).aged(days(5)).write();
+        sandbox.run(["seal", session.id()]).exits(0);
+        let record = crate::seal::sealed(&sandbox, &session).join("session.json");
+        let content = fs::read(&record).unwrap();
+        sandbox.run(["unseal", "--touch", session.id()]).exits(0);
+        // As a run leaves it that is killed before the last step of unsealing.
+        fs::create_dir_all(record.parent().unwrap()).unwrap();
+        fs::write(&record, content).unwrap();
+        let fault = format!("inject=fdatasync:error=EIO:when={number}");
+        let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", &fault];
+        let output = sandbox.command(["unseal", session.id()]).through(strace).run();
+        assert!(output.code != Some(4) || record.exists(), "{number}: {output}");
+        failed += u32::from(output.code == Some(1));
+    }
+    assert!(failed > 0, "no outcome of settling failed to be recorded");
+    let mut failed = 0;
+    for number in 1..=12 {
+        let sandbox = Sandbox::new();
         let session = old(&sandbox, 1, days(5));
         sandbox.enforce().exits(0);
         let state = sandbox.state().join("state.json");

@@ -19,6 +19,7 @@ use ccretain::internals::locate::{self, Request};
 use ccretain::internals::plan::{Plan, plan};
 use ccretain::internals::platform::Platform;
 use ccretain::internals::policy::{self, Policy, load::Places};
+use ccretain::internals::seal::{Plugins, Recipients};
 
 use crate::common::store::put;
 use crate::common::{Sandbox, StoreBuilder, days, id, now};
@@ -67,6 +68,19 @@ impl<'a> Bench<'a> {
     }
 
     fn enforce(&self, inventory: &Inventory, plan: &Plan) -> Outcomes {
+        self.enforce_with(inventory, plan, None, &|_| {})
+    }
+
+    /// The same with someone to seal to, and something that happens whenever a session is a step further.
+    fn enforce_with(
+        &self,
+        inventory: &Inventory,
+        plan: &Plan,
+        recipient: Option<&str>,
+        progress: &(dyn Fn(usize) + Sync),
+    ) -> Outcomes {
+        let recipients =
+            recipient.map(|recipient| Recipients::parse([(recipient, Plugins::Refused)]).unwrap());
         let place = Place { dir: self.env.ledger_dir(), state_dir: self.env.state_dir() };
         let run = RunId(format!("run-{}", now().timestamp_nanos_opt().unwrap()));
         // A program that another test starts at this moment holds the lock with us until it runs.
@@ -81,10 +95,10 @@ impl<'a> Bench<'a> {
             })
             .expect("the ledger stays locked");
         let mut tools = Tools {
-            recipients: None,
+            recipients: recipients.as_ref(),
             ledger: &mut ledger,
             processes: &System::default(),
-            progress: &|_| {},
+            progress,
             stop: &|| None,
             now: now(),
         };
@@ -172,6 +186,41 @@ fn a_file_that_got_another_name_meanwhile_is_left() {
     let outcomes = Bench::new(&sandbox).run(|| fs::hard_link(&output, &kept).unwrap());
     assert_eq!(*outcome(&outcomes, "byvcankqz.txt"), Outcome::Skipped(Skip::ChangedSincePlan));
     assert!(session.is_there(), "{outcomes:?}");
+}
+
+#[test]
+fn an_unfinished_file_that_got_another_name_meanwhile_is_left() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    old_session(&store, 1);
+    let part = format!("ccretain/sealed/{}/.x.jsonl.zst.age.part", id(7));
+    store.put(&part, "half", days(2));
+    let kept = sandbox.home().join("kept.txt");
+    let outcomes = Bench::new(&sandbox).run(|| fs::hard_link(store.path(&part), &kept).unwrap());
+    assert_eq!(*outcome(&outcomes, ".part"), Outcome::Skipped(Skip::ChangedSincePlan));
+    assert!(store.has(&part));
+    // With both names seen beforehand it goes, and that its data remain is said.
+    old_session(&store, 2);
+    let outcomes = Bench::new(&sandbox).run(|| ());
+    assert_eq!(*outcome(&outcomes, ".part"), Outcome::Done(Effect::DataRemains));
+    assert!(!store.has(&part) && kept.exists());
+}
+
+/// The other name would keep the plaintext, of which the sealed form tells that it is gone.
+#[test]
+fn a_file_that_gets_another_name_while_it_is_sealed_is_not_sealed() {
+    let sandbox = Sandbox::new();
+    let recipient = crate::seal::identity(&sandbox);
+    crate::seal::seals(&sandbox, &recipient, "");
+    let session = sandbox.store().session(1).aged(days(5)).write();
+    let kept = sandbox.home().join("kept.txt");
+    let bench = Bench::new(&sandbox);
+    let (inventory, plan) = bench.look();
+    let link = |_| fs::hard_link(&session.transcript, &kept).unwrap_or_default();
+    let outcomes = bench.enforce_with(&inventory, &plan, Some(&recipient), &link);
+    assert!(kept.exists() && session.is_there());
+    assert!(outcomes.iter().flatten().all(|outcome| *outcome == Outcome::Skipped(Skip::ChangedSincePlan)));
+    assert!(crate::seal::sealed_files(&sandbox, &session).is_empty());
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The trees in which Claude Code leaves files.
 
 /// The tree that a pattern is relative to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Root {
     /// The config folder (`~/.claude`).
     Config,
@@ -36,16 +37,7 @@ impl Root {
 
     /// The word for it in reports and in what is remembered.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Config => "config",
-            Self::Home => "home",
-            Self::Cache => "cache",
-            Self::Temp => "temp",
-            Self::Desktop => "desktop",
-            Self::HeapDumps => "heap-dumps",
-            Self::TempNeighbours => "temp-neighbours",
-            Self::DebugLogs => "debug-logs",
-        }
+        self.into()
     }
 
     /// Whether the folder is shared with others, so that names the catalogue does not hold are

@@ -7,13 +7,12 @@ use clap::Args;
 
 use super::context::{Context, Exit, Failure};
 use super::session;
-use super::unseal::failure;
 use super::vault::{self, IdentityArgs};
 use crate::catalogue::Kind;
 use crate::enforce::sealed::{SealedError, SealedSession};
 use crate::error::At as _;
 use crate::inventory::{Inventory, Session};
-use crate::run;
+use crate::run::{self, sealed};
 use crate::seal::UnsealError;
 
 /// What `cat` takes.
@@ -44,7 +43,7 @@ pub fn run(args: &CatArgs, ctx: &Context) -> Result<Exit, Failure> {
             Ok(sealed) => Some(sealed),
             // A plain transcript can be shown whatever the record says.
             Err(_) if plain.is_some() => None,
-            Err(error) => return Err(failure(&error)),
+            Err(error) => return Err(Failure::from(&error)),
         },
     };
     let newest = sealed.as_ref().and_then(|sealed| {
@@ -64,20 +63,20 @@ pub fn run(args: &CatArgs, ctx: &Context) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Failed, format!("session {} has no transcript", session.id)));
     };
     let keys = vault::identities(ctx, &args.keys.identity)?;
-    let known = vault::known_of(ctx, session.id);
-    let sealed = vault::vouched(sealed, &known);
+    let known = sealed::known_of(ctx, session.id);
+    let sealed = sealed::vouched(sealed, &known);
     // Straight to the output: nothing of it is written to a disk.
     match sealed.decrypt(entry, &keys, &mut out) {
         Ok(digest) => {
-            let unknown = vault::warn_unknown(session.id, &known, &[digest]);
-            let outdated = vault::warn_outdated(session.id, &known, &sealed.record.files);
+            let unknown = sealed::warn_unknown(session.id, &known, &[digest]);
+            let outdated = sealed::warn_outdated(session.id, &known, &sealed.record.files);
             for warning in unknown.iter().chain(&outdated) {
                 ctx.console.warning(warning);
             }
             Ok(Exit::Done)
         }
         Err(SealedError::Open { source: UnsealError::Target(error), .. }) => ended(Err(error)),
-        Err(error) => Err(failure(&error)),
+        Err(error) => Err(Failure::from(&error)),
     }
 }
 

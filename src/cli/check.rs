@@ -13,13 +13,11 @@ use crate::document::Paint;
 use crate::enforce::modes;
 use crate::escape::text;
 use crate::inventory::Problem;
-use crate::ledger::{Clock, Journal as _};
 use crate::period::{Length, Period};
 #[cfg(unix)]
 use crate::report::all_users::AllUsers;
 use crate::report::check::{Document, Fixed, Left, Subject};
-use crate::run;
-use crate::run::journal::{self, RunJournal};
+use crate::run::{self, LedgeredRun};
 
 /// What `check` takes.
 #[derive(Debug, Clone, Args)]
@@ -229,22 +227,13 @@ fn fix(posture: &Posture, ctx: &Context) -> Result<Fixed, Failure> {
     if targets.is_empty() {
         return Ok(fixed);
     }
-    let _locks = run::lock_all(&posture.ground, ctx)?;
-    let run = journal::run_id(ctx);
-    let policy = &posture.ground.policy;
-    let mut ledger = RunJournal::open(ctx, &policy.ledger.value, &run, Clock::Unproven)?;
-    let unrecorded = run::Error::Unrecorded;
-    let first = journal::started(&policy.digest, Some("check-fix"));
-    ledger.append(&[first], ctx.env.now).map_err(unrecorded)?;
-    let why = |failed: modes::Unrecorded| match failed.has_changed {
-        true => run::Error::OutcomeUnrecorded(failed.error),
-        false => unrecorded(failed.error),
-    };
-    let done = modes::tighten(&posture.inventory, &targets, &mut ledger, ctx.env.now).map_err(why)?;
+    let locks = run::lock_all(&posture.ground, ctx)?;
+    let mut run = LedgeredRun::begin("check-fix", ctx, &posture.ground.policy, locks)?;
+    let done = modes::tighten(&posture.inventory, &targets, &mut run, ctx.env.now);
+    let done = done.map_err(|error| run.unrecorded(error))?;
     let counts = [("files", done.files), ("folders", done.folders), ("failed", done.failed.len() as u64)];
     let exit = if done.failed.is_empty() { Exit::Done } else { Exit::Failed };
-    let summary = journal::summary(&policy.digest, "check-fix", &counts, exit.code());
-    ledger.close(summary, ctx.env.now).map_err(run::Error::Unclosed)?;
+    run.end(&counts, exit.code(), ctx)?;
     (fixed.files, fixed.folders) = (done.files, done.folders);
     fixed.left.extend(done.failed.into_iter().map(|(path, why)| Left { path: text(&path), why }));
     Ok(fixed)

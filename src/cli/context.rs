@@ -35,9 +35,7 @@ impl Context {
     /// The parent is gone.
     pub fn tell_totals(&self, totals: impl FnOnce() -> Totals) -> Result<(), Failure> {
         let Some(parent) = &self.parent else { return Ok(()) };
-        parent
-            .totals(totals())
-            .map_err(|error| Failure::new(Exit::Failed, format!("cannot reach the parent: {error}")))
+        parent.totals(totals()).map_err(|error| Failure::without_parent(&error))
     }
 }
 

@@ -5,10 +5,16 @@ use std::io;
 use std::process::ExitCode;
 
 use super::remedy;
+use crate::catalogue::SessionId;
 use crate::enforce::lock::LockError;
+use crate::enforce::sealed::SealedError;
 use crate::error::{PathError, chain};
-use crate::escape::shown;
+use crate::escape::{shown, text};
+use crate::policy::Hold;
+use crate::report::human::{counted, day};
 use crate::run;
+use crate::run::unseal::Refusal;
+use crate::seal::UnsealError;
 
 /// The exit codes of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +109,18 @@ impl Failure {
         Self::new(Exit::Failed, format!("cannot reach the parent: {error}"))
     }
 
+    /// The refusal that a hold is.
+    #[must_use]
+    pub fn held(session: SessionId, hold: &Hold) -> Self {
+        Self::new(
+            Exit::Refused,
+            format!("session {session} is held by '{}': {}", text(&hold.name), text(&hold.reason)),
+        )
+        .hint(format!(
+            "nothing was touched; `ccretain cat {session}` reads it, `ccretain hold list` shows the holds"
+        ))
+    }
+
     /// A failure because of an error, its causes included, with what to do about an error of the system.
     #[must_use]
     pub fn because(exit: Exit, error: &(dyn std::error::Error + 'static)) -> Self {
@@ -162,6 +180,11 @@ impl From<run::Error> for Failure {
             | E::KeptByParent { .. }
             | E::OutcomeUnrecorded(_)
             | E::Unclosed(_)
+            | E::NoCertificate(_)
+            | E::Certificate(_)
+            | E::CertificateUnrecorded(_)
+            | E::ParentGone(_)
+            | E::Dates(_)
             | E::AccountsUnlisted
             | E::Homes(_) => Exit::Failed,
         };
@@ -181,6 +204,54 @@ impl From<run::Error> for Failure {
                 failure.hint(format!("`fuser -v '{}'` names the process that holds it", shown(file)))
             }
             _ => failure,
+        }
+    }
+}
+
+impl From<&SealedError> for Failure {
+    fn from(error: &SealedError) -> Self {
+        match error {
+            SealedError::InTheWay { .. } => Self::because(Exit::Refused, error).hint(
+                "nothing was changed; move it away to bring back what was sealed, or keep working with it",
+            ),
+            SealedError::Open { source: UnsealError::WrongKey | UnsealError::NoIdentity, .. } => {
+                Self::because(Exit::Failed, error)
+                    .hint("nothing was changed; name the file that holds the key: `--identity FILE`")
+            }
+            _ => Self::because(Exit::Failed, error)
+                .hint("nothing was changed; `age -d -i KEY FILE | zstd -d` opens single sealed files"),
+        }
+    }
+}
+
+// Beside the other exits and hints, so that one file has them all.
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NotSealed(session) => {
+                Self::new(Exit::Usage, format!("session {session} is not sealed")).hint(format!(
+                    "`ccretain cat {session}` reads it as it is; `ccretain list --encrypted` lists sealed ones"
+                ))
+            }
+            Refusal::Held(session, hold) => Self::held(session, &hold),
+            Refusal::Live(session) => {
+                let message = format!("Claude Code has session {session} open, so nothing was changed");
+                Self::new(Exit::Refused, message).hint(format!(
+                    "close it there, then try again; `ccretain cat {session}` reads it meanwhile"
+                ))
+            }
+            Refusal::Unusable(error) => Self::from(&error),
+            Refusal::GoesAgain { session, oldest, days } => {
+                let message = format!(
+                    "session {session} was last written on {}, and Claude Code deletes what is older than {} \
+                     seconds after its next start: nothing was changed",
+                    day(oldest),
+                    counted(days, "day"),
+                );
+                Self::new(Exit::Refused, message).hint(
+                    "add `--touch` for today's date (its true age is remembered), or `--keep-date` to restore it all the same",
+                )
+            }
         }
     }
 }

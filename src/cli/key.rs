@@ -14,6 +14,7 @@ use crate::error::{At as _, PathError};
 use crate::escape::{self, shown};
 use crate::files::{self, Draft};
 use crate::policy::own;
+use crate::seal::identities::identity_path;
 use crate::seal::{Ask, SecretString, identities, key};
 
 /// What to do with the identity.
@@ -33,14 +34,6 @@ pub enum KeyCommand {
     },
     /// Print the recipient of the identity, one line a key.
     Show,
-}
-
-/// The identity's name, beside the user's policy.
-const IDENTITY: &str = "identity.age";
-
-/// Where the user's identity lies.
-pub fn identity_path(env: &Environment) -> PathBuf {
-    env.config_dir().join(IDENTITY)
 }
 
 /// The user's identity, if there is one: nobody else may be able to write it.
@@ -154,6 +147,7 @@ mod tests {
     use super::*;
     use crate::platform::Platform;
     use crate::seal::NobodyToAsk;
+    use crate::seal::identities::IDENTITY;
 
     fn env(home: &Path) -> Environment {
         Environment {

@@ -30,7 +30,6 @@ mod man;
 mod mdm;
 mod mistake;
 mod moment;
-mod moved;
 mod named;
 mod policy;
 mod posture;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::context::{Context, Exit, Failure};
 use super::seal;
-use super::vault::{self, Head, Of};
+use super::vault::{self, Head};
 use crate::catalogue::{Root, SessionId};
 use crate::enforce::preserve;
 use crate::enforce::rekey::{self, Rekeyed};
@@ -18,8 +18,8 @@ use crate::inventory::Inventory;
 use crate::ledger::{Ciphertext, Event, Failure as Failed, SealedRecords};
 use crate::locate::Store;
 use crate::report::human::counted;
-use crate::run;
-use crate::run::LedgeredRun;
+use crate::run::sealed::{self, Of};
+use crate::run::{self, SealedRun};
 use crate::seal::{Identities, Recipients, naming};
 
 /// What `rekey` takes.
@@ -78,7 +78,7 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
     let inventory = ground.inventory(ctx);
     let mut unlisted = Vec::new();
     let targets = targets(&inventory, &mut unlisted);
-    let deed = LedgeredRun::begin("rekey", ctx, &ground, locks)?;
+    let deed = SealedRun::begin("rekey", ctx, &ground, locks)?;
     // What a record vouches for may unpack to any size; what somebody else put there may be made to fill the disk.
     let known = SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), None, &[])
         .map_err(|error| chain(&error));
@@ -94,7 +94,7 @@ struct Work<'a> {
     recipients: &'a Recipients,
     all: bool,
     known: Result<SealedRecords, String>,
-    deed: LedgeredRun,
+    deed: SealedRun,
 }
 
 impl Work<'_> {
@@ -102,9 +102,9 @@ impl Work<'_> {
     fn rekey(&mut self, Target { store, id, below, mut item }: Target<'_>) -> Result<Item, Failure> {
         let mut entry = item.of.entry(Event::Intent, "rekey");
         entry.hold = item.hold.clone().map(Into::into);
-        self.deed.record(std::slice::from_ref(&entry), self.ctx)?;
+        self.deed.run.record(std::slice::from_ref(&entry), self.ctx)?;
         let done = SealedSession::open_in(store, id, below.clone())
-            .map(|sealed| vault::vouched(sealed, &self.known))
+            .map(|sealed| sealed::vouched(sealed, &self.known))
             .map_err(Into::into)
             .and_then(|sealed| rekey::session(&sealed, self.keys, self.recipients, self.all));
         match done {
@@ -128,7 +128,7 @@ impl Work<'_> {
         entry.event = Event::Outcome;
         entry.outcome = Some(item.outcome.into());
         entry.files = Some(item.files);
-        self.deed.record(&[entry], self.ctx)?;
+        self.deed.run.record(&[entry], self.ctx)?;
         Ok(item)
     }
 }
@@ -153,6 +153,7 @@ fn report(items: &[Item], unlisted: &[String], work: Work<'_>, stopped: Exit) ->
         format!(", {already} recorded as sealed to the same recipients (--all does those too)")
     };
     let copies = items.iter().filter(|item| item.outcome == "rekeyed" && item.hold.is_some()).count() as u64;
+    // Apart from copies, which nobody counts as sessions.
     let sessions = counted(done - copies, "session");
     let anew = match copies {
         0 => sessions,

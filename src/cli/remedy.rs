@@ -29,7 +29,7 @@ fn io_kind(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
 
 /// What to do where the system says no to a path, to read there or to write.
 fn about(path: &Path, kind: ErrorKind, reads: bool) -> Option<String> {
-    let near = path.ancestors().find(|at| at.symlink_metadata().is_ok())?;
+    let near = near(path)?;
     let is_there = near == path;
     Some(match kind {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
@@ -125,13 +125,14 @@ pub(super) fn of_policy_file(error: &LoadError) -> Option<String> {
         LoadError::Syntax { path, .. } => Some(checking(path)),
         LoadError::Io(error) => of(error),
         LoadError::Unusable { path, .. } => {
-            Some(format!("`ls -ld '{}'` shows what is there", shown(near(path))))
+            Some(format!("`ls -ld '{}'` shows what is there", shown(near(path)?)))
         }
     }
 }
 
-fn near(path: &Path) -> &Path {
-    path.ancestors().find(|at| at.symlink_metadata().is_ok()).unwrap_or(path)
+/// The path itself, or the nearest folder above it that is there.
+fn near(path: &Path) -> Option<&Path> {
+    path.ancestors().find(|at| at.symlink_metadata().is_ok())
 }
 
 fn checking(path: &Path) -> String {

@@ -8,7 +8,6 @@ use clap::Args;
 
 use super::context::{Context, Exit, Failure};
 use super::session;
-use super::unseal::{After, How, failure, may_unseal, one, settle};
 use super::vault::{self, IdentityArgs};
 use crate::catalogue::SessionId;
 use crate::enforce::leftovers::Remains;
@@ -16,8 +15,8 @@ use crate::enforce::sealed::SealedSession;
 use crate::enforce::unseal::Dates;
 use crate::inventory::Inventory;
 use crate::ledger::Event;
-use crate::run;
-use crate::run::LedgeredRun;
+use crate::run::unseal::{After, How, may_unseal, one, settle};
+use crate::run::{self, SealedRun, sealed};
 use crate::seal::manifest::SealedFile;
 
 /// Claude Code's program, looked for in `PATH`.
@@ -52,14 +51,14 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
     let inventory = ground.inventory(ctx);
     let index = session::find(&inventory, &args.session, ctx)?;
     let session = inventory.session(index);
-    if let Some(hold) = vault::hold_on(&ground.policy, &inventory, session) {
-        return Err(vault::held(session.id, hold));
+    if let Some(hold) = sealed::hold_on(&ground.policy, &inventory, session) {
+        return Err(Failure::held(session.id, hold));
     }
-    let folder = vault::project_folder(session).map(Path::to_path_buf);
+    let folder = sealed::project_folder(session).map(Path::to_path_buf);
     let program = find_client(session.id, ctx)?;
     if session.sealed == 0 {
         if let Some(remains) = Remains::of(&inventory, index) {
-            let mut deed = LedgeredRun::begin("resume", ctx, &ground, locks)?;
+            let mut deed = SealedRun::begin("resume", ctx, &ground, locks)?;
             let item = settle(ctx, &inventory, index, remains, &mut deed)?;
             deed.end(&[("sessionsSettled", u64::from(item.exit() == Exit::Done))], item.exit().code(), ctx)?;
             item.say_problems(ctx);
@@ -71,7 +70,7 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
     }
     may_unseal(ctx, &ground, &inventory, index, true)?;
     let keys = vault::identities(ctx, &args.keys.identity)?;
-    let mut deed = LedgeredRun::begin("resume", ctx, &ground, locks)?;
+    let mut deed = SealedRun::begin("resume", ctx, &ground, locks)?;
     let how = How { keys: &keys, dates: Dates::Touch(ctx.env.now), after: After::Keep };
     let (item, restored) = one(ctx, &ground, &inventory, index, &how, &mut deed)?;
     let exit = item.exit();
@@ -173,19 +172,19 @@ fn remove(ctx: &Context, seen: &Inventory, id: SessionId, files: &[SealedFile]) 
     let session = seen.sessions.iter().find(|session| session.id == id && session.sealed > 0);
     let Some(session) = session else { return Ok(()) };
     // A hold may have been placed while the client ran.
-    if let Some(hold) = vault::hold_on(&ground.policy, seen, session) {
-        return Err(vault::held(id, hold));
+    if let Some(hold) = sealed::hold_on(&ground.policy, seen, session) {
+        return Err(Failure::held(id, hold));
     }
-    let mut deed = LedgeredRun::begin("resume", ctx, &ground, locks)?;
-    let mut intent = vault::Of::new(seen, session).entry(Event::Intent, "remove-sealed-copy");
+    let mut deed = SealedRun::begin("resume", ctx, &ground, locks)?;
+    let mut intent = sealed::Of::new(seen, session).entry(Event::Intent, "remove-sealed-copy");
     intent.files = Some(files.len() as u64);
-    deed.record(&[intent], ctx)?;
+    deed.run.record(&[intent], ctx)?;
     let store = &seen.store(session.store).store;
     let removed = SealedSession::open(store, id).and_then(|sealed| sealed.remove(files));
-    let mut outcome = vault::Of::new(seen, session).entry(Event::Outcome, "remove-sealed-copy");
+    let mut outcome = sealed::Of::new(seen, session).entry(Event::Outcome, "remove-sealed-copy");
     outcome.outcome = Some(if removed.is_ok() { "deleted" } else { "failed" }.into());
-    deed.record(&[outcome], ctx)?;
+    deed.run.record(&[outcome], ctx)?;
     let exit = if removed.is_ok() { Exit::Done } else { Exit::Failed };
     deed.end(&[("sealedFilesRemoved", files.len() as u64)], exit.code(), ctx)?;
-    removed.map_err(|error| failure(&error))
+    removed.map_err(|error| Failure::from(&error))
 }

@@ -11,7 +11,7 @@ use super::context::{Context, Exit, Failure};
 use super::enforce::interrupted;
 use super::key::own_identity;
 use super::session;
-use super::vault::{self, Head, Of};
+use super::vault::Head;
 use crate::enforce::Outcome;
 use crate::escape::shown;
 use crate::inventory::{Inventory, Session, SessionIndex};
@@ -23,9 +23,8 @@ use crate::report::Run;
 use crate::report::enforce::Detail;
 use crate::report::human::{counted, size};
 use crate::report::readable::Readable;
-use crate::run::LedgeredRun;
-use crate::run::{self, Workspace};
-use crate::run::{CancelToken, Execution};
+use crate::run::sealed::{self, Of};
+use crate::run::{self, CancelToken, Execution, SealedRun, Workspace};
 use crate::seal::{Ask, Plugins, Recipient, Recipients, key};
 
 /// What the rule of the command is called in the ledger.
@@ -91,12 +90,12 @@ pub fn run(args: &SealArgs, ctx: &Context) -> Result<Exit, Failure> {
     }
     let policy = synthetic(&ground, &inventory, &wanted, args.idle.clone());
     let mut plan = plan::plan(&inventory, &policy, ctx.env.now);
-    vault::only(&mut plan, &inventory, &wanted);
+    sealed::only(&mut plan, &inventory, &wanted);
     if named {
         // Who names a session wants to know why it cannot be sealed; of all idle ones some never can.
         may_seal(&policy, &inventory, &plan, &wanted)?;
     }
-    let mut deed = LedgeredRun::begin("seal", ctx, &ground, locks)?;
+    let mut deed = SealedRun::begin("seal", ctx, &ground, locks)?;
     let deeds = Execution {
         ctx,
         inventory: &inventory,
@@ -106,8 +105,8 @@ pub fn run(args: &SealArgs, ctx: &Context) -> Result<Exit, Failure> {
         stop: CancelToken::new(None),
         doing: "sealing",
     };
-    let outcomes = deeds.run(&mut deed.ledger);
-    let id = deed.run().to_owned();
+    let outcomes = deeds.run(&mut deed.run);
+    let id = deed.run.id().to_owned();
     let (outcomes, refused) = (Some(&outcomes), ground.refused.as_slice());
     let done = Run { id: &id, outcomes, ..Run::planned(&inventory, &plan, &policy, refused, &[]) };
     report(ctx, &done, deed, named)
@@ -170,8 +169,8 @@ fn may_seal(
 ) -> Result<(), Failure> {
     for index in wanted {
         let session = inventory.session(*index);
-        if let Some(hold) = vault::hold_on(policy, inventory, session) {
-            return Err(vault::held(session.id, hold));
+        if let Some(hold) = sealed::hold_on(policy, inventory, session) {
+            return Err(Failure::held(session.id, hold));
         }
         let refused = |why: &str| {
             Err(Failure::new(Exit::Refused, format!("session {} {why}: nothing was touched", session.id)))
@@ -204,7 +203,7 @@ fn may_seal(
     Ok(())
 }
 
-fn report(ctx: &Context, report: &Run<'_>, deed: LedgeredRun, named: bool) -> Result<Exit, Failure> {
+fn report(ctx: &Context, report: &Run<'_>, deed: SealedRun, named: bool) -> Result<Exit, Failure> {
     let (inventory, plan) = (report.inventory, report.plan);
     let errors = report.errors();
     let exit = if errors.is_empty() { Exit::Done } else { Exit::Failed };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::context::{Context, Exit, Failure};
-use super::{moved, returned, schedule};
+use super::{returned, schedule};
 use crate::catalogue::Root;
 use crate::check::{look, untried};
 use crate::client::{self, ClientPlaces, ClientSettings};
@@ -76,7 +76,7 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
         }),
         complaints: ground.complaints(),
         untried: untried::look(&inventory),
-        moved: moved::evidence(&ground, ctx),
+        moved: run::moved::evidence(&ground, ctx),
         came_back,
         left_copies: look::left_copies(&inventory, &ground.policy),
         errors,

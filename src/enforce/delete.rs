@@ -11,8 +11,7 @@ use super::record::Recorder;
 use super::watch::Watch;
 use super::{BATCH, Effect, Outcome, Outcomes, OwnFolders, Owner, Skip, Stop, Tools, Unit, dir};
 use crate::catalogue::{Kind, Protection, SessionId};
-use crate::dir::FileStamp;
-use crate::inventory::{ArtifactIndex, FolderIndex, Inventory};
+use crate::inventory::{Artifact, ArtifactIndex, FolderIndex, Inventory};
 use crate::plan::Plan;
 use crate::policy::Policy;
 
@@ -185,11 +184,7 @@ impl Deletion<'_> {
         let artifact = self.inventory.artifact(index);
         let found = handles.get(artifact.folder).and_then(|dir| dir.stat(self.inventory.name(artifact)));
         match found {
-            // With a name more than was seen, its data would remain, and nobody would say so.
-            Ok(stat) if stat.links > u64::from(artifact.links) => {
-                Some(Outcome::Skipped(Skip::ChangedSincePlan))
-            }
-            Ok(stat) if dir::is_same(&artifact.stamp, &stat) => None,
+            Ok(stat) if dir::may_go(artifact, &stat) => None,
             Ok(_) => Some(Outcome::Skipped(Skip::ChangedSincePlan)),
             Err(error) => Some(gone_or_failed("look at it again", &error)),
         }
@@ -199,25 +194,15 @@ impl Deletion<'_> {
         let artifact = self.inventory.artifact(index);
         let removed = handles.get(artifact.folder).and_then(|dir| {
             // The window between the first look and this one can be long for a large session.
-            if artifact.kind == Some(Kind::Transcript) {
-                let now = dir.stat(self.inventory.name(artifact))?;
-                // A name of it that went before has changed the inode, and nothing else.
-                let lost_a_name = now.links < u64::from(artifact.links);
-                let seen = if lost_a_name {
-                    FileStamp { changed: now.stamp.changed, ..artifact.stamp }
-                } else {
-                    artifact.stamp
-                };
-                if !dir::is_same(&seen, &now) {
-                    return Ok(false);
-                }
+            if artifact.kind == Some(Kind::Transcript)
+                && !dir::may_go(artifact, &dir.stat(self.inventory.name(artifact))?)
+            {
+                return Ok(false);
             }
             dir::unlink(dir, self.inventory.name(artifact)).map(|()| true)
         });
         match removed {
-            // The certificate must not say of bytes that they are gone while another name leads to them.
-            Ok(true) if artifact.hard_linked => Outcome::Done(Effect::DataRemains),
-            Ok(true) => Outcome::Done(Effect::Deleted),
+            Ok(true) => gone(artifact),
             Ok(false) => Outcome::Skipped(Skip::ChangedSincePlan),
             Err(error) => gone_or_failed("delete it", &error),
         }
@@ -234,6 +219,12 @@ impl Deletion<'_> {
             }
         }
     }
+}
+
+/// The outcome of a file of which one name is gone.
+pub(super) fn gone(artifact: &Artifact) -> Outcome {
+    // The certificate must not say of bytes that they are gone while another name leads to them.
+    Outcome::Done(if artifact.hard_linked { Effect::DataRemains } else { Effect::Deleted })
 }
 
 /// The outcome of an error: a link where a folder was is a change, not a failure.

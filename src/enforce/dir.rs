@@ -2,12 +2,20 @@
 //!
 //! None of them follows a link, and none takes a path of more than one component.
 
+#[cfg(unix)]
+mod calls;
+#[cfg(not(unix))]
+#[expect(clippy::disallowed_methods, reason = "the calls that change a store")]
+#[path = "dir/calls_elsewhere.rs"]
+mod calls;
+
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
 use crate::dir::{Dir, FileStamp, FileTime, Stat};
+use crate::inventory::Artifact;
 use crate::locate::Store;
 
 /// Whether a file is still the one that was seen: same device, inode, size and modification time.
@@ -19,228 +27,11 @@ pub fn is_same(seen: &FileStamp, now: &Stat) -> bool {
         && seen.modified == now.stamp.modified
 }
 
-#[cfg(unix)]
-mod calls {
-    use super::{Dir, File, FileTime, OsStr, Path, io};
-    use rustix::fs::{AtFlags, Mode, OFlags};
-
-    pub(super) fn close(open: impl std::os::fd::AsFd, mode: u32) -> io::Result<()> {
-        Ok(rustix::fs::fchmod(open, mode_of(mode))?)
-    }
-
-    pub(super) fn unlink(dir: &Dir, name: &OsStr) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(dir, name, AtFlags::empty())?)
-    }
-
-    pub(super) fn remove_folder(dir: &Dir, name: &OsStr) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR)?)
-    }
-
-    pub(super) fn make_folder(dir: &Dir, name: &OsStr, mode: u32) -> io::Result<()> {
-        Ok(rustix::fs::mkdirat(dir, name, mode_of(mode))?)
-    }
-
-    pub(super) fn create_new(dir: &Dir, name: &OsStr, mode: u32) -> io::Result<File> {
-        // EXCL: what already has the name was put there by somebody, and would be written through if it is a
-        // link.
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(File::from(rustix::fs::openat(dir, name, flags, mode_of(mode))?))
-    }
-
-    pub(super) fn open_or_create(dir: &Dir, name: &OsStr, mode: u32) -> io::Result<File> {
-        // The folder is the user's own: a link in it would let root make a file anywhere, a FIFO would hold the
-        // run.
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        Ok(File::from(rustix::fs::openat(dir, name, flags, mode_of(mode))?))
-    }
-
-    pub(super) fn rename(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
-        Ok(rustix::fs::renameat(dir, from, dir, to)?)
-    }
-
-    #[cfg(any(target_os = "linux", target_os = "macos"))]
-    pub(super) fn rename_new(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
-        use rustix::fs::{RenameFlags, renameat_with};
-        use rustix::io::Errno;
-        match renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE) {
-            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => link_new(dir, from, to),
-            other => Ok(other?),
-        }
-    }
-
-    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
-    pub(super) fn rename_new(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
-        link_new(dir, from, to)
-    }
-
-    /// A rename that never replaces, where the file system has no call for it.
-    fn link_new(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
-        // A second name is refused where the name is taken, so nothing is replaced. A kill in between leaves
-        // both names on one whole file.
-        rustix::fs::linkat(dir, from, dir, to, AtFlags::empty())?;
-        unlink(dir, from)
-    }
-
-    /// Where the file system has no rename that never replaces, the folder is made anew.
-    pub(super) fn rename_folder_new(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
-        #[cfg(any(target_os = "linux", target_os = "macos"))]
-        {
-            use rustix::fs::{RenameFlags, renameat_with};
-            use rustix::io::Errno;
-            match renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE) {
-                Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
-                other => return Ok(other?),
-            }
-        }
-        make_folder(dir, to, 0o700)?;
-        // Only now, as a folder has no second name: a kill before it leaves a lock that looks like somebody
-        // else's, which costs the pruning and never breaks a lock of Claude Code's.
-        mark(dir, to)?;
-        remove_folder(dir, from)
-    }
-
-    pub(super) fn make_link(dir: &Dir, name: &OsStr, target: &Path) -> io::Result<()> {
-        Ok(rustix::fs::symlinkat(target, dir, name)?)
-    }
-
-    pub(super) fn date_link(dir: &Dir, name: &OsStr, modified: FileTime) -> io::Result<()> {
-        use rustix::fs::{Timespec, Timestamps, UTIME_OMIT};
-        let times = Timestamps {
-            last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
-            last_modification: Timespec {
-                tv_sec: modified.seconds(),
-                tv_nsec: i64::from(modified.nanoseconds()),
-            },
-        };
-        Ok(rustix::fs::utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
-    }
-
-    pub(super) fn touch(file: &File) -> io::Result<()> {
-        use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
-        let times = Timestamps {
-            last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
-            last_modification: Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
-        };
-        Ok(rustix::fs::futimens(file, &times)?)
-    }
-
-    pub(super) fn mark(dir: &Dir, name: &OsStr) -> io::Result<()> {
-        use rustix::fs::{Timespec, Timestamps, UTIME_OMIT};
-        // Its seconds stay: whoever looks at the age of a lock must see the true one.
-        let made = dir.stat(name)?.stamp.modified.seconds();
-        let times = Timestamps {
-            last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
-            last_modification: Timespec { tv_sec: made, tv_nsec: i64::from(super::MARK) },
-        };
-        Ok(rustix::fs::utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
-    }
-
-    #[cfg(target_os = "macos")]
-    pub(super) fn create_like(dir: &Dir, name: &OsStr, like: &File) -> io::Result<File> {
-        use rustix::fs::{CloneFlags, fclonefileat};
-        // `CLONE_ACL` of <sys/clonefile.h>; without it a clone gets the ACL that its folder hands down.
-        let flags = CloneFlags::from_bits_retain(4);
-        match fclonefileat(like, dir, name, flags) {
-            // An interrupted run left it; a clone never replaces.
-            Err(rustix::io::Errno::EXIST) => {
-                unlink(dir, name)?;
-                fclonefileat(like, dir, name, flags)?;
-            }
-            other => other?,
-        }
-        let opened =
-            rustix::fs::openat(dir, name, OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-        let file = File::from(opened);
-        file.set_len(0)?;
-        Ok(file)
-    }
-
-    #[cfg(not(target_os = "macos"))]
-    pub(super) fn create_like(dir: &Dir, name: &OsStr, like: &File) -> io::Result<File> {
-        let file = super::create_part(dir, name)?;
-        crate::files::access::keep_flags(&file, like);
-        Ok(file)
-    }
-
-    pub(super) fn sync(dir: &Dir) -> io::Result<()> {
-        Ok(rustix::fs::fsync(dir)?)
-    }
-
-    fn mode_of(mode: u32) -> Mode {
-        #[allow(clippy::useless_conversion, reason = "the width differs by platform")]
-        Mode::from_bits_truncate(mode.try_into().unwrap_or(0o600))
-    }
-}
-
-#[cfg(not(unix))]
-#[expect(clippy::disallowed_methods, reason = "the calls that change a store")]
-mod calls {
-    use super::{Dir, File, FileTime, OsStr, Path, io};
-
-    pub(super) fn unlink(dir: &Dir, name: &OsStr) -> io::Result<()> {
-        std::fs::remove_file(dir.path().join(name))
-    }
-
-    pub(super) fn remove_folder(dir: &Dir, name: &OsStr) -> io::Result<()> {
-        std::fs::remove_dir(dir.path().join(name))
-    }
-
-    pub(super) fn make_folder(dir: &Dir, name: &OsStr, _: u32) -> io::Result<()> {
-        std::fs::create_dir(dir.path().join(name))
-    }
-
-    pub(super) fn create_new(dir: &Dir, name: &OsStr, _: u32) -> io::Result<File> {
-        File::options().read(true).write(true).create_new(true).open(dir.path().join(name))
-    }
-
-    pub(super) fn open_or_create(dir: &Dir, name: &OsStr, _: u32) -> io::Result<File> {
-        File::options().read(true).write(true).create(true).truncate(false).open(dir.path().join(name))
-    }
-
-    pub(super) fn make_link(_: &Dir, _: &OsStr, _: &Path) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    pub(super) fn date_link(_: &Dir, _: &OsStr, _: FileTime) -> io::Result<()> {
-        Ok(())
-    }
-
-    pub(super) fn touch(_: &File) -> io::Result<()> {
-        Ok(())
-    }
-
-    pub(super) fn rename(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
-        std::fs::rename(dir.path().join(from), dir.path().join(to))
-    }
-
-    pub(super) fn rename_new(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
-        let target = dir.path().join(to);
-        if target.symlink_metadata().is_ok() {
-            return Err(io::ErrorKind::AlreadyExists.into());
-        }
-        std::fs::rename(dir.path().join(from), target)
-    }
-
-    pub(super) fn rename_folder_new(dir: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
-        make_folder(dir, to, 0o700)?;
-        remove_folder(dir, from)
-    }
-
-    pub(super) fn mark(_: &Dir, _: &OsStr) -> io::Result<()> {
-        Ok(())
-    }
-
-    pub(super) fn create_like(dir: &Dir, name: &OsStr, _: &File) -> io::Result<File> {
-        super::create_part(dir, name)
-    }
-
-    pub(super) fn sync(_: &Dir) -> io::Result<()> {
-        Ok(())
-    }
-
-    pub(super) fn close<T>(_: &T, _: u32) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
+/// Whether a file may go: it is the one that was seen, and has no name that was not.
+pub fn may_go(seen: &Artifact, now: &Stat) -> bool {
+    // By a name that it has got meanwhile its data would remain, and nobody would say so. One that it lost is
+    // mostly one that this run has removed.
+    is_same(&seen.stamp, now) && now.links <= u64::from(seen.links)
 }
 
 /// Removes a name that is no folder.

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 
 use super::lock::ClientLock;
-use super::{Effect, Outcome, Outcomes, Skip, Stop, Tools, dir};
+use super::{Outcome, Outcomes, Skip, Stop, Tools, dir};
 use crate::catalogue::{Kind, SessionId};
 use crate::dir::{Dir, FileType};
 use crate::error::PathError;
@@ -63,12 +63,15 @@ pub(super) fn remove(
         }
     }
     give_back_locks(inventory, &in_scope, outcomes);
-    let empty = empty_folders(inventory).chain(left_empty(inventory, policy, tools.now));
+    let is_left_empty = left_empty(inventory, policy, tools.now);
     let is_in_scope = |store: &StoreIndex| {
         in_scope.contains(store) || !has_files.contains(store) && inventory.store(*store).store.in_scope
     };
-    let empty = empty.filter(|folder| is_in_scope(&inventory.folder(*folder).store));
-    emptied.extend(empty);
+    let is_ours = |folder: &FolderIndex| {
+        is_in_scope(&inventory.folder(*folder).store)
+            && (is_for_sealed(inventory, *folder) || is_left_empty(*folder))
+    };
+    emptied.extend(unused(inventory).filter(is_ours));
     for (store, files) in found {
         if let Err(error) = remove_files(inventory, store, &files, tools.ledger, tools.now, outcomes, emptied)
         {
@@ -119,7 +122,8 @@ impl Remains {
                 && inventory.folder_path(folder).starts_with(naming::session_folder(session.id))
         };
         let is_record = |index: &&ArtifactIndex| inventory.artifact(**index).kind == Some(Kind::SealedRecord);
-        let mut folders: Vec<FolderIndex> = empty_folders(inventory).filter(|at| is_its(*at)).collect();
+        let mut folders: Vec<FolderIndex> =
+            unused(inventory).filter(|at| is_for_sealed(inventory, *at) && is_its(*at)).collect();
         let mut files = Vec::new();
         for index in inventory.files(session).iter().filter(is_record) {
             let record = inventory.artifact(*index);
@@ -189,7 +193,7 @@ fn remove_files(
         let artifact = inventory.artifact(*index);
         let outcome = remove_file(inventory, artifact)
             .unwrap_or_else(|error| super::delete::gone_or_failed("delete it", &error));
-        if outcome == Outcome::Done(Effect::Deleted) {
+        if matches!(outcome, Outcome::Done(_)) {
             gone += 1;
             emptied.insert(artifact.folder);
         }
@@ -205,13 +209,13 @@ fn remove_file(inventory: &Inventory, artifact: &Artifact) -> io::Result<Outcome
     let (folder, name) = (inventory.open(artifact.folder)?, inventory.name(artifact));
     let stat = folder.stat(name)?;
     // The name alone proves nothing: a user may have given it to a link or to a file of his own.
-    let is_it = stat.file_type == FileType::File && dir::is_same(&artifact.stamp, &stat);
+    let is_it = stat.file_type == FileType::File && dir::may_go(artifact, &stat);
     // A record goes only as long as it describes nothing.
     let is_needed = artifact.kind == Some(Kind::SealedRecord) && !holds_nothing(&folder, name);
     if !is_it || is_needed {
         return Ok(Outcome::Skipped(Skip::ChangedSincePlan));
     }
-    dir::unlink(&folder, name).map(|()| Outcome::Done(Effect::Deleted))
+    dir::unlink(&folder, name).map(|()| super::delete::gone(artifact))
 }
 
 /// Whether a record describes no sealed file any more while its session is there in plaintext:
@@ -259,25 +263,17 @@ fn holds_nothing(folder: &Dir, record: &OsStr) -> bool {
     })
 }
 
-/// The folders of sealed files in which there is nothing.
-fn empty_folders(inventory: &Inventory) -> impl Iterator<Item = FolderIndex> {
-    unused(inventory).filter(|index| {
-        let is_sealed = || {
-            let path = inventory.folder_path(*index);
-            path.strip_prefix(naming::FOLDER).is_ok_and(|below| below.iter().next().is_some())
-        };
-        inventory.folder(*index).session.is_some() && is_sealed()
-    })
+/// Whether a folder is one for sealed files of a session.
+fn is_for_sealed(inventory: &Inventory, index: FolderIndex) -> bool {
+    let path = inventory.folder_path(index);
+    inventory.folder(index).session.is_some()
+        && path.strip_prefix(naming::FOLDER).is_ok_and(|below| below.iter().next().is_some())
 }
 
-/// The own folders of sessions that are gone, or sealed, in which there is nothing: a run removes its folders at its end,
-/// so that one that was killed leaves some, each with the name of a session. One that was changed within `quiet` may be
-/// of a client that is about to begin.
-fn left_empty(
-    inventory: &Inventory,
-    policy: &Policy,
-    now: DateTime<Utc>,
-) -> impl Iterator<Item = FolderIndex> {
+/// Tells whether an empty folder is an own one of a session that is gone, or sealed: a run removes its folders at its
+/// end, so that one that was killed leaves some, each with the name of a session. One that was changed within `quiet`
+/// may be of a client that is about to begin.
+fn left_empty(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>) -> impl Fn(FolderIndex) -> bool {
     let is_plain = |index: &ArtifactIndex| {
         let artifact = inventory.artifact(*index);
         !artifact.sealed && artifact.kind != Some(Kind::SealedRecord)
@@ -291,8 +287,8 @@ fn left_empty(
             .iter()
             .all(|mandate| mandate.quiet.value.after(changed).is_some_and(|until| until <= now))
     };
-    unused(inventory).filter(move |index| {
-        let Some(id) = inventory.folder(*index).session.filter(|id| !plain.contains(id)) else {
+    move |index| {
+        let Some(id) = inventory.folder(index).session.filter(|id| !plain.contains(id)) else {
             return false;
         };
         let mut holds = policy.mandates.iter().flat_map(|mandate| &mandate.holds);
@@ -300,9 +296,9 @@ fn left_empty(
         if holds.any(|hold| hold.is_active(now) && covers(hold)) {
             return false;
         }
-        let changed = inventory.open(*index).and_then(|dir| dir.stat_self()).ok();
+        let changed = inventory.open(index).and_then(|dir| dir.stat_self()).ok();
         changed.and_then(|stat| stat.stamp.modified.date()).is_some_and(is_quiet)
-    })
+    }
 }
 
 /// The folders in which there is nothing that was seen.

@@ -36,14 +36,6 @@ pub struct Tightened {
     pub failed: Vec<(PathBuf, String)>,
 }
 
-/// The ledger could not be written.
-#[derive(Debug)]
-pub struct Unrecorded {
-    pub error: io::Error,
-    /// Whether anything had been closed by then.
-    pub has_changed: bool,
-}
-
 /// Closes the targets; each store's intent is in the ledger before the first of it is touched.
 ///
 /// # Errors
@@ -53,7 +45,7 @@ pub fn tighten(
     targets: &[Target],
     ledger: &mut dyn Journal,
     now: DateTime<Utc>,
-) -> Result<Tightened, Unrecorded> {
+) -> io::Result<Tightened> {
     let mut by_store: BTreeMap<StoreIndex, Vec<Target>> = BTreeMap::new();
     for target in targets {
         by_store.entry(store_of(inventory, *target)).or_default().push(*target);
@@ -65,8 +57,7 @@ pub fn tighten(
         entry.decision = Some("close".into());
         entry.reason = Some("others than the owner had access".into());
         entry.files = Some(targets.len() as u64);
-        let has_changed = all.files + all.folders > 0;
-        ledger.append(&[entry.clone()], now).map_err(|error| Unrecorded { error, has_changed })?;
+        ledger.append(&[entry.clone()], now)?;
         let mut done = 0;
         for target in targets {
             match close(inventory, store, target) {
@@ -87,8 +78,7 @@ pub fn tighten(
         entry.event = Event::Outcome;
         entry.outcome = Some(if entry.failed.is_empty() { "closed" } else { "failed" }.into());
         entry.files = Some(done);
-        let has_changed = all.files + all.folders > 0;
-        ledger.append(&[entry], now).map_err(|error| Unrecorded { error, has_changed })?;
+        ledger.append(&[entry], now)?;
     }
     Ok(all)
 }

@@ -106,7 +106,8 @@ impl<'a> Subject<'a> {
 const DESKTOP_SESSIONS: [&str; 2] = ["claude-code-sessions", "local-agent-mode-sessions"];
 
 /// Whether a risk is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Seen {
     /// It is; the evidence says where.
     Yes,
@@ -119,11 +120,7 @@ pub enum Seen {
 impl Seen {
     /// The word reports use: `yes`, `no`, `unknown`.
     pub fn word(&self) -> &'static str {
-        match self {
-            Self::Yes => "yes",
-            Self::No => "no",
-            Self::Unknown(_) => "unknown",
-        }
+        self.into()
     }
 }
 

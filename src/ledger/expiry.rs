@@ -25,7 +25,8 @@ pub struct KeepInForce<'a> {
 }
 
 /// Whether `keep` allows an expiry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Allowed {
     /// What is left of the ledger shows that the records were old enough.
     Yes,
@@ -40,12 +41,7 @@ pub enum Allowed {
 impl Allowed {
     /// The word of reports.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Yes => "yes",
-            Self::ByAnotherPolicy => "by-another-policy",
-            Self::Unknown => "unknown",
-            Self::No => "no",
-        }
+        self.into()
     }
 }
 

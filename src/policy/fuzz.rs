@@ -9,7 +9,7 @@ use super::selector::ProjectGlob;
 use super::settings::Settings;
 use super::spelling::Paths;
 use super::{Layer, check, holds as own_holds, managed, mistakes, parse};
-use crate::fuzzing::{Choices, Vocabulary, json};
+use crate::fuzzing::{Choices, Vocabulary, filled, json};
 
 const HOME: &str = "/home/ann";
 
@@ -182,12 +182,7 @@ fn text(choices: &mut Choices<'_>) -> Vec<u8> {
                     "\"keepAtLeast\":V",
                 ]);
                 shell.push(',');
-                let mut parts = member.split('V');
-                shell.push_str(parts.next().unwrap_or_default());
-                for part in parts {
-                    shell.push_str(&json(choices, &WORDS));
-                    shell.push_str(part);
-                }
+                shell.push_str(&filled(choices, &WORDS, member));
             }
             shell.push('}');
             shell.into_bytes()

@@ -81,12 +81,6 @@ pub fn resolve(loaded: Loaded, context: &Context<'_>) -> Result<Policy, PolicyEr
     let is_managed = has_rules(Layer::Managed);
     let goes_on = is_managed || has_rules(Layer::System) || context.invalid_user == InvalidUser::IsLeftOut;
     let mut draft = Draft { is_managed, goes_on, has_unread_holds, ignored, ..Draft::new(context.globs) };
-    draft.notes.extend(draft.ignored.iter().map(|path| {
-        format!(
-            "'{}' is ignored: policies there are named *.json, in small letters and without a dot in front",
-            shown(path)
-        )
-    }));
     for fault in faults {
         draft.user_failed(fault.into())?;
     }

@@ -11,7 +11,7 @@ use super::when;
 use crate::catalogue::Root;
 use crate::document::{Column, Hue, Paint, Table};
 use crate::escape::text;
-use crate::inventory::{Artifact, Belongs, SessionIndex, StoreIndex};
+use crate::inventory::{Artifact, Belongs, StoreIndex};
 use crate::plan::Decision;
 use crate::run::tally::Fate;
 
@@ -19,7 +19,8 @@ use crate::run::tally::Fate;
 const AT_ONCE: usize = 4096;
 
 /// What is done, in the order in which it is shown: what cannot be undone comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Act {
     /// Files go.
     Delete,
@@ -32,11 +33,7 @@ pub enum Act {
 impl Act {
     /// The word people read.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Delete => "delete",
-            Self::Prune => "prune",
-            Self::Encrypt => "encrypt",
-        }
+        self.into()
     }
 
     /// Its colour.
@@ -158,8 +155,7 @@ impl Run<'_> {
             rows
         });
         // A session is counted once, where its conversation lies, and not by one of its files.
-        for (at, verdict) in self.plan.sessions.iter().enumerate() {
-            let session = self.inventory.session(SessionIndex::of(at));
+        for (session, verdict) in self.sessions() {
             let Some(act) = Act::of(verdict.decision).filter(|_| self.is_done(session, verdict)) else {
                 continue;
             };

@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::Run;
-use super::actions::Act;
 use super::human::{counted, grouped, size};
-use super::ledger::short;
 use super::remarks::{DATES_DIFFER, UNDATED_LINES, UNKNOWN, UNSEALABLE};
 use super::when;
-use crate::document::{Column, Document, Fact, Hue, Line, Paint, Table};
+use crate::document::{Document, Fact, Hue, Line, Paint};
 use crate::escape::text;
-use crate::inventory::{Artifact, Oddity, Session, SessionIndex};
-use crate::plan::{Action, Decision, Keep, Step, Verdict};
+use crate::inventory::Oddity;
+use crate::plan::{Action, Step};
 use crate::policy::Mode;
 use crate::run::link::Note;
 use crate::run::tally::{Fate, Tally};
@@ -59,7 +57,7 @@ impl Run<'_> {
 
     /// A line a file, what cannot be undone first.
     pub fn list_of_files(&self, paint: Paint<'_>) -> String {
-        paint.table(&self.files(), 0)
+        paint.table(&self.file_rows(), 0)
     }
 
     /// The question before the first change: what it does, and how much of it.
@@ -86,10 +84,10 @@ impl Run<'_> {
         }
         if detail >= Detail::Files {
             document.heading("files");
-            document.table(self.files());
+            document.table(self.file_rows());
         } else if detail >= Detail::Sessions {
             document.heading("sessions");
-            document.table(self.sessions(paint));
+            document.table(self.session_rows(paint));
         }
         for (store, crossing) in self.inventory.crossings() {
             let root = text(&self.inventory.store(store).store.root);
@@ -117,6 +115,7 @@ impl Run<'_> {
     /// Why the table is empty: that nothing is due is one reason of several.
     fn nothing(&self, tally: &Tally) -> &'static str {
         let could_not_look = !self.inventory.problems.is_empty() || !self.refused.is_empty();
+        // In this order: what was refused or failed explains an empty table better than that nothing was due.
         match () {
             () if !self.refusals.is_empty() => "nothing was changed: see the refusal above",
             () if tally.failed > 0 => "nothing was changed: what is due could not be done",
@@ -142,6 +141,7 @@ impl Run<'_> {
     /// What happens next, and when.
     fn coming(&self, paint: Paint<'_>) -> Option<Fact> {
         let now = self.plan.now;
+        // What is due now is in the table already; this is what comes after the run.
         let coming = || self.plan.sessions.iter().filter_map(|verdict| verdict.coming(now));
         let next: Step = coming().min_by_key(|step| step.at)?;
         let day = when::day(next.at, self.plan.now, paint);
@@ -208,6 +208,7 @@ impl Run<'_> {
     fn next_command(&self, tally: &Tally) -> Option<Line> {
         let is_due = tally.deleted + tally.sealed + tally.pruned > 0;
         let (why, command) = match self.outcomes {
+            // No command does what a policy only reports.
             None if self.policy.mode() == Mode::Audit => return None,
             None if is_due => ("nothing was changed; to do it: ", "`ccretain enforce`"),
             Some(_) if is_due && !self.plan.decisions.is_empty() => {
@@ -219,6 +220,7 @@ impl Run<'_> {
     }
 
     fn bytes_of(&self, fate: Fate) -> u64 {
+        // By the size of the files: what the disk gains is a line of its own, and less where blocks are shared.
         let artifacts = self.inventory.artifacts.iter().enumerate();
         let of = artifacts.filter(|(at, artifact)| self.fate(*at) == Some(fate) && !artifact.is_own());
         of.map(|(_, artifact)| artifact.stamp.size).sum()
@@ -233,113 +235,13 @@ impl Run<'_> {
                 *files.entry(name).or_default() += self.pruned(at).0;
             }
         }
+        // Prompts only where all of it is the history: other line files hold entries and settings.
         let are_prompts = files.keys().all(|name| name == "history.jsonl");
         let lines = counted(tally.pruned_lines, if are_prompts { "prompt" } else { "line" });
         match files.len() {
             1 => format!("{lines} from {}", files.into_keys().next().unwrap_or_default()),
             count => format!("{lines} from {}", counted(count as u64, "file")),
         }
-    }
-
-    /// A line a session: what becomes of it, what cannot be undone first.
-    fn sessions(&self, paint: Paint<'_>) -> Table {
-        let mut table = Table::new(vec![
-            Column::new("action"),
-            Column::new("session"),
-            Column::new("last activity").rank(2),
-            Column::path("project"),
-            Column::number("size").rank(4),
-            Column::new("due").rank(3),
-            Column::text("why").rank(1),
-        ]);
-        let mut rows: Vec<(Option<Act>, &Session, &Verdict)> = Vec::new();
-        for (at, verdict) in self.plan.sessions.iter().enumerate() {
-            let session = self.inventory.session(SessionIndex::of(at));
-            if matches!(verdict.decision, Decision::Keep(Keep::OutOfScope)) {
-                continue;
-            }
-            let act = Act::of(verdict.decision).filter(|_| self.is_done(session, verdict));
-            rows.push((act, session, verdict));
-        }
-        rows.sort_by_key(|(act, session, verdict)| (act.is_none(), *act, verdict.date, session.id));
-        for (act, session, verdict) in rows {
-            let (_, bytes) = super::weight(self.inventory, session);
-            table.coloured(
-                act.map_or(Hue::Plain, Act::hue),
-                [
-                    act.map_or("keep", Act::word).to_owned(),
-                    short(&session.id.to_string()),
-                    verdict.date.map_or_else(|| "-".to_owned(), |date| when::day(date, self.plan.now, paint)),
-                    session.project.as_deref().map_or_else(|| "-".to_owned(), text),
-                    size(bytes),
-                    self.due_day(verdict, paint),
-                    self.why(verdict),
-                ],
-            );
-        }
-        table
-    }
-
-    /// Why a session goes or stays, in a few words.
-    fn why(&self, verdict: &Verdict) -> String {
-        let Decision::Keep(keep) = verdict.decision else { return self.rule_of(verdict.decision) };
-        match keep {
-            Keep::Held(hold) => {
-                let name = self.policy.hold(hold).map(|hold| text(&hold.name)).unwrap_or_default();
-                format!("held by '{name}'")
-            }
-            Keep::Live => "open in Claude Code".to_owned(),
-            Keep::Quiet => super::policy::active_within(self.policy),
-            Keep::NoRule | Keep::NotDue(..) | Keep::KeepAtLeast(_) => match verdict.coming(self.plan.now) {
-                Some(step) if step.action == Action::Delete => "will be deleted".to_owned(),
-                Some(_) => "will be encrypted".to_owned(),
-                None => "no rule applies".to_owned(),
-            },
-            keep => keep.reason().replace('-', " "),
-        }
-    }
-
-    /// The day of what is done with a session, or will be next.
-    fn due_day(&self, verdict: &Verdict, paint: Paint<'_>) -> String {
-        let due = verdict.decision.due().map(|due| due.since());
-        let due = due.or_else(|| verdict.coming(self.plan.now).map(|step| step.at));
-        due.map_or_else(|| "-".to_owned(), |at| when::day(at, self.plan.now, paint))
-    }
-
-    /// A line a file, deletions first.
-    fn files(&self) -> Table {
-        let mut table =
-            Table::new(vec![Column::new("action"), Column::path("path"), Column::text("why").rank(1)]);
-        let mut rows: Vec<(Option<Act>, String, &'static str, String)> = Vec::new();
-        for (at, artifact) in self.inventory.artifacts.iter().enumerate() {
-            let Some(fate) = self.fate(at) else { continue };
-            let decision = self.plan.decisions[at];
-            let act = Act::of(decision).filter(|_| !matches!(fate, Fate::Kept));
-            let (word, why) = match (fate, decision) {
-                (Fate::Failed, _) => ("failed", "see the error".to_owned()),
-                (Fate::Skipped, _) => ("skipped", "changed since the plan".to_owned()),
-                (Fate::Audited, decision) => ("audit", self.rule_of(decision)),
-                (_, Decision::Keep(keep)) => ("keep", keep.reason().to_owned()),
-                (Fate::Kept, _) => ("keep", "not reached".to_owned()),
-                (_, decision) => (act.map_or("keep", Act::word), self.rule_of(decision)),
-            };
-            rows.push((act, self.shown_path(artifact), word, why));
-        }
-        rows.sort_by(|a, b| (a.0.is_none(), a.0, &a.3, &a.1).cmp(&(b.0.is_none(), b.0, &b.3, &b.1)));
-        for (act, path, word, why) in rows {
-            table.coloured(act.map_or(Hue::Plain, Act::hue), [word.to_owned(), path, why]);
-        }
-        table
-    }
-
-    fn shown_path(&self, artifact: &Artifact) -> String {
-        text(&self.inventory.full_path(artifact))
-    }
-
-    fn rule_of(&self, decision: Decision) -> String {
-        decision
-            .due()
-            .map_or_else(String::new, |due| format!("rule '{}'", text(&self.policy.rule_name(due.rule()))))
     }
 }
 
@@ -405,6 +307,7 @@ pub(super) fn question(tally: &Tally, deleted: &str, pruned: &str) -> String {
         parts.push(format!("remove {pruned}"));
     }
     let mut sentence = joined(&parts);
+    // By its first byte: each part begins with an ASCII word of ours.
     if let Some(first) = sentence.get_mut(..1) {
         first.make_ascii_uppercase();
     }

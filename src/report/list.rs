@@ -12,15 +12,16 @@ use super::json::time;
 use super::when;
 use crate::document::{Column, Document, Hue, Paint, Table};
 use crate::escape::text;
-use crate::inventory::{Session, SessionIndex};
+use crate::inventory::Session;
 use crate::plan::{Decision, Keep, Step, Verdict};
 
 /// The fewest characters of an id that name a session.
 const FEWEST: usize = 8;
 
 /// How a session stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum State {
     /// A hold covers it.
     Held,
@@ -34,12 +35,7 @@ pub enum State {
 
 impl State {
     fn word(self) -> &'static str {
-        match self {
-            Self::Held => "held",
-            Self::Active => "active",
-            Self::Encrypted => "encrypted",
-            Self::Plain => "plain",
-        }
+        self.into()
     }
 }
 
@@ -136,11 +132,7 @@ impl Run<'_> {
     /// The sessions that are wanted, the last active first.
     pub fn list(&self, wanted: &Wanted<'_>) -> List {
         let mut sessions: Vec<Row> = Vec::new();
-        for (at, verdict) in self.plan.sessions.iter().enumerate() {
-            let session = self.inventory.session(SessionIndex::of(at));
-            if matches!(verdict.decision, Decision::Keep(Keep::OutOfScope)) {
-                continue;
-            }
+        for (session, verdict) in self.sessions() {
             let row = self.list_row(session, verdict);
             let is_wanted = (wanted.is_of_project)(session.project.as_deref())
                 && (!wanted.due || row.due)
@@ -152,6 +144,7 @@ impl Run<'_> {
                 sessions.push(Row { title: title.map(|title| text(&title)), ..row });
             }
         }
+        // By id and store at last, so that sessions of one moment stand in the same order each time.
         sessions.sort_by(|a, b| (b.date, &a.session, a.store).cmp(&(a.date, &b.session, b.store)));
         List {
             schema: "ccretain.list/1",
@@ -166,6 +159,7 @@ impl Run<'_> {
 
     fn list_row(&self, session: &Session, verdict: &Verdict) -> Row {
         let (files, bytes) = super::weight(self.inventory, session);
+        // Holds and open sessions first: they decide what happens to it, however it is stored.
         let state = match verdict.decision {
             Decision::Keep(Keep::Held(_)) => State::Held,
             Decision::Keep(Keep::Live | Keep::Quiet) => State::Active,
@@ -194,6 +188,7 @@ impl Run<'_> {
 
     /// So many characters of an id name one session alone.
     fn id_length(&self) -> usize {
+        // Of all sessions and not of those listed: what is copied from here must be enough for the next command.
         let mut ids: Vec<String> =
             self.inventory.sessions.iter().map(|session| session.id.to_string()).collect();
         ids.sort_unstable();
@@ -253,6 +248,7 @@ impl List {
         let mut out = String::new();
         for row in &self.sessions {
             let next = row.next.as_ref();
+            // As in JSON and never shortened: scripts split these lines.
             let cells = [
                 row.session.as_str(),
                 row.last_activity.as_deref().unwrap_or_default(),
@@ -274,6 +270,7 @@ impl List {
 
     /// The ids with what tells them apart, for completion in a shell.
     pub fn completions(&self) -> String {
+        // An id in two stores is one completion; the command then asks for the store.
         let unique: BTreeMap<&str, &Row> =
             self.sessions.iter().map(|row| (row.session.as_str(), row)).collect();
         unique

@@ -69,6 +69,7 @@ impl Run<'_> {
     /// The figures of a run that ended at a time; the last line ends with a newline, as collectors ask.
     pub fn metrics(&self, exit: u8, ended: DateTime<Utc>) -> String {
         let tally = self.tally();
+        // A clock that is set back meanwhile must not make a negative duration.
         let took = ended.signed_duration_since(self.plan.now).num_seconds().max(0);
         let values = [
             ended.timestamp().max(0).unsigned_abs(),
@@ -98,6 +99,7 @@ impl Run<'_> {
     /// Files by store, kind and fate.
     fn by_kind(&self) -> String {
         let mut counts: BTreeMap<(String, &str, &str), u64> = BTreeMap::new();
+        // What is ours would look like content of the store.
         let counted = self.inventory.artifacts.iter().enumerate().filter(|(_, artifact)| !artifact.is_own());
         for (at, artifact) in counted {
             let Some(fate) = self.fate(at) else { continue };

@@ -20,6 +20,7 @@ pub mod policy;
 pub mod purge;
 pub mod readable;
 mod remarks;
+mod rows;
 pub mod services;
 pub mod status;
 pub mod verification;

@@ -9,6 +9,7 @@ use crate::error::PathError;
 use crate::escape::shown;
 use crate::ledger::LedgerError;
 use crate::policy::resolve::PolicyError;
+use crate::purge::certificate::FileError;
 use crate::seal::RecipientError;
 use crate::state::StateError;
 
@@ -54,6 +55,21 @@ pub enum Error {
     /// The end of the run cannot be recorded.
     #[error("cannot close the ledger")]
     Unclosed(#[source] io::Error),
+    /// The end of a purge cannot be recorded, which its certificate would name.
+    #[error("cannot close the ledger, so there is no certificate")]
+    NoCertificate(#[source] io::Error),
+    /// A file of a certificate cannot be written.
+    #[error(transparent)]
+    Certificate(FileError),
+    /// A certificate cannot be recorded.
+    #[error("cannot record the certificate in the ledger")]
+    CertificateUnrecorded(#[source] io::Error),
+    /// The parent does not answer.
+    #[error("cannot reach the parent")]
+    ParentGone(#[source] io::Error),
+    /// What transcripts said cannot be forgotten.
+    #[error(transparent)]
+    Dates(PathError),
     /// A store is locked, or its lock cannot be made.
     #[error(transparent)]
     Lock(LockError),

@@ -232,8 +232,7 @@ impl Link {
     /// # Errors
     /// The parent is gone.
     pub fn totals(&self, totals: Totals) -> io::Result<()> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        send(&FromChild::Totals { totals: Box::new(totals) })
+        self.tell(&FromChild::Totals { totals: Box::new(totals) })
     }
 
     /// Hands the facts of a certificate to the parent.

@@ -13,14 +13,19 @@ pub mod journal;
 mod ledgered;
 pub mod link;
 mod locks;
+pub mod moved;
 mod prepare;
 pub mod privileges;
+pub mod purge;
 pub mod remembered;
+pub mod restore;
 mod rules;
+pub mod sealed;
 mod seen;
 #[cfg(unix)]
 pub mod signals;
 pub mod tally;
+pub mod unseal;
 mod view;
 
 use std::path::PathBuf;
@@ -28,7 +33,7 @@ use std::sync::Arc;
 
 pub use error::Error;
 pub use execute::{CancelToken, Execution, STOPPING};
-pub use ledgered::LedgeredRun;
+pub use ledgered::{LedgeredRun, SealedRun};
 pub use locks::{lock_all, lock_writable};
 pub use prepare::{
     Workspace, in_force, in_force_to_look, locate, prepare, prepare_to_look, prepare_with, recipients,

@@ -242,6 +242,10 @@ impl Run<'_> {
 
     /// The counts of the run.
     pub fn tally(&self) -> Tally {
+        *self.tally.get_or_init(|| self.counts())
+    }
+
+    fn counts(&self) -> Tally {
         let going = self.names_going();
         let mut tally = Tally { bytes_freed: self.freed_where(&going).iter().sum(), ..Tally::default() };
         for (at, artifact) in self.inventory.artifacts.iter().enumerate() {
@@ -253,10 +257,8 @@ impl Run<'_> {
                 tally.failed += 1;
             }
         }
-        for (session, verdict) in self.inventory.sessions.iter().zip(&self.plan.sessions) {
-            if !matches!(verdict.decision, Decision::Keep(Keep::OutOfScope)) {
-                self.count_session(&mut tally, session, verdict);
-            }
+        for (session, verdict) in self.sessions() {
+            self.count_session(&mut tally, session, verdict);
         }
         for lines in &self.plan.lines {
             let undated = |decision: &&Decision| matches!(decision, Decision::Keep(Keep::Undated));

@@ -1,11 +1,14 @@
 //! One run as reports, the ledger and state see it: what was found, decided and done.
 
+use std::sync::OnceLock;
+
+use super::tally::Tally;
 use crate::enforce::{Outcome, Outcomes, Stop};
 use crate::error::PathError;
 use crate::escape::text;
-use crate::inventory::{Inventory, Problem};
+use crate::inventory::{Inventory, Problem, Session};
 use crate::locate::Refused;
-use crate::plan::Plan;
+use crate::plan::{Decision, Keep, Plan, Verdict};
 use crate::policy::Policy;
 
 /// Everything a report of a run is made from.
@@ -24,6 +27,8 @@ pub struct Run<'a> {
     pub refused: &'a [Refused],
     /// What a guard refused, in words.
     pub refusals: &'a [String],
+    /// What all comes to, once it was counted: of 100,000 files that takes as long as to plan them.
+    pub tally: OnceLock<Tally>,
 }
 
 impl<'a> Run<'a> {
@@ -35,7 +40,14 @@ impl<'a> Run<'a> {
         refused: &'a [Refused],
         refusals: &'a [String],
     ) -> Self {
-        Self { id: "", inventory, plan, policy, outcomes: None, refused, refusals }
+        Self { id: "", inventory, plan, policy, outcomes: None, refused, refusals, tally: OnceLock::new() }
+    }
+
+    /// The sessions that this run has a say in, each with what was decided about it.
+    pub fn sessions(&self) -> impl Iterator<Item = (&'a Session, &'a Verdict)> {
+        // What the command was not for, or the policy leaves out, is none of its business.
+        let all = self.inventory.sessions.iter().zip(&self.plan.sessions);
+        all.filter(|(_, verdict)| !matches!(verdict.decision, Decision::Keep(Keep::OutOfScope)))
     }
 
     /// Why not everything was tried, in a word; `None` where it was.
@@ -52,6 +64,7 @@ impl<'a> Run<'a> {
         for refused in self.refused.iter().filter(|refused| !refused.is_note()) {
             errors.push((text(&refused.path), format!("refused as a store: {}", refused.why)));
         }
+        // A dry run fails at nothing but looking; what a guard would refuse is in its report.
         let Some(outcomes) = self.outcomes else { return errors };
         errors.extend(self.refusals.iter().map(|refusal| (String::new(), format!("refused: {refusal}"))));
         for (artifact, outcome) in self.inventory.artifacts.iter().zip(outcomes.iter()) {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::cron::{ours, with_line, without};
 use super::when::Calendar;
 use super::{claude_hook, quote, splice};
-use crate::fuzzing::{Choices, Vocabulary};
+use crate::fuzzing::{Choices, Vocabulary, filled};
 
 const LINE: &str = "7 3 * * * /usr/bin/ccretain enforce --yes >/dev/null # ccretain\n";
 
@@ -55,13 +55,7 @@ pub fn settings(data: &[u8]) {
                 "{\r\n\t\"hooks\":V\r\n}",
                 "// a comment\n{\"hooks\":V}",
             ]);
-            let mut parts = shell.split('V');
-            let mut text = parts.next().unwrap_or_default().to_owned();
-            for part in parts {
-                text.push_str(&crate::fuzzing::json(&mut choices, &WORDS));
-                text.push_str(part);
-            }
-            text
+            filled(&mut choices, &WORDS, shell)
         }
     };
     let ours = &claude_hook::ours;

@@ -15,7 +15,8 @@ pub enum Scope {
 }
 
 /// The form of the log that a scheduled run writes to stderr.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum LogFormat {
     /// Lines for people.
     Text,
@@ -25,10 +26,7 @@ pub enum LogFormat {
 
 impl LogFormat {
     fn word(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Json => "json",
-        }
+        self.into()
     }
 }
 

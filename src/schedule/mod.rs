@@ -47,7 +47,8 @@ pub use trust::only_root_can_replace;
 pub use when::{At, Every};
 
 /// What starts the runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Backend {
     /// A systemd service and timer.
     Systemd,
@@ -65,12 +66,7 @@ impl Backend {
 
     /// Its name on the command line and in JSON.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Systemd => "systemd",
-            Self::Launchd => "launchd",
-            Self::Cron => "cron",
-            Self::ClaudeHook => "claude-hook",
-        }
+        self.into()
     }
 }
 

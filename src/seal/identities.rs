@@ -11,9 +11,18 @@ use std::sync::Arc;
 use age::secrecy::SecretString;
 use age::secrecy::zeroize::Zeroizing;
 
+use crate::environment::Environment;
 use crate::error::{At as _, PathError};
 use crate::escape::{self, shown};
 use crate::files;
+
+/// The identity's name, beside the user's policy.
+pub const IDENTITY: &str = "identity.age";
+
+/// Where the user's identity lies.
+pub fn identity_path(env: &Environment) -> PathBuf {
+    env.config_dir().join(IDENTITY)
+}
 
 /// The largest identity file that is read, in bytes; the age library's own bound.
 const LARGEST: u64 = 16 << 20;

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::StateFile;
 use super::file::{parse, written};
 use super::sessions::Remembered;
-use crate::fuzzing::{Choices, Vocabulary, json, now};
+use crate::fuzzing::{Choices, Vocabulary, filled, now};
 
 /// `state.json` and `sessions.json`.
 pub fn state(data: &[u8]) {
@@ -21,13 +21,7 @@ pub fn state(data: &[u8]) {
                 "{\"version\":1,\"roots\":[{\"path\":V,\"kind\":\"config\",\"firstSeen\":V,\"lastSeen\":V,\"y\":V}]}",
                 "{\"version\":1,\"unsealed\":[V],\"firstSeen\":[V],\"lastRun\":V,\"clock\":V,\"mass\":[V]}",
             ]);
-            let mut parts = shell.split('V');
-            let mut text = parts.next().unwrap_or_default().to_owned();
-            for part in parts {
-                text.push_str(&json(&mut choices, &WORDS));
-                text.push_str(part);
-            }
-            text.into_bytes()
+            filled(&mut choices, &WORDS, shell).into_bytes()
         }
     };
     let path = Path::new("/state.json");

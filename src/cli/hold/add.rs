@@ -5,23 +5,23 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, FixedOffset, Utc};
 
-use super::record::{close, open_ledger, record, undone};
+use super::record::{close, open, record, undone};
 use super::sight::{Sight, copies, given};
 use crate::catalogue::{Root, SessionId};
 use crate::cli::context::{Context, Exit, Failure};
 use crate::cli::session;
+use crate::enforce::lock::Locks;
 use crate::enforce::preserve::{self, Preserved, Preserving};
 use crate::escape::{shown, text};
 use crate::hold;
 use crate::inventory::Problem;
-use crate::ledger::{self, Entry, Event, Ledger};
+use crate::ledger::{self, Entry, Event};
 use crate::policy::compile::{self, Globs, Remarks};
 use crate::policy::settings::{HoldGlob, HoldSettings};
 use crate::policy::{Hold, Layer, Source, holds};
 use crate::report::hold::HoldDone;
 use crate::report::human::in_zone;
-use crate::run;
-use crate::run::Workspace;
+use crate::run::{self, LedgeredRun, Workspace};
 use crate::seal::Recipients;
 
 /// A hold as it was typed.
@@ -34,10 +34,16 @@ pub(super) struct New {
     pub preserve: bool,
 }
 
-pub(super) fn add(new: New, ground: &Workspace, sight: &Sight, ctx: &Context) -> Result<Exit, Failure> {
+pub(super) fn add(
+    new: New,
+    ground: &Workspace,
+    sight: &Sight,
+    locks: Locks,
+    ctx: &Context,
+) -> Result<Exit, Failure> {
     let mut settings = new.settings(sight, ctx)?;
     let recipients = recipients(&new, ground)?;
-    let (mut ledger, run) = open_ledger(ground, sight, ctx)?;
+    let mut run = open("hold-add", ground, sight, locks, ctx)?;
     // Read again now that nobody else writes: the lock of the ledger is that of the holds, too.
     let path = holds::path(&ctx.env.config_dir());
     let mut own =
@@ -50,22 +56,22 @@ pub(super) fn add(new: New, ground: &Workspace, sight: &Sight, ctx: &Context) ->
     entry.hold = Some(text(&hold.name).into());
     entry.reason = Some(text(&hold.reason).into());
     entry.path = Some(text(&path).into());
-    record(&mut ledger, Event::Intent, &entry, "hold-add", ctx)?;
+    record(&mut run, Event::Intent, &entry, "hold-add", ctx)?;
     // Written between its two records: a hold that nobody recorded cannot be told from one that somebody
     // forged.
     if let Err(error) = holds::write(&path, &own) {
-        return Err(undone(ledger, entry, "hold-add", &error, ctx));
+        return Err(undone(run, entry, "hold-add", &error, ctx));
     }
-    record(&mut ledger, Event::HoldAdded, &entry, "hold-add", ctx)?;
+    record(&mut run, Event::HoldAdded, &entry, "hold-add", ctx)?;
     // After the hold is written: it holds, too, where a copy fails or this command is killed.
     let failed = match &recipients {
-        Some(recipients) => keep_copies(&hold, ground, sight, recipients, &mut ledger, ctx)?,
+        Some(recipients) => keep_copies(&hold, ground, sight, recipients, &mut run, ctx)?,
         None => Vec::new(),
     };
     let exit = if failed.is_empty() { Exit::Done } else { Exit::Failed };
     // So that the next run can tell what of it has vanished meanwhile.
     let held = hold::covered_by(&sight.inventory, &hold);
-    close(ledger, &run, "hold-add", exit, ground, ctx, |state| state.held.extend(held))?;
+    close(run, exit, ctx, |state| state.held.extend(held))?;
     let mut report = sight.report(&hold, ground.policy.user_holds.value, ctx.global.verbose > 0);
     report.preserved = copies(ground, &hold.name).0;
     if ctx.global.json {
@@ -169,7 +175,7 @@ fn keep_copies(
     ground: &Workspace,
     sight: &Sight,
     recipients: &Recipients,
-    ledger: &mut Ledger,
+    run: &mut LedgeredRun,
     ctx: &Context,
 ) -> Result<Vec<(PathBuf, String)>, Failure> {
     let preserving = Preserving {
@@ -192,7 +198,7 @@ fn keep_copies(
         entry.hold = Some(text(&hold.name).into());
         entry.session = Some(session.id.to_string().into());
         entry.store = Some(text(&store.root).into());
-        record(ledger, Event::Intent, &entry, "preserve", ctx)?;
+        record(run, Event::Intent, &entry, "preserve", ctx)?;
         let Preserved { bytes, sealed, failed } = preserving.session(index);
         entry.files = Some(sealed.len() as u64);
         entry.bytes = Some(bytes);
@@ -202,7 +208,7 @@ fn keep_copies(
             .iter()
             .map(|(path, why)| ledger::Failure { path: text(path).into(), error: why.clone().into() })
             .collect();
-        record(ledger, Event::Outcome, &entry, "preserve", ctx)?;
+        record(run, Event::Outcome, &entry, "preserve", ctx)?;
         all_failed.extend(failed);
     }
     // What could not be read in the store of a session, or in a folder that every store may use, may be the session's,

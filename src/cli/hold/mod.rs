@@ -2,6 +2,7 @@
 
 mod add;
 mod list;
+mod meant;
 mod record;
 mod release;
 mod restore;
@@ -12,6 +13,7 @@ use clap::Subcommand;
 
 use super::context::{Context, Exit, Failure};
 use super::moment::end;
+use crate::enforce::lock::Locks;
 use crate::run;
 use sight::{Sight, copies};
 
@@ -68,22 +70,22 @@ pub enum HoldCommand {
 pub fn run(command: HoldCommand, ctx: &Context) -> Result<Exit, Failure> {
     let ground = run::prepare(ctx)?;
     // Before the look into the stores that the deed goes by.
-    let _locks = match &command {
-        HoldCommand::Add { preserve: true, .. } => Some(run::lock_all(&ground, ctx)?),
+    let locks = match &command {
+        HoldCommand::Add { preserve: true, .. } => run::lock_all(&ground, ctx)?,
+        HoldCommand::Release { name, .. } if copies(&ground, name).0 > 0 => run::lock_all(&ground, ctx)?,
         // A hold without copies is only a line in a file, and its lock is that of the ledger.
-        HoldCommand::Release { name, .. } if copies(&ground, name).0 > 0 => {
-            Some(run::lock_all(&ground, ctx)?)
-        }
-        _ => None,
+        _ => Locks::default(),
     };
     let sight = || Sight::new(&ground, ctx);
     match command {
         HoldCommand::Add { projects, sessions, reason, until, name, preserve } => {
             let new = add::New { projects, sessions, reason, until, name, preserve };
-            add::add(new, &ground, &sight(), ctx)
+            add::add(new, &ground, &sight(), locks, ctx)
         }
         HoldCommand::List => list::list(&ground, &sight(), ctx),
-        HoldCommand::Release { name, reason } => release::release(&name, &reason, &ground, &sight(), ctx),
+        HoldCommand::Release { name, reason } => {
+            release::release(&name, &reason, &ground, &sight(), locks, ctx)
+        }
         HoldCommand::Restore(args) => restore::restore(&args, &ground, ctx),
     }
 }

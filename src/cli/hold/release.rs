@@ -1,26 +1,28 @@
 //! `ccretain hold release`: a hold of one's own ends, and its copies go.
 
-use super::record::{close, open_ledger, record, undone};
+use super::record::{close, open, record, undone};
 use super::sight::{Sight, copies, given};
 use crate::catalogue::Root;
 use crate::cli::context::{Context, Exit, Failure};
+use crate::enforce::lock::Locks;
 use crate::enforce::preserve;
 use crate::escape::{shown, text};
-use crate::ledger::{Entry, Event, Ledger};
+use crate::ledger::{Entry, Event};
 use crate::policy::{Hold, Layer, holds};
 use crate::report::hold::HoldDone;
-use crate::run::Workspace;
+use crate::run::{LedgeredRun, Workspace};
 
 pub(super) fn release(
     name: &str,
     reason: &str,
     ground: &Workspace,
     sight: &Sight,
+    locks: Locks,
     ctx: &Context,
 ) -> Result<Exit, Failure> {
     given("reason", reason)?;
     let path = holds::path(&ctx.env.config_dir());
-    let (mut ledger, run) = open_ledger(ground, sight, ctx)?;
+    let mut run = open("hold-release", ground, sight, locks, ctx)?;
     let mut own =
         holds::read(&path).map_err(|error| Failure::because(Exit::Usage, &error))?.unwrap_or_default();
     // Of a name that several layers use only the user's own is released here.
@@ -42,15 +44,15 @@ pub(super) fn release(
     entry.path = Some(text(&path).into());
     if let Some(at) = at {
         own.remove(at);
-        record(&mut ledger, Event::Intent, &entry, "hold-release", ctx)?;
+        record(&mut run, Event::Intent, &entry, "hold-release", ctx)?;
         if let Err(error) = holds::write(&path, &own) {
-            return Err(undone(ledger, entry, "hold-release", &error, ctx));
+            return Err(undone(run, entry, "hold-release", &error, ctx));
         }
-        record(&mut ledger, Event::HoldReleased, &entry, "hold-release", ctx)?;
+        record(&mut run, Event::HoldReleased, &entry, "hold-release", ctx)?;
     }
-    let failed = remove_copies(name, ground, &mut ledger, ctx)?;
+    let failed = remove_copies(name, ground, &mut run, ctx)?;
     let exit = if failed.is_empty() { Exit::Done } else { Exit::Failed };
-    close(ledger, &run, "hold-release", exit, ground, ctx, |state| {
+    close(run, exit, ctx, |state| {
         // What is no longer held may go, and is then not told of as vanished.
         state.held.retain(|held| held.hold != name);
     })?;
@@ -74,7 +76,7 @@ pub(super) fn release(
 fn remove_copies(
     name: &str,
     ground: &Workspace,
-    ledger: &mut Ledger,
+    run: &mut LedgeredRun,
     ctx: &Context,
 ) -> Result<Vec<String>, Failure> {
     let mut failed = Vec::new();
@@ -87,7 +89,7 @@ fn remove_copies(
         let mut entry = Entry::new(Event::Intent);
         entry.hold = Some(text(name).into());
         entry.store = Some(text(&store.root).into());
-        record(ledger, Event::Intent, &entry, "remove-copies", ctx)?;
+        record(run, Event::Intent, &entry, "remove-copies", ctx)?;
         match preserve::remove(store, name) {
             Ok(files) => {
                 entry.files = Some(files);
@@ -99,7 +101,7 @@ fn remove_copies(
                 failed.push(format!("cannot remove the copies in '{}': {error}", shown(&store.root)));
             }
         }
-        record(ledger, Event::Outcome, &entry, "remove-copies", ctx)?;
+        record(run, Event::Outcome, &entry, "remove-copies", ctx)?;
     }
     Ok(failed)
 }

@@ -155,14 +155,14 @@ fn print_policy(ctx: &Context) -> Result<Exit, Failure> {
             "holds": holds,
             "suspended": policy.suspended,
             "complaints": policy.complaints,
-            "notes": policy.notes,
+            "notes": policy.all_notes(),
         }))?;
     } else {
         let paint = ctx.paint();
         let document = in_words(&policy, &values, &rules, &holds);
         ctx.console.data(&document.print(paint))?;
     }
-    for note in &policy.notes {
+    for note in &policy.all_notes() {
         ctx.console.notice(note);
     }
     for complaint in policy.suspended.iter().map(|why| format!("the built-in rule deletes nothing: {why}")) {

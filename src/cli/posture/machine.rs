@@ -6,7 +6,6 @@ use std::path::Path;
 use crate::check::client::{self, ClientFacts, PolicyPeriods, Seen};
 use crate::check::modes::OwnMode;
 use crate::cli::context::Context;
-use crate::cli::key::identity_path;
 use crate::cli::status;
 use crate::client::{ClientSettings, FileState, switches};
 use crate::escape::text;
@@ -18,6 +17,7 @@ use crate::policy::own::{self, Loose};
 use crate::policy::{self, Policy, holds};
 use crate::purge::certificate;
 use crate::run::Workspace;
+use crate::seal::identities::identity_path;
 
 /// What of ccretain's own lies outside the stores and is open to others.
 pub(super) fn readable(ctx: &Context) -> Vec<OwnMode> {

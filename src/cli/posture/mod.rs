@@ -6,7 +6,7 @@ mod runs;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::context::{Context, Exit, Failure};
-use super::{moved, returned};
+use super::returned;
 use crate::catalogue::Root;
 use crate::check::facts::{LedgerFact, PolicyFacts, RefusedFact};
 use crate::check::modes::Repair;
@@ -105,7 +105,7 @@ pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<P
         .filter(|store| !store.kind.holds_strays())
         .map(|store| store.root.clone())
         .collect();
-    facts.exposure = exposed(&roots, &moved::evidence(&ground, ctx), ctx);
+    facts.exposure = exposed(&roots, &run::moved::evidence(&ground, ctx), ctx);
     facts.clients = clients(&ground, &inventory, plan.as_ref(), ctx);
     Ok(Posture { facts, ground, inventory, plan, repair, runs: summaries })
 }

@@ -1,118 +1,135 @@
 //! Whether it may be done: refused with a record, or consented to.
 
-use super::asked::{ClockSays, With};
-use super::{DEED, WORD, Work};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Printing;
+use crate::cli::console::Console;
 use crate::cli::context::{Exit, Failure};
-use crate::escape::text;
-use crate::ledger::{Clock, Entry, Event, Journal as _};
+use crate::escape::{shown, text};
+use crate::inventory::liveness::Liveness;
+use crate::locate::{Refusal, Refused};
 use crate::plan::purge::{self as taking, Obstacle};
 use crate::policy::Layer;
 use crate::purge::certificate::Witness;
-use crate::run::journal::{self, RunJournal};
+use crate::report::purge::obstacle;
+use crate::run::purge::PurgeRun;
 
-impl Work<'_> {
-    /// Ends without touching anything, and leaves a record of why.
-    pub(super) fn refuse(&self, clock: &ClockSays) -> Result<Exit, Failure> {
-        let (ctx, policy) = (self.ctx, &self.ground.policy);
-        let clock = if clock.verdict.is_allowed() { Clock::Proven } else { Clock::Unproven };
-        let mut ledger = RunJournal::open(ctx, &policy.ledger.value, self.id, clock)?;
-        let mut entries = vec![self.started()];
-        entries.extend(self.refusals.iter().map(|refusal| {
-            let mut entry = Entry::new(Event::Refused);
-            entry.decision = Some(DEED.into());
-            entry.reason = Some(refusal.clone().into());
-            entry
+/// What has to be typed at a terminal.
+const WORD: &str = "purge";
+
+/// Everything that forbids it, in words.
+pub(super) fn refusals(run: &PurgeRun<'_>, console: &Console) -> Vec<String> {
+    let is_meant = |refused: &&Refused| run.is_meant(refused);
+    // What is not there, and what another user could put there at any time, keeps nobody from the rest.
+    let is_refused = |refused: &&Refused| {
+        !(refused.why.is_absence()
+            || matches!(refused.why, Refusal::Unreachable(_) | Refusal::Guarded(_) | Refusal::Squatted(_)))
+    };
+    let mut refusals: Vec<String> =
+        run.workspace.refused.iter().filter(is_meant).filter(is_refused).map(Refused::message).collect();
+    if !run.wanted.even_live {
+        let mut by_store: BTreeMap<_, BTreeSet<u32>> = BTreeMap::new();
+        let mut unread = BTreeSet::new();
+        for (store, client) in taking::clients(&run.inventory) {
+            match client.liveness {
+                Liveness::Unread => drop(unread.insert(store)),
+                _ => drop(by_store.entry(store).or_default().insert(client.pid)),
+            }
+        }
+        let root = |store| shown(&run.inventory.store(store).store.root).to_string();
+        for (store, pids) in by_store {
+            let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
+            let noun = if pids.len() == 1 { "pid" } else { "pids" };
+            refusals.push(format!(
+                "Claude Code is running in '{}' ({noun} {})",
+                root(store),
+                pids.join(", ")
+            ));
+        }
+        let unread = unread.into_iter().map(root);
+        refusals.extend(unread.map(|root| {
+            format!("Claude Code may be running in '{root}': what says so in 'sessions' cannot be read")
         }));
-        let summary = journal::summary(&policy.digest, DEED, &[], Exit::Refused.code());
-        // Recorded though nothing was done: who tried to purge what is held is a matter for whoever holds it.
-        let recorded = ledger.append(&entries, ctx.env.now).and_then(|()| ledger.close(summary, ctx.env.now));
+    }
+    refusals.extend(run.purging.stops.iter().map(|stop| obstacle(stop, &run.workspace.policy)));
+    // A person at a terminal is shown the doubt and decides.
+    refusals.extend(run.clock.refusal().filter(|_| !console.can_ask()));
+    refusals
+}
+
+impl Printing<'_> {
+    /// Ends without touching anything, and leaves a record of why.
+    pub(super) fn refuse(&self) -> Result<Exit, Failure> {
+        let (ctx, run) = (self.ctx, self.run);
+        let recorded = run.record_refusals(&self.refusals, Exit::Refused.code())?;
         if ctx.global.json {
-            ctx.console.json(&self.report(None).json(ctx.global.verbose > 0))?;
+            ctx.console.json(&self.report(None, &[]).json(ctx.global.verbose > 0))?;
         }
         for refusal in &self.refusals {
             ctx.console.error(&format!("nothing was touched: {refusal}"));
         }
-        ctx.console.hint(&self.way_out());
+        ctx.console.hint(&way_out(run));
         if let Err(error) = recorded {
             ctx.console.error(&format!("cannot record the refusal: {error}"));
         }
         Ok(Exit::Refused)
     }
 
-    pub(super) fn way_out(&self) -> String {
-        let mut ways = Vec::new();
-        if !self.wanted.even_live && taking::clients(self.inventory).next().is_some() {
-            ways.push("close Claude Code, or add `--even-live`".to_owned());
-        }
-        let held = |stop: &taking::Stop| match stop.by {
-            Obstacle::Hold(hold) => {
-                self.ground.policy.hold(hold).is_some_and(|hold| hold.source.layer == Layer::User)
-            }
-            Obstacle::Floor(..) => false,
-        };
-        if self.purging.stops.iter().any(held) {
-            let own = self.purging.stops.iter().filter(|stop| held(stop)).find_map(|stop| match stop.by {
-                Obstacle::Hold(hold) => self.ground.policy.hold(hold).map(|hold| text(&hold.name)),
-                Obstacle::Floor(..) => None,
-            });
-            ways.push(format!(
-                "release the hold (`ccretain hold release {} --reason REASON`), or add `--break-holds REASON`",
-                own.unwrap_or_default()
-            ));
-        }
-        if self.purging.stops.iter().any(|stop| !held(stop)) {
-            ways.push("only root breaks what the organisation holds".to_owned());
-        }
-        if ways.is_empty() {
-            ways.push(
-                "`ccretain purge --dry-run` shows what it would do; --store names the stores".to_owned(),
-            );
-        }
-        ways.join("; ")
-    }
-
     /// Asks, unless that was answered on the command line.
-    pub(super) fn consent(&self, clock: &ClockSays) -> Result<Witness, Failure> {
+    pub(super) fn consent(&self, yes: bool) -> Result<Witness, Failure> {
         let console = &self.ctx.console;
         // Nothing goes, so there is nothing to ask about; that it was looked for can be certified all the same.
-        if !self.args.yes && self.purging.plan.changes_nothing() && !self.args.with.contains(&With::Identity)
-        {
+        if !yes && self.run.purging.plan.changes_nothing() && !self.run.request.destroys_identity {
             return Ok(Witness::Unneeded);
         }
-        let doubted = clock.refusal();
-        if self.args.yes && (doubted.is_none() || !console.can_ask()) {
+        let doubted = self.run.clock.refusal();
+        if yes && (doubted.is_none() || !console.can_ask()) {
             return Ok(Witness::CommandLine);
         }
         if !console.can_ask() {
             return Err(Failure::unattended());
         }
-        console.notice(&self.report(None).text(self.ctx.paint_messages()));
+        let report = self.report(None, &[]);
+        console.notice(&report.text(self.ctx.paint_messages()));
         if let Some(doubt) = doubted {
             console.warning(&doubt);
         }
         // A word and not a letter: nothing brings back what goes.
-        if !console.confirm_by(&self.report(None).question(), WORD) {
+        if !console.confirm_by(&report.question(), WORD) {
             return Err(Failure::cancelled());
         }
         Ok(Witness::Terminal)
     }
+}
 
-    pub(super) fn started(&self) -> Entry<'static> {
-        journal::started(&self.ground.policy.digest, Some(DEED))
+/// What to do where it is refused.
+fn way_out(run: &PurgeRun<'_>) -> String {
+    let mut ways = Vec::new();
+    if !run.wanted.even_live && taking::clients(&run.inventory).next().is_some() {
+        ways.push("close Claude Code, or add `--even-live`".to_owned());
     }
-
-    /// The record of a hold or floor that is broken.
-    pub(super) fn broken(&self, stop: &taking::Stop) -> Entry<'static> {
-        let mut entry = Entry::new(Event::HoldReleased);
-        entry.decision = Some("break".into());
-        entry.reason = self.args.break_holds.clone().map(Into::into);
-        entry.hold = Some(match stop.by {
-            Obstacle::Hold(hold) => {
-                self.ground.policy.hold(hold).map_or_else(String::new, |hold| text(&hold.name)).into()
-            }
-            Obstacle::Floor(..) => "keepAtLeast".into(),
+    let held = |stop: &taking::Stop| match stop.by {
+        Obstacle::Hold(hold) => {
+            run.workspace.policy.hold(hold).is_some_and(|hold| hold.source.layer == Layer::User)
+        }
+        Obstacle::Floor(..) => false,
+    };
+    if run.purging.stops.iter().any(held) {
+        let own = run.purging.stops.iter().filter(|stop| held(stop)).find_map(|stop| match stop.by {
+            Obstacle::Hold(hold) => run.workspace.policy.hold(hold).map(|hold| text(&hold.name)),
+            Obstacle::Floor(..) => None,
         });
-        entry.files = Some(stop.files);
-        entry
+        ways.push(format!(
+            "release the hold (`ccretain hold release {} --reason REASON`), or add `--break-holds REASON`",
+            own.unwrap_or_default()
+        ));
     }
+    if run.purging.stops.iter().any(|stop| !held(stop)) {
+        ways.push("only root breaks what the organisation holds".to_owned());
+    }
+    // What is left are refused stores and a doubted clock, whose own messages say why.
+    if ways.is_empty() {
+        ways.push("`ccretain purge --dry-run` shows what it would do; --store names the stores".to_owned());
+    }
+    ways.join("; ")
 }

@@ -31,7 +31,7 @@ impl Sealing<'_> {
                 .map_err(failed)?;
             // Before the first name is given: what was encrypted is no longer what is there, and nothing has
             // been lost yet.
-            if !dir::is_same(&artifact.stamp, &stat) {
+            if !dir::may_go(artifact, &stat) {
                 return Err(Outcome::Skipped(Skip::ChangedSincePlan));
             }
         }
@@ -111,7 +111,7 @@ impl Sealing<'_> {
             let unlinked = sources.get(artifact.folder).and_then(|folder| {
                 // The last look, file by file: what was written to since the names were given stays beside its
                 // sealed copy, and the next run seals the difference.
-                if !dir::is_same(&artifact.stamp, &folder.stat(name)?) {
+                if !dir::may_go(artifact, &folder.stat(name)?) {
                     return Ok(false);
                 }
                 dir::unlink(folder, name).map(|()| true)

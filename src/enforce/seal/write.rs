@@ -132,8 +132,7 @@ impl Sealing<'_> {
         }
         let source = from.read(source_name).map_err(failed("open it"))?;
         let stat = Dir::stat_open(&source).map_err(failed("look at it again"))?;
-        // Another name that it has got meanwhile would keep the plaintext.
-        if !dir::is_same(&artifact.stamp, &stat) || stat.links > u64::from(artifact.links) {
+        if !dir::may_go(artifact, &stat) {
             return Err(Outcome::Skipped(Skip::ChangedSincePlan));
         }
         // A run that was interrupted after naming left a complete sealed file and the source.

@@ -60,8 +60,11 @@ fn the_last_run_is_the_last_that_ended() {
         cut_off.append(&[intent(&index.to_string())], at(6)).unwrap();
     }
     drop(cut_off);
+    // Nor is one that ended and was no run of the rules.
+    let purge = Entry { decision: Some("purge".into()), ..Entry::new(Event::Summary) };
+    bench.open(7).close(purge, at(7)).unwrap();
     assert_eq!(last_run(bench.dir()).unwrap().unwrap().run, "run-0");
-    assert_eq!(last_time(bench.dir()).unwrap(), Some(at(6)));
+    assert_eq!(last_time(bench.dir()).unwrap(), Some(at(7)));
 }
 
 #[test]

@@ -19,8 +19,22 @@ pub struct Exception {
 }
 
 /// Why something is an exception.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum ExceptionReason {
     /// A root was refused as a store.
     Refused,
@@ -61,24 +75,6 @@ pub enum ExceptionReason {
 impl ExceptionReason {
     /// The word of it in JSON.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::Unreadable => "unreadable",
-            Self::Failed => "failed",
-            Self::Held => "held",
-            Self::KeepAtLeast => "keep-at-least",
-            Self::Live => "live",
-            Self::Changed => "changed",
-            Self::Linked => "linked",
-            Self::HardLinked => "hard-linked",
-            Self::Unrecognised => "unrecognised",
-            Self::Shared => "shared",
-            Self::Foreign => "foreign",
-            Self::Unattributed => "unattributed",
-            Self::WrittenSince => "written-since",
-            Self::Left => "left",
-            Self::Stopped => "stopped",
-            Self::Ledger => "ledger",
-        }
+        self.into()
     }
 }

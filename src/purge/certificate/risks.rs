@@ -59,8 +59,9 @@ pub struct Sighting {
 }
 
 /// Whether something is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum SeenWord {
     /// It is.
     Yes,
@@ -83,10 +84,6 @@ impl From<&Seen> for SeenWord {
 impl SeenWord {
     /// The word.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Yes => "yes",
-            Self::No => "no",
-            Self::Unknown => "unknown",
-        }
+        self.into()
     }
 }

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use super::Fleet;
-use crate::fuzzing::{Choices, Vocabulary, json, now};
+use crate::fuzzing::{Choices, Vocabulary, filled, now};
 use crate::report::check::Document;
 
 /// Documents of several machines, as a page.
@@ -21,13 +21,7 @@ pub fn fleet(data: &[u8]) {
                     "{\"schema\":\"ccretain.check/1\",\"now\":\"2026-05-28T00:00:00Z\",\"compliant\":true,\"stores\":[V],\"findings\":[{\"id\":V,\"severity\":\"high\",\"title\":V,\"area\":V,\"evidence\":[V]}],\"lastRun\":V,\"schedules\":V}",
                     "{\"schema\":\"ccretain.check/1\",\"now\":\"2026-05-01T00:00:00Z\",\"host\":\"h\",\"compliant\":true,\"findings\":[],\"stores\":[{\"root\":\"/r\",\"kind\":\"config\",\"sessions\":V,\"bytes\":V,\"overdue\":V}]}",
                 ]);
-                let mut parts = shell.split('V');
-                let mut text = parts.next().unwrap_or_default().to_owned();
-                for part in parts {
-                    text.push_str(&json(&mut choices, &WORDS));
-                    text.push_str(part);
-                }
-                text.into_bytes()
+                filled(&mut choices, &WORDS, shell).into_bytes()
             }
         };
         documents.extend(serde_json::from_slice::<Document>(&text));

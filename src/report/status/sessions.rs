@@ -111,6 +111,7 @@ impl Sight<'_> {
             .into_iter()
             .map(|(label, from_days, to_days)| Age { label, from_days, to_days, sessions: 0, bytes: 0 })
             .collect();
+        // What has no date is neither old nor new, and would be hidden in either row.
         let mut undated = Age { label: "undated", from_days: 0, to_days: None, sessions: 0, bytes: 0 };
         for (session, verdict) in self.run.inventory.sessions.iter().zip(&self.run.plan.sessions) {
             let days = verdict.date.map(|date| self.run.plan.now.signed_duration_since(date).num_days());
@@ -182,6 +183,7 @@ impl Sight<'_> {
     }
 
     pub(super) fn kept(&self, tally: &Tally) -> Kept {
+        // Why things stay is asked of the decisions, as the counts of a run only say that they do.
         let mut kept = Kept {
             desktop: tally.desktop,
             readable: self.run.readable(),

@@ -1,11 +1,10 @@
 //! What settings of Claude Code put where ccretain does not look, for reports.
 
-use super::context::Context;
+use super::{Context, Workspace};
 use crate::exposure::Evidence;
-use crate::run::Workspace;
 
 /// Each place, with what lies there and the file that says so.
-pub(super) fn evidence(ground: &Workspace, ctx: &Context) -> Vec<Evidence> {
+pub fn evidence(ground: &Workspace, ctx: &Context) -> Vec<Evidence> {
     let of = |moved: crate::client::movers::Moved| {
         let path = moved.path(&ctx.env.user.home);
         let place = if path.is_absolute() { "" } else { ", relative to each project" };

@@ -1,0 +1,262 @@
+//! Sealed sessions become plain files again, one recorded step after the other.
+
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::sealed::{self, Of};
+use super::{Context, Error, SealedRun, Workspace};
+use crate::catalogue::{Kind, SessionId};
+use crate::client::{self, ClientPlaces, Written};
+use crate::enforce::leftovers::Remains;
+use crate::enforce::sealed::{SealedError, SealedSession};
+use crate::enforce::unseal::{Dates, Existing, Restored, Restoring};
+use crate::error::chain;
+use crate::escape::shown;
+use crate::inventory::{Inventory, SessionIndex};
+use crate::ledger::{Event, Failure as Failed};
+use crate::locate::Store;
+use crate::policy::Hold;
+use crate::seal::Identities;
+
+/// The outcome of a session that was unsealed by a run that was interrupted right before its end.
+pub const SETTLED: &str = "settled";
+
+/// What became of one session.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Item {
+    #[serde(flatten)]
+    pub of: Of,
+    pub files: u64,
+    pub bytes: u64,
+    pub outcome: &'static str,
+    pub warnings: Vec<String>,
+    pub error: Option<String>,
+    #[serde(skip)]
+    pub hint: &'static str,
+}
+
+impl Item {
+    /// What is reported of a session of which nothing is done yet.
+    pub fn new(inventory: &Inventory, index: SessionIndex, outcome: &'static str) -> Self {
+        Self {
+            of: Of::new(inventory, inventory.session(index)),
+            files: 0,
+            bytes: 0,
+            outcome,
+            warnings: Vec::new(),
+            error: None,
+            hint: "nothing of it was removed",
+        }
+    }
+}
+
+/// How a session is brought back.
+pub struct How<'a> {
+    pub keys: &'a Identities,
+    pub dates: Dates,
+    pub after: After,
+}
+
+/// Whether the sealed files go once the plain ones are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    Remove,
+    Keep,
+}
+
+/// Why a session is not brought back; nothing was changed.
+#[derive(Debug)]
+pub enum Refusal {
+    /// It is plain already.
+    NotSealed(SessionId),
+    /// A hold covers it.
+    Held(SessionId, Box<Hold>),
+    /// Claude Code has it open.
+    Live(SessionId),
+    /// Its sealed files cannot be used, or a file is in the way.
+    Unusable(SealedError),
+    /// Claude Code would delete it again as soon as it is started.
+    GoesAgain {
+        session: SessionId,
+        /// The date of its oldest transcript.
+        oldest: DateTime<Utc>,
+        /// For how long Claude Code keeps sessions.
+        days: u64,
+    },
+}
+
+/// Whether a session may be unsealed, and could be.
+///
+/// # Errors
+/// Why not; nothing was changed.
+pub fn may_unseal(
+    ctx: &Context,
+    ground: &Workspace,
+    inventory: &Inventory,
+    index: SessionIndex,
+    date_is_settled: bool,
+) -> Result<(), Refusal> {
+    let session = inventory.session(index);
+    let is_left = session.sealed == 0 && Remains::of(inventory, index).is_some();
+    if session.sealed == 0 && !is_left {
+        return Err(Refusal::NotSealed(session.id));
+    }
+    if let Some(hold) = sealed::hold_on(&ground.policy, inventory, session) {
+        return Err(Refusal::Held(session.id, Box::new(hold.clone())));
+    }
+    if is_left {
+        return Ok(());
+    }
+    if session.liveness.is_live() {
+        return Err(Refusal::Live(session.id));
+    }
+    let store = &inventory.store(session.store).store;
+    // Only now, as it reads the record: what was asked before needs no look at the disk.
+    let sealed = SealedSession::open(store, session.id).map_err(Refusal::Unusable)?;
+    restoring(&sealed, sealed::temps(ctx, ground, inventory), Dates::Original, Existing::Compare)
+        .check()
+        .map_err(Refusal::Unusable)?;
+    if date_is_settled {
+        return Ok(());
+    }
+    let newest = sealed.record.newest();
+    let transcripts = newest.iter().filter(|file| file.kind == Kind::Transcript);
+    let Some(oldest) = transcripts.map(|file| file.mtime).min() else { return Ok(()) };
+    let project = sealed::project_folder(session);
+    goes_again(ctx, store, session.id, project, oldest, inventory.written(session))
+}
+
+/// Refuses to bring files back with their own dates where Claude Code would delete them again as soon
+/// as it is started.
+///
+/// # Errors
+/// It would.
+pub fn goes_again(
+    ctx: &Context,
+    store: &Store,
+    session: SessionId,
+    project: Option<&Path>,
+    oldest: DateTime<Utc>,
+    written: Written,
+) -> Result<(), Refusal> {
+    // A project's own settings may say another period than the user's.
+    let project = project.filter(|path| path.is_absolute() && path.is_dir());
+    let places = ClientPlaces { config_dirs: vec![store.root.clone()], ..ClientPlaces::new(&ctx.env) };
+    let client = client::read(&places, project.map(Path::to_path_buf).as_slice());
+    match client.removal(oldest, written) {
+        Some(removal) if removal.at <= ctx.env.now => {
+            Err(Refusal::GoesAgain { session, oldest, days: removal.days })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes what an interrupted unsealing left of a session that is back; a failure is in the item.
+///
+/// # Errors
+/// Exit 4: the ledger cannot be written.
+pub fn settle(
+    ctx: &Context,
+    inventory: &Inventory,
+    index: SessionIndex,
+    remains: Remains,
+    deed: &mut SealedRun,
+) -> Result<Item, Error> {
+    let mut item = Item::new(inventory, index, SETTLED);
+    let left = remains.remove(inventory, &mut deed.run, ctx.env.now);
+    let left = left.map_err(|error| deed.run.unrecorded(error))?;
+    if !left.is_empty() {
+        let left: Vec<String> = left.iter().map(|(path, why)| format!("'{}': {why}", shown(path))).collect();
+        item.outcome = "failed";
+        item.error =
+            Some(format!("it is back, and its sealed form could not be removed: {}", left.join("; ")));
+        item.hint = "what is left holds no content; the next run tries again";
+    }
+    Ok(item)
+}
+
+pub fn restoring<'a>(
+    session: &'a SealedSession<'a>,
+    temps: Vec<PathBuf>,
+    dates: Dates,
+    existing: Existing,
+) -> Restoring<'a> {
+    Restoring { session, temps, dates, existing }
+}
+
+/// Unseals one session; its failure is in the item.
+pub fn one(
+    ctx: &Context,
+    ground: &Workspace,
+    inventory: &Inventory,
+    index: SessionIndex,
+    how: &How<'_>,
+    deed: &mut SealedRun,
+) -> Result<(Item, Option<Restored>), Error> {
+    let session = inventory.session(index);
+    let store = &inventory.store(session.store).store;
+    let mut intent = Of::new(inventory, session).entry(Event::Intent, "unseal");
+    intent.files = Some(u64::from(session.sealed));
+    deed.run.record(&[intent], ctx)?;
+    // Remembered before the files are there: a run that dies between the two must not take their new dates for
+    // an activity.
+    let before = deed.state.state.clone();
+    let last_activity = session.modified.or(session.newest_record).unwrap_or(ctx.env.now);
+    let recorded = session.newest_record.and(session.activity()).map(|(date, _)| date);
+    deed.remember_unsealed(&store.root, session.id, last_activity, recorded, ctx)?;
+    let known = sealed::known_of(ctx, session.id);
+    let mut is_back = false;
+    let mut attempt = || -> Result<Restored, SealedError> {
+        let sealed = sealed::vouched(SealedSession::open(store, session.id)?, &known);
+        let restored =
+            restoring(&sealed, sealed::temps(ctx, ground, inventory), how.dates, Existing::Compare)
+                .restore(how.keys)?;
+        is_back = true;
+        // Last: until every file is back and on the disk, the sealed ones are the only copy.
+        if how.after == After::Remove {
+            sealed.remove(&restored.files)?;
+        }
+        Ok(restored)
+    };
+    let done = attempt();
+    let mut item = Item::new(inventory, index, "unsealed");
+    let mut outcome = Of::new(inventory, session).entry(Event::Outcome, "unseal");
+    let restored = match done {
+        Ok(restored) => {
+            item.files = restored.digests.len() as u64;
+            item.bytes = restored.bytes;
+            item.warnings.extend(sealed::warn_unknown(session.id, &known, &restored.digests));
+            item.warnings.extend(sealed::warn_outdated(session.id, &known, &restored.files));
+            for path in &restored.missing {
+                item.warnings
+                    .push(format!("the sealed file '{}' is gone, the rest was restored", shown(path)));
+            }
+            if restored.older > 0 {
+                let older = match restored.older {
+                    1 => "1 older sealed file".to_owned(),
+                    some => format!("{some} older sealed files"),
+                };
+                item.warnings.push(format!("{older} of session {} stay sealed", session.id));
+            }
+            Some(restored)
+        }
+        Err(error) => {
+            // Where only what was sealed could not be removed, it is unsealed all the same.
+            if !is_back {
+                deed.state.state = before;
+            }
+            item.outcome = if matches!(error, SealedError::InTheWay { .. }) { "refused" } else { "failed" };
+            item.error = Some(chain(&error));
+            outcome.failed = vec![Failed { path: item.of.store.clone().into(), error: chain(&error).into() }];
+            None
+        }
+    };
+    outcome.outcome = Some(item.outcome.into());
+    outcome.files = Some(item.files);
+    outcome.bytes = Some(item.bytes);
+    deed.run.record(&[outcome], ctx)?;
+    Ok((item, restored))
+}
