@@ -1,7 +1,7 @@
 //! Homes: spelled through a link, missing, of the account, and of somebody else.
 
 use std::fs;
-use std::os::unix::fs::{chown, symlink};
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 
 use crate::common::sandbox::{has_namespaces, is_root};
 use crate::common::{Sandbox, Tree, days, hours, skip};
@@ -149,5 +149,47 @@ fn without_home_that_of_the_account_is_taken() {
         let unset = std::iter::once("env").chain(words.iter().copied());
         let run = sandbox.command(["enforce", "-n", "-v"]).through(unset).with_over(&etc, "/etc");
         run.run().exits(0).says("would delete  1 session");
+    }
+}
+
+#[test]
+fn where_no_store_can_be_taken_what_is_remembered_stays_remembered() {
+    let closed: [fn(&Sandbox); 3] = [
+        |sandbox| {
+            fs::set_permissions(sandbox.home(), fs::Permissions::from_mode(0o777)).unwrap();
+            fs::remove_dir_all(sandbox.home().join(".claude")).unwrap();
+        },
+        |sandbox| {
+            fs::set_permissions(sandbox.home(), fs::Permissions::from_mode(0o777)).unwrap();
+            fs::set_permissions(sandbox.home().join(".claude"), fs::Permissions::from_mode(0)).unwrap();
+        },
+        |sandbox| fs::set_permissions(sandbox.home(), fs::Permissions::from_mode(0)).unwrap(),
+    ];
+    for (at, meanwhile) in closed.into_iter().enumerate() {
+        let sandbox = Sandbox::new();
+        sandbox.delete_after("300d");
+        let session = sandbox.store().session(1).aged(days(3)).write();
+        // No temp folder is a store either.
+        fs::remove_dir_all(sandbox.client_tmp()).ok();
+        sandbox.give_away();
+        sandbox.command(["enforce", "--yes"]).unprivileged().run().exits(0);
+        let memory = sandbox.state().join("sessions.json");
+        assert!(fs::read_to_string(&memory).unwrap().contains(session.id()));
+        meanwhile(&sandbox);
+        for words in [
+            &["status"][..],
+            &["list"],
+            &["check"],
+            &["explain", session.id()],
+            &["hold", "list"],
+            &["hold", "add", "--session", session.id(), "--reason", "r"],
+            &["purge", "--dry-run"],
+            &["enforce", "--dry-run"],
+            &["enforce", "--yes"],
+        ] {
+            let output = sandbox.command(words).unprivileged().run();
+            assert!(!output.stderr.contains("panicked"), "{at} {words:?}: {output}");
+        }
+        assert!(fs::read_to_string(&memory).unwrap().contains(session.id()), "{at}");
     }
 }

@@ -118,6 +118,8 @@ pub struct Before {
 pub struct Absent {
     /// Sessions, of which lines may still be there, each with the root it was of.
     pub sessions: Vec<(Session, String)>,
+    /// Sessions of a look that found no store.
+    pub unplaced: Vec<RememberedSession>,
     /// Lines, with the store and the hash of the paste.
     pub lines: Vec<(StoreIndex, Box<str>, Line)>,
     /// Lines of stores that were not located.
@@ -162,7 +164,12 @@ impl Inventory {
         // One of which neither a transcript nor a date is known says nothing.
         for row in left.into_iter().filter(|row| row.shown || row.files.is_some()) {
             let Some(id) = row.session else { continue };
-            let store = self.store_at(&row.root).unwrap_or(StoreIndex::of(0));
+            let any_store = || (0..self.stores.len()).map(StoreIndex::of).next();
+            let Some(store) = self.store_at(&row.root).or_else(any_store) else {
+                // Where there is no store there is no line that it could date.
+                self.absent.unplaced.push(row.clone());
+                continue;
+            };
             let mut session = Session { evidence, ..Session::new(store, id) };
             session.recall(row, false, self.taken);
             self.absent.sessions.push((session, row.root.clone()));
