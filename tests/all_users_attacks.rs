@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -25,6 +25,8 @@ const BOB: u32 = 58_028;
 const GRACED: u32 = 58_029;
 const NAMER: u32 = 58_030;
 const OLD_KERNEL: u32 = 58_031;
+const PURGED: u32 = 58_032;
+const CLOSED: u32 = 58_033;
 
 /// What a user can do in Python, who waits for the first process of an account that is not his own.
 const PRELUDE: &str = r"
@@ -489,4 +491,53 @@ fn mounts_are_told_from_folders_on_old_kernels_too() {
     assert!(faults.contains("openat2") && faults.contains("INJECTED"), "{output}");
     assert!(!due.is_there(), "{output}");
     assert!(other.join("mine.txt").exists(), "{output}");
+}
+
+#[test]
+fn a_user_cannot_keep_a_purge_from_its_certificate() {
+    // A folder of state that is a pipe, and a key of the ledger that is a folder.
+    for (name, breaks) in [("pipe", "mkfifo ccretain"), ("key", "mkdir -p ccretain/ledger.key")] {
+        let Some(mut machine) = machine("a_user_cannot_keep_a_purge_from_its_certificate") else { return };
+        let store = machine.person("ann", PURGED);
+        let session = store.session(1).aged(days(40)).write();
+        store.history(Some(session.id()), "/work/acme", days(40));
+        machine.enforce();
+        let state = machine.home("ann").join(".local/state");
+        fs::remove_dir_all(state.join("ccretain")).ok();
+        fs::create_dir_all(&state).unwrap();
+        let broken = Command::new("sh").args(["-c", breaks]).current_dir(&state).status().unwrap();
+        assert!(broken.success());
+        give(&machine.home("ann"), PURGED);
+        let certificate = machine.sandbox.root().join("all.json");
+        let file = certificate.to_str().unwrap();
+        let output = machine.run(&["purge", "--yes", "--json", "--certificate", file]);
+        assert!(!session.is_there(), "{name}: {output}");
+        let issued: Value = serde_json::from_slice(&fs::read(&certificate).unwrap()).unwrap();
+        assert_eq!(issued["counts"]["sessions"], 2, "{name}: {issued:#}");
+        assert_eq!(issued["verdict"], "complete", "{name}: {issued:#}");
+        let report = user(&output.json(), "ann")["report"].clone();
+        assert_eq!(report["counts"]["sessions"], 2, "{name}: {output}");
+        // Root keeps nothing in mind of what has gone, whatever the user's own folder is.
+        let kept = machine.sandbox.state().join(format!("accounts/{PURGED}/sessions.json"));
+        let kept = fs::read_to_string(kept).unwrap_or_default();
+        assert!(!kept.contains(session.id()), "{name}: {kept}");
+        machine.run(&["ledger", "verify", "--certificate", file]).exits(0);
+    }
+}
+
+#[test]
+fn a_home_that_its_owner_closes_is_told_and_stops_nobody() {
+    let Some(mut machine) = machine("a_home_that_its_owner_closes_is_told_and_stops_nobody") else { return };
+    machine.system("managed-policy.json", MONTH);
+    machine.person("ann", CLOSED);
+    machine.enforce().exits(0);
+    let home = machine.home("ann");
+    fs::set_permissions(&home, fs::Permissions::from_mode(0)).unwrap();
+    let output = machine.enforce();
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
+    output.exits(1).says(home.file_name().unwrap().to_str().unwrap());
+    assert!(!output.stderr.contains("panicked"), "{output}");
+    assert_eq!(user(&output.json(), "ann")["exit"], 1, "{output}");
+    let kept = machine.sandbox.state().join(format!("accounts/{CLOSED}/sessions.json"));
+    assert!(fs::read_to_string(kept).unwrap().contains(&crate::common::id(900)), "it is remembered");
 }

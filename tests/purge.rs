@@ -566,3 +566,41 @@ fn where_nothing_is_left_nobody_is_asked_and_it_is_certified_all_the_same() {
     sandbox.store().session(2).aged(hours(3)).write();
     sandbox.run(["purge"]).exits(4);
 }
+
+#[test]
+fn a_ledger_or_a_key_that_cannot_be_used_is_found_out_before_anything_goes() {
+    let broken: [fn(&Sandbox); 4] = [
+        |sandbox| fs::create_dir(sandbox.state().join("ledger.key")).unwrap(),
+        |sandbox| fs::write(sandbox.state().join("ledger.key"), "x").unwrap(),
+        |sandbox| symlink("/dev/null", sandbox.state().join("ledger.key")).unwrap(),
+        |sandbox| fs::create_dir(sandbox.state().join("ledger-000000000001.jsonl")).unwrap(),
+    ];
+    for meanwhile in broken {
+        let sandbox = Sandbox::new();
+        let session = sandbox.store().session(1).aged(days(3)).write();
+        sandbox.enforce().exits(0);
+        meanwhile(&sandbox);
+        let before = sandbox.tree();
+        for words in [&["purge", "--dry-run"][..], &["purge", "--yes", "--certificate", "c.json"]] {
+            sandbox.run(words).exits(4).says("ledger");
+            assert!(session.is_there());
+        }
+        before.is_unchanged(&sandbox.tree());
+        let summaries = || sandbox.ledger_lines().iter().filter(|line| line["event"] == "summary").count();
+        assert_eq!(summaries(), 1, "no purge has begun");
+    }
+}
+
+#[test]
+fn a_stdout_that_takes_nothing_leaves_nothing_in_mind() {
+    let sandbox = Sandbox::new();
+    let session = sandbox.store().session(1).aged(days(3)).write();
+    sandbox.store().session(2).aged(hours(3)).write();
+    sandbox.enforce().exits(0);
+    let memory = sandbox.state().join("sessions.json");
+    assert!(memory.exists());
+    let purge = sandbox.command(["purge", "--yes", "--certificate", "c.json"]);
+    purge.inner(["sh", "-c", "exec \"$@\" > /dev/full", "sh"]).run().exits(1).says("cannot write to stdout");
+    assert!(!session.is_there() && sandbox.home().join("c.json").exists());
+    assert!(!memory.exists());
+}

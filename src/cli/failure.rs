@@ -134,12 +134,6 @@ impl Failure {
         self
     }
 
-    /// The same after something was changed, so that it is no refusal any more.
-    #[must_use]
-    pub fn afterwards(self) -> Self {
-        Self { exit: Exit::Failed, ..self }
-    }
-
     /// The same with a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Display) -> Self {

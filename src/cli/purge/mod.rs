@@ -45,7 +45,7 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
     }
     let witness = printing.consent(args.yes)?;
     let mut ledger = run.open_ledger(witness)?;
-    let done = run.execute(witness, &mut ledger).map_err(|error| Failure::from(error).afterwards())?;
+    let done = run.execute(witness, &mut ledger);
     let is_well = done.verdict != Verdict::Incomplete && run.workspace.policy.complaints.is_empty();
     // What a stopped purge left is no failure of it; a script must not take it for done.
     let mut exit = match interrupted(Some(&done.outcomes), ctx) {
@@ -59,9 +59,8 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
         exit = Exit::Failed;
     };
     let issued: Vec<PathBuf> = issued.map_err(|error| must(error.into())).unwrap_or_default();
-    let told = printing.tell(Some(&done), &issued)?;
-    if let Err(error) = run.remember(&done.after.inventory) {
-        must(error.into());
-    }
-    Ok(exit.or(told))
+    // A closed pipe must not keep in mind what has gone.
+    let told = printing.tell(Some(&done), &issued);
+    run.remember(&done.after.inventory).into_iter().for_each(|error| must(error.into()));
+    Ok(exit.or(told?))
 }

@@ -15,7 +15,7 @@ use crate::locate::{Refusal, Refused, Store};
 use crate::plan::purge::{self as taking, Purging};
 use crate::purge::aftermath::{Aftermath, Looked};
 use crate::purge::before;
-use crate::run::{self, Error};
+use crate::run::{self, Context, Error};
 
 /// A second look.
 pub struct After {
@@ -29,12 +29,15 @@ pub struct After {
 
 impl PurgeRun<'_> {
     /// Locates and looks anew.
-    pub(super) fn look_again(&self) -> Result<After, Error> {
+    pub(super) fn look_again(&self) -> After {
         // A root whose marks went with its content is looked at all the same.
         let mut ctx = self.ctx.clone();
         // Else what was written meanwhile would be dated ahead.
         ctx.env.now = self.now();
-        let mut ground = run::prepare_with(&ctx, run::in_force(&ctx)?, self.found.clone())?;
+        // By what was read before the first change: a policy or a state that somebody breaks meanwhile must not
+        // cost the purge its proof.
+        let (policy, state) = (self.workspace.policy.clone(), self.workspace.state.clone());
+        let mut ground = run::locate(&ctx, policy, state, self.found.clone());
         let known: HashSet<_> = ground.stores.iter().map(|store| (store.identity, store.kind)).collect();
         for store in
             self.workspace.stores.iter().filter(|store| !known.contains(&(store.identity, store.kind)))
@@ -71,18 +74,15 @@ impl PurgeRun<'_> {
         ground.refused.retain(|refused| !was_taken(refused));
         let (refused, refused_beside) =
             ground.refused.into_iter().partition(|refused| self.is_meant(refused));
-        Ok(After { inventory, purging, refused, refused_beside })
+        After { inventory, purging, refused, refused_beside }
     }
 
     /// What was done and what is left, by both looks and the ledger.
-    pub(super) fn sum_up(&self, outcomes: &Outcomes, after: &After) -> Result<Aftermath, Error> {
-        let ctx = self.ctx;
-        let roots: Vec<String> = self.inventory.stores.iter().map(|view| text(&view.store.root)).collect();
-        let sealed_here = SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), None, &roots)
-            .map_err(Error::LedgerUnread)?;
+    pub(super) fn sum_up(&self, outcomes: &Outcomes, after: &After) -> Aftermath {
         // The parent's ledger is not the user's to read: what it may say is taken for said.
-        let was_plain =
-            |session: SessionId| ctx.parent.is_some() || sealed_here.may_know(&session.to_string());
+        let was_plain = |session: SessionId| {
+            self.sealed_here.as_ref().is_none_or(|sealed| sealed.may_know(&session.to_string()))
+        };
         let looked = Looked {
             before: &self.inventory,
             purging: &self.purging,
@@ -92,6 +92,20 @@ impl PurgeRun<'_> {
             refused: &after.refused,
             time: self.now(),
         };
-        Ok(looked.sum_up(&was_plain))
+        looked.sum_up(&was_plain)
     }
+}
+
+/// What was sealed on this machine, by the user's own ledger; `None` in a child of a run over all users.
+///
+/// # Errors
+/// Exit 4: the ledger or its key cannot be read.
+pub(super) fn sealed_here(ctx: &Context, inventory: &Inventory) -> Result<Option<SealedRecords>, Error> {
+    if ctx.parent.is_some() {
+        return Ok(None);
+    }
+    let roots: Vec<String> = inventory.stores.iter().map(|view| text(&view.store.root)).collect();
+    SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), None, &roots)
+        .map(Some)
+        .map_err(Error::LedgerUnread)
 }

@@ -23,11 +23,23 @@ impl PurgeRun<'_> {
         remembered::remember_sessions(&known, memory, self.ctx)
     }
 
-    /// Remembers what later runs must know, and forgets what is gone.
-    ///
-    /// # Errors
-    /// Exit 1: something of it could not be written.
-    pub fn remember(&self, after: &Inventory) -> Result<(), Error> {
+    /// Remembers what later runs must know, and forgets what is gone; gives what could not be written.
+    pub fn remember(&self, after: &Inventory) -> Vec<Error> {
+        let ctx = self.ctx;
+        // Each whatever becomes of the others: what a user breaks in his own folder must not keep root's memory.
+        let sessions = if self.wanted.is_partial() {
+            self.forget_sessions(after)
+        } else {
+            remembered::forget_sessions(ctx)
+        };
+        // However little was asked for: what transcripts said names their projects.
+        let dates = state::dates::forget(&ctx.env.state_dir()).map_err(Error::Dates);
+        let all = [sessions, dates, self.remember_stores(after)];
+        all.into_iter().filter_map(Result::err).collect()
+    }
+
+    /// Remembers the stores and the doubt about the clock, and forgets what is known of sessions that are gone.
+    fn remember_stores(&self, after: &Inventory) -> Result<(), Error> {
         let (mut file, _) = remembered::remembered(&self.workspace.policy, self.ctx)?;
         if !file.is_there() {
             // Of what the ledger names by now this run itself has written some.
@@ -48,13 +60,6 @@ impl PurgeRun<'_> {
         self.workspace.remember_roots_in(&mut file.state, self.ctx);
         // A doubt counts from its first run on: one that agrees a day later lifts it.
         file.state.clock = self.clock.doubt;
-        // However little was asked for: what transcripts said names their projects.
-        state::dates::forget(&self.ctx.env.state_dir()).map_err(Error::Dates)?;
-        if self.wanted.is_partial() {
-            self.forget_sessions(after)?;
-        } else {
-            remembered::forget_sessions(self.ctx)?;
-        }
         remembered::save(&mut file, self.ctx)
     }
 }

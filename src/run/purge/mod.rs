@@ -17,7 +17,7 @@ use super::{CancelToken, Context, Error, Execution, Run, Workspace, journal, rem
 use crate::enforce::Outcomes;
 use crate::enforce::lock::Locks;
 use crate::inventory::Inventory;
-use crate::ledger::RunId;
+use crate::ledger::{RunId, SealedRecords};
 use crate::locate::Refused;
 use crate::plan::purge::{self as taking, Purging, Wanted};
 use crate::policy::Policy;
@@ -27,6 +27,7 @@ use crate::purge::certificate::{Identity, Scope, Verdict, Witness, judge};
 use crate::run::journal::RunJournal;
 
 pub use again::After;
+use again::sealed_here;
 pub use certificate::Request;
 #[cfg(unix)]
 pub use certificate::of_all;
@@ -50,6 +51,8 @@ pub struct PurgeRun<'a> {
     pub acting: Policy,
     pub clock: ClockSays,
     found: Found,
+    /// What was sealed here, by the ledger; `None` where the parent keeps it.
+    sealed_here: Option<SealedRecords>,
     began: Instant,
     _locks: Option<Locks>,
 }
@@ -69,7 +72,7 @@ impl<'a> PurgeRun<'a> {
     /// Decides what goes, by what was found and is wanted.
     ///
     /// # Errors
-    /// Exit 4: the ledger cannot be read, by which the clock is judged.
+    /// Exit 4: the ledger or its key cannot be read.
     pub fn plan(
         ctx: &'a Context,
         request: &'a Request,
@@ -81,6 +84,8 @@ impl<'a> PurgeRun<'a> {
         // Before anybody is asked: what a person agrees to is what is then done.
         let purging = taking::purge(&inventory, &workspace.policy, &wanted, ctx.env.now);
         let clock = ClockSays::ask(ctx, &workspace, &inventory, &wanted)?;
+        // Before the first change, after which nothing may keep a purge from its summary and its certificate.
+        let sealed_here = sealed_here(ctx, &inventory)?;
         let (id, acting) = (journal::run_id(ctx), acting(&workspace.policy));
         Ok(Self {
             ctx,
@@ -93,6 +98,7 @@ impl<'a> PurgeRun<'a> {
             acting,
             clock,
             found,
+            sealed_here,
             began,
             _locks: locks,
         })
@@ -128,10 +134,7 @@ impl<'a> PurgeRun<'a> {
     }
 
     /// Removes what goes, looks again, and says what it came to.
-    ///
-    /// # Errors
-    /// The second look failed: what was removed is in the ledger.
-    pub fn execute(&self, witness: Witness, ledger: &mut RunJournal) -> Result<Done, Error> {
+    pub fn execute(&self, witness: Witness, ledger: &mut RunJournal) -> Done {
         remembered::begin(&self.workspace, self.ctx);
         // With the first record, so that no hold is broken without a trace where the run dies early.
         let mut opening = vec![self.started()];
@@ -146,14 +149,14 @@ impl<'a> PurgeRun<'a> {
             doing: "purging",
         };
         let outcomes = deeds.run_after(&opening, ledger);
-        let after = self.look_again()?;
+        let after = self.look_again();
         // After the second look, which alone says whether anything is left that it opens.
         let (identity, kept) = self.destroy_identity(&outcomes, &after, ledger);
-        let mut aftermath = self.sum_up(&outcomes, &after)?;
+        let mut aftermath = self.sum_up(&outcomes, &after);
         aftermath.exceptions.extend(kept);
         let scope = self.scope(&after.refused_beside);
         let verdict = judge(&scope, &aftermath.exceptions, &aftermath.remaining, &aftermath.verification);
-        Ok(Done { outcomes, after, aftermath, verdict, scope, identity, witness })
+        Done { outcomes, after, aftermath, verdict, scope, identity, witness }
     }
 }
 
