@@ -906,3 +906,36 @@ fn a_passphrase_is_made_where_none_is_typed() {
     let run = sandbox.command(["key", "new", "--passphrase"]).env("CCRETAIN_CONFIG_DIR", &short);
     run.on_terminal("short\nshort\n").run().exits(0).says("fewer than 12").says("type nothing");
 }
+
+#[test]
+fn a_stdout_that_takes_nothing_does_not_cost_the_ledger_its_summary() {
+    let sandbox = Sandbox::new();
+    let recipient = identity(&sandbox);
+    seals(&sandbox, &recipient, "");
+    let session = sandbox.store().session(1).aged(days(3)).write();
+    sandbox
+        .run(["hold", "add", "--preserve", "--name", "h", "--reason", "r", "--session", session.id()])
+        .exits(0);
+    fs::remove_file(&session.transcript).unwrap();
+    let sealed = sandbox.store().session(2).aged(days(3)).write();
+    for words in [
+        &["hold", "restore", session.id(), "--touch"][..],
+        &["seal", sealed.id()],
+        &["rekey", "--all"],
+        &["unseal", sealed.id(), "--touch"],
+    ] {
+        for form in [&[][..], &["--json"]] {
+            let last = sandbox.ledger_lines().len();
+            let command = sandbox.command([words, form].concat());
+            let output = command.inner(["sh", "-c", "exec \"$@\" > /dev/full", "sh"]).run();
+            // Done once, the second time may find nothing to do.
+            if sandbox.ledger_lines().len() == last {
+                continue;
+            }
+            output.exits(1).says("cannot write to stdout");
+            let end = sandbox.ledger_lines().pop().unwrap();
+            assert_eq!(end["event"], "summary", "{words:?}: {end}");
+        }
+    }
+    assert!(session.is_there() && sealed.is_there());
+}

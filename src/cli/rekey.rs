@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::context::{Context, Exit, Failure};
 use super::seal;
-use super::vault::{self, Head};
+use super::vault::{self, Each, Head};
 use crate::catalogue::{Root, SessionId};
 use crate::enforce::preserve;
 use crate::enforce::rekey::{self, Rekeyed};
@@ -83,8 +83,8 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
     let known = SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), None, &[])
         .map_err(|error| chain(&error));
     let mut work = Work { ctx, keys: &keys, recipients: &recipients, all: args.all, known, deed };
-    let (items, stopped) = vault::each(ctx, targets, "re-encrypting", |target| work.rekey(target))?;
-    report(&items, &unlisted, work, stopped)
+    let each = vault::each(ctx, targets, "re-encrypting", |target| work.rekey(target))?;
+    report(each, &unlisted, work)
 }
 
 /// What re-encrypting needs.
@@ -133,18 +133,23 @@ impl Work<'_> {
     }
 }
 
-/// Prints what was done, and closes the ledger.
-fn report(items: &[Item], unlisted: &[String], work: Work<'_>, stopped: Exit) -> Result<Exit, Failure> {
+/// Closes the ledger, and prints what was done.
+fn report(each: Each<Item>, unlisted: &[String], work: Work<'_>) -> Result<Exit, Failure> {
+    let Each { items, exit: stopped, failure } = each;
     let Work { ctx, recipients, deed, .. } = work;
     let count = |outcome: &str| items.iter().filter(|item| item.outcome == outcome).count() as u64;
     let (done, already, failed) = (count("rekeyed"), count("already"), count("failed"));
     // Copies that could not even be listed are still sealed to the old keys.
     let exit = if failed == 0 && unlisted.is_empty() { stopped } else { Exit::Failed };
+    let head = Head::new("ccretain.rekey/1", &deed, ctx);
+    // Before anything is printed: a full disk behind stdout must not cost the ledger its last record.
+    let counts = [("rekeyed", done), ("already", already), ("failed", failed)];
+    let closed = deed.end(&counts, exit.code(), ctx);
     if ctx.global.json {
         ctx.console.json(&Document {
-            head: Head::new("ccretain.rekey/1", &deed, ctx),
+            head,
             recipients: recipients.iter().map(ToString::to_string).collect(),
-            sessions: items,
+            sessions: &items,
         })?;
     }
     let recorded = if already == 0 {
@@ -162,7 +167,7 @@ fn report(items: &[Item], unlisted: &[String], work: Work<'_>, stopped: Exit) ->
     };
     let to = counted(recipients.iter().count() as u64, "recipient");
     ctx.console.sentences(&format!("{anew} re-encrypted to {to}{recorded}\n"))?;
-    for item in items {
+    for item in &items {
         if let Some(error) = &item.error {
             let copy = item.hold.as_ref().map(|hold| format!(", preserved for hold '{hold}'"));
             ctx.console.error(&format!("session {}{}: {error}", item.of.session, copy.unwrap_or_default()));
@@ -171,7 +176,8 @@ fn report(items: &[Item], unlisted: &[String], work: Work<'_>, stopped: Exit) ->
     for why in unlisted {
         ctx.console.error(why);
     }
-    deed.end(&[("rekeyed", done), ("already", already), ("failed", failed)], exit.code(), ctx)?;
+    failure.map_or(Ok(()), Err)?;
+    closed?;
     Ok(exit)
 }
 

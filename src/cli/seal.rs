@@ -210,10 +210,21 @@ fn report(ctx: &Context, report: &Run<'_>, deed: SealedRun, named: bool) -> Resu
     let sessions = inventory.sessions.iter().zip(&plan.sessions);
     let items: Vec<Item> =
         sessions.filter_map(|(session, verdict)| item(report, session, verdict.decision, named)).collect();
+    let exit = exit.or(interrupted(report.outcomes, ctx));
+    let head = Head::new("ccretain.seal/1", &deed, ctx);
+    let tally = report.tally();
+    let counts = [
+        ("sealed", tally.sealed),
+        ("skipped", tally.skipped),
+        ("failed", tally.failed),
+        ("sessionsSealed", tally.sessions_sealed),
+    ];
+    // Before anything is printed: a full disk behind stdout must not cost the ledger its last record.
+    let closed = deed.end(&counts, exit.code(), ctx);
     if ctx.global.json {
         let errors = errors.iter().map(|(path, error)| Wrong { path: path.clone(), error: error.clone() });
         ctx.console.json(&Document {
-            head: Head::new("ccretain.seal/1", &deed, ctx),
+            head,
             sessions: &items,
             errors: errors.collect(),
             readable: report.readable(),
@@ -243,18 +254,10 @@ fn report(ctx: &Context, report: &Run<'_>, deed: SealedRun, named: bool) -> Resu
     for (path, error) in &errors {
         ctx.console.error_about(path, error);
     }
-    let exit = exit.or(interrupted(report.outcomes, ctx));
     if report.stopped().is_some() {
         ctx.console.warning("stopped as asked; the same command continues");
     }
-    let tally = report.tally();
-    let counts = [
-        ("sealed", tally.sealed),
-        ("skipped", tally.skipped),
-        ("failed", tally.failed),
-        ("sessionsSealed", tally.sessions_sealed),
-    ];
-    deed.end(&counts, exit.code(), ctx)?;
+    closed?;
     Ok(exit)
 }
 

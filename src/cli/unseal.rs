@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::context::{Context, Exit, Failure};
 use super::session;
-use super::vault::{self, DateArgs, Head, IdentityArgs};
+use super::vault::{self, DateArgs, Each, Head, IdentityArgs};
 use crate::enforce::leftovers::Remains;
 use crate::inventory::SessionIndex;
 use crate::report::human::{counted, size};
@@ -61,7 +61,7 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
     };
     let mut deed = SealedRun::begin("unseal", ctx, &ground, locks)?;
     let how = How { keys: &keys, dates: args.dates.dates(ctx), after: After::Remove };
-    let (items, stopped) =
+    let Each { items, exit: stopped, failure } =
         vault::each(ctx, sessions, "unsealing", |index| match Remains::of(&inventory, index) {
             Some(remains) => Ok(settle(ctx, &inventory, index, remains, &mut deed)?),
             None => Ok(one(ctx, &ground, &inventory, index, &how, &mut deed)?.0),
@@ -74,8 +74,13 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
         _ if failed > 0 => Exit::Failed,
         _ => Exit::Done,
     };
+    let exit = exit.or(stopped);
+    let head = Head::new("ccretain.unseal/1", &deed, ctx);
+    let unsealed = items.len() as u64 - failed - settled;
+    let counts = [("sessionsUnsealed", unsealed), ("sessionsSettled", settled), ("failed", failed)];
+    // Before anything is printed: a full disk behind stdout must not cost the ledger its last record.
+    let closed = deed.end(&counts, exit.code(), ctx);
     if ctx.global.json {
-        let head = Head::new("ccretain.unseal/1", &deed, ctx);
         ctx.console.json(&Document { head, touched: args.dates.touch, sessions: &items })?;
     }
     for item in &items {
@@ -84,10 +89,8 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
             ctx.console.data(&item.text())?;
         }
     }
-    let unsealed = items.len() as u64 - failed - settled;
-    let counts = [("sessionsUnsealed", unsealed), ("sessionsSettled", settled), ("failed", failed)];
-    let exit = exit.or(stopped);
-    deed.end(&counts, exit.code(), ctx)?;
+    failure.map_or(Ok(()), Err)?;
+    closed?;
     Ok(exit)
 }
 

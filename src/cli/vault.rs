@@ -55,31 +55,47 @@ impl DateArgs {
     }
 }
 
-/// Does one after the other, with progress, until all are done or somebody asks it to stop; gives what became of them,
-/// and how the command ends where some were not reached.
+/// What became of the sessions that a command did one after the other.
+pub struct Each<Item> {
+    pub items: Vec<Item>,
+    /// How the command ends where some were not reached.
+    pub exit: Exit,
+    /// Why none may follow those that were done.
+    pub failure: Option<Failure>,
+}
+
+/// Does one after the other, with progress, until all are done, one fails that none may follow, or somebody asks it to
+/// stop.
 ///
 /// # Errors
-/// The first that none may follow.
+/// Nothing was done: the first failed.
 pub fn each<T, Item>(
     ctx: &Context,
     all: Vec<T>,
     doing: &'static str,
     mut one: impl FnMut(T) -> Result<Item, Failure>,
-) -> Result<(Vec<Item>, Exit), Failure> {
+) -> Result<Each<Item>, Failure> {
     let (stop, count) = (CancelToken::new(None), all.len());
     let bar = ctx.console.progress(count as u64, doing);
     let mut items = Vec::new();
     let tell = || bar.suspend(|| ctx.console.notice(STOPPING));
-    stop.answering(tell, || -> Result<(), Failure> {
+    let done = stop.answering(tell, || -> Result<(), Failure> {
         for target in all.into_iter().take_while(|_| stop.asked().is_none()) {
             items.push(one(target)?);
             bar.inc(1);
         }
         Ok(())
-    })?;
+    });
     bar.finish_and_clear();
-    let exit = ended(ctx, &stop, count - items.len());
-    Ok((items, exit))
+    match done {
+        Err(failure) if items.is_empty() => Err(failure),
+        // Those that were done are to be told, and counted in the ledger.
+        Err(failure) => Ok(Each { items, exit: failure.exit, failure: Some(failure) }),
+        Ok(()) => {
+            let exit = ended(ctx, &stop, count - items.len());
+            Ok(Each { items, exit, failure: None })
+        }
+    }
 }
 
 /// How a command ends that a person stopped before it reached some sessions, of which that is said.

@@ -156,8 +156,11 @@ impl SealedRun {
     /// # Errors
     /// Exit 1: something of it could not be written.
     pub fn end(mut self, counts: &[(&'static str, u64)], exit: u8, ctx: &Context) -> Result<(), Error> {
-        // Before the ledger is closed: a summary says that the run came to its end.
-        self.state.save().map_err(Error::State)?;
-        self.run.end(counts, exit, ctx).map(drop)
+        // Before the ledger is closed, whose lock is that of the state as well.
+        let saved = self.state.save();
+        let exit = if saved.is_err() { exit.max(1) } else { exit };
+        // Whatever became of the state: without a summary nobody knows what the run came to.
+        self.run.end(counts, exit, ctx)?;
+        saved.map(drop).map_err(Error::State)
     }
 }

@@ -71,7 +71,7 @@ pub(super) fn add(
     let exit = if failed.is_empty() { Exit::Done } else { Exit::Failed };
     // So that the next run can tell what of it has vanished meanwhile.
     let held = hold::covered_by(&sight.inventory, &hold);
-    close(run, exit, ctx, |state| state.held.extend(held))?;
+    let closed = close(run, exit, ctx, |state| state.held.extend(held));
     let mut report = sight.report(&hold, ground.policy.user_holds.value, ctx.global.verbose > 0);
     report.preserved = copies(ground, &hold.name).0;
     if ctx.global.json {
@@ -93,7 +93,8 @@ pub(super) fn add(
             text(&hold.name)
         ));
     }
-    Ok(exit)
+    // The hold is in force, and is shown, whatever became of its records.
+    closed.map(|()| exit)
 }
 
 impl New {

@@ -59,9 +59,11 @@ pub(super) fn close(
     ctx: &Context,
     remember: impl FnOnce(&mut State),
 ) -> Result<(), Failure> {
-    let mut file =
-        StateFile::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Failed, &error))?;
+    // Before the ledger is closed, whose lock is that of the state as well.
+    let file = StateFile::load(&ctx.env.state_dir());
+    let exit = if file.is_ok() { exit } else { Exit::Failed };
     let head = run.end(&[], exit.code(), ctx)?;
+    let mut file = file.map_err(|error| Failure::because(Exit::Failed, &error))?;
     if let Some(last) = &mut file.state.last_run {
         last.head = head;
     }

@@ -52,10 +52,10 @@ pub(super) fn release(
     }
     let failed = remove_copies(name, ground, &mut run, ctx)?;
     let exit = if failed.is_empty() { Exit::Done } else { Exit::Failed };
-    close(run, exit, ctx, |state| {
+    let closed = close(run, exit, ctx, |state| {
         // What is no longer held may go, and is then not told of as vanished.
         state.held.retain(|held| held.hold != name);
-    })?;
+    });
     match report {
         Some(hold) if ctx.global.json => {
             let because = Some(text(reason));
@@ -69,7 +69,7 @@ pub(super) fn release(
     for why in &failed {
         ctx.console.error(why);
     }
-    Ok(exit)
+    closed.map(|()| exit)
 }
 
 /// Removes the copies of a hold, recorded before and after; gives what failed.

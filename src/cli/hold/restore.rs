@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::meant;
 use crate::cli::context::{Context, Exit, Failure};
-use crate::cli::vault::{self, DateArgs, Head, IdentityArgs};
+use crate::cli::vault::{self, DateArgs, Each, Head, IdentityArgs};
 use crate::report::human::{counted, size};
 use crate::run::restore::{COMMAND, How, Item, Target};
 use crate::run::{self, SealedRun, Workspace, sealed};
@@ -57,18 +57,20 @@ pub(super) fn restore(args: &RestoreArgs, ground: &Workspace, ctx: &Context) -> 
     };
     let mut deed = SealedRun::begin(COMMAND, ctx, ground, locks)?;
     let how = How { ctx, ground, keys: &keys, dates: args.dates.dates(ctx), temps: &temps };
-    let mut items = Vec::new();
-    for target in targets {
-        items.push(target.restore(&how, &mut deed)?);
-    }
+    let restore = |target: Target<'_>| Ok(target.restore(&how, &mut deed)?);
+    let Each { items, exit: stopped, failure } = vault::each(ctx, targets, "restoring", restore)?;
     let failed = items.iter().filter(|item| item.error.is_some()).count() as u64 + unlisted.len() as u64;
     let exit = match items.as_slice() {
         [item] if item.outcome == "refused" => Exit::Refused,
         _ if failed > 0 => Exit::Failed,
         _ => Exit::Done,
     };
+    let exit = exit.or(stopped);
+    let head = Head::new("ccretain.hold-restore/1", &deed, ctx);
+    let restored = items.iter().filter(|item| item.outcome == "restored").count() as u64;
+    // Before anything is printed: a full disk behind stdout must not cost the ledger its last record.
+    let closed = deed.end(&[("sessionsRestored", restored), ("failed", failed)], exit.code(), ctx);
     if ctx.global.json {
-        let head = Head::new("ccretain.hold-restore/1", &deed, ctx);
         ctx.console.json(&Document { head, touched: args.dates.touch, sessions: &items })?;
     }
     for item in &items {
@@ -77,8 +79,8 @@ pub(super) fn restore(args: &RestoreArgs, ground: &Workspace, ctx: &Context) -> 
     for why in &unlisted {
         ctx.console.error(why);
     }
-    let restored = items.iter().filter(|item| item.outcome == "restored").count() as u64;
-    deed.end(&[("sessionsRestored", restored), ("failed", failed)], exit.code(), ctx)?;
+    failure.map_or(Ok(()), Err)?;
+    closed?;
     Ok(exit)
 }
 
