@@ -532,7 +532,7 @@ fn a_home_that_its_owner_closes_is_told_and_stops_nobody() {
     machine.person("ann", CLOSED);
     machine.enforce().exits(0);
     let home = machine.home("ann");
-    fs::set_permissions(&home, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o000)).unwrap();
     let output = machine.enforce();
     fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
     output.exits(1).says(home.file_name().unwrap().to_str().unwrap());

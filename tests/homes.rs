@@ -161,9 +161,9 @@ fn where_no_store_can_be_taken_what_is_remembered_stays_remembered() {
         },
         |sandbox| {
             fs::set_permissions(sandbox.home(), fs::Permissions::from_mode(0o777)).unwrap();
-            fs::set_permissions(sandbox.home().join(".claude"), fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(sandbox.home().join(".claude"), fs::Permissions::from_mode(0o000)).unwrap();
         },
-        |sandbox| fs::set_permissions(sandbox.home(), fs::Permissions::from_mode(0)).unwrap(),
+        |sandbox| fs::set_permissions(sandbox.home(), fs::Permissions::from_mode(0o000)).unwrap(),
     ];
     for (at, meanwhile) in closed.into_iter().enumerate() {
         let sandbox = Sandbox::new();
