@@ -14,7 +14,7 @@ use crate::seal::{identity, seals};
 use crate::seal_flushes::can_watch;
 
 /// Runs the program as an account that permissions bind, while one path has a mode.
-fn with_mode(sandbox: &Sandbox, path: &Path, mode: u32, arguments: &[&str]) -> Output {
+pub fn with_mode(sandbox: &Sandbox, path: &Path, mode: u32, arguments: &[&str]) -> Output {
     sandbox.give_away();
     let before = fs::metadata(path).unwrap().permissions();
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();

@@ -76,6 +76,7 @@ mod schedule_cli;
 mod schedule_system;
 mod screen;
 mod seal;
+mod seal_copies;
 mod seal_flushes;
 mod seal_kills;
 mod services;

@@ -165,7 +165,10 @@ pub fn sealed(inventory: &Inventory, recipients: Option<&Recipients>) -> SealedF
     for session in inventory.sessions.iter().filter(|session| session.sealed > 0) {
         sealed.sessions += 1;
         sealed.redated += u64::from(session.dated_at_sealing().is_some());
-        match SealedSession::open(&inventory.store(session.store).store, session.id) {
+        let store = &inventory.store(session.store).store;
+        let opened =
+            SealedSession::open(store, session.id).and_then(|opened| opened.is_whole().map(|()| opened));
+        match opened {
             Err(error) => sealed.unreadable.push((session.id.to_string(), chain(&error))),
             Ok(opened) => match (&opened.record.recipients, &today) {
                 // Not told as "to others": records before this key was written are no fault of anybody's.

@@ -14,12 +14,12 @@ use crate::enforce::rekey::{self, Rekeyed};
 use crate::enforce::sealed::SealedSession;
 use crate::error::chain;
 use crate::escape::{shown, text};
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Problem};
 use crate::ledger::{Ciphertext, Event, Failure as Failed, SealedRecords};
-use crate::locate::Store;
+use crate::locate::{Refused, Store};
 use crate::report::human::counted;
 use crate::run::sealed::{self, Of};
-use crate::run::{self, SealedRun};
+use crate::run::{self, SealedRun, Workspace};
 use crate::seal::{Identities, Recipients, naming};
 
 /// What `rekey` takes.
@@ -78,6 +78,7 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
     let inventory = ground.inventory(ctx);
     let mut unlisted = Vec::new();
     let targets = targets(&inventory, &mut unlisted);
+    unlisted.extend(unread(&ground, &inventory));
     let deed = SealedRun::begin("rekey", ctx, &ground, locks)?;
     // What a record vouches for may unpack to any size; what somebody else put there may be made to fill the disk.
     let known = SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), None, &[])
@@ -179,6 +180,25 @@ fn report(each: Each<Item>, unlisted: &[String], work: Work<'_>) -> Result<Exit,
     failure.map_or(Ok(()), Err)?;
     closed?;
     Ok(exit)
+}
+
+/// What could not be looked at, so that something in it may still be sealed to the old keys.
+fn unread(ground: &Workspace, inventory: &Inventory) -> Vec<String> {
+    let is_sealed = |problem: &&Problem| {
+        problem.store.is_some_and(|at| {
+            let store = &inventory.store(at).store;
+            let below = problem.path.strip_prefix(&store.root);
+            store.kind == Root::Config
+                && store.in_scope
+                && below.is_ok_and(|below| below.as_os_str().is_empty() || below.starts_with("ccretain"))
+        })
+    };
+    let problem = |Problem { path, doing, error, .. }: &Problem| {
+        format!("cannot {doing} '{}', where sealed files may be: {error}", shown(path))
+    };
+    let refused = ground.refused.iter().filter(|refused| refused.kind == Root::Config);
+    let problems = inventory.problems.iter().filter(is_sealed).map(problem);
+    refused.map(Refused::message).chain(problems).collect()
 }
 
 /// What is sealed in the stores in scope, and what cannot be listed.

@@ -9,11 +9,11 @@ use clap::Args;
 use super::context::{Context, Exit, Failure};
 use super::session;
 use super::vault::{self, IdentityArgs};
-use crate::catalogue::SessionId;
+use crate::catalogue::{Kind, SessionId};
 use crate::enforce::leftovers::Remains;
 use crate::enforce::sealed::SealedSession;
 use crate::enforce::unseal::Dates;
-use crate::inventory::Inventory;
+use crate::escape::shown;
 use crate::ledger::Event;
 use crate::run::unseal::{After, How, may_unseal, one, settle};
 use crate::run::{self, SealedRun, sealed};
@@ -83,7 +83,7 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
     // While it runs both forms are there, so that a client which fails to start has cost nothing.
     let ended = client(ctx, &program, session.id, args, folder.as_deref());
     match ended {
-        Ok(Exit::Done) => match remove(ctx, &inventory, session.id, &restored.files) {
+        Ok(Exit::Done) => match remove(ctx, session.id, &restored.files) {
             Ok(()) => Ok(Exit::Done),
             Err(failure) => {
                 ctx.console.warning(&format!("the sealed copy stays: {}", failure.message));
@@ -164,23 +164,33 @@ fn client(
 }
 
 /// Removes the sealed copy, with the locks taken anew.
-fn remove(ctx: &Context, seen: &Inventory, id: SessionId, files: &[SealedFile]) -> Result<(), Failure> {
+fn remove(ctx: &Context, id: SessionId, files: &[SealedFile]) -> Result<(), Failure> {
     let ground = run::prepare(ctx)?;
     let locks = run::lock_all(&ground, ctx)?;
-    // What was seen before the client ran: the session is plain again by now, and only its sealed copy is to
-    // go.
+    // Looked at anew: Claude Code, a timer's run or anybody else may have taken the plain files meanwhile, and then what
+    // is sealed is all there is.
+    let seen = &ground.inventory(ctx);
     let session = seen.sessions.iter().find(|session| session.id == id && session.sealed > 0);
     let Some(session) = session else { return Ok(()) };
     // A hold may have been placed while the client ran.
     if let Some(hold) = sealed::hold_on(&ground.policy, seen, session) {
         return Err(Failure::held(id, hold));
     }
+    let (files, gone) = sealed::with_plain(seen, session, files);
+    if let Some(transcript) = gone.iter().find(|file| file.kind == Kind::Transcript) {
+        let message = format!("the transcript '{}' is gone, or shorter than it was", shown(&transcript.path));
+        return Err(Failure::new(Exit::Failed, message)
+            .hint(format!("`ccretain unseal {id} --touch` brings it back")));
+    }
+    for file in gone {
+        ctx.console.warning(&format!("the sealed copy of '{}' stays: the file is gone", shown(&file.path)));
+    }
     let mut deed = SealedRun::begin("resume", ctx, &ground, locks)?;
     let mut intent = sealed::Of::new(seen, session).entry(Event::Intent, "remove-sealed-copy");
     intent.files = Some(files.len() as u64);
     deed.run.record(&[intent], ctx)?;
     let store = &seen.store(session.store).store;
-    let removed = SealedSession::open(store, id).and_then(|sealed| sealed.remove(files));
+    let removed = SealedSession::open(store, id).and_then(|sealed| sealed.remove(&files));
     let mut outcome = sealed::Of::new(seen, session).entry(Event::Outcome, "remove-sealed-copy");
     outcome.outcome = Some(if removed.is_ok() { "deleted" } else { "failed" }.into());
     deed.run.record(&[outcome], ctx)?;

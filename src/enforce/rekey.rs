@@ -54,6 +54,7 @@ pub fn session(
     recipients: &Recipients,
     all: bool,
 ) -> Result<Rekeyed, RekeyError> {
+    session.is_whole()?;
     // That a record says so proves nothing, and what an age file is sealed to cannot be told from it.
     let to = recipients.digest();
     let in_between = session.record.files.iter().any(|file| file.becoming.is_some());

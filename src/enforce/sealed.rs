@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 
 use super::dir;
 use crate::catalogue::{Root, SessionId};
-use crate::dir::Dir;
+use crate::dir::{Dir, FileType};
 use crate::error::{At as _, PathError};
 use crate::escape::shown;
 use crate::files;
@@ -62,6 +62,9 @@ pub enum SealedError {
         /// Whether it was changed after the one that was sealed.
         is_newer: bool,
     },
+    /// A sealed file is in no record, so that nobody knows what it is of.
+    #[error("the sealed file '{}' is not in the record of its session", shown(.0))]
+    Unrecorded(PathBuf),
     /// The record names a place where no file of a session lies.
     #[error("'{}' is not a place of a session's file", shown(.0))]
     NoPlace(PathBuf),
@@ -103,6 +106,38 @@ impl<'a> SealedSession<'a> {
         // By the id that the folder is called by: a record of another session, copied here, is refused.
         let record = Manifest::parse(&json, id).map_err(|source| SealedError::Record { path, source })?;
         Ok(Self { store, id, record, below, folder, vouched: HashSet::new() })
+    }
+
+    /// Looks whether the record names every sealed file that is there: of a session that is known in part, a part would be
+    /// taken for the whole.
+    ///
+    /// # Errors
+    /// It lacks one; a folder cannot be listed.
+    pub fn is_whole(&self) -> Result<(), SealedError> {
+        let recorded: HashSet<&Path> = self.record.files.iter().map(|file| &*file.sealed).collect();
+        let mut folders = vec![PathBuf::new()];
+        while let Some(folder) = folders.pop() {
+            let at = || self.root().join(&folder);
+            let dir =
+                if folder.as_os_str().is_empty() { self.folder.again() } else { self.folder.below(&folder) };
+            let dir = dir.at("open", at())?;
+            for entry in dir.entries().at("list", at())? {
+                let path = folder.join(&entry.name);
+                let file_type = match entry.file_type {
+                    Some(file_type) => file_type,
+                    None => dir.stat(&entry.name).at("look at", self.root().join(&path))?.file_type,
+                };
+                if file_type == FileType::Folder {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|ending| ending == "age")
+                    && !naming::is_part(&entry.name)
+                    && !recorded.contains(&*path)
+                {
+                    return Err(SealedError::Unrecorded(self.root().join(path)));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Where it lies.

@@ -156,6 +156,7 @@ impl Restoring<'_> {
             .and_then(|()| {
                 self.flush(&systems)?;
                 self.name(&parts)?;
+                self.touch(&parts)?;
                 self.restore_links(&mut made)?;
                 self.flush(&systems)
             });
@@ -300,6 +301,20 @@ impl Restoring<'_> {
     /// The name of a file until it is whole.
     fn unfinished(&self, entry: &SealedFile) -> OsString {
         naming::unfinished_name(self.session.id, entry.tree(), &entry.path)
+    }
+
+    /// Gives files that were there already the date that the others have: Claude Code goes by it.
+    fn touch(&self, parts: &[Part<'_>]) -> Result<(), SealedError> {
+        let Dates::Touch(now) = self.dates else { return Ok(()) };
+        for part in parts.iter().filter(|part| !part.is_new) {
+            let entry = part.entry;
+            let times = FileTimes::new().set_modified(seal::system_time(FileTime::of(now)));
+            let file = self
+                .folder(&entry.temp, entry.path.parent(), None)
+                .and_then(|folder| folder.read(entry.path.file_name().unwrap_or_default()));
+            file.and_then(|file| file.set_times(times)).at("date", self.target_of(entry))?;
+        }
+        Ok(())
     }
 
     fn target_of(&self, entry: &SealedFile) -> PathBuf {

@@ -93,6 +93,7 @@ impl<'a> Target<'a> {
                 format!("its copy for hold '{}' cannot be used: {}", text(&copy.hold), chain(&error))
             };
             let sealed = SealedSession::open_in(store, id, copy.below.clone()).map_err(explain)?;
+            sealed.is_whole().map_err(explain)?;
             // Existing files are left: what Claude Code has written since is newer than any copy.
             let (wanting, wants_links) = restoring(&sealed, temps.to_vec(), Dates::Original, Existing::Leave)
                 .check()

@@ -1,12 +1,12 @@
 //! What runs on sealed sessions share: what holds them, what the ledger knows of them, where they come back to.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::{Context, Workspace};
-use crate::catalogue::{Root, SessionId};
+use crate::catalogue::{Kind, Root, SessionId};
 use crate::enforce::sealed::SealedSession;
 use crate::error::chain;
 use crate::escape::text;
@@ -29,6 +29,42 @@ pub fn hold_on<'p>(policy: &'p Policy, inventory: &Inventory, session: &Session)
             hold.selector.covers(*kind, projects, unknown, Some(session.id))
         })
     })
+}
+
+/// Which sealed files of a session have their plain ones beside them, and which have not. Claude Code may move a session to
+/// another project, and only ever appends to a transcript.
+pub fn with_plain<'f>(
+    inventory: &Inventory,
+    session: &Session,
+    files: &'f [SealedFile],
+) -> (Vec<SealedFile>, Vec<&'f SealedFile>) {
+    let plain: HashMap<(bool, PathBuf), u64> = inventory
+        .files(session)
+        .iter()
+        .map(|index| inventory.artifact(*index))
+        .filter(|artifact| !artifact.sealed && artifact.is_regular())
+        .map(|artifact| {
+            let store = &inventory.store(inventory.store_of(artifact)).store;
+            let (in_temp, path) = (store.kind == Root::Temp, inventory.path(artifact));
+            let path = if in_temp { path.components().skip(2).collect() } else { below_project(&path) };
+            ((in_temp, path), artifact.stamp.size)
+        })
+        .collect();
+    let is_there = |file: &&SealedFile| {
+        let path = if file.temp.is_some() { file.path.clone() } else { below_project(&file.path) };
+        let least = match file.kind {
+            Kind::Transcript | Kind::Subagent => file.size,
+            _ => file.size.min(1),
+        };
+        plain.get(&(file.temp.is_some(), path)).is_some_and(|size| *size >= least)
+    };
+    let (there, gone): (Vec<_>, Vec<_>) = files.iter().partition(is_there);
+    (there.into_iter().cloned().collect(), gone)
+}
+
+/// A path in a store without the folder of the project.
+fn below_project(path: &Path) -> PathBuf {
+    if path.starts_with("projects") { path.components().skip(2).collect() } else { path.to_owned() }
 }
 
 /// Which session an item of such a document is about.

@@ -12,13 +12,13 @@ use crate::client::{self, ClientPlaces, Written};
 use crate::enforce::leftovers::Remains;
 use crate::enforce::sealed::{SealedError, SealedSession};
 use crate::enforce::unseal::{Dates, Existing, Restored, Restoring};
-use crate::error::chain;
+use crate::error::{PathError, chain};
 use crate::escape::shown;
-use crate::inventory::{Inventory, SessionIndex};
+use crate::inventory::{Inventory, Session, SessionIndex};
 use crate::ledger::{Event, Failure as Failed};
 use crate::locate::Store;
 use crate::policy::Hold;
-use crate::seal::Identities;
+use crate::seal::{Identities, naming};
 
 /// The outcome of a session that was unsealed by a run that was interrupted right before its end.
 pub const SETTLED: &str = "settled";
@@ -102,7 +102,7 @@ pub fn may_unseal(
     let session = inventory.session(index);
     let is_left = session.sealed == 0 && Remains::of(inventory, index).is_some();
     if session.sealed == 0 && !is_left {
-        return Err(Refusal::NotSealed(session.id));
+        return Err(unread(inventory, session).map_or(Refusal::NotSealed(session.id), Refusal::Unusable));
     }
     if let Some(hold) = sealed::hold_on(&ground.policy, inventory, session) {
         return Err(Refusal::Held(session.id, Box::new(hold.clone())));
@@ -116,6 +116,7 @@ pub fn may_unseal(
     let store = &inventory.store(session.store).store;
     // Only now, as it reads the record: what was asked before needs no look at the disk.
     let sealed = SealedSession::open(store, session.id).map_err(Refusal::Unusable)?;
+    sealed.is_whole().map_err(Refusal::Unusable)?;
     restoring(&sealed, sealed::temps(ctx, ground, inventory), Dates::Original, Existing::Compare)
         .check()
         .map_err(Refusal::Unusable)?;
@@ -127,6 +128,17 @@ pub fn may_unseal(
     let Some(oldest) = transcripts.map(|file| file.mtime).min() else { return Ok(()) };
     let project = sealed::project_folder(session);
     goes_again(ctx, store, session.id, project, oldest, inventory.written(session))
+}
+
+/// What could not be read where the sealed form of a session would be.
+fn unread(inventory: &Inventory, session: &Session) -> Option<SealedError> {
+    let folder = inventory.store(session.store).store.root.join(naming::session_folder(session.id));
+    let problem = inventory.problems.iter().find(|problem| {
+        let path = &problem.path;
+        path.starts_with(&folder) || folder.starts_with(path)
+    })?;
+    let source = std::io::Error::new(problem.error.kind(), problem.error.to_string());
+    Some(PathError { path: problem.path.clone(), doing: problem.doing, source }.into())
 }
 
 /// Refuses to bring files back with their own dates where Claude Code would delete them again as soon
@@ -208,16 +220,15 @@ pub fn one(
     let recorded = session.newest_record.and(session.activity()).map(|(date, _)| date);
     deed.remember_unsealed(&store.root, session.id, last_activity, recorded, ctx)?;
     let known = sealed::known_of(ctx, session.id);
-    let mut is_back = false;
+    let mut left = None;
     let mut attempt = || -> Result<Restored, SealedError> {
         let sealed = sealed::vouched(SealedSession::open(store, session.id)?, &known);
         let restored =
             restoring(&sealed, sealed::temps(ctx, ground, inventory), how.dates, Existing::Compare)
                 .restore(how.keys)?;
-        is_back = true;
         // Last: until every file is back and on the disk, the sealed ones are the only copy.
         if how.after == After::Remove {
-            sealed.remove(&restored.files)?;
+            left = sealed.remove(&restored.files).err();
         }
         Ok(restored)
     };
@@ -241,13 +252,17 @@ pub fn one(
                 };
                 item.warnings.push(format!("{older} of session {} stay sealed", session.id));
             }
+            if let Some(error) = left {
+                item.error =
+                    Some(format!("it is back, and its sealed form could not be removed: {}", chain(&error)));
+                item.hint = "what is sealed of it is still described; unseal it again to remove it";
+                outcome.failed =
+                    vec![Failed { path: item.of.store.clone().into(), error: chain(&error).into() }];
+            }
             Some(restored)
         }
         Err(error) => {
-            // Where only what was sealed could not be removed, it is unsealed all the same.
-            if !is_back {
-                deed.state.state = before;
-            }
+            deed.state.state = before;
             item.outcome = if matches!(error, SealedError::InTheWay { .. }) { "refused" } else { "failed" };
             item.error = Some(chain(&error));
             outcome.failed = vec![Failed { path: item.of.store.clone().into(), error: chain(&error).into() }];

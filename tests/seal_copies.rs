@@ -1,0 +1,138 @@
+//! What is sealed is kept as long as it may be the only copy, and a part of it is never taken for the whole.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::common::sandbox::has;
+use crate::common::store::{Session, age, put};
+use crate::common::{Sandbox, days, id, skip};
+use crate::faults::with_mode;
+use crate::seal::{client, identity, sealed, sealed_files};
+
+/// A sealed session with a file beside its transcript.
+fn sealed_one(sandbox: &Sandbox) -> Session {
+    let recipient = identity(sandbox);
+    sandbox.policy(&format!(r#"{{"version": 1, "recipients": ["{recipient}"]}}"#));
+    let session = sandbox.store().session(1).aged(days(20)).write();
+    session.side_file("tool-results/a", "content");
+    sandbox.store().session(2).aged(days(1)).write();
+    sandbox.run(["seal", session.id()]).exits(0);
+    assert!(!session.is_there());
+    session
+}
+
+fn edit_record(path: &Path, edit: impl Fn(&mut Value)) {
+    let mut record: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    edit(&mut record);
+    fs::write(path, record.to_string()).unwrap();
+}
+
+#[test]
+fn resume_removes_nothing_of_which_the_plain_file_is_gone() {
+    if !has("faketime") {
+        return skip("resume_removes_nothing_of_which_the_plain_file_is_gone", "needs faketime");
+    }
+    let program = env!("CARGO_BIN_EXE_ccretain");
+    // What happens while Claude Code runs, how `resume` ends, and how many sealed files stay.
+    for (script, exit, stay) in [
+        (r#"rm -r "$T" "$S""#.to_owned(), 1, 2),
+        (r#": > "$T""#.to_owned(), 1, 2),
+        (r#"rm -r "$S""#.to_owned(), 0, 1),
+        (r#"mkdir "$P/../-work-b" && mv "$T" "$S" "$P/../-work-b""#.to_owned(), 0, 0),
+        // The timer seals it again: the same files, or new ones.
+        (format!(r#"faketime "+3 days" {program} seal "$I" >/dev/null"#), 1, 2),
+        ("true".to_owned(), 0, 0),
+    ] {
+        let sandbox = Sandbox::new();
+        let session = sealed_one(&sandbox);
+        let path = client(&sandbox, &format!("{script}\nexit 0"));
+        let folder = session.transcript.parent().unwrap();
+        let resume = sandbox.command(["resume", session.id()]).env("PATH", &path);
+        let resume = resume.env("T", &session.transcript).env("S", session.side()).env("P", folder);
+        let output = resume.env("I", session.id()).run();
+        output.exits(exit);
+        let left = sealed_files(&sandbox, &session);
+        assert!(left.len() >= stay && (stay > 0 || left.is_empty()), "{script}: {left:?}: {output}");
+        if exit == 1 {
+            output.says("the sealed copy stays");
+            sandbox.run(["cat", session.id()]).exits(0);
+        }
+    }
+}
+
+#[test]
+fn unsealing_with_todays_date_dates_what_was_there_already() {
+    let sandbox = Sandbox::new();
+    let session = sandbox.store().session(1).aged(days(50)).write();
+    let before = fs::read(&session.transcript).unwrap();
+    identity(&sandbox);
+    sandbox.run(["seal", session.id()]).exits(0);
+    // As a run leaves it that is killed before the plain file goes.
+    put(&session.transcript, before, days(50));
+    sandbox.run(["unseal", session.id()]).exits(4).says("--touch");
+    sandbox.run(["unseal", session.id(), "--touch"]).exits(0);
+    let age = fs::metadata(&session.transcript).unwrap().modified().unwrap().elapsed().unwrap();
+    assert!(age.as_secs() < 300 && !sealed(&sandbox, &session).exists());
+}
+
+#[test]
+fn a_record_that_lacks_a_file_is_not_taken_for_the_session() {
+    let lacks: [fn(&mut Value); 2] = [
+        |record| record["files"] = json!([]),
+        |record| record["files"].as_array_mut().unwrap().retain(|file| file["kind"] != "transcript"),
+    ];
+    for lacks in lacks {
+        let sandbox = Sandbox::new();
+        let session = sealed_one(&sandbox);
+        let add =
+            ["hold", "add", "--session", id(2).leak(), "--reason", "a case", "--name", "kept", "--preserve"];
+        sandbox.run(add).exits(0);
+        edit_record(&sealed(&sandbox, &session).join("session.json"), lacks);
+        let files = sealed_files(&sandbox, &session);
+        let no_record = "is not in the record of its session";
+        sandbox.run(["unseal", session.id(), "--touch"]).exits(1).says(no_record);
+        sandbox.run(["rekey", "--all"]).exits(1).says(no_record);
+        let check = sandbox.run(["check", "--json"]).json();
+        let findings = check["findings"].as_array().unwrap();
+        assert!(findings.iter().any(|finding| finding["id"] == "sealed-unreadable"), "{findings:?}");
+        assert_eq!(sealed_files(&sandbox, &session), files);
+        let held = sandbox.home().join(".claude/ccretain/held/kept").join(id(2)).join("session.json");
+        edit_record(&held, lacks);
+        fs::remove_file(sandbox.store().path(format!("projects/-work-acme/{}.jsonl", id(2)))).unwrap();
+        sandbox.run(["hold", "restore", "kept", "--keep-date"]).exits(1).says(no_record);
+    }
+}
+
+#[test]
+fn re_encrypting_names_what_it_could_not_see() {
+    let sandbox = Sandbox::new();
+    let session = sealed_one(&sandbox);
+    let all = sandbox.home().join(".claude/ccretain/sealed");
+    for folder in [all.clone(), all.join(session.id()), all.join(session.id()).join("projects")] {
+        let name = folder.file_name().unwrap().to_str().unwrap();
+        with_mode(&sandbox, &folder, 0o000, &["rekey", "--all"])
+            .exits(1)
+            .says(name)
+            .says("Permission denied");
+        with_mode(&sandbox, &folder, 0o000, &["unseal", session.id(), "--touch"]).exits(1);
+    }
+    sandbox.command(["rekey", "--all"]).unprivileged().run().exits(0);
+}
+
+#[test]
+fn a_session_whose_sealed_form_cannot_be_removed_is_back_all_the_same() {
+    let sandbox = Sandbox::new();
+    let session = sealed_one(&sandbox);
+    let folder = sealed(&sandbox, &session).join("projects").join(&session.folder);
+    let output = with_mode(&sandbox, &folder, 0o500, &["unseal", session.id(), "--touch", "--json"]);
+    output.exits(1).says("it is back, and its sealed form could not be removed");
+    assert!(session.is_there());
+    let item = &output.json()["sessions"][0];
+    assert_eq!((&item["outcome"], &item["files"]), (&"unsealed".into(), &2.into()), "{item}");
+    age(&session.transcript, days(0));
+    let again = sandbox.command(["unseal", session.id(), "--touch"]).unprivileged().run();
+    again.exits(0);
+    assert!(!sealed(&sandbox, &session).exists());
+}
