@@ -936,3 +936,21 @@ fn a_stdout_that_takes_nothing_does_not_cost_the_ledger_its_summary() {
     }
     assert!(session.is_there() && sealed.is_there());
 }
+
+#[test]
+fn a_state_that_cannot_be_saved_does_not_cost_the_ledger_its_summary() {
+    let sandbox = Sandbox::new();
+    let recipient = identity(&sandbox);
+    seals(&sandbox, &recipient, "");
+    let sessions = [1, 2].map(|number| sandbox.store().session(number).aged(days(3)).write());
+    sandbox.give_away();
+    sandbox.command(["seal", sessions[0].id()]).unprivileged().run().exits(0);
+    // The ledger can be written, and no other file.
+    fs::remove_file(sandbox.state().join("state.json")).unwrap();
+    fs::set_permissions(sandbox.state(), fs::Permissions::from_mode(0o500)).unwrap();
+    let output = sandbox.command(["seal", sessions[1].id()]).unprivileged().run();
+    output.exits(1).says("state.json");
+    assert!(sealed(&sandbox, &sessions[1]).exists());
+    let end = sandbox.ledger_lines().pop().unwrap();
+    assert_eq!((&end["event"], &end["counts"]["exit"]), (&"summary".into(), &1.into()), "{end}");
+}
