@@ -235,8 +235,8 @@ fn one_file_that_cannot_be_sealed_keeps_the_whole_session_plain() {
     for what in ["kept", "sealed", "sessionsSealed", "sessionsKept"] {
         assert_eq!(promised.summary(what), output.summary(what), "{what}");
     }
-    sandbox.run(["enforce", "--yes"]).exits(0).says("3 sessions not encrypted");
-    sandbox.run(["status"]).exits(0).says("3 sessions cannot be encrypted");
+    sandbox.run(["enforce", "--yes"]).exits(0).says("3 sessions that cannot be encrypted");
+    sandbox.run(["status"]).exits(0).says("3 sessions that cannot be encrypted");
     sandbox.run(["seal", session.id()]).exits(4).says("unsealable");
     fs::remove_file(&second).unwrap();
     fs::remove_file(&twin).unwrap();
