@@ -113,8 +113,8 @@ table! {
             => "`ccretain schedule status` says why";
         LedgerBroken "ledger-broken" High "the ledger does not hold together"
             => "`ccretain ledger verify` names the first record that is wrong; keep the files, and look for who changed them";
-        LedgerCut "ledger-cut" High "the newest records of the ledger are gone"
-            => "the head of the last run is not in it: compare with a copy kept elsewhere (`ccretain ledger verify --head`)";
+        LedgerCut "ledger-cut" High "records were removed from the ledger"
+            => "compare with a copy kept elsewhere (`ccretain ledger verify --head`), and look for who changed the files";
         LedgerUnreadable "ledger-unreadable" High "the ledger cannot be read"
             => "without it there is no evidence, and no run will start";
         LedgerUnwritable "ledger-unwritable" High "the ledger cannot be written"

@@ -185,6 +185,48 @@ fn a_cron_line_is_installed_once_and_taken_away_byte_for_byte() {
     }
 }
 
+#[test]
+fn a_table_whose_listing_hides_a_carriage_return_is_left_as_it_is() {
+    // As Debian's program prints it.
+    let debian = "case $1 in\n-l) [ -e \"$0.data\" ] || { echo 'no crontab for me' >&2; exit 1; }\n\
+         sed 's/\\r/\\\\r/g' \"$0.data\" ;;\n-) cat >\"$0.data\" ;;\n-r) rm \"$0.data\" ;;\nesac";
+    for table in [&b"# mine\n5 5 * * * true\r\n"[..], b"# mine\n5 5 * * * tr -d '\\r'\n", b"\n# a\rb\n"] {
+        let sandbox = Sandbox::new();
+        sandbox.program("crontab", debian);
+        let data = sandbox.path("bin/crontab.data");
+        fs::write(&data, table).unwrap();
+        let before = sandbox.traces();
+        let ended = sandbox.schedule(&["install", "--backend", "cron"]).with(4);
+        assert_eq!(sandbox.traces(), before);
+        assert!(ended.stderr.contains("in line 2 of `crontab -l`"), "{}", ended.stderr);
+        // The line it names does the same by hand, and is known from then on.
+        let line = ended.stderr.lines().find_map(|text| text.split_once("`crontab -e`: ")).unwrap().1;
+        assert!(line.ends_with("# ccretain"), "{line}");
+        fs::write(&data, [table, line.as_bytes(), b"\n"].concat()).unwrap();
+        let status = sandbox.schedule(&["status", "--json"]).json();
+        assert_eq!(status["installed"][0]["backend"], "cron");
+        let by_hand = sandbox.traces();
+        let again = sandbox.schedule(&["install", "--backend", "cron"]).with(0);
+        assert!(again.stdout.contains("already installed"), "{}", again.stdout);
+        sandbox.schedule(&["install", "--backend", "cron", "--every", "6h"]).with(4);
+        let ended = sandbox.schedule(&["remove"]).with(4);
+        assert!(ended.stderr.contains("delete the line that ends with '# ccretain'"), "{}", ended.stderr);
+        assert_eq!(sandbox.traces(), by_hand);
+        // Without a line of ours there is nothing to write.
+        fs::write(&data, table).unwrap();
+        sandbox.schedule(&["remove"]).with(0);
+        assert_eq!(sandbox.traces(), before);
+    }
+    // A program that prints them as they are hides nothing.
+    let sandbox = Sandbox::new();
+    sandbox.cron();
+    fs::write(sandbox.path("bin/crontab.data"), b"5 5 * * * true\r\n# \\r\n").unwrap();
+    let before = sandbox.traces();
+    sandbox.schedule(&["install", "--backend", "cron"]).with(0);
+    sandbox.schedule(&["remove"]).with(0);
+    assert_eq!(sandbox.traces(), before);
+}
+
 /// The line that cron would hand to its shell, as cron would hand it over.
 fn of_cron(table: &[u8]) -> String {
     let line = String::from_utf8(table.to_vec()).unwrap();

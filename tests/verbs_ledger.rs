@@ -150,6 +150,106 @@ fn a_chain_that_lost_the_head_the_last_run_noted_is_warned_about() {
     assert!(output.stderr.contains("newest records may have been removed"), "{output}");
 }
 
+/// What `check` finds about the ledger.
+fn found_of_the_ledger(sandbox: &Sandbox) -> Vec<String> {
+    let json = sandbox.run(["check", "--json"]).json();
+    let found =
+        json["findings"].as_array().unwrap().iter().map(|each| each["id"].as_str().unwrap().to_owned());
+    found.filter(|id| id.starts_with("ledger")).collect()
+}
+
+/// What becomes of the lines of a ledger; `None` where the file goes.
+type Tamper = fn(&[&str]) -> Option<String>;
+
+#[test]
+fn a_ledger_that_was_cut_or_replaced_stays_so_after_the_next_run() {
+    let cases: [(&str, Tamper); 6] = [
+        ("replaced", |_| Some("hello\n".to_owned())),
+        ("emptied", |_| Some(String::new())),
+        ("deleted", |_| None),
+        ("cut", |lines| Some(lines[..3].concat())),
+        ("ends in garbage", |lines| Some(lines[..3].concat() + "hello\nhello")),
+        ("last line changed", |lines| {
+            let (last, before) = lines.split_last().unwrap();
+            Some(before.concat() + &last.replace("\"exit\":0", "\"exit\":1"))
+        }),
+    ];
+    for (case, tamper) in cases {
+        let (sandbox, _store) = sandbox();
+        let text = fs::read_to_string(sandbox.ledger()).unwrap();
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        let head = hash(lines.last().unwrap().trim_end());
+        match tamper(&lines) {
+            Some(text) => fs::write(sandbox.ledger(), text).unwrap(),
+            None => fs::remove_file(sandbox.ledger()).unwrap(),
+        }
+        let ran = sandbox.run(["enforce", "--yes"]);
+        ran.exits(1);
+        assert!(
+            ran.stderr.contains("ledger") && ran.stderr.contains("`ccretain ledger verify`"),
+            "{case}: {ran}"
+        );
+        let records = fs::read_to_string(sandbox.ledger()).unwrap();
+        let last: Value = serde_json::from_str(records.lines().last().unwrap()).unwrap();
+        assert_eq!((&last["event"], &last["counts"]["exit"]), (&"summary".into(), &1.into()), "{case}");
+        // It is told once by a run, and from then on by whoever looks.
+        for _ in 0..2 {
+            let output = sandbox.run(["ledger", "verify"]);
+            output.exits(1).says("cut").never_says("OK");
+            let json = sandbox.run(["ledger", "verify", "--json"]).exits(1).json();
+            assert_eq!(json["sound"], false, "{case}: {json}");
+            assert_eq!(json["broken"], Value::Null, "{case}: {json}");
+            let missing = json["cuts"].as_array().unwrap().iter().filter(|cut| !cut["missing"].is_null());
+            let missing: Vec<_> = missing.map(|cut| &cut["missing"]).collect();
+            assert_eq!(missing, [&serde_json::json!({"seq": lines.len(), "sha256": head})], "{case}");
+            assert_eq!(found_of_the_ledger(&sandbox), ["ledger-cut"], "{case}");
+            sandbox.run(["enforce", "--yes"]).exits(0).quietly();
+        }
+    }
+}
+
+#[test]
+fn a_ledger_that_was_cut_is_recorded_once_by_any_command() {
+    let (sandbox, _store) = sandbox();
+    let text = fs::read_to_string(sandbox.ledger()).unwrap();
+    fs::write(sandbox.ledger(), text.split_inclusive('\n').take(3).collect::<String>()).unwrap();
+    let hold =
+        |name| sandbox.run(["hold", "add", "--project", "/work/**", "--reason", "court", "--name", name]);
+    let output = hold("one");
+    assert!(output.exits(0).stderr.contains("records were removed from the ledger"), "{output}");
+    hold("two").exits(0).never_says("removed from the ledger");
+    sandbox.enforce().exits(0);
+    let cuts = sandbox.ledger_lines().iter().filter(|record| record["event"] == "ledger-cut").count();
+    assert_eq!(cuts, 1);
+    sandbox.run(["ledger", "verify"]).exits(1);
+    assert_eq!(found_of_the_ledger(&sandbox), ["ledger-cut"]);
+}
+
+#[test]
+fn a_line_that_a_crash_cut_off_behind_the_last_run_is_no_cut() {
+    for left in ["{\"seq\":9,\"ti", "{\"seq\":9,\"ti\n", "\0\0\0"] {
+        let (sandbox, _store) = sandbox();
+        let text = fs::read_to_string(sandbox.ledger()).unwrap();
+        fs::write(sandbox.ledger(), text + left).unwrap();
+        sandbox.enforce().exits(0).quietly();
+        sandbox.run(["ledger", "verify"]).exits(0).says("OK").says("closed and recorded");
+        assert!(found_of_the_ledger(&sandbox).is_empty());
+    }
+}
+
+#[test]
+fn a_file_without_a_record_is_no_ledger_also_where_nothing_is_remembered() {
+    for text in ["hello\n", ""] {
+        let (sandbox, _store) = sandbox();
+        fs::write(sandbox.ledger(), text).unwrap();
+        fs::remove_file(sandbox.state().join("state.json")).unwrap();
+        let ran = sandbox.run(["enforce", "--yes"]);
+        ran.exits(1).says("held no record and was begun anew");
+        sandbox.run(["ledger", "verify"]).exits(1).never_says("OK");
+        assert_eq!(found_of_the_ledger(&sandbox), ["ledger-cut"]);
+    }
+}
+
 /// Appends a record to a chain as anybody can who may write the file: number and `prev` fit.
 fn forge(lines: &mut Vec<String>, mut record: Value) {
     let last: Value = serde_json::from_str(lines.last().unwrap()).unwrap();

@@ -204,8 +204,8 @@ pub enum LedgerFact {
     Elsewhere,
     /// A line does not fit: where, and what is wrong.
     Broken(String),
-    /// The head that the last run left is not in it.
-    Cut,
+    /// The head that the last run left is not in it, or records say that one of an earlier run was not: which.
+    Cut(Vec<String>),
     /// It cannot be read.
     Unreadable(String),
 }

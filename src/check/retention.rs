@@ -176,7 +176,7 @@ fn ledger(runs: &RunFacts, findings: &mut Vec<Finding>) {
     match &runs.ledger {
         LedgerFact::Sound | LedgerFact::Elsewhere => {}
         LedgerFact::Broken(why) => findings.push(Finding::new(FindingId::LedgerBroken, vec![why.clone()])),
-        LedgerFact::Cut => findings.push(Finding::new(FindingId::LedgerCut, Vec::new())),
+        LedgerFact::Cut(records) => findings.push(Finding::new(FindingId::LedgerCut, records.clone())),
         LedgerFact::Unreadable(why) => {
             findings.push(Finding::new(FindingId::LedgerUnreadable, vec![why.clone()]))
         }

@@ -57,7 +57,7 @@ const CHANGES: &[Change] = &[
     ("schedule-twice", |facts| facts.runs.schedules.extend(facts.runs.schedules.clone())),
     ("schedule-unknown", |facts| facts.runs.schedules_unknown = Some("no".into())),
     ("ledger-broken", |facts| facts.runs.ledger = LedgerFact::Broken("line 3".into())),
-    ("ledger-cut", |facts| facts.runs.ledger = LedgerFact::Cut),
+    ("ledger-cut", |facts| facts.runs.ledger = LedgerFact::Cut(Vec::new())),
     ("ledger-unreadable", |facts| facts.runs.ledger = LedgerFact::Unreadable("no".into())),
     ("ledger-unwritable", |facts| facts.runs.unwritable = Some("no".into())),
     ("state-unreadable", |facts| facts.runs.state = Some("no".into())),

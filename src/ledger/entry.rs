@@ -68,6 +68,8 @@ pub enum Event {
     Torn,
     /// Old segments were dropped; `head` is the last record dropped.
     Expired,
+    /// The ledger was cut or replaced; `head` is the record that is missing.
+    LedgerCut,
 }
 
 /// A place in the chain: a sequence number and the hash of that record's line.
@@ -217,7 +219,7 @@ entry! {
     until: time Option<DateTime<Utc>> = "In `segment`, the time of the newest record before it whose clock was proven.";
     /// A place in the chain; filled in by the ledger for summaries.
     head: head Option<Head> = "A place in the chain, as an object with `seq` and `sha256`: the record before this one in `summary`, \
-         `segment` and `torn`; the last record dropped in `expired`.";
+         `segment` and `torn`; the last record dropped in `expired`; the record that is missing in `ledger-cut`.";
 }
 
 /// How a time is written in the ledger: RFC 3339, UTC, milliseconds.

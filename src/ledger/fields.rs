@@ -37,6 +37,11 @@ pub const EVENTS: &[(Event, &str)] = &[
     (Event::Segment, "The first record of a segment."),
     (Event::Torn, "A line that a crash had cut off was closed; it stays as it is."),
     (Event::Expired, "Old segments were dropped."),
+    (
+        Event::LedgerCut,
+        "The ledger had been cut or replaced: the record in `head`, which an earlier run ended with, was not in it, or \
+         the file held no record at all.",
+    ),
 ];
 
 #[cfg(test)]
@@ -102,8 +107,9 @@ mod tests {
             Event::Segment => 10,
             Event::Torn => 11,
             Event::Expired => 12,
+            Event::LedgerCut => 13,
         };
         let places: Vec<usize> = EVENTS.iter().map(|(event, _)| place(*event)).collect();
-        assert_eq!(places, (0..13).collect::<Vec<_>>());
+        assert_eq!(places, (0..14).collect::<Vec<_>>());
     }
 }

@@ -40,9 +40,13 @@
 //! `bytes` is their number, whose `prev` is as always the hash of the line before (the torn one), and
 //! whose number follows that of the last whole record. A record that only lacks its newline is kept.
 //!
+//! A run compares the chain with the head that the last run remembered. Where that record is neither there nor expired,
+//! or the file held no record at all, a `ledger-cut` record says so, and as long as it is there the ledger is not sound.
+//!
 //! A chain without a secret shows changes to anyone who has a head from another place, and only
 //! carelessness to others: whoever may write the files can also compute hashes.
 
+mod cut;
 mod deletions;
 mod entry;
 mod expiry;
@@ -197,6 +201,7 @@ pub struct Ledger {
     segment_size: u64,
     poisoned: bool,
     complaints: Vec<String>,
+    cut: Option<String>,
     _lock: File,
 }
 
@@ -261,6 +266,7 @@ impl Ledger {
             segment_size,
             poisoned: false,
             complaints: Vec::new(),
+            cut: None,
             _lock: lock,
         };
         ledger.close_torn(&tail, now).at("write", &active)?;

@@ -35,7 +35,10 @@ impl Ledger {
             // The line before this record is the torn one.
             self.head.sha256.clone_from(&torn.last_line);
         }
-        self.write(&[entry], now)
+        let is_begun_anew = begins && self.head.seq == 0;
+        self.write(&[entry], now)?;
+        // A first segment gets its name with a record in it, so that no crash leaves one without.
+        if is_begun_anew { self.record_cut(None, now) } else { Ok(()) }
     }
 
     /// Begins a new segment where the active one is large.

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::LedgerError;
+use super::cut::Cut;
 use super::entry::{GENESIS, Head, digest};
 use super::expiry::{Allowed, Boundary, Expiries, Expiry, KeepInForce, Said};
 use super::segments;
@@ -118,6 +119,8 @@ pub struct Verification {
     pub broken: Option<Break>,
     /// Lines that crashes cut off.
     pub closed: Vec<Closed>,
+    /// The records that say that others were removed.
+    pub cuts: Vec<Cut>,
     /// The records that are gone because they expired, the oldest first.
     pub gone: Vec<Expiry>,
     /// Where the head that was asked for lies.
@@ -139,7 +142,10 @@ impl Verification {
     /// Whether every line fits, what is gone may be gone, and the head asked for, if one was, is in the
     /// chain.
     pub fn is_sound(&self) -> bool {
-        self.broken.is_none() && self.disallowed().is_none() && self.given != Some(Given::Absent)
+        self.broken.is_none()
+            && self.cuts.is_empty()
+            && self.disallowed().is_none()
+            && self.given != Some(Given::Absent)
     }
 
     /// The first expiry that `keep` does not allow.
@@ -324,14 +330,21 @@ impl Walk<'_> {
                 return Err(Fault::SegmentStart);
             }
             let before = || self.result.head.clone().unwrap_or_else(Head::genesis);
-            // An expiry states the last record dropped; every other head is the record before.
-            if link.event != "expired" && link.head.as_ref().is_some_and(|stated| *stated != before()) {
+            // An expiry states the last record dropped, a cut the one that is missing; every other head is the record
+            // before.
+            if !matches!(&*link.event, "expired" | "ledger-cut")
+                && link.head.as_ref().is_some_and(|stated| *stated != before())
+            {
                 return Err(Fault::StatedHead);
             }
         }
         self.expiry(&link)?;
         if link.event == "torn" || self.pending.is_some() {
             self.result.closed.push(Closed { segment: segment.to_path_buf(), line });
+        }
+        if link.event == "ledger-cut" {
+            let missing = link.head.clone();
+            self.result.cuts.push(Cut { segment: segment.to_path_buf(), line, missing });
         }
         self.pending = None;
         if self.given.as_deref() == Some(hash.as_str()) {

@@ -22,6 +22,8 @@ pub struct VerifyJson {
     head: Option<Head>,
     broken: Option<BrokenJson>,
     closed: Vec<PlaceJson>,
+    /// Records that say that others were removed.
+    cuts: Vec<CutJson>,
     gone: Vec<GoneJson>,
     given: Option<GivenJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,6 +46,15 @@ pub struct BrokenJson {
 pub struct PlaceJson {
     segment: String,
     line: u64,
+}
+
+/// A record that says that the ledger had been cut or replaced.
+#[derive(Debug, Serialize)]
+pub struct CutJson {
+    #[serde(flatten)]
+    place: PlaceJson,
+    /// The record that was missing; `null` where there was none at all.
+    missing: Option<Head>,
 }
 
 /// Records that are gone because they expired.
@@ -180,6 +191,9 @@ impl Verified<'_> {
         if self.found.broken.is_some() {
             wrong.push("the ledger does not hold together");
         } else {
+            if !self.found.cuts.is_empty() {
+                wrong.push("records were removed from the ledger, or it was replaced");
+            }
             if self.found.disallowed().is_some() {
                 wrong.push("records are gone that 'ledger.keep' of the policy keeps");
             }
@@ -222,6 +236,9 @@ impl Verified<'_> {
                 fault: broken.fault.to_string(),
             }),
             closed: found.closed.iter().map(|closed| place(&closed.segment, closed.line)).collect(),
+            cuts: (found.cuts.iter())
+                .map(|cut| CutJson { place: place(&cut.segment, cut.line), missing: cut.missing.clone() })
+                .collect(),
             gone: found.gone.iter().map(GoneJson::of).collect(),
             given: given.filter(|_| self.was_given),
             certificate: self.certificate.map(Checked::json),
@@ -238,6 +255,10 @@ impl Verified<'_> {
             format!("{} in {}", counted(found.records, "record"), counted(found.segments as u64, "file"));
         match &found.broken {
             None if found.segments == 0 => document.text("empty: nothing has been recorded yet"),
+            None if !found.cuts.is_empty() => {
+                let left = format!(": {read} fit together, but others were removed before");
+                document.text(Line::of("cut", Hue::Bad).and(left, Hue::Plain));
+            }
             None => {
                 let intact = format!(": {read}, hash chain intact");
                 document.text(Line::of("OK", Hue::Good).and(intact, Hue::Plain));
@@ -253,6 +274,7 @@ impl Verified<'_> {
             document.text(format!("last:  {}", head.seq));
             document.text(format!("head:  {}", head.sha256));
         }
+        found.cuts.iter().for_each(|cut| document.text(format!("cut:   {cut}")));
         for closed in &found.closed {
             let (segment, line) = (text(&closed.segment), closed.line);
             document

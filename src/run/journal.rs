@@ -12,6 +12,7 @@ use crate::catalogue::Root;
 use crate::ledger::{self, Clock, Entry, Event, Head, Journal, Ledger, Place, RunId};
 use crate::locate;
 use crate::policy::LedgerPolicy;
+use crate::state::StateFile;
 
 /// About how much is sent to the parent in one message, in bytes.
 const MESSAGE: usize = 4 << 20;
@@ -66,8 +67,24 @@ pub fn any_run_ended(ctx: &Context) -> bool {
 /// # Errors
 /// Exit 4 where there can be no evidence, 75 where another run writes; nothing was touched.
 pub fn own_ledger(ctx: &Context, policy: &LedgerPolicy, run: &RunId, clock: Clock) -> Result<Ledger, Error> {
+    let ledger = compared(ctx, policy, run, clock)?;
+    if let Some(cut) = ledger.cut() {
+        ctx.screen.warning(cut);
+    }
+    Ok(ledger)
+}
+
+/// Opens the user's own ledger, and records where it lacks what the last run ended with.
+fn compared(ctx: &Context, policy: &LedgerPolicy, run: &RunId, clock: Clock) -> Result<Ledger, Error> {
     let place = Place { dir: ctx.env.ledger_dir(), state_dir: ctx.env.state_dir() };
-    Ledger::open(&place, policy, run, clock, ctx.env.now).map_err(Error::Ledger)
+    let mut ledger = Ledger::open(&place, policy, run, clock, ctx.env.now).map_err(Error::Ledger)?;
+    // Read under the ledger's lock: another run may have moved on both since this one began. A state that cannot be
+    // read is told of elsewhere.
+    let last = StateFile::load(&place.state_dir).ok().and_then(|file| file.state.last_run);
+    if let Some(head) = last.and_then(|last| last.head) {
+        ledger.compare(&head, ctx.env.now).map_err(Error::Ledger)?;
+    }
+    Ok(ledger)
 }
 
 /// The record that opens a run: by which policy, and what for where it is not to enforce it.
@@ -105,14 +122,33 @@ impl RunJournal {
     /// # Errors
     /// Exit 4 where there can be no evidence, 75 where another run writes; nothing was touched.
     pub fn open(ctx: &Context, policy: &LedgerPolicy, run: &RunId, clock: Clock) -> Result<Self, Error> {
+        let (journal, cut) = Self::open_silently(ctx, policy, run, clock)?;
+        if let Some(cut) = cut {
+            ctx.screen.warning(&cut);
+        }
+        Ok(journal)
+    }
+
+    /// The same for a run that reports by itself what was removed from the ledger.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_silently(
+        ctx: &Context,
+        policy: &LedgerPolicy,
+        run: &RunId,
+        clock: Clock,
+    ) -> Result<(Self, Option<String>), Error> {
         if let Some(parent) = &ctx.parent {
             // A child has no ledger of its own to open: what the user's account could write, the user could
             // write, too.
             let asked = parent.ask(&FromChild::Open { proven: clock == Clock::Proven });
-            return asked.map(|()| Self::Parent(parent.clone())).map_err(Error::ParentLedger);
+            return asked.map(|()| (Self::Parent(parent.clone()), None)).map_err(Error::ParentLedger);
         }
         tracing::debug!(run = run.0, clock = ?clock, "opening the ledger");
-        own_ledger(ctx, policy, run, clock).map(|ledger| Self::Own(Box::new(ledger)))
+        let ledger = compared(ctx, policy, run, clock)?;
+        let cut = ledger.cut().map(str::to_owned);
+        Ok((Self::Own(Box::new(ledger)), cut))
     }
 
     /// Closes the run with its summary; gives the head of the ledger where it is one's own.

@@ -131,7 +131,10 @@ impl<'c> RuleRun<'c> {
     /// The ledger cannot be opened; nothing was touched.
     pub fn execute(&mut self, stop: CancelToken) -> Result<Executed, Error> {
         let clock = if self.judged.clock_allowed { Clock::Proven } else { Clock::Unproven };
-        let mut journal = RunJournal::open(self.ctx, &self.policy().ledger.value, &self.id, clock)?;
+        let (mut journal, cut) =
+            RunJournal::open_silently(self.ctx, &self.policy().ledger.value, &self.id, clock)?;
+        // A timer's run is heard by its exit alone.
+        self.workspace.policy.complaints.extend(cut);
         if self.only_reports() {
             return Ok(Executed { outcomes: None, journal, unsaved: None });
         }

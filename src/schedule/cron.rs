@@ -89,6 +89,20 @@ fn table(with: &Scheduler<'_>) -> Result<Option<Vec<u8>>, ScheduleError> {
     Err(ScheduleError::Refused { command: "crontab -l".to_owned(), complaint: output.complaint() })
 }
 
+/// Refuses a table that cannot be written back byte for byte, and says what to do by hand.
+fn must_be_exact(table: &[u8], by_hand: impl FnOnce() -> String) -> Result<(), ScheduleError> {
+    // Debian's program prints a carriage return, and nothing else, as these two characters. One that prints it as it is
+    // does so everywhere.
+    if table.contains(&b'\r') {
+        return Ok(());
+    }
+    let is_unclear = |line: &[u8]| !ours(line) && memchr::memmem::find(line, b"\\r").is_some();
+    match lines(table).position(is_unclear) {
+        Some(at) => Err(ScheduleError::Ambiguous { line: at + 1, by_hand: by_hand() }),
+        None => Ok(()),
+    }
+}
+
 fn write_table(with: &Scheduler<'_>, table: &[u8]) -> Result<(), ScheduleError> {
     let output = with.host.run("crontab", &["-"], table).map_err(|source| ScheduleError::NoProgram {
         backend: BACKEND,
@@ -132,6 +146,14 @@ pub(super) fn install(with: &Scheduler<'_>, job: &Job) -> Result<Report, Schedul
             let new = with_line(old.as_deref().unwrap_or_default(), &line);
             report.places.push(place(with));
             if old.as_deref() != Some(new.as_slice()) {
+                must_be_exact(old.as_deref().unwrap_or_default(), || {
+                    let instead = if old.as_deref().is_some_and(|old| lines(old).any(ours)) {
+                        "put this line in the place of the one that ends with '# ccretain'"
+                    } else {
+                        "add this line"
+                    };
+                    format!("{instead}, with `crontab -e`: {}", crate::escape::text(line.trim_end()))
+                })?;
                 // So that a removal knows that the table, empty then, was made for this and goes, too.
                 if old.is_none() {
                     with.remember(BACKEND, Made { container: true, ..Made::default() })?;
@@ -168,6 +190,9 @@ pub(super) fn remove(with: &Scheduler<'_>) -> Result<Report, ScheduleError> {
             };
             let new = without(&old);
             if new != old {
+                must_be_exact(&old, || {
+                    "delete the line that ends with '# ccretain', with `crontab -e`".to_owned()
+                })?;
                 if new.is_empty() && with.made(BACKEND).container {
                     // An empty table would be left behind by writing one; `-r` takes away only what this
                     // program made.

@@ -138,6 +138,17 @@ pub enum ScheduleError {
         /// Its first line of complaint.
         complaint: String,
     },
+    /// What `crontab -l` printed may not be what the table holds.
+    #[error(
+        "the crontab was left as it is: in line {line} of `crontab -l` stands '\\r', by which some programs print a carriage \
+         return, and writing the table back could change that line; {by_hand}"
+    )]
+    Ambiguous {
+        /// The first such line, from 1.
+        line: usize,
+        /// What the user can do instead.
+        by_hand: String,
+    },
     /// Hooks are switched off, so a hook would never run.
     #[error("hooks are switched off by '{key}' in '{}'", shown(.path))]
     HooksOff {

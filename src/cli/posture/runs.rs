@@ -87,7 +87,11 @@ pub(in crate::cli) fn ledger_fact(
             expiry.last,
             policy.ledger.value.keep
         )),
-        (None, None) if found.given == Some(Given::Absent) => LedgerFact::Cut,
+        (broken, None)
+            if !found.cuts.is_empty() || (broken.is_none() && found.given == Some(Given::Absent)) =>
+        {
+            LedgerFact::Cut(found.cuts.iter().map(ToString::to_string).collect())
+        }
         _ => LedgerFact::Sound,
     }
 }

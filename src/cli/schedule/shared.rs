@@ -38,6 +38,7 @@ pub(super) fn needs_root(with: Scheduler<'_>, ctx: &Context) -> Result<(), Failu
 pub(super) fn failure(error: ScheduleError) -> Failure {
     let exit = match &error {
         ScheduleError::Job(_) | ScheduleError::Unsupported { .. } => Exit::Usage,
+        ScheduleError::Ambiguous { .. } => Exit::Refused,
         _ => Exit::Failed,
     };
     let failure = Failure::because(exit, &error);
