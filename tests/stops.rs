@@ -211,12 +211,6 @@ fn a_signal_that_the_caller_ignores_stops_nothing() {
     assert_eq!(half_done_is_nothing(&sandbox), 0, "the run was stopped: {run}");
 }
 
-/// What a command says and exits with when a person presses Ctrl-C as soon as it shows anything.
-fn interrupted(sandbox: &Sandbox, arguments: &[&str]) -> crate::common::Output {
-    let run = sandbox.command(arguments).env("TERM", "xterm").env("COLUMNS", "80");
-    run.on_terminal("\u{3}").run()
-}
-
 #[test]
 fn ctrl_c_is_answered_at_once_and_ends_with_130() {
     if !has("python3") {
@@ -225,7 +219,7 @@ fn ctrl_c_is_answered_at_once_and_ends_with_130() {
     let caught = (0..6).find_map(|_| {
         let sandbox =
             filled(r#"{"version": 1, "guard": "off", "rules": [{"name": "all", "deleteAfter": "30d"}]}"#);
-        let output = interrupted(&sandbox, &["enforce", "--yes"]);
+        let output = interrupted_in(&sandbox, &["enforce", "--yes"], "enforcing");
         (output.code == Some(130)).then_some((sandbox, output))
     });
     let (sandbox, output) = caught.expect("a run that is caught in the act");
@@ -250,7 +244,7 @@ fn ctrl_c_stops_sealing_between_two_sessions() {
         for number in 1..=1_200 {
             sandbox.store().session(number).aged(days(40)).write();
         }
-        let output = interrupted(&sandbox, &["seal", "--idle", "1d"]);
+        let output = interrupted_in(&sandbox, &["seal", "--idle", "1d"], "sealing");
         (output.code == Some(130)).then_some((sandbox, output))
     });
     let (sandbox, output) = caught.expect("a run that is caught in the act");
@@ -296,7 +290,7 @@ fn ctrl_c_is_answered_within_the_only_batch() {
     assert_eq!(sandbox.ledger_lines().pop().unwrap()["counts"]["exit"], 130);
 }
 
-/// The same, once it shows its progress in doing something.
+/// What a command says and exits with when a person presses Ctrl-C once it shows its progress in doing something.
 fn interrupted_in(sandbox: &Sandbox, arguments: &[&str], doing: &str) -> crate::common::Output {
     let run = sandbox.command(arguments).env("TERM", "xterm").env("COLUMNS", "80").env("TYPE_AFTER", doing);
     run.on_terminal("\u{3}").run()

@@ -151,5 +151,6 @@ fn files_that_are_no_policies_by_their_names_are_told() {
     let ignored = vec![PathBuf::from("/etc/ccretain/policy.d/a.JSON")];
     let policy = resolve(Loaded { ignored: ignored.clone(), ..Loaded::default() }, &context()).unwrap();
     assert_eq!(policy.ignored, ignored);
-    assert!(policy.notes[0].contains("a.JSON"), "{:?}", policy.notes);
+    let remarks = policy.all_notes();
+    assert!(remarks[0].contains("a.JSON"), "{remarks:?}");
 }
