@@ -522,7 +522,8 @@ fn a_ledger_with_keyed_names_says_what_was_sealed_here_to_whoever_has_its_key() 
         sandbox.enforce().exits(0);
         fs::remove_file(sandbox.ledger()).unwrap();
         store.session(2).aged(days(5)).write();
-        sandbox.enforce().exits(0);
+        // A ledger that is gone is told, and nothing else is amiss.
+        sandbox.enforce().exits(1);
         for number in [1, 2] {
             assert!(store.has(format!("ccretain/sealed/{}/session.json", id(number))));
         }

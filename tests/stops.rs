@@ -240,7 +240,8 @@ fn ctrl_c_stops_sealing_between_two_sessions() {
     }
     let caught = (0..6).find_map(|_| {
         let sandbox = Sandbox::new();
-        identity(&sandbox);
+        let recipient = identity(&sandbox);
+        seals(&sandbox, &recipient, "");
         for number in 1..=1_200 {
             sandbox.store().session(number).aged(days(40)).write();
         }

@@ -147,19 +147,21 @@ pub fn settled(text: &str) -> String {
 fn without_day(text: &str) -> Option<&str> {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let month = MONTHS.iter().find_map(|month| text.strip_prefix(month)?.strip_prefix(' '))?;
+    let month = MONTHS.iter().find_map(|month| after_space(text.strip_prefix(month)?))?;
     let day = month.trim_start_matches(|c: char| c.is_ascii_digit());
     (day.len() < month.len()).then_some(day)
 }
 
+/// What follows one space, or the end of a line that was broken there; `None` where none is there.
+fn after_space(text: &str) -> Option<&str> {
+    text.strip_prefix(' ').or_else(|| Some(text.strip_prefix('\n')?.trim_start_matches(' ')))
+}
+
 /// What follows the time of a day, where one is there.
 fn without_time(text: &str) -> &str {
-    let is_time = |text: &str| {
-        text.char_indices().all(|(at, c)| match at {
-            0 => c == ' ',
-            3 => c == ':',
-            _ => c.is_ascii_digit(),
-        })
-    };
-    text.get(..6).filter(|time| is_time(time)).map_or(text, |time| &text[time.len()..])
+    let is_time =
+        |text: &str| text.char_indices().all(|(at, c)| if at == 2 { c == ':' } else { c.is_ascii_digit() });
+    let rest = after_space(text);
+    let after = rest.and_then(|rest| rest.get(..5).filter(|time| is_time(time)).and(rest.get(5..)));
+    after.unwrap_or(text)
 }
