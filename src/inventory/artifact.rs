@@ -14,7 +14,7 @@ pub struct Folder {
     pub store: StoreIndex,
     /// The folder it lies in; `None` for the root.
     pub parent: Option<FolderIndex>,
-    /// Its name, as [`Inventory::folder_name`] gives it; empty for the root.
+    /// Its name, as [`Inventory::folder_name`](super::Inventory::folder_name) gives it; empty for the root.
     pub name: Name,
     /// The handle, for roots and for what was followed.
     pub anchor: Option<Arc<Dir>>,
@@ -58,7 +58,7 @@ pub enum Belongs {
 pub struct Artifact {
     /// The folder it lies in.
     pub folder: FolderIndex,
-    /// Its name, as [`Inventory::name`] gives it.
+    /// Its name, as [`Inventory::name`](super::Inventory::name) gives it.
     pub name: Name,
     /// Its identity and state when it was seen; checked again before it is touched.
     pub stamp: FileStamp,
@@ -80,7 +80,7 @@ pub struct Artifact {
     pub belongs: Belongs,
     /// Whether it is the sealed form of a file.
     pub sealed: bool,
-    /// The project it names, for loose artifacts that name one; [`Inventory::project_named`] gives it.
+    /// The project it names, for loose artifacts that name one; [`Inventory::project_named`](super::Inventory::project_named) gives it.
     pub project: Option<ProjectIndex>,
 }
 

@@ -25,24 +25,24 @@ macro_rules! index {
 }
 
 index!(
-    /// A store, by its place in [`Inventory::stores`].
+    /// A store, by its place in [`Inventory::stores`](super::Inventory::stores).
     pub StoreIndex
 );
 index!(
-    /// A folder, by its place in [`Inventory::folders`].
+    /// A folder, by its place in [`Inventory::folders`](super::Inventory::folders).
     pub FolderIndex
 );
 index!(
-    /// An artifact, by its place in [`Inventory::artifacts`].
+    /// An artifact, by its place in [`Inventory::artifacts`](super::Inventory::artifacts).
     pub ArtifactIndex
 );
 index!(
-    /// A session, by its place in [`Inventory::sessions`].
+    /// A session, by its place in [`Inventory::sessions`](super::Inventory::sessions).
     pub SessionIndex
 );
 
 index!(
-    /// A project that a loose artifact names, by its place in [`Inventory::projects`].
+    /// A project that a loose artifact names, by its place in [`Inventory::projects`](super::Inventory::projects).
     pub ProjectIndex
 );
 index!(

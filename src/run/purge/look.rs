@@ -32,7 +32,7 @@ impl Located {
     /// Looks for stores below the home, beside those that are known.
     ///
     /// # Errors
-    /// As [`run::prepare`].
+    /// As [`run::prepare()`].
     pub fn new(ctx: &Context) -> Result<Self, Error> {
         let policy = run::in_force(ctx)?;
         let searched = search_home(ctx, &policy);
