@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::common::sandbox::has_namespaces;
+use crate::common::sandbox::{has, has_namespaces};
 use crate::common::{Sandbox, days, hours, id, skip};
 
 fn events(sandbox: &Sandbox) -> Vec<String> {
@@ -48,6 +48,33 @@ fn a_hold_keeps_what_it_covers_until_it_is_released() {
     sandbox.enforce().exits(0);
     assert!(!held.is_there());
     sandbox.run(["hold", "release", "case-14", "--reason", "again"]).exits(2).says("no hold named");
+}
+
+/// A person may be asked for long, and another terminal is open.
+#[test]
+fn a_hold_that_is_placed_while_a_person_is_asked_counts() {
+    if !has("python3") {
+        return skip("a_hold_that_is_placed_while_a_person_is_asked_counts", "needs python3 for a terminal");
+    }
+    for (command, answer) in [("enforce", "yes\n"), ("purge", "purge\n")] {
+        let sandbox = Sandbox::new();
+        sandbox.delete_after("30d");
+        let session = sandbox.store().session(1).aged(days(40)).write();
+        sandbox.store().session(2).aged(days(1)).write();
+        let program = env!("CARGO_BIN_EXE_ccretain");
+        let hold = format!("{program} hold add --session {} --reason 'a case' --name case", session.id());
+        let run = sandbox.command([command]).env("TERM", "xterm").env("MEANWHILE", &hold);
+        let output = run.on_terminal(answer).run();
+        output.exits(4).shows("was changed meanwhile").shows("run the same command again");
+        assert!(session.is_there(), "{command}: {output}");
+        let events = events(&sandbox);
+        assert_eq!(
+            events,
+            ["segment", "intent", "hold-added", "summary"],
+            "{command}: the hold's own records alone"
+        );
+        sandbox.run(["hold", "list"]).exits(0).says("case");
+    }
 }
 
 #[test]

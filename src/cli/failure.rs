@@ -162,6 +162,7 @@ impl From<run::Error> for Failure {
             _ if is_locked => Exit::Locked,
             E::Policy(_) | E::Recipient(_) => Exit::Usage,
             E::StateRefused(_)
+            | E::PolicyChanged
             | E::Ledger(_)
             | E::ParentLedger(_)
             | E::LedgerUnread(_)
@@ -191,8 +192,16 @@ impl From<run::Error> for Failure {
                     "nothing was touched, because the ledger cannot record it: {}",
                     failure.message
                 ),
+                // Where no path is known, as of the ledger that a parent writes.
+                hint: failure.hint.or_else(|| {
+                    Some(
+                        "make room for it, or let it be written again, then run the same command again"
+                            .into(),
+                    )
+                }),
                 ..failure
             },
+            E::PolicyChanged => failure.hint("run the same command again: it goes by what is in force now"),
             E::Policy(error) => Self { hint: remedy::of_policy(error), ..failure },
             E::LockStuck { file, .. } => {
                 failure.hint(format!("`fuser -v '{}'` names the process that holds it", shown(file)))

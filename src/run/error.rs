@@ -19,6 +19,9 @@ pub enum Error {
     /// The policy is not valid.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// Policy or holds are others than those by which it was decided what goes.
+    #[error("the policy or a hold was changed meanwhile, so nothing was changed")]
+    PolicyChanged,
     /// A recipient of the policy cannot be used.
     #[error(transparent)]
     Recipient(#[from] RecipientError),

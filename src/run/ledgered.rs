@@ -6,7 +6,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use super::journal::{self, RunJournal};
-use super::{Context, Error, Workspace};
+use super::{Context, Error, Workspace, must_be_unchanged};
 use crate::catalogue::SessionId;
 use crate::enforce::lock;
 use crate::ledger::{Clock, Entry, Event, Head, Journal, RunId};
@@ -117,6 +117,7 @@ impl SealedRun {
     ) -> Result<Self, Error> {
         let policy = &workspace.policy;
         let mut run = LedgeredRun::open(command, ctx, policy, Clock::Unproven, locks)?;
+        must_be_unchanged(policy, ctx)?;
         // After the ledger is open, whose lock is that of the state as well.
         let mut state = StateFile::load(&ctx.env.state_dir()).map_err(Error::StateRefused)?;
         run.record(&[journal::started(&policy.digest, Some(command))], ctx)?;

@@ -36,7 +36,8 @@ pub use execute::{CancelToken, Execution, STOPPING};
 pub use ledgered::{LedgeredRun, SealedRun};
 pub use locks::{lock_all, lock_writable};
 pub use prepare::{
-    Workspace, in_force, in_force_to_look, locate, prepare, prepare_to_look, prepare_with, recipients,
+    Workspace, in_force, in_force_to_look, locate, must_be_unchanged, prepare, prepare_to_look, prepare_with,
+    recipients,
 };
 pub use rules::RuleRun;
 pub use view::Run;

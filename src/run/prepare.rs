@@ -72,6 +72,15 @@ pub fn in_force(ctx: &Context) -> Result<Policy, Error> {
     Ok(policy::of(&ctx.env, &Places::new(&ctx.env), named.as_deref())?)
 }
 
+/// Looks whether policy and holds are still those by which it was decided what goes. With the ledger open, whose lock
+/// is that of the holds: a hold may have been placed while a person was asked.
+///
+/// # Errors
+/// They are others, or cannot be read; nothing was changed.
+pub fn must_be_unchanged(policy: &Policy, ctx: &Context) -> Result<(), Error> {
+    if in_force(ctx)?.digest == policy.digest { Ok(()) } else { Err(Error::PolicyChanged) }
+}
+
 /// The same for a command that only looks: an invalid layer of the user's is left out and reported. A file that
 /// was named must be valid.
 ///

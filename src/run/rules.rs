@@ -8,7 +8,8 @@ use chrono::{DateTime, Utc};
 use super::guards::{self, Judged};
 use super::journal::{self, RunJournal};
 use super::{
-    CancelToken, Context, Error, Execution, Run, Workspace, lock_writable, prepare, recipients, remembered,
+    CancelToken, Context, Error, Execution, Run, Workspace, lock_writable, must_be_unchanged, prepare,
+    recipients, remembered,
 };
 use crate::enforce::{Outcomes, lock::Locks, preserve};
 use crate::escape::text;
@@ -128,13 +129,16 @@ impl<'c> RuleRun<'c> {
     /// nothing.
     ///
     /// # Errors
-    /// The ledger cannot be opened; nothing was touched.
+    /// The ledger cannot be opened, or policy or holds were changed since; nothing was touched.
     pub fn execute(&mut self, stop: CancelToken) -> Result<Executed, Error> {
         let clock = if self.judged.clock_allowed { Clock::Proven } else { Clock::Unproven };
         let (mut journal, cut) =
             RunJournal::open_silently(self.ctx, &self.policy().ledger.value, &self.id, clock)?;
         // A timer's run is heard by its exit alone.
         self.workspace.policy.complaints.extend(cut);
+        must_be_unchanged(self.policy(), self.ctx)?;
+        // With what others have remembered while a person was asked.
+        self.workspace.reload_state(self.ctx)?;
         if self.only_reports() {
             return Ok(Executed { outcomes: None, journal, unsaved: None });
         }

@@ -1,6 +1,7 @@
 """Runs a command on a pseudo terminal, types what comes on standard input, prints what it says and ends as it ends.
 
-COLUMNS says how wide the terminal is; without it the terminal does not tell. TYPE_AFTER names the text to wait for.
+COLUMNS says how wide the terminal is; without it the terminal does not tell. TYPE_AFTER names the text to wait for, and
+MEANWHILE what a shell does before anything is typed.
 """
 
 import fcntl
@@ -9,11 +10,13 @@ import pty
 import select
 import signal
 import struct
+import subprocess
 import sys
 import termios
 
 typed = sys.stdin.buffer.read()
 after = os.environ.pop("TYPE_AFTER", "").encode()
+meanwhile = os.environ.pop("MEANWHILE", "")
 pid, terminal = pty.fork()
 if pid == 0:
     # A shell that runs the tests in the background ignores it for all of them.
@@ -36,6 +39,8 @@ while True:
     said += piece
     # A question ends without a line feed; that is the moment to answer.
     if typed and (after in said if after else not said.endswith(b"\n")):
+        if meanwhile:
+            subprocess.run(["sh", "-c", meanwhile], check=True, stdout=subprocess.DEVNULL)
         os.write(terminal, typed)
         typed = b""
 sys.stdout.buffer.write(said)

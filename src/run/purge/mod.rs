@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 
-use super::{CancelToken, Context, Error, Execution, Run, Workspace, journal, remembered};
+use super::{CancelToken, Context, Error, Execution, Run, Workspace, journal, must_be_unchanged, remembered};
 use crate::enforce::Outcomes;
 use crate::enforce::lock::Locks;
 use crate::inventory::Inventory;
@@ -127,10 +127,13 @@ impl<'a> PurgeRun<'a> {
     /// Opens the ledger; its times are as certain as the clock is to whoever agreed.
     ///
     /// # Errors
-    /// Exit 4 where there can be no evidence, 75 where another run writes; nothing was touched.
+    /// Exit 4 where there can be no evidence, or policy or holds were changed since, 75 where another run writes;
+    /// nothing was touched.
     pub fn open_ledger(&self, witness: Witness) -> Result<RunJournal, Error> {
         let policy = &self.workspace.policy.ledger.value;
-        RunJournal::open(self.ctx, policy, &self.id, self.clock.kind(witness))
+        let journal = RunJournal::open(self.ctx, policy, &self.id, self.clock.kind(witness))?;
+        must_be_unchanged(&self.workspace.policy, self.ctx)?;
+        Ok(journal)
     }
 
     /// Removes what goes, looks again, and says what it came to.
