@@ -23,6 +23,21 @@ pub fn with_mode(sandbox: &Sandbox, path: &Path, mode: u32, arguments: &[&str]) 
     output
 }
 
+/// A sandbox that seals where that is asked for.
+pub fn with_recipient() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let recipient = identity(&sandbox);
+    sandbox.policy(&format!(r#"{{"version": 1, "recipients": ["{recipient}"]}}"#));
+    sandbox
+}
+
+/// Runs the program while one call of a kind fails: that of this number; see `can_watch`.
+fn failing(sandbox: &Sandbox, call: &str, number: u32, arguments: &[&str]) -> Output {
+    let (trace, fault) = (format!("trace={call}"), format!("inject={call}:error=EIO:when={number}"));
+    let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &fault];
+    sandbox.command(arguments).through(strace).run()
+}
+
 /// A session that was idle for long, with everything that belongs to one.
 fn old(sandbox: &Sandbox, number: u32, old: Duration) -> Session {
     let session = sandbox.store().session(number).aged(old).write();
@@ -143,9 +158,7 @@ fn a_preservation_copy_that_is_not_whole_is_said_to_be_none() {
 
 #[test]
 fn a_command_that_finds_no_session_says_what_it_could_not_read() {
-    let sandbox = Sandbox::new();
-    let recipient = identity(&sandbox);
-    sandbox.policy(&format!(r#"{{"version": 1, "recipients": ["{recipient}"]}}"#));
+    let sandbox = with_recipient();
     let session = sandbox.store().session(1).aged(days(5)).write();
     session.side_file("tool-results/b1.txt", "x");
     sandbox.run(["seal", session.id()]).exits(0);
@@ -168,13 +181,9 @@ fn a_ledger_that_cannot_be_written_is_named() {
     }
     let mut refused = 0;
     for number in 1..=4 {
-        let sandbox = Sandbox::new();
-        let recipient = identity(&sandbox);
-        sandbox.policy(&format!(r#"{{"version": 1, "recipients": ["{recipient}"]}}"#));
+        let sandbox = with_recipient();
         let session = old(&sandbox, 1, days(5));
-        let fault = format!("inject=fdatasync:error=EIO:when={number}");
-        let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", &fault];
-        let output = sandbox.command(["seal", session.id()]).through(strace).run();
+        let output = failing(&sandbox, "fdatasync", number, &["seal", session.id()]);
         if output.code != Some(0) {
             refused += 1;
             output.says("Input/output error").says("ledger.jsonl");
@@ -197,9 +206,7 @@ fn a_session_that_is_back_counts_as_touched_though_its_sealed_form_could_not_be_
         seals(&sandbox, &recipient, "");
         let session = sandbox.store().session(1).aged(days(5)).write();
         sandbox.enforce().exits(0);
-        let fault = format!("inject=unlinkat:error=EIO:when={number}");
-        let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=unlinkat", "-e", &fault];
-        let output = sandbox.command(["unseal", session.id()]).through(strace).run();
+        let output = failing(&sandbox, "unlinkat", number, &["unseal", session.id()]);
         let again = sandbox.run(["unseal", session.id()]);
         assert!(again.code == Some(0) || again.stderr.contains("is not sealed"), "{number}: {again}");
         let run = sandbox.enforce();
@@ -217,30 +224,22 @@ fn no_command_refuses_once_it_has_changed_something() {
     }
     let mut failed = 0;
     for number in 1..=6 {
-        let sandbox = Sandbox::new();
-        let recipient = identity(&sandbox);
-        sandbox.policy(&format!(r#"{{"version": 1, "recipients": ["{recipient}"]}}"#));
+        let sandbox = with_recipient();
         let session = sandbox.store().session(1).aged(days(5)).write();
         sandbox.run(["seal", session.id()]).exits(0);
-        let fault = format!("inject=fdatasync:error=EIO:when={number}");
-        let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", &fault];
-        let output = sandbox.command(["unseal", session.id()]).through(strace).run();
+        let output = failing(&sandbox, "fdatasync", number, &["unseal", session.id()]);
         assert!(output.code != Some(4) || !session.is_there(), "{number}: {output}");
         failed += u32::from(output.code == Some(1));
     }
     assert!(failed > 0, "no outcome failed to be recorded");
     let mut failed = 0;
     for number in 1..=12 {
-        let sandbox = Sandbox::new();
-        let recipient = identity(&sandbox);
-        sandbox.policy(&format!(r#"{{"version": 1, "recipients": ["{recipient}"]}}"#));
+        let sandbox = with_recipient();
         for session in 1..=2 {
             old(&sandbox, session, days(5));
         }
-        let fault = format!("inject=fdatasync:error=EIO:when={number}");
-        let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", &fault];
         let add = ["hold", "add", "--project", "/work/**", "--reason", "a case", "--preserve"];
-        let output = sandbox.command(add).through(strace).run();
+        let output = failing(&sandbox, "fdatasync", number, &add);
         let is_placed = sandbox.config().join("holds.json").exists();
         assert!(output.code != Some(4) || !is_placed, "{number}: {output}");
         failed += u32::from(output.code == Some(1));
@@ -248,9 +247,7 @@ fn no_command_refuses_once_it_has_changed_something() {
     assert!(failed > 0, "no step after the first failed to be recorded");
     let mut failed = 0;
     for number in 1..=6 {
-        let sandbox = Sandbox::new();
-        let recipient = identity(&sandbox);
-        sandbox.policy(&format!(r#"{{"version": 1, "recipients": ["{recipient}"]}}"#));
+        let sandbox = with_recipient();
         let session = sandbox.store().session(1).aged(days(5)).write();
         sandbox.run(["seal", session.id()]).exits(0);
         let record = crate::seal::sealed(&sandbox, &session).join("session.json");
@@ -259,9 +256,7 @@ fn no_command_refuses_once_it_has_changed_something() {
         // As a run leaves it that is killed before the last step of unsealing.
         fs::create_dir_all(record.parent().unwrap()).unwrap();
         fs::write(&record, content).unwrap();
-        let fault = format!("inject=fdatasync:error=EIO:when={number}");
-        let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", &fault];
-        let output = sandbox.command(["unseal", session.id()]).through(strace).run();
+        let output = failing(&sandbox, "fdatasync", number, &["unseal", session.id()]);
         assert!(output.code != Some(4) || record.exists(), "{number}: {output}");
         failed += u32::from(output.code == Some(1));
     }
@@ -350,9 +345,7 @@ fn what_an_interrupted_unsealing_left_goes_and_what_looks_like_it_stays() {
 fn files_that_are_called_like_unfinished_ones_stay_and_come_back() {
     let (whole, part) = ("tool-results/a", "tool-results/.a.part");
     let world = || {
-        let sandbox = Sandbox::new();
-        let recipient = identity(&sandbox);
-        sandbox.policy(&format!(r#"{{"version": 1, "recipients": ["{recipient}"]}}"#));
+        let sandbox = with_recipient();
         let session = old(&sandbox, 1, days(5));
         sandbox.store().session(2).aged(days(1)).write();
         session.side_file(whole, "whole");

@@ -8,13 +8,11 @@ use serde_json::{Value, json};
 use crate::common::sandbox::has;
 use crate::common::store::{Session, age, put};
 use crate::common::{Sandbox, days, id, skip};
-use crate::faults::with_mode;
+use crate::faults::{with_mode, with_recipient};
 use crate::seal::{client, identity, sealed, sealed_files};
 
 /// A sealed session with a file beside its transcript.
 fn sealed_one(sandbox: &Sandbox) -> Session {
-    let recipient = identity(sandbox);
-    sandbox.policy(&format!(r#"{{"version": 1, "recipients": ["{recipient}"]}}"#));
     let session = sandbox.store().session(1).aged(days(20)).write();
     session.side_file("tool-results/a", "content");
     sandbox.store().session(2).aged(days(1)).write();
@@ -45,7 +43,7 @@ fn resume_removes_nothing_of_which_the_plain_file_is_gone() {
         (format!(r#"faketime "+3 days" {program} seal "$I" >/dev/null"#), 1, 2),
         ("true".to_owned(), 0, 0),
     ] {
-        let sandbox = Sandbox::new();
+        let sandbox = with_recipient();
         let session = sealed_one(&sandbox);
         let path = client(&sandbox, &format!("{script}\nexit 0"));
         let folder = session.transcript.parent().unwrap();
@@ -60,6 +58,22 @@ fn resume_removes_nothing_of_which_the_plain_file_is_gone() {
             sandbox.run(["cat", session.id()]).exits(0);
         }
     }
+}
+
+/// The same session in two projects: one plain transcript is not the other.
+#[test]
+fn resume_takes_no_file_for_another_of_the_same_session() {
+    let sandbox = with_recipient();
+    let session = sandbox.store().session(1).aged(days(20)).write();
+    let other = sandbox.store().session(1).cwd("/work/other").aged(days(20)).write();
+    sandbox.store().session(2).aged(days(1)).write();
+    sandbox.run(["seal", session.id()]).exits(0);
+    assert_eq!(sealed_files(&sandbox, &session).len(), 2);
+    let path = client(&sandbox, r#"rm "$T"; exit 0"#);
+    let resume = sandbox.command(["resume", session.id()]).env("PATH", &path);
+    let output = resume.env("T", &other.transcript).run();
+    output.exits(1).says("the sealed copy stays").says(other.folder.as_str());
+    assert_eq!(sealed_files(&sandbox, &session).len(), 2, "{output}");
 }
 
 #[test]
@@ -84,7 +98,7 @@ fn a_record_that_lacks_a_file_is_not_taken_for_the_session() {
         |record| record["files"].as_array_mut().unwrap().retain(|file| file["kind"] != "transcript"),
     ];
     for lacks in lacks {
-        let sandbox = Sandbox::new();
+        let sandbox = with_recipient();
         let session = sealed_one(&sandbox);
         let add =
             ["hold", "add", "--session", id(2).leak(), "--reason", "a case", "--name", "kept", "--preserve"];
@@ -107,7 +121,7 @@ fn a_record_that_lacks_a_file_is_not_taken_for_the_session() {
 
 #[test]
 fn re_encrypting_names_what_it_could_not_see() {
-    let sandbox = Sandbox::new();
+    let sandbox = with_recipient();
     let session = sealed_one(&sandbox);
     let all = sandbox.home().join(".claude/ccretain/sealed");
     for folder in [all.clone(), all.join(session.id()), all.join(session.id()).join("projects")] {
@@ -123,7 +137,7 @@ fn re_encrypting_names_what_it_could_not_see() {
 
 #[test]
 fn a_session_whose_sealed_form_cannot_be_removed_is_back_all_the_same() {
-    let sandbox = Sandbox::new();
+    let sandbox = with_recipient();
     let session = sealed_one(&sandbox);
     let folder = sealed(&sandbox, &session).join("projects").join(&session.folder);
     let output = with_mode(&sandbox, &folder, 0o500, &["unseal", session.id(), "--touch", "--json"]);

@@ -14,8 +14,9 @@ use crate::enforce::leftovers::Remains;
 use crate::enforce::sealed::SealedSession;
 use crate::enforce::unseal::Dates;
 use crate::escape::shown;
+use crate::inventory::Session;
 use crate::ledger::Event;
-use crate::run::unseal::{After, How, may_unseal, one, settle};
+use crate::run::unseal::{After, How, may_unseal, one, settle, unread};
 use crate::run::{self, SealedRun, sealed};
 use crate::seal::manifest::SealedFile;
 
@@ -56,7 +57,11 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
     }
     let folder = sealed::project_folder(session).map(Path::to_path_buf);
     let program = find_client(session.id, ctx)?;
+    let root = &inventory.store(session.store).store.root;
     if session.sealed == 0 {
+        if let Some(error) = unread(&inventory, root, session.id) {
+            return Err(Failure::from(&error));
+        }
         if let Some(remains) = Remains::of(&inventory, index) {
             let mut deed = SealedRun::begin("resume", ctx, &ground, locks)?;
             let item = settle(ctx, &inventory, index, remains, &mut deed)?;
@@ -83,10 +88,13 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
     // While it runs both forms are there, so that a client which fails to start has cost nothing.
     let ended = client(ctx, &program, session.id, args, folder.as_deref());
     match ended {
-        Ok(Exit::Done) => match remove(ctx, session.id, &restored.files) {
+        Ok(Exit::Done) => match remove(ctx, root, session.id, &restored.files) {
             Ok(()) => Ok(Exit::Done),
             Err(failure) => {
                 ctx.console.warning(&format!("the sealed copy stays: {}", failure.message));
+                if let Some(hint) = &failure.hint {
+                    ctx.console.hint(hint);
+                }
                 Ok(Exit::Failed)
             }
         },
@@ -164,14 +172,19 @@ fn client(
 }
 
 /// Removes the sealed copy, with the locks taken anew.
-fn remove(ctx: &Context, id: SessionId, files: &[SealedFile]) -> Result<(), Failure> {
+fn remove(ctx: &Context, root: &Path, id: SessionId, files: &[SealedFile]) -> Result<(), Failure> {
     let ground = run::prepare(ctx)?;
     let locks = run::lock_all(&ground, ctx)?;
     // Looked at anew: Claude Code, a timer's run or anybody else may have taken the plain files meanwhile, and then what
     // is sealed is all there is.
     let seen = &ground.inventory(ctx);
-    let session = seen.sessions.iter().find(|session| session.id == id && session.sealed > 0);
-    let Some(session) = session else { return Ok(()) };
+    let is_it = |session: &&Session| {
+        session.id == id && session.sealed > 0 && seen.store(session.store).store.root == root
+    };
+    let Some(session) = seen.sessions.iter().find(is_it) else {
+        // Somebody removed it, or it cannot be seen.
+        return unread(seen, root, id).map_or(Ok(()), |error| Err(Failure::from(&error)));
+    };
     // A hold may have been placed while the client ran.
     if let Some(hold) = sealed::hold_on(&ground.policy, seen, session) {
         return Err(Failure::held(id, hold));
@@ -180,10 +193,11 @@ fn remove(ctx: &Context, id: SessionId, files: &[SealedFile]) -> Result<(), Fail
     if let Some(transcript) = gone.iter().find(|file| file.kind == Kind::Transcript) {
         let message = format!("the transcript '{}' is gone, or shorter than it was", shown(&transcript.path));
         return Err(Failure::new(Exit::Failed, message)
-            .hint(format!("`ccretain unseal {id} --touch` brings it back")));
+            .hint(format!("move away what is left of it; `ccretain unseal {id} --touch` brings it back")));
     }
     for file in gone {
         ctx.console.warning(&format!("the sealed copy of '{}' stays: the file is gone", shown(&file.path)));
+        ctx.console.hint(&format!("`ccretain unseal {id} --touch` brings it back"));
     }
     let mut deed = SealedRun::begin("resume", ctx, &ground, locks)?;
     let mut intent = sealed::Of::new(seen, session).entry(Event::Intent, "remove-sealed-copy");

@@ -276,7 +276,7 @@ impl<'a> SealedSession<'a> {
 
 /// Where the sealed form of an artifact belongs: the tree, its path there, and the folder of the
 /// temp tree that it comes from.
-pub(super) fn place(inventory: &Inventory, index: ArtifactIndex) -> (Tree, PathBuf, Option<PathBuf>) {
+pub fn place(inventory: &Inventory, index: ArtifactIndex) -> (Tree, PathBuf, Option<PathBuf>) {
     let artifact = inventory.artifact(index);
     let at = inventory.store_of(artifact);
     let (store, path) = (&inventory.store(at).store, inventory.path(artifact));

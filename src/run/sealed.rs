@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Context, Workspace};
 use crate::catalogue::{Kind, Root, SessionId};
-use crate::enforce::sealed::SealedSession;
+use crate::enforce::sealed::{SealedSession, place};
 use crate::error::chain;
 use crate::escape::text;
 use crate::inventory::{Belongs, Inventory, Session, SessionIndex};
@@ -32,33 +32,39 @@ pub fn hold_on<'p>(policy: &'p Policy, inventory: &Inventory, session: &Session)
 }
 
 /// Which sealed files of a session have their plain ones beside them, and which have not. Claude Code may move a session to
-/// another project, and only ever appends to a transcript.
+/// another project, and only ever appends to a transcript; each plain file stands for one sealed file alone.
 pub fn with_plain<'f>(
     inventory: &Inventory,
     session: &Session,
     files: &'f [SealedFile],
 ) -> (Vec<SealedFile>, Vec<&'f SealedFile>) {
-    let plain: HashMap<(bool, PathBuf), u64> = inventory
-        .files(session)
-        .iter()
-        .map(|index| inventory.artifact(*index))
-        .filter(|artifact| !artifact.sealed && artifact.is_regular())
-        .map(|artifact| {
-            let store = &inventory.store(inventory.store_of(artifact)).store;
-            let (in_temp, path) = (store.kind == Root::Temp, inventory.path(artifact));
-            let path = if in_temp { path.components().skip(2).collect() } else { below_project(&path) };
-            ((in_temp, path), artifact.stamp.size)
+    let plain = inventory.files(session).iter().copied().filter(|index| {
+        let artifact = inventory.artifact(*index);
+        !artifact.sealed && artifact.is_regular()
+    });
+    let mut plain: HashMap<(Option<PathBuf>, PathBuf), u64> = plain
+        .map(|index| {
+            let (_, path, temp) = place(inventory, index);
+            ((temp, path), inventory.artifact(index).stamp.size)
         })
         .collect();
-    let is_there = |file: &&SealedFile| {
-        let path = if file.temp.is_some() { file.path.clone() } else { below_project(&file.path) };
-        let least = match file.kind {
-            Kind::Transcript | Kind::Subagent => file.size,
-            _ => file.size.min(1),
-        };
-        plain.get(&(file.temp.is_some(), path)).is_some_and(|size| *size >= least)
+    let least = |file: &SealedFile| match file.kind {
+        Kind::Transcript | Kind::Subagent => file.size,
+        _ => file.size.min(1),
     };
-    let (there, gone): (Vec<_>, Vec<_>) = files.iter().partition(is_there);
+    let (mut there, elsewhere): (Vec<_>, Vec<_>) = files.iter().partition(|file| {
+        let size = plain.remove(&(file.temp.clone(), file.path.clone()));
+        size.is_some_and(|size| size >= least(file))
+    });
+    let mut moved: HashMap<(bool, PathBuf), Vec<u64>> = HashMap::new();
+    for ((temp, path), size) in plain {
+        moved.entry((temp.is_some(), below_project(&path))).or_default().push(size);
+    }
+    let (found, gone): (Vec<_>, Vec<_>) = elsewhere.into_iter().partition(|file| {
+        let sizes = moved.get_mut(&(file.temp.is_some(), below_project(&file.path)));
+        sizes.and_then(Vec::pop).is_some_and(|size| size >= least(file))
+    });
+    there.extend(found);
     (there.into_iter().cloned().collect(), gone)
 }
 

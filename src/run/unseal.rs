@@ -14,7 +14,7 @@ use crate::enforce::sealed::{SealedError, SealedSession};
 use crate::enforce::unseal::{Dates, Existing, Restored, Restoring};
 use crate::error::{PathError, chain};
 use crate::escape::shown;
-use crate::inventory::{Inventory, Session, SessionIndex};
+use crate::inventory::{Inventory, SessionIndex};
 use crate::ledger::{Event, Failure as Failed};
 use crate::locate::Store;
 use crate::policy::Hold;
@@ -102,7 +102,9 @@ pub fn may_unseal(
     let session = inventory.session(index);
     let is_left = session.sealed == 0 && Remains::of(inventory, index).is_some();
     if session.sealed == 0 && !is_left {
-        return Err(unread(inventory, session).map_or(Refusal::NotSealed(session.id), Refusal::Unusable));
+        let root = &inventory.store(session.store).store.root;
+        let unread = unread(inventory, root, session.id);
+        return Err(unread.map_or(Refusal::NotSealed(session.id), Refusal::Unusable));
     }
     if let Some(hold) = sealed::hold_on(&ground.policy, inventory, session) {
         return Err(Refusal::Held(session.id, Box::new(hold.clone())));
@@ -131,8 +133,8 @@ pub fn may_unseal(
 }
 
 /// What could not be read where the sealed form of a session would be.
-fn unread(inventory: &Inventory, session: &Session) -> Option<SealedError> {
-    let folder = inventory.store(session.store).store.root.join(naming::session_folder(session.id));
+pub fn unread(inventory: &Inventory, root: &Path, session: SessionId) -> Option<SealedError> {
+    let folder = root.join(naming::session_folder(session));
     let problem = inventory.problems.iter().find(|problem| {
         let path = &problem.path;
         path.starts_with(&folder) || folder.starts_with(path)
