@@ -35,6 +35,7 @@ mod enforce;
 mod evasions;
 mod exposure;
 mod faults;
+mod first_run;
 mod fleet;
 mod growth;
 mod guards;
