@@ -46,6 +46,7 @@ main() { # Called by the last line, so that half of this script does nothing.
         >/dev/null || die "SHA256SUMS is not signed by the publisher (or ssh-keygen is older than 8.1)" ;;
   esac
   line=$(grep -E "^[0-9a-f]{64}  ccretain-[0-9.]+-$target\.tar\.gz$" "$work/SHA256SUMS") || die "SHA256SUMS has no $target"
+  case $line in *.gz*.gz) die "SHA256SUMS has two for $target" ;; esac
   archive=${line#*  }; fetch "$archive"
   (cd "$work" && echo "$line" | $check -c - >/dev/null 2>&1) || die "$archive is not what SHA256SUMS says"
   tar -xzf "$work/$archive" -C "$work" || die "$archive cannot be unpacked"

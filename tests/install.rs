@@ -184,7 +184,7 @@ fn what_is_not_what_was_released_is_not_installed() {
     }
     fs::write(&sums, format!("{line}{}", line.replace("ccretain-0", "ccretain-9"))).unwrap();
     fs::write(&archive, &good).unwrap();
-    release.refuses(SCRIPT, "there is no ccretain-");
+    release.refuses(SCRIPT, "SHA256SUMS has two for");
     fs::remove_file(sums).unwrap();
     release.refuses(SCRIPT, "there is no SHA256SUMS");
 }
@@ -317,7 +317,7 @@ fn a_release_at_an_address_is_fetched_by_what_is_there() {
     command.env("CCRETAIN_FROM", ADDRESS);
     let half = |and: &str| {
         format!(
-            "case $address in *.gz) head -c 1000 '{}'/*.gz >\"$2\"; {and} ;; esac",
+            "case $address in *.gz) head -c 100 '{}'/*.gz >\"$2\"; {and} ;; esac",
             release.folder.display()
         )
     };
