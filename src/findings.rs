@@ -114,7 +114,8 @@ table! {
         LedgerBroken "ledger-broken" High "the ledger does not hold together"
             => "`ccretain ledger verify` names the first record that is wrong; keep the files, and look for who changed them";
         LedgerCut "ledger-cut" High "records were removed from the ledger"
-            => "compare with a copy kept elsewhere (`ccretain ledger verify --head`), and look for who changed the files";
+            => "compare with a head kept elsewhere (`ccretain ledger verify --head HASH`), and look for who changed the files; it \
+                is told until `ledger.keep` has passed";
         LedgerUnreadable "ledger-unreadable" High "the ledger cannot be read"
             => "without it there is no evidence, and no run will start";
         LedgerUnwritable "ledger-unwritable" High "the ledger cannot be written"

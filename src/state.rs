@@ -24,7 +24,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use crate::guard::{ClockDoubt, MassReport};
-use crate::ledger::Head;
 pub use file::{FILE, StateError, StateFile, path};
 pub use first_seen::FirstSeen;
 
@@ -77,8 +76,9 @@ pub struct LastRun {
     /// When it ended.
     pub time: DateTime<Utc>,
     pub exit: u8,
-    /// The head of the ledger after it: a ledger that no longer has it was cut.
-    pub head: Option<Head>,
+    /// Whether somebody else keeps the ledger that it is recorded in: root, of a run over all users.
+    #[serde(default)]
+    pub is_recorded_elsewhere: bool,
     /// Refusals of the guards, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<String>,

@@ -484,6 +484,20 @@ fn without_the_ledger_of_all_nobody_is_touched() {
 }
 
 #[test]
+fn a_ledger_of_all_that_was_cut_is_told() {
+    let Some(mut machine) = machine("a_ledger_of_all_that_was_cut_is_told") else { return };
+    machine.person("ann", 4001).session(1).aged(days(40)).write();
+    machine.enforce().exits(0);
+    let text = fs::read_to_string(machine.sandbox.ledger()).unwrap();
+    fs::write(machine.sandbox.ledger(), text.split_inclusive('\n').take(2).collect::<String>()).unwrap();
+    let cut = |json: &Value| json["findings"].as_array().unwrap().iter().any(|one| one["id"] == "ledger-cut");
+    assert!(cut(&machine.run(&["check", "--json"]).json()));
+    machine.enforce();
+    machine.run(&["ledger", "verify"]).exits(1).says("cut");
+    assert!(cut(&machine.run(&["check", "--json"]).json()));
+}
+
+#[test]
 fn the_ledger_of_all_lies_where_the_system_keeps_logs() {
     let Some(mut machine) = machine("the_ledger_of_all_lies_where_the_system_keeps_logs") else { return };
     let ann = machine.person("ann", ANN);

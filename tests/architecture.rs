@@ -55,7 +55,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("plan", &["inventory", "policy"]),
     ("guard", &["policy"]),
     ("ledger", &["policy"]),
-    ("state", &["dir", "guard", "inventory", "ledger"]),
+    ("state", &["dir", "guard", "inventory"]),
     // It keeps the journal as it goes, so that no deed is without its intent.
     ("enforce", &["dir", "inventory", "ledger", "locate", "plan", "policy", "seal", "threads"]),
     // What a hold covers, and what of it has vanished.

@@ -92,7 +92,7 @@ fn issue(sandbox: &Sandbox, names: &[&str], signing: Option<Signing>) -> Certifi
     let paths: Vec<PathBuf> = names.iter().map(|name| sandbox.root().join(name)).collect();
     let files = Files::prepare(&paths, signing, &[sandbox.home().join(".claude")]).unwrap();
     let written = files.write(&certificate, &|format, imprint| print(&certificate, format, imprint)).unwrap();
-    let place = Place { dir: sandbox.state(), state_dir: sandbox.state() };
+    let place = Place { dir: sandbox.state(), state_dir: sandbox.state(), is_of_all: false };
     let run = RunId(certificate.parts.ledger.run.clone());
     let now = certificate.parts.ended;
     let mut ledger = Ledger::open(&place, &LedgerPolicy::default(), &run, Clock::Proven, now).unwrap();

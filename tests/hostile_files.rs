@@ -45,6 +45,7 @@ const PLACES: &[&str] = &[
     "config/identity.age",
     "state/state.json",
     "state/dates.json",
+    "state/head.json",
     "state/ledger.jsonl",
     "state/ledger-000000000001.jsonl",
     "state/ledger.lock",

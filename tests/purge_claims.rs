@@ -211,7 +211,9 @@ fn a_first_run_that_was_killed_is_no_removed_state() {
     let ledger = fs::read_to_string(sandbox.ledger()).unwrap();
     let lines: Vec<&str> = ledger.lines().filter(|line| !line.contains("\"summary\"")).collect();
     fs::write(sandbox.ledger(), lines.join("\n") + "\n").unwrap();
-    fs::remove_file(sandbox.state().join("state.json")).unwrap();
+    for file in ["state.json", "head.json"] {
+        fs::remove_file(sandbox.state().join(file)).unwrap();
+    }
     sandbox.run(["purge", "--yes", "--json"]).exits(0).quietly();
     assert!(!session.is_there());
 }

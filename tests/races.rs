@@ -81,7 +81,7 @@ impl<'a> Bench<'a> {
     ) -> Outcomes {
         let recipients =
             recipient.map(|recipient| Recipients::parse([(recipient, Plugins::Refused)]).unwrap());
-        let place = Place { dir: self.env.ledger_dir(), state_dir: self.env.state_dir() };
+        let place = Place { dir: self.env.ledger_dir(), state_dir: self.env.state_dir(), is_of_all: false };
         let run = RunId(format!("run-{}", now().timestamp_nanos_opt().unwrap()));
         // A program that another test starts at this moment holds the lock with us until it runs.
         let mut ledger = (0..200)
@@ -563,7 +563,7 @@ fn a_run_may_be_killed_at_any_moment() {
     let last = sandbox.enforce();
     last.exits(0);
     assert_eq!(last.summary("deleted"), 0);
-    let place = Place { dir: sandbox.state(), state_dir: sandbox.state() };
+    let place = Place { dir: sandbox.state(), state_dir: sandbox.state(), is_of_all: false };
     let verified = ccretain::internals::ledger::verify(
         &place.dir,
         &ccretain::internals::ledger::Expected { head: None, keep: None, now: Utc::now() },

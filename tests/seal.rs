@@ -799,7 +799,7 @@ fn only_what_the_ledger_vouches_for_unpacks_without_bound() {
     fs::remove_file(sandbox.ledger()).unwrap();
     refuses_and_changes_nothing(&sandbox, &session, 1, "it unpacks to more than");
     fs::write(sandbox.ledger(), ledger).unwrap();
-    sandbox.run(["unseal", session.id(), "--keep-date"]).exits(0).quietly();
+    sandbox.run(["unseal", session.id(), "--keep-date"]).exits(0);
     assert_eq!(fs::metadata(&zeros).unwrap().len(), 96 << 20);
 }
 

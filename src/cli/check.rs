@@ -273,10 +273,10 @@ pub(super) fn all(
     let machine = posture::machine_id(all.policy, ctx);
     let subject = Subject { host: &host, machine: machine.as_deref(), user: None, fail_on: args.fail_on };
     // The ledger of all is root's; of everything else the accounts' own checks tell.
-    let dir = ctx.env.system_ledger_dir();
+    let place = crate::run::journal::place_of_all(ctx);
     let mut facts = Facts { now: ctx.env.now, ..Facts::default() };
-    facts.runs.ledger = posture::ledger_fact(&dir, None, all.policy, ctx);
-    facts.runs.unwritable = posture::unwritable(&dir);
+    facts.runs.ledger = posture::ledger_fact(&place, all.policy, ctx);
+    facts.runs.unwritable = posture::unwritable(&place.dir);
     let policy = if invalid.is_none() { Some(all.policy) } else { None };
     facts.policy.invalid = invalid;
     let findings = retention::of_machine(&facts);

@@ -176,6 +176,7 @@ impl From<run::Error> for Failure {
             | E::OutcomeUnrecorded(_)
             | E::Unclosed(_)
             | E::NoCertificate(_)
+            | E::CertificateUnopened(_)
             | E::Certificate(_)
             | E::CertificateUnrecorded(_)
             | E::ParentGone(_)

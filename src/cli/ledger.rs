@@ -15,7 +15,7 @@ use crate::purge::certificate::{Certificate, digest};
 use crate::report::certificate;
 use crate::report::ledger::Shown;
 use crate::report::verification::{Checked, Verified};
-use crate::state::StateFile;
+use crate::run::journal;
 
 /// What to do with the ledger.
 #[derive(Debug, Clone, Subcommand)]
@@ -86,13 +86,13 @@ pub fn run(command: &LedgerCommand, ctx: &Context) -> Result<Exit, Failure> {
     }
 }
 
-/// The folder of the user's own ledger, or of that of all.
-fn dir(ctx: &Context) -> PathBuf {
-    if ctx.global.all_users { ctx.env.system_ledger_dir() } else { ctx.env.ledger_dir() }
+/// Where the user's own ledger lies, or that of all.
+fn place(ctx: &Context) -> ledger::Place {
+    if ctx.global.all_users { journal::place_of_all(ctx) } else { journal::own_place(ctx) }
 }
 
 fn show(args: &LedgerShow, ctx: &Context) -> Result<Exit, Failure> {
-    let dir = dir(ctx);
+    let dir = place(ctx).dir;
     let failed = |error: ledger::LedgerError| Failure::because(Exit::Failed, &error);
     let since = match &args.since {
         None => None,
@@ -141,7 +141,7 @@ fn sessions_named(named: &str, ctx: &Context) -> Result<Vec<String>, Failure> {
         );
     }
     let mut found: Vec<String> = Vec::new();
-    let all = ledger::records(&dir(ctx), &Filter::default())
+    let all = ledger::records(&place(ctx).dir, &Filter::default())
         .map_err(|error| Failure::because(Exit::Failed, &error))?;
     for item in all.flatten() {
         let Item::Record(record) = item else { continue };
@@ -175,14 +175,8 @@ fn verify(args: &LedgerVerify, ctx: &Context) -> Result<Exit, Failure> {
     let head = args.head.as_deref();
     // What the last run remembered is no proof, for who can cut the ledger can write the state
     // too; but where it is missing from the chain, that is worth a warning.
-    let remembered = || {
-        // The last run of root's own account wrote its own ledger.
-        if ctx.global.all_users {
-            return None;
-        }
-        let state = StateFile::load(&ctx.env.state_dir()).ok()?;
-        Some(state.state.last_run?.head?.sha256)
-    };
+    let place = place(ctx);
+    let remembered = || ledger::remembered(&place).ok().flatten().map(|head| head.sha256);
     let failed = |error: ledger::LedgerError| Failure::because(Exit::Failed, &error);
     let compared = head.map(str::to_owned).or_else(remembered);
     // A policy that cannot be used is told of elsewhere; the chain is there all the same.
@@ -192,10 +186,10 @@ fn verify(args: &LedgerVerify, ctx: &Context) -> Result<Exit, Failure> {
         keep: policy.as_ref().map(keep_in_force),
         now: ctx.env.now,
     };
-    let found = ledger::verify(&dir(ctx), &expected).map_err(failed)?;
+    let found = ledger::verify(&place.dir, &expected).map_err(failed)?;
     let checked = match given {
         Some(given) => {
-            let records = ledger::records(&dir(ctx), &Filter::default()).map_err(failed)?;
+            let records = ledger::records(&place.dir, &Filter::default()).map_err(failed)?;
             Some(given.check(records)?)
         }
         None => None,

@@ -84,7 +84,7 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
     let known = SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), None, &[])
         .map_err(|error| chain(&error));
     let mut work = Work { ctx, keys: &keys, recipients: &recipients, all: args.all, known, deed };
-    let each = vault::each(ctx, targets, "re-encrypting", |target| work.rekey(target))?;
+    let each = vault::each(ctx, targets, "re-encrypting", |target| work.rekey(target));
     report(each, &unlisted, work)
 }
 
@@ -146,6 +146,16 @@ fn report(each: Each<Item>, unlisted: &[String], work: Work<'_>) -> Result<Exit,
     // Before anything is printed: a full disk behind stdout must not cost the ledger its last record.
     let counts = [("rekeyed", done), ("already", already), ("failed", failed)];
     let closed = deed.end(&counts, exit.code(), ctx);
+    let exit = vault::end(ctx, exit, failure, closed);
+    for item in &items {
+        if let Some(error) = &item.error {
+            let copy = item.hold.as_ref().map(|hold| format!(", preserved for hold '{hold}'"));
+            ctx.console.error(&format!("session {}{}: {error}", item.of.session, copy.unwrap_or_default()));
+        }
+    }
+    for why in unlisted {
+        ctx.console.error(why);
+    }
     if ctx.global.json {
         ctx.console.json(&Document {
             head,
@@ -168,17 +178,6 @@ fn report(each: Each<Item>, unlisted: &[String], work: Work<'_>) -> Result<Exit,
     };
     let to = counted(recipients.iter().count() as u64, "recipient");
     ctx.console.sentences(&format!("{anew} re-encrypted to {to}{recorded}\n"))?;
-    for item in &items {
-        if let Some(error) = &item.error {
-            let copy = item.hold.as_ref().map(|hold| format!(", preserved for hold '{hold}'"));
-            ctx.console.error(&format!("session {}{}: {error}", item.of.session, copy.unwrap_or_default()));
-        }
-    }
-    for why in unlisted {
-        ctx.console.error(why);
-    }
-    failure.map_or(Ok(()), Err)?;
-    closed?;
     Ok(exit)
 }
 

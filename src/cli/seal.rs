@@ -11,7 +11,7 @@ use super::context::{Context, Exit, Failure};
 use super::enforce::interrupted;
 use super::key::own_identity;
 use super::session;
-use super::vault::Head;
+use super::vault::{self, Head};
 use crate::enforce::Outcome;
 use crate::escape::shown;
 use crate::inventory::{Inventory, Session, SessionIndex};
@@ -221,6 +221,13 @@ fn report(ctx: &Context, report: &Run<'_>, deed: SealedRun, named: bool) -> Resu
     ];
     // Before anything is printed: a full disk behind stdout must not cost the ledger its last record.
     let closed = deed.end(&counts, exit.code(), ctx);
+    let exit = vault::end(ctx, exit, None, closed);
+    for (path, error) in &errors {
+        ctx.console.error_about(path, error);
+    }
+    if report.stopped().is_some() {
+        ctx.console.warning("stopped as asked; the same command continues");
+    }
     if ctx.global.json {
         let errors = errors.iter().map(|(path, error)| Wrong { path: path.clone(), error: error.clone() });
         ctx.console.json(&Document {
@@ -251,13 +258,6 @@ fn report(ctx: &Context, report: &Run<'_>, deed: SealedRun, named: bool) -> Resu
     if in_full && !readable.is_empty() {
         ctx.console.sentences(&format!("still readable of encrypted sessions: {}\n", readable.words()))?;
     }
-    for (path, error) in &errors {
-        ctx.console.error_about(path, error);
-    }
-    if report.stopped().is_some() {
-        ctx.console.warning("stopped as asked; the same command continues");
-    }
-    closed?;
     Ok(exit)
 }
 

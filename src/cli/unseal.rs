@@ -65,7 +65,7 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
         vault::each(ctx, sessions, "unsealing", |index| match Remains::of(&inventory, index) {
             Some(remains) => Ok(settle(ctx, &inventory, index, remains, &mut deed)?),
             None => Ok(one(ctx, &ground, &inventory, index, &how, &mut deed)?.0),
-        })?;
+        });
     let failed = items.iter().filter(|item| item.error.is_some()).count() as u64;
     let settled = items.iter().filter(|item| item.outcome == SETTLED).count() as u64;
     // One session says by itself how it ended; of several it is only that some failed.
@@ -80,17 +80,14 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
     let counts = [("sessionsUnsealed", unsealed), ("sessionsSettled", settled), ("failed", failed)];
     // Before anything is printed: a full disk behind stdout must not cost the ledger its last record.
     let closed = deed.end(&counts, exit.code(), ctx);
+    let exit = vault::end(ctx, exit, failure, closed);
+    items.iter().for_each(|item| item.say_problems(ctx));
     if ctx.global.json {
         ctx.console.json(&Document { head, touched: args.dates.touch, sessions: &items })?;
     }
-    for item in &items {
-        item.say_problems(ctx);
-        if item.error.is_none() {
-            ctx.console.data(&item.text())?;
-        }
+    for item in items.iter().filter(|item| item.error.is_none()) {
+        ctx.console.data(&item.text())?;
     }
-    failure.map_or(Ok(()), Err)?;
-    closed?;
     Ok(exit)
 }
 

@@ -65,16 +65,13 @@ pub struct Each<Item> {
 }
 
 /// Does one after the other, with progress, until all are done, one fails that none may follow, or somebody asks it to
-/// stop.
-///
-/// # Errors
-/// Nothing was done: the first failed.
+/// stop. Whatever it came to is then to be recorded and told.
 pub fn each<T, Item>(
     ctx: &Context,
     all: Vec<T>,
     doing: &'static str,
     mut one: impl FnMut(T) -> Result<Item, Failure>,
-) -> Result<Each<Item>, Failure> {
+) -> Each<Item> {
     let (stop, count) = (CancelToken::new(None), all.len());
     let bar = ctx.console.progress(count as u64, doing);
     let mut items = Vec::new();
@@ -88,14 +85,27 @@ pub fn each<T, Item>(
     });
     bar.finish_and_clear();
     match done {
-        Err(failure) if items.is_empty() => Err(failure),
-        // Those that were done are to be told, and counted in the ledger.
-        Err(failure) => Ok(Each { items, exit: failure.exit, failure: Some(failure) }),
+        Err(failure) => Each { items, exit: failure.exit, failure: Some(failure) },
         Ok(()) => {
             let exit = ended(ctx, &stop, count - items.len());
-            Ok(Each { items, exit, failure: None })
+            Each { items, exit, failure: None }
         }
     }
+}
+
+/// Says what ended a command early or kept its end from the ledger; gives how it ends. Before anything goes to stdout,
+/// which may take nothing.
+pub fn end(
+    ctx: &Context,
+    exit: Exit,
+    failure: Option<Failure>,
+    closed: Result<(), impl Into<Failure>>,
+) -> Exit {
+    let failures = failure.into_iter().chain(closed.err().map(Into::into));
+    failures.fold(exit, |exit, failure| {
+        ctx.console.failure(&failure);
+        exit.or(failure.exit)
+    })
 }
 
 /// How a command ends that a person stopped before it reached some sessions, of which that is said.

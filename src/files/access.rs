@@ -6,6 +6,8 @@ use std::io;
 
 /// Gives a new file the flags of the one it replaces, as far as the system lets; some can be set only while it is
 /// empty.
+// A clone has them.
+#[cfg(all(unix, not(target_os = "macos")))]
 pub fn keep_flags(new: &File, old: &File) {
     calls::keep_flags(new, old);
 }
@@ -185,6 +187,7 @@ mod calls {
 
     pub(super) use super::same_owner as keep_owner;
 
+    #[cfg(not(target_os = "macos"))]
     pub(super) fn keep_flags(_: &File, _: &File) {}
 
     pub(super) fn keep_attributes(_: &File, _: &File) -> io::Result<()> {
@@ -204,8 +207,6 @@ mod calls {
 #[cfg(not(unix))]
 mod calls {
     use super::{File, io};
-
-    pub(super) fn keep_flags(_: &File, _: &File) {}
 
     pub(super) fn keep_owner(new: &File, old: &File) -> io::Result<()> {
         new.set_permissions(old.metadata()?.permissions())

@@ -34,15 +34,12 @@ impl std::fmt::Display for Cut {
 }
 
 impl Ledger {
-    /// Compares the ledger with the head that an earlier run remembered, and records where it was cut or replaced.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read, or what was found cannot be recorded.
-    pub fn compare(&mut self, remembered: &Head, now: DateTime<Utc>) -> Result<(), LedgerError> {
-        if self.head == *remembered || is_accounted_for(&self.dir, remembered)? {
+    /// Compares the ledger with the head that the last run ended with, and records where it was cut or replaced.
+    pub(super) fn compare(&mut self, remembered: &Head, now: DateTime<Utc>) -> Result<(), LedgerError> {
+        if self.head == *remembered || is_accounted_for(&self.place.dir, remembered)? {
             return Ok(());
         }
-        self.record_cut(Some(remembered), now).at("write", self.dir.join(ACTIVE))?;
+        self.record_cut(Some(remembered), now).at("write", self.place.dir.join(ACTIVE))?;
         Ok(())
     }
 
@@ -55,16 +52,18 @@ impl Ledger {
         let mut entry = Entry::new(Event::LedgerCut);
         entry.head = missing.cloned();
         self.write(&[entry], now)?;
+        // A segment of its own: it expires when its newest record has, and in one that goes on this never ends.
+        self.rotate_at = 0;
         let what = match missing {
             Some(head) => format!(
                 "records were removed from the ledger in '{}', or it was replaced: record {}, which an earlier run ended \
                  with, is not in it",
-                shown(&self.dir),
+                shown(&self.place.dir),
                 head.seq
             ),
             None => format!(
                 "the ledger '{}' held no record and was begun anew: what it recorded before is gone",
-                shown(&self.dir.join(ACTIVE))
+                shown(&self.place.dir.join(ACTIVE))
             ),
         };
         self.cut = Some(format!("{what}; this is recorded, and `ccretain ledger verify` shows it"));

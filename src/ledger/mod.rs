@@ -11,6 +11,7 @@
 //! | `ledger.lock` | held exclusively (`flock`) by the one run that may write; never removed |
 //! | `ledger.reserve` | 1 MiB given back on a full disk, so that deletions can still be recorded |
 //! | `ledger.key` | the key of keyed names, in the folder of state |
+//! | `head.json` | the head that the last run ended with, in the folder of state (`head-of-all.json`) |
 //!
 //! # Lines
 //!
@@ -40,8 +41,9 @@
 //! `bytes` is their number, whose `prev` is as always the hash of the line before (the torn one), and
 //! whose number follows that of the last whole record. A record that only lacks its newline is kept.
 //!
-//! A run compares the chain with the head that the last run remembered. Where that record is neither there nor expired,
-//! or the file held no record at all, a `ledger-cut` record says so, and as long as it is there the ledger is not sound.
+//! A run compares the chain with the head that the last run left in `head.json`. Where that record is neither there nor expired,
+//! or the file held no record at all, a `ledger-cut` record says so, and as long as it is there the ledger is not sound. The
+//! segment is closed behind it, so that it expires as other records do.
 //!
 //! A chain without a secret shows changes to anyone who has a head from another place, and only
 //! carelessness to others: whoever may write the files can also compute hashes.
@@ -58,6 +60,7 @@ mod message;
 mod names;
 mod own;
 mod read;
+mod remembered;
 mod sealed;
 mod segments;
 mod tail;
@@ -129,6 +132,7 @@ use file::{Lost, Reserve};
 pub use names::KEY_FILE;
 pub use names::Names;
 pub use read::{BadLine, Filter, Item, Record, last_run, last_time, records, roots, summaries, transcripts};
+pub use remembered::remembered;
 pub use sealed::SealedRecords;
 pub use segments::ACTIVE;
 pub use verify::{Expected, Fault, Given, LIMITS, Verification, verify};
@@ -166,6 +170,16 @@ pub struct Place {
     /// The folder of state, where the key of keyed names is kept: on macOS logs are collected
     /// by support tools, and the key must not travel with the ledger.
     pub state_dir: PathBuf,
+    /// Whether it is that of all users: root's own is kept by the same folder of state.
+    pub is_of_all: bool,
+}
+
+impl Place {
+    /// The file that keeps what the last run ended with.
+    fn head(&self) -> PathBuf {
+        // Not called as the segments are: whoever removes those by a pattern leaves it.
+        self.state_dir.join(if self.is_of_all { "head-of-all.json" } else { "head.json" })
+    }
 }
 
 /// Where a run records what it is about to do: its own ledger, or one that somebody else keeps.
@@ -186,7 +200,9 @@ impl Journal for Ledger {
 /// A ledger opened for writing by one run; holds the lock until it is dropped.
 #[derive(Debug)]
 pub struct Ledger {
-    dir: PathBuf,
+    place: Place,
+    /// What the last run ended with.
+    remembered: Option<Head>,
     run: RunId,
     clock: Clock,
     names: Option<Names>,
@@ -250,8 +266,14 @@ impl Ledger {
             Err(_) => first_segment(dir, &batch, &reserve)?,
         };
         let length = opened.metadata().at("look at", &active)?.len();
+        // One that cannot be used is written anew at the end of the run.
+        let remembered = remembered(place).unwrap_or_else(|error| {
+            tracing::warn!(error = chain(&error), "what the last run ended with is not known");
+            None
+        });
         let mut ledger = Self {
-            dir: dir.clone(),
+            place: place.clone(),
+            remembered: remembered.clone(),
             run: run.clone(),
             clock,
             names,
@@ -274,6 +296,10 @@ impl Ledger {
             ledger.complaints.push(chain(&error));
         }
         ledger.rotate_if_large(now);
+        // Before anything expires, whose record would account for it.
+        if let Some(head) = remembered {
+            ledger.compare(&head, now)?;
+        }
         // A clock set ahead would let all records expire, and with them what shows that it was set ahead.
         if clock == Clock::Proven {
             ledger.expire(&policy.keep, now)?;
@@ -297,7 +323,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When the summary is not on disk.
-    pub fn close(mut self, mut summary: Entry<'_>, now: DateTime<Utc>) -> io::Result<Head> {
+    pub fn close(&mut self, mut summary: Entry<'_>, now: DateTime<Utc>) -> io::Result<Head> {
         self.rotate_if_large(now);
         // The head before the summary, since no record can hold its own hash.
         summary.head = Some(self.head.clone());
@@ -306,7 +332,7 @@ impl Ledger {
             // The disk may still be full; the next run tries again and says so.
             let _ = self.reserve.make();
         }
-        Ok(self.head)
+        Ok(self.head.clone())
     }
 
     /// The last record: its number and the hash of its line.
@@ -351,7 +377,7 @@ impl Ledger {
         let written = encoded.and_then(|()| self.put(&buffer));
         self.buffer = buffer;
         written.map_err(|source| {
-            let path = self.dir.join(ACTIVE);
+            let path = self.place.dir.join(ACTIVE);
             io::Error::new(source.kind(), format!("cannot write '{}': {source}", shown(&path)))
         })?;
         self.head = head;
@@ -377,6 +403,18 @@ impl Ledger {
                 self.poisoned = true;
                 Err(error)
             }
+        }
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        // Here and not with the summary, so that what comes after it or without one is remembered, too. Where that
+        // fails, an older head is remembered, which is in the chain as well.
+        if self.remembered.as_ref() != Some(&self.head)
+            && let Err(error) = remembered::remember(&self.place, &self.head)
+        {
+            tracing::warn!(error = chain(&error), "what the run ended with is not remembered");
         }
     }
 }

@@ -26,7 +26,7 @@ impl Ledger {
         let begins = tail.head.is_none();
         let mut entry = Entry::new(if begins { Event::Segment } else { Event::Torn });
         if begins {
-            entry.until = tail::newest_closed_proven(&self.dir).map_err(io::Error::other)?;
+            entry.until = tail::newest_closed_proven(&self.place.dir).map_err(io::Error::other)?;
         }
         entry.head = Some(self.head.clone());
         if !torn.sha256.is_empty() {
@@ -55,8 +55,8 @@ impl Ledger {
     }
 
     fn rotate(&mut self, now: DateTime<Utc>) -> Result<(), PathError> {
-        let (active, fresh) = (self.dir.join(ACTIVE), self.dir.join(segments::FRESH));
-        let closed = self.dir.join(segments::closed_name(self.head.seq));
+        let (active, fresh) = (self.place.dir.join(ACTIVE), self.place.dir.join(segments::FRESH));
+        let closed = self.place.dir.join(segments::closed_name(self.head.seq));
         // Never over another segment: two of one number mean that something is wrong that must not be hidden.
         if closed.symlink_metadata().is_ok() {
             return Err(io::Error::from(io::ErrorKind::AlreadyExists)).at("create", closed);
@@ -68,7 +68,7 @@ impl Ledger {
             names: self.names.as_ref(),
         };
         let until = tail::newest_proven_in(&self.file).at("read", &active)?;
-        let (file, head) = new_segment(&self.dir, &batch, &self.head, until)?;
+        let (file, head) = new_segment(&self.place.dir, &batch, &self.head, until)?;
         let length = file.metadata().at("look at", &fresh)?.len();
         // The second name comes first, so that a reader always finds an active segment; a file
         // system without hard links has a moment in which there is none.
@@ -83,7 +83,7 @@ impl Ledger {
         }
         (self.file, self.head, self.length) = (file, head, length);
         self.rotate_at = self.segment_size;
-        files::sync_dir(&self.dir)
+        files::sync_dir(&self.place.dir)
     }
 
     /// Drops closed segments whose newest record is older than `keep`, oldest first.
@@ -92,7 +92,7 @@ impl Ledger {
         keep: &crate::period::Period,
         now: DateTime<Utc>,
     ) -> Result<(), LedgerError> {
-        let mut closed = segments::closed(&self.dir)?;
+        let mut closed = segments::closed(&self.place.dir)?;
         let mut drop = 0;
         for (index, path) in closed.iter().enumerate() {
             match tail::newest_proven(path)? {
@@ -113,7 +113,7 @@ impl Ledger {
         entry.reason = Some(format!("{REASON}{keep}").into());
         // On disk before the first file goes: a kill in between leaves more records than it says, and never
         // fewer.
-        self.write(&[entry], now).at("write", self.dir.join(ACTIVE))?;
+        self.write(&[entry], now).at("write", self.place.dir.join(ACTIVE))?;
         for path in &closed {
             if let Err(error) = files::remove_own(path).at("remove", path) {
                 self.complaints.push(chain(&error));
@@ -121,7 +121,7 @@ impl Ledger {
                 break;
             }
         }
-        Ok(files::sync_dir(&self.dir)?)
+        Ok(files::sync_dir(&self.place.dir)?)
     }
 }
 

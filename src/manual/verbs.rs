@@ -84,6 +84,12 @@ const FILES: &[(Place, &str, &str)] = &[
         "What transcripts said at the last look: dates and project paths, no content. Of a file that has not changed \
          since nothing is read again. It may be deleted at any time; a purge does.",
     ),
+    (
+        |at| at.state,
+        "head.json",
+        "The head of the ledger after the last run, by which the next one finds out that it was cut; `head-of-all.json` \
+         is that of runs over all users.",
+    ),
     (|at| at.ledger, "ledger.jsonl", "The ledger of a user; see `ccretain-ledger`(5)."),
     (|at| at.system_ledger, "ledger.jsonl", "The ledger of runs over all users."),
 ];

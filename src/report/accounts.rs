@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value};
 
-use super::Run;
 use super::all_users::add;
 use super::enforce::{amounts, question, whole};
 use super::human::{counted, grouped, named, size};
@@ -28,21 +27,6 @@ pub struct AccountRow<'a> {
     pub ended: (&'static str, Hue),
     /// What its run comes to; `None` where it gave no account of it.
     pub totals: Option<&'a Totals>,
-}
-
-impl Run<'_> {
-    /// What this run comes to, for the report of all accounts.
-    pub fn for_parent(&self, notes: Vec<Note>) -> Totals {
-        let stores = self.json_stores();
-        Totals {
-            sessions: stores.iter().map(|store| store.sessions as u64).sum(),
-            files: stores.iter().map(|store| store.artifacts as u64).sum(),
-            bytes: stores.iter().map(|store| store.bytes).sum(),
-            is_done: self.outcomes.is_some(),
-            tally: self.tally(),
-            notes,
-        }
-    }
 }
 
 /// The sums of some accounts.

@@ -11,6 +11,7 @@ use crate::inventory::{ArtifactIndex, Belongs};
 use crate::locate::Way;
 use crate::plan::{Decision, Keep};
 use crate::policy::Mode;
+use crate::run::link::{Note, Totals};
 use crate::run::tally::{Fate, NamesGoing, Tally};
 
 /// A moment as reports write it: RFC 3339, UTC, whole seconds.
@@ -146,6 +147,19 @@ impl Run<'_> {
             stopped: self.stopped(),
             refusals: self.refusals.to_vec(),
             errors: self.errors().into_iter().map(|(path, error)| Error { path, error }).collect(),
+        }
+    }
+
+    /// What this run comes to, for the report of all accounts.
+    pub fn for_parent(&self, notes: Vec<Note>) -> Totals {
+        let stores = self.json_stores();
+        Totals {
+            sessions: stores.iter().map(|store| store.sessions as u64).sum(),
+            files: stores.iter().map(|store| store.artifacts as u64).sum(),
+            bytes: stores.iter().map(|store| store.bytes).sum(),
+            is_done: self.outcomes.is_some(),
+            tally: self.tally(),
+            notes,
         }
     }
 

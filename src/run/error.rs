@@ -61,6 +61,9 @@ pub enum Error {
     /// The end of a purge cannot be recorded, which its certificate would name.
     #[error("cannot close the ledger, so there is no certificate")]
     NoCertificate(#[source] io::Error),
+    /// The ledger cannot be opened again after the accounts' purges, whose certificate would name its head.
+    #[error("what the accounts came to is done and recorded, but there is no certificate")]
+    CertificateUnopened(#[source] LedgerError),
     /// A file of a certificate cannot be written.
     #[error(transparent)]
     Certificate(FileError),

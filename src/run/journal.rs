@@ -12,7 +12,6 @@ use crate::catalogue::Root;
 use crate::ledger::{self, Clock, Entry, Event, Head, Journal, Ledger, Place, RunId};
 use crate::locate;
 use crate::policy::LedgerPolicy;
-use crate::state::StateFile;
 
 /// About how much is sent to the parent in one message, in bytes.
 const MESSAGE: usize = 4 << 20;
@@ -67,24 +66,25 @@ pub fn any_run_ended(ctx: &Context) -> bool {
 /// # Errors
 /// Exit 4 where there can be no evidence, 75 where another run writes; nothing was touched.
 pub fn own_ledger(ctx: &Context, policy: &LedgerPolicy, run: &RunId, clock: Clock) -> Result<Ledger, Error> {
-    let ledger = compared(ctx, policy, run, clock)?;
+    let ledger = open_own(ctx, policy, run, clock)?;
     if let Some(cut) = ledger.cut() {
         ctx.screen.warning(cut);
     }
     Ok(ledger)
 }
 
-/// Opens the user's own ledger, and records where it lacks what the last run ended with.
-fn compared(ctx: &Context, policy: &LedgerPolicy, run: &RunId, clock: Clock) -> Result<Ledger, Error> {
-    let place = Place { dir: ctx.env.ledger_dir(), state_dir: ctx.env.state_dir() };
-    let mut ledger = Ledger::open(&place, policy, run, clock, ctx.env.now).map_err(Error::Ledger)?;
-    // Read under the ledger's lock: another run may have moved on both since this one began. A state that cannot be
-    // read is told of elsewhere.
-    let last = StateFile::load(&place.state_dir).ok().and_then(|file| file.state.last_run);
-    if let Some(head) = last.and_then(|last| last.head) {
-        ledger.compare(&head, ctx.env.now).map_err(Error::Ledger)?;
-    }
-    Ok(ledger)
+fn open_own(ctx: &Context, policy: &LedgerPolicy, run: &RunId, clock: Clock) -> Result<Ledger, Error> {
+    Ledger::open(&own_place(ctx), policy, run, clock, ctx.env.now).map_err(Error::Ledger)
+}
+
+/// Where the user's own ledger lies.
+pub fn own_place(ctx: &Context) -> Place {
+    Place { dir: ctx.env.ledger_dir(), state_dir: ctx.env.state_dir(), is_of_all: false }
+}
+
+/// Where the ledger of a run over all users lies.
+pub fn place_of_all(ctx: &Context) -> Place {
+    Place { dir: ctx.env.system_ledger_dir(), state_dir: ctx.env.state_dir(), is_of_all: true }
 }
 
 /// The record that opens a run: by which policy, and what for where it is not to enforce it.
@@ -146,7 +146,7 @@ impl RunJournal {
             return asked.map(|()| (Self::Parent(parent.clone()), None)).map_err(Error::ParentLedger);
         }
         tracing::debug!(run = run.0, clock = ?clock, "opening the ledger");
-        let ledger = compared(ctx, policy, run, clock)?;
+        let ledger = open_own(ctx, policy, run, clock)?;
         let cut = ledger.cut().map(str::to_owned);
         Ok((Self::Own(Box::new(ledger)), cut))
     }
@@ -155,7 +155,7 @@ impl RunJournal {
     ///
     /// # Errors
     /// When the summary is not on disk.
-    pub fn close(self, summary: Entry<'static>, now: DateTime<Utc>) -> io::Result<Option<Head>> {
+    pub fn close(&mut self, summary: Entry<'static>, now: DateTime<Utc>) -> io::Result<Option<Head>> {
         match self {
             Self::Own(ledger) => ledger.close(summary, now).map(Some),
             Self::Parent(parent) => {

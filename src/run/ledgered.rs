@@ -9,7 +9,7 @@ use super::journal::{self, RunJournal};
 use super::{Context, Error, Workspace, must_be_unchanged};
 use crate::catalogue::SessionId;
 use crate::enforce::lock;
-use crate::ledger::{Clock, Entry, Event, Head, Journal, RunId};
+use crate::ledger::{Clock, Entry, Event, Journal, RunId};
 use crate::policy::Policy;
 use crate::state::{StateFile, Unsealed};
 
@@ -78,13 +78,13 @@ impl LedgeredRun {
         if self.has_changed { Error::OutcomeUnrecorded(error) } else { Error::Unrecorded(error) }
     }
 
-    /// Closes the ledger; gives its head where it is one's own.
+    /// Closes the ledger.
     ///
     /// # Errors
     /// Exit 1: the summary could not be written.
-    pub fn end(self, counts: &[(&'static str, u64)], exit: u8, ctx: &Context) -> Result<Option<Head>, Error> {
+    pub fn end(mut self, counts: &[(&'static str, u64)], exit: u8, ctx: &Context) -> Result<(), Error> {
         let summary = journal::summary(&self.policy, self.command, counts, exit);
-        self.journal.close(summary, ctx.env.now).map_err(Error::Unclosed)
+        self.journal.close(summary, ctx.env.now).map(drop).map_err(Error::Unclosed)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::escape::text;
 use crate::hold::{self, Vanished};
 use crate::inventory::memory::Memory;
 use crate::inventory::{Inventory, Problem};
-use crate::ledger::{Clock, Entry, Event, Head, RunId};
+use crate::ledger::{Clock, Entry, Event, RunId};
 use crate::locate::Store;
 use crate::plan::{self, Plan};
 use crate::policy::{Mode, Policy};
@@ -187,11 +187,10 @@ impl<'c> RuleRun<'c> {
         exit: u8,
         ended: DateTime<Utc>,
     ) -> (Option<Outcomes>, Vec<Error>) {
-        let Executed { outcomes, journal, unsaved } = executed;
-        // The ledger before the state: a state that knows a head which no ledger has would look like a ledger
-        // that was cut.
-        let head = journal.close(self.summary(outcomes.as_ref(), exit), self.ctx.env.now);
-        let last = self.last_run(&head, exit, ended);
+        // The journal is dropped at the end: its lock is that of what is remembered, too.
+        let Executed { outcomes, mut journal, unsaved } = executed;
+        let closed = journal.close(self.summary(outcomes.as_ref(), exit), self.ctx.env.now);
+        let last = self.last_run(exit, ended);
         let state = &mut self.workspace.state.state;
         state.last_run = Some(last);
         state.clock = self.judged.doubt;
@@ -212,7 +211,7 @@ impl<'c> RuleRun<'c> {
         // Again, now that something has gone and a full disk may have room.
         failed.extend(unsaved.and_then(|memory| self.save_sessions(&memory).err()));
         failed.extend(remembered::save(&mut self.workspace.state, self.ctx).err());
-        failed.extend(head.err().map(Error::Unclosed));
+        failed.extend(closed.err().map(Error::Unclosed));
         (outcomes, failed)
     }
 
@@ -220,17 +219,12 @@ impl<'c> RuleRun<'c> {
         remembered::remember_sessions(sessions, memory.clone(), self.ctx)
     }
 
-    fn last_run(&self, head: &std::io::Result<Option<Head>>, exit: u8, ended: DateTime<Utc>) -> LastRun {
+    fn last_run(&self, exit: u8, ended: DateTime<Utc>) -> LastRun {
         LastRun {
             run: self.id.0.clone(),
             time: ended,
             exit,
-            // Of a ledger that somebody else keeps nothing is remembered here.
-            head: match head {
-                Ok(None) => self.workspace.state.state.last_run.as_ref().and_then(|last| last.head.clone()),
-                Ok(head) => head.clone(),
-                Err(_) => None,
-            },
+            is_recorded_elsewhere: self.ctx.parent.is_some(),
             refusals: self.judged.refusals.clone(),
             unfinished: Vec::new(),
             unknown: serde_json::Map::default(),

@@ -15,7 +15,7 @@ fn full(dir: &Path) -> StateFile {
         run: "r".into(),
         time: at(5),
         exit: 4,
-        head: Some(Head::genesis()),
+        is_recorded_elsewhere: true,
         refusals: vec!["no".into()],
         unfinished: Vec::new(),
         unknown: Map::new(),

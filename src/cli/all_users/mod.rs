@@ -51,7 +51,9 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
     if let Command::Check(args) = command {
         return super::check::all(args, &document, invalid, ctx);
     }
-    let mut exit = report(&mut document, task.changes, &handled, ctx)?;
+    // What follows is to be done whether or not stdout takes the report.
+    let (ended, told) = report(&mut document, task.changes, &handled, ctx);
+    let mut exit = ended;
     let must = |done: Result<(), Failure>, exit: Exit| match done {
         Ok(()) => exit,
         Err(failure) => {
@@ -67,7 +69,7 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
         let remembered = handled.remember(&keeper.run, exit.code(), surroundings::now(), ctx);
         exit = must(remembered.map_err(Failure::from), exit);
     }
-    Ok(exit)
+    told.map(|()| exit)
 }
 
 /// The policy of the machine, and why it cannot be used where a check tells of that.

@@ -46,13 +46,35 @@ pub(super) fn each_account(
         .try_for_each(|ended| print(&format!("\n{}\n{}", heading(&ended.account), printable(&ended.output))))
 }
 
-/// Prints what the accounts came to, and what went wrong.
+/// Prints what the accounts came to, and what went wrong; gives how the run ends, and whether stdout took the report.
 pub(super) fn report(
     document: &mut AllUsers<'_>,
     is_done: bool,
     handled: &Handled,
     ctx: &Context,
-) -> Result<Exit, Failure> {
+) -> (Exit, Result<(), Failure>) {
+    let told = print(document, is_done, handled, ctx);
+    messages(handled, ctx);
+    for refusal in &document.refused {
+        ctx.console.error(&format!("{} ('{}') is left out: {}", refusal.user, refusal.home, refusal.why));
+    }
+    for waits in &document.not_reached {
+        let message = format!("{} ('{}') was not reached: {}", waits.user, waits.home, waits.why);
+        match handled.was_asked {
+            true => ctx.console.warning(&message),
+            false => ctx.console.error(&message),
+        }
+    }
+    let any_left = !document.refused.is_empty() || !(handled.was_asked || handled.waiting.is_empty());
+    (exit(&handled.ended, any_left), told)
+}
+
+fn print(
+    document: &mut AllUsers<'_>,
+    is_done: bool,
+    handled: &Handled,
+    ctx: &Context,
+) -> Result<(), Failure> {
     if ctx.global.json {
         ctx.console.json(&document.json())?;
     } else if document.is_empty() {
@@ -66,19 +88,7 @@ pub(super) fn report(
             each_account(handled, |text| ctx.console.data(text))?;
         }
     }
-    messages(handled, ctx);
-    for refusal in &document.refused {
-        ctx.console.error(&format!("{} ('{}') is left out: {}", refusal.user, refusal.home, refusal.why));
-    }
-    for waits in &document.not_reached {
-        let message = format!("{} ('{}') was not reached: {}", waits.user, waits.home, waits.why);
-        match handled.was_asked {
-            true => ctx.console.warning(&message),
-            false => ctx.console.error(&message),
-        }
-    }
-    let any_left = !document.refused.is_empty() || !(handled.was_asked || handled.waiting.is_empty());
-    Ok(exit(&handled.ended, any_left))
+    Ok(())
 }
 
 /// Prints what the accounts said beside their reports.

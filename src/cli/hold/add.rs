@@ -72,6 +72,18 @@ pub(super) fn add(
     // So that the next run can tell what of it has vanished meanwhile.
     let held = hold::covered_by(&sight.inventory, &hold);
     let closed = close(run, exit, ctx, |state| state.held.extend(held));
+    // The hold is in force, and is shown, whatever became of its records.
+    let exit = crate::cli::vault::end(ctx, exit, None, closed);
+    for (path, why) in &failed {
+        ctx.console.error(&format!("'{}' has no copy: {why}", shown(path)));
+    }
+    if !failed.is_empty() {
+        ctx.console.hint(&format!(
+            "hold '{}' is in force, and keeps its copies; once all can be read, `ccretain hold add --preserve` with another \
+             name copies the rest",
+            text(&hold.name)
+        ));
+    }
     let mut report = sight.report(&hold, ground.policy.user_holds.value, ctx.global.verbose > 0);
     report.preserved = copies(ground, &hold.name).0;
     if ctx.global.json {
@@ -83,18 +95,7 @@ pub(super) fn add(
         }
         ctx.console.sentences(&out)?;
     }
-    for (path, why) in &failed {
-        ctx.console.error(&format!("'{}' has no copy: {why}", shown(path)));
-    }
-    if !failed.is_empty() {
-        ctx.console.hint(&format!(
-            "hold '{}' is in force, and keeps its copies; once all can be read, `ccretain hold add --preserve` with another \
-             name copies the rest",
-            text(&hold.name)
-        ));
-    }
-    // The hold is in force, and is shown, whatever became of its records.
-    closed.map(|()| exit)
+    Ok(exit)
 }
 
 impl New {

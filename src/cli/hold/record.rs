@@ -51,8 +51,7 @@ pub(super) fn undone(
     Failure::because(Exit::Failed, error)
 }
 
-/// Closes the ledger, and remembers what is held and the ledger's head, by which one finds out that
-/// it was cut.
+/// Remembers what is held, and closes the ledger.
 pub(super) fn close(
     run: LedgeredRun,
     exit: Exit,
@@ -60,14 +59,11 @@ pub(super) fn close(
     remember: impl FnOnce(&mut State),
 ) -> Result<(), Failure> {
     // Before the ledger is closed, whose lock is that of the state as well.
-    let file = StateFile::load(&ctx.env.state_dir());
-    let exit = if file.is_ok() { exit } else { Exit::Failed };
-    let head = run.end(&[], exit.code(), ctx)?;
-    let mut file = file.map_err(|error| Failure::because(Exit::Failed, &error))?;
-    if let Some(last) = &mut file.state.last_run {
-        last.head = head;
-    }
-    remember(&mut file.state);
-    file.save().map_err(|error| Failure::because(Exit::Failed, &error))?;
-    Ok(())
+    let saved = StateFile::load(&ctx.env.state_dir()).and_then(|mut file| {
+        remember(&mut file.state);
+        file.save()
+    });
+    let exit = if saved.is_ok() { exit } else { Exit::Failed };
+    run.end(&[], exit.code(), ctx)?;
+    saved.map(drop).map_err(|error| Failure::from(run::Error::State(error)))
 }

@@ -56,6 +56,10 @@ pub(super) fn release(
         // What is no longer held may go, and is then not told of as vanished.
         state.held.retain(|held| held.hold != name);
     });
+    let exit = crate::cli::vault::end(ctx, exit, None, closed);
+    for why in &failed {
+        ctx.console.error(why);
+    }
     match report {
         Some(hold) if ctx.global.json => {
             let because = Some(text(reason));
@@ -66,10 +70,7 @@ pub(super) fn release(
         }))?,
         _ => ctx.console.sentences(&format!("hold '{}' released\n", text(name)))?,
     }
-    for why in &failed {
-        ctx.console.error(why);
-    }
-    closed.map(|()| exit)
+    Ok(exit)
 }
 
 /// Removes the copies of a hold, recorded before and after; gives what failed.

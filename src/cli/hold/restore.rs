@@ -58,7 +58,7 @@ pub(super) fn restore(args: &RestoreArgs, ground: &Workspace, ctx: &Context) -> 
     let mut deed = SealedRun::begin(COMMAND, ctx, ground, locks)?;
     let how = How { ctx, ground, keys: &keys, dates: args.dates.dates(ctx), temps: &temps };
     let restore = |target: Target<'_>| Ok(target.restore(&how, &mut deed)?);
-    let Each { items, exit: stopped, failure } = vault::each(ctx, targets, "restoring", restore)?;
+    let Each { items, exit: stopped, failure } = vault::each(ctx, targets, "restoring", restore);
     let failed = items.iter().filter(|item| item.error.is_some()).count() as u64 + unlisted.len() as u64;
     let exit = match items.as_slice() {
         [item] if item.outcome == "refused" => Exit::Refused,
@@ -70,41 +70,40 @@ pub(super) fn restore(args: &RestoreArgs, ground: &Workspace, ctx: &Context) -> 
     let restored = items.iter().filter(|item| item.outcome == "restored").count() as u64;
     // Before anything is printed: a full disk behind stdout must not cost the ledger its last record.
     let closed = deed.end(&[("sessionsRestored", restored), ("failed", failed)], exit.code(), ctx);
-    if ctx.global.json {
-        ctx.console.json(&Document { head, touched: args.dates.touch, sessions: &items })?;
-    }
-    for item in &items {
-        item.say(ctx)?;
-    }
+    let exit = vault::end(ctx, exit, failure, closed);
+    items.iter().for_each(|item| item.say_problems(ctx));
     for why in &unlisted {
         ctx.console.error(why);
     }
-    failure.map_or(Ok(()), Err)?;
-    closed?;
+    if ctx.global.json {
+        ctx.console.json(&Document { head, touched: args.dates.touch, sessions: &items })?;
+    }
+    for item in items.iter().filter(|item| item.error.is_none()) {
+        ctx.console.sentences(&item.text())?;
+    }
     Ok(exit)
 }
 
 impl Item {
-    fn say(&self, ctx: &Context) -> Result<(), Failure> {
+    /// Says what went wrong, and what is worth knowing.
+    fn say_problems(&self, ctx: &Context) {
         for warning in &self.warnings {
             ctx.console.warning(warning);
         }
-        let session = &self.of.session;
-        match &self.error {
-            Some(error) => {
-                ctx.console.error(&format!("session {session}: {error}"));
-                if self.outcome == "failed" {
-                    ctx.console.hint("nothing was overwritten; `age -d -i KEY FILE | zstd -d` opens single files of a copy");
-                }
-            }
-            None if self.outcome == "nothing-missing" => {
-                ctx.console.sentences(&format!("session {session}: nothing is missing\n"))?;
-            }
-            None => {
-                let (files, bytes) = (counted(self.files, "file"), size(self.bytes));
-                ctx.console.sentences(&format!("restored {session}: {files}, {bytes}\n"))?;
-            }
+        let Some(error) = &self.error else { return };
+        ctx.console.error(&format!("session {}: {error}", self.of.session));
+        if self.outcome == "failed" {
+            ctx.console
+                .hint("nothing was overwritten; `age -d -i KEY FILE | zstd -d` opens single files of a copy");
         }
-        Ok(())
+    }
+
+    /// What became of it, where that is well.
+    fn text(&self) -> String {
+        let session = &self.of.session;
+        if self.outcome == "nothing-missing" {
+            return format!("session {session}: nothing is missing\n");
+        }
+        format!("restored {session}: {}, {}\n", counted(self.files, "file"), size(self.bytes))
     }
 }

@@ -12,7 +12,7 @@ use crate::error::chain;
 use crate::escape::{shown, text};
 use crate::ledger::{self, Expected, Given, Record};
 use crate::policy::Policy;
-use crate::run::Workspace;
+use crate::run::{Workspace, journal};
 use crate::schedule::{Program, Scope};
 
 /// As many runs are looked back on.
@@ -30,14 +30,13 @@ pub(super) fn runs(ground: &Workspace, summaries: &mut Vec<Record>, ctx: &Contex
     schedules(&mut facts, ctx);
     let dir = ctx.env.ledger_dir();
     // Of a run over all users the parent keeps the ledger, and looks at it.
-    // A run without a head was recorded by somebody else, unless there is a ledger here.
-    let is_elsewhere = last.is_some_and(|last| last.head.is_none()) && !dir.join(ledger::ACTIVE).exists();
+    let is_elsewhere =
+        last.is_some_and(|last| last.is_recorded_elsewhere) && !dir.join(ledger::ACTIVE).exists();
     if ctx.parent.is_some() || is_elsewhere {
         facts.ledger = LedgerFact::Elsewhere;
         return facts;
     }
-    let head = last.and_then(|last| last.head.as_ref()).map(|head| head.sha256.as_str());
-    facts.ledger = ledger_fact(&dir, head, &ground.policy, ctx);
+    facts.ledger = ledger_fact(&journal::own_place(ctx), &ground.policy, ctx);
     facts.unwritable = unwritable(&dir);
     match ledger::summaries(&dir, RUNS) {
         Ok(found) => {
@@ -59,15 +58,12 @@ pub(super) fn runs(ground: &Workspace, summaries: &mut Vec<Record>, ctx: &Contex
     facts
 }
 
-/// How a ledger is; `head` is what the last run left as its head.
-pub(in crate::cli) fn ledger_fact(
-    dir: &Path,
-    head: Option<&str>,
-    policy: &Policy,
-    ctx: &Context,
-) -> LedgerFact {
-    let keep = Some(keep_in_force(policy));
-    let found = match ledger::verify(dir, &Expected { head, keep, now: ctx.env.now }) {
+/// How a ledger is, by what the last run ended with, too.
+pub(in crate::cli) fn ledger_fact(place: &ledger::Place, policy: &Policy, ctx: &Context) -> LedgerFact {
+    let (dir, keep) = (&place.dir, Some(keep_in_force(policy)));
+    // A head that cannot be read is as none: it is written anew by the next run.
+    let head = ledger::remembered(place).ok().flatten().map(|head| head.sha256);
+    let found = match ledger::verify(dir, &Expected { head: head.as_deref(), keep, now: ctx.env.now }) {
         Err(error) => return LedgerFact::Unreadable(chain(&error)),
         Ok(found) => found,
     };

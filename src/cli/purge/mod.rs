@@ -53,7 +53,7 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
         exit => exit,
     };
     // Before the report, which names its files.
-    let issued = run.certify(files, certificate::print, &done, ledger, exit.code());
+    let issued = run.certify(files, certificate::print, &done, &mut ledger, exit.code());
     let mut must = |failure: Failure| {
         ctx.console.failure(&failure);
         exit = Exit::Failed;
@@ -62,5 +62,7 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
     // A closed pipe must not keep in mind what has gone.
     let told = printing.tell(Some(&done), &issued);
     run.remember(&done.after.inventory).into_iter().for_each(|error| must(error.into()));
+    // Whose lock is that of what is remembered, too.
+    drop(ledger);
     Ok(exit.or(told?))
 }

@@ -158,6 +158,7 @@ fn a_clock_that_is_not_proven_drops_nothing_and_is_not_seen() {
     let mut ledger = bench.try_open(far, Clock::Unproven).unwrap();
     ledger.append(&[Entry::new(Event::Refused)], at(far)).unwrap();
     ledger.close(Entry { decision: Some("enforce".into()), ..Entry::new(Event::Summary) }, at(far)).unwrap();
+    drop(ledger);
     assert!(bench.closed().starts_with(&closed));
     assert_eq!(last_time(bench.dir()).unwrap(), Some(at(0)));
     assert_eq!(last_run(bench.dir()).unwrap().unwrap().time, at(far));
@@ -233,7 +234,10 @@ fn any_cut_is_mended() {
     let bytes = fs_err::read(bench.active()).unwrap();
     let first = bytes.iter().position(|byte| *byte == b'\n').unwrap();
     for length in 0..=bytes.len() {
+        // That a ledger was cut closes its segment.
+        bench.closed().iter().for_each(|closed| files::remove_own(closed).unwrap());
         write(&bench.active(), &bytes[..length]);
+        bench.forget();
         bench.run(1, 1);
         let found = bench.verify();
         assert_eq!(found.broken, None, "{length}");

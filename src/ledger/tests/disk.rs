@@ -203,6 +203,7 @@ fn on_a_full_disk() {
     let head = ledger.close(Entry::new(Event::Summary), at(3)).unwrap();
     assert_eq!(verify(&dir, Some(&head.sha256)).unwrap().given, Some(Given::Newest));
     assert_eq!(dir.join(Reserve::FILE).metadata().unwrap().len(), Reserve::SIZE);
+    drop(ledger);
     // Full before the first run of all: no reserve, but a ledger if there is a page for it.
     fill("c");
     assert!(bench.run(4, 1).seq > head.seq);

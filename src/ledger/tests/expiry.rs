@@ -87,6 +87,22 @@ fn an_expiry_by_another_policy_is_told_as_such() {
 }
 
 #[test]
+fn that_a_ledger_was_cut_is_told_until_its_record_has_expired() {
+    let mut bench = Bench::new();
+    bench.policy.keep = "10d".parse::<Period>().unwrap();
+    bench.run(0, 3);
+    let text = fs_err::read_to_string(bench.active()).unwrap();
+    write(&bench.active(), text.split_inclusive('\n').next().unwrap().as_bytes());
+    for day in [1, 5, 10] {
+        bench.run(day * DAY, 1);
+        assert_eq!(judged(&bench, "10d", "p", day).cuts.len(), 1, "{day}");
+    }
+    bench.run(12 * DAY, 1);
+    let found = judged(&bench, "10d", "p", 12);
+    assert!(found.is_sound() && found.cuts.is_empty(), "{found:?}");
+}
+
+#[test]
 fn several_expiries_are_told_each_with_its_records() {
     let mut bench = Bench::sized(2_000);
     bench.policy.keep = "10d".parse::<Period>().unwrap();
@@ -209,6 +225,7 @@ fn a_segment_that_a_crash_damaged_at_its_first_line_can_begin_a_ledger_later() {
         bench.policy.keep = "10d".parse::<Period>().unwrap();
         bench.run(0, 30);
         write(&bench.active(), damage);
+        bench.forget();
         bench.run(DAY, 3);
         assert!(bench.verify().is_sound(), "{damage:?}");
         bench.run(10 * DAY + 1, 0);

@@ -39,7 +39,8 @@ impl Bench {
 
     pub(super) fn sized(size: u64) -> Self {
         let temp = tempfile::tempdir().unwrap();
-        let place = Place { dir: temp.path().join("ledger"), state_dir: temp.path().join("state") };
+        let place =
+            Place { dir: temp.path().join("ledger"), state_dir: temp.path().join("state"), is_of_all: false };
         Self { temp, place, policy: LedgerPolicy::default(), size }
     }
 
@@ -77,6 +78,11 @@ impl Bench {
         ledger
             .close(Entry { decision: Some("enforce".into()), ..Entry::new(Event::Summary) }, at(minute))
             .unwrap()
+    }
+
+    /// As after a crash of a run that had not ended: what follows was not remembered yet.
+    pub(super) fn forget(&self) {
+        files::remove_own(&self.place.head()).unwrap();
     }
 
     pub(super) fn verify(&self) -> Verification {

@@ -139,11 +139,13 @@ fn the_newest_record_tells_whether_a_session_was_deleted_and_stays_so() {
         [outcome("gone", "delete", true), outcome("part", "delete", false), outcome("back", "delete", true)];
     ledger.append(&first, at(1)).unwrap();
     ledger.close(Entry::new(Event::Summary), at(1)).unwrap();
+    drop(ledger);
     bench.run(2, 30);
     let mut ledger = bench.open(3);
     let later = [outcome("back", "hold-restore", false), outcome("gone", "seal", false)];
     ledger.append(&later, at(3)).unwrap();
     ledger.close(Entry::new(Event::Summary), at(3)).unwrap();
+    drop(ledger);
     assert!(!bench.closed().is_empty(), "it is looked for in closed segments too");
     let sought = ["gone", "part", "back", "2-3"]
         .map(|session| Sought { store: "/home/u/.claude".into(), session: session.into() });

@@ -166,7 +166,7 @@ impl<'a> Desk<'a> {
         if self.asked > MOST_ASKED {
             return Err(no_sense());
         }
-        let Place { dir, state_dir } = &self.keeper.place;
+        let Place { dir, state_dir, .. } = &self.keeper.place;
         let name = crate::escape::text(&self.account.name);
         let found = Names::load(state_dir)
             .and_then(|names| ledger::deletions(dir, names.as_ref(), Some(&name), sought));
@@ -219,7 +219,7 @@ impl<'a> Desk<'a> {
         if summary.event != Event::Summary {
             return Err(no_sense());
         }
-        let Some(ledger) = self.ledger.take() else { return Err(no_sense()) };
+        let Some(mut ledger) = self.ledger.take() else { return Err(no_sense()) };
         match ledger.close(of_user(summary, self.account), self.keeper.time()) {
             Ok(_) => Ok(ToChild::Done),
             Err(error) => Ok(ToChild::Failed { error: error.to_string(), locked: false }),
@@ -228,7 +228,7 @@ impl<'a> Desk<'a> {
 
     /// Closes the records of a child that has gone without its summary.
     pub(super) fn end_early(&mut self, why: &str) {
-        let Some(ledger) = self.ledger.take() else { return };
+        let Some(mut ledger) = self.ledger.take() else { return };
         let mut summary = Entry::new(Event::Summary);
         summary.error = Some(why.to_owned().into());
         if let Err(error) = ledger.close(of_user(summary, self.account), self.keeper.time()) {
@@ -297,7 +297,7 @@ mod tests {
     fn keeper(dir: &std::path::Path) -> Keeper {
         let (dir, state_dir) = (dir.join("log"), dir.join("state"));
         Keeper {
-            place: Place { dir, state_dir },
+            place: Place { dir, state_dir, is_of_all: true },
             policy: LedgerPolicy::default(),
             run: RunId::random(),
             is_look: false,

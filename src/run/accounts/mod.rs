@@ -19,11 +19,11 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 
-use super::{Context, Error};
+use super::{Context, Error, journal};
 use crate::error::chain;
 use crate::escape::text;
 use crate::guard::{self, ClockSight};
-use crate::ledger::{self, Place, RunId};
+use crate::ledger::{self, RunId};
 use crate::locate::users::Account;
 use crate::policy::load::Places;
 use crate::policy::{self, Policy};
@@ -72,7 +72,7 @@ impl Keeper {
     /// A keeper where no ledger can be read and none is written.
     pub(crate) fn without_ledger(ctx: &Context, policy: &Policy) -> Self {
         Self {
-            place: Place { dir: ctx.env.system_ledger_dir(), state_dir: ctx.env.state_dir() },
+            place: journal::place_of_all(ctx),
             policy: policy.ledger.value.clone(),
             run: RunId::random(),
             is_look: true,
@@ -153,7 +153,7 @@ impl Handled {
             run: run.0.clone(),
             time: now,
             exit,
-            head: None,
+            is_recorded_elsewhere: false,
             refusals: Vec::new(),
             unfinished: unfinished.chain(&self.waiting).map(|account| text(&account.name)).collect(),
             unknown: serde_json::Map::default(),

@@ -10,7 +10,7 @@ use crate::escape::text;
 use crate::exposure::{self, Subject};
 use crate::inventory::members::Place;
 use crate::inventory::{FolderIndex, Inventory, StoreIndex};
-use crate::ledger::{Clock, Entry, Head, Journal};
+use crate::ledger::{Entry, Head, Journal};
 use crate::locate::Refused;
 use crate::policy::{Policy, holds};
 use crate::purge::certificate::{
@@ -92,7 +92,7 @@ impl PurgeRun<'_> {
         files: Option<Files>,
         print: Printer,
         done: &Done,
-        ledger: RunJournal,
+        ledger: &mut RunJournal,
         exit: u8,
     ) -> Result<Vec<PathBuf>, Error> {
         let ctx = self.ctx;
@@ -107,9 +107,7 @@ impl PurgeRun<'_> {
         let (Some(files), Some(head)) = (files, head) else { return Ok(Vec::new()) };
         let parts = self.parts(done, head, files.signer().cloned());
         let issued = Issued::write(files, print, parts)?;
-        let policy = &self.workspace.policy.ledger.value;
-        let mut ledger = RunJournal::open(ctx, policy, &self.id, Clock::Unproven)?;
-        issued.record(&mut ledger, self.now())
+        issued.record(ledger, self.now())
     }
 
     /// The facts of a certificate.

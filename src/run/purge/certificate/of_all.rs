@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{Issued, Printer, Request, operator, tool};
 use crate::escape::text;
 use crate::exposure;
-use crate::ledger::{Clock, Head, Ledger, Place, RunId};
+use crate::ledger::{Clock, Head, Ledger, LedgerError, RunId};
 use crate::policy::Policy;
 use crate::purge::certificate::{
     Counts, Files, Identity, LedgerRef, Machine, Method, Parts, PolicyRef, Verification, Witness,
@@ -32,7 +32,7 @@ pub struct All<'a> {
 /// Exit 4 where there can be no evidence, 75 where another run writes.
 pub fn begin(ctx: &Context, policy: &Policy, run: &RunId) -> Result<(), Error> {
     let first = journal::started(&policy.digest, Some(super::super::COMMAND));
-    open(ctx, policy, run)?.append(&[first], ctx.env.now).map_err(Error::Unrecorded)
+    open(ctx, policy, run).map_err(Error::Ledger)?.append(&[first], ctx.env.now).map_err(Error::Unrecorded)
 }
 
 /// Issues the certificate, writes its files and records it in the ledger of all.
@@ -41,7 +41,7 @@ pub fn begin(ctx: &Context, policy: &Policy, run: &RunId) -> Result<(), Error> {
 /// Exit 1: the ledger or a file could not be written.
 pub fn issue(files: Files, print: Printer, all: All<'_>) -> Result<Vec<PathBuf>, Error> {
     let (ctx, policy) = (all.ctx, all.policy);
-    let mut ledger = open(ctx, policy, all.run)?;
+    let mut ledger = open(ctx, policy, all.run).map_err(Error::CertificateUnopened)?;
     // The head before its own record, since no certificate can name the hash of what names it.
     let whole = whole(&all, &files, ledger.head().clone());
     let mut of_accounts = Vec::new();
@@ -58,9 +58,8 @@ pub fn issue(files: Files, print: Printer, all: All<'_>) -> Result<Vec<PathBuf>,
     Issued::write(files, print, parts)?.record(&mut ledger, ctx.env.now)
 }
 
-fn open(ctx: &Context, policy: &Policy, run: &RunId) -> Result<Ledger, Error> {
-    let place = Place { dir: ctx.env.system_ledger_dir(), state_dir: ctx.env.state_dir() };
-    Ledger::open(&place, &policy.ledger.value, run, Clock::Unproven, ctx.env.now).map_err(Error::Ledger)
+fn open(ctx: &Context, policy: &Policy, run: &RunId) -> Result<Ledger, LedgerError> {
+    Ledger::open(&journal::place_of_all(ctx), &policy.ledger.value, run, Clock::Unproven, ctx.env.now)
 }
 
 /// What only root's own process knows.
