@@ -52,8 +52,9 @@ impl Ledger {
         let mut entry = Entry::new(Event::LedgerCut);
         entry.head = missing.cloned();
         self.write(&[entry], now)?;
-        // A segment of its own: it expires when its newest record has, and in one that goes on this never ends.
+        // The segment ends here: it expires when its newest record has, and in one that goes on this never ends.
         self.rotate_at = 0;
+        self.rotate_if_large(now);
         let what = match missing {
             Some(head) => format!(
                 "records were removed from the ledger in '{}', or it was replaced: record {}, which an earlier run ended \
