@@ -1,25 +1,19 @@
 //! The state of affairs in words: three lines first, then what they are made from.
 
-use std::collections::BTreeMap;
+mod client;
+mod due;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 
-use super::client::{Client, Expected};
-use super::sessions::{Item, Kept};
+use super::sessions::Kept;
 use super::{Sight, Status};
 use crate::catalogue::NEWEST_TRIED;
-use crate::client::Sweep;
 use crate::document::{Bar, Block, Column, Document, Fact, Hue, Line, Paint, Table};
 use crate::guard::LIFTED_BY;
-use crate::report::enforce::word;
 use crate::report::human::{counted, grouped, size};
-use crate::report::ledger::short;
 use crate::report::remarks::{DATES_DIFFER, Remark, UNDATED_LINES, UNKNOWN, UNSEALABLE};
 use crate::report::{policy, when};
 use crate::run::link::Note;
-
-/// How many sessions, or projects, are named before the rest is only counted.
-const NAMED: usize = 40;
 
 impl Sight<'_> {
     /// What the report of all accounts tells of this one beside its numbers.
@@ -130,66 +124,11 @@ impl Sight<'_> {
             }
         }
     }
-
-    fn due_text(&self, status: &Status, document: &mut Document, paint: Paint<'_>, everything: bool) {
-        let mut actions = self.run.actions(paint);
-        if !actions.rows.is_empty() {
-            document.heading("due now");
-            let all = actions.rows.len();
-            let shown = if everything { all } else { all.min(NAMED) };
-            actions.rows.truncate(shown);
-            document.table(actions);
-            if all > shown {
-                document.text(format!("and {} more (-v names them)", grouped((all - shown) as u64)));
-            }
-            document.text(format!("{} would be freed", size(status.due.now.bytes_freed)));
-        }
-        if !status.due.next7_days.is_empty() {
-            document.heading("due in the next 7 days");
-            if everything {
-                document.table(status.by_session(self.run.plan.now, paint));
-            } else {
-                document.table(by_day(&status.due.next7_days, self.run.plan.now, paint));
-            }
-        }
-        if let Some(next) = status.due.later.filter(|_| status.due.sessions.is_empty()) {
-            let away = when::away(next.at, self.run.plan.now);
-            let what = format!(
-                "next after that: {} on {}, {away}",
-                word(next.action),
-                when::day(next.at, self.run.plan.now, paint)
-            );
-            if status.due.next7_days.is_empty() {
-                document.heading("due in the next 7 days");
-                document.text("nothing");
-            }
-            document.text(what);
-        }
-    }
 }
 
 impl Status {
     fn has_files(&self) -> bool {
         self.stores.iter().any(|store| store.artifacts > 0)
-    }
-
-    /// What is due, at the end of the first line.
-    fn due_words(&self, line: Line) -> Line {
-        let due = &self.due;
-        let bytes = due.sessions.iter().map(|item| item.bytes).sum();
-        let line = match (due.sessions.len() as u64, due.now.deleted + due.now.sealed + due.now.pruned) {
-            (0, 0) => return line.and("nothing is due", Hue::Good),
-            (0, _) => line.and("single files or prompts are due", Hue::Warn),
-            (count, _) => {
-                let words = match due.overdue {
-                    0 => format!("{} due ({})", grouped(count), size(bytes)),
-                    all if all == count => format!("{} overdue ({})", grouped(all), size(bytes)),
-                    some => format!("{} due ({}), {} overdue", grouped(count), size(bytes), grouped(some)),
-                };
-                line.and(words, Hue::Warn)
-            }
-        };
-        line.and(": ", Hue::Plain).and("`ccretain enforce -n`", Hue::Strong)
     }
 
     fn stores_text(&self, document: &mut Document, everything: bool) {
@@ -250,39 +189,6 @@ impl Status {
         document.blocks.push(Block::Plot(bars.collect()));
     }
 
-    /// Each session that falls due soon.
-    fn by_session(&self, now: DateTime<Utc>, paint: Paint<'_>) -> Table {
-        let items = &self.due.next7_days;
-        let several = items.iter().any(|item| item.store != items[0].store);
-        let mut columns = vec![
-            Column::new("day"),
-            Column::new("action"),
-            Column::new("session"),
-            Column::path("project"),
-            Column::number("files").rank(3),
-            Column::number("size").rank(1),
-            Column::text("rule").rank(2),
-            Column::new("note").rank(5),
-        ];
-        columns.extend(several.then(|| Column::new("store").rank(4)));
-        let mut table = Table::new(columns);
-        for item in items {
-            let mut row = vec![
-                when::day(item.at, now, paint),
-                item.step_word().to_owned(),
-                short(&item.session),
-                item.project.clone().unwrap_or_else(|| "-".to_owned()),
-                grouped(item.files),
-                size(item.bytes),
-                item.rule.clone(),
-                item.reason.filter(|reason| *reason != "not-due").unwrap_or_default().to_owned(),
-            ];
-            row.extend(several.then(|| format!("#{}", item.store + 1)));
-            table.row(row);
-        }
-        table
-    }
-
     fn kept_text(&self, document: &mut Document) {
         let kept = &self.kept;
         let mut lines: Vec<Line> = Vec::new();
@@ -310,23 +216,6 @@ impl Status {
         if !lines.is_empty() {
             document.heading("what stays");
             document.list(lines);
-        }
-    }
-
-    fn client_text(&self, document: &mut Document, now: DateTime<Utc>, paint: Paint<'_>) {
-        document.heading("Claude Code's own cleanup");
-        if self.client.is_empty() {
-            document.text(sweep_text(&self.sweep, ""));
-        }
-        for client in &self.client {
-            let place = if self.client.len() > 1 { format!(" in {}", client.root) } else { String::new() };
-            document.text(sweep_text(&client.sweep, &place));
-            document.list(client_sessions(client, now, paint));
-            for remark in &client.remarks {
-                if !matches!(&client.sweep, Sweep::Paused { reason } if reason == remark) {
-                    document.text(remark.as_str());
-                }
-            }
         }
     }
 
@@ -429,12 +318,6 @@ impl Status {
     }
 }
 
-impl Item {
-    fn step_word(&self) -> &'static str {
-        word(self.action)
-    }
-}
-
 impl Kept {
     /// How much stays for which reason, where there is any.
     fn rows(&self, active: &str) -> impl Iterator<Item = (u64, &'static str, String)> {
@@ -462,87 +345,3 @@ impl Kept {
         all.into_iter().filter(|(count, ..)| *count > 0)
     }
 }
-
-/// What falls due on each day.
-fn by_day(items: &[Item], now: DateTime<Utc>, paint: Paint<'_>) -> Table {
-    let mut groups: BTreeMap<(NaiveDate, &str), Vec<&Item>> = BTreeMap::new();
-    for item in items {
-        groups.entry(((paint.local)(item.at).date_naive(), item.step_word())).or_default().push(item);
-    }
-    let mut table = Table::new(vec![
-        Column::new("day"),
-        Column::new("action"),
-        Column::number("sessions"),
-        Column::number("size").rank(2),
-        Column::path("projects").rank(1),
-    ]);
-    for ((_, action), items) in groups {
-        let day = items.first().map_or_else(String::new, |item| when::day(item.at, now, paint));
-        let mut projects: Vec<&str> =
-            items.iter().map(|item| item.project.as_deref().unwrap_or("-")).collect();
-        projects.sort_unstable();
-        projects.dedup();
-        let projects = match projects.as_slice() {
-            [one] => (*one).to_owned(),
-            several => counted(several.len() as u64, "project"),
-        };
-        table.row([
-            day,
-            action.to_owned(),
-            grouped(items.len() as u64),
-            size(items.iter().map(|item| item.bytes).sum()),
-            projects,
-        ]);
-    }
-    table
-}
-
-fn sweep_text(sweep: &Sweep, place: &str) -> Line {
-    match sweep {
-        Sweep::Runs { days, path } => {
-            let by = path
-                .as_ref()
-                .map_or_else(|| "its default".to_owned(), |path| format!("'{}'", crate::escape::shown(path)));
-            let days = counted(*days, "day");
-            format!("deletes transcripts{place} untouched for {days} ({by}) each time Claude Code starts")
-                .into()
-        }
-        Sweep::Paused { reason } => {
-            Line::of("paused", Hue::Warn).and(format!("{place}: {reason}"), Hue::Plain)
-        }
-    }
-}
-
-fn client_sessions(client: &Client, now: DateTime<Utc>, paint: Paint<'_>) -> Vec<Line> {
-    let mut lines: Vec<Line> = Vec::new();
-    let first = |expected: &Expected| match expected.at {
-        Some(at) if at > now => format!("the first on {}", when::day(at, now, paint)),
-        _ if expected.sessions == 1 => "at its next start".to_owned(),
-        _ => "the first at its next start".to_owned(),
-    };
-    if client.held.sessions > 0 {
-        let what = format!(
-            ": it will remove {} though held, {}",
-            counted(client.held.sessions, "session"),
-            first(&client.held)
-        );
-        lines.push(Line::of("holds bind ccretain only", Hue::Warn).and(what, Hue::Plain));
-    }
-    if client.before_us.sessions > 0 {
-        let sessions = counted(client.before_us.sessions, "session");
-        lines.push(
-            format!("it will remove {sessions} before this policy does, {}", first(&client.before_us)).into(),
-        );
-    }
-    if client.never > 0 {
-        let desktop = match client.desktop {
-            0 => String::new(),
-            desktop => format!(" ({} written by the desktop application)", grouped(desktop)),
-        };
-        lines.push(format!("it will never remove {}{desktop}", counted(client.never, "session")).into());
-    }
-    lines
-}
-
-#[cfg(test)]
-mod tests;
