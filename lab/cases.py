@@ -157,9 +157,14 @@ CASES = [
 
 
 def chosen(text):
-    """The cases that `--only` names, apart by `+`, or by a comma where no name has one."""
-    names = text.split("+" if "+" in text or text in {case.name for case in CASES} else ",")
-    unknown = set(names) - {case.name for case in CASES}
+    """The cases that `--only` names."""
+    return chosen_of(text, [case.name for case in CASES])
+
+
+def chosen_of(text, known):
+    """The names in a text, apart by `+`, or by a comma where no name has one."""
+    names = text.split("+" if "+" in text or text in known else ",")
+    unknown = set(names) - set(known)
     if unknown:
-        raise SystemExit(f"no such command: {', '.join(unknown)}; there are: {'; '.join(case.name for case in CASES)}")
+        raise SystemExit(f"no such command: {', '.join(unknown)}; there are: {'; '.join(known)}")
     return names
