@@ -100,6 +100,24 @@ fn a_pid_file_that_cannot_be_read_is_stale_like_one_that_can() {
 }
 
 #[test]
+fn of_pid_files_that_cannot_be_read_every_one_counts() {
+    let sandbox = Sandbox::new();
+    sandbox.delete_after("30d");
+    let session = old(&sandbox, 1, days(40));
+    let running = sandbox.store().pid_file(std::process::id(), session.id(), json!({}));
+    age(&running, days(40));
+    // Of no processes that run, and without a date: they count where nothing tells when a session was touched.
+    for pid in 4_000_000_000..4_000_000_009 {
+        let other = sandbox.store().pid_file(pid, session.id(), json!({}));
+        fs::File::open(&other).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        fs::set_permissions(&other, fs::Permissions::from_mode(0o000)).unwrap();
+    }
+    with_mode(&sandbox, &running, 0o000, &["enforce", "-n"]).exits(1).shows("1 active");
+    with_mode(&sandbox, &running, 0o000, &["enforce", "--yes"]).exits(1);
+    assert!(session.is_there(), "a client that runs may have it open");
+}
+
+#[test]
 fn the_record_of_sealed_files_stays_with_those_that_cannot_be_seen() {
     let sandbox = Sandbox::new();
     let recipient = identity(&sandbox);

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use crate::catalogue::{Cursor, Kind, Root, SessionId};
 use crate::dir::FileType;
 use crate::error::PathError;
-use crate::inventory::liveness::{self, Liveness, PidRecord, Place, Processes};
+use crate::inventory::liveness::{self, Liveness, PidRecord, Place, Processes, Unread};
 use crate::inventory::{Inventory, Session, StoreIndex};
 use crate::locate::Store;
 use crate::plan::{Decision, Plan};
@@ -86,17 +86,21 @@ impl<'a> Watch<'a> {
         self.any(|seen| {
             let id = seen.record.session;
             if seen.record.is_unread {
-                let mut unread = unread.borrow_mut();
-                unread.in_checked |= self.runs(seen, None, true);
-                unread.in_untouched |= liveness::judge(seen.record, self.processes, None, self.now).is_live();
-                unread.record.get_or_insert_with(|| seen.record.clone());
+                unread.borrow_mut().add(seen.record, &seen.place, self.processes, self.now);
             } else if self.runs(seen, id, id.is_some_and(|id| self.managed.contains(&id))) {
                 open.borrow_mut().extend(id);
             }
             false
         });
-        let unread = unread.into_inner();
-        move |id| open.borrow().contains(&id) || unread.may_be_of(id, self)
+        let (open, unread) = (open.into_inner(), unread.into_inner());
+        move |id| {
+            let may_be_open = if self.managed.contains(&id) {
+                unread.checked()
+            } else {
+                unread.judge(self.touched.get(&id).copied(), self.processes, self.now)
+            };
+            open.contains(&id) || may_be_open.is_live()
+        }
     }
 
     /// Whether any client runs in a store now; for managed rules, one that can be checked.
@@ -194,25 +198,4 @@ impl<'a> Watch<'a> {
 struct Seen<'a> {
     record: &'a PidRecord,
     place: Place<'a>,
-}
-
-/// What is there of clients and cannot be read.
-#[derive(Default)]
-struct Unread {
-    record: Option<PidRecord>,
-    /// Whether one of these may have a session open that nothing touched for long.
-    in_untouched: bool,
-    /// The same of sessions for which only what can be checked counts.
-    in_checked: bool,
-}
-
-impl Unread {
-    fn may_be_of(&self, id: SessionId, watch: &Watch<'_>) -> bool {
-        if watch.managed.contains(&id) {
-            return self.in_checked;
-        }
-        let touched = watch.touched.get(&id).copied();
-        let lives = |record| liveness::judge(record, watch.processes, touched, watch.now).is_live();
-        self.in_untouched || self.record.as_ref().is_some_and(lives)
-    }
 }

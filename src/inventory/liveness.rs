@@ -9,6 +9,7 @@
 
 mod pid_file;
 mod system;
+mod unread;
 
 use std::ffi::OsStr;
 
@@ -16,6 +17,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 pub use pid_file::{PidRecord, workers};
 pub use system::System;
+pub use unread::Unread;
 
 /// After this long without any change, a session of another pid domain counts as over.
 const STALE_AFTER: TimeDelta = TimeDelta::days(7);
@@ -247,6 +249,39 @@ mod tests {
         assert_eq!(verdict(&format!(r#"{{"pid":12,{ours}}}"#), 0), Liveness::Dead);
         let by_boot = r#"{"pid":12,"pidDomain":"linux:boot:pid:[1]"}"#;
         assert_eq!(verdict(by_boot, 0), Liveness::Dead);
+    }
+
+    #[test]
+    fn of_files_that_cannot_be_read_the_one_that_counts_longest_decides() {
+        let file = |name: &str, days: Option<i64>| {
+            PidRecord::unread(Some(name.as_ref()), days.map(|days| now() - TimeDelta::days(days)))
+        };
+        let (running, gone, undated) =
+            (file("10.json", Some(99)), file("12.json", Some(99)), file("13.json", None));
+        let touched = [None, Some(-1), Some(1), Some(99)];
+        let touched = touched.map(|days| days.map(|days| now() - TimeDelta::days(days)));
+        let judged = |files: &[&PidRecord]| {
+            let mut unread = Unread::default();
+            for file in files {
+                unread.add(file, &Place { name: "".as_ref(), owner: 1000 }, &Fake, now());
+            }
+            touched.map(|touched| unread.judge(touched, &Fake, now()).is_live())
+        };
+        for (files, expected) in [
+            (&[][..], [false; 4]),
+            (&[&running], [true; 4]),
+            (&[&gone], [false, false, true, false]),
+            (&[&undated], [true, true, true, false]),
+            (&[&running, &undated], [true; 4]),
+            (&[&undated, &running], [true; 4]),
+            (&[&gone, &undated], [true, true, true, false]),
+        ] {
+            assert_eq!(judged(files), expected, "{files:?}");
+            let each = touched.map(|touched| {
+                files.iter().any(|file| judge(file, &Fake, touched, now()).is_live())
+            });
+            assert_eq!(each, expected, "{files:?}, one by one");
+        }
     }
 
     #[test]

@@ -8,9 +8,16 @@ use rustc_hash::FxHashMap;
 use super::placed::Running;
 use super::{Folders, reaching};
 use crate::catalogue::SessionId;
-use crate::inventory::liveness::{self, Liveness, PidRecord, Processes};
+use crate::inventory::liveness::{self, Liveness, PidRecord, Processes, Unread};
 use crate::inventory::names::Names;
 use crate::inventory::{Artifact, LiveClient, Oddity, Session, StoreIndex, StoreView};
+
+/// A pid file, and where it lies.
+struct Placed<'a> {
+    store: StoreIndex,
+    record: PidRecord,
+    place: liveness::Place<'a>,
+}
 
 /// Where what runs is noted.
 pub(super) struct Seen<'a> {
@@ -30,22 +37,19 @@ impl Seen<'_> {
         names: &Names,
         folders: &Folders,
     ) {
-        let pids = running.pids.into_iter().map(|(index, record)| {
+        let owners: Vec<u32> = self.views.iter().map(|view| view.store.owner).collect();
+        let named = running.pids.into_iter().map(|(index, record)| {
             let artifact = &artifacts[index.at()];
-            let store = folders.list[artifact.folder.at()].store;
-            let owner = self.views[store.at()].store.owner;
-            let place = liveness::Place { name: names.get(artifact.name), owner };
-            let checked = liveness::judge_checked(&record, &place, self.processes, self.now);
-            (store, record, checked)
+            (folders.list[artifact.folder.at()].store, record, names.get(artifact.name))
         });
-        let unread = unread.into_iter().map(|(store, record)| {
-            let place = liveness::Place { name: OsStr::new(""), owner: self.views[store.at()].store.owner };
-            let checked = liveness::judge_checked(&record, &place, self.processes, self.now);
-            (store, record, checked)
+        let unread = unread.into_iter().map(|(store, record)| (store, record, OsStr::new("")));
+        let placed = named.chain(unread).map(|(store, record, name)| Placed {
+            store,
+            record,
+            place: liveness::Place { name, owner: owners[store.at()] },
         });
-        let pids = pids.chain(unread);
-        let (unread, pids): (Vec<_>, Vec<_>) = pids.partition(|(_, record, _)| record.is_unread);
-        self.look_for_clients(pids);
+        let (unread, pids): (Vec<_>, Vec<_>) = placed.partition(|placed| placed.record.is_unread);
+        self.look_for_clients(&pids);
         self.look_for_unread(&unread);
         self.look_for_workers(running.workers);
         for (index, record) in running.locks {
@@ -57,11 +61,11 @@ impl Seen<'_> {
     }
 
     /// Tells from the pid files which sessions are open.
-    fn look_for_clients(&mut self, pids: Vec<(StoreIndex, PidRecord, Liveness)>) {
+    fn look_for_clients(&mut self, pids: &[Placed<'_>]) {
         let Self { views, sessions, processes, now } = self;
         // There may be as many pid files as sessions.
         let mut of_ids: FxHashMap<SessionId, Vec<usize>> = FxHashMap::default();
-        for id in pids.iter().filter_map(|(_, record, _)| record.session) {
+        for id in pids.iter().filter_map(|placed| placed.record.session) {
             of_ids.entry(id).or_default();
         }
         for (at, session) in sessions.iter().enumerate() {
@@ -69,10 +73,11 @@ impl Seen<'_> {
                 named.push(at);
             }
         }
-        for (store, record, checked) in pids {
+        for Placed { store, record, place } in pids {
+            let checked = liveness::judge_checked(record, place, *processes, *now);
             let named: &[usize] = record.session.and_then(|id| of_ids.get(&id)).map_or(&[], Vec::as_slice);
             let touched = named.iter().filter_map(|at| sessions[*at].touched).max();
-            let liveness = liveness::judge(&record, *processes, touched, *now);
+            let liveness = liveness::judge(record, *processes, touched, *now);
             if !liveness.is_live() {
                 continue;
             }
@@ -84,33 +89,32 @@ impl Seen<'_> {
                     session.checked = checked;
                 }
             }
-            show_client(views, store, &record, liveness, checked);
+            show_client(views, *store, record, liveness, checked);
         }
     }
 
     /// Takes every session for open that may be, by pid files that cannot be read.
-    fn look_for_unread(&mut self, pids: &[(StoreIndex, PidRecord, Liveness)]) {
+    fn look_for_unread(&mut self, pids: &[Placed<'_>]) {
         let Self { views, sessions, processes, now } = self;
-        // Such files differ only in whether one may have a session open that nothing touched for long.
-        let lives_untouched = |record: &PidRecord| liveness::judge(record, *processes, None, *now).is_live();
-        let Some((_, longest, _)) = pids.iter().max_by_key(|(_, record, _)| lives_untouched(record)) else {
-            return;
-        };
-        let checked = pids.iter().map(|(_, _, checked)| *checked).find(|checked| checked.is_live());
+        let mut unread = Unread::default();
+        for Placed { record, place, .. } in pids {
+            unread.add(record, place, *processes, *now);
+        }
         let mut latest = None;
         for session in sessions.iter_mut() {
             latest = latest.max(session.touched);
             if !session.liveness.is_live() {
-                session.liveness = liveness::judge(longest, *processes, session.touched, *now);
+                session.liveness = unread.judge(session.touched, *processes, *now);
             }
             if !session.checked.is_live() {
-                session.checked = checked.unwrap_or_default();
+                session.checked = unread.checked();
             }
         }
-        for (store, record, checked) in pids {
+        for Placed { store, record, place } in pids {
             let liveness = liveness::judge(record, *processes, latest, *now);
             if liveness.is_live() {
-                show_client(views, *store, record, liveness, *checked);
+                let checked = liveness::judge_checked(record, place, *processes, *now);
+                show_client(views, *store, record, liveness, checked);
             }
         }
     }
