@@ -1,6 +1,7 @@
 //! What is sealed is kept as long as it may be the only copy, and a part of it is never taken for the whole.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -10,6 +11,7 @@ use crate::common::store::{Session, age, put};
 use crate::common::{Sandbox, days, id, skip};
 use crate::faults::{with_mode, with_recipient};
 use crate::seal::{client, identity, sealed, sealed_files};
+use crate::seal_flushes::can_watch;
 
 /// A sealed session with a file beside its transcript.
 fn sealed_one(sandbox: &Sandbox) -> Session {
@@ -149,4 +151,124 @@ fn a_session_whose_sealed_form_cannot_be_removed_is_back_all_the_same() {
     let again = sandbox.command(["unseal", session.id(), "--touch"]).unprivileged().run();
     again.exits(0);
     assert!(!sealed(&sandbox, &session).exists());
+}
+
+#[test]
+fn a_transcript_that_may_be_a_part_is_said_to_be_one() {
+    let sandbox = with_recipient();
+    let session = sealed_one(&sandbox);
+    put(&session.transcript, format!("{}\n", json!({"type": "user"})), days(5));
+    sandbox.run(["seal", session.id()]).exits(0);
+    assert_eq!(sealed_files(&sandbox, &session).len(), 3);
+    // An older record: what was sealed last is not in it.
+    edit_record(&sealed(&sandbox, &session).join("session.json"), |record| {
+        record["files"].as_array_mut().unwrap().retain(|file| !file["sealed"].to_string().contains(".1."));
+    });
+    let output = sandbox.run(["cat", session.id()]);
+    output.exits(1).says("may be a part of session").says("is not in the record of its session");
+    assert!(!output.stdout.is_empty(), "what can be shown is shown");
+}
+
+/// Every sealed file of a session is in its record, whatever could not be looked at while more of it was sealed.
+#[test]
+fn a_record_keeps_what_could_not_be_looked_at() {
+    if !can_watch("a_record_keeps_what_could_not_be_looked_at") {
+        return;
+    }
+    let mut failed = 0;
+    for number in 1..=8 {
+        let sandbox = with_recipient();
+        let session = sealed_one(&sandbox);
+        let folder = sealed(&sandbox, &session)
+            .join(session.side().strip_prefix(sandbox.home().join(".claude")).unwrap());
+        put(&session.transcript, format!("{}\n", json!({"type": "user"})), days(5));
+        let fault = format!("inject=newfstatat,statx:error=EIO:when={number}");
+        let side = folder.join("tool-results");
+        let mut strace = vec!["strace", "-f", "-qq", "-o", "/dev/null", "-P", side.to_str().unwrap()];
+        strace.extend(["-e", "trace=newfstatat,statx", "-e", &fault]);
+        let output = sandbox.command(["seal", session.id()]).through(strace).run();
+        failed += u32::from(output.code == Some(1));
+        let record = sealed(&sandbox, &session).join("session.json");
+        let record: Value = serde_json::from_str(&fs::read_to_string(record).unwrap()).unwrap();
+        let recorded = record["files"].as_array().unwrap().len();
+        assert_eq!(recorded, sealed_files(&sandbox, &session).len(), "{number}: {output}");
+        if output.code == Some(1) {
+            output.says("cannot read the record").says("Input/output error");
+            assert!(session.is_there());
+        }
+    }
+    assert!(failed > 0, "no look at a sealed file failed");
+}
+
+#[test]
+fn names_that_leave_room_for_a_short_ending_alone_are_sealed_and_so_are_copies() {
+    for compression in ["zstd", "none"] {
+        let sandbox = Sandbox::new();
+        let recipient = identity(&sandbox);
+        crate::seal::seals(&sandbox, &recipient, &format!(r#""compression": "{compression}","#));
+        let session = sandbox.store().session(1).aged(days(5)).write();
+        let names = [240, 241, 242, 243].map(|length| format!("tool-results/{}", "n".repeat(length)));
+        let files = names.each_ref().map(|name| session.side_file(name, "content"));
+        sandbox.enforce().exits(0).quietly();
+        assert!(!session.is_there() && files.iter().all(|file| !file.exists()), "{compression}");
+        // Written again by a client that went on: each is sealed beside the first.
+        for file in [&session.transcript].into_iter().chain(&files) {
+            put(file, format!("{}\n", json!({"type": "user"})), days(4));
+        }
+        sandbox.enforce().exits(0).quietly();
+        assert!(!session.is_there(), "{compression}");
+        assert_eq!(sealed_files(&sandbox, &session).len(), 10);
+        sandbox.run(["unseal", session.id(), "--keep-date"]).exits(0);
+        assert!(files.iter().all(|file| fs::read_to_string(file).unwrap().contains("user")));
+    }
+}
+
+/// Where it is killed before that, Claude Code finds files of the old date.
+#[test]
+fn what_was_there_already_is_dated_before_anything_gets_its_name() {
+    if !can_watch("what_was_there_already_is_dated_before_anything_gets_its_name") {
+        return;
+    }
+    let sandbox = with_recipient();
+    let session = sandbox.store().session(1).aged(days(50)).write();
+    let side = session.side_file("tool-results/a", "content");
+    age(&side, days(50));
+    sandbox.run(["seal", session.id()]).exits(0);
+    // As a run leaves it that was killed on its way.
+    put(&side, "content", days(50));
+    let log = sandbox.root().join("calls").display().to_string();
+    let kill = ["strace", "-f", "-qq", "-o", &log, "-e", "inject=renameat2:signal=KILL:when=1"];
+    sandbox.command(["unseal", "--touch", session.id()]).through(kill).run();
+    assert!(!session.is_there(), "it was not killed where the transcript gets its name");
+    let age = fs::metadata(&side).unwrap().modified().unwrap().elapsed().unwrap();
+    assert!(age.as_secs() < 300, "it has its old date");
+}
+
+#[test]
+fn json_tells_what_could_not_be_looked_into_and_other_stores_are_no_concern() {
+    let sandbox = with_recipient();
+    sealed_one(&sandbox);
+    let all = sandbox.home().join(".claude/ccretain/sealed");
+    let output = with_mode(&sandbox, &all, 0o000, &["rekey", "--all", "--json"]);
+    let errors = output.exits(1).json()["errors"].clone();
+    assert!(errors[0].as_str().unwrap().contains("where sealed files may be"), "{errors}");
+    // A folder that is refused as a store, beside the one that is named.
+    let loose = sandbox.home().join("loose");
+    let other = crate::common::StoreBuilder::new(loose.clone(), sandbox.client_tmp());
+    other.session(7).write();
+    let with = |words: &[&str]| sandbox.command(words).env("CLAUDE_CONFIG_DIR", &loose).run();
+    with(&["rekey", "--all"]).exits(0);
+    fs::set_permissions(&loose, fs::Permissions::from_mode(0o777)).unwrap();
+    with(&["rekey", "--all"]).exits(1).says("refused as a store");
+    let store = sandbox.home().join(".claude").display().to_string();
+    with(&["--store", &store, "rekey", "--all"]).exits(0);
+
+    let sandbox = with_recipient();
+    let session = sandbox.store().session(1).aged(days(5)).write();
+    let add = ["hold", "add", "--session", session.id(), "--reason", "x", "--preserve", "--name", "case"];
+    sandbox.run(add).exits(0);
+    let held = sandbox.home().join(".claude/ccretain/held");
+    let output = with_mode(&sandbox, &held, 0o000, &["hold", "restore", session.id(), "--json"]);
+    let errors = output.exits(1).json()["errors"].clone();
+    assert!(!errors.as_array().unwrap_or(&Vec::new()).is_empty(), "{output}");
 }

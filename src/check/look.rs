@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -166,8 +166,13 @@ pub fn sealed(inventory: &Inventory, recipients: Option<&Recipients>) -> SealedF
         sealed.sessions += 1;
         sealed.redated += u64::from(session.dated_at_sealing().is_some());
         let store = &inventory.store(session.store).store;
-        let opened =
-            SealedSession::open(store, session.id).and_then(|opened| opened.is_whole().map(|()| opened));
+        let files = inventory.files(session).iter().map(|index| inventory.artifact(*index));
+        let files = files.filter(|artifact| artifact.sealed).map(|artifact| inventory.path(artifact));
+        let opened = SealedSession::open(store, session.id).and_then(|opened| {
+            let below = |path: PathBuf| path.strip_prefix(&opened.below).ok().map(Path::to_path_buf);
+            opened.names_all(files.filter_map(below))?;
+            Ok(opened)
+        });
         match opened {
             Err(error) => sealed.unreadable.push((session.id.to_string(), chain(&error))),
             Ok(opened) => match (&opened.record.recipients, &today) {

@@ -10,7 +10,7 @@ use super::session;
 use super::vault::{self, IdentityArgs};
 use crate::catalogue::Kind;
 use crate::enforce::sealed::{SealedError, SealedSession};
-use crate::error::At as _;
+use crate::error::{At as _, chain};
 use crate::inventory::{Inventory, Session};
 use crate::run::{self, sealed};
 use crate::seal::UnsealError;
@@ -63,11 +63,18 @@ pub fn run(args: &CatArgs, ctx: &Context) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Failed, format!("session {} has no transcript", session.id)));
     };
     let keys = vault::identities(ctx, &args.keys.identity)?;
-    let known = sealed::known_of(ctx, session.id);
+    let known = sealed::known_of(ctx, [session.id]);
     let sealed = sealed::vouched(sealed, &known);
+    // What is in no record may be a later part of it.
+    let is_whole = sealed.is_whole();
     // Straight to the output: nothing of it is written to a disk.
     match sealed.decrypt(entry, &keys, &mut out) {
         Ok(digest) => {
+            if let Err(error) = is_whole {
+                let why = chain(&error);
+                let message = format!("what was printed may be a part of session {}: {why}", session.id);
+                return Err(Failure::new(Exit::Failed, message));
+            }
             let unknown = sealed::warn_unknown(session.id, &known, &[digest]);
             let outdated = sealed::warn_outdated(session.id, &known, &sealed.record.files);
             for warning in unknown.iter().chain(&outdated) {

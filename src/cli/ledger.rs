@@ -1,5 +1,6 @@
 //! `ccretain ledger`: what was recorded, and whether the records hold together.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -101,7 +102,7 @@ fn show(args: &LedgerShow, ctx: &Context) -> Result<Exit, Failure> {
     };
     let sessions = match &args.session {
         Some(named) => sessions_named(named, ctx)?,
-        None => Vec::new(),
+        None => BTreeSet::new(),
     };
     let filter = Filter { newest: args.newest, since, sessions, run: args.run.clone() };
     let mut shown = Shown { items: Vec::new(), errors: Vec::new() };
@@ -127,7 +128,7 @@ fn show(args: &LedgerShow, ctx: &Context) -> Result<Exit, Failure> {
 }
 
 /// The ids, as the ledger writes them, that a full id or the beginning of one stands for.
-fn sessions_named(named: &str, ctx: &Context) -> Result<Vec<String>, Failure> {
+fn sessions_named(named: &str, ctx: &Context) -> Result<BTreeSet<String>, Failure> {
     let named = named.to_lowercase();
     let names = Names::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Failed, &error))?;
     if named.len() == 36 || named.starts_with(Names::MARK) {
@@ -140,15 +141,13 @@ fn sessions_named(named: &str, ctx: &Context) -> Result<Vec<String>, Failure> {
             Failure::new(Exit::Usage, format!("'{}' is too short", shown(&named))).hint(session::WHOLE)
         );
     }
-    let mut found: Vec<String> = Vec::new();
+    let mut found: BTreeSet<String> = BTreeSet::new();
     let all = ledger::records(&place(ctx).dir, &Filter::default())
         .map_err(|error| Failure::because(Exit::Failed, &error))?;
     for item in all.flatten() {
         let Item::Record(record) = item else { continue };
-        let fits = |id: &&str| id.starts_with(&named) && !found.iter().any(|known| known == id);
-        if let Some(id) = record.text("session").filter(fits).map(str::to_owned) {
-            found.push(id);
-        }
+        let id = record.text("session").filter(|id| id.starts_with(&named));
+        found.extend(id.map(str::to_owned));
     }
     match found.len() {
         0 => Err(Failure::new(Exit::Usage, format!("no record names a session '{}…'", shown(&named)))

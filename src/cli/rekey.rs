@@ -56,6 +56,8 @@ struct Document<'a> {
     head: Head,
     recipients: Vec<String>,
     sessions: &'a [Item],
+    /// What could not be looked into.
+    errors: &'a [String],
 }
 
 /// Sealed files that are handled as one: those of a session, or a preservation copy of it.
@@ -78,10 +80,10 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
     let inventory = ground.inventory(ctx);
     let mut unlisted = Vec::new();
     let targets = targets(&inventory, &mut unlisted);
-    unlisted.extend(unread(&ground, &inventory));
+    unlisted.extend(unread(&ground, &inventory, ctx));
     let deed = SealedRun::begin("rekey", ctx, &ground, locks)?;
     // What a record vouches for may unpack to any size; what somebody else put there may be made to fill the disk.
-    let known = SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), None, &[])
+    let known = SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), &[], &[])
         .map_err(|error| chain(&error));
     let mut work = Work { ctx, keys: &keys, recipients: &recipients, all: args.all, known, deed };
     let each = vault::each(ctx, targets, "re-encrypting", |target| work.rekey(target));
@@ -161,6 +163,7 @@ fn report(each: Each<Item>, unlisted: &[String], work: Work<'_>) -> Result<Exit,
             head,
             recipients: recipients.iter().map(ToString::to_string).collect(),
             sessions: &items,
+            errors: unlisted,
         })?;
     }
     let recorded = if already == 0 {
@@ -182,7 +185,7 @@ fn report(each: Each<Item>, unlisted: &[String], work: Work<'_>) -> Result<Exit,
 }
 
 /// What could not be looked at, so that something in it may still be sealed to the old keys.
-fn unread(ground: &Workspace, inventory: &Inventory) -> Vec<String> {
+fn unread(ground: &Workspace, inventory: &Inventory, ctx: &Context) -> Vec<String> {
     let is_sealed = |problem: &&Problem| {
         problem.store.is_some_and(|at| {
             let store = &inventory.store(at).store;
@@ -195,7 +198,8 @@ fn unread(ground: &Workspace, inventory: &Inventory) -> Vec<String> {
     let problem = |Problem { path, doing, error, .. }: &Problem| {
         format!("cannot {doing} '{}', where sealed files may be: {error}", shown(path))
     };
-    let refused = ground.refused.iter().filter(|refused| refused.kind == Root::Config);
+    let is_meant = |refused: &&Refused| refused.kind == Root::Config && ctx.is_meant(refused);
+    let refused = ground.refused.iter().filter(is_meant);
     let problems = inventory.problems.iter().filter(is_sealed).map(problem);
     refused.map(Refused::message).chain(problems).collect()
 }

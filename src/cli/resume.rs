@@ -73,11 +73,14 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
         }
         return client(ctx, &program, session.id, args, folder.as_deref());
     }
-    may_unseal(ctx, &ground, &inventory, index, true)?;
+    let temps = sealed::temps(ctx, &ground, &inventory);
+    may_unseal(ctx, &ground, &inventory, index, &temps, true)?;
     let keys = vault::identities(ctx, &args.keys.identity)?;
     let mut deed = SealedRun::begin("resume", ctx, &ground, locks)?;
-    let how = How { keys: &keys, dates: Dates::Touch(ctx.env.now), after: After::Keep };
-    let (item, restored) = one(ctx, &ground, &inventory, index, &how, &mut deed)?;
+    let known = sealed::known_of(ctx, [session.id]);
+    let dates = Dates::Touch(ctx.env.now);
+    let how = How { keys: &keys, dates, after: After::Keep, temps: &temps, known: &known };
+    let (item, restored) = one(ctx, &inventory, index, &how, &mut deed)?;
     let exit = item.exit();
     // The locks end here: a run of the timer must not wait for a conversation.
     deed.end(&[("sessionsUnsealed", u64::from(restored.is_some()))], exit.code(), ctx)?;

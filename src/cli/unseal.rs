@@ -6,10 +6,9 @@ use serde::Serialize;
 use super::context::{Context, Exit, Failure};
 use super::session;
 use super::vault::{self, DateArgs, Each, Head, IdentityArgs};
-use crate::enforce::leftovers::Remains;
 use crate::inventory::SessionIndex;
 use crate::report::human::{counted, size};
-use crate::run::unseal::{After, How, Item, SETTLED, may_unseal, one, settle};
+use crate::run::unseal::{After, How, Item, Refusal, SETTLED, Way, may_unseal, one, settle};
 use crate::run::{self, SealedRun};
 use crate::seal::Identities;
 
@@ -48,23 +47,26 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
             sessions.push(index);
         }
     }
-    for index in &sessions {
-        // All before the first is touched, so that a refusal leaves everything as it was.
-        may_unseal(ctx, &ground, &inventory, *index, args.dates.are_settled())?;
-    }
-    let is_left = |index: &SessionIndex| Remains::of(&inventory, *index).is_some();
+    let temps = run::sealed::temps(ctx, &ground, &inventory);
+    // All before the first is changed, so that a refusal leaves everything as it was.
+    let ways = sessions.into_iter().map(|index| {
+        Ok((index, may_unseal(ctx, &ground, &inventory, index, &temps, args.dates.are_settled())?))
+    });
+    let ways = ways.collect::<Result<Vec<(SessionIndex, Way)>, Refusal>>()?;
     // Where nothing is to be opened, no key is asked for.
-    let keys = if sessions.iter().all(is_left) {
+    let keys = if ways.iter().all(|(_, way)| matches!(way, Way::Settle(_))) {
         Identities::new()
     } else {
         vault::identities(ctx, &args.keys.identity)?
     };
     let mut deed = SealedRun::begin("unseal", ctx, &ground, locks)?;
-    let how = How { keys: &keys, dates: args.dates.dates(ctx), after: After::Remove };
+    let known = run::sealed::known_of(ctx, ways.iter().map(|(index, _)| inventory.session(*index).id));
+    let dates = args.dates.dates(ctx);
+    let how = How { keys: &keys, dates, after: After::Remove, temps: &temps, known: &known };
     let Each { items, exit: stopped, failure } =
-        vault::each(ctx, sessions, "unsealing", |index| match Remains::of(&inventory, index) {
-            Some(remains) => Ok(settle(ctx, &inventory, index, remains, &mut deed)?),
-            None => Ok(one(ctx, &ground, &inventory, index, &how, &mut deed)?.0),
+        vault::each(ctx, ways, "unsealing", |(index, way)| match way {
+            Way::Settle(remains) => Ok(settle(ctx, &inventory, index, remains, &mut deed)?),
+            Way::Unseal => Ok(one(ctx, &inventory, index, &how, &mut deed)?.0),
         });
     let failed = items.iter().filter(|item| item.error.is_some()).count() as u64;
     let settled = items.iter().filter(|item| item.outcome == SETTLED).count() as u64;
@@ -108,7 +110,7 @@ impl Item {
         }
         if let Some(error) = &self.error {
             ctx.console.error(&format!("session {}: {error}", self.of.session));
-            ctx.console.hint(self.hint);
+            ctx.console.hint(&self.hint);
         }
     }
 

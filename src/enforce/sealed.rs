@@ -63,7 +63,11 @@ pub enum SealedError {
         is_newer: bool,
     },
     /// A sealed file is in no record, so that nobody knows what it is of.
-    #[error("the sealed file '{}' is not in the record of its session", shown(.0))]
+    #[error(
+        "the sealed file '{}' is not in the record of its session; move it out of the store, \
+         then run the same command again",
+        shown(.0)
+    )]
     Unrecorded(PathBuf),
     /// The record names a place where no file of a session lies.
     #[error("'{}' is not a place of a session's file", shown(.0))]
@@ -114,7 +118,7 @@ impl<'a> SealedSession<'a> {
     /// # Errors
     /// It lacks one; a folder cannot be listed.
     pub fn is_whole(&self) -> Result<(), SealedError> {
-        let recorded: HashSet<&Path> = self.record.files.iter().map(|file| &*file.sealed).collect();
+        let mut found = Vec::new();
         let mut folders = vec![PathBuf::new()];
         while let Some(folder) = folders.pop() {
             let at = || self.root().join(&folder);
@@ -129,15 +133,24 @@ impl<'a> SealedSession<'a> {
                 };
                 if file_type == FileType::Folder {
                     folders.push(path);
-                } else if path.extension().is_some_and(|ending| ending == "age")
-                    && !naming::is_part(&entry.name)
-                    && !recorded.contains(&*path)
-                {
-                    return Err(SealedError::Unrecorded(self.root().join(path)));
+                } else if path.extension().is_some_and(|ending| ending == "age") {
+                    found.push(path);
                 }
             }
         }
-        Ok(())
+        self.names_all(found)
+    }
+
+    /// Looks whether the record names all these sealed files, by their paths in the session's folder.
+    ///
+    /// # Errors
+    /// It lacks one.
+    pub fn names_all(&self, found: impl IntoIterator<Item = PathBuf>) -> Result<(), SealedError> {
+        let recorded: HashSet<&Path> = self.record.files.iter().map(|file| &*file.sealed).collect();
+        match found.into_iter().find(|path| !recorded.contains(&**path)) {
+            Some(path) => Err(SealedError::Unrecorded(self.root().join(path))),
+            None => Ok(()),
+        }
     }
 
     /// Where it lies.

@@ -1,8 +1,8 @@
 //! Bringing a sealed session back, or from its preservation copy what is gone: all of it, or nothing is
 //! changed.
 //!
-//! The order: unfinished files in the target folders · flush · names, never in the place of
-//! another file · links · flush · the sealed files go, the record last. At every instant each file
+//! The order: unfinished files in the target folders · flush · today's date for what is there already, where that
+//! is wanted · names, never in the place of another file · links · flush · the sealed files go, the record last. At every instant each file
 //! is there sealed, or restored whole, or both.
 
 mod links;
@@ -81,7 +81,7 @@ pub struct Wanting<'r> {
 pub struct Restoring<'a> {
     pub session: &'a SealedSession<'a>,
     /// The roots of temp trees into which may be restored, there or not.
-    pub temps: Vec<PathBuf>,
+    pub temps: &'a [PathBuf],
     /// Which dates the files get.
     pub dates: Dates,
     /// How files are treated that are there already.
@@ -131,10 +131,10 @@ impl Restoring<'_> {
     /// Restores every file; the sealed ones stay, for [`SealedSession::remove`].
     ///
     /// # Errors
-    /// Nothing was changed then, except that files may have got their names where a name was taken
-    /// by somebody else in the same instant; nothing sealed is removed.
+    /// Nothing was changed then, except that files may have got their names or today's date where a name was
+    /// taken by somebody else in the same instant; nothing sealed is removed.
     pub fn restore(&self, identities: &Identities) -> Result<Restored, SealedError> {
-        // Everything that can be known beforehand is: a session comes back whole, or nothing is touched.
+        // Everything that can be known beforehand is: a session comes back whole, or nothing is changed.
         let wanting = self.check()?;
         let newest = self.session.record.newest();
         let mut restored = Restored {
@@ -155,8 +155,9 @@ impl Restoring<'_> {
             .write_all(&entries, identities, &mut made, &mut parts, &mut systems, &mut restored)
             .and_then(|()| {
                 self.flush(&systems)?;
-                self.name(&parts)?;
+                // Before any has its name: from then on Claude Code may see the session, and go by the oldest date.
                 self.touch(&parts)?;
+                self.name(&parts)?;
                 self.restore_links(&mut made)?;
                 self.flush(&systems)
             });

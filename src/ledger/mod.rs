@@ -140,7 +140,7 @@ pub use verify::{Expected, Fault, Given, LIMITS, Verification, verify};
 /// Size in bytes above which the active segment is closed.
 const SEGMENT_SIZE: u64 = 8 * 1024 * 1024;
 
-/// Why a ledger cannot be used; nothing was touched.
+/// Why a ledger cannot be used; nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LedgerError {

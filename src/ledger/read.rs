@@ -90,7 +90,7 @@ pub struct Filter {
     /// None written before this time.
     pub since: Option<DateTime<Utc>>,
     /// Only those whose `session` is one of these; for keyed names give the keyed form as well.
-    pub sessions: Vec<String>,
+    pub sessions: BTreeSet<String>,
     /// Only those of the runs whose ids begin so.
     pub run: Option<String>,
 }
@@ -103,7 +103,7 @@ impl Filter {
         };
         self.since.is_none_or(|since| record.time >= since)
             && (self.sessions.is_empty()
-                || record.text("session").is_some_and(|id| self.sessions.iter().any(|wanted| wanted == id)))
+                || record.text("session").is_some_and(|id| self.sessions.contains(id)))
             && self.run.as_ref().is_none_or(|run| record.run.starts_with(run.as_str()))
     }
 }

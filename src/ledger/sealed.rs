@@ -18,21 +18,21 @@ pub struct SealedRecords {
 }
 
 impl SealedRecords {
-    /// Reads them: all, or those of one session.
+    /// Reads them: those of some sessions, or of all where none is named.
     ///
     /// # Errors
     /// The ledger or the key of its names cannot be read.
     pub fn load(
         ledger_dir: &Path,
         state_dir: &Path,
-        session: Option<&str>,
+        sessions: &[String],
         stores: &[String],
     ) -> Result<Self, LedgerError> {
         // A keyed record is one of our key's where it names one of `stores`, roots in the form of
         // `crate::escape::text`; else nobody can tell whose session it is about.
         let names = Names::load(state_dir)?;
-        let named = |id: &str| [Some(id.to_owned()), names.as_ref().map(|names| names.keyed(id))];
-        let sessions = session.into_iter().flat_map(named).flatten().collect();
+        let named = |id: &String| [Some(id.clone()), names.as_ref().map(|names| names.keyed(id))];
+        let sessions = sessions.iter().flat_map(named).flatten().collect();
         let ours: HashSet<String> =
             names.iter().flat_map(|names| stores.iter().map(|store| names.keyed(store))).collect();
         let filter = Filter { sessions, ..Filter::default() };

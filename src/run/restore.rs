@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::sealed::{self, Of};
-use super::unseal::{Refusal, goes_again, restoring};
+use super::unseal::{Refusal, goes_again};
 use super::{Context, Error, SealedRun, Workspace};
 use crate::catalogue::{Kind, SessionId};
 use crate::client::Written;
 use crate::enforce::preserve::Copied;
 use crate::enforce::sealed::{SealedError, SealedSession};
-use crate::enforce::unseal::{Dates, Existing, Restored};
+use crate::enforce::unseal::{Dates, Existing, Restored, Restoring};
 use crate::error::chain;
 use crate::escape::{shown, text};
 use crate::inventory::{Inventory, Session};
@@ -60,6 +60,8 @@ pub struct How<'a> {
     pub keys: &'a Identities,
     pub dates: Dates,
     pub temps: &'a [PathBuf],
+    /// What the ledger knows of the sessions.
+    pub known: &'a Result<SealedRecords, String>,
 }
 
 /// What became of one session.
@@ -95,7 +97,8 @@ impl<'a> Target<'a> {
             let sealed = SealedSession::open_in(store, id, copy.below.clone()).map_err(explain)?;
             sealed.is_whole().map_err(explain)?;
             // Existing files are left: what Claude Code has written since is newer than any copy.
-            let (wanting, wants_links) = restoring(&sealed, temps.to_vec(), Dates::Original, Existing::Leave)
+            let (dates, existing) = (Dates::Original, Existing::Leave);
+            let (wanting, wants_links) = Restoring { session: &sealed, temps, dates, existing }
                 .check()
                 .map(|wanting| (wanting.files.into_iter().cloned().collect(), wanting.links > 0))
                 .map_err(explain)?;
@@ -111,6 +114,10 @@ impl<'a> Target<'a> {
             copies
         });
         Self { store, id, session, copies }
+    }
+
+    pub fn id(&self) -> SessionId {
+        self.id
     }
 
     /// Whether anything of it is gone.
@@ -164,7 +171,7 @@ impl<'a> Target<'a> {
             warnings: Vec::new(),
             error: None,
         };
-        let (store, id) = (self.store, self.id);
+        let store = self.store;
         let copies = match (self.copies, refusal) {
             (Err(why), _) => {
                 (item.outcome, item.error) = ("failed", Some(why));
@@ -176,10 +183,9 @@ impl<'a> Target<'a> {
             }
             (Ok(copies), None) => copies,
         };
-        let known = sealed::known_of(how.ctx, id);
         // The newest first: what it brings back no older one may replace.
         for copy in copies.into_iter().filter(Copy::is_wanting) {
-            copy.restore(store, &known, how, &mut item, deed)?;
+            copy.restore(store, how, &mut item, deed)?;
             if item.error.is_some() {
                 // What an older copy has of the same files must not take their place.
                 break;
@@ -194,12 +200,11 @@ impl Copy<'_> {
     fn restore(
         self,
         store: &Store,
-        known: &Result<SealedRecords, String>,
         how: &How<'_>,
         item: &mut Item,
         deed: &mut SealedRun,
     ) -> Result<(), Error> {
-        let ctx = how.ctx;
+        let How { ctx, temps, dates, known, .. } = *how;
         let mut entry = item.of.entry(Event::Intent, COMMAND);
         entry.hold = Some(text(&self.hold).into());
         entry.files = Some(self.wanting.len() as u64);
@@ -209,7 +214,8 @@ impl Copy<'_> {
         let (hold, id) = (self.hold, self.sealed.id);
         let sealed = sealed::vouched(self.sealed, known);
         entry.event = Event::Outcome;
-        match restoring(&sealed, how.temps.to_vec(), how.dates, Existing::Leave).restore(how.keys) {
+        let restoring = Restoring { session: &sealed, temps, dates, existing: Existing::Leave };
+        match restoring.restore(how.keys) {
             Ok(restored) => {
                 item.take(&restored);
                 // Not refused: somebody may want to look at it before it goes.

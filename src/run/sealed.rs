@@ -105,12 +105,16 @@ impl Of {
     }
 }
 
-/// What the ledger knows of the sealed files of a session.
+/// What the ledger knows of the sealed files of sessions.
 ///
 /// # Errors
 /// Why nobody can say.
-pub fn known_of(ctx: &Context, session: SessionId) -> Result<SealedRecords, String> {
-    SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), Some(&session.to_string()), &[])
+pub fn known_of(
+    ctx: &Context,
+    sessions: impl IntoIterator<Item = SessionId>,
+) -> Result<SealedRecords, String> {
+    let sessions: Vec<String> = sessions.into_iter().map(|id| id.to_string()).collect();
+    SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), &sessions, &[])
         .map_err(|error| chain(&error))
 }
 

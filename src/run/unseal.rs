@@ -15,10 +15,11 @@ use crate::enforce::unseal::{Dates, Existing, Restored, Restoring};
 use crate::error::{PathError, chain};
 use crate::escape::shown;
 use crate::inventory::{Inventory, SessionIndex};
-use crate::ledger::{Event, Failure as Failed};
+use crate::ledger::{Event, Failure as Failed, SealedRecords};
 use crate::locate::Store;
 use crate::policy::Hold;
 use crate::seal::{Identities, naming};
+use crate::words::counted;
 
 /// The outcome of a session that was unsealed by a run that was interrupted right before its end.
 pub const SETTLED: &str = "settled";
@@ -35,7 +36,7 @@ pub struct Item {
     pub warnings: Vec<String>,
     pub error: Option<String>,
     #[serde(skip)]
-    pub hint: &'static str,
+    pub hint: String,
 }
 
 impl Item {
@@ -48,7 +49,7 @@ impl Item {
             outcome,
             warnings: Vec::new(),
             error: None,
-            hint: "nothing of it was removed",
+            hint: "nothing of it was removed".to_owned(),
         }
     }
 }
@@ -58,6 +59,18 @@ pub struct How<'a> {
     pub keys: &'a Identities,
     pub dates: Dates,
     pub after: After,
+    /// The roots of temp trees into which may be restored.
+    pub temps: &'a [PathBuf],
+    /// What the ledger knows of the sessions.
+    pub known: &'a Result<SealedRecords, String>,
+}
+
+/// What bringing a session back comes to.
+#[derive(Debug)]
+pub enum Way {
+    Unseal,
+    /// It is back, and an interrupted run left this of its sealed form.
+    Settle(Remains),
 }
 
 /// Whether the sealed files go once the plain ones are there.
@@ -97,11 +110,12 @@ pub fn may_unseal(
     ground: &Workspace,
     inventory: &Inventory,
     index: SessionIndex,
+    temps: &[PathBuf],
     date_is_settled: bool,
-) -> Result<(), Refusal> {
+) -> Result<Way, Refusal> {
     let session = inventory.session(index);
-    let is_left = session.sealed == 0 && Remains::of(inventory, index).is_some();
-    if session.sealed == 0 && !is_left {
+    let remains = Remains::of(inventory, index);
+    if session.sealed == 0 && remains.is_none() {
         let root = &inventory.store(session.store).store.root;
         let unread = unread(inventory, root, session.id);
         return Err(unread.map_or(Refusal::NotSealed(session.id), Refusal::Unusable));
@@ -109,8 +123,8 @@ pub fn may_unseal(
     if let Some(hold) = sealed::hold_on(&ground.policy, inventory, session) {
         return Err(Refusal::Held(session.id, Box::new(hold.clone())));
     }
-    if is_left {
-        return Ok(());
+    if let Some(remains) = remains {
+        return Ok(Way::Settle(remains));
     }
     if session.liveness.is_live() {
         return Err(Refusal::Live(session.id));
@@ -119,17 +133,17 @@ pub fn may_unseal(
     // Only now, as it reads the record: what was asked before needs no look at the disk.
     let sealed = SealedSession::open(store, session.id).map_err(Refusal::Unusable)?;
     sealed.is_whole().map_err(Refusal::Unusable)?;
-    restoring(&sealed, sealed::temps(ctx, ground, inventory), Dates::Original, Existing::Compare)
+    Restoring { session: &sealed, temps, dates: Dates::Original, existing: Existing::Compare }
         .check()
         .map_err(Refusal::Unusable)?;
     if date_is_settled {
-        return Ok(());
+        return Ok(Way::Unseal);
     }
     let newest = sealed.record.newest();
     let transcripts = newest.iter().filter(|file| file.kind == Kind::Transcript);
-    let Some(oldest) = transcripts.map(|file| file.mtime).min() else { return Ok(()) };
+    let Some(oldest) = transcripts.map(|file| file.mtime).min() else { return Ok(Way::Unseal) };
     let project = sealed::project_folder(session);
-    goes_again(ctx, store, session.id, project, oldest, inventory.written(session))
+    goes_again(ctx, store, session.id, project, oldest, inventory.written(session)).map(|()| Way::Unseal)
 }
 
 /// What could not be read where the sealed form of a session would be.
@@ -187,24 +201,14 @@ pub fn settle(
         item.outcome = "failed";
         item.error =
             Some(format!("it is back, and its sealed form could not be removed: {}", left.join("; ")));
-        item.hint = "what is left holds no content; the next run tries again";
+        item.hint = "what is left holds no content; the next run tries again".to_owned();
     }
     Ok(item)
-}
-
-pub fn restoring<'a>(
-    session: &'a SealedSession<'a>,
-    temps: Vec<PathBuf>,
-    dates: Dates,
-    existing: Existing,
-) -> Restoring<'a> {
-    Restoring { session, temps, dates, existing }
 }
 
 /// Unseals one session; its failure is in the item.
 pub fn one(
     ctx: &Context,
-    ground: &Workspace,
     inventory: &Inventory,
     index: SessionIndex,
     how: &How<'_>,
@@ -221,13 +225,12 @@ pub fn one(
     let last_activity = session.modified.or(session.newest_record).unwrap_or(ctx.env.now);
     let recorded = session.newest_record.and(session.activity()).map(|(date, _)| date);
     deed.remember_unsealed(&store.root, session.id, last_activity, recorded, ctx)?;
-    let known = sealed::known_of(ctx, session.id);
+    let How { temps, dates, known, .. } = *how;
     let mut left = None;
     let mut attempt = || -> Result<Restored, SealedError> {
-        let sealed = sealed::vouched(SealedSession::open(store, session.id)?, &known);
-        let restored =
-            restoring(&sealed, sealed::temps(ctx, ground, inventory), how.dates, Existing::Compare)
-                .restore(how.keys)?;
+        let sealed = sealed::vouched(SealedSession::open(store, session.id)?, known);
+        let restored = Restoring { session: &sealed, temps, dates, existing: Existing::Compare };
+        let restored = restored.restore(how.keys)?;
         // Last: until every file is back and on the disk, the sealed ones are the only copy.
         if how.after == After::Remove {
             left = sealed.remove(&restored.files).err();
@@ -241,23 +244,25 @@ pub fn one(
         Ok(restored) => {
             item.files = restored.digests.len() as u64;
             item.bytes = restored.bytes;
-            item.warnings.extend(sealed::warn_unknown(session.id, &known, &restored.digests));
-            item.warnings.extend(sealed::warn_outdated(session.id, &known, &restored.files));
+            item.warnings.extend(sealed::warn_unknown(session.id, known, &restored.digests));
+            item.warnings.extend(sealed::warn_outdated(session.id, known, &restored.files));
             for path in &restored.missing {
                 item.warnings
                     .push(format!("the sealed file '{}' is gone, the rest was restored", shown(path)));
             }
             if restored.older > 0 {
-                let older = match restored.older {
-                    1 => "1 older sealed file".to_owned(),
-                    some => format!("{some} older sealed files"),
-                };
-                item.warnings.push(format!("{older} of session {} stay sealed", session.id));
+                let older = counted(restored.older as u64, "older sealed file");
+                let stay = if restored.older == 1 { "stays" } else { "stay" };
+                item.warnings.push(format!("{older} of session {} {stay} sealed", session.id));
             }
             if let Some(error) = left {
                 item.error =
                     Some(format!("it is back, and its sealed form could not be removed: {}", chain(&error)));
-                item.hint = "what is sealed of it is still described; unseal it again to remove it";
+                // Its own date: that of a file which is back already stays, and no date is asked for.
+                item.hint = format!(
+                    "both forms are there; once the sealed one can be removed, `ccretain unseal {} --keep-date` does",
+                    session.id
+                );
                 outcome.failed =
                     vec![Failed { path: item.of.store.clone().into(), error: chain(&error).into() }];
             }

@@ -22,7 +22,7 @@ pub const TEMP: &str = "temp";
 pub const RECORD: &str = "session.json";
 
 /// The longest name of a sealed file, in bytes: that of the usual file systems (255), with room for
-/// `.` and `.part`. An original's own name can have 241 of them.
+/// `.` and `.part`.
 const NAME_MAX: usize = 255 - ".".len() - ".part".len();
 
 /// Which tree an original lay in.
@@ -49,9 +49,29 @@ pub enum NameError {
     TooLong(usize),
 }
 
-/// Whether the name of an original leaves room for the endings of its sealed file.
+/// Whether the name of an original leaves room for the endings of its sealed file, also of one beside another.
 pub fn has_room(name: &OsStr) -> bool {
-    name.len() + ".zst.age".len() <= NAME_MAX
+    const COPY: usize = ".9".len();
+    name.len() + COPY + ending(fitting(name, COPY, Compression::Zstd)).len() <= NAME_MAX
+}
+
+/// How an original of this name is compressed, whose sealed name has so many bytes more before its ending.
+fn fitting(name: &OsStr, more: usize, wanted: Compression) -> Compression {
+    match wanted {
+        // Else its sealed name would say that it is compressed.
+        _ if name.as_encoded_bytes().ends_with(b".zst") => Compression::Zstd,
+        Compression::Zstd if name.len() + more + ending(Compression::Zstd).len() > NAME_MAX => {
+            Compression::None
+        }
+        wanted => wanted,
+    }
+}
+
+fn ending(compression: Compression) -> &'static str {
+    match compression {
+        Compression::Zstd => ".zst.age",
+        Compression::None => ".age",
+    }
 }
 
 fn bytes(count: usize) -> String {
@@ -89,7 +109,8 @@ pub fn session_folder(session: SessionId) -> PathBuf {
 /// The sealed name of an original, relative to the session's sealed folder.
 ///
 /// `copy` is 0, or the first number from 1 whose name is free. An original whose own name ends in
-/// `.zst` is compressed always, since otherwise its sealed name would say that it is.
+/// `.zst` is compressed always, since otherwise its sealed name would say that it is; one whose name leaves no room for
+/// the longer ending never is.
 ///
 /// # Errors
 /// The path is none in that tree, or its name leaves no room for an ending.
@@ -106,16 +127,12 @@ pub fn sealed_name(
     if tree == Tree::Store && original.components().next() == Some(Component::Normal(OsStr::new(TEMP))) {
         return Err(NameError::Reserved);
     }
-    let compression =
-        if name.as_encoded_bytes().ends_with(b".zst") { Compression::Zstd } else { compression };
     let mut sealed = name.to_os_string();
     if copy > 0 {
         sealed.push(format!(".{copy}"));
     }
-    sealed.push(match compression {
-        Compression::Zstd => ".zst.age",
-        Compression::None => ".age",
-    });
+    let compression = fitting(name, sealed.len() - name.len(), compression);
+    sealed.push(ending(compression));
     if sealed.len() > NAME_MAX {
         return Err(NameError::TooLong(sealed.len() - NAME_MAX));
     }

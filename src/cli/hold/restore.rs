@@ -30,6 +30,8 @@ struct Document<'a> {
     head: Head,
     touched: bool,
     sessions: &'a [Item],
+    /// What could not be looked into.
+    errors: &'a [String],
 }
 
 /// Runs `ccretain hold restore`.
@@ -56,7 +58,8 @@ pub(super) fn restore(args: &RestoreArgs, ground: &Workspace, ctx: &Context) -> 
         Identities::new()
     };
     let mut deed = SealedRun::begin(COMMAND, ctx, ground, locks)?;
-    let how = How { ctx, ground, keys: &keys, dates: args.dates.dates(ctx), temps: &temps };
+    let known = sealed::known_of(ctx, targets.iter().map(Target::id));
+    let how = How { ctx, ground, keys: &keys, dates: args.dates.dates(ctx), temps: &temps, known: &known };
     let restore = |target: Target<'_>| Ok(target.restore(&how, &mut deed)?);
     let Each { items, exit: stopped, failure } = vault::each(ctx, targets, "restoring", restore);
     let failed = items.iter().filter(|item| item.error.is_some()).count() as u64 + unlisted.len() as u64;
@@ -76,7 +79,8 @@ pub(super) fn restore(args: &RestoreArgs, ground: &Workspace, ctx: &Context) -> 
         ctx.console.error(why);
     }
     if ctx.global.json {
-        ctx.console.json(&Document { head, touched: args.dates.touch, sessions: &items })?;
+        let touched = args.dates.touch;
+        ctx.console.json(&Document { head, touched, sessions: &items, errors: &unlisted })?;
     }
     for item in items.iter().filter(|item| item.error.is_none()) {
         ctx.console.sentences(&item.text())?;

@@ -79,7 +79,11 @@ impl Sealing<'_> {
         })?;
         let mut taken: BTreeSet<PathBuf> = BTreeSet::new();
         let target = prepared.target(self.inventory);
-        let old = self.old_record(target);
+        // Without what is recorded already, what was sealed earlier would be in no record any more.
+        let old = self.old_record(target).map_err(|error| {
+            let first = unit.artifacts.first().copied().unwrap_or(ArtifactIndex::of(0));
+            Failed(first, Outcome::failed("read the record of what is sealed of its session", &error))
+        })?;
         taken.extend(old.iter().flat_map(|record| &record.files).map(|file| file.sealed.clone()));
         let mut result = Ok(());
         let mut sources = Handles::new(self.inventory);
@@ -178,20 +182,28 @@ impl Sealing<'_> {
     }
 
     /// The record that is there already, of files sealed earlier.
-    fn old_record(&self, target: Target<'_>) -> Option<Manifest> {
+    ///
+    /// # Errors
+    /// It, or whether one of its files is there, cannot be read.
+    fn old_record(&self, target: Target<'_>) -> io::Result<Option<Manifest>> {
         if !target.session.has_record {
-            return None;
+            return Ok(None);
         }
-        let folder = self.sealed_folder(target, None).ok()?;
-        let json = files::contents(&folder.read(OsStr::new(naming::RECORD)).ok()?, files::DOCUMENT).ok()?;
-        let mut record = Manifest::parse(&json, target.session.id).ok()?;
-        // An interrupted run wrote the record before the files had their names.
-        record.files.retain(|file| {
-            let name = file.sealed.file_name().unwrap_or_default();
-            let folder = self.sealed_folder(target, file.sealed.parent());
-            folder.is_ok_and(|folder| folder.stat(name).is_ok())
-        });
-        Some(record)
+        let folder = self.sealed_folder(target, None)?;
+        let Some(file) = there(folder.read(OsStr::new(naming::RECORD)))? else { return Ok(None) };
+        let json = files::contents(&file, files::DOCUMENT)?;
+        let mut record = Manifest::parse(&json, target.session.id)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        let mut files = Vec::with_capacity(record.files.len());
+        for file in record.files {
+            let folder = self.sealed_folder(target, file.sealed.parent())?;
+            // An interrupted run wrote the record before the files had their names.
+            if there(folder.stat(file.sealed.file_name().unwrap_or_default()))?.is_some() {
+                files.push(file);
+            }
+        }
+        record.files = files;
+        Ok(Some(record))
     }
 
     fn write_record(
@@ -223,6 +235,14 @@ impl Sealing<'_> {
         let mut file = dir::create_part(&folder, &name)?;
         file.write_all(&prepared.record)?;
         dir::sync_unless_whole(&file)
+    }
+}
+
+/// What was asked for, or nothing where nothing has that name.
+fn there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        found => found.map(Some),
     }
 }
 

@@ -33,10 +33,10 @@ fn filters_choose_records_and_bad_lines_end_nothing() {
         since.iter().flatten().count(),
         usize::try_from(last).unwrap() - all.iter().position(Option::is_none).unwrap()
     );
-    let one = Filter { sessions: vec!["10-3".into()], ..Filter::default() };
+    let one = Filter { sessions: ["10-3".into()].into(), ..Filter::default() };
     assert_eq!(seqs(&bench, &one).len(), 1);
     assert_eq!(seqs(&bench, &Filter { newest: Some(9), ..one }).len(), 1);
-    let run = Filter { run: Some("run-10".into()), sessions: vec!["0-1".into()], ..Filter::default() };
+    let run = Filter { run: Some("run-10".into()), sessions: ["0-1".into()].into(), ..Filter::default() };
     assert!(seqs(&bench, &run).is_empty());
 }
 

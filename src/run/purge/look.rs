@@ -6,7 +6,7 @@ use crate::catalogue::Root;
 use crate::enforce::lock::Locks;
 use crate::error::PathError;
 use crate::inventory::{Inventory, Problem};
-use crate::locate::{Refusal, Refused, search};
+use crate::locate::search;
 use crate::policy::Policy;
 use crate::run::{self, Context, Error, Workspace};
 
@@ -79,10 +79,4 @@ fn search_home(ctx: &Context, policy: &Policy) -> search::Search {
 /// A folder below the home that could not be looked into, so that a store may be there.
 fn unsearched(error: PathError) -> Problem {
     Problem { store: None, path: error.path, doing: "look for stores in", error: error.source }
-}
-
-/// Whether what was refused is of what was asked for.
-pub(super) fn is_meant(refused: &Refused, only: &[PathBuf]) -> bool {
-    // Only what may be changed is locked, and it bears its real path.
-    only.is_empty() || only.contains(&refused.path) || matches!(refused.why, Refusal::Unlockable(_))
 }

@@ -18,7 +18,7 @@ use crate::enforce::Outcomes;
 use crate::enforce::lock::Locks;
 use crate::inventory::Inventory;
 use crate::ledger::{RunId, SealedRecords};
-use crate::locate::Refused;
+use crate::locate::{Refusal, Refused};
 use crate::plan::purge::{self as taking, Purging, Wanted};
 use crate::policy::Policy;
 use crate::purge::acting;
@@ -121,14 +121,14 @@ impl<'a> PurgeRun<'a> {
 
     /// Whether what was refused is of what was asked for.
     pub fn is_meant(&self, refused: &Refused) -> bool {
-        look::is_meant(refused, &self.ctx.named_stores())
+        self.ctx.is_meant(refused)
     }
 
     /// Opens the ledger; its times are as certain as the clock is to whoever agreed.
     ///
     /// # Errors
     /// Exit 4 where there can be no evidence, or policy or holds were changed since, 75 where another run writes;
-    /// nothing was touched.
+    /// nothing was changed.
     pub fn open_ledger(&self, witness: Witness) -> Result<RunJournal, Error> {
         let policy = &self.workspace.policy.ledger.value;
         let journal = RunJournal::open(self.ctx, policy, &self.id, self.clock.kind(witness))?;
@@ -167,5 +167,12 @@ impl Context {
     /// The stores that were named, by their paths.
     pub(super) fn named_stores(&self) -> Vec<PathBuf> {
         self.stores.iter().map(|path| self.env.absolute(path)).collect()
+    }
+
+    /// Whether what was refused is of what was asked for.
+    pub fn is_meant(&self, refused: &Refused) -> bool {
+        let only = self.named_stores();
+        // Only what may be changed is locked, and it bears its real path.
+        only.is_empty() || only.contains(&refused.path) || matches!(refused.why, Refusal::Unlockable(_))
     }
 }
