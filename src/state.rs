@@ -27,6 +27,9 @@ pub use crate::guard::{ClockDoubt, MassReport};
 pub use file::{FILE, StateError, StateFile, path};
 pub use first_seen::FirstSeen;
 
+/// Every file in the folder of state.
+pub const FILES: [&str; 3] = [FILE, dates::FILE, sessions::FILE];
+
 /// How long a state that was begun anew has not seen enough to tell which sessions are orphaned.
 const LEARNING: TimeDelta = TimeDelta::days(7);
 

@@ -90,7 +90,7 @@ fn issue(sandbox: &Sandbox, names: &[&str], signing: Option<Signing>) -> Certifi
     let mut certificate = certificate(sandbox);
     certificate.parts.operator.signer = signing.as_ref().map(|signing| signing.signer().clone());
     let paths: Vec<PathBuf> = names.iter().map(|name| sandbox.root().join(name)).collect();
-    let files = Files::prepare(&paths, signing, &[sandbox.home().join(".claude")]).unwrap();
+    let files = Files::prepare(&paths, signing).unwrap();
     let written = files.write(&certificate, &|format, imprint| print(&certificate, format, imprint)).unwrap();
     let place = Place { dir: sandbox.state(), state_dir: sandbox.state(), is_of_all: false };
     let run = RunId(certificate.parts.ledger.run.clone());
@@ -269,7 +269,7 @@ fn a_signature_is_never_written_over_either() {
     let Some(key) = key(&sandbox, "ed25519") else { return };
     let signing = Signing::prepare(&key, path_variable().as_deref()).unwrap();
     fs::write(sandbox.root().join("a.json.sig"), "an earlier one").unwrap();
-    let refused = Files::prepare(&[sandbox.root().join("a.json")], Some(signing), &[]).unwrap_err();
+    let refused = Files::prepare(&[sandbox.root().join("a.json")], Some(signing)).unwrap_err();
     assert!(matches!(refused, FileError::Exists { .. }) && refused.is_usage(), "{refused}");
     assert_eq!(Format::of(Path::new("X.HTM")), Some(Format::Html));
 }

@@ -112,6 +112,17 @@ fn files_that_the_caller_names_replace_nothing_of_claude_code_and_no_special_fil
     let side = session.side_file("tool-results/a", "content");
     let settings = sandbox.write(".claude/settings.json", "{}");
     let real = sandbox.write("real", "content");
+    // Also of a folder without projects, beside the folder, and what commands of ours live by.
+    let without_projects = sandbox.write("work/.claude/settings.local.json", "{}");
+    let global = sandbox.write(".claude.json", "{}");
+    sandbox.run(["key", "new"]).exits(0);
+    sandbox.run(["hold", "add", "--project", "/x/**", "--reason", "a case"]).exits(0);
+    let (config, state) = (sandbox.config(), sandbox.state());
+    let [identity, holds] = ["identity.age", "holds.json"].map(|name| config.join(name));
+    let [remembered, dates, ledger] =
+        ["state.json", "dates.json", "ledger.jsonl"].map(|name| state.join(name));
+    let segment = state.join("ledger-000000000001.jsonl");
+    fs::write(&segment, "").unwrap();
     let (link, pipe) = (sandbox.root().join("link"), sandbox.root().join("pipe"));
     std::os::unix::fs::symlink(&real, &link).unwrap();
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -121,7 +132,18 @@ fn files_that_the_caller_names_replace_nothing_of_claude_code_and_no_special_fil
     let by_link = way.join("settings.json");
     sandbox.delete_after("7d");
     let outputs = [&["enforce", "--yes", "--metrics"][..], &["report", "--html"], &["check", "--output"]];
-    for path in [&session.transcript, &side, &settings, &link, &pipe, &by_link] {
+    for path in [
+        &session.transcript,
+        &side,
+        &settings,
+        &link,
+        &pipe,
+        &by_link,
+        &without_projects,
+        &global,
+        &identity,
+        &holds,
+    ] {
         let before = fs::symlink_metadata(path).unwrap();
         for words in outputs {
             sandbox
@@ -135,6 +157,26 @@ fn files_that_the_caller_names_replace_nothing_of_claude_code_and_no_special_fil
             assert_eq!((after.ino(), after.mtime()), (before.ino(), before.mtime()), "{words:?}");
         }
     }
+    // A run writes those itself.
+    for path in [&remembered, &dates, &ledger, &segment] {
+        for words in outputs {
+            sandbox.command(words).arg(path).run().exits(1).says("keeps its own data there");
+        }
+    }
+    sandbox.run(["ledger", "verify"]).exits(1).says("ledger-000000000001.jsonl");
+    fs::remove_file(&segment).unwrap();
+    sandbox.run(["ledger", "verify"]).exits(0);
+    let purge = ["purge", "--yes", "--session", session.id(), "--certificate"];
+    for name in ["work/.claude/settings.json", ".claude.json"] {
+        let path = sandbox.home().join(name);
+        let _ = fs::remove_file(&path);
+        sandbox.command(purge).arg(&path).run().exits(2).says("it is a file of Claude Code");
+        assert!(!path.exists());
+    }
+    let path = config.join("holds.json");
+    fs::remove_file(&path).unwrap();
+    sandbox.command(purge).arg(&path).run().exits(2).says("keeps its own data there");
+    assert!(session.is_there() && !path.exists());
     for words in outputs {
         sandbox.command(words).arg(&real).run();
         assert_ne!(fs::read_to_string(&real).unwrap(), "content", "{words:?}");

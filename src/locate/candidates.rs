@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::{FoundBy, Request, real, temp};
-use crate::catalogue::Root;
+use crate::catalogue::{Cursor, Root};
 use crate::environment::Environment;
 
 /// A place to look at.
@@ -61,6 +61,23 @@ pub(super) fn candidates(env: &Environment, request: &Request) -> Vec<Candidate>
     let neighbours = neighbours(&found);
     found.extend(neighbours);
     found
+}
+
+/// Whether a file of Claude Code has this name in this folder, whose path is resolved: in a place where it keeps files, or
+/// in any folder that looks like such a place.
+pub fn is_of_claude_code(env: &Environment, folder: &Path, name: &OsStr) -> bool {
+    let known = candidates(env, &Request::default()).into_iter();
+    let known = known.map(|place| (place.path.canonicalize().unwrap_or(place.path), place.kind));
+    let looks_so = |root: &&Path| {
+        root.file_name().is_some_and(|name| name == ".claude") || root.join("projects").is_dir()
+    };
+    let found = folder.ancestors().filter(looks_so).map(|root| (root.to_path_buf(), Root::Config));
+    known.chain(found).any(|(root, kind)| {
+        folder.strip_prefix(root).is_ok_and(|below| {
+            let cursor = below.iter().fold(Cursor::at(kind), |at, name| at.enter(name.as_encoded_bytes()));
+            cursor.classify(name.as_encoded_bytes()).is_some()
+        })
+    })
 }
 
 /// The temp folders above the trees of Claude Code that are looked for.

@@ -25,7 +25,7 @@ use crate::environment::Environment;
 use candidates::{candidates, cowork_stores};
 use opening::{named, open};
 
-pub use candidates::{bears_its_name, is_no_config};
+pub use candidates::{bears_its_name, is_no_config, is_of_claude_code};
 pub use crossing::{Crossing, Crossings, Followed, Way};
 pub use filesystem::FileSystem;
 pub use refusal::{Refusal, Refused};

@@ -14,6 +14,7 @@ mod ledgered;
 pub mod link;
 mod locks;
 pub mod moved;
+pub mod outputs;
 mod prepare;
 pub mod privileges;
 pub mod purge;

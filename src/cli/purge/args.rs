@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use crate::cli::context::{Context, Exit, Failure};
 use crate::cli::moment::moment;
 use crate::purge::certificate::{Files, Signing};
+use crate::run::outputs;
 use crate::run::purge::Request;
 
 /// What `purge` takes.
@@ -88,7 +89,7 @@ impl PurgeArgs {
     /// touched; `None` where none is wanted.
     ///
     /// # Errors
-    /// Exit 2 for what is wrong in itself, 4 where the system says no; nothing was touched.
+    /// Exit 2 for what is wrong in itself, 4 where the system says no; nothing was changed.
     pub(in crate::cli) fn files(&self, ctx: &Context, roots: &[PathBuf]) -> Result<Option<Files>, Failure> {
         // A dry run does nothing that could be certified.
         if self.dry_run || self.certificate.is_empty() {
@@ -98,10 +99,18 @@ impl PurgeArgs {
         let sign = |key: &PathBuf| Signing::prepare(&ctx.env.absolute(key), ctx.env.variable("PATH"));
         let signing = self.sign.as_ref().map(sign).transpose();
         let signing = signing.map_err(|error| Failure::because(Exit::Usage, &error))?;
-        Files::prepare(&paths, signing, roots).map(Some).map_err(|error| {
+        let unchanged = |failure: Failure| Failure {
+            message: format!("nothing was changed: {}", failure.message),
+            ..failure
+        };
+        let files = Files::prepare(&paths, signing).map_err(|error| {
             let exit = if error.is_usage() { Exit::Usage } else { Exit::Refused };
-            let failure = Failure::because(exit, &error);
-            Failure { message: format!("nothing was touched: {}", failure.message), ..failure }
-        })
+            unchanged(Failure::because(exit, &error))
+        })?;
+        let judged = files.paths().try_for_each(|path| outputs::judge(path, &ctx.env, roots));
+        judged.map_err(|taken| {
+            unchanged(Failure::because(Exit::Usage, &taken).hint("name a file in another folder"))
+        })?;
+        Ok(Some(files))
     }
 }

@@ -54,12 +54,6 @@ pub enum FileError {
         /// The file.
         path: PathBuf,
     },
-    /// It would lie in what is purged.
-    #[error("'{}' lies in a store that is to be purged", shown(path))]
-    InStore {
-        /// The file.
-        path: PathBuf,
-    },
     /// The system does not let it.
     #[error(transparent)]
     File(#[from] PathError),
@@ -71,7 +65,7 @@ pub enum FileError {
 impl FileError {
     /// Whether what was asked for is wrong in itself, and not the system's answer to it.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Format { .. } | Self::Exists { .. } | Self::InStore { .. })
+        matches!(self, Self::Format { .. } | Self::Exists { .. })
     }
 }
 
@@ -120,16 +114,11 @@ impl Files {
     /// nothing that lasts.
     ///
     /// With a key the JSON is what is signed: where no file of the list is one, it is written
-    /// beside the first. `stores` are the real paths of roots that are to be purged, in which no
-    /// file may lie.
+    /// beside the first.
     ///
     /// # Errors
-    /// A file exists, lies in a store, has no known extension, or its folder cannot be written.
-    pub fn prepare(
-        paths: &[PathBuf],
-        signing: Option<Signing>,
-        stores: &[PathBuf],
-    ) -> Result<Self, FileError> {
+    /// A file exists, has no known extension, or its folder cannot be written.
+    pub fn prepare(paths: &[PathBuf], signing: Option<Signing>) -> Result<Self, FileError> {
         let mut wanted = Vec::new();
         for path in paths {
             let format = Format::of(path).ok_or_else(|| FileError::Format { path: path.clone() })?;
@@ -152,11 +141,6 @@ impl Files {
             if exists {
                 return Err(FileError::Exists { path: path.clone() });
             }
-            // By the resolved folder: a link to a store is as much in it.
-            let folder = fs_err::canonicalize(above(path)).unwrap_or_else(|_| above(path).to_path_buf());
-            if stores.iter().any(|store| folder.starts_with(store)) {
-                return Err(FileError::InStore { path: path.clone() });
-            }
         }
         let mut places = Vec::new();
         for (path, format) in wanted {
@@ -164,6 +148,11 @@ impl Files {
         }
         let signature = signature.map(|path| Place::new(path, Format::Text)).transpose()?;
         Ok(Self { places, signature, signing })
+    }
+
+    /// Where they will lie.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.places.iter().chain(&self.signature).map(|place| &*place.path)
     }
 
     /// The key that will sign, for the certificate to name.

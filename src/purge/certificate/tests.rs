@@ -250,15 +250,13 @@ fn files_are_never_written_over_anything() {
     let path = |name: &str| scratch.path().join(name);
     let prepare = |names: &[&str]| {
         let paths: Vec<_> = names.iter().map(|name| path(name)).collect();
-        Files::prepare(&paths, None, &[path("store")])
+        Files::prepare(&paths, None)
     };
     std::fs::write(path("old.json"), "x").unwrap();
-    std::fs::create_dir(path("store")).unwrap();
     assert!(matches!(prepare(&["old.json"]), Err(FileError::Exists { .. })));
     assert!(matches!(prepare(&["a.json", "a.json"]), Err(FileError::Exists { .. })));
     assert!(matches!(prepare(&["a.pdf"]), Err(FileError::Format { .. })));
     assert!(matches!(prepare(&["a"]), Err(FileError::Format { .. })));
-    assert!(matches!(prepare(&["store/a.json"]), Err(FileError::InStore { .. })));
     assert!(matches!(prepare(&["no/such/a.json"]), Err(FileError::File(_))));
     drop(prepare(&["a.json", "b.html", "c.txt"]).unwrap());
     let names = || {
@@ -267,14 +265,14 @@ fn files_are_never_written_over_anything() {
         names.sort();
         names
     };
-    assert_eq!(names(), ["old.json", "store"], "what was only prepared leaves nothing");
+    assert_eq!(names(), ["old.json"], "what was only prepared leaves nothing");
     let files = prepare(&["a.json", "c.txt"]).unwrap();
     let certificate = Certificate::issue(parts());
     let written = files.write(&certificate, &|_, imprint| imprint.sha256.to_owned()).unwrap();
     assert_eq!(std::fs::read_to_string(path("a.json")).unwrap(), certificate.json());
     assert_eq!(std::fs::read_to_string(path("c.txt")).unwrap(), written.sha256);
     assert_eq!((written.json, written.signature), (Some(path("a.json")), None));
-    assert_eq!(names(), ["a.json", "c.txt", "old.json", "store"]);
+    assert_eq!(names(), ["a.json", "c.txt", "old.json"]);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
