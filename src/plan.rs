@@ -172,7 +172,7 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>) -> Plan 
 /// The same where guards refuse some mandates, by their places in the policy, to delete and to prune.
 pub fn plan_refusing(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>, refused: &[usize]) -> Plan {
     let references = References::new(inventory);
-    decide(inventory, policy, now, refused, &judges(inventory, &references, policy, now)).0
+    decide(inventory, policy, now, refused, &judges(inventory, &references, policy, now))
 }
 
 /// The same, and what each mandate has to say about some things, in the order of the policy.
@@ -184,21 +184,19 @@ pub fn explained(
 ) -> (Plan, Vec<Vec<Opinion>>) {
     let references = References::new(inventory);
     let judges = judges(inventory, &references, policy, now);
-    // Of the same judges and verdicts, so that nothing is told that did not decide.
-    let (plan, verdicts) = decide(inventory, policy, now, &[], &judges);
-    let opinions =
-        |what: &What| judges.iter().zip(&verdicts).map(|(judge, of)| judge.opinion(*what, of)).collect();
-    (plan, asked.iter().map(opinions).collect())
+    // Of the same judges, so that nothing is told that did not decide.
+    let opinions = |what: &What| judges.iter().map(|judge| judge.opinion(*what)).collect();
+    (decide(inventory, policy, now, &[], &judges), asked.iter().map(opinions).collect())
 }
 
-/// The plan of some judges, with the verdicts of each on the sessions, found and remembered.
+/// The plan of some judges.
 fn decide(
     inventory: &Inventory,
     policy: &Policy,
     now: DateTime<Utc>,
     refused: &[usize],
     judges: &[Judge<'_>],
-) -> (Plan, Vec<Vec<Verdict>>) {
+) -> Plan {
     let united = United::new(policy, refused);
     let verdicts: Vec<Vec<Verdict>> = judges
         .iter()
@@ -248,7 +246,7 @@ fn decide(
     let mut plan = Plan { now, decisions, lines, sessions, absent, demanded, purge: None };
     // Last, since it goes by what was decided about the others.
     plan.keep_records(inventory, policy);
-    (plan, verdicts)
+    plan
 }
 
 impl Plan {

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::common::output::settled;
-use crate::common::sandbox::deleting;
+use crate::common::sandbox::{deleting, has_namespaces};
 use crate::common::store::CONTENT;
-use crate::common::{Sandbox, Tree, days, id};
+use crate::common::{Sandbox, Tree, days, id, skip};
 
 fn explain(sandbox: &Sandbox, what: impl AsRef<std::ffi::OsStr>) -> Value {
     let output = sandbox.command(["explain", "--json"]).arg(what).run();
@@ -36,6 +36,38 @@ fn a_session_and_all_that_decides_about_it() {
     assert_eq!(standing, ["does not match", "decides", "shadowed by 'acme'"]);
     assert_eq!((&json["decision"]["rule"], &json["decision"]["layer"]), (&"acme".into(), &"user".into()));
     assert_eq!((&json["dates"]["counts"], &json["dates"]["differs"]), (&"record".into(), &true.into()));
+}
+
+/// A rule that only reports decides nothing, whatever it demands first.
+#[test]
+fn of_rules_that_act_and_rules_that_only_report_the_first_decide() {
+    if !has_namespaces() {
+        return skip(
+            "of_rules_that_act_and_rules_that_only_report_the_first_decide",
+            "needs mount namespaces",
+        );
+    }
+    let (sandbox, store) = deleting();
+    let system = sandbox.root().join("system");
+    std::fs::create_dir(&system).unwrap();
+    std::fs::write(
+        system.join("policy.json"),
+        r#"{"version": 1, "mode": "enforce", "rules": [{"name": "acts", "deleteAfter": "30d"}]}"#,
+    )
+    .unwrap();
+    sandbox.policy(
+        r#"{"version": 1, "mode": "audit", "rules": [{"name": "reports", "deleteAfter": "20d"}],
+            "holds": [{"name": "case", "projects": ["/work/**"], "reason": "x"}]}"#,
+    );
+    store.session(1).aged(days(4)).write();
+    let output = sandbox.command(["explain", "--json", "00000001"]).with_system_folder(&system).run();
+    let json = output.exits(0).json();
+    assert_eq!(json["decision"]["reason"], "held");
+    let standing = |name: &str| {
+        let rules = json["rules"].as_array().unwrap();
+        rules.iter().find(|rule| rule["rule"] == name).unwrap_or(&Value::Null)["standing"].clone()
+    };
+    assert_eq!((standing("acts"), standing("reports")), ("decides".into(), "later".into()), "{json}");
 }
 
 #[test]

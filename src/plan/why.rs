@@ -6,11 +6,11 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 
+use super::Keep;
 use super::artifacts::lacks_owner;
 use super::judge::Judge;
 use super::logs::Term;
 use super::rules::{Action, Considered, Standing, Subject};
-use super::{Decision, Keep, Verdict};
 use crate::catalogue::{Kind, Owner};
 use crate::inventory::{Artifact, ArtifactIndex, Belongs, Log, Session, SessionIndex};
 use crate::policy::{HoldRef, Policy, RuleRef};
@@ -29,8 +29,6 @@ pub enum What {
 pub struct Opinion {
     /// The mandate's position in the policy.
     pub mandate: usize,
-    /// What it decides; the strongest of all is the plan's.
-    pub decision: Decision,
     /// The date that counts, or why there is none.
     pub date: Result<DateTime<Utc>, Keep>,
     /// Every rule with an action, layer by layer.
@@ -64,29 +62,26 @@ pub fn has_delete_rule(policy: &Policy, session: &Session) -> bool {
     })
 }
 
-/// The rule that decides over an action, of those that were considered: the first that comes to be due.
-pub fn deciding(opinions: &[Opinion], action: Action) -> Option<RuleRef> {
+/// The rule that decides over an action, of those that were considered: the first that comes to be due. One that only
+/// reports decides nothing while another acts.
+pub fn deciding(opinions: &[Opinion], action: Action, policy: &Policy) -> Option<RuleRef> {
     let rules = opinions.iter().flat_map(|opinion| &opinion.rules);
     let applying = rules.filter(|rule| rule.action == action && rule.standing == Standing::Applies);
-    applying.filter_map(|rule| Some((rule.due?, rule.rule))).min().map(|(_, rule)| rule)
+    let due = applying.filter_map(|rule| Some((policy.audits(rule.rule), rule.due?, rule.rule)));
+    due.min().map(|(.., rule)| rule)
 }
 
 impl Judge<'_> {
-    /// What it decides about something, beside its verdicts on all sessions, and what it went by.
-    pub(super) fn opinion(&self, what: What, verdicts: &[Verdict]) -> Opinion {
+    /// What it goes by where it decides about something.
+    pub(super) fn opinion(&self, what: What) -> Opinion {
         match what {
-            What::Session(index) => {
-                let decision = verdicts.get(index.at()).copied().unwrap_or(Verdict::NONE).decision;
-                Opinion { decision, ..self.of_unit(self.inventory.session(index), None) }
-            }
+            What::Session(index) => self.of_unit(self.inventory.session(index), None),
             What::Artifact(index) => {
                 let artifact = self.inventory.artifact(index);
-                let decision = self.artifact(artifact, verdicts);
-                let told = match self.inventory.session_of(artifact) {
+                match self.inventory.session_of(artifact) {
                     Some(session) => self.of_unit(session, Some(artifact)),
                     None => self.of_file(artifact),
-                };
-                Opinion { decision, ..told }
+                }
             }
         }
     }
@@ -196,7 +191,6 @@ impl Judge<'_> {
         };
         Opinion {
             mandate: usize::from(self.index),
-            decision: Decision::Keep(Keep::NoRule),
             date,
             rules: (0..self.mandate.layers.len()).flat_map(of_layer).collect(),
             holds,

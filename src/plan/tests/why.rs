@@ -110,21 +110,17 @@ proptest! {
         }
     }
 
-    /// What the mandates are told to decide comes to what the plan does, whatever number of them there are, and each
-    /// is explained by what is told of it.
+    /// Of several mandates, what is told of one explains what the plan does.
     #[test]
     fn what_is_told_comes_to_what_is_done(world in world(true), policy in policy()) {
         let inventory = world.inventory();
         let (plan, of_sessions, of_files) = told(&inventory, &policy);
-        let united = United::new(&policy, &[]);
         for (told, verdict) in of_sessions.iter().zip(&plan.sessions) {
-            prop_assert_eq!(united.decision(told.iter().map(|opinion| opinion.decision)), verdict.decision);
-            prop_assert!(told.iter().all(|opinion| explains(opinion, opinion.decision)), "{told:?}");
+            prop_assert!(told.iter().any(|opinion| explains(opinion, verdict.decision)), "{verdict:?} {told:?}");
         }
         let files = inventory.artifacts.iter().zip(&of_files).zip(&plan.decisions);
         for ((artifact, told), decision) in files.filter(|((artifact, _), _)| is_decided_alone(artifact)) {
-            prop_assert_eq!(united.decision(told.iter().map(|opinion| opinion.decision)), *decision);
-            prop_assert!(told.iter().all(|opinion| explains(opinion, opinion.decision)), "{artifact:?} {told:?}");
+            prop_assert!(told.iter().any(|opinion| explains(opinion, *decision)), "{artifact:?} {decision:?} {told:?}");
         }
     }
 

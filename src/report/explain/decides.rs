@@ -127,7 +127,7 @@ impl Explained<'_> {
 
     pub(super) fn rules(&self, decision: Option<Decision>) -> Vec<RuleJson> {
         let now = self.run.plan.now;
-        let of = |action| deciding(&self.opinions, action);
+        let of = |action| deciding(&self.opinions, action, self.run.policy);
         let named = decision.and_then(rule_of);
         // A decision to seal names a seal rule; the delete rule is then the one that would be next.
         let seals = matches!(decision, Some(Decision::Seal(_)));
