@@ -143,6 +143,29 @@ fn a_session_that_its_user_removed_goes_with_its_own_date() {
     assert!(remembered.contains(&id(9)) && !remembered.contains(&id(1)), "{remembered}");
 }
 
+/// Its files may come back, and want their project.
+#[test]
+fn what_is_known_by_its_project_alone_is_remembered_while_its_store_is_away() {
+    let (sandbox, store) = sandbox(
+        r#"[{"name": "long", "projects": ["/work/long"], "deleteAfter": "90d"}, {"name": "d", "deleteAfter": "30d"}]"#,
+    );
+    store.session(9).aged(hours(3)).write();
+    let other = StoreBuilder::new(sandbox.home().join("alt"), store.tmp.clone());
+    other.session(8).aged(hours(4)).write();
+    let orphan = other.put(format!("file-history/{}/aaaaaaaaaaaaaaaa@v1", id(1)), "edited", days(40));
+    other.history(Some(&id(1)), "/work/long", days(2));
+    let run = |arguments: &[&str]| sandbox.command(arguments).env("CLAUDE_CONFIG_DIR", &other.root).run();
+    run(&["enforce", "--yes"]).exits(0);
+    assert!(orphan.exists());
+    fs::remove_file(other.path("history.jsonl")).unwrap();
+    let away = sandbox.root().join("away");
+    fs::rename(&other.root, &away).unwrap();
+    sandbox.enforce().exits(1);
+    fs::rename(&away, &other.root).unwrap();
+    run(&["enforce", "--yes"]).exits(0);
+    assert!(orphan.exists(), "the rule of its project keeps it");
+}
+
 #[test]
 fn damaged_memory_begins_anew_and_spares_orphans() {
     let (sandbox, store) = sandbox(r#"[{"name": "d", "deleteAfter": "30d"}]"#);

@@ -277,9 +277,8 @@ mod tests {
             (&[&gone, &undated], [true, true, true, false]),
         ] {
             assert_eq!(judged(files), expected, "{files:?}");
-            let each = touched.map(|touched| {
-                files.iter().any(|file| judge(file, &Fake, touched, now()).is_live())
-            });
+            let each =
+                touched.map(|touched| files.iter().any(|file| judge(file, &Fake, touched, now()).is_live()));
             assert_eq!(each, expected, "{files:?}, one by one");
         }
     }

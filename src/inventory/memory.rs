@@ -118,7 +118,7 @@ pub struct Before {
 pub struct Absent {
     /// Sessions, of which lines may still be there, each with the root it was of.
     pub sessions: Vec<(Session, String)>,
-    /// Sessions of a look that found no store.
+    /// Sessions that this look could not learn anything of.
     pub unplaced: Vec<RememberedSession>,
     /// Lines, with the store and the hash of the paste.
     pub lines: Vec<(StoreIndex, Box<str>, Line)>,
@@ -161,9 +161,14 @@ impl Inventory {
             rows.into_values().flatten().filter(|(_, is_used)| !is_used).map(|(row, _)| row).collect();
         left.sort_unstable();
         let evidence = if self.is_complete { Evidence::Orphaned } else { Evidence::Unknown };
-        // One of which neither a transcript nor a date is known says nothing.
-        for row in left.into_iter().filter(|row| row.shown || row.files.is_some()) {
+        for row in left {
             let Some(id) = row.session else { continue };
+            // One of which neither a transcript nor a date is known decides nothing; where something could not be
+            // looked into, its files may come back and want their project.
+            if !row.shown && row.files.is_none() {
+                self.absent.unplaced.extend((!self.is_complete).then(|| row.clone()));
+                continue;
+            }
             let any_store = || (0..self.stores.len()).map(StoreIndex::of).next();
             let Some(store) = self.store_at(&row.root).or_else(any_store) else {
                 // Where there is no store there is no line that it could date.

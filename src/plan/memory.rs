@@ -21,7 +21,6 @@ pub fn memory(inventory: &Inventory, plan: &Plan, policy: &Policy) -> Memory {
     let (lines, named) = going.lines();
     let mut sessions = going.sessions(&named);
     sessions.extend(going.absent(&named));
-    // Where no store was found nothing was learnt of them.
     sessions.extend(inventory.absent.unplaced.iter().cloned());
     sessions.sort_unstable();
     Memory { sessions, slug_key: inventory.slug_key.clone(), lines }
