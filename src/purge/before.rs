@@ -7,13 +7,18 @@ use std::path::{Component, Path, PathBuf};
 use crate::catalogue::{Kind, SessionId};
 use crate::files;
 use crate::inventory::{ArtifactIndex, Inventory, Oddity, StoreIndex};
-use crate::plan::purge::Copied;
+use crate::plan::purge::{Copied, Wanted};
 use crate::seal::manifest::Manifest;
 use crate::seal::naming;
 
+/// What is wanted, with what deciding on it needs beside the inventory.
+pub fn with_seen(wanted: Wanted, inventory: &Inventory) -> Wanted {
+    Wanted { inner_links: inner_links(inventory), copies: copies(inventory), ..wanted }
+}
+
 /// The links of the inventory that lead to a place in a store, whether or not anything is there:
 /// that place is decided on for itself, so that nothing is lost sight of with the link.
-pub fn inner_links(inventory: &Inventory) -> HashSet<ArtifactIndex> {
+fn inner_links(inventory: &Inventory) -> HashSet<ArtifactIndex> {
     let roots: Vec<&Path> = inventory
         .stores
         .iter()
@@ -56,7 +61,7 @@ fn plain(path: &Path) -> PathBuf {
 
 /// What the records of preservation copies say, by store, hold and session; what cannot be read is
 /// not among them.
-pub fn copies(inventory: &Inventory) -> HashMap<(StoreIndex, String, SessionId), Copied> {
+fn copies(inventory: &Inventory) -> HashMap<(StoreIndex, String, SessionId), Copied> {
     let mut known = HashMap::new();
     for artifact in &inventory.artifacts {
         if artifact.kind != Some(Kind::Own) || *inventory.name(artifact) != *naming::RECORD {

@@ -1,7 +1,5 @@
 //! What was typed as what is wanted.
 
-use std::collections::{HashMap, HashSet};
-
 use super::args::{PurgeArgs, With};
 use crate::catalogue::{Class, SessionId};
 use crate::cli::context::{Context, Exit, Failure};
@@ -38,7 +36,6 @@ pub(super) fn wanted(args: &PurgeArgs, ctx: &Context) -> Result<Wanted, Failure>
     let is_root = ctx.env.user.uid == 0 || ctx.parent.is_some();
     Ok(Wanted {
         projects,
-        session: None,
         before: args.before,
         with: args.with.iter().filter_map(class).collect(),
         unrecognised: args.with.contains(&With::Unrecognised),
@@ -50,8 +47,7 @@ pub(super) fn wanted(args: &PurgeArgs, ctx: &Context) -> Result<Wanted, Failure>
             Some(_) if is_root => Breaks::All,
             Some(_) => Breaks::Own,
         },
-        inner_links: HashSet::new(),
-        copies: HashMap::new(),
+        ..Wanted::default()
     })
 }
 

@@ -66,7 +66,7 @@ impl Printing<'_> {
             ctx.console.json(&self.report(None, &[]).json(ctx.global.verbose > 0))?;
         }
         for refusal in &self.refusals {
-            ctx.console.error(&format!("nothing was touched: {refusal}"));
+            ctx.console.error(&format!("nothing was changed: {refusal}"));
         }
         ctx.console.hint(&way_out(run));
         if let Err(error) = recorded {

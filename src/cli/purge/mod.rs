@@ -20,7 +20,7 @@ use printing::Printing;
 /// Runs the verb.
 ///
 /// # Errors
-/// What kept it from starting: nothing was touched then. What could not be removed is in the
+/// What kept it from starting: nothing was changed then. What could not be removed is in the
 /// report and makes exit 1.
 pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
     let began = Instant::now();
@@ -31,8 +31,7 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
     let files = if ctx.parent.is_some() { None } else { args.files(ctx, &located.roots())? };
     let look = located.look(ctx, args.dry_run)?;
     wanted.session = asked::session(args, ctx, &look.inventory, &look.workspace.refused)?;
-    wanted.inner_links = before::inner_links(&look.inventory);
-    wanted.copies = before::copies(&look.inventory);
+    let wanted = before::with_seen(wanted, &look.inventory);
     let request = args.request();
     let run = PurgeRun::plan(ctx, &request, look, wanted, began)?;
     let refusals = consent::refusals(&run, &ctx.console);

@@ -52,18 +52,23 @@ impl PurgeRun<'_> {
             }
         }
         let mut inventory = ground.inventory(&ctx);
-        // The search is not made twice; what it could not see then it has not seen since.
+        // The search is not made twice; what it could not see then it has not seen since. What this look met as well
+        // is told once.
+        let is_known = |problem: &&Problem| {
+            let mut met = inventory.problems.iter();
+            met.any(|met| (&met.path, met.doing) == (&problem.path, problem.doing))
+        };
         let unsearched = self.inventory.problems.iter().filter(|problem| problem.store.is_none());
-        inventory.problems.extend(unsearched.map(|problem| Problem {
+        let unsearched = unsearched.filter(|problem| !is_known(problem)).map(|problem| Problem {
             store: None,
             path: problem.path.clone(),
             doing: problem.doing,
             error: std::io::Error::other(problem.error.to_string()),
-        }));
+        });
+        let unsearched: Vec<Problem> = unsearched.collect();
+        inventory.problems.extend(unsearched);
         // Links and copies are numbered anew, as the two looks do not see the same files.
-        let mut wanted = self.wanted.clone();
-        wanted.inner_links = before::inner_links(&inventory);
-        wanted.copies = before::copies(&inventory);
+        let wanted = before::with_seen(self.wanted.clone(), &inventory);
         let purging = taking::purge(&inventory, &self.workspace.policy, &wanted, ctx.env.now);
         // What was a store before needs no mark to be one now, and nothing in it.
         let roots: Vec<&PathBuf> = inventory.stores.iter().map(|view| &view.store.root).collect();
@@ -105,7 +110,7 @@ pub(super) fn sealed_here(ctx: &Context, inventory: &Inventory) -> Result<Option
         return Ok(None);
     }
     let roots: Vec<String> = inventory.stores.iter().map(|view| text(&view.store.root)).collect();
-    SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), None, &roots)
+    SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), &[], &roots)
         .map(Some)
         .map_err(Error::LedgerUnread)
 }
