@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use chrono::Duration;
 use serde_json::json;
 
-use crate::common::sandbox::{NOBODY, is_root};
+use crate::common::sandbox::{NOBODY, has_namespaces, is_root};
 use crate::common::store::{Session, StoreBuilder, age, put};
-use crate::common::{Output, Sandbox, days, hours, id};
+use crate::common::{Output, Sandbox, days, hours, id, skip};
 use crate::seal::{identity, seals};
 use crate::seal_flushes::can_watch;
 
@@ -295,6 +295,95 @@ fn no_command_refuses_once_it_has_changed_something() {
     assert!(failed > 0, "the second look never failed");
 }
 
+/// What a purge could not see when it looked again, it does not call removed.
+#[test]
+fn a_second_look_that_fails_makes_a_purge_incomplete() {
+    if !can_watch("a_second_look_that_fails_makes_a_purge_incomplete") {
+        return;
+    }
+    let mut incomplete = 0;
+    for number in 1..=10 {
+        let sandbox = Sandbox::new();
+        let session = old(&sandbox, 1, days(5));
+        let (folder, log) = (sandbox.home().join(".claude/projects"), sandbox.root().join("calls"));
+        let fault = format!("inject=getdents64:error=EIO:when={number}");
+        let mut strace =
+            vec!["strace", "-f", "-qq", "-o", log.to_str().unwrap(), "-P", folder.to_str().unwrap()];
+        strace.extend(["-e", "trace=getdents64", "-e", &fault]);
+        let output = sandbox.command(["purge", "--yes", "--json"]).through(strace).run();
+        if fs::read_to_string(&log).unwrap().contains("INJECTED") && !session.is_there() {
+            incomplete += 1;
+            assert_eq!(output.exits(1).json()["verdict"], "incomplete", "{number}: {output}");
+            output.says("Input/output error").says("'[HOME]/.claude/projects'");
+        }
+    }
+    assert!(incomplete > 0, "no look after the first change failed");
+}
+
+#[test]
+fn what_both_looks_of_a_purge_meet_is_told_once() {
+    let sandbox = Sandbox::new();
+    let session = old(&sandbox, 1, days(5));
+    sandbox.enforce().exits(0);
+    fs::write(sandbox.state().join("sessions.json"), "{").unwrap();
+    let output = sandbox.run(["purge", "--yes", "--session", session.id(), "--json"]);
+    let exceptions = output.exits(1).json()["exceptions"].to_string();
+    assert_eq!(exceptions.matches("sessions.json").count(), 1, "{output}");
+}
+
+/// Those that were done are told and counted, also where the ledger takes no more.
+#[test]
+fn sessions_that_were_done_before_one_that_none_may_follow_are_told() {
+    if !can_watch("sessions_that_were_done_before_one_that_none_may_follow_are_told") {
+        return;
+    }
+    let mut stopped = 0;
+    for number in 1..=10 {
+        let sandbox = with_recipient();
+        let sessions = [1, 2].map(|number| sandbox.store().session(number).aged(days(5)).write());
+        let ids = sessions.each_ref().map(|session| session.id());
+        sandbox.run(["seal", ids[0], ids[1]]).exits(0);
+        let output = failing(&sandbox, "fdatasync", number, &["unseal", "--json", ids[0], ids[1]]);
+        let told = output.stdout.trim();
+        if sessions[0].is_there() && !sessions[1].is_there() && !told.is_empty() {
+            stopped += 1;
+            output.exits(1).says("ledger.jsonl");
+            let items = output.json()["sessions"].clone();
+            assert_eq!(items.as_array().unwrap().len(), 1, "{number}: {output}");
+            assert_eq!(items[0]["session"], ids[0]);
+        }
+        assert!(output.code != Some(4) || !sessions[0].is_there(), "{number}: {output}");
+    }
+    assert!(stopped > 0, "none was done before the ledger took no more");
+}
+
+/// What was decided stands, and is recorded, whether or not anybody can be told.
+#[test]
+fn a_hold_is_placed_and_recorded_though_nothing_can_be_printed() {
+    if !has_namespaces() {
+        return skip("a_hold_is_placed_and_recorded_though_nothing_can_be_printed", "needs mount namespaces");
+    }
+    let full = r#"set -e; out=$1; shift
+        mkdir "$out"; mount -t tmpfs -o size=8k tmpfs "$out"
+        dd if=/dev/zero of="$out/filler" bs=1k >/dev/null 2>&1 || true
+        exec "$@" >"$out/printed""#;
+    let closed = r#"shift; exec bash -c '"$@" | true; exit ${PIPESTATUS[0]}' bash "$@""#;
+    for (script, code) in [(full, 1), (closed, 0)] {
+        let sandbox = with_recipient();
+        let session = sandbox.store().session(1).aged(days(5)).write();
+        let add = ["hold", "add", "--session", session.id(), "--reason", "x", "--name", "case", "--preserve"];
+        let out = sandbox.root().join("out");
+        let output = sandbox.command(add).among_mounts(script, [out.as_path()]).run();
+        output.exits(code);
+        assert!(code == 0 || output.stderr.contains("No space left"), "{output}");
+        sandbox.run(["hold", "list"]).exits(0).shows("case");
+        assert!(sandbox.home().join(".claude/ccretain/held/case").join(session.id()).is_dir());
+        let ledger = fs::read_to_string(sandbox.state().join("ledger.jsonl")).unwrap();
+        assert!(ledger.lines().last().unwrap().contains("summary"), "{ledger}");
+        sandbox.run(["ledger", "verify"]).exits(0);
+    }
+}
+
 #[test]
 fn what_a_fix_could_not_see_it_names() {
     let sandbox = Sandbox::new();
@@ -444,6 +533,7 @@ fn drafts_that_were_forgotten_go_with_the_next_one() {
     let draft = |name: &str, old: Duration| {
         let path = sandbox.config().join(name);
         fs::write(&path, "AGE-SECRET-KEY").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         age(&path, old);
         path
     };
@@ -453,8 +543,13 @@ fn drafts_that_were_forgotten_go_with_the_next_one() {
     let others = [".ccretain-backup", ".ccretain-a1b2c3d4e5f6.json", ".ccretain-my-own-notes"];
     let others = others.map(|name| draft(name, hours(2)));
     let other = draft("notes", days(9));
+    // Of such a name, and not as we make one.
+    let (readable, linked) =
+        (draft(".ccretain-b1b2c3d4e5f6", hours(2)), draft(".ccretain-c1b2c3d4e5f6", hours(2)));
+    fs::set_permissions(&readable, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::hard_link(&linked, sandbox.root().join("twin")).unwrap();
     sandbox.run(["key", "new"]).exits(0).quietly();
-    assert!(!forgotten.exists());
+    assert!(!forgotten.exists() && readable.exists() && linked.exists());
     for other in others {
         assert!(other.exists(), "{other:?}");
     }

@@ -102,9 +102,12 @@ fn is_name_of_draft(name: &OsStr) -> bool {
     })
 }
 
+/// Whether a file is as a draft is made: the name alone may be a user's own choice.
 #[cfg(unix)]
 fn is_ours(found: &Metadata) -> bool {
-    std::os::unix::fs::MetadataExt::uid(found) == rustix::process::geteuid().as_raw()
+    use std::os::unix::fs::MetadataExt as _;
+    let is_private = found.mode() & 0o7777 == 0o600 && found.nlink() == 1;
+    is_private && found.uid() == rustix::process::geteuid().as_raw()
 }
 
 #[cfg(not(unix))]
