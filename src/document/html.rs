@@ -130,16 +130,29 @@ fn table_html(out: &mut String, table: &Table) {
         for (at, cell) in row.cells.iter().enumerate() {
             let is_path = table.columns.get(at).is_some_and(|column| column.shape == Shape::Path);
             let cell = if is_path { format!("<code>{}</code>", escaped(cell)) } else { escaped(cell) };
-            let _ = write!(out, "<td{}>{cell}</td>", number(at));
+            let class = match row.marks.get(at).and_then(|hue| class(*hue)) {
+                Some(mark) if number(at).is_empty() => format!(" class=\"tag {mark}\""),
+                Some(mark) => format!(" class=\"n {mark}\""),
+                None => number(at).to_owned(),
+            };
+            let _ = write!(out, "<td{class}>{cell}</td>");
         }
         out.push_str("</tr>\n");
+        if let Some((title, document)) = &row.more {
+            let (columns, title) = (table.columns.len(), escaped(title));
+            let _ = write!(
+                out,
+                "<tr class=\"more\"><td colspan=\"{columns}\"><details><summary>{title}</summary>"
+            );
+            let _ = writeln!(out, "{}</details></td></tr>", document.html());
+        }
     }
     out.push_str("</tbody></table></div>\n");
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Column;
+    use super::super::{Column, Row};
     use super::*;
 
     #[test]
@@ -151,13 +164,17 @@ mod tests {
         document.list(vec![hostile.into()]);
         document.facts(vec![Fact::new(hostile, hostile).aside(hostile)]);
         let mut table = Table::new(vec![Column::new(hostile), Column::path(hostile)]);
-        table.row([hostile, hostile]);
+        let mut more = Document::default();
+        more.text(hostile);
+        let cells = [hostile, hostile].map(str::to_owned).to_vec();
+        let marks = vec![Hue::Bad, Hue::Plain];
+        table.rows.push(Row { cells, marks, more: Some((hostile.to_owned(), more)), ..Row::default() });
         document.table(table);
         let bar = Bar { name: hostile.to_owned(), amount: 1, shown: hostile.to_owned(), hue: Hue::Plain };
         document.blocks.push(Block::Plot(vec![bar]));
         let page = document.html();
         assert!(!page.contains("<script") && !page.contains("\"'"), "{page}");
-        assert_eq!(page.matches("&lt;script&gt;").count(), 12);
+        assert_eq!(page.matches("&lt;script&gt;").count(), 14);
         assert_eq!(page.matches("<section>").count(), page.matches("</section>").count());
     }
 

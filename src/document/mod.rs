@@ -113,6 +113,10 @@ pub struct Row {
     pub cells: Vec<String>,
     /// What its colour says.
     pub hue: Hue,
+    /// What the colours of single cells say on a page; none where there are fewer than cells.
+    pub marks: Vec<Hue>,
+    /// What a page has folded below it, with a title; a terminal shows the row alone.
+    pub more: Option<(String, Document)>,
 }
 
 impl Document {
@@ -230,6 +234,7 @@ impl Table {
 
     /// Adds a row.
     pub fn coloured<C: Into<String>>(&mut self, hue: Hue, cells: impl IntoIterator<Item = C>) {
-        self.rows.push(Row { cells: cells.into_iter().map(Into::into).collect(), hue });
+        let cells = cells.into_iter().map(Into::into).collect();
+        self.rows.push(Row { cells, hue, ..Row::default() });
     }
 }

@@ -3,7 +3,6 @@
 //! Of a document no more is kept than a row; the worst machines are read a second time for what was found there, so
 //! that neither memory nor the page grow with what the documents say.
 
-use crate::document::{Bar, Hue, escaped as esc};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
@@ -13,8 +12,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::machine::date;
-use super::page::{bars, cards, class, finding, page, table};
+use super::page::{bars, cards, page, table};
 use crate::check::Severity;
+use crate::document::{Bar, Column, Document as Printed, Hue, Line, Table, escaped as esc};
 use crate::report::check::{Document, Found};
 use crate::report::human::{counted, grouped, size};
 
@@ -128,6 +128,41 @@ impl Row {
     /// Of a machine that was not checked for a week nobody knows.
     fn is_well(&self, now: DateTime<Utc>) -> bool {
         self.compliant && !self.is_stale(now)
+    }
+
+    /// The row of the page, with what is folded below it.
+    fn printed(
+        &self,
+        who: String,
+        more: Option<(String, Printed)>,
+        now: DateTime<Utc>,
+    ) -> crate::document::Row {
+        let is_stale = self.is_stale(now);
+        let (verdict, of_verdict) = match (self.compliant, is_stale) {
+            (false, _) => ("not compliant", Hue::Bad),
+            (true, true) => ("not checked for a week", Hue::Warn),
+            (true, false) => ("compliant", Hue::Good),
+        };
+        let mut cells = vec![who, verdict.to_owned()];
+        let mut marks = vec![Hue::Plain, of_verdict];
+        for (severity, count) in
+            [Severity::High, Severity::Medium, Severity::Low].into_iter().zip(self.counts)
+        {
+            cells.push(count.to_string());
+            marks.push(if count > 0 { hue(severity) } else { Hue::Plain });
+        }
+        cells.extend([
+            grouped(self.sessions),
+            size(self.bytes),
+            grouped(self.overdue),
+            self.oldest.map_or_else(|| "–".to_owned(), |days| days.to_string()),
+            self.last_good.as_deref().unwrap_or("none").to_owned(),
+            self.checked.to_string(),
+            self.version.to_string(),
+        ]);
+        marks.resize(cells.len() - 2, Hue::Plain);
+        marks.push(if is_stale { Hue::Warn } else { Hue::Plain });
+        crate::document::Row { cells, marks, more, ..Default::default() }
     }
 }
 
@@ -406,25 +441,13 @@ impl Fleet {
     }
 
     fn table(&self, out: &mut String, read: &dyn Fn(&Path) -> Option<Document>) {
-        out.push_str("<section><h2>Machines, the worst first</h2>\n<div class=\"wide\"><table><thead><tr>");
-        for (name, is_number) in [
-            ("machine", false),
-            ("verdict", false),
-            ("high", true),
-            ("medium", true),
-            ("low", true),
-            ("sessions", true),
-            ("size", true),
-            ("overdue", true),
-            ("oldest, days", true),
-            ("last good run", false),
-            ("checked", false),
-            ("version", false),
-        ] {
-            let _ =
-                write!(out, "<th scope=\"col\"{}>{name}</th>", if is_number { " class=\"n\"" } else { "" });
-        }
-        out.push_str("</tr></thead><tbody>\n");
+        let mut section = Printed::default();
+        section.heading("Machines, the worst first");
+        let text = ["machine", "verdict"].map(Column::new);
+        let numbers =
+            ["high", "medium", "low", "sessions", "size", "overdue", "oldest, days"].map(Column::number);
+        let dates = ["last good run", "checked", "version"].map(Column::new);
+        let mut table = Table::new(text.into_iter().chain(numbers).chain(dates).collect());
         let machines = self.worst();
         let mut names: BTreeMap<(&str, Option<&str>), u32> = BTreeMap::new();
         for (key, _) in &machines {
@@ -432,50 +455,19 @@ impl Fleet {
         }
         for (key, row) in machines.iter().take(WORST) {
             let is_double = names.get(&(&*key.host, key.user.as_deref())).is_some_and(|count| *count > 1);
-            self.row(out, &name(key, is_double), row);
             // What has been written over in the meantime is another document.
-            let document = read(&row.path).map(|document| document.printable().counted());
-            if let Some(document) = document.filter(|document| Key::of(document) == **key) {
-                details(out, &document.findings);
-            }
+            let again = read(&row.path).map(|document| document.printable().counted());
+            let again = again.filter(|document| Key::of(document) == **key);
+            let more = again.and_then(|document| details(&document.findings));
+            table.rows.push(row.printed(name(key, is_double), more, self.now));
         }
-        out.push_str("</tbody></table></div>\n");
+        section.table(table);
         if machines.len() > WORST {
             let more = counted((machines.len() - WORST) as u64, "machine");
-            let _ = writeln!(
-                out,
-                "<p class=\"muted\">{more} more: in the numbers above, and without a row here.</p>"
-            );
+            let why = format!("{more} more: in the numbers above, and without a row here.");
+            section.text(Line::of(why, Hue::Dim));
         }
-        out.push_str("</section>\n");
-    }
-
-    fn row(&self, out: &mut String, who: &str, row: &Row) {
-        let is_stale = row.is_stale(self.now);
-        let (verdict, look) = match (row.compliant, is_stale) {
-            (false, _) => ("not compliant", "high"),
-            (true, true) => ("not checked for a week", "medium"),
-            (true, false) => ("compliant", "ok"),
-        };
-        let _ = write!(out, "<tr><th scope=\"row\">{}</th><td class=\"tag {look}\">{verdict}</td>", esc(who));
-        for (severity, count) in [Severity::High, Severity::Medium, Severity::Low].into_iter().zip(row.counts)
-        {
-            let look = if count > 0 { class(severity) } else { "" };
-            let _ = write!(out, "<td class=\"n {look}\">{count}</td>");
-        }
-        let stale = if is_stale { " medium" } else { "" };
-        let _ = writeln!(
-            out,
-            "<td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
-             <td class=\"d\">{}</td><td class=\"d{stale}\">{}</td><td class=\"d\">{}</td></tr>",
-            grouped(row.sessions),
-            esc(&size(row.bytes)),
-            grouped(row.overdue),
-            row.oldest.map_or_else(|| "–".to_owned(), |days| days.to_string()),
-            esc(row.last_good.as_deref().unwrap_or("none")),
-            esc(&row.checked),
-            esc(&row.version)
-        );
+        out.push_str(&section.html());
     }
 
     fn versions_tables(&self, out: &mut String) {
@@ -531,41 +523,45 @@ fn name(key: &Key, is_double: bool) -> String {
     }
 }
 
-/// What was found on a machine, the most severe first, as far as there is room.
-fn details(out: &mut String, findings: &[Found]) {
+/// What was found on a machine, the most severe first, as far as there is room, with its title; `None` where nothing was.
+fn details(findings: &[Found]) -> Option<(String, Printed)> {
     let told: Vec<_> = findings.iter().filter(|found| found.severity > Severity::Info).collect();
-    if told.is_empty() {
-        return;
-    }
-    let count = counted(told.len() as u64, "finding");
-    let _ = write!(out, "<tr class=\"more\"><td colspan=\"12\"><details><summary>{count}</summary>");
-    let (begin, mut left) = (out.len(), told.len());
-    for found in told {
-        let whole = out.len();
-        let mut evidence: Vec<String> =
-            found.evidence.iter().take(EVIDENCE).map(|line| cut(line, 2 * LONGEST)).collect();
-        if found.evidence.len() > EVIDENCE {
-            evidence.push(format!("and {} more", found.evidence.len() - EVIDENCE));
-        }
-        finding(
-            out,
-            &Found {
-                id: cut(&found.id, LONGEST),
-                title: cut(&found.title, LONGEST),
-                remedy: cut(&found.remedy, 2 * LONGEST),
-                user: found.user.as_deref().map(|user| cut(user, LONGEST)),
-                evidence,
-                ..found.clone()
-            },
-        );
-        if out.len() - begin > DETAILS {
-            out.truncate(whole);
-            break;
-        }
-        left -= 1;
+    let (mut all, mut room, mut left) = (Printed::default(), DETAILS, told.len());
+    for found in &told {
+        let one = detail(found);
+        let Some(rest) = room.checked_sub(one.html().len()) else { break };
+        all.blocks.extend(one.blocks);
+        (room, left) = (rest, left - 1);
     }
     if left > 0 {
-        let _ = write!(out, "<p class=\"muted\">and {} more</p>", counted(left as u64, "finding"));
+        all.text(Line::of(format!("and {} more", counted(left as u64, "finding")), Hue::Dim));
     }
-    out.push_str("</details></td></tr>\n");
+    (!told.is_empty()).then(|| (counted(told.len() as u64, "finding"), all))
+}
+
+fn detail(found: &Found) -> Printed {
+    let mut one = Printed::default();
+    let user = found.user.as_deref().map_or_else(String::new, |user| format!("{}: ", cut(user, LONGEST)));
+    let title = format!(" {user}{} ", cut(&found.title, LONGEST));
+    let id = format!("[{}]", cut(&found.id, LONGEST));
+    one.text(Line::of(found.severity.word(), hue(found.severity)).and(title, Hue::Strong).and(id, Hue::Dim));
+    let shown = |line: &String| Line::from(cut(line, 2 * LONGEST));
+    let mut evidence: Vec<Line> = found.evidence.iter().take(EVIDENCE).map(shown).collect();
+    if found.evidence.len() > EVIDENCE {
+        evidence.push(format!("and {} more", found.evidence.len() - EVIDENCE).into());
+    }
+    one.list(evidence);
+    if !found.remedy.is_empty() {
+        one.text(Line::of(cut(&found.remedy, 2 * LONGEST), Hue::Dim));
+    }
+    one
+}
+
+fn hue(severity: Severity) -> Hue {
+    match severity {
+        Severity::High => Hue::Bad,
+        Severity::Medium => Hue::Warn,
+        Severity::Low => Hue::Plain,
+        Severity::Info => Hue::Dim,
+    }
 }
