@@ -653,7 +653,7 @@ fn one_session_of_one_account_is_purged_and_nobody_else_is_touched() {
     }
     let certificate = machine.sandbox.root().join("one.json");
     let file = certificate.to_str().unwrap();
-    // No account has it: nothing is touched, and nothing is certified as gone.
+    // No account has it: nothing is changed, and nothing is certified as gone.
     let none = ["purge", "--yes", "--json", "--session", &crate::common::id(9), "--certificate", file];
     let output = machine.run(&none);
     output.exits(1).says("no account has anything of session");

@@ -587,7 +587,7 @@ fn a_purge_of_a_store_that_cannot_be_written_to_is_refused_by_whatever_name() {
     sandbox.give_away();
     for name in [store.path(""), link] {
         let output = sandbox.command(["purge", "--yes", "--store"]).arg(&name).unprivileged().run();
-        output.exits(4).says("nothing was touched");
+        output.exits(4).says("nothing was changed");
         assert!(session.is_there(), "{output}");
     }
     fs::set_permissions(store.path(""), fs::Permissions::from_mode(0o700)).unwrap();

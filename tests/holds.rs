@@ -261,9 +261,8 @@ fn policy_check_says_when_the_client_removes_what_is_held() {
     sandbox.store().session(1).cwd("/work/acme").aged(days(20)).write();
     let file = sandbox
         .policy(r#"{"version": 1, "holds": [{"name": "case", "projects": ["/work/acme"], "reason": "x"}]}"#);
-    let day = (chrono::Utc::now() + days(10)).format("%Y-%m-%d").to_string();
     let output = sandbox.run(["policy", "check", file.to_str().unwrap()]);
-    output.exits(0).says("which will remove 1 session of it, the first on").says(&day);
+    output.exits(0).says("which will remove 1 session of it, the first in 9 days");
 }
 
 /// A sandbox with a recipient in its policy, and the session that a hold is for.

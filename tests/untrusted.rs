@@ -1,4 +1,4 @@
-//! Policies of the machine that cannot be trusted, read or meant: nothing is touched by them or without them.
+//! Policies of the machine that cannot be trusted, read or meant: nothing is changed by them or without them.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};

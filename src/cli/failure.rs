@@ -23,11 +23,11 @@ pub enum Exit {
     Done,
     /// Some items failed or could not be read; the rest was done.
     Failed,
-    /// Usage, or a policy that is missing or invalid; nothing was touched.
+    /// Usage, or a policy that is missing or invalid; nothing was changed.
     Usage,
     /// `check`: not compliant.
     NotCompliant,
-    /// A guard refused; nothing was touched.
+    /// A guard refused; nothing was changed.
     Refused,
     /// Another run holds the lock.
     Locked,
@@ -117,7 +117,7 @@ impl Failure {
             format!("session {session} is held by '{}': {}", text(&hold.name), text(&hold.reason)),
         )
         .hint(format!(
-            "nothing was touched; `ccretain cat {session}` reads it, `ccretain hold list` shows the holds"
+            "nothing was changed; `ccretain cat {session}` reads it, `ccretain hold list` shows the holds"
         ))
     }
 
@@ -168,7 +168,7 @@ impl From<run::Error> for Failure {
             | E::LedgerUnread(_)
             | E::Unrecorded(_)
             | E::NoChild(_) => Exit::Refused,
-            // A store that cannot be written to is one that cannot be changed: nothing was touched.
+            // A store that cannot be written to is one that cannot be changed: nothing was changed.
             E::Lock(_)
             | E::LockStuck { .. }
             | E::State(_)
@@ -190,7 +190,7 @@ impl From<run::Error> for Failure {
                 .hint("wait until that run has ended, then try again; `ccretain status` shows the last one"),
             E::Ledger(_) | E::ParentLedger(_) | E::Unrecorded(_) => Self {
                 message: format!(
-                    "nothing was touched, because the ledger cannot record it: {}",
+                    "nothing was changed, because the ledger cannot record it: {}",
                     failure.message
                 ),
                 // Where no path is known, as of the ledger that a parent writes.

@@ -48,7 +48,7 @@ fn of_all(command: &Command) -> &'static str {
 /// Refuses a home that is not there, and what root would change in another's home.
 ///
 /// # Errors
-/// Exit 2; nothing was touched.
+/// Exit 2; nothing was changed.
 pub(super) fn check(command: &Command, global: &Global, env: &Environment) -> Result<(), Failure> {
     if needs_none(command) {
         return Ok(());

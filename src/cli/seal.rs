@@ -120,7 +120,7 @@ pub(super) fn recipients(ctx: &Context, policy: &Policy) -> Result<Recipients, F
     let own = own_identity(&ctx.env)?;
     let ask: Arc<dyn Ask> = Arc::new(Terminal::new(&ctx.console));
     let nobody = || {
-        Failure::new(Exit::Usage, "the policy names no recipient to seal to, so nothing was touched")
+        Failure::new(Exit::Usage, "the policy names no recipient to seal to, so nothing was changed")
             .hint("`ccretain key new` makes a key pair; for runs by the policy, name its recipient in \"recipients\"")
     };
     let path = own.ok_or_else(nobody)?;
@@ -173,7 +173,7 @@ fn may_seal(
             return Err(Failure::held(session.id, hold));
         }
         let refused = |why: &str| {
-            Err(Failure::new(Exit::Refused, format!("session {} {why}: nothing was touched", session.id)))
+            Err(Failure::new(Exit::Refused, format!("session {} {why}: nothing was changed", session.id)))
         };
         match plan.sessions[index.at()].decision {
             Decision::Seal(_) => {}

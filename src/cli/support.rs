@@ -11,12 +11,12 @@ use crate::platform::Platform;
 /// taken for the first, and a certificate would be false.
 ///
 /// # Errors
-/// Exit 2: nothing was touched.
+/// Exit 2: nothing was changed.
 pub(super) fn refuse(command: &Command, platform: Platform) -> Result<(), Failure> {
     let Some(name) = changing(command).filter(|_| !platform.tells_files_apart()) else { return Ok(()) };
     Err(Failure::new(Exit::Usage, format!("cannot run '{name}': on Windows ccretain changes nothing yet"))
         .hint(
-            "nothing was touched; `ccretain status`, `explain`, `check` and `policy` look at the data of Claude Code without changing it",
+            "nothing was changed; `ccretain status`, `explain`, `check` and `policy` look at the data of Claude Code without changing it",
         ))
 }
 

@@ -120,7 +120,7 @@ fn ended(ctx: &Context, stop: &CancelToken, unreached: usize) -> Exit {
 /// Reads the private keys: those named, else the user's own.
 ///
 /// # Errors
-/// Exit 2: a file that cannot be used; nothing was touched.
+/// Exit 2: a file that cannot be used; nothing was changed.
 pub fn identities(ctx: &Context, named: &[PathBuf]) -> Result<Identities, Failure> {
     let ask: Arc<dyn Ask> = Arc::new(Terminal::new(&ctx.console));
     let mut keys = Identities::new();

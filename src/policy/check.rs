@@ -18,6 +18,7 @@ use crate::client::{ClientSettings, Sweep, Written};
 use crate::error::chain;
 use crate::escape::text;
 use crate::period::{Length, Period};
+use crate::words::counted;
 
 /// A session that is known on this machine, to try rules and globs on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -226,17 +227,18 @@ fn beside_the_client(layer: &RawLayer, compiled: &Compiled, against: &Against<'_
         };
         let removals: Vec<DateTime<Utc>> = against.known.iter().filter_map(removal).collect();
         let name = text(&hold.name);
-        let sessions = match removals.len() {
-            1 => "1 session".to_owned(),
-            some => format!("{some} sessions"),
-        };
+        let sessions = counted(removals.len() as u64, "session");
         warnings.push(match removals.iter().min() {
             Some(first) if *first <= against.now => format!(
                 "hold '{name}' does not bind Claude Code itself, which will remove {sessions} of it, the first at its next start"
             ),
+            // How long from now is the same day everywhere.
             Some(first) => format!(
-                "hold '{name}' does not bind Claude Code itself, which will remove {sessions} of it, the first on {}",
-                first.format("%Y-%m-%d")
+                "hold '{name}' does not bind Claude Code itself, which will remove {sessions} of it, the first {}",
+                match first.signed_duration_since(against.now).num_days() {
+                    0 => "within a day".to_owned(),
+                    days => format!("in {}", counted(days.unsigned_abs(), "day")),
+                }
             ),
             None => format!(
                 "hold '{name}' does not bind Claude Code itself, which removes transcripts after {days} days"

@@ -64,7 +64,7 @@ pub fn any_run_ended(ctx: &Context) -> bool {
 /// Opens the user's own ledger; its lock is also that of the state and of the user's holds.
 ///
 /// # Errors
-/// Exit 4 where there can be no evidence, 75 where another run writes; nothing was touched.
+/// Exit 4 where there can be no evidence, 75 where another run writes; nothing was changed.
 pub fn own_ledger(ctx: &Context, policy: &LedgerPolicy, run: &RunId, clock: Clock) -> Result<Ledger, Error> {
     let ledger = open_own(ctx, policy, run, clock)?;
     if let Some(cut) = ledger.cut() {
@@ -120,7 +120,7 @@ impl RunJournal {
     /// Opens the ledger for a run.
     ///
     /// # Errors
-    /// Exit 4 where there can be no evidence, 75 where another run writes; nothing was touched.
+    /// Exit 4 where there can be no evidence, 75 where another run writes; nothing was changed.
     pub fn open(ctx: &Context, policy: &LedgerPolicy, run: &RunId, clock: Clock) -> Result<Self, Error> {
         let (journal, cut) = Self::open_silently(ctx, policy, run, clock)?;
         if let Some(cut) = cut {

@@ -8,7 +8,7 @@ use crate::locate::{Refusal, Refused, Store};
 /// Takes the locks of the stores that may be changed.
 ///
 /// # Errors
-/// Exit 75 where another run works, exit 1 where one seems to hang or a store cannot be locked; nothing was touched.
+/// Exit 75 where another run works, exit 1 where one seems to hang or a store cannot be locked; nothing was changed.
 pub fn lock_all(ground: &Workspace, ctx: &Context) -> Result<lock::Locks, Error> {
     let mut locks = lock::Locks::default();
     for at in to_lock(&ground.stores) {

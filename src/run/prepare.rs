@@ -311,7 +311,7 @@ impl Workspace {
 /// To whom sessions are sealed; `None` where the policy names nobody.
 ///
 /// # Errors
-/// A recipient that cannot be used is exit 2: nothing was touched.
+/// A recipient that cannot be used is exit 2: nothing was changed.
 pub fn recipients(policy: &Policy) -> Result<Option<Recipients>, Error> {
     if policy.recipients.is_empty() {
         return Ok(None);

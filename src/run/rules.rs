@@ -53,7 +53,7 @@ impl<'c> RuleRun<'c> {
     /// Reads the policy, finds the stores, takes their locks if the run changes anything, decides, and asks the guards.
     ///
     /// # Errors
-    /// What kept it from starting; nothing was touched.
+    /// What kept it from starting; nothing was changed.
     pub fn prepare(ctx: &'c Context, is_dry: bool) -> Result<Self, Error> {
         let mut workspace = prepare(ctx)?;
         // Before anything is touched: a recipient that cannot be used must not be found out session by session.
@@ -129,7 +129,7 @@ impl<'c> RuleRun<'c> {
     /// nothing.
     ///
     /// # Errors
-    /// The ledger cannot be opened, or policy or holds were changed since; nothing was touched.
+    /// The ledger cannot be opened, or policy or holds were changed since; nothing was changed.
     pub fn execute(&mut self, stop: CancelToken) -> Result<Executed, Error> {
         let clock = if self.judged.clock_allowed { Clock::Proven } else { Clock::Unproven };
         let (mut journal, cut) =

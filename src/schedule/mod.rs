@@ -140,8 +140,8 @@ pub enum ScheduleError {
     },
     /// What `crontab -l` printed may not be what the table holds.
     #[error(
-        "the crontab was left as it is: in line {line} of `crontab -l` stands '\\r', by which some programs print a carriage \
-         return, and writing the table back could change that line; {by_hand}"
+        "the crontab was not changed: line {line} of `crontab -l` has '\\r', which some programs print for a carriage \
+         return, so writing the table back could change that line; {by_hand}"
     )]
     Ambiguous {
         /// The first such line, from 1.
