@@ -135,7 +135,10 @@ fn table_html(out: &mut String, table: &Table) {
                 Some(mark) => format!(" class=\"n {mark}\""),
                 None => number(at).to_owned(),
             };
-            let _ = write!(out, "<td{class}>{cell}</td>");
+            let _ = match table.columns.get(at) {
+                Some(column) if column.is_head => write!(out, "<th scope=\"row\"{class}>{cell}</th>"),
+                _ => write!(out, "<td{class}>{cell}</td>"),
+            };
         }
         out.push_str("</tr>\n");
         if let Some((title, document)) = &row.more {

@@ -88,6 +88,8 @@ pub struct Column {
     pub title: String,
     /// Whether it holds numbers, which stand to the right.
     pub is_number: bool,
+    /// Whether its cells name their rows.
+    pub is_head: bool,
     /// How its cells are shortened.
     pub shape: Shape,
     /// The higher, the earlier it is left out where there is no room; 0 for never.
@@ -197,7 +199,12 @@ impl From<&str> for Line {
 impl Column {
     /// A column of text that is never left out or shortened.
     pub fn new(title: impl Into<String>) -> Self {
-        Self { title: title.into(), is_number: false, shape: Shape::Fixed, rank: 0 }
+        Self { title: title.into(), is_number: false, is_head: false, shape: Shape::Fixed, rank: 0 }
+    }
+
+    /// The same for what names its row.
+    pub fn head(title: impl Into<String>) -> Self {
+        Self { is_head: true, ..Self::new(title) }
     }
 
     /// The same for numbers.

@@ -443,7 +443,7 @@ impl Fleet {
     fn table(&self, out: &mut String, read: &dyn Fn(&Path) -> Option<Document>) {
         let mut section = Printed::default();
         section.heading("Machines, the worst first");
-        let text = ["machine", "verdict"].map(Column::new);
+        let text = [Column::head("machine"), Column::new("verdict")];
         let numbers =
             ["high", "medium", "low", "sessions", "size", "overdue", "oldest, days"].map(Column::number);
         let dates = ["last good run", "checked", "version"].map(Column::new);
