@@ -54,7 +54,10 @@ fn a_policy_that_only_the_managed_layer_forbids_passes_nowhere_as_one() {
 #[test]
 fn without_a_file_those_in_place_are_checked() {
     let sandbox = Sandbox::new();
-    sandbox.run(["policy", "check"]).exits(2).says("no policy is in place");
+    let output = sandbox.run(["policy", "check"]);
+    output.exits(0).quietly().shows("no policy is in place").shows("due for deletion by it: 0 now");
+    assert_eq!(sandbox.run(["policy", "check", "--json"]).exits(0).json()["files"], serde_json::json!([]));
+    sandbox.run(["policy", "check", "--as", "managed"]).exits(2).says("there is no managed policy");
     sandbox.policy(r#"{"rules": [{"name": "x"}]}"#);
     sandbox.run(["policy", "check"]).exits(2).says("does nothing");
     for start in [&["policy", "init"][..], &["policy", "init", "--audit"]] {

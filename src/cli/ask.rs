@@ -78,6 +78,10 @@ impl Ask for Terminal {
         write!(out, "{}: ", escape::text(question)).and_then(|()| out.flush()).ok()?;
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer).ok()?;
+        // Whoever ends the input instead of a line leaves the cursor behind the question.
+        if !answer.ends_with('\n') {
+            writeln!(out).ok()?;
+        }
         Some(answer.trim().to_owned())
     }
 }

@@ -33,6 +33,7 @@ mod moment;
 mod named;
 mod policy;
 mod posture;
+mod program;
 mod purge;
 mod rekey;
 mod remedy;

@@ -1,14 +1,13 @@
 //! `ccretain resume`: unseals a session, runs the client on it, and removes the sealed copy once
 //! the client has ended well.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use clap::Args;
 
 use super::context::{Context, Exit, Failure};
-use super::session;
 use super::vault::{self, IdentityArgs};
+use super::{program, session};
 use crate::catalogue::{Kind, SessionId};
 use crate::enforce::leftovers::Remains;
 use crate::enforce::sealed::SealedSession;
@@ -19,12 +18,6 @@ use crate::ledger::Event;
 use crate::run::unseal::{After, How, may_unseal, one, settle, unread};
 use crate::run::{self, SealedRun, sealed};
 use crate::seal::manifest::SealedFile;
-
-/// Claude Code's program, looked for in `PATH`.
-const CLIENT: &str = "claude";
-
-/// The names of its file: on Windows that of the installer, and that of npm.
-const FILES: &[&str] = if cfg!(windows) { &["claude.exe", "claude.cmd"] } else { &[CLIENT] };
 
 /// What `resume` takes.
 #[derive(Debug, Clone, Args)]
@@ -56,7 +49,7 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
         return Err(Failure::held(session.id, hold));
     }
     let folder = sealed::project_folder(session).map(Path::to_path_buf);
-    let program = find_client(session.id, ctx)?;
+    let found = program::find(session.id, ctx)?;
     let root = &inventory.store(session.store).store.root;
     if session.sealed == 0 {
         if let Some(error) = unread(&inventory, root, session.id) {
@@ -71,7 +64,7 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
             // Before the client is started: it runs for hours, and a timer must not wait for it.
             drop(locks);
         }
-        return client(ctx, &program, session.id, args, folder.as_deref());
+        return program::run(ctx, &found, session.id, &args.client, folder.as_deref());
     }
     let temps = sealed::temps(ctx, &ground, &inventory);
     may_unseal(ctx, &ground, &inventory, index, &temps, true)?;
@@ -89,7 +82,7 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
     drop(keys);
     let Some(restored) = restored else { return Ok(exit) };
     // While it runs both forms are there, so that a client which fails to start has cost nothing.
-    let ended = client(ctx, &program, session.id, args, folder.as_deref());
+    let ended = program::run(ctx, &found, session.id, &args.client, folder.as_deref());
     match ended {
         Ok(Exit::Done) => match remove(ctx, root, session.id, &restored.files) {
             Ok(()) => Ok(Exit::Done),
@@ -113,65 +106,6 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
             other
         }
     }
-}
-
-/// Whether a file can be run by this account, as a shell looks for it.
-fn is_program(path: &Path) -> bool {
-    #[cfg(unix)]
-    let may_run = rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok();
-    // A name with its ending is what makes a program there.
-    #[cfg(not(unix))]
-    let may_run = true;
-    may_run && path.is_file()
-}
-
-/// Claude Code's program.
-fn find_client(session: SessionId, ctx: &Context) -> Result<PathBuf, Failure> {
-    let path = ctx.env.variable("PATH").unwrap_or_default();
-    std::env::split_paths(path)
-        .flat_map(|folder| FILES.iter().map(move |name| ctx.env.working_dir.join(&folder).join(name)))
-        .find(|program| is_program(program))
-        .ok_or_else(|| {
-            Failure::new(Exit::Usage, format!("there is no `{CLIENT}` in PATH, so nothing was changed")).hint(
-                format!("`ccretain unseal {} --touch` brings the session back without starting it", session),
-            )
-        })
-}
-
-/// Runs Claude Code to its end, with our streams.
-fn client(
-    ctx: &Context,
-    program: &Path,
-    session: SessionId,
-    args: &ResumeArgs,
-    folder: Option<&Path>,
-) -> Result<Exit, Failure> {
-    if folder.is_none() {
-        ctx.console.notice("the folder of its project is not there: Claude Code starts in this one");
-    }
-    // A key typed to interrupt the client is for the client alone.
-    #[cfg(unix)]
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGQUIT]
-        .into_iter()
-        .filter(|signal| !crate::run::signals::is_ignored(*signal))
-    {
-        let ignored = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-        let _ = signal_hook::flag::register(signal, ignored);
-    }
-    let status = Command::new(program)
-        .arg("--resume")
-        .arg(session.to_string())
-        .args(&args.client)
-        .current_dir(folder.unwrap_or(&ctx.env.working_dir))
-        .status()
-        .map_err(|error| Failure::new(Exit::Failed, format!("cannot run `{CLIENT}`: {error}")))?;
-    #[cfg(unix)]
-    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
-    #[cfg(not(unix))]
-    let signal: Option<i32> = None;
-    // 128 and the signal's number, as shells have it.
-    let code = status.code().or(signal.map(|signal| signal + 128)).unwrap_or(1);
-    Ok(if code == 0 { Exit::Done } else { Exit::Client(u8::try_from(code).unwrap_or(1)) })
 }
 
 /// Removes the sealed copy, with the locks taken anew.

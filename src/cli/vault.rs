@@ -14,12 +14,13 @@ use crate::enforce::Stop;
 use crate::enforce::unseal::Dates;
 use crate::escape::shown;
 use crate::locate::Refused;
+use crate::policy::Policy;
 use crate::report::human::counted;
 use crate::report::json::time;
-use crate::run::{CancelToken, STOPPING, SealedRun};
+use crate::run::{self, CancelToken, STOPPING, SealedRun};
 use crate::seal::identities::IdentityError;
 use crate::seal::identities::identity_path;
-use crate::seal::{Ask, Identities, identities};
+use crate::seal::{Ask, Identities, Plugins, Recipient, Recipients, identities, key};
 
 /// The private keys of a command that opens what is sealed.
 #[derive(Debug, Clone, Args)]
@@ -146,6 +147,29 @@ pub fn identities(ctx: &Context, named: &[PathBuf]) -> Result<Identities, Failur
         }
     }
     Ok(keys)
+}
+
+/// To whom is sealed: whom the policy names, else the owner of the identity beside it.
+pub(super) fn recipients(ctx: &Context, policy: &Policy) -> Result<Recipients, Failure> {
+    if let Some(recipients) = run::recipients(policy)? {
+        return Ok(recipients);
+    }
+    let own = own_identity(&ctx.env)?;
+    let ask: Arc<dyn Ask> = Arc::new(Terminal::new(&ctx.console));
+    let nobody = || {
+        Failure::new(Exit::Usage, "the policy names no recipient to seal to, so nothing was changed")
+            .hint("`ccretain key new` makes a key pair; for runs by the policy, name its recipient in \"recipients\"")
+    };
+    let path = own.ok_or_else(nobody)?;
+    // From the private key itself: a recipient in a file beside it could be exchanged for somebody else's.
+    let texts = key::recipients_in(&path, &ask).map_err(|error| Failure::because(Exit::Usage, &error))?;
+    let parsed: Result<Vec<Recipient>, _> =
+        texts.iter().map(|text| Recipient::parse(text, Plugins::Refused)).collect();
+    let recipients =
+        parsed.and_then(Recipients::new).map_err(|error| Failure::because(Exit::Usage, &error))?;
+    ctx.console
+        .notice(&format!("the policy names no recipient: sealing to the own one of '{}'", shown(&path)));
+    Ok(recipients)
 }
 
 /// Says what to do about folders that were refused as stores, each thing once.

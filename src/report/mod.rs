@@ -21,6 +21,7 @@ pub mod purge;
 pub mod readable;
 mod remarks;
 mod rows;
+pub mod sealing;
 pub mod services;
 pub mod status;
 pub mod verification;

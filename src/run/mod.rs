@@ -16,12 +16,15 @@ mod locks;
 pub mod moved;
 pub mod outputs;
 mod prepare;
+pub mod preserve;
 pub mod privileges;
 pub mod purge;
+pub mod rekey;
 pub mod remembered;
 pub mod restore;
 mod rules;
 pub mod sealed;
+pub mod sealing;
 mod seen;
 #[cfg(unix)]
 pub mod signals;

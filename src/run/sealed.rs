@@ -10,9 +10,8 @@ use crate::catalogue::{Kind, Root, SessionId};
 use crate::enforce::sealed::{SealedSession, place};
 use crate::error::chain;
 use crate::escape::text;
-use crate::inventory::{Belongs, Inventory, Session, SessionIndex};
+use crate::inventory::{Inventory, Session};
 use crate::ledger::{Entry, Event, SealedRecords};
-use crate::plan::{Decision, Keep, Plan};
 use crate::policy::{Hold, Policy};
 use crate::seal::manifest::SealedFile;
 
@@ -181,23 +180,6 @@ pub fn temps(ctx: &Context, workspace: &Workspace, inventory: &Inventory) -> Vec
     let usual = folders.map(|folder| folder.canonicalize().unwrap_or(folder).join(&own));
     let known = found.map(|view| view.store.root.clone());
     known.chain(remembered.map(|root| root.path.clone())).chain(usual).collect()
-}
-
-/// Takes from a plan everything that is not of the wanted sessions.
-pub fn only(plan: &mut Plan, inventory: &Inventory, wanted: &HashSet<SessionIndex>) {
-    let keep = Decision::Keep(Keep::OutOfScope);
-    for (artifact, decision) in inventory.artifacts.iter().zip(&mut plan.decisions) {
-        // What the plan wants of other files is for a run of the policy, which asks its guards first.
-        let is_wanted = matches!(artifact.belongs, Belongs::Session(index) if wanted.contains(&index));
-        if !is_wanted {
-            *decision = keep;
-        }
-    }
-    for (at, verdict) in plan.sessions.iter_mut().enumerate() {
-        if !wanted.contains(&SessionIndex::of(at)) {
-            verdict.decision = keep;
-        }
-    }
 }
 
 /// Whether a folder of a project is there, to start Claude Code in.

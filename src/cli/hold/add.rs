@@ -1,27 +1,27 @@
 //! `ccretain hold add`: a hold is placed, and copies are kept where that is asked.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use chrono::{DateTime, FixedOffset, Utc};
 
 use super::record::{close, open, record, undone};
 use super::sight::{Sight, copies, given};
-use crate::catalogue::{Root, SessionId};
+use crate::catalogue::SessionId;
 use crate::cli::context::{Context, Exit, Failure};
 use crate::cli::session;
 use crate::enforce::lock::Locks;
-use crate::enforce::preserve::{self, Preserved, Preserving};
+use crate::enforce::preserve;
 use crate::escape::{shown, text};
 use crate::hold;
-use crate::inventory::Problem;
-use crate::ledger::{self, Entry, Event};
+use crate::ledger::{Entry, Event};
 use crate::policy::compile::{self, Globs, Remarks};
 use crate::policy::settings::{HoldGlob, HoldSettings};
 use crate::policy::{Hold, Layer, Source, holds};
 use crate::report::hold::HoldDone;
 use crate::report::human::in_zone;
-use crate::run::{self, LedgeredRun, Workspace};
+use crate::run::preserve::keep_copies;
+use crate::run::{self, Workspace};
 use crate::seal::Recipients;
 
 /// A hold as it was typed.
@@ -65,7 +65,7 @@ pub(super) fn add(
     record(&mut run, Event::HoldAdded, &entry, "hold-add", ctx)?;
     // After the hold is written: it holds, too, where a copy fails or this command is killed.
     let failed = match &recipients {
-        Some(recipients) => keep_copies(&hold, ground, sight, recipients, &mut run, ctx)?,
+        Some(recipients) => keep_copies(&hold, ground, &sight.inventory, recipients, &mut run, ctx)?,
         None => Vec::new(),
     };
     let exit = if failed.is_empty() { Exit::Done } else { Exit::Failed };
@@ -169,60 +169,6 @@ fn compiled(settings: &HoldSettings, path: &Path, ctx: &Context) -> Result<Hold,
         return Err(Failure::because(Exit::Usage, problem));
     }
     compiled.into_iter().next().ok_or_else(|| Failure::new(Exit::Usage, "the hold says nothing"))
-}
-
-/// Copies what a hold covers now, each session recorded before and after; gives what failed.
-fn keep_copies(
-    hold: &Hold,
-    ground: &Workspace,
-    sight: &Sight,
-    recipients: &Recipients,
-    run: &mut LedgeredRun,
-    ctx: &Context,
-) -> Result<Vec<(PathBuf, String)>, Failure> {
-    let preserving = Preserving {
-        inventory: &sight.inventory,
-        hold: &hold.name,
-        recipients,
-        compression: ground.policy.compression.value,
-        now: ctx.env.now,
-    };
-    let (mut all_failed, mut stores) = (Vec::new(), BTreeSet::new());
-    for index in hold::coverage(&sight.inventory, hold).sessions {
-        let session = sight.inventory.session(index);
-        stores.insert(session.store);
-        let store = &sight.inventory.store(session.store).store;
-        // What is sealed already is out of the client's reach.
-        if session.plain + session.unsealable == 0 || !store.in_scope || store.kind != Root::Config {
-            continue;
-        }
-        let mut entry = Entry::new(Event::Intent);
-        entry.hold = Some(text(&hold.name).into());
-        entry.session = Some(session.id.to_string().into());
-        entry.store = Some(text(&store.root).into());
-        record(run, Event::Intent, &entry, "preserve", ctx)?;
-        let Preserved { bytes, sealed, failed } = preserving.session(index);
-        entry.files = Some(sealed.len() as u64);
-        entry.bytes = Some(bytes);
-        entry.sealed = sealed;
-        entry.outcome = Some(if failed.is_empty() { "preserved" } else { "failed" }.into());
-        entry.failed = failed
-            .iter()
-            .map(|(path, why)| ledger::Failure { path: text(path).into(), error: why.clone().into() })
-            .collect();
-        record(run, Event::Outcome, &entry, "preserve", ctx)?;
-        all_failed.extend(failed);
-    }
-    // What could not be read in the store of a session, or in a folder that every store may use, may be the session's,
-    // and of what its copy lacks nobody would hear.
-    let may_hold = |store| stores.contains(&store) || sight.inventory.store(store).store.kind != Root::Config;
-    let is_there = |problem: &&Problem| problem.store.is_some_and(may_hold);
-    let unread = sight.inventory.problems.iter().filter(is_there);
-    all_failed.extend(
-        unread
-            .map(|Problem { path, doing, error, .. }| (path.clone(), format!("cannot {doing} it: {error}"))),
-    );
-    Ok(all_failed)
 }
 
 /// A moment at which a hold can end.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::ended;
+use super::show::ended;
 use crate::check::client::periods::session_periods;
 use crate::cli::context::{Context, Exit, Failure};
 use crate::client::{self, ClientPlaces, ClientSettings, Number, Sweep};

@@ -1,0 +1,54 @@
+//! Encrypting sessions that were named, or all that are idle, through the plan and the execution of a run by the policy.
+
+use std::collections::{BTreeSet, HashSet};
+
+use crate::inventory::{Belongs, Inventory, SessionIndex};
+use crate::period::Period;
+use crate::plan::{Decision, Keep, Plan};
+use crate::policy::selector::Selector;
+use crate::policy::{Mandate, Policy, Rule};
+
+/// What the rule of the command is called in the ledger.
+const RULE: &str = "command line";
+
+/// A policy of one rule, bound by every hold and the longest quiet period of the one in force.
+pub fn policy(
+    in_force: &Policy,
+    inventory: &Inventory,
+    wanted: &HashSet<SessionIndex>,
+    idle: Option<Period>,
+) -> Policy {
+    let mut policy = in_force.clone();
+    // A command knows no mandates, and no mandate's own caution may be undercut by typing.
+    let longest = policy.mandates.iter().max_by_key(|mandate| mandate.quiet.value.length()).cloned();
+    let immediately = "immediately".parse().unwrap_or_else(|_| Period::hours(0));
+    let sessions: BTreeSet<_> = wanted.iter().map(|index| inventory.session(*index).id).collect();
+    let rule = Rule {
+        name: RULE.to_owned(),
+        selector: Selector { sessions: idle.is_none().then_some(sessions), ..Selector::default() },
+        seal_after: Some(idle.unwrap_or(immediately)),
+        delete_after: None,
+    };
+    let holds = policy.mandates.iter().flat_map(|mandate| mandate.holds.clone()).collect();
+    let excluded = policy.mandates.iter().flat_map(|mandate| mandate.excluded_stores.clone()).collect();
+    let Some(longest) = longest else { return policy };
+    policy.mandates = vec![Mandate { holds, excluded_stores: excluded, ..longest.with_only(rule) }];
+    policy
+}
+
+/// Takes from a plan everything that is not of the wanted sessions.
+pub fn only(plan: &mut Plan, inventory: &Inventory, wanted: &HashSet<SessionIndex>) {
+    let keep = Decision::Keep(Keep::OutOfScope);
+    for (artifact, decision) in inventory.artifacts.iter().zip(&mut plan.decisions) {
+        // What the plan wants of other files is for a run of the policy, which asks its guards first.
+        let is_wanted = matches!(artifact.belongs, Belongs::Session(index) if wanted.contains(&index));
+        if !is_wanted {
+            *decision = keep;
+        }
+    }
+    for (at, verdict) in plan.sessions.iter_mut().enumerate() {
+        if !wanted.contains(&SessionIndex::of(at)) {
+            verdict.decision = keep;
+        }
+    }
+}
