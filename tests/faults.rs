@@ -301,23 +301,24 @@ fn a_second_look_that_fails_makes_a_purge_incomplete() {
     if !can_watch("a_second_look_that_fails_makes_a_purge_incomplete") {
         return;
     }
-    let mut incomplete = 0;
-    for number in 1..=10 {
+    let mut again = 0;
+    for number in 1..=6 {
         let sandbox = Sandbox::new();
         let session = old(&sandbox, 1, days(5));
-        let (folder, log) = (sandbox.home().join(".claude/projects"), sandbox.root().join("calls"));
+        let (root, log) = (sandbox.home().join(".claude"), sandbox.root().join("calls"));
         let fault = format!("inject=getdents64:error=EIO:when={number}");
         let mut strace =
-            vec!["strace", "-f", "-qq", "-o", log.to_str().unwrap(), "-P", folder.to_str().unwrap()];
+            vec!["strace", "-f", "-qq", "-o", log.to_str().unwrap(), "-P", root.to_str().unwrap()];
         strace.extend(["-e", "trace=getdents64", "-e", &fault]);
         let output = sandbox.command(["purge", "--yes", "--json"]).through(strace).run();
-        if fs::read_to_string(&log).unwrap().contains("INJECTED") && !session.is_there() {
-            incomplete += 1;
+        // Where it is the search for stores that fails, nothing was changed by then, or the store is known anyway.
+        if !session.is_there() && output.code != Some(0) && !output.stderr.contains("look for stores") {
+            again += 1;
             assert_eq!(output.exits(1).json()["verdict"], "incomplete", "{number}: {output}");
-            output.says("Input/output error").says("'[HOME]/.claude/projects'");
+            output.says("Input/output error").says("'[HOME]/.claude");
         }
     }
-    assert!(incomplete > 0, "no look after the first change failed");
+    assert!(again > 0, "no second look failed");
 }
 
 #[test]
@@ -344,8 +345,9 @@ fn sessions_that_were_done_before_one_that_none_may_follow_are_told() {
         let ids = sessions.each_ref().map(|session| session.id());
         sandbox.run(["seal", ids[0], ids[1]]).exits(0);
         let output = failing(&sandbox, "fdatasync", number, &["unseal", "--json", ids[0], ids[1]]);
-        let told = output.stdout.trim();
-        if sessions[0].is_there() && !sessions[1].is_there() && !told.is_empty() {
+        // Where its own outcome is the first that is not recorded, the error alone is told.
+        let is_told = output.stdout.contains("ccretain.unseal/1");
+        if sessions[0].is_there() && !sessions[1].is_there() && is_told {
             stopped += 1;
             output.exits(1).says("ledger.jsonl");
             let items = output.json()["sessions"].clone();

@@ -545,7 +545,7 @@ fn a_second_sealing_of_the_same_name_loses_neither() {
     assert_eq!(sealed_files(&sandbox, &session).len(), 2);
     sandbox.enforce().exits(0).quietly();
     assert_eq!(sandbox.run(["cat", session.id()]).exits(0).stdout, bytes);
-    sandbox.run(["unseal", session.id()]).exits(0).says("stay sealed");
+    sandbox.run(["unseal", session.id()]).exits(0).says("1 older sealed file").says("stays sealed");
     assert_eq!(fs::read_to_string(&session.transcript).unwrap(), bytes);
     assert_eq!(sealed_files(&sandbox, &session).len(), 1);
     sandbox.enforce().exits(0).quietly();

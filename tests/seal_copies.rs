@@ -184,7 +184,8 @@ fn a_record_keeps_what_could_not_be_looked_at() {
         put(&session.transcript, format!("{}\n", json!({"type": "user"})), days(5));
         let fault = format!("inject=newfstatat,statx:error=EIO:when={number}");
         let side = folder.join("tool-results");
-        let mut strace = vec!["strace", "-f", "-qq", "-o", "/dev/null", "-P", side.to_str().unwrap()];
+        // Only of the first thread, which seals: others look.
+        let mut strace = vec!["strace", "-qq", "-o", "/dev/null", "-P", side.to_str().unwrap()];
         strace.extend(["-e", "trace=newfstatat,statx", "-e", &fault]);
         let output = sandbox.command(["seal", session.id()]).through(strace).run();
         failed += u32::from(output.code == Some(1));
@@ -253,6 +254,8 @@ fn json_tells_what_could_not_be_looked_into_and_other_stores_are_no_concern() {
     let errors = output.exits(1).json()["errors"].clone();
     assert!(errors[0].as_str().unwrap().contains("where sealed files may be"), "{errors}");
     // A folder that is refused as a store, beside the one that is named.
+    let sandbox = with_recipient();
+    sealed_one(&sandbox);
     let loose = sandbox.home().join("loose");
     let other = crate::common::StoreBuilder::new(loose.clone(), sandbox.client_tmp());
     other.session(7).write();
@@ -268,7 +271,10 @@ fn json_tells_what_could_not_be_looked_into_and_other_stores_are_no_concern() {
     let add = ["hold", "add", "--session", session.id(), "--reason", "x", "--preserve", "--name", "case"];
     sandbox.run(add).exits(0);
     let held = sandbox.home().join(".claude/ccretain/held");
-    let output = with_mode(&sandbox, &held, 0o000, &["hold", "restore", session.id(), "--json"]);
+    let output = with_mode(&sandbox, &held, 0o000, &["hold", "restore", "case", "--json"]);
     let errors = output.exits(1).json()["errors"].clone();
-    assert!(!errors.as_array().unwrap_or(&Vec::new()).is_empty(), "{output}");
+    assert!(errors[0].as_str().unwrap().contains("cannot look for preservation copies"), "{errors}");
+    with_mode(&sandbox, &held, 0o000, &["hold", "restore", session.id()])
+        .exits(1)
+        .says("cannot look for preservation copies");
 }

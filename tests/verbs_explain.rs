@@ -65,7 +65,7 @@ fn of_rules_that_act_and_rules_that_only_report_the_first_decide() {
     assert_eq!(json["decision"]["reason"], "held");
     let standing = |name: &str| {
         let rules = json["rules"].as_array().unwrap();
-        rules.iter().find(|rule| rule["rule"] == name).unwrap_or(&Value::Null)["standing"].clone()
+        rules.iter().find(|rule| rule["name"] == name).unwrap_or(&Value::Null)["standing"].clone()
     };
     assert_eq!((standing("acts"), standing("reports")), ("decides".into(), "later".into()), "{json}");
 }

@@ -167,7 +167,7 @@ pub fn sealed(inventory: &Inventory, recipients: Option<&Recipients>) -> SealedF
         sealed.redated += u64::from(session.dated_at_sealing().is_some());
         let store = &inventory.store(session.store).store;
         let files = inventory.files(session).iter().map(|index| inventory.artifact(*index));
-        let files = files.filter(|artifact| artifact.sealed).map(|artifact| inventory.path(artifact));
+        let files = files.map(|artifact| inventory.path(artifact));
         let opened = SealedSession::open(store, session.id).and_then(|opened| {
             let below = |path: PathBuf| path.strip_prefix(&opened.below).ok().map(Path::to_path_buf);
             opened.names_all(files.filter_map(below))?;

@@ -133,7 +133,7 @@ impl<'a> SealedSession<'a> {
                 };
                 if file_type == FileType::Folder {
                     folders.push(path);
-                } else if path.extension().is_some_and(|ending| ending == "age") {
+                } else {
                     found.push(path);
                 }
             }
@@ -141,13 +141,14 @@ impl<'a> SealedSession<'a> {
         self.names_all(found)
     }
 
-    /// Looks whether the record names all these sealed files, by their paths in the session's folder.
+    /// Looks whether the record names all sealed files among these, by their paths in the session's folder.
     ///
     /// # Errors
     /// It lacks one.
     pub fn names_all(&self, found: impl IntoIterator<Item = PathBuf>) -> Result<(), SealedError> {
         let recorded: HashSet<&Path> = self.record.files.iter().map(|file| &*file.sealed).collect();
-        match found.into_iter().find(|path| !recorded.contains(&**path)) {
+        let is_sealed = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "age");
+        match found.into_iter().filter(is_sealed).find(|path| !recorded.contains(&**path)) {
             Some(path) => Err(SealedError::Unrecorded(self.root().join(path))),
             None => Ok(()),
         }

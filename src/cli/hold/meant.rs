@@ -48,7 +48,12 @@ pub(super) fn find(
             named,
             all.iter().map(|(_, copy)| copy.session),
             || "`ccretain hold list` shows the holds, and how many sessions each preserves",
-        )?;
+        );
+        // It may be among those that could not be listed.
+        let id = id.map_err(|failure| match unlisted.as_slice() {
+            [] => failure,
+            some => Failure::new(Exit::Failed, format!("{}: {}", failure.message, some.join("; "))),
+        })?;
         all.retain(|(_, copy)| copy.session == id);
         let mut stores: Vec<usize> = all.iter().map(|(at, _)| *at).collect();
         stores.dedup();
