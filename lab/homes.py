@@ -98,7 +98,9 @@ class Machine(World):
         """What of an account's belongs to somebody else."""
         found = []
         for name, uid in UIDS.items():
-            for top in (self.root / "homes" / name, self.root / f"tmp/claude-{uid}"):
+            tops = self.root / "homes" / name, self.root / f"tmp/claude-{uid}"
+            # A link that was left in the place of one leads outside.
+            for top in (top for top in tops if not top.is_symlink()):
                 for at, folders, names in os.walk(top):
                     found += [path for each in [*folders, *names] if os.lstat(path := os.path.join(at, each)).st_uid != uid]
         return found
