@@ -53,6 +53,7 @@ mod managed;
 mod mistakes;
 mod mounts;
 mod moved;
+mod nested;
 mod own_files;
 mod own_folders;
 mod owned_files;

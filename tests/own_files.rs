@@ -119,8 +119,8 @@ fn files_that_the_caller_names_replace_nothing_of_claude_code_and_no_special_fil
     sandbox.run(["hold", "add", "--project", "/x/**", "--reason", "a case"]).exits(0);
     let (config, state) = (sandbox.config(), sandbox.state());
     let [identity, holds] = ["identity.age", "holds.json"].map(|name| config.join(name));
-    let [remembered, dates, ledger] =
-        ["state.json", "dates.json", "ledger.jsonl"].map(|name| state.join(name));
+    let [remembered, dates, ledger, head] =
+        ["state.json", "dates.json", "ledger.jsonl", "head.json"].map(|name| state.join(name));
     let segment = state.join("ledger-000000000001.jsonl");
     fs::write(&segment, "").unwrap();
     let (link, pipe) = (sandbox.root().join("link"), sandbox.root().join("pipe"));
@@ -158,7 +158,7 @@ fn files_that_the_caller_names_replace_nothing_of_claude_code_and_no_special_fil
         }
     }
     // A run writes those itself.
-    for path in [&remembered, &dates, &ledger, &segment] {
+    for path in [&remembered, &dates, &ledger, &head, &segment] {
         for words in outputs {
             sandbox.command(words).arg(path).run().exits(1).says("keeps its own data there");
         }

@@ -78,6 +78,21 @@ fn resume_takes_no_file_for_another_of_the_same_session() {
     assert_eq!(sealed_files(&sandbox, &session).len(), 2, "{output}");
 }
 
+/// What was not removed is not recorded as removed.
+#[test]
+fn resume_tells_of_a_copy_that_was_sealed_anew_meanwhile() {
+    let sandbox = with_recipient();
+    let session = sealed_one(&sandbox);
+    let program = env!("CARGO_BIN_EXE_ccretain");
+    let path = client(&sandbox, &format!("{program} rekey --all >/dev/null; exit 0"));
+    let output = sandbox.command(["resume", session.id()]).env("PATH", &path).run();
+    output.exits(1).says("the sealed copy stays").says("meanwhile");
+    assert!(session.is_there() && sealed_files(&sandbox, &session).len() == 2, "{output}");
+    let lines = sandbox.ledger_lines();
+    let outcome = lines.iter().rfind(|line| line["decision"] == "remove-sealed-copy").unwrap();
+    assert_eq!((&outcome["outcome"], &outcome["files"]), (&"skipped".into(), &0.into()));
+}
+
 #[test]
 fn unsealing_with_todays_date_dates_what_was_there_already() {
     let sandbox = Sandbox::new();

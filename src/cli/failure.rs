@@ -244,6 +244,14 @@ impl From<Refusal> for Failure {
                     "close it there, then try again; `ccretain cat {session}` reads it meanwhile"
                 ))
             }
+            Refusal::MayBeLive(session, why) => {
+                let message = format!(
+                    "Claude Code may have session {session} open, so nothing was changed: {why}"
+                );
+                Self::new(Exit::Refused, message).hint(format!(
+                    "let it be read, then try again; `ccretain cat {session}` reads the session meanwhile"
+                ))
+            }
             Refusal::Unusable(error) => Self::from(&error),
             Refusal::GoesAgain { session, oldest, days } => {
                 let message = format!(

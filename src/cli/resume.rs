@@ -143,9 +143,21 @@ fn remove(ctx: &Context, root: &Path, id: SessionId, files: &[SealedFile]) -> Re
     let store = &seen.store(session.store).store;
     let removed = SealedSession::open(store, id).and_then(|sealed| sealed.remove(&files));
     let mut outcome = sealed::Of::new(seen, session).entry(Event::Outcome, "remove-sealed-copy");
-    outcome.outcome = Some(if removed.is_ok() { "deleted" } else { "failed" }.into());
+    let (count, word) = match &removed {
+        Ok(count) if *count == files.len() => (*count, "deleted"),
+        // `rekey` may have run, or another look.
+        Ok(count) => (*count, "skipped"),
+        Err(_) => (0, "failed"),
+    };
+    outcome.outcome = Some(word.into());
+    outcome.files = Some(count as u64);
     deed.run.record(&[outcome], ctx)?;
-    let exit = if removed.is_ok() { Exit::Done } else { Exit::Failed };
-    deed.end(&[("sealedFilesRemoved", files.len() as u64)], exit.code(), ctx)?;
-    removed.map_err(|error| Failure::from(&error))
+    let exit = if word == "deleted" { Exit::Done } else { Exit::Failed };
+    deed.end(&[("sealedFilesRemoved", count as u64)], exit.code(), ctx)?;
+    match removed {
+        Err(error) => Err(Failure::from(&error)),
+        Ok(_) if word == "deleted" => Ok(()),
+        Ok(_) => Err(Failure::new(Exit::Failed, "it was encrypted anew meanwhile")
+            .hint(format!("once it is idle, `ccretain seal {id}` encrypts what is there now"))),
+    }
 }

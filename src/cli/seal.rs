@@ -9,6 +9,7 @@ use super::context::{Context, Exit, Failure};
 use super::enforce::interrupted;
 use super::session;
 use super::vault::{self, Head};
+use crate::inventory::liveness::Liveness;
 use crate::inventory::{Inventory, SessionIndex};
 use crate::period::Period;
 use crate::plan::{self, Decision, Keep, Plan};
@@ -18,6 +19,7 @@ use crate::report::enforce::Detail;
 use crate::report::human::{counted, size};
 use crate::report::readable::Readable;
 use crate::report::sealing::{Sealed, of_sessions};
+use crate::run::unseal::why_unknown;
 use crate::run::{self, CancelToken, Execution, SealedRun, sealed, sealing};
 
 /// What `seal` takes.
@@ -110,6 +112,12 @@ fn may_seal(
             Decision::Seal(_) => {}
             // What is asked for is the case already, so that a script can ask twice.
             _ if session.plain == 0 && session.sealed > 0 => {}
+            Decision::Keep(Keep::Live) if session.liveness == Liveness::Unread => {
+                let why = why_unknown(inventory.unread_pid_files().next());
+                let message =
+                    format!("session {} may be open in Claude Code: nothing was changed: {why}", session.id);
+                return Err(Failure::new(Exit::Refused, message).hint("let it be read, then try again"));
+            }
             Decision::Keep(Keep::Live) => {
                 return refused("is open in Claude Code")
                     .map_err(|failure| failure.hint("close it there, then try again"));

@@ -239,11 +239,12 @@ impl<'a> SealedSession<'a> {
         dir::sync(&self.folder)
     }
 
-    /// Removes sealed files that are no longer needed, and the record with the last of them.
+    /// Removes sealed files that are no longer needed, and the record with the last of them; gives how many went. One
+    /// that was sealed anew meanwhile stays.
     ///
     /// # Errors
     /// A sealed file or a folder cannot be removed; what is left is still described by the record.
-    pub fn remove(&self, files: &[SealedFile]) -> Result<(), SealedError> {
+    pub fn remove(&self, files: &[SealedFile]) -> Result<usize, SealedError> {
         // The record is read anew: only what is still recorded as it was goes.
         let now = Self::open_in(self.store, self.id, self.below.clone())?;
         let root = self.root();
@@ -276,7 +277,8 @@ impl<'a> SealedSession<'a> {
             // The links came back with the files.
             let mut rest = Manifest { links: Vec::new(), ..now.record.clone() };
             rest.files.retain(|file| !removed.contains(&*file.sealed));
-            return now.write_record(&rest).at("write", root.join(naming::RECORD)).map_err(SealedError::File);
+            now.write_record(&rest).at("write", root.join(naming::RECORD))?;
+            return Ok(removed.len());
         }
         // The record last: until here whatever is left is described by it.
         dir::unlink(&now.folder, OsStr::new(naming::RECORD)).at("remove", root.join(naming::RECORD))?;
@@ -284,7 +286,7 @@ impl<'a> SealedSession<'a> {
         let above = self.store.below(above).at("open", &root)?;
         dir::remove_if_empty(&above, OsStr::new(&self.id.to_string())).at("remove", &root)?;
         dir::sync(&above).at("flush", &root)?;
-        Ok(())
+        Ok(removed.len())
     }
 }
 

@@ -150,7 +150,7 @@ impl<'a> Watch<'a> {
     /// Whether a pid file of a store is of interest; a folder that cannot be listed may hold one.
     fn any_record(&self, store: &Store, is_it: impl Fn(&Seen<'_>) -> bool) -> bool {
         use io::ErrorKind::{NotADirectory, NotFound};
-        let folder = Path::new("sessions");
+        let folder = Path::new(liveness::PID_FILES);
         let cursor = Cursor::at(Root::Config).enter(folder.as_os_str().as_encoded_bytes());
         // Listed anew each time: a client that starts now writes its file now.
         let (dir, names) = match store.below(folder).and_then(|dir| dir.entries().map(|names| (dir, names))) {

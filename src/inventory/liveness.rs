@@ -15,7 +15,7 @@ use std::ffi::OsStr;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-pub use pid_file::{PidRecord, workers};
+pub use pid_file::{FOLDER as PID_FILES, PidRecord, workers};
 pub use system::System;
 pub use unread::Unread;
 

@@ -48,6 +48,7 @@ use smallvec::SmallVec;
 use crate::catalogue::{Kind, SessionId, Slug, SlugKey};
 use crate::client::Written;
 use crate::dir::FileStamp;
+use crate::error::PathError;
 use crate::locate::Store;
 use index::PartIndex;
 use lines::LineFile;
@@ -182,6 +183,13 @@ pub struct Problem {
     pub doing: &'static str,
     /// Why it failed.
     pub error: io::Error,
+}
+
+impl From<&Problem> for PathError {
+    fn from(problem: &Problem) -> Self {
+        let source = io::Error::new(problem.error.kind(), problem.error.to_string());
+        Self { path: problem.path.clone(), doing: problem.doing, source }
+    }
 }
 
 impl Inventory {

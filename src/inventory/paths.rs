@@ -5,10 +5,11 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::PathBuf;
 
-use super::Inventory;
 use super::artifact::{Artifact, Folder};
 use super::index::FolderIndex;
+use super::liveness::PID_FILES;
 use super::names::Names;
+use super::{Inventory, Problem};
 use crate::catalogue::{self, Root};
 use crate::dir::Dir;
 use crate::seal::naming::{self, Tree};
@@ -64,6 +65,14 @@ impl Inventory {
     pub fn saw_all_of(&self, folder: FolderIndex) -> bool {
         let path = self.full_folder_path(folder);
         !self.problems.iter().any(|problem| problem.path.starts_with(&path))
+    }
+
+    /// What keeps it from being told which sessions are open in Claude Code.
+    pub fn unread_pid_files(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter().filter(|problem| {
+            let store = problem.store.map(|store| &self.store(store).store);
+            store.is_some_and(|store| problem.path.starts_with(store.root.join(PID_FILES)))
+        })
     }
 
     /// The full path of a folder, as it may be shown.

@@ -11,6 +11,7 @@ mod entry;
 mod large;
 mod links;
 mod missed;
+mod nested;
 
 use std::cell::Cell;
 use std::ffi::OsStr;
@@ -36,6 +37,7 @@ use crate::dir::{Dir, FileType};
 use crate::locate::Store;
 use large::Large;
 use links::Crossed;
+use nested::{Beside, Nested};
 
 /// What is said to have been tried with something out of reach.
 pub const OUT_OF_REACH: &str = "reach";
@@ -76,6 +78,7 @@ pub fn take(
         interner: Interner::default(),
         dates: &*dates,
         stores: &stores,
+        nested: nested::nested(&stores),
         folders: Mutex::new(Folders::with_room()),
         batches: (0..threads).map(|_| Mutex::default()).collect(),
         parts: Parts::new(now),
@@ -116,6 +119,7 @@ struct Walk<'a> {
     interner: Interner,
     dates: &'a dyn Dates,
     stores: &'a [Store],
+    nested: Nested,
     folders: Mutex<Folders>,
     /// One for each thread, so that none waits for another.
     batches: Vec<Mutex<Batch>>,
@@ -134,6 +138,8 @@ struct Place {
     index: FolderIndex,
     store: StoreIndex,
     cursor: Cursor,
+    /// The other store that sees this folder, too.
+    beside: Option<Beside>,
     /// The session whose own folder this lies in, kept also where the catalogue knows no more.
     session: Option<SessionId>,
     /// Whether names in it are content.
@@ -184,6 +190,7 @@ impl<'a> Walk<'a> {
                 index: folder,
                 store: index,
                 cursor: Cursor::at(store.kind),
+                beside: self.beside_root(store),
                 session: None,
                 hides_names: false,
                 top: true,
@@ -322,7 +329,18 @@ impl<'a> Walk<'a> {
                 let folder =
                     Folder { store, parent, name: Name::default(), anchor: None, session, hides_names };
                 let index = self.add_folder(folder, &name);
-                Some(Place { dir, index, store, cursor, session, hides_names, top: false, holds_projects })
+                let beside = self.beside_folder(place, &dir, &name);
+                Some(Place {
+                    dir,
+                    index,
+                    store,
+                    cursor,
+                    beside,
+                    session,
+                    hides_names,
+                    top: false,
+                    holds_projects,
+                })
             }
             Err(error) => {
                 self.not_entered(scope, place, &name, error);
@@ -354,6 +372,9 @@ impl<'a> Walk<'a> {
             };
             if stat.file_type == FileType::Folder {
                 folders.push(Box::from(name));
+                continue;
+            }
+            if place.is_of_another(name, recognised.is_some()) {
                 continue;
             }
             let store = self.store(place.store);

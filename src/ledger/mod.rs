@@ -162,6 +162,10 @@ impl LedgerError {
     }
 }
 
+/// The files that keep what the last run ended with, of a user's own ledger and of that of all. Not called as the
+/// segments are: whoever removes those by a pattern leaves them.
+pub const HEADS: [&str; 2] = ["head.json", "head-of-all.json"];
+
 /// Where a ledger lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
@@ -177,8 +181,8 @@ pub struct Place {
 impl Place {
     /// The file that keeps what the last run ended with.
     fn head(&self) -> PathBuf {
-        // Not called as the segments are: whoever removes those by a pattern leaves it.
-        self.state_dir.join(if self.is_of_all { "head-of-all.json" } else { "head.json" })
+        let [own, of_all] = HEADS;
+        self.state_dir.join(if self.is_of_all { of_all } else { own })
     }
 }
 

@@ -129,7 +129,7 @@ pub fn records(
                     break;
                 }
                 let line = line.at("read", &segment.path)?;
-                let item = item(segment, &line.bytes, line.offset);
+                let item = item(&segment.path, &line.bytes, line.offset);
                 if filter.wants(&item) {
                     found.push_front(Ok(item));
                 }
@@ -143,7 +143,8 @@ pub fn records(
 }
 
 fn forwards(segment: Segment) -> impl Iterator<Item = Result<Item, PathError>> {
-    let mut reader = segment.file.try_clone().map(BufReader::new);
+    let Segment { path, file, .. } = segment;
+    let mut reader = BufReader::new(file);
     let mut offset = 0;
     let mut ended = false;
     std::iter::from_fn(move || {
@@ -151,16 +152,12 @@ fn forwards(segment: Segment) -> impl Iterator<Item = Result<Item, PathError>> {
             return None;
         }
         let mut bytes = Vec::new();
-        let read = match &mut reader {
-            Ok(reader) => reader.read_until(b'\n', &mut bytes),
-            Err(error) => Err(std::io::Error::from(error.kind())),
-        };
-        match read.at("read", &segment.path) {
+        match reader.read_until(b'\n', &mut bytes).at("read", &path) {
             Ok(0) => None,
             Ok(length) => {
                 let start = offset;
                 offset += length as u64;
-                Some(Ok(item(&segment, bytes.strip_suffix(b"\n").unwrap_or(&bytes), start)))
+                Some(Ok(item(&path, bytes.strip_suffix(b"\n").unwrap_or(&bytes), start)))
             }
             Err(error) => {
                 ended = true;
@@ -170,10 +167,10 @@ fn forwards(segment: Segment) -> impl Iterator<Item = Result<Item, PathError>> {
     })
 }
 
-fn item(segment: &Segment, bytes: &[u8], offset: u64) -> Item {
+fn item(path: &Path, bytes: &[u8], offset: u64) -> Item {
     match Record::parse(bytes) {
         Some(record) => Item::Record(Box::new(record)),
-        None => Item::Bad(BadLine { segment: segment.path.clone(), offset, bytes: bytes.len() as u64 }),
+        None => Item::Bad(BadLine { segment: path.to_owned(), offset, bytes: bytes.len() as u64 }),
     }
 }
 

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use crate::catalogue::Root;
 use crate::dir::Dir;
 use crate::environment::Environment;
-use candidates::{candidates, cowork_stores};
+use candidates::{Candidate, candidates, cowork_stores};
 use opening::{named, open};
 
 pub use candidates::{bears_its_name, is_no_config, is_of_claude_code};
@@ -177,6 +177,16 @@ pub fn locate(env: &Environment, request: &Request) -> Located {
                     located.refused.push(Refused { path, kind, why });
                 }
             }
+        }
+    }
+    // One that lies in a store is known by being left out, and is none of that store's to change.
+    for path in exclude.into_iter().filter(|path| path.join("projects").is_dir()) {
+        let candidate = Candidate { path, kind: Root::Config, found_by: FoundBy::Policy };
+        if is_within(&located.stores, &candidate.path)
+            && let Ok(Some(store)) = open(env, request, &candidate)
+            && seen.insert((store.identity, store.kind))
+        {
+            located.excluded.push(Store { in_scope: false, is_excluded: true, ..store });
         }
     }
     let Located { stores, excluded, .. } = &mut located;

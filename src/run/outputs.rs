@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::environment::Environment;
 use crate::escape::shown;
 use crate::files;
+use crate::ledger::HEADS;
 use crate::seal::identities::IDENTITY;
 use crate::state;
 use crate::{locate, policy};
@@ -47,9 +48,10 @@ fn is_own(env: &Environment, folder: &Path, name: &OsStr) -> bool {
     let is_in_system = |below: &str| system.as_ref().is_some_and(|system| is_in(&system.join(below)));
     // Segments, keys and locks of a ledger all begin so.
     let is_of_ledger = name.as_encoded_bytes().starts_with(b"ledger");
+    let of_state = [&state::FILES[..], &HEADS].concat();
     let is_policy = name == "policy.json";
     is_in(&env.config_dir()) && (is_policy || name == policy::holds::FILE_NAME || name == IDENTITY)
-        || is_in(&env.state_dir()) && (is_of_ledger || state::FILES.iter().any(|own| name == *own))
+        || is_in(&env.state_dir()) && (is_of_ledger || of_state.iter().any(|own| name == *own))
         || is_of_ledger && (is_in(&env.ledger_dir()) || is_in(&env.system_ledger_dir()))
         || is_in_system("") && (is_policy || name == "managed-policy.json")
         || is_in_system("policy.d")

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::sealed::{self, Of};
-use super::unseal::{Refusal, goes_again};
+use super::unseal::{Refusal, goes_again, why_unknown};
 use super::{Context, Error, SealedRun, Workspace};
 use crate::catalogue::{Kind, SessionId};
 use crate::client::Written;
@@ -15,6 +15,7 @@ use crate::enforce::sealed::{SealedError, SealedSession};
 use crate::enforce::unseal::{Dates, Existing, Restored, Restoring};
 use crate::error::chain;
 use crate::escape::{shown, text};
+use crate::inventory::liveness::Liveness;
 use crate::inventory::{Inventory, Session};
 use crate::ledger::{Event, Failure as Failed, SealedRecords};
 use crate::locate::Store;
@@ -50,6 +51,7 @@ pub struct Target<'a> {
     id: SessionId,
     /// What is left of it in its store.
     session: Option<&'a Session>,
+    inventory: &'a Inventory,
     copies: Result<Vec<Copy<'a>>, String>,
 }
 
@@ -113,7 +115,7 @@ impl<'a> Target<'a> {
             }
             copies
         });
-        Self { store, id, session, copies }
+        Self { store, id, session, inventory, copies }
     }
 
     pub fn id(&self) -> SessionId {
@@ -144,6 +146,12 @@ impl<'a> Target<'a> {
     /// Why nothing of it may come back now.
     fn refusal(&self) -> Option<String> {
         let session = self.session?;
+        if session.liveness == Liveness::Unread {
+            return Some(format!(
+                "Claude Code may have it open: {}",
+                why_unknown(self.inventory.unread_pid_files().next())
+            ));
+        }
         if session.liveness.is_live() {
             return Some("Claude Code has it open; close it there, then try again".to_owned());
         }

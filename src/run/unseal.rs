@@ -14,7 +14,8 @@ use crate::enforce::sealed::{SealedError, SealedSession};
 use crate::enforce::unseal::{Dates, Existing, Restored, Restoring};
 use crate::error::{PathError, chain};
 use crate::escape::shown;
-use crate::inventory::{Inventory, SessionIndex};
+use crate::inventory::liveness::Liveness;
+use crate::inventory::{Inventory, Problem, SessionIndex};
 use crate::ledger::{Event, Failure as Failed, SealedRecords};
 use crate::locate::Store;
 use crate::policy::Hold;
@@ -89,6 +90,8 @@ pub enum Refusal {
     Held(SessionId, Box<Hold>),
     /// Claude Code has it open.
     Live(SessionId),
+    /// Claude Code may have it open: what says so cannot be read.
+    MayBeLive(SessionId, String),
     /// Its sealed files cannot be used, or a file is in the way.
     Unusable(SealedError),
     /// Claude Code would delete it again as soon as it is started.
@@ -126,6 +129,9 @@ pub fn may_unseal(
     if let Some(remains) = remains {
         return Ok(Way::Settle(remains));
     }
+    if session.liveness == Liveness::Unread {
+        return Err(Refusal::MayBeLive(session.id, why_unknown(inventory.unread_pid_files().next())));
+    }
     if session.liveness.is_live() {
         return Err(Refusal::Live(session.id));
     }
@@ -146,6 +152,12 @@ pub fn may_unseal(
     goes_again(ctx, store, session.id, project, oldest, inventory.written(session)).map(|()| Way::Unseal)
 }
 
+/// Why it cannot be told whether Claude Code has a session open, by what could not be read.
+pub fn why_unknown(unread: Option<&Problem>) -> String {
+    let why = unread.map(|problem| chain(&PathError::from(problem)));
+    why.unwrap_or_else(|| "what says so cannot be read".to_owned())
+}
+
 /// What could not be read where the sealed form of a session would be.
 pub fn unread(inventory: &Inventory, root: &Path, session: SessionId) -> Option<SealedError> {
     let folder = root.join(naming::session_folder(session));
@@ -153,8 +165,7 @@ pub fn unread(inventory: &Inventory, root: &Path, session: SessionId) -> Option<
         let path = &problem.path;
         path.starts_with(&folder) || folder.starts_with(path)
     })?;
-    let source = std::io::Error::new(problem.error.kind(), problem.error.to_string());
-    Some(PathError { path: problem.path.clone(), doing: problem.doing, source }.into())
+    Some(PathError::from(problem).into())
 }
 
 /// Refuses to bring files back with their own dates where Claude Code would delete them again as soon

@@ -13,6 +13,7 @@ use crate::policy::Layer;
 use crate::purge::certificate::Witness;
 use crate::report::purge::obstacle;
 use crate::run::purge::PurgeRun;
+use crate::run::unseal::why_unknown;
 
 /// What has to be typed at a terminal.
 const WORD: &str = "purge";
@@ -46,9 +47,9 @@ pub(super) fn refusals(run: &PurgeRun<'_>, console: &Console) -> Vec<String> {
                 pids.join(", ")
             ));
         }
-        let unread = unread.into_iter().map(root);
-        refusals.extend(unread.map(|root| {
-            format!("Claude Code may be running in '{root}': what says so in 'sessions' cannot be read")
+        refusals.extend(unread.into_iter().map(|store| {
+            let unread = run.inventory.unread_pid_files().find(|problem| problem.store == Some(store));
+            format!("Claude Code may be running in '{}': {}", root(store), why_unknown(unread))
         }));
     }
     refusals.extend(run.purging.stops.iter().map(|stop| obstacle(stop, &run.workspace.policy)));

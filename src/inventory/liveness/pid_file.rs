@@ -12,6 +12,9 @@ use crate::catalogue::SessionId;
 use crate::inventory::date;
 use crate::inventory::lenient::{Lenient, whole};
 
+/// The folder of a store that has them.
+pub const FOLDER: &str = "sessions";
+
 /// A pid file above this size is none.
 const LARGEST: u64 = 1 << 20;
 

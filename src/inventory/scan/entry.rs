@@ -28,11 +28,17 @@ fn named_by(target: &Path) -> Option<SessionId> {
     target.iter().find_map(|name| SessionId::from_bytes(name.as_encoded_bytes()))
 }
 
+/// What a file of this name is in a folder.
+#[inline]
+pub(super) fn recognise(cursor: &Cursor, name: &OsStr) -> Option<Match> {
+    leftover(cursor, name).or_else(|| cursor.classify(name.as_encoded_bytes()))
+}
+
 impl Place {
     /// What a file of this name is here.
     #[inline]
     pub(super) fn recognise(&self, name: &OsStr) -> Option<Match> {
-        leftover(&self.cursor, name).or_else(|| self.cursor.classify(name.as_encoded_bytes()))
+        recognise(&self.cursor, name)
     }
 
     /// Whether a file that was recognised as this is somebody else's, in a folder shared with others.

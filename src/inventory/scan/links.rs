@@ -79,6 +79,7 @@ impl Walk<'_> {
             hides_names,
         };
         let inside = Place {
+            beside: self.beside_folder(place, &dir, name),
             dir,
             index: self.add_folder(folder, name),
             store: place.store,
