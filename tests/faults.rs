@@ -333,7 +333,7 @@ fn a_second_look_that_fails_makes_a_purge_incomplete() {
         return;
     }
     let mut again = 0;
-    for number in 1..=6 {
+    for number in 1..=14 {
         let sandbox = Sandbox::new();
         let session = old(&sandbox, 1, days(5));
         let (root, log) = (sandbox.home().join(".claude"), sandbox.root().join("calls"));

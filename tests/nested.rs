@@ -58,6 +58,24 @@ fn what_is_left_out_stays_in_a_store_around_it() {
     assert!(left_out.exists());
 }
 
+/// A copy of a store that nobody has named is unrecognised, and its files say which sessions they are of.
+#[test]
+fn a_copy_of_what_is_held_stops_a_purge_of_what_nobody_knows() {
+    for hold in [["--session", "00000004-0000-4000-8000-00000000cafe"], ["--project", "/work/acme/**"]] {
+        let sandbox = Sandbox::new();
+        let store = sandbox.store();
+        store.session(1).cwd("/work/other").aged(hours(2)).write();
+        store.session(4).cwd("/work/acme/four").aged(days(60)).write();
+        let copy = store.put("backup/p/00000004-0000-4000-8000-00000000cafe.jsonl", "{}\n", days(1000));
+        let other = store.put("backup/p/00000005-0000-4000-8000-00000000cafe.jsonl", "{}\n", days(50));
+        // Of what is that old the copy alone is left.
+        sandbox.run(["hold", "add", hold[0], hold[1], "--reason", "a case", "--name", "case"]).exits(0);
+        let output = sandbox.run(["purge", "--yes", "--with", "unrecognised", "--before", "2025-01-01"]);
+        output.exits(4).says("hold 'case'");
+        assert!(copy.exists() && other.exists(), "{output}");
+    }
+}
+
 /// A folder of a store that somebody calls a store is none: what Claude Code keeps there stays what it is.
 #[test]
 fn no_file_is_taken_out_of_a_store_by_calling_a_folder_a_store() {

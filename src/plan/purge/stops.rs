@@ -1,9 +1,11 @@
 //! What forbids a purge: holds that cover something it would take, and floors of the organisation.
 
+use std::path::Path;
+
 use chrono::{DateTime, Utc};
 
 use super::{Breaks, Fate, Taking, pick};
-use crate::catalogue::Kind;
+use crate::catalogue::{Kind, SessionId};
 use crate::inventory::lines::Line;
 use crate::inventory::members::Place;
 use crate::inventory::{Artifact, ArtifactIndex, Belongs, LiveClient, Session, StoreIndex};
@@ -124,6 +126,12 @@ impl Touch<'_> {
         }
         match self.covers {
             Covering::Hold(hold) => {
+                // What nobody knows may be a copy of what is held: its path may say of which session.
+                if artifact.kind.is_none()
+                    && named_in(&inventory.path(artifact)).any(|id| self.holds_copy(hold, None, id))
+                {
+                    return true;
+                }
                 let kind = artifact.kind.unwrap_or(Kind::SessionSide);
                 if let Belongs::Session(session) = artifact.belongs {
                     return holds_session(hold, inventory.session(session), kind);
@@ -181,7 +189,7 @@ impl Touch<'_> {
         })
     }
 
-    fn holds_copy(&self, hold: &Hold, of: Option<&str>, id: crate::catalogue::SessionId) -> bool {
+    fn holds_copy(&self, hold: &Hold, of: Option<&str>, id: SessionId) -> bool {
         let inventory = self.taking.inventory;
         let mut known = inventory.sessions.iter().filter(|session| session.id == id).peekable();
         if known.peek().is_some() {
@@ -265,6 +273,12 @@ impl Touch<'_> {
         latest.set(latest.get().map(|known| known.max(end)));
         true
     }
+}
+
+/// The sessions that a path names: a folder or a file is called by the id, whatever follows it.
+fn named_in(path: &Path) -> impl Iterator<Item = SessionId> {
+    const LENGTH: usize = 36;
+    path.iter().filter_map(|name| SessionId::from_bytes(name.as_encoded_bytes().get(..LENGTH)?))
 }
 
 fn holds_session(hold: &Hold, session: &Session, kind: Kind) -> bool {
