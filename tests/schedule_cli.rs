@@ -198,7 +198,7 @@ fn a_table_whose_listing_hides_a_carriage_return_is_left_as_it_is() {
         let before = sandbox.traces();
         let ended = sandbox.schedule(&["install", "--backend", "cron"]).with(4);
         assert_eq!(sandbox.traces(), before);
-        assert!(ended.stderr.contains("in line 2 of `crontab -l`"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("line 2 of `crontab -l`"), "{}", ended.stderr);
         // The line it names does the same by hand, and is known from then on.
         let line = ended.stderr.lines().find_map(|text| text.split_once("`crontab -e`: ")).unwrap().1;
         assert!(line.ends_with("# ccretain"), "{line}");
