@@ -96,7 +96,7 @@ fn who_asks_for_a_session_is_told_why_it_may_be_open() {
         let refused = |arguments: &[&str]| {
             let output = with_mode(&sandbox, path, 0o000, arguments);
             output.exits(4).says("Claude Code").says("/sessions").says("Permission denied");
-            assert!(output.stderr.contains("may have") || output.stderr.contains("may be open"), "{output}");
+            assert!(output.stderr.contains("Claude Code may have"), "{output}");
         };
         let done = |arguments: &[&str]| {
             sandbox.command(arguments).unprivileged().run().exits(0);

@@ -19,7 +19,7 @@ use crate::report::enforce::Detail;
 use crate::report::human::{counted, size};
 use crate::report::readable::Readable;
 use crate::report::sealing::{Sealed, of_sessions};
-use crate::run::unseal::why_unknown;
+use crate::run::unseal::{Refusal, why_unknown};
 use crate::run::{self, CancelToken, Execution, SealedRun, sealed, sealing};
 
 /// What `seal` takes.
@@ -114,9 +114,7 @@ fn may_seal(
             _ if session.plain == 0 && session.sealed > 0 => {}
             Decision::Keep(Keep::Live) if session.liveness == Liveness::Unread => {
                 let why = why_unknown(inventory.unread_pid_files().next());
-                let message =
-                    format!("session {} may be open in Claude Code: nothing was changed: {why}", session.id);
-                return Err(Failure::new(Exit::Refused, message).hint("let it be read, then try again"));
+                return Err(Refusal::MayBeLive(session.id, why).into());
             }
             Decision::Keep(Keep::Live) => {
                 return refused("is open in Claude Code")
