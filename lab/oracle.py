@@ -156,8 +156,9 @@ def said(done, error):
     if "error while loading shared libraries" in text:
         # A program that was started could not begin, and said why in its own words.
         return
-    cause = os.strerror(getattr(errno, error))
-    if cause not in text:
+    number = getattr(errno, error)
+    # Another C library has other words for some.
+    if os.strerror(number) not in text and f"(os error {number})" not in text:
         raise Wrong(f"exit {done.returncode} does not name the cause: {done.stderr[:600] or done.stdout[:600]}")
     if not re.search(r"'[^']+'|\"path\"", text):
         raise Wrong(f"exit {done.returncode} names no path: {done.stderr[:600]}")

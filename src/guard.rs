@@ -220,11 +220,7 @@ struct Left(Option<(DateTime<Utc>, u32)>);
 impl std::fmt::Display for Left {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Some((at, refusals)) = self.0 else { return Ok(()) };
-        write!(
-            f,
-            "; left alone, runs delete them from {} on",
-            at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
-        )?;
+        write!(f, "; left alone, runs delete them from {} UTC on", at.format("%Y-%m-%d %H:%M"))?;
         match refusals {
             0 | 1 => Ok(()),
             several => write!(f, ", once {several} of them were refused"),

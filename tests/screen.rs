@@ -366,3 +366,68 @@ fn titles_are_for_people_who_look() {
         output.never_says("motion to compel");
     }
 }
+
+#[test]
+fn a_list_of_none_says_of_how_many() {
+    let (sandbox, _store) = sandbox();
+    let Some(output) = on_terminal(&sandbox, 80, &["list", "--encrypted"]) else { return };
+    output.exits(0).says("none of 5 sessions matches");
+}
+
+#[test]
+fn notes_are_marked_and_fit() {
+    let (sandbox, _store) = sandbox();
+    let Some(made) = on_terminal(&sandbox, 60, &["key", "new"]) else { return };
+    made.exits(0).says("ccretain: note: made\n");
+    let broken = made.stdout.lines().filter(|line| !line.contains('\'') && !line.starts_with("age1"));
+    assert!(broken.map(str::len).all(|length| length <= 60), "{made}");
+    let sealed = on_terminal(&sandbox, 60, &["seal", "00000003", "--yes"]).unwrap();
+    sealed.exits(0).says("ccretain: note: the policy names no recipient");
+}
+
+#[test]
+fn reasons_are_the_same_words_at_every_depth() {
+    let (sandbox, store) = sandbox();
+    store.session(8).aged(chrono::TimeDelta::minutes(3)).write();
+    for depth in ["-v", "-vv"] {
+        let output = sandbox.run(["enforce", "-n", depth]);
+        output.exits(0).says("active within the last hour").says("held by 'case-14'");
+        assert!(!output.stdout.contains("not-due"), "{output}");
+    }
+}
+
+#[test]
+fn what_a_locale_cannot_show_is_a_question_mark() {
+    let (sandbox, store) = sandbox();
+    let head = json!({"type": "user", "message": {"role": "user", "content": "Straße 日本"}});
+    store.session(7).aged(days(3)).head(&head.to_string()).write();
+    if on_terminal(&sandbox, 120, &["list"]).is_none() {
+        return;
+    }
+    let list = sandbox.command(["list"]).env("LC_ALL", "C").env("COLUMNS", "120").on_terminal("").run();
+    list.exits(0).says("Stra?e ??");
+    assert!(list.stdout.is_ascii(), "{list}");
+}
+
+#[test]
+fn moments_in_a_pipe_have_their_year() {
+    let (sandbox, _store) = sandbox();
+    let explained = sandbox.run(["explain", &id(3)]);
+    let counted = explained.stdout.lines().find(|line| line.contains("counts")).unwrap_or_default();
+    assert!(counted.contains(" 20"), "{explained}");
+}
+
+#[test]
+fn after_the_answer_a_purge_shows_what_it_came_to() {
+    let (sandbox, _store) = sandbox();
+    if on_terminal(&sandbox, 80, &["status"]).is_none() {
+        return;
+    }
+    let words = ["purge", "--project", "/work/acme/web"];
+    let run = sandbox.command(words).env("COLUMNS", "80").env("NO_COLOR", "1").on_terminal("purge\n").run();
+    let said = &run.stdout;
+    assert_eq!(said.matches("PROJECTS").count(), 1, "{run}");
+    run.says("removed: 2 sessions").says("verdict: ");
+    let answered = said.split("to continue:").nth(1).unwrap_or_default();
+    assert!(!answered.contains("kept: "), "{run}");
+}

@@ -27,11 +27,11 @@ fn of_store(store: &StoreModes, findings: &mut Vec<Finding>) {
         return;
     }
     let who = match store.reach {
-        Reach::Everybody => "everybody on this machine",
-        Reach::Group => "a group",
-        Reach::Nobody => "nobody else yet, because a parent folder is closed",
+        Reach::Everybody => "everybody on this machine can look into it",
+        Reach::Group => "a group can look into it",
+        Reach::Nobody => "others still cannot reach it, because a parent folder is closed",
     };
-    let line = format!("'{}' has mode {:04o}: {who} can look into it", store.root, store.mode);
+    let line = format!("'{}' has mode {:04o}; {who}", store.root, store.mode);
     let severity = match store.reach {
         Reach::Everybody => Severity::High,
         Reach::Group => Severity::Medium,

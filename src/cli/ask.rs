@@ -61,7 +61,7 @@ impl Ask for Terminal {
     }
 
     fn tell(&self, message: &str) {
-        self.0.notice(message);
+        self.0.note(message);
     }
 
     fn confirm(&self, question: &str, yes: &str, no: Option<&str>) -> Option<bool> {

@@ -244,7 +244,14 @@ impl Console {
         self.say("hint", Hue::Strong, message);
     }
 
-    /// Says something to a person at a terminal, and nothing into a pipe.
+    /// Says something worth knowing to a person at a terminal, and nothing into a pipe.
+    pub fn note(&self, message: &str) {
+        if !self.quiet && io::stderr().is_terminal() {
+            self.say("note", Hue::Dim, message);
+        }
+    }
+
+    /// Shows a report on stderr to a person at a terminal, as it is laid out, and nothing into a pipe.
     pub fn notice(&self, message: &str) {
         if !self.quiet && io::stderr().is_terminal() {
             let _ = writeln!(io::stderr().lock(), "{}", message.trim_end());
@@ -346,8 +353,8 @@ impl Screen for Console {
         self.warning(message);
     }
 
-    fn notice(&self, message: &str) {
-        self.notice(message);
+    fn note(&self, message: &str) {
+        self.note(message);
     }
 
     fn progress(&self, total: u64, doing: &'static str) -> ProgressBar {

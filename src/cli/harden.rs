@@ -56,11 +56,11 @@ pub fn run(args: &HardenArgs, ctx: &Context) -> Result<Exit, Failure> {
             ctx.console.raw(&bytes)?;
         }
     }
-    ctx.console.notice(
+    ctx.console.note(
         "deploy it as Claude Code's managed settings; metrics off also ends Remote Control and other features behind flags",
     );
     if holds_of_the_organisation(&policy, ctx) {
-        ctx.console.notice(
+        ctx.console.note(
             "the policy has holds, which do not bind Claude Code: its cleanup is given a period without an end, and ccretain alone deletes",
         );
     }

@@ -75,8 +75,8 @@ pub(super) fn run(what: KeyCommand, ctx: &Context) -> Result<Exit, Failure> {
             refuse_existing(&path)?;
             let passphrase = passphrase.then(|| Terminal::new(&ctx.console).new_passphrase()).transpose()?;
             let recipient = create(&ctx.env, &path, passphrase)?;
-            ctx.console.notice(&format!(
-                "made '{}'; keep a copy in another place: without it nothing that is sealed to it can be opened",
+            ctx.console.note(&format!(
+                "made '{}': keep a copy in another place; without it nothing that is sealed to it can be opened",
                 shown(&path)
             ));
             ("ccretain.key-new/1", vec![recipient])

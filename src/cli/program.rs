@@ -51,7 +51,7 @@ pub(super) fn run(
     folder: Option<&Path>,
 ) -> Result<Exit, Failure> {
     if folder.is_none() {
-        ctx.console.notice("the folder of its project is not there: Claude Code starts in this one");
+        ctx.console.note("the folder of its project is not there: Claude Code starts in this one");
     }
     // A key typed to interrupt the client is for the client alone.
     #[cfg(unix)]

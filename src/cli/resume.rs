@@ -102,7 +102,10 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
             ctx.console.warning(&format!(
                 "Claude Code {how}: the sealed copy was kept, and the plaintext is on disk as well"
             ));
-            ctx.console.hint(&format!("`ccretain seal {}` removes the plaintext", session.id));
+            ctx.console.hint(&format!(
+                "once it was not touched for the quiet period, `ccretain seal {}` removes the plaintext",
+                session.id
+            ));
             other
         }
     }

@@ -76,7 +76,7 @@ pub fn each<T, Item>(
     let (stop, count) = (CancelToken::new(None), all.len());
     let bar = ctx.console.progress(count as u64, doing);
     let mut items = Vec::new();
-    let tell = || bar.suspend(|| ctx.console.notice(STOPPING));
+    let tell = || bar.suspend(|| ctx.console.note(STOPPING));
     let done = stop.answering(tell, || -> Result<(), Failure> {
         for target in all.into_iter().take_while(|_| stop.asked().is_none()) {
             items.push(one(target)?);
@@ -167,8 +167,7 @@ pub(super) fn recipients(ctx: &Context, policy: &Policy) -> Result<Recipients, F
         texts.iter().map(|text| Recipient::parse(text, Plugins::Refused)).collect();
     let recipients =
         parsed.and_then(Recipients::new).map_err(|error| Failure::because(Exit::Usage, &error))?;
-    ctx.console
-        .notice(&format!("the policy names no recipient: sealing to the own one of '{}'", shown(&path)));
+    ctx.console.note(&format!("the policy names no recipient: sealing to the own one of '{}'", shown(&path)));
     Ok(recipients)
 }
 

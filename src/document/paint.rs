@@ -77,6 +77,11 @@ impl<'a> Paint<'a> {
         Self { is_ascii, ..self }
     }
 
+    /// A text of others as the terminal can show it: `?` for what it cannot.
+    pub fn displayable(self, text: &str) -> String {
+        text.chars().map(|char| if self.is_ascii && !char.is_ascii() { '?' } else { char }).collect()
+    }
+
     /// The sign for what is left out.
     pub fn ellipsis(self) -> &'static str {
         if self.is_ascii { "..." } else { "…" }

@@ -271,7 +271,7 @@ pub(super) fn amounts(tally: &Tally, is_done: bool, pruned: String) -> Vec<Fact>
         facts.push(Fact::new("audit", value));
     }
     if tally.bytes_freed > 0 {
-        facts.push(Fact::new(name("freed", "free"), size(tally.bytes_freed)));
+        facts.push(Fact::new(name("freed", "free"), format!("{} of disk", size(tally.bytes_freed))));
     }
     let mut kept = format!("{}, {}", counted(tally.sessions_kept, "session"), counted(tally.kept, "file"));
     for (count, word) in

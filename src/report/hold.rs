@@ -40,6 +40,9 @@ pub struct HoldReport {
     items: Option<Vec<Item>>,
     #[serde(skip)]
     ends: Option<DateTime<FixedOffset>>,
+    /// Whether it names projects, so that files of which the project is not known stay in doubt.
+    #[serde(skip)]
+    is_of_projects: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -116,6 +119,7 @@ impl HoldReport {
             preserved: 0,
             items: with_items.then(|| items().collect()),
             ends: hold.until,
+            is_of_projects: hold.selector.projects.is_some(),
         }
     }
 
@@ -125,7 +129,8 @@ impl HoldReport {
         let mut lines = Vec::new();
         lines.extend(self.ends.map(|until| format!("ends at {}", in_zone(until))));
         lines.push(if self.covers.sessions == 0 && self.covers.files == 0 {
-            "covers nothing that is here now".to_owned()
+            let too = if self.is_of_projects { "; what names no project stays, too" } else { "" };
+            format!("covers nothing that is here now{too}")
         } else {
             format!(
                 "covers {}, {}",

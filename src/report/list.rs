@@ -119,6 +119,9 @@ pub struct List {
     now: String,
     stores: Vec<super::json::Store>,
     sessions: Vec<Row>,
+    /// How many sessions there are.
+    #[serde(skip)]
+    all: usize,
     #[serde(skip)]
     at: DateTime<Utc>,
     #[serde(skip)]
@@ -151,6 +154,7 @@ impl Run<'_> {
             now: time(self.plan.now),
             stores: self.json_stores(),
             sessions,
+            all: self.inventory.sessions.len(),
             at: self.plan.now,
             has_several_stores: self.has_several_stores(),
             id_length: self.id_length(),
@@ -228,12 +232,13 @@ impl List {
             if self.has_several_stores {
                 cells.push(self.stores.get(row.store).map(|store| store.root.clone()).unwrap_or_default());
             }
-            cells.extend(has_titles.then(|| row.title.clone().unwrap_or_default()));
+            cells.extend(has_titles.then(|| paint.displayable(row.title.as_deref().unwrap_or_default())));
             table.coloured(if row.due { Hue::Warn } else { Hue::Plain }, cells);
         }
         let mut document = Document::default();
         document.table(table);
         document.text(match self.sessions.len() {
+            0 if self.all > 0 => format!("none of {} matches", counted(self.all as u64, "session")),
             0 => "no sessions; `ccretain status` lists the folders that were looked into".to_owned(),
             count => {
                 let bytes = self.sessions.iter().map(|row| row.bytes).sum();

@@ -46,6 +46,8 @@ pub struct Purge<'a> {
     pub certificate: &'a [PathBuf],
     /// Whether it is a dry run.
     pub dry_run: bool,
+    /// Whether whoever reads this was shown all of it when they were asked.
+    pub was_shown: bool,
 }
 
 /// The report of `purge` (`ccretain.purge/1`).
@@ -171,8 +173,12 @@ impl Purge<'_> {
     #[must_use]
     pub fn text(&self, paint: Paint<'_>) -> String {
         let mut document = Docs::default();
-        document.text(Line::of(self.scope(), Hue::Strong));
         let groups = self.groups();
+        if self.was_shown {
+            document.text(self.sum(&whole_of(&groups)));
+            return document.print(paint);
+        }
+        document.text(Line::of(self.scope(), Hue::Strong));
         if groups.is_empty() {
             document.text(match self.run.outcomes {
                 Some(_) => "nothing was removed: nothing was there to remove",
@@ -254,6 +260,20 @@ impl Purge<'_> {
         groups
     }
 
+    /// All that goes or went, in a line.
+    fn sum(&self, whole: &Group) -> Line {
+        let word = if self.run.outcomes.is_some() { "removed" } else { "would remove" };
+        let lines =
+            if whole.lines > 0 { format!(", {}", counted(whole.lines, "line")) } else { String::new() };
+        let all = format!(
+            ": {}, {}{lines}, {}",
+            counted(whole.sessions.len() as u64, "session"),
+            counted(whole.files, "file"),
+            size(whole.bytes)
+        );
+        Line::of(word, Hue::Bad).and(all, Hue::Strong)
+    }
+
     fn put_stores(&self, groups: &BTreeMap<StoreIndex, Group>, document: &mut Docs) {
         let mut rows =
             table(&["store", "sessions", "projects", "files", "lines", "on disk"], &[1, 2, 3, 4, 5]);
@@ -263,7 +283,7 @@ impl Purge<'_> {
                 text(&self.run.inventory.store(*store).store.root),
                 number(group.sessions.len()),
                 number(group.projects.len()),
-                grouped(group.files),
+                number(usize::try_from(group.files).unwrap_or(usize::MAX)),
                 number(usize::try_from(group.lines).unwrap_or(usize::MAX)),
                 size(group.bytes),
             ]);
@@ -275,17 +295,8 @@ impl Purge<'_> {
             *projects.entry(session.project.as_deref().unwrap_or("(unknown)")).or_default() += 1;
         }
         document.table(rows);
-        let word = if self.run.outcomes.is_some() { "removed" } else { "would remove" };
-        let lines =
-            if whole.lines > 0 { format!(", {}", counted(whole.lines, "line")) } else { String::new() };
-        let all = format!(
-            ": {}, {}{lines}, {}",
-            counted(whole.sessions.len() as u64, "session"),
-            counted(whole.files, "file"),
-            size(whole.bytes)
-        );
         document.text("");
-        document.text(Line::of(word, Hue::Bad).and(all, Hue::Strong));
+        document.text(self.sum(&whole));
         let mut by_count: Vec<(&str, u64)> = projects.into_iter().collect();
         by_count.sort_by_key(|(project, count)| (std::cmp::Reverse(*count), *project));
         let mut named = table(&["project", "sessions"], &[1]);

@@ -17,7 +17,7 @@ impl Run<'_> {
         let mut table = Table::new(vec![
             Column::new("action"),
             Column::new("session"),
-            Column::new("last activity").rank(2),
+            Column::new("last active").rank(2),
             Column::path("project"),
             Column::number("size").rank(4),
             Column::new("due").rank(3),
@@ -54,17 +54,26 @@ impl Run<'_> {
     fn why(&self, verdict: &Verdict) -> String {
         let Decision::Keep(keep) = verdict.decision else { return self.rule_of(verdict.decision) };
         match keep {
+            Keep::NoRule | Keep::NotDue(..) | Keep::KeepAtLeast(_) => match verdict.coming(self.plan.now) {
+                Some(step) if step.action == Action::Delete => "will be deleted".to_owned(),
+                Some(_) => "will be encrypted".to_owned(),
+                None => "no rule applies".to_owned(),
+            },
+            keep => self.why_kept(keep),
+        }
+    }
+
+    /// Why something stays, in a few words.
+    fn why_kept(&self, keep: Keep) -> String {
+        match keep {
             Keep::Held(hold) => {
                 let name = self.policy.hold(hold).map(|hold| text(&hold.name)).unwrap_or_default();
                 format!("held by '{name}'")
             }
             Keep::Live => "open in Claude Code".to_owned(),
             Keep::Quiet => super::policy::active_within(self.policy),
-            Keep::NoRule | Keep::NotDue(..) | Keep::KeepAtLeast(_) => match verdict.coming(self.plan.now) {
-                Some(step) if step.action == Action::Delete => "will be deleted".to_owned(),
-                Some(_) => "will be encrypted".to_owned(),
-                None => "no rule applies".to_owned(),
-            },
+            Keep::NotDue(..) => "not due yet".to_owned(),
+            Keep::NoRule => "no rule applies".to_owned(),
             keep => keep.reason().replace('-', " "),
         }
     }
@@ -89,7 +98,7 @@ impl Run<'_> {
                 (Fate::Failed, _) => ("failed", "see the error".to_owned()),
                 (Fate::Skipped, _) => ("skipped", "changed since the plan".to_owned()),
                 (Fate::Audited, decision) => ("audit", self.rule_of(decision)),
-                (_, Decision::Keep(keep)) => ("keep", keep.reason().to_owned()),
+                (_, Decision::Keep(keep)) => ("keep", self.why_kept(keep)),
                 (Fate::Kept, _) => ("keep", "not reached".to_owned()),
                 (_, decision) => (act.map_or("keep", Act::word), self.rule_of(decision)),
             };

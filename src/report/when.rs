@@ -5,14 +5,10 @@ use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use super::human::counted;
 use crate::document::Paint;
 
-/// A moment: `Nov 27 12:30`, with the year where that is not this one.
+/// A moment: `Nov 27 12:30` on a terminal where that is of this year, else `2026-11-27 12:30`.
 pub fn moment(at: DateTime<Utc>, now: DateTime<Utc>, paint: Paint<'_>) -> String {
-    let (at, now) = ((paint.local)(at), (paint.local)(now));
-    if at.year() == now.year() {
-        at.format("%b %-d %H:%M").to_string()
-    } else {
-        at.format("%Y-%m-%d %H:%M").to_string()
-    }
+    let time = (paint.local)(at).format("%H:%M");
+    format!("{} {time}", day(at, now, paint))
 }
 
 /// A moment as reports of ours write it in UTC, as people read it; what is no such time stays as it is.

@@ -37,7 +37,7 @@ impl Execution<'_> {
         let total = self.plan.decisions.iter().filter(|decision| decision.due().is_some()).count() as u64;
         tracing::debug!(files = total, "carrying out the plan");
         let bar = self.ctx.screen.progress(total, self.doing);
-        let tell = || bar.suspend(|| self.ctx.screen.notice(STOPPING));
+        let tell = || bar.suspend(|| self.ctx.screen.note(STOPPING));
         self.stop.answering(tell, || self.carry_out(ledger, &bar))
     }
 

@@ -70,7 +70,7 @@ pub trait Screen: std::fmt::Debug + Send + Sync {
     fn warning(&self, message: &str);
 
     /// Tells a person at a terminal something, and a pipe nothing.
-    fn notice(&self, message: &str);
+    fn note(&self, message: &str);
 
     /// Shows progress over so many items; hidden where nobody watches.
     fn progress(&self, total: u64, doing: &'static str) -> indicatif::ProgressBar;

@@ -58,7 +58,7 @@ pub(super) fn print_checks(files: &[(PathBuf, Option<Layer>)], ctx: &Context) ->
         let without_rule = inventory.sessions.iter().filter(has_no_rule).count();
         ctx.console.sentences("no policy is in place: the built-in rule applies\n")?;
         ctx.console.sentences(&preview(&policy, without_rule, &inventory, ctx))?;
-        ctx.console.notice("`ccretain policy init` prints one to start from");
+        ctx.console.note("`ccretain policy init` prints one to start from");
     }
     for (path, layer) in files {
         let checked = check(path, *layer, &against).map_err(|error| Failure {

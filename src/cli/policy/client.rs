@@ -18,7 +18,7 @@ pub(super) fn print_fragment(ctx: &Context) -> Result<Exit, Failure> {
     periods.extend(policy.mandates.iter().filter_map(|mandate| Some(mandate.keep_at_least.clone()?.value)));
     ctx.console.json(&client::emit(periods.iter()))?;
     if policy.mandates.iter().any(|mandate| !mandate.holds.is_empty()) {
-        ctx.console.notice("holds do not bind Claude Code: see `ccretain hold add --preserve`");
+        ctx.console.note("holds do not bind Claude Code: see `ccretain hold add --preserve`");
     }
     Ok(ended(&policy))
 }

@@ -100,7 +100,7 @@ pub fn run(command: &PolicyCommand, ctx: &Context) -> Result<Exit, Failure> {
             let place = dir.join(name);
             let check = format!("ccretain policy check{layer} FILE");
             ctx.console
-                .notice(&format!("check it with `{check}`, then put it in place as '{}'", shown(&place)));
+                .note(&format!("check it with `{check}`, then put it in place as '{}'", shown(&place)));
             Ok(Exit::Done)
         }
         PolicyCommand::Client { emit: true } => print_fragment(ctx),

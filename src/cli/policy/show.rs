@@ -40,7 +40,7 @@ pub(super) fn print_policy(ctx: &Context) -> Result<Exit, Failure> {
         ctx.console.data(&document.print(paint))?;
     }
     for note in &policy.all_notes() {
-        ctx.console.notice(note);
+        ctx.console.note(note);
     }
     for complaint in policy.suspended.iter().map(|why| format!("the built-in rule deletes nothing: {why}")) {
         ctx.console.warning(&complaint);

@@ -92,6 +92,7 @@ impl Printing<'_> {
         }
         let report = self.report(None, &[]);
         console.notice(&report.text(self.ctx.paint_messages()));
+        console.notice("");
         if let Some(doubt) = doubted {
             console.warning(&doubt);
         }

@@ -11,7 +11,7 @@ use std::time::Instant;
 use super::context::{Context, Exit, Failure};
 use super::enforce::interrupted;
 use crate::purge::before;
-use crate::purge::certificate::Verdict;
+use crate::purge::certificate::{Verdict, Witness};
 use crate::report::certificate;
 use crate::run::purge::{Located, PurgeRun};
 pub(super) use args::PurgeArgs;
@@ -35,7 +35,7 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
     let request = args.request();
     let run = PurgeRun::plan(ctx, &request, look, wanted, began)?;
     let refusals = consent::refusals(&run, &ctx.console);
-    let printing = Printing { ctx, run: &run, refusals, dry_run: args.dry_run };
+    let mut printing = Printing { ctx, run: &run, refusals, dry_run: args.dry_run, was_shown: false };
     if args.dry_run {
         return printing.tell(None, &[]);
     }
@@ -43,6 +43,7 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
         return printing.refuse();
     }
     let witness = printing.consent(args.yes)?;
+    printing.was_shown = witness == Witness::Terminal && ctx.console.has_terminal();
     let mut ledger = run.open_ledger(witness)?;
     let done = run.execute(witness, &mut ledger);
     let is_well = done.verdict != Verdict::Incomplete && run.workspace.policy.complaints.is_empty();

@@ -17,6 +17,8 @@ pub(super) struct Printing<'a> {
     pub run: &'a PurgeRun<'a>,
     pub refusals: Vec<String>,
     pub dry_run: bool,
+    /// Whether the person who reads stdout was shown all of it when they were asked.
+    pub was_shown: bool,
 }
 
 impl Printing<'_> {
@@ -32,6 +34,7 @@ impl Printing<'_> {
             verdict: done.map(|done| done.verdict),
             certificate,
             dry_run: self.dry_run,
+            was_shown: self.was_shown,
         }
     }
 

@@ -21,8 +21,7 @@ pub(super) fn install(args: &JobArgs, with: Scheduler<'_>, ctx: &Context) -> Res
     };
     let job = job(args, backend, with, ctx)?;
     if backend == Backend::ClaudeHook && !args.place.write {
-        ctx.console
-            .notice("Nothing is changed: with --write this is merged into the settings of Claude Code.");
+        ctx.console.note("nothing is changed: with --write this is merged into the settings of Claude Code");
         return print(backend, &job, ctx);
     }
     render(backend, &job).map_err(failure)?;

@@ -108,13 +108,14 @@ impl super::Document {
             let left =
                 fixed.left.iter().take(shown).map(|left| format!("left '{}': {}", left.path, left.why));
             let more = fixed.left.len().saturating_sub(shown);
-            let more = (more > 0).then(|| format!("and {more} more were left: -v names them"));
+            let more = (more > 0).then(|| format!("and {more} more were left: `-v` names them"));
             document.list(left.chain(more).map(Line::from).collect());
             document.text("--fix repairs permissions only");
         }
         let mut out = document.print(paint);
         if hidden > 0 {
-            let _ = writeln!(out, "\n{hidden} more worth knowing: -v names them");
+            let them = if hidden == 1 { "it" } else { "them" };
+            let _ = writeln!(out, "\n{hidden} more worth knowing: `-v` names {them}");
         }
         out
     }

@@ -178,6 +178,9 @@ impl Status {
     }
 
     fn ages_text(&self, document: &mut Document) {
+        if self.ages.iter().all(|age| age.sessions == 0) {
+            return;
+        }
         document.heading("sessions by last activity");
         let some = self.ages.iter().filter(|age| age.sessions > 0);
         let bars = some.map(|age| Bar {

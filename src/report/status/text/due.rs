@@ -35,9 +35,9 @@ impl Sight<'_> {
             actions.rows.truncate(shown);
             document.table(actions);
             if all > shown {
-                document.text(format!("and {} more (-v names them)", grouped((all - shown) as u64)));
+                document.text(format!("and {} more (`-v` names them)", grouped((all - shown) as u64)));
             }
-            document.text(format!("{} would be freed", size(status.due.now.bytes_freed)));
+            document.text(format!("{} of disk would be freed", size(status.due.now.bytes_freed)));
         }
         if !status.due.next7_days.is_empty() {
             document.heading("due in the next 7 days");
@@ -108,7 +108,7 @@ impl Status {
                 grouped(item.files),
                 size(item.bytes),
                 item.rule.clone(),
-                item.reason.filter(|reason| *reason != "not-due").unwrap_or_default().to_owned(),
+                item.reason.filter(|reason| *reason != "not-due").unwrap_or_default().replace('-', " "),
             ];
             row.extend(several.then(|| format!("#{}", item.store + 1)));
             table.row(row);
