@@ -24,6 +24,28 @@ fn status(sandbox: &Sandbox) -> Value {
 }
 
 #[test]
+fn what_an_interrupted_run_left_is_told_from_what_is_unknown() {
+    let (sandbox, store) = deleting();
+    store.session(1).aged(days(1)).write();
+    let folder = format!("ccretain/sealed/{}/projects/-work-acme", id(1));
+    for name in ["a", "b"] {
+        store.put(format!("{folder}/.{name}.zst.age.part"), "x", days(1));
+    }
+    let json = status(&sandbox);
+    assert_eq!(
+        (&json["kept"]["unfinished"], &json["kept"]["unrecognised"]),
+        (&2.into(), &0.into()),
+        "{json}"
+    );
+    sandbox
+        .run(["status"])
+        .exits(0)
+        .shows("2 files left by an interrupted run; the next one that enforces removes them");
+    sandbox.enforce().exits(0);
+    assert_eq!(status(&sandbox)["kept"]["unfinished"], 0);
+}
+
+#[test]
 fn copies_of_holds_that_do_not_exist_are_named() {
     let (sandbox, store) = deleting();
     assert!(status(&sandbox).get("copiesLeft").is_none());

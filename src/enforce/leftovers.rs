@@ -40,8 +40,7 @@ pub(super) fn remove(
     let (mut in_scope, mut has_files) = (BTreeSet::new(), BTreeSet::new());
     for (at, (artifact, decision)) in inventory.artifacts.iter().zip(&plan.decisions).enumerate() {
         has_files.insert(inventory.store_of(artifact));
-        let store = &inventory.store(inventory.store_of(artifact)).store;
-        if !store.in_scope || matches!(decision, Decision::Keep(Keep::OutOfScope)) {
+        if !is_touched(inventory, artifact, *decision) {
             continue;
         }
         in_scope.insert(inventory.store_of(artifact));
@@ -49,7 +48,7 @@ pub(super) fn remove(
         let is_ours = match artifact.kind {
             // Those that a purge takes are among its units.
             Some(Kind::OwnLeftover) => {
-                naming::is_part(inventory.name(artifact)) && !(plan.purge.is_some() && is_deleted)
+                is_unfinished(inventory, artifact, *decision) && !(plan.purge.is_some() && is_deleted)
             }
             Some(Kind::SealedRecord) => {
                 // A hold covers what is recorded of its session, too.
@@ -79,6 +78,20 @@ pub(super) fn remove(
             return;
         }
     }
+}
+
+/// Whether a run may touch an artifact at all.
+fn is_touched(inventory: &Inventory, artifact: &Artifact, decision: Decision) -> bool {
+    let store = &inventory.store(inventory.store_of(artifact)).store;
+    store.in_scope && !matches!(decision, Decision::Keep(Keep::OutOfScope))
+}
+
+/// Whether it is an unfinished file of an interrupted run, which the next one removes whatever the rules say.
+pub fn is_unfinished(inventory: &Inventory, artifact: &Artifact, decision: Decision) -> bool {
+    artifact.kind == Some(Kind::OwnLeftover)
+        && artifact.oddity == Oddity::None
+        && naming::is_part(inventory.name(artifact))
+        && is_touched(inventory, artifact, decision)
 }
 
 /// Gives back the locks around files of the client that a killed run has left.

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::Sight;
+use crate::enforce::leftovers::is_unfinished;
 use crate::escape::text;
 use crate::inventory::SessionIndex;
 use crate::plan::{Action, Decision, Keep, Step, has_delete_rule};
@@ -96,6 +97,8 @@ pub struct Kept {
     pub(super) undated_lines: u64,
     pub(super) unrecognised: u64,
     pub(super) unrecognised_bytes: u64,
+    /// Unfinished files that an interrupted run left.
+    pub(super) unfinished: u64,
 }
 
 impl Sight<'_> {
@@ -193,6 +196,11 @@ impl Sight<'_> {
             unrecognised_bytes: tally.unrecognised_bytes,
             ..Kept::default()
         };
+        let inventory = self.run.inventory;
+        let decided = inventory.artifacts.iter().zip(&self.run.plan.decisions);
+        kept.unfinished = decided
+            .filter(|(artifact, decision)| is_unfinished(inventory, artifact, **decision))
+            .count() as u64;
         for (session, verdict) in self.run.inventory.sessions.iter().zip(&self.run.plan.sessions) {
             kept.sealed += u64::from(session.sealed > 0);
             if session.sealed > 0 {

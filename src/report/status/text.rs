@@ -344,6 +344,11 @@ impl Kept {
             remark(self.dates_differ, DATES_DIFFER),
             remark(self.undated_lines, UNDATED_LINES),
             remark(unrecognised, UNKNOWN),
+            (
+                self.unfinished,
+                "file",
+                "left by an interrupted run; the next one that enforces removes them".to_owned(),
+            ),
         ];
         all.into_iter().filter(|(count, ..)| *count > 0)
     }
