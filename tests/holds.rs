@@ -65,7 +65,7 @@ fn a_hold_that_is_placed_while_a_person_is_asked_counts() {
         let hold = format!("{program} hold add --session {} --reason 'a case' --name case", session.id());
         let run = sandbox.command([command]).env("TERM", "xterm").env("MEANWHILE", &hold);
         let output = run.on_terminal(answer).run();
-        output.exits(4).shows("was changed meanwhile").shows("run the same command again");
+        output.exits(4).shows("changed after this was decided").shows("run the same command again");
         assert!(session.is_there(), "{command}: {output}");
         let events = events(&sandbox);
         assert_eq!(

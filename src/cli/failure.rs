@@ -156,6 +156,7 @@ impl From<run::Error> for Failure {
             E::Ledger(error) => error.is_locked(),
             E::ParentLedger(error) => error.kind() == std::io::ErrorKind::WouldBlock,
             E::Lock(error) => matches!(error, LockError::Held { .. }),
+            E::LockStuck { .. } => true,
             _ => false,
         };
         let exit = match &error {
@@ -186,6 +187,11 @@ impl From<run::Error> for Failure {
         };
         let failure = Self::because(exit, &error);
         match &error {
+            // Nobody waits for one that hangs.
+            E::LockStuck { file, .. } => failure.hint(format!(
+                "`fuser -v '{}'` names the process that holds it; once that has ended, run the same command again",
+                shown(file)
+            )),
             _ if is_locked => failure
                 .hint("wait until that run has ended, then try again; `ccretain status` shows the last one"),
             E::Ledger(_) | E::ParentLedger(_) | E::Unrecorded(_) => Self {
@@ -204,9 +210,6 @@ impl From<run::Error> for Failure {
             },
             E::PolicyChanged => failure.hint("run the same command again: it goes by what is in force now"),
             E::Policy(error) => Self { hint: remedy::of_policy(error), ..failure },
-            E::LockStuck { file, .. } => {
-                failure.hint(format!("`fuser -v '{}'` names the process that holds it", shown(file)))
-            }
             _ => failure,
         }
     }

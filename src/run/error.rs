@@ -12,6 +12,7 @@ use crate::policy::resolve::PolicyError;
 use crate::purge::certificate::FileError;
 use crate::seal::RecipientError;
 use crate::state::StateError;
+use crate::words::counted;
 
 /// Why a run could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +21,7 @@ pub enum Error {
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// Policy or holds are others than those by which it was decided what goes.
-    #[error("the policy or a hold was changed meanwhile, so nothing was changed")]
+    #[error("the policy or a hold changed after this was decided, so the stores are as they were")]
     PolicyChanged,
     /// A recipient of the policy cannot be used.
     #[error(transparent)]
@@ -80,12 +81,18 @@ pub enum Error {
     #[error(transparent)]
     Lock(LockError),
     /// A store has been locked for so long that its run seems to hang.
-    #[error("the lock '{}' has been held since {}", shown(file), since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))]
+    #[error(
+        "another run seems to hang: the lock '{}' has been held since {}, for {}",
+        shown(file),
+        since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+        counted(now.signed_duration_since(since).num_days().unsigned_abs(), "day")
+    )]
     LockStuck {
         /// The lock.
         file: std::path::PathBuf,
         /// Since when.
         since: DateTime<Utc>,
+        now: DateTime<Utc>,
     },
     /// The system does not list its accounts.
     #[error("the accounts of this machine cannot be listed")]

@@ -8,7 +8,7 @@ use crate::locate::{Refusal, Refused, Store};
 /// Takes the locks of the stores that may be changed.
 ///
 /// # Errors
-/// Exit 75 where another run works, exit 1 where one seems to hang or a store cannot be locked; nothing was changed.
+/// Exit 75 where another run works or seems to hang, exit 1 where a store cannot be locked; nothing was changed.
 pub fn lock_all(ground: &Workspace, ctx: &Context) -> Result<lock::Locks, Error> {
     let mut locks = lock::Locks::default();
     for at in to_lock(&ground.stores) {
@@ -37,7 +37,7 @@ fn to_lock(stores: &[Store]) -> Vec<usize> {
 fn unlocked(error: LockError, ctx: &Context) -> Error {
     match error {
         LockError::Held { store, since: Some(since) } if lock::is_stuck(since, ctx.env.now) => {
-            Error::LockStuck { file: store.join("ccretain/lock"), since }
+            Error::LockStuck { file: store.join("ccretain/lock"), since, now: ctx.env.now }
         }
         error => Error::Lock(error),
     }
