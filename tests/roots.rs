@@ -316,3 +316,20 @@ fn a_bind_mount_is_not_entered_where_the_kernel_has_no_call_for_that() {
         assert!(!session.is_there(), "{calls}: {output}");
     }
 }
+
+/// The policy says that it is a store, whoever names it once more.
+#[test]
+fn a_folder_of_the_policy_is_a_store_where_the_command_line_names_it_too() {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.home().join("elsewhere");
+    put(&folder.join("notes.txt"), "x", days(40));
+    let named = ["enforce", "--yes", "--store", folder.to_str().unwrap()];
+    sandbox.run(named).exits(1).says("name it in `stores.extra`");
+    sandbox.policy(&format!(
+        r#"{{"version": 1, "stores": {{"extra": ["{}"]}}, "rules": [{{"name": "all", "deleteAfter": "30d"}}]}}"#,
+        folder.display()
+    ));
+    sandbox.store().session(1).aged(days(1)).write();
+    sandbox.run(named).exits(0).never_says("stores.extra");
+    sandbox.run(["status", "--json"]).exits(0).says("elsewhere");
+}

@@ -109,13 +109,14 @@ pub(super) fn open(
     if stat.mode & 0o002 != 0 && candidate.kind != Root::HeapDumps && !candidate.kind.is_everybodys() {
         return Err(Refusal::WorldWritable(stat.mode));
     }
-    if candidate.found_by != FoundBy::Policy
-        && let Some(name) = FileSystem::of(&dir).refused_name()
-    {
+    // Whoever names a store with --store may have it in the policy as well, which says that it is one.
+    let is_policys =
+        candidate.found_by == FoundBy::Policy || request.extra.iter().any(|extra| real(extra) == root);
+    if !is_policys && let Some(name) = FileSystem::of(&dir).refused_name() {
         return Err(Refusal::FileSystem(name));
     }
     let is_default = env.expand(env.layout().client_config).is_some_and(|path| real(&path) == root);
-    let is_certain = candidate.kind != Root::Config || is_default || candidate.found_by == FoundBy::Policy;
+    let is_certain = candidate.kind != Root::Config || is_default || is_policys;
     // Its marks may have gone with the sessions that an earlier run removed, and something else be left.
     if !is_certain && !marks::has_mark(&dir) && !was_seen() {
         return match candidate.found_by {
