@@ -62,6 +62,28 @@ fn resume_removes_nothing_of_which_the_plain_file_is_gone() {
     }
 }
 
+/// Claude Code goes on with the plain transcript, whatever date a restore, a clock or a sync gave it.
+#[test]
+fn what_claude_code_goes_on_with_is_printed() {
+    let sandbox = with_recipient();
+    let session = sealed_one(&sandbox);
+    let path = client(&sandbox, r#"echo '{"type":"user","new":1}' >> "$T"; exit 130"#);
+    let resume = sandbox.command(["resume", session.id()]).env("PATH", &path);
+    resume.env("T", &session.transcript).run().exits(130);
+    let bytes = fs::read(&session.transcript).unwrap();
+    assert!(bytes.ends_with(b"\"new\":1}\n"));
+    for old in [0, 19, 21, 400] {
+        age(&session.transcript, days(old));
+        let output = sandbox.run(["cat", session.id()]);
+        assert_eq!(output.exits(0).quietly().stdout.as_bytes(), bytes, "{old}");
+    }
+    // An older part that came back is not what was sealed last, and that is said.
+    put(&session.transcript, &bytes[..20], days(400));
+    let output = sandbox.run(["cat", session.id()]);
+    output.exits(0).says("the encrypted transcript was printed").says(&format!("{}.jsonl", session.id()));
+    assert!(output.stdout.len() > 20 && bytes.starts_with(output.stdout.as_bytes()), "{output}");
+}
+
 /// The same session in two projects: one plain transcript is not the other.
 #[test]
 fn resume_takes_no_file_for_another_of_the_same_session() {

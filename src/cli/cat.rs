@@ -1,6 +1,5 @@
 //! `ccretain cat`: a transcript to stdout, sealed or not, without touching the disk.
 
-use std::ffi::OsStr;
 use std::io::{self, Write};
 
 use clap::Args;
@@ -9,11 +8,13 @@ use super::context::{Context, Exit, Failure};
 use super::session;
 use super::vault::{self, IdentityArgs};
 use crate::catalogue::Kind;
-use crate::enforce::sealed::{SealedError, SealedSession};
+use crate::enforce::sealed::{SealedError, SealedSession, place};
 use crate::error::{At as _, chain};
-use crate::inventory::{Inventory, Session};
+use crate::escape::shown;
+use crate::inventory::{ArtifactIndex, Inventory, Session};
 use crate::run::{self, sealed};
 use crate::seal::UnsealError;
+use crate::seal::manifest::SealedFile;
 
 /// What `cat` takes.
 #[derive(Debug, Clone, Args)]
@@ -33,10 +34,15 @@ pub fn run(args: &CatArgs, ctx: &Context) -> Result<Exit, Failure> {
     if ctx.global.json {
         return Err(Failure::new(Exit::Usage, "a transcript is printed as it is, not as JSON of ours"));
     }
-    let inventory = run::prepare(ctx)?.inventory(ctx);
-    let session = inventory.session(session::find(&inventory, &args.session, ctx)?);
+    let workspace = run::prepare(ctx)?;
+    let told = ctx.tell_errors(&workspace.policy.complaints);
+    Ok(print(args, &workspace.inventory(ctx), ctx)?.or(told))
+}
+
+fn print(args: &CatArgs, inventory: &Inventory, ctx: &Context) -> Result<Exit, Failure> {
+    let session = inventory.session(session::find(inventory, &args.session, ctx)?);
     let store = &inventory.store(session.store).store;
-    let plain = newest_plain(&inventory, session);
+    let plain = newest_plain(inventory, session);
     let sealed = match session.sealed {
         0 => None,
         _ => match SealedSession::open(store, session.id) {
@@ -51,12 +57,13 @@ pub fn run(args: &CatArgs, ctx: &Context) -> Result<Exit, Failure> {
         transcripts.max_by_key(|file| file.mtime).cloned()
     });
     let mut out = ctx.console.stream();
-    if let Some((date, folder, name)) = plain
-        // A session that was unsealed for a look has both, and the client has gone on in the plain one.
-        && newest.as_ref().is_none_or(|sealed| date >= Some(sealed.mtime))
+    if let Some(plain) =
+        plain.filter(|plain| newest.as_ref().is_none_or(|sealed| is_as_new(inventory, *plain, sealed)))
     {
-        let path = inventory.full_folder_path(folder).join(name);
-        let mut file = inventory.open(folder).and_then(|dir| dir.read(name)).at("open", &path)?;
+        let artifact = inventory.artifact(plain);
+        let path = inventory.full_path(artifact);
+        let open = || inventory.open(artifact.folder)?.read(inventory.name(artifact));
+        let mut file = open().at("open", &path)?;
         return ended(io::copy(&mut file, &mut out).and_then(|_| out.flush()));
     }
     let (Some(sealed), Some(entry)) = (sealed, &newest) else {
@@ -77,7 +84,14 @@ pub fn run(args: &CatArgs, ctx: &Context) -> Result<Exit, Failure> {
             }
             let unknown = sealed::warn_unknown(session.id, &known, &[digest]);
             let outdated = sealed::warn_outdated(session.id, &known, &sealed.record.files);
-            for warning in unknown.iter().chain(&outdated) {
+            let older = plain.map(|plain| {
+                let path = inventory.full_path(inventory.artifact(plain));
+                format!(
+                    "the encrypted transcript was printed: '{}' is older and not a later part of it",
+                    shown(&path)
+                )
+            });
+            for warning in unknown.iter().chain(&outdated).chain(&older) {
                 ctx.console.warning(warning);
             }
             Ok(Exit::Done)
@@ -97,13 +111,21 @@ fn ended(result: io::Result<()>) -> Result<Exit, Failure> {
     }
 }
 
-type Place<'i> = (Option<chrono::DateTime<chrono::Utc>>, crate::inventory::FolderIndex, &'i OsStr);
-
 /// The transcript that was written last and is not sealed.
-fn newest_plain<'i>(inventory: &'i Inventory, session: &Session) -> Option<Place<'i>> {
-    let transcripts = inventory.files(session).iter().map(|index| inventory.artifact(*index));
-    transcripts
-        .filter(|artifact| artifact.kind == Some(Kind::Transcript) && !artifact.sealed)
-        .map(|artifact| (artifact.stamp.modified.date(), artifact.folder, inventory.name(artifact)))
-        .max_by_key(|(date, ..)| *date)
+fn newest_plain(inventory: &Inventory, session: &Session) -> Option<ArtifactIndex> {
+    let is_plain = |index: &ArtifactIndex| {
+        let artifact = inventory.artifact(*index);
+        artifact.kind == Some(Kind::Transcript) && !artifact.sealed
+    };
+    let all = inventory.files(session).iter().copied().filter(is_plain);
+    all.max_by_key(|index| inventory.artifact(*index).stamp.modified.date())
+}
+
+/// Whether a plain transcript has all that was sealed: then Claude Code goes on with it. It only ever appends, so a
+/// longer one of the same name is a later one even where a restore or a clock gave it an older date.
+fn is_as_new(inventory: &Inventory, plain: ArtifactIndex, sealed: &SealedFile) -> bool {
+    let (_, path, temp) = place(inventory, plain);
+    let stamp = inventory.artifact(plain).stamp;
+    let has_grown = (temp, path) == (sealed.temp.clone(), sealed.path.clone()) && stamp.size >= sealed.size;
+    has_grown || stamp.modified.date() >= Some(sealed.mtime)
 }
