@@ -332,6 +332,10 @@ fn audit_reports_and_changes_nothing() {
     // What is due is told, and counted apart from what would be done.
     let item = output.item(&format!("{}.jsonl", id(1)));
     assert_eq!((&item["decision"], &item["audit"]), (&"delete".into(), &true.into()));
+    assert_eq!((&item["outcome"], &output.json()["dryRun"]), (&"kept".into(), &false.into()));
+    let dry = sandbox.dry_run();
+    let item = dry.item(&format!("{}.jsonl", id(1)));
+    assert_eq!((item.get("outcome"), &dry.json()["dryRun"]), (None, &true.into()));
     assert_eq!((output.summary("audit"), output.summary("deleted"), output.summary("kept")), (1, 0, 1));
     before.without(".claude/ccretain").is_unchanged(&sandbox.tree().without(".claude/ccretain"));
     assert!(!sandbox.ledger_lines().is_empty(), "the summary of an audit is in the ledger");

@@ -79,6 +79,59 @@ fn an_invalid_user_layer_is_dropped_whole_and_told() {
     }
 }
 
+/// Whatever is asked, a user's policy that does not count is told, with what to do; scripts read it in the document.
+#[test]
+fn every_command_tells_of_an_invalid_user_layer() {
+    let Some(sandbox) = with("every_command_tells_of_an_invalid_user_layer", &[MANAGED]) else { return };
+    let key = sandbox.run(["key", "new"]);
+    let recipients = format!(r#"{{"version": 1, "recipients": ["{}"]}}"#, key.exits(0).stdout.trim());
+    fs::write(sandbox.root().join("system/policy.json"), recipients).unwrap();
+    let store = sandbox.store();
+    let session = store.session(1).aged(days(5)).write();
+    let other = store.session(2).aged(days(5)).write();
+    fs::create_dir(sandbox.home().join("project")).unwrap();
+    sandbox.policy("{\n  \"version\": 1,\n  \"rulez\": []\n}\n");
+    let run = |words: &[&str]| {
+        let run = sandbox.command(words).with_system_folder(&sandbox.root().join("system"));
+        run.env("PATH", crate::seal::client(&sandbox, "exit 0")).run()
+    };
+    let (id, other) = (session.id(), other.id());
+    for words in [
+        &["seal", id][..],
+        &["hold", "add", "--project", "/elsewhere/**", "--reason", "r", "--name", "h"],
+        &["hold", "list"],
+        &["hold", "release", "h", "--reason", "over"],
+        &["list"],
+        &["explain", id],
+        &["status"],
+        &["cat", id],
+        &["rekey", "--all"],
+        &["unseal", id, "--touch"],
+        &["seal", other],
+        &["resume", other],
+        &["enforce", "--dry-run"],
+        &["enforce", "--yes"],
+        &["purge", "--dry-run"],
+        &["purge", "--yes", "--session", id],
+    ] {
+        let told = |output: &Output| {
+            output.exits(1).says("[CONFIG]/policy.json").says("line 3");
+            output.says("`ccretain policy check '[CONFIG]/policy.json'`");
+        };
+        // Those that have no document.
+        let json = [words, &["--json"]].concat();
+        let output = if matches!(words[0], "cat" | "resume") { run(words) } else { run(&json) };
+        told(&output);
+        if words[0] == "cat" || words[0] == "resume" {
+            continue;
+        }
+        let errors = output.json()["errors"].to_string();
+        assert!(errors.contains("policy.json") && errors.contains("line 3"), "{words:?}: {output}");
+        assert!(errors.contains("ccretain policy check"), "{words:?}: {output}");
+    }
+    assert!(store.path("ccretain").exists() && !session.is_there());
+}
+
 #[test]
 fn user_holds_bind_where_the_managed_layer_lets_them() {
     let managed = r#"{"version": 1, "userHolds": true, "rules": [{"name": "corp", "deleteAfter": "14d"}]}"#;

@@ -485,10 +485,16 @@ fn without_a_recipient_the_own_identity_is_used_and_without_both_nothing_happens
     sandbox.run(["seal", session.id()]).exits(2).says("ccretain key new");
     before.is_unchanged(&Tree::with_times(&sandbox.home()));
     identity(&sandbox);
+    sandbox.store().session(7).aged(days(1)).write();
+    // Nobody runs it again in a day.
+    sandbox.run(["seal", "--idle", "30d"]).exits(0).never_says("next ");
     let output = sandbox.run(["seal", "--idle", "2d", "--json"]);
     output.exits(0).quietly();
     assert_eq!(output.json()["schema"], "ccretain.seal/1");
-    assert_eq!(output.json()["sessions"][0]["outcome"], "sealed");
+    let sessions = output.json()["sessions"].clone();
+    let of =
+        |id: &str| sessions.as_array().unwrap().iter().find(|one| one["session"] == id).cloned().unwrap();
+    assert_eq!(of(session.id())["outcome"], "sealed");
     sandbox.run(["seal", session.id()]).exits(0).says("already-sealed");
     sandbox.run(["seal"]).exits(2);
     sandbox.run(["seal", session.id(), "--idle", "1d"]).exits(2);

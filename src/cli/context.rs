@@ -29,6 +29,13 @@ impl Context {
         self.console.paint_messages(self.env.user.home.to_str())
     }
 
+    /// Says what went wrong beside the work of a command, such as a part of the policy that is left out; gives how the
+    /// command ends for it.
+    pub fn tell_errors(&self, errors: &[String]) -> Exit {
+        errors.iter().for_each(|error| self.console.error(error));
+        if errors.is_empty() { Exit::Done } else { Exit::Failed }
+    }
+
     /// Hands what a run comes to to the parent of a run over all accounts, where there is one.
     ///
     /// # Errors

@@ -53,7 +53,7 @@ pub fn run(args: &EnforceArgs, ctx: &Context) -> Result<Exit, Failure> {
     }
     let executed = run.execute(CancelToken::new(args.max_runtime.as_ref()))?;
     let view = run.view(executed.outcomes.as_ref());
-    let recorded_exit = exit_of(&view, run.workspace()).or(interrupted(view.outcomes, ctx));
+    let recorded_exit = exit_of(&view).or(interrupted(view.outcomes, ctx));
     // Recorded before anything is printed: a closed pipe must not cost the ledger its last record.
     let (outcomes, unrecorded) = run.record(executed, recorded_exit.code(), surroundings::now());
     let view = run.view(outcomes.as_ref());
@@ -98,19 +98,12 @@ fn print(view: &Run<'_>, detail: Detail, workspace: &Workspace, ctx: &Context) -
         ctx.console.data(&view.text(ctx.paint(), detail))?;
     }
     let mut exit = Exit::Done;
-    if let Some(why) = &view.policy.suspended {
-        ctx.console
-            .error(&format!("no policy names a period and Claude Code's own settings give none: {why}"));
-        ctx.console.hint("repair those settings, or set `deleteAfter` in a policy of your own");
-        exit = Exit::Failed;
-    }
-    for complaint in &workspace.policy.complaints {
-        ctx.console.error(complaint);
-        exit = Exit::Failed;
-    }
     for (path, error) in view.errors() {
         ctx.console.error_about(&path, &error);
         exit = Exit::Failed;
+    }
+    if view.policy.suspended.is_some() {
+        ctx.console.hint("repair those settings, or set `deleteAfter` in a policy of your own");
     }
     vault::advise(&workspace.refused, ctx);
     if view.outcomes.is_some() && !view.refusals.is_empty() {
@@ -162,11 +155,10 @@ fn refused(report: &Run<'_>) -> Option<Exit> {
     Some(if is_done { Exit::Failed } else { Exit::Refused })
 }
 
-fn exit_of(report: &Run<'_>, workspace: &Workspace) -> Exit {
-    let complaints = !workspace.complaints().is_empty();
+fn exit_of(report: &Run<'_>) -> Exit {
     match refused(report) {
         Some(exit) => exit,
-        None if complaints || !report.errors().is_empty() => Exit::Failed,
+        None if !report.errors().is_empty() => Exit::Failed,
         None => Exit::Done,
     }
 }

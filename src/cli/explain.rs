@@ -49,12 +49,7 @@ pub fn run(args: &ExplainArgs, ctx: &Context) -> Result<Exit, Failure> {
     } else {
         ctx.console.data(&document.text(ctx.paint()))?;
     }
-    let mut exit = Exit::Done;
-    for complaint in ground.complaints() {
-        ctx.console.error(&complaint);
-        exit = Exit::Failed;
-    }
-    Ok(exit)
+    Ok(ctx.tell_errors(&document.errors))
 }
 
 /// What the argument means: a session if it can only be one, else a path.

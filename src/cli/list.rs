@@ -88,10 +88,6 @@ pub fn run(args: &ListArgs, ctx: &Context) -> Result<Exit, Failure> {
         ctx.console.data(&list.lines())?;
     }
     let mut exit = Exit::Done;
-    for complaint in workspace.complaints() {
-        ctx.console.error(&complaint);
-        exit = Exit::Failed;
-    }
     for (path, error) in view.errors() {
         ctx.console.error_about(&path, &error);
         exit = Exit::Failed;

@@ -34,7 +34,7 @@ struct Document<'a> {
     head: Head,
     recipients: Vec<String>,
     sessions: &'a [Item],
-    /// What could not be looked into.
+    /// What could not be looked into, and what is wrong with the policy.
     errors: &'a [String],
 }
 
@@ -48,7 +48,7 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
     let keys = vault::identities(ctx, &args.identity)?;
     let locks = run::lock_all(&ground, ctx)?;
     let inventory = ground.inventory(ctx);
-    let mut unlisted = Vec::new();
+    let mut unlisted = ground.policy.complaints.clone();
     let targets = targets(&inventory, &mut unlisted);
     unlisted.extend(unread(&ground, &inventory, ctx));
     let deed = SealedRun::begin("rekey", ctx, &ground, locks)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{PathError, chain, path_in};
 use crate::escape::shown;
 use crate::locate::{Refusal, Refused};
-use crate::policy::error::LoadError;
+use crate::policy::error::{LoadError, checking};
 use crate::policy::resolve::PolicyError;
 
 /// What to do about an error; `None` where nothing but its words is known.
@@ -133,10 +133,6 @@ pub(super) fn of_policy_file(error: &LoadError) -> Option<String> {
 /// The path itself, or the nearest folder above it that is there.
 fn near(path: &Path) -> Option<&Path> {
     path.ancestors().find(|at| at.symlink_metadata().is_ok())
-}
-
-fn checking(path: &Path) -> String {
-    format!("`ccretain policy check '{}'` shows every mistake with its line", shown(path))
 }
 
 #[cfg(all(test, unix))]

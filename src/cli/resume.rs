@@ -16,7 +16,7 @@ use crate::escape::shown;
 use crate::inventory::Session;
 use crate::ledger::Event;
 use crate::run::unseal::{After, How, may_unseal, one, settle, unread};
-use crate::run::{self, SealedRun, sealed};
+use crate::run::{self, SealedRun, Workspace, sealed};
 use crate::seal::manifest::SealedFile;
 
 /// What `resume` takes.
@@ -41,6 +41,12 @@ pub fn run(args: &ResumeArgs, ctx: &Context) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Usage, "what Claude Code prints is not JSON of ours"));
     }
     let ground = run::prepare(ctx)?;
+    // Before Claude Code takes the screen.
+    let told = ctx.tell_errors(&ground.policy.complaints);
+    Ok(resumed(args, ground, ctx)?.or(told))
+}
+
+fn resumed(args: &ResumeArgs, ground: Workspace, ctx: &Context) -> Result<Exit, Failure> {
     let locks = run::lock_all(&ground, ctx)?;
     let inventory = ground.inventory(ctx);
     let index = session::find(&inventory, &args.session, ctx)?;

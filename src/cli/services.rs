@@ -33,5 +33,5 @@ pub(super) fn run(ctx: &Context) -> Result<Exit, Failure> {
     } else {
         ctx.console.data(&report.text(ctx.paint(), ctx.global.verbose > 0))?;
     }
-    Ok(Exit::Done)
+    Ok(ctx.tell_errors(&ground.policy.complaints))
 }

@@ -74,7 +74,7 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
             };
             found.into_iter().map(of).collect()
         }),
-        complaints: ground.complaints(),
+        complaints: ground.policy.faults(),
         untried: untried::look(&inventory),
         moved: run::moved::evidence(&ground, ctx),
         came_back,
@@ -90,10 +90,6 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
         ctx.console.data(&sight.text(&status, ctx.paint(), ctx.global.verbose > 0))?;
     }
     let mut exit = Exit::Done;
-    for complaint in &sight.complaints {
-        ctx.console.error(complaint);
-        exit = Exit::Failed;
-    }
     for (path, error) in sight.unread() {
         ctx.console.error_about(&path, &error);
         exit = Exit::Failed;

@@ -30,6 +30,8 @@ struct Document<'a> {
     head: Head,
     touched: bool,
     sessions: &'a [Item],
+    /// What is wrong with the policy.
+    errors: &'a [String],
 }
 
 /// Runs the verb.
@@ -76,6 +78,8 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
         _ if failed > 0 => Exit::Failed,
         _ => Exit::Done,
     };
+    let errors = &ground.policy.complaints;
+    let exit = if errors.is_empty() { exit } else { exit.or(Exit::Failed) };
     let exit = exit.or(stopped);
     let head = Head::new("ccretain.unseal/1", &deed, ctx);
     let unsealed = items.len() as u64 - failed - settled;
@@ -84,8 +88,10 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
     let closed = deed.end(&counts, exit.code(), ctx);
     let exit = vault::end(ctx, exit, failure, closed);
     items.iter().for_each(|item| item.say_problems(ctx));
+    errors.iter().for_each(|error| ctx.console.error(error));
     if ctx.global.json {
-        ctx.console.json(&Document { head, touched: args.dates.touch, sessions: &items })?;
+        let touched = args.dates.touch;
+        ctx.console.json(&Document { head, touched, sessions: &items, errors })?;
     }
     for item in items.iter().filter(|item| item.error.is_none()) {
         ctx.console.data(&item.text())?;

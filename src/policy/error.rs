@@ -49,6 +49,11 @@ pub enum LoadError {
     },
 }
 
+/// What shows the mistakes of a policy.
+pub fn checking(path: &Path) -> String {
+    format!("`ccretain policy check '{}'` shows every mistake with its line", shown(path))
+}
+
 impl LoadError {
     pub(super) fn unusable(path: &Path, reason: &str) -> Self {
         Self::Unusable { path: path.to_path_buf(), reason: reason.to_owned() }

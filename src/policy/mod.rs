@@ -335,6 +335,18 @@ pub struct Policy {
     pub said: Vec<settings::RawLayer>,
 }
 
+impl Policy {
+    /// What is wrong with it, and why it deletes nothing: a run that meets any ends with exit 1.
+    pub fn faults(&self) -> Vec<String> {
+        let suspended = self.suspended.iter().map(|why| {
+            format!(
+                "no policy names a period and Claude Code's own settings give none, so nothing is deleted: {why}"
+            )
+        });
+        self.complaints.iter().cloned().chain(suspended).collect()
+    }
+}
+
 /// Reads and resolves the policy of the environment's user; `named` is the file of `--policy`.
 ///
 /// # Errors

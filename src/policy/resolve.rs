@@ -7,7 +7,7 @@ mod mandates;
 mod recipients;
 mod user;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -59,6 +59,16 @@ pub enum PolicyError {
         /// What is wrong; the first of what was found.
         source: Box<Problem>,
     },
+}
+
+impl PolicyError {
+    /// The policy that can be read and has a mistake.
+    pub fn mistaken(&self) -> Option<&Path> {
+        match self {
+            Self::Load(LoadError::Syntax { path, .. }) | Self::Contradiction { path, .. } => Some(path),
+            Self::Load(_) => None,
+        }
+    }
 }
 
 fn contradiction(source: &Source, problem: Problem) -> PolicyError {

@@ -19,7 +19,8 @@ pub const RULE: &str = "purge";
 /// The policy that a purge is carried out and reported by: the one in force, with the purge itself
 /// as its only rule ([`crate::plan::purge::RULE`]).
 pub fn acting(policy: &Policy) -> Policy {
-    let mut acting = policy.clone();
+    // Whether rules name a period is nothing to a purge.
+    let mut acting = Policy { suspended: None, ..policy.clone() };
     // The last one is the user's own; its settings for stores and sealing are those that the run goes by.
     let Some(last) = acting.mandates.pop() else { return acting };
     let rule =

@@ -94,6 +94,8 @@ pub struct Explain {
     lines: BTreeMap<&'static str, u64>,
     client: Option<ClientJson>,
     notes: Vec<String>,
+    /// What is wrong with the policy.
+    pub errors: Vec<String>,
 }
 
 /// What something is.
@@ -239,6 +241,7 @@ impl Explained<'_> {
             lines: self.lines(),
             client: None,
             notes: self.notes(),
+            errors: self.run.policy.faults(),
         };
         if self.is_dated() {
             explain.dates = self.dates();

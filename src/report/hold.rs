@@ -202,13 +202,15 @@ pub struct HoldList {
     schema: &'static str,
     now: String,
     holds: Vec<HoldReport>,
+    /// What could not be read, and what is wrong with the policy.
+    pub errors: Vec<String>,
 }
 
 impl HoldList {
     /// The list at a moment.
     #[must_use]
-    pub fn new(now: DateTime<Utc>, holds: Vec<HoldReport>) -> Self {
-        Self { schema: "ccretain.hold-list/1", now: time(now), holds }
+    pub fn new(now: DateTime<Utc>, holds: Vec<HoldReport>, errors: Vec<String>) -> Self {
+        Self { schema: "ccretain.hold-list/1", now: time(now), holds, errors }
     }
 
     /// The list for people.
@@ -232,4 +234,6 @@ pub struct HoldDone {
     /// Why it was released.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
+    /// What went wrong beside it.
+    pub errors: Vec<String>,
 }

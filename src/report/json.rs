@@ -138,7 +138,7 @@ impl Run<'_> {
             schema: "ccretain.enforce/1",
             run: self.id.to_owned(),
             now: time(self.plan.now),
-            dry_run: self.outcomes.is_none() && self.policy.mode() != Mode::Audit,
+            dry_run: self.is_dry,
             mode: self.policy.mode(),
             policy: Policy::of(self.policy),
             stores: self.json_stores(),
@@ -146,8 +146,13 @@ impl Run<'_> {
             items: self.items(with_kept),
             stopped: self.stopped(),
             refusals: self.refusals.to_vec(),
-            errors: self.errors().into_iter().map(|(path, error)| Error { path, error }).collect(),
+            errors: self.json_errors(),
         }
+    }
+
+    /// What makes the exit code 1.
+    pub fn json_errors(&self) -> Vec<Error> {
+        self.errors().into_iter().map(|(path, error)| Error::new(path, error)).collect()
     }
 
     /// What this run comes to, for the report of all accounts.
@@ -261,7 +266,8 @@ impl Run<'_> {
                 Decision::Keep(keep) => Some(keep.reason()),
                 _ => None,
             },
-            outcome: self.outcomes.map(|_| outcome.map_or("kept", Outcome::word)),
+            // A run of a policy that only reports keeps all.
+            outcome: (!self.is_dry || self.outcomes.is_some()).then(|| outcome.map_or("kept", Outcome::word)),
             error: match outcome {
                 Some(Outcome::Failed(error)) => Some(error.clone()),
                 _ => None,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Run;
 use super::enforce::word;
 use super::human::{counted, size};
-use super::json::time;
+use super::json::{Error, time};
 use super::when;
 use crate::document::{Column, Document, Hue, Paint, Table};
 use crate::escape::text;
@@ -119,6 +119,8 @@ pub struct List {
     now: String,
     stores: Vec<super::json::Store>,
     sessions: Vec<Row>,
+    /// What could not be read, and what is wrong with the policy.
+    errors: Vec<Error>,
     /// How many sessions there are.
     #[serde(skip)]
     all: usize,
@@ -154,6 +156,7 @@ impl Run<'_> {
             now: time(self.plan.now),
             stores: self.json_stores(),
             sessions,
+            errors: self.json_errors(),
             all: self.inventory.sessions.len(),
             at: self.plan.now,
             has_several_stores: self.has_several_stores(),

@@ -145,11 +145,7 @@ impl Purge<'_> {
             remaining: self.aftermath.map(|aftermath| aftermath.remaining.clone()),
             verdict: self.verdict,
             certificate: self.certificate.iter().map(text).collect(),
-            errors: run
-                .errors()
-                .into_iter()
-                .map(|(path, error)| super::json::Error::new(path, error))
-                .collect(),
+            errors: run.json_errors(),
         }
     }
 

@@ -251,16 +251,6 @@ impl Workspace {
         (inventory, remembered)
     }
 
-    /// What is wrong with the policy, and why it deletes nothing.
-    pub fn complaints(&self) -> Vec<String> {
-        let suspended = self.policy.suspended.iter().map(|why| {
-            format!(
-                "no policy names a period and Claude Code's own settings give none, so nothing is deleted: {why}"
-            )
-        });
-        self.policy.complaints.iter().cloned().chain(suspended).collect()
-    }
-
     /// Reads again what is remembered, once the locks are taken.
     ///
     /// # Errors

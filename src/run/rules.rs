@@ -28,6 +28,7 @@ use crate::state::sessions::Remembered;
 pub struct RuleRun<'c> {
     ctx: &'c Context,
     id: RunId,
+    is_dry: bool,
     workspace: Workspace,
     // Never dropped: the program ends with this run, and freeing a hundred thousand names one by one
     // would be the last thing it does.
@@ -70,6 +71,7 @@ impl<'c> RuleRun<'c> {
         Ok(Self {
             ctx,
             id: journal::run_id(ctx),
+            is_dry,
             workspace,
             inventory: ManuallyDrop::new(inventory),
             plan,
@@ -263,6 +265,7 @@ impl<'c> RuleRun<'c> {
         let (refused, refusals) = (&self.workspace.refused, &self.judged.refusals);
         Run {
             id: &self.id.0,
+            is_dry: self.is_dry,
             outcomes,
             ..Run::planned(&self.inventory, &self.plan, self.policy(), refused, refusals)
         }

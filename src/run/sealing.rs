@@ -18,7 +18,8 @@ pub fn policy(
     wanted: &HashSet<SessionIndex>,
     idle: Option<Period>,
 ) -> Policy {
-    let mut policy = in_force.clone();
+    // Whether rules name a period is nothing to the rule of a command.
+    let mut policy = Policy { suspended: None, ..in_force.clone() };
     // A command knows no mandates, and no mandate's own caution may be undercut by typing.
     let longest = policy.mandates.iter().max_by_key(|mandate| mandate.quiet.value.length()).cloned();
     let immediately = "immediately".parse().unwrap_or_else(|_| Period::hours(0));
@@ -36,7 +37,7 @@ pub fn policy(
     policy
 }
 
-/// Takes from a plan everything that is not of the wanted sessions.
+/// Takes from a plan everything that is not of the wanted sessions, and what would come later: no run of this policy follows.
 pub fn only(plan: &mut Plan, inventory: &Inventory, wanted: &HashSet<SessionIndex>) {
     let keep = Decision::Keep(Keep::OutOfScope);
     for (artifact, decision) in inventory.artifacts.iter().zip(&mut plan.decisions) {
@@ -47,6 +48,7 @@ pub fn only(plan: &mut Plan, inventory: &Inventory, wanted: &HashSet<SessionInde
         }
     }
     for (at, verdict) in plan.sessions.iter_mut().enumerate() {
+        verdict.next = None;
         if !wanted.contains(&SessionIndex::of(at)) {
             verdict.decision = keep;
         }

@@ -21,7 +21,9 @@ pub struct Run<'a> {
     /// What was decided.
     pub plan: &'a Plan,
     pub policy: &'a Policy,
-    /// What did happen; `None` for a dry run.
+    /// Whether it only says what would be done.
+    pub is_dry: bool,
+    /// What did happen; `None` for a dry run, and where the policy only reports.
     pub outcomes: Option<&'a Outcomes>,
     /// Roots that were not taken.
     pub refused: &'a [Refused],
@@ -40,7 +42,17 @@ impl<'a> Run<'a> {
         refused: &'a [Refused],
         refusals: &'a [String],
     ) -> Self {
-        Self { id: "", inventory, plan, policy, outcomes: None, refused, refusals, tally: OnceLock::new() }
+        Self {
+            id: "",
+            inventory,
+            plan,
+            policy,
+            is_dry: true,
+            outcomes: None,
+            refused,
+            refusals,
+            tally: OnceLock::new(),
+        }
     }
 
     /// The sessions that this run has a say in, each with what was decided about it.
@@ -57,7 +69,8 @@ impl<'a> Run<'a> {
 
     /// What could not be read or done, each with its path: what makes the exit code 1.
     pub fn errors(&self) -> Vec<(String, String)> {
-        let mut errors: Vec<(String, String)> = Vec::new();
+        let faults = self.policy.faults().into_iter();
+        let mut errors: Vec<(String, String)> = faults.map(|fault| (String::new(), fault)).collect();
         for Problem { path, doing, error, .. } in &self.inventory.problems {
             errors.push((text(path), format!("cannot {doing} it: {error}")));
         }

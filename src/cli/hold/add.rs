@@ -1,7 +1,7 @@
 //! `ccretain hold add`: a hold is placed, and copies are kept where that is asked.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, FixedOffset, Utc};
 
@@ -68,15 +68,16 @@ pub(super) fn add(
         Some(recipients) => keep_copies(&hold, ground, &sight.inventory, recipients, &mut run, ctx)?,
         None => Vec::new(),
     };
-    let exit = if failed.is_empty() { Exit::Done } else { Exit::Failed };
+    let without = |(path, why): &(PathBuf, String)| format!("'{}' has no copy: {why}", shown(path));
+    let errors: Vec<String> =
+        ground.policy.complaints.iter().cloned().chain(failed.iter().map(without)).collect();
+    let exit = if errors.is_empty() { Exit::Done } else { Exit::Failed };
     // So that the next run can tell what of it has vanished meanwhile.
     let held = hold::covered_by(&sight.inventory, &hold);
     let closed = close(run, exit, ctx, |state| state.held.extend(held));
     // The hold is in force, and is shown, whatever became of its records.
     let exit = crate::cli::vault::end(ctx, exit, None, closed);
-    for (path, why) in &failed {
-        ctx.console.error(&format!("'{}' has no copy: {why}", shown(path)));
-    }
+    errors.iter().for_each(|error| ctx.console.error(error));
     if !failed.is_empty() {
         ctx.console.hint(&format!(
             "hold '{}' is in force, and keeps its copies; once all can be read, `ccretain hold add --preserve` with another \
@@ -87,7 +88,7 @@ pub(super) fn add(
     let mut report = sight.report(&hold, ground.policy.user_holds.value, ctx.global.verbose > 0);
     report.preserved = copies(ground, &hold.name).0;
     if ctx.global.json {
-        ctx.console.json(&HoldDone { schema: "ccretain.hold-add/1", hold: report, because: None })?;
+        ctx.console.json(&HoldDone { schema: "ccretain.hold-add/1", hold: report, because: None, errors })?;
     } else {
         let mut out = format!("hold '{}' added\n", text(&hold.name));
         for line in report.coverage() {

@@ -20,24 +20,19 @@ pub(super) fn list(ground: &Workspace, sight: &Sight, ctx: &Context) -> Result<E
             report
         })
         .collect();
-    let list = HoldList::new(ctx.env.now, reports);
+    let looked = sight
+        .inventory
+        .problems
+        .iter()
+        .map(|problem| format!("cannot {} '{}': {}", problem.doing, shown(&problem.path), problem.error));
+    let errors: Vec<String> = ground.policy.complaints.iter().cloned().chain(unknown).chain(looked).collect();
+    let exit = if errors.is_empty() { Exit::Done } else { Exit::Failed };
+    let list = HoldList::new(ctx.env.now, reports, errors);
     if ctx.global.json {
         ctx.console.json(&list)?;
     } else {
         ctx.console.data(&list.text(ctx.paint()))?;
     }
-    let mut exit = Exit::Done;
-    for complaint in &ground.policy.complaints {
-        ctx.console.error(complaint);
-        exit = Exit::Failed;
-    }
-    for why in &unknown {
-        ctx.console.error(why);
-        exit = Exit::Failed;
-    }
-    for problem in &sight.inventory.problems {
-        ctx.console.error(&format!("cannot {} '{}': {}", problem.doing, shown(&problem.path), problem.error));
-        exit = Exit::Failed;
-    }
+    list.errors.iter().for_each(|error| ctx.console.error(error));
     Ok(exit)
 }

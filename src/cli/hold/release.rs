@@ -51,22 +51,21 @@ pub(super) fn release(
         record(&mut run, Event::HoldReleased, &entry, "hold-release", ctx)?;
     }
     let failed = remove_copies(name, ground, &mut run, ctx)?;
-    let exit = if failed.is_empty() { Exit::Done } else { Exit::Failed };
+    let errors: Vec<String> = ground.policy.complaints.iter().cloned().chain(failed).collect();
+    let exit = if errors.is_empty() { Exit::Done } else { Exit::Failed };
     let closed = close(run, exit, ctx, |state| {
         // What is no longer held may go, and is then not told of as vanished.
         state.held.retain(|held| held.hold != name);
     });
     let exit = crate::cli::vault::end(ctx, exit, None, closed);
-    for why in &failed {
-        ctx.console.error(why);
-    }
+    errors.iter().for_each(|error| ctx.console.error(error));
     match report {
         Some(hold) if ctx.global.json => {
             let because = Some(text(reason));
-            ctx.console.json(&HoldDone { schema: "ccretain.hold-release/1", hold, because })?;
+            ctx.console.json(&HoldDone { schema: "ccretain.hold-release/1", hold, because, errors })?;
         }
         None if ctx.global.json => ctx.console.json(&serde_json::json!({
-            "schema": "ccretain.hold-release/1", "hold": {"name": text(name)}, "because": text(reason),
+            "schema": "ccretain.hold-release/1", "hold": {"name": text(name)}, "because": text(reason), "errors": errors,
         }))?,
         _ => ctx.console.sentences(&format!("hold '{}' released\n", text(name)))?,
     }

@@ -30,7 +30,7 @@ struct Document<'a> {
     head: Head,
     touched: bool,
     sessions: &'a [Item],
-    /// What could not be looked into.
+    /// What could not be looked into, and what is wrong with the policy.
     errors: &'a [String],
 }
 
@@ -63,9 +63,10 @@ pub(super) fn restore(args: &RestoreArgs, ground: &Workspace, ctx: &Context) -> 
     let restore = |target: Target<'_>| Ok(target.restore(&how, &mut deed)?);
     let Each { items, exit: stopped, failure } = vault::each(ctx, targets, "restoring", restore);
     let failed = items.iter().filter(|item| item.error.is_some()).count() as u64 + unlisted.len() as u64;
+    let faults = ground.policy.complaints.clone();
     let exit = match items.as_slice() {
         [item] if item.outcome == "refused" => Exit::Refused,
-        _ if failed > 0 => Exit::Failed,
+        _ if failed > 0 || !faults.is_empty() => Exit::Failed,
         _ => Exit::Done,
     };
     let exit = exit.or(stopped);
@@ -75,12 +76,11 @@ pub(super) fn restore(args: &RestoreArgs, ground: &Workspace, ctx: &Context) -> 
     let closed = deed.end(&[("sessionsRestored", restored), ("failed", failed)], exit.code(), ctx);
     let exit = vault::end(ctx, exit, failure, closed);
     items.iter().for_each(|item| item.say_problems(ctx));
-    for why in &unlisted {
-        ctx.console.error(why);
-    }
+    let errors: Vec<String> = faults.into_iter().chain(unlisted).collect();
+    errors.iter().for_each(|error| ctx.console.error(error));
     if ctx.global.json {
         let touched = args.dates.touch;
-        ctx.console.json(&Document { head, touched, sessions: &items, errors: &unlisted })?;
+        ctx.console.json(&Document { head, touched, sessions: &items, errors: &errors })?;
     }
     for item in items.iter().filter(|item| item.error.is_none()) {
         ctx.console.sentences(&item.text())?;

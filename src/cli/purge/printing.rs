@@ -53,12 +53,9 @@ impl Printing<'_> {
             }
         }
         let mut exit = Exit::Done;
-        for complaint in &self.run.workspace.policy.complaints {
-            console.error(complaint);
-            exit = Exit::Failed;
-        }
         match report.aftermath {
             Some(aftermath) => {
+                exit = exit.or(self.ctx.tell_errors(&self.run.acting.complaints));
                 // Not a line each: of a purge that was stopped early they are most of all files.
                 let is_unreached = |one: &&Exception| one.reason == ExceptionReason::Stopped;
                 let unreached = aftermath.exceptions.iter().filter(is_unreached).count() as u64;

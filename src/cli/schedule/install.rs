@@ -27,7 +27,7 @@ pub(super) fn install(args: &JobArgs, with: Scheduler<'_>, ctx: &Context) -> Res
     render(backend, &job).map_err(failure)?;
     trusted(&job)?;
     // A timer sees neither CLAUDE_CONFIG_DIR nor TMPDIR: what is seen now is remembered for it.
-    let roots = look(ctx)?;
+    let (roots, errors) = look(ctx)?;
     let mut report = with.install(backend, &job).map_err(failure)?;
     for other in with.installed().map_err(failure)?.into_iter().filter(|other| *other != backend) {
         report.notes.push(format!(
@@ -35,9 +35,12 @@ pub(super) fn install(args: &JobArgs, with: Scheduler<'_>, ctx: &Context) -> Res
             if other == Backend::ClaudeHook { " --write" } else { "" }
         ));
     }
+    let exit = ctx.tell_errors(&errors);
     if ctx.global.json {
-        ctx.console.json(&said("install", &[(backend, report)]))?;
-        return Ok(Exit::Done);
+        let mut document = said("install", &[(backend, report)]);
+        document["errors"] = json!(errors);
+        ctx.console.json(&document)?;
+        return Ok(exit);
     }
     let did = if report.changed { "installed" } else { "already installed" };
     let when = match backend {
@@ -51,12 +54,13 @@ pub(super) fn install(args: &JobArgs, with: Scheduler<'_>, ctx: &Context) -> Res
     text.push_str(&format!("  scheduled runs will cover {}\n", counted(roots as u64, "store folder")));
     text.push_str(&notes(&report));
     ctx.console.sentences(&text)?;
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 /// Looks at the stores once, changing nothing in them: remembers their roots, and lets the clock
-/// guard see the clock for the first time. Says how many roots are remembered now.
-fn look(ctx: &Context) -> Result<usize, Failure> {
+/// guard see the clock for the first time. Gives how many roots are remembered now, and what is wrong with the policy
+/// that runs will go by.
+fn look(ctx: &Context) -> Result<(usize, Vec<String>), Failure> {
     let mut ground = run::prepare(ctx)?;
     let inventory = ground.inventory(ctx);
     let ledger = &ground.policy.ledger.value;
@@ -67,7 +71,7 @@ fn look(ctx: &Context) -> Result<usize, Failure> {
     ground.state.state.clock = doubt;
     ground.remember_roots(ctx);
     ground.state.save().map_err(|error| Failure::because(Exit::Failed, &error))?;
-    Ok(ground.state.state.roots.len())
+    Ok((ground.state.state.roots.len(), ground.policy.complaints))
 }
 
 pub(super) fn remove(args: &WhereArgs, with: Scheduler<'_>, ctx: &Context) -> Result<Exit, Failure> {

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{Draft, PolicyError, contradiction};
 use crate::error::chain;
 use crate::policy::compile::{Remarks, holds};
+use crate::policy::error::checking;
 use crate::policy::selector::Selector;
 use crate::policy::settings::HoldSettings;
 use crate::policy::{Hold, Layer, Source};
@@ -16,7 +17,12 @@ impl Draft<'_> {
             return Err(error);
         }
         self.user_dropped = true;
-        self.complaints.push(format!("the user's policy is left out: {}", chain(&error)));
+        let next = error.mistaken().map(|path| format!("; {}", checking(path)));
+        self.complaints.push(format!(
+            "the user's policy is left out: {}{}",
+            chain(&error),
+            next.unwrap_or_default()
+        ));
         Ok(())
     }
 
