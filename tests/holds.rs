@@ -497,3 +497,17 @@ fn kinds_in_a_hold_are_ignored_with_a_warning() {
     sandbox.enforce().exits(0);
     assert!(session.is_there(), "the whole session is held");
 }
+
+#[test]
+fn what_a_shell_had_set_is_held_by_nobody() {
+    let sandbox = Sandbox::new();
+    sandbox.policy(
+        r#"{"version": 1, "rules": [{"name": "d", "deleteAfter": "10d"}],
+            "holds": [{"name": "h", "projects": ["/work/court/**"], "reason": "x"}]}"#,
+    );
+    let store = sandbox.store();
+    let snapshot = store.put("shell-snapshots/snapshot-bash-1757000000000-abcdef.sh", "x", days(40));
+    let prompts = store.put("paste-cache/0123456789abcdef.txt", "x", days(40));
+    sandbox.enforce().exits(0);
+    assert!(!snapshot.exists() && prompts.exists());
+}

@@ -335,6 +335,23 @@ fn managed_rules_act_beside_a_system_layer_that_audits() {
     assert!(!session.is_there());
 }
 
+/// A mode is about the rules of its own layer, whatever the layer above it says without any.
+#[test]
+fn a_managed_mode_without_rules_is_not_that_of_system_rules() {
+    for (managed, system, goes) in [("enforce", "audit", false), ("audit", "enforce", true)] {
+        let managed = format!(r#"{{"version": 1, "mode": "{managed}"}}"#);
+        let system = format!(
+            r#"{{"version": 1, "mode": "{system}", "rules": [{{"name": "s", "deleteAfter": "7d"}}]}}"#
+        );
+        let files = [("managed-policy.json", managed.as_str()), ("policy.json", system.as_str())];
+        let test = "a_managed_mode_without_rules_is_not_that_of_system_rules";
+        let Some(sandbox) = with(test, &files) else { return };
+        let session = sandbox.store().session(1).aged(days(20)).write();
+        enforce(&sandbox).exits(0);
+        assert_eq!(session.is_there(), !goes, "{managed} {system}");
+    }
+}
+
 /// What a rule for single kinds deletes of a session is not the session that an audit would take.
 #[test]
 fn a_dry_run_beside_an_audit_counts_what_a_run_does() {

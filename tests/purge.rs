@@ -371,6 +371,11 @@ fn holds_stop_what_they_touch_and_a_reason_breaks_ones_own() {
     output.exits(4).says("case").says("case 14").says("--break-holds");
     before.without(".claude/ccretain").is_unchanged(&sandbox.tree().without(".claude/ccretain"));
     assert!(sandbox.ledger_lines().iter().any(|line| line["event"] == "refused"));
+    // Counts tell what happened.
+    let refused = sandbox.run(["purge", "--yes", "--json"]);
+    for what in ["deleted", "sessionsDeleted", "pruned", "bytesFreed"] {
+        assert_eq!(refused.exits(4).summary(what), 0, "{what}: {refused}");
+    }
 
     sandbox.run(["purge", "--yes", "--project", "/work/beta"]).exits(0).quietly();
     assert!(acme.is_there() && !beta.is_there());

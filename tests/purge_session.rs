@@ -1,10 +1,11 @@
 //! One session goes, and what it shares with others stays.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
-use crate::common::store::{CONTENT, encode};
+use crate::common::store::{CONTENT, encode, put};
 use crate::common::{Output, Sandbox, StoreBuilder, days, id};
 use crate::purge::verdict;
 
@@ -162,4 +163,41 @@ fn which_session_is_meant_is_told_before_anything_is_touched() {
     sandbox.run(["hold", "add", "--session", &id(1), "--reason", "r"]).exits(0);
     purge(&["--session", &id(1)]).exits(4);
     assert!(one.is_there());
+}
+
+/// What a session's transcript and lines said of it goes first: afterwards nothing tells whose it was.
+#[test]
+fn what_could_not_be_removed_is_told_although_nothing_says_whose_it_is() {
+    let whole = id(1);
+    let scopes = [["--session", &whole], ["--project", "/work/acme"], ["--before", "2999-01-01"]];
+    for (what, scope) in ["log", "paste", "plan"].iter().flat_map(|what| scopes.map(|scope| (*what, scope))) {
+        let sandbox = Sandbox::new();
+        let store = sandbox.store();
+        let slug = json!({"type": "x", "slug": "calm-fox", "cwd": "/work/acme"}).to_string();
+        let gone = store.session(1).cwd("/work/acme").head(&slug).aged(days(5)).write();
+        store.history_line(&paste(gone.id(), "0123456789abcdef"));
+        let path = match what {
+            "log" => {
+                let log = sandbox
+                    .home()
+                    .join(".cache/claude-cli-nodejs/-work-acme/mcp-logs-s/2026-11-20T10-00-00-000Z.jsonl");
+                let record = json!({"error": CONTENT, "sessionId": gone.id(), "cwd": "/work/acme"});
+                put(&log, format!("{record}\n"), days(5));
+                log
+            }
+            "paste" => store.put("paste-cache/0123456789abcdef.txt", CONTENT, days(5)),
+            _ => store.put("plans/calm-fox.md", CONTENT, days(5)),
+        };
+        let folder = path.parent().unwrap();
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o500)).unwrap();
+        sandbox.give_away();
+        let words = ["purge", "--yes", "--json"].iter().chain(&scope).copied();
+        let output = sandbox.command(words).unprivileged().run();
+        assert!(path.exists() && !gone.is_there(), "{what}: {output}");
+        output.exits(1);
+        verdict(&output, "incomplete");
+        assert_eq!(reasons(&output), ["failed"], "{what} {scope:?}: {output}");
+        assert_eq!(output.json()["verification"]["left"]["files"], 1, "{what} {scope:?}: {output}");
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
+    }
 }

@@ -1,6 +1,5 @@
 //! `ccretain report --html`: one page about this account, or about many machines.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::TimeDelta;
@@ -99,8 +98,8 @@ fn documents_in(path: &Path) -> Vec<PathBuf> {
 
 /// Reads a document; the message repeats nothing of the file.
 fn document(path: &Path) -> Result<Document, String> {
-    let read = files::read(path, files::DOCUMENT).and_then(|read| read.ok_or(io::ErrorKind::NotFound.into()));
-    let bytes = read.map_err(|error| crate::error::chain(&error))?;
+    let read = files::read(path, files::DOCUMENT).map_err(|error| crate::error::chain(&error))?;
+    let bytes = read.ok_or("it does not exist")?;
     let place = |error: serde_json::Error| match error.classify() {
         serde_json::error::Category::Data => {
             format!(

@@ -93,10 +93,30 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
         let touched = args.dates.touch;
         ctx.console.json(&Document { head, touched, sessions: &items, errors })?;
     }
-    for item in items.iter().filter(|item| item.error.is_none()) {
-        ctx.console.data(&item.text())?;
+    let well: Vec<&Item> = items.iter().filter(|item| item.error.is_none()).collect();
+    if well.len() > MOST_NAMED && ctx.global.verbose == 0 {
+        ctx.console.data(&in_short(&well))?;
+    } else {
+        well.iter().try_for_each(|item| ctx.console.data(&item.text()))?;
     }
     Ok(exit)
+}
+
+/// How many sessions have a line each where nobody asked for more.
+const MOST_NAMED: usize = 10;
+
+/// What became of many sessions, in a line or two.
+fn in_short(items: &[&Item]) -> String {
+    let (settled, unsealed): (Vec<&Item>, Vec<&Item>) =
+        items.iter().copied().partition(|item| item.outcome == SETTLED);
+    let sessions = |items: &[&Item]| counted(items.len() as u64, "session");
+    let files = counted(unsealed.iter().map(|item| item.files).sum(), "file");
+    let bytes = size(unsealed.iter().map(|item| item.bytes).sum());
+    let mut text = format!("unsealed {}: {files}, {bytes}\n", sessions(&unsealed));
+    if !settled.is_empty() {
+        text += &format!("settled {}: they were back already\n", sessions(&settled));
+    }
+    text
 }
 
 impl Item {

@@ -115,7 +115,7 @@ impl Outcomes {
     }
 
     /// Nothing has happened yet.
-    pub(super) fn new(artifacts: usize) -> Self {
+    pub(crate) fn new(artifacts: usize) -> Self {
         let of_artifacts = OfArtifacts { common: vec![0; artifacts], rare: BTreeMap::new() };
         Self { of_artifacts, folders_removed: 0, problems: Vec::new(), stopped: None }
     }

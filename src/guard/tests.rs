@@ -185,7 +185,7 @@ fn a_refusal_says_when_runs_go_on_by_themselves() {
     assert_eq!(managed.lifts, Some((at(DAY), 1)));
     assert!(managed.to_string().ends_with("runs delete them from 2024-10-05 00:00 UTC on"), "{managed}");
     let other = of(Patience::OTHERS).to_string();
-    assert!(other.ends_with("from 2024-10-11T00:00:00Z on, once 2 of them were refused"), "{other}");
+    assert!(other.ends_with("from 2024-10-11 00:00 UTC on, once 2 of them were refused"), "{other}");
 }
 
 #[test]

@@ -135,7 +135,8 @@ pub(super) fn may_be_anyones(artifact: &Artifact, kind: Kind) -> bool {
     // A pointer to a remote session holds none, and is of some project by its place.
     artifact.project.is_none()
         && (kind.row().sensitivity >= Sensitivity::Content || kind == Kind::BridgePointer)
-        && kind != Kind::OwnLeftover
+        // What a shell had set is of the user's machine, and no conversation.
+        && !matches!(kind, Kind::OwnLeftover | Kind::ShellSnapshot)
 }
 
 /// Whether a file of nobody is somebody's all the same: its own content says whose, and could not be read.

@@ -8,13 +8,14 @@ use chrono::{DateTime, Utc};
 use super::certificate::{
     Counts, Exception, ExceptionReason, Form, Left, Remaining, RemainingKind, Verification,
 };
+use super::exceptions::{doubts, exception, refused, unreadable};
 use super::unknown;
 use crate::catalogue::{Class, Kind, Protection, SessionId};
 use crate::enforce::{Effect, Outcome, Outcomes, Skip, Stop};
 use crate::error::PathError;
 use crate::escape::text;
 use crate::inventory::{Artifact, ArtifactIndex, Inventory, Problem, Session};
-use crate::locate::{Refusal, Refused};
+use crate::locate::Refused;
 use crate::plan::purge::{Doubt, Doubtful, LOCK, Purging};
 use crate::plan::{Decision, Keep};
 
@@ -47,6 +48,14 @@ pub struct Aftermath {
     pub verification: Verification,
     /// What stays because it was not asked for.
     pub remaining: Vec<Remaining>,
+}
+
+/// What was to go, is there, and is no more taken for what was meant.
+struct Lost<'a> {
+    before: &'a Artifact,
+    outcome: Option<&'a Outcome>,
+    at: ArtifactIndex,
+    after: &'a Artifact,
 }
 
 impl Looked<'_> {
@@ -129,10 +138,41 @@ impl Looked<'_> {
                 }
             }
         }
+        for lost in self.no_longer_wanted() {
+            left.files += 1;
+            left.bytes += lost.after.stamp.size;
+        }
         let sessions = self.due_again().filter_map(|(_, artifact, _)| self.after.session_of(artifact));
         left.sessions =
             sessions.map(|session| (session.store, session.id)).collect::<BTreeSet<_>>().len() as u64;
         left
+    }
+
+    /// What was to go and did not, and is wanted no more: what told whose it is has gone.
+    fn no_longer_wanted(&self) -> Vec<Lost<'_>> {
+        let of_before = self.before.artifacts.iter().zip(&self.purging.plan.decisions);
+        let undone: Vec<_> = of_before
+            .zip(self.outcomes.iter())
+            .filter(|((_, decision), outcome)| {
+                let is_gone = matches!(outcome, Some(Outcome::Done(_) | Outcome::Skipped(Skip::Vanished)));
+                // Lines say whose they are.
+                matches!(decision, Decision::Delete(_)) && !is_gone
+            })
+            .map(|((artifact, _), outcome)| (artifact, outcome))
+            .collect();
+        if undone.is_empty() {
+            return Vec::new();
+        }
+        let there = self.there();
+        let again: HashSet<usize> = self.due_again().map(|(at, ..)| at).collect();
+        undone
+            .into_iter()
+            .filter_map(|(before, outcome)| {
+                let at = *there.get(&self.before.full_path(before))?;
+                let after = self.after.artifact(at);
+                (!again.contains(&at.at())).then_some(Lost { before, outcome, at, after })
+            })
+            .collect()
     }
 
     fn due_again(&self) -> impl Iterator<Item = (usize, &Artifact, Decision)> {
@@ -178,7 +218,14 @@ impl Looked<'_> {
             let (reason, detail) = self.why_left(artifact, was);
             exceptions.push(exception(reason, self.after, artifact, detail));
         }
-        exceptions.extend(doubts(self.after, &self.again.doubts));
+        let lost = self.no_longer_wanted();
+        for one in &lost {
+            let (reason, detail) = self.why_left(one.after, Some((one.before, one.outcome)));
+            exceptions.push(exception(reason, self.after, one.after, detail));
+        }
+        let lost: HashSet<ArtifactIndex> = lost.iter().map(|one| one.at).collect();
+        let others = self.again.doubts.iter().filter(|one| !lost.contains(&one.artifact));
+        exceptions.extend(doubts(self.after, &others.copied().collect::<Vec<_>>()));
         exceptions.extend(self.no_longer_told());
         // A folder that stays has a name, and the name of a project folder is the path of the project.
         exceptions.extend(self.outcomes.problems.iter().map(|PathError { path, doing, source }| Exception {
@@ -305,77 +352,5 @@ impl Looked<'_> {
             .chain(excepted)
             .map(|((what, path), (files, bytes))| Remaining { what, path: text(&path), files, bytes })
             .collect()
-    }
-}
-
-fn exception(reason: ExceptionReason, of: &Inventory, artifact: &Artifact, detail: String) -> Exception {
-    Exception { reason, path: text(&of.full_path(artifact)), detail, bytes: Some(artifact.stamp.size) }
-}
-
-/// A root that was not taken.
-fn refused(refused: &Refused) -> Exception {
-    let reason = match refused.why {
-        Refusal::Missing | Refusal::Emptied | Refusal::Unreachable(_) => ExceptionReason::Unreadable,
-        // Whoever took our place may be given what Claude Code writes there, so it is no matter of reading.
-        Refusal::Squatted(_) => ExceptionReason::Foreign,
-        _ => ExceptionReason::Refused,
-    };
-    Exception { reason, path: text(&refused.path), detail: refused.why.to_string(), bytes: None }
-}
-
-/// Something that could not be read.
-pub fn unreadable(problem: &Problem) -> Exception {
-    Exception {
-        reason: ExceptionReason::Unreadable,
-        path: text(&problem.path),
-        detail: format!("cannot {} it: {}", problem.doing, problem.error),
-        bytes: None,
-    }
-}
-
-/// What may be meant and stays; of a folder that is not known only that.
-pub fn doubts(inventory: &Inventory, doubts: &[Doubtful]) -> Vec<Exception> {
-    let (unknown, others): (Vec<&Doubtful>, Vec<&Doubtful>) =
-        doubts.iter().partition(|one| one.why == Doubt::Unrecognised && one.lines == 0);
-    let mut exceptions: Vec<Exception> = others.into_iter().map(|one| doubt(inventory, one)).collect();
-    exceptions.extend(unknown::gathered(inventory, unknown.iter().map(|one| one.artifact)).into_iter().map(
-        |one| Exception {
-            reason: ExceptionReason::Unrecognised,
-            path: text(&one.path),
-            detail: match (one.is_folder, one.files) {
-                (false, _) => Doubt::Unrecognised.words().to_owned(),
-                (true, 1) => "ccretain does not know this folder (1 file)".to_owned(),
-                (true, files) => format!("ccretain does not know this folder ({files} files)"),
-            },
-            bytes: Some(one.bytes),
-        },
-    ));
-    exceptions
-}
-
-/// Something that may be meant and stays.
-fn doubt(inventory: &Inventory, doubtful: &Doubtful) -> Exception {
-    let reason = match doubtful.why {
-        Doubt::Link => ExceptionReason::Linked,
-        Doubt::Foreign => ExceptionReason::Foreign,
-        Doubt::Live => ExceptionReason::Live,
-        Doubt::Damaged | Doubt::OutOfReach => ExceptionReason::Unreadable,
-        Doubt::Unrecognised => ExceptionReason::Unrecognised,
-        Doubt::Shared => ExceptionReason::Shared,
-        Doubt::NoProject | Doubt::NoSession | Doubt::Mixed | Doubt::Undated | Doubt::FutureDated => {
-            ExceptionReason::Unattributed
-        }
-    };
-    let words = doubtful.why.words();
-    let detail = match doubtful.lines {
-        0 => words.to_owned(),
-        1 => format!("one line of it: {words}"),
-        lines => format!("{lines} lines of it: {words}"),
-    };
-    let artifact = inventory.artifact(doubtful.artifact);
-    Exception {
-        // Of lines, the size of the whole file would overstate what is left.
-        bytes: (doubtful.lines == 0).then_some(artifact.stamp.size),
-        ..exception(reason, inventory, artifact, detail)
     }
 }

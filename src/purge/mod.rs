@@ -6,6 +6,7 @@
 pub mod aftermath;
 pub mod before;
 pub mod certificate;
+pub mod exceptions;
 #[cfg(unix)]
 pub mod merge;
 pub mod unknown;

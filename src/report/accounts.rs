@@ -253,7 +253,7 @@ mod tests {
         insta::assert_snapshot!(accounts.text(Paint::default()), @r"
         3 accounts: 20 sessions, 60 files, 8.0 KiB
         would delete  5 sessions, 15 files
-        would free    4.0 KiB
+        would free    4.0 KiB of disk
         kept          0 sessions, 0 files
 
         accounts

@@ -141,7 +141,11 @@ impl Run<'_> {
     /// What happens next, and when.
     fn coming(&self, paint: Paint<'_>) -> Option<Fact> {
         let now = self.plan.now;
-        // What is due now is in the table already; this is what comes after the run.
+        // What is due now is in the table already; this is what comes after the run. Nothing does of what a
+        // policy only reports.
+        if self.policy.mode() == Mode::Audit {
+            return None;
+        }
         let coming = || self.plan.sessions.iter().filter_map(|verdict| verdict.coming(now));
         let next: Step = coming().min_by_key(|step| step.at)?;
         let day = when::day(next.at, self.plan.now, paint);

@@ -109,10 +109,16 @@ fn write_table(with: &Scheduler<'_>, table: &[u8]) -> Result<(), ScheduleError> 
         program: "crontab",
         source,
     })?;
-    if output.ok() {
-        return Ok(());
+    let refused = |complaint| Err(ScheduleError::Refused { command: "crontab -".to_owned(), complaint });
+    if !output.ok() {
+        return refused(output.complaint());
     }
-    Err(ScheduleError::Refused { command: "crontab -".to_owned(), complaint: output.complaint() })
+    // One that could not read what it was given may say that all is well.
+    let taken = self::table(with)?.unwrap_or_default();
+    if !lines(&taken).filter(|line| ours(line)).eq(lines(table).filter(|line| ours(line))) {
+        return refused("`crontab -l` does not show what it was given".to_owned());
+    }
+    Ok(())
 }
 
 /// Whether a cron daemon runs, by the names the known ones have.

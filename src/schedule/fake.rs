@@ -35,6 +35,8 @@ pub struct FakeHost {
     pub running: Vec<String>,
     /// Calls that fail, by a part of their command line.
     pub broken: RefCell<Vec<&'static str>>,
+    /// Whether `crontab` takes a table and forgets it.
+    pub forgets: Cell<bool>,
     /// Paths that cannot be written.
     pub read_only: RefCell<Vec<PathBuf>>,
     pub version: &'static str,
@@ -113,7 +115,9 @@ impl Host for FakeHost {
                 None => said(1, b"", "no crontab for ann\n"),
             },
             ("crontab", ["-"]) => {
-                machine.crontab = Some(stdin.to_vec());
+                if !self.forgets.get() {
+                    machine.crontab = Some(stdin.to_vec());
+                }
                 said(0, b"", "")
             }
             ("crontab", ["-r"]) => {

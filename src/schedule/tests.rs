@@ -192,6 +192,16 @@ fn a_missing_scheduler_says_what_to_do() {
 }
 
 #[test]
+fn a_table_that_was_not_taken_is_no_success() {
+    let host = FakeHost::with(&["crontab"]);
+    let places = places(Platform::Linux);
+    let with = scheduler(&host, &places, Scope::User);
+    host.forgets.set(true);
+    let error = with.install(Backend::Cron, &job(Scope::User)).unwrap_err();
+    assert!(error.to_string().contains("does not show what it was given"), "{error}");
+}
+
+#[test]
 fn a_scheduler_that_is_switched_off_for_the_account_says_what_to_do() {
     for (complaint, says) in [
         ("You (ann) are not allowed to use this program (crontab)", "/etc/cron.allow"),

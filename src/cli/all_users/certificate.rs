@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::task::Task;
 use crate::cli::args::Command;
 use crate::cli::context::{Context, Exit, Failure};
-use crate::cli::purge::PurgeArgs;
+use crate::cli::purge::{self, PurgeArgs};
 use crate::escape::text;
 use crate::ledger::RunId;
 use crate::locate::users::Account;
@@ -30,6 +30,11 @@ impl<'a> Certificate<'a> {
         }
         let roots: Vec<PathBuf> = accounts.iter().map(|account| account.home.join(".claude")).collect();
         Ok(Some(Self { args, files: args.files(ctx, &roots)? }))
+    }
+
+    /// Reserves its files, once it was consented to.
+    pub fn reserve(&mut self) -> Result<(), Failure> {
+        purge::reserve(&mut self.files)
     }
 
     pub fn issue(

@@ -31,7 +31,7 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
     let (policy, invalid) = policy_of_machine(&task, ctx)?;
     let Accounts { fit: accounts, refused } = accounts::find(ctx)?;
     let turns = Turns::new(task.max_runtime, task.longest());
-    let certificate = Certificate::prepare(&task, &accounts, ctx)?;
+    let mut certificate = Certificate::prepare(&task, &accounts, ctx)?;
     let mut arguments = task.arguments(ctx);
     let has_agreed = task.asks && consent(&task, &arguments, &accounts, &policy, &turns, ctx)?;
     arguments.extend(has_agreed.then(|| "--yes".into()));
@@ -41,7 +41,8 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
         (true, false) => Witness::Unneeded,
     };
     let keeper = task.keeper(&policy, ctx)?;
-    if certificate.is_some() {
+    if let Some(certificate) = &mut certificate {
+        certificate.reserve()?;
         // Before any child: what children record must not come before the record that a purge began.
         of_all::begin(ctx, &policy, &keeper.run)?;
     }

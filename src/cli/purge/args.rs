@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::context::{Context, Exit, Failure};
 use crate::cli::moment::moment;
-use crate::purge::certificate::{Files, Signing};
+use crate::purge::certificate::{FileError, Files, Signing};
 use crate::run::outputs;
 use crate::run::purge::Request;
 
@@ -99,18 +99,27 @@ impl PurgeArgs {
         let sign = |key: &PathBuf| Signing::prepare(&ctx.env.absolute(key), ctx.env.variable("PATH"));
         let signing = self.sign.as_ref().map(sign).transpose();
         let signing = signing.map_err(|error| Failure::because(Exit::Usage, &error))?;
-        let unchanged = |failure: Failure| Failure {
-            message: format!("nothing was changed: {}", failure.message),
-            ..failure
-        };
-        let files = Files::prepare(&paths, signing).map_err(|error| {
-            let exit = if error.is_usage() { Exit::Usage } else { Exit::Refused };
-            unchanged(Failure::because(exit, &error))
-        })?;
+        let files = Files::prepare(&paths, signing).map_err(|error| not_there(&error))?;
         let judged = files.paths().try_for_each(|path| outputs::judge(path, &ctx.env, roots));
         judged.map_err(|taken| {
             unchanged(Failure::because(Exit::Usage, &taken).hint("name a file in another folder"))
         })?;
         Ok(Some(files))
     }
+}
+
+/// Reserves the files of a certificate once a purge has been consented to.
+///
+/// # Errors
+/// Exit 4 where the system says no; nothing was changed.
+pub(in crate::cli) fn reserve(files: &mut Option<Files>) -> Result<(), Failure> {
+    files.as_mut().map_or(Ok(()), Files::reserve).map_err(|error| not_there(&error))
+}
+
+fn not_there(error: &FileError) -> Failure {
+    unchanged(Failure::because(if error.is_usage() { Exit::Usage } else { Exit::Refused }, error))
+}
+
+fn unchanged(failure: Failure) -> Failure {
+    Failure { message: format!("nothing was changed: {}", failure.message), ..failure }
 }

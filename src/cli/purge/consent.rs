@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Printing;
 use crate::cli::console::Console;
 use crate::cli::context::{Exit, Failure};
+use crate::enforce::Outcomes;
 use crate::escape::{shown, text};
 use crate::inventory::liveness::Liveness;
 use crate::locate::{Refusal, Refused};
 use crate::plan::purge::{self as taking, Obstacle};
 use crate::policy::Layer;
 use crate::purge::certificate::Witness;
-use crate::report::purge::obstacle;
+use crate::report::purge::{Purge, obstacle};
 use crate::run::purge::PurgeRun;
 use crate::run::unseal::why_unknown;
 
@@ -64,7 +65,11 @@ impl Printing<'_> {
         let (ctx, run) = (self.ctx, self.run);
         let recorded = run.record_refusals(&self.refusals, Exit::Refused.code())?;
         if ctx.global.json {
-            ctx.console.json(&self.report(None, &[]).json(ctx.global.verbose > 0))?;
+            // What it would have done is not what it did.
+            let untouched = Outcomes::new(run.inventory.artifacts.len());
+            let view = run.view(Some(&untouched), &self.refusals);
+            let report = Purge { run: view, ..self.report(None, &[]) };
+            ctx.console.json(&report.json(ctx.global.verbose > 0))?;
         }
         for refusal in &self.refusals {
             ctx.console.error(&format!("nothing was changed: {refusal}"));

@@ -14,7 +14,7 @@ use crate::purge::before;
 use crate::purge::certificate::{Verdict, Witness};
 use crate::report::certificate;
 use crate::run::purge::{Located, PurgeRun};
-pub(super) use args::PurgeArgs;
+pub(super) use args::{PurgeArgs, reserve};
 use printing::Printing;
 
 /// Runs the verb.
@@ -28,7 +28,7 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
     let located = Located::new(ctx)?;
     // Before the locks and the look: a certificate that cannot be written must be found out while nothing
     // is touched. The parent of a run over all users writes the one certificate.
-    let files = if ctx.parent.is_some() { None } else { args.files(ctx, &located.roots())? };
+    let mut files = if ctx.parent.is_some() { None } else { args.files(ctx, &located.roots())? };
     let look = located.look(ctx, args.dry_run)?;
     wanted.session = asked::session(args, ctx, &look.inventory, &look.workspace.refused)?;
     let wanted = before::with_seen(wanted, &look.inventory);
@@ -43,6 +43,7 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
         return printing.refuse();
     }
     let witness = printing.consent(args.yes)?;
+    reserve(&mut files)?;
     printing.was_shown = witness == Witness::Terminal && ctx.console.has_terminal();
     let mut ledger = run.open_ledger(witness)?;
     let done = run.execute(witness, &mut ledger);

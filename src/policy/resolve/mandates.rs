@@ -10,8 +10,8 @@ use crate::policy::settings::{GuardSettings, Settings};
 use crate::policy::{DesktopDeleted, Hold, Layer, Mandate, MassGuard, Mode, RuleLayer, Sourced};
 
 impl Draft<'_> {
-    /// The mode that the organisation wrote for rules below its managed ones: the managed layer's own
-    /// word is about its rules, where it has some.
+    /// The mode that the organisation wants of a rule that is nobody's: the managed layer's own word is about
+    /// its rules, where it has some.
     fn organisation_mode(&self) -> Option<Sourced<Mode>> {
         let below = |layer| layer == Layer::System || (layer == Layer::Managed && !self.is_managed);
         self.choose(below, |settings| settings.mode)
@@ -24,10 +24,10 @@ impl Draft<'_> {
         let enforce = || Sourced { value: Mode::Enforce, source: BUILT_IN };
         match layer {
             Layer::Managed => written(Layer::Managed).unwrap_or_else(enforce),
-            Layer::System => match (self.organisation_mode(), written(Layer::User)) {
+            Layer::System => match (written(Layer::System), written(Layer::User)) {
                 // A user can tighten what the organisation only audits, and never loosen it.
                 (Some(Sourced { value: Mode::Audit, .. }), Some(user)) if user.value == Mode::Enforce => user,
-                (organisation, _) => organisation.unwrap_or_else(enforce),
+                (system, _) => system.unwrap_or_else(enforce),
             },
             Layer::User | Layer::BuiltIn => written(Layer::User).unwrap_or_else(|| {
                 let has_own_rules = self.rules_of(Layer::User).next().is_some();

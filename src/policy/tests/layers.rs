@@ -35,7 +35,8 @@ fn mode_of(policy: &Policy, layer: Layer) -> Option<Mode> {
 }
 
 /// Managed rules run in the managed layer's mode, those of the system in the stricter of the system's and the user's,
-/// and the user's and the built-in one in the user's; a managed layer without rules speaks for those below it.
+/// and the user's and the built-in one in the user's. Of the built-in rule, which is nobody's, a user who says nothing
+/// leaves it to the organisation.
 #[test]
 fn rules_run_in_the_mode_of_their_layer() {
     let all = MODES.into_iter().flat_map(|m| MODES.map(|s| (m, s)));
@@ -49,9 +50,9 @@ fn rules_run_in_the_mode_of_their_layer() {
         ];
         let policy = resolved(layers).unwrap();
         let organisation = if of_managed { system } else { managed.or(system) };
-        let of_systems = match (organisation, user) {
+        let of_systems = match (system, user) {
             (Some(Mode::Audit), Some(Mode::Enforce)) => Mode::Enforce,
-            (organisation, _) => organisation.unwrap_or(Mode::Enforce),
+            (system, _) => system.unwrap_or(Mode::Enforce),
         };
         let of_users = match user {
             None if !of_user => organisation.unwrap_or(Mode::Enforce),

@@ -81,8 +81,8 @@ pub struct Files {
 struct Place {
     path: PathBuf,
     format: Format,
-    /// Lies beside the file it will become, so that it is on the same file system.
-    draft: Draft,
+    /// Lies beside the file it will become, so that it is on the same file system; none before it is reserved.
+    draft: Option<Draft>,
 }
 
 /// What was written.
@@ -150,6 +150,19 @@ impl Files {
         Ok(Self { places, signature, signing })
     }
 
+    /// Makes and keeps what the files are written through, once it is certain that there will be something to
+    /// certify: whoever ends the program before that leaves nothing behind.
+    ///
+    /// # Errors
+    /// A folder cannot be written any more.
+    pub fn reserve(&mut self) -> Result<(), FileError> {
+        for place in self.places.iter_mut().chain(&mut self.signature) {
+            // An open file proves of the end what a folder that can be written today does not.
+            place.draft = Some(Place::draft(&place.path)?);
+        }
+        Ok(())
+    }
+
     /// Where they will lie.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.places.iter().chain(&self.signature).map(|place| &*place.path)
@@ -209,18 +222,22 @@ pub fn digest(bytes: &[u8]) -> String {
 
 impl Place {
     fn new(path: PathBuf, format: Format) -> Result<Self, PathError> {
-        // Made now and kept: a folder that can be written today proves nothing of the end, an open file there
-        // does.
-        let draft = Draft::named(above(&path), ".part").at("create", &path)?;
-        Ok(Self { path, format, draft })
+        // It is gone at once.
+        Self::draft(&path)?;
+        Ok(Self { path, format, draft: None })
     }
 
-    fn fill(mut self, content: &str) -> Result<(), FileError> {
+    fn draft(path: &Path) -> Result<Draft, PathError> {
+        Draft::named(above(path), ".part").at("create", path)
+    }
+
+    fn fill(self, content: &str) -> Result<(), FileError> {
         let path = self.path;
-        self.draft.fill(content.as_bytes()).at("write", &path)?;
+        let mut draft = self.draft.map_or_else(|| Self::draft(&path), Ok)?;
+        draft.fill(content.as_bytes()).at("write", &path)?;
         // By a link or a rename that replaces nothing: between the look at the beginning and now a purge has
         // passed.
-        if let Err((error, draft)) = self.draft.create(&path) {
+        if let Err((error, draft)) = draft.create(&path) {
             // Where a file system can neither link nor rename so, what is there is looked at first.
             if error.kind() == io::ErrorKind::AlreadyExists || path.symlink_metadata().is_ok() {
                 return Err(FileError::Exists { path });

@@ -266,7 +266,10 @@ fn files_are_never_written_over_anything() {
         names
     };
     assert_eq!(names(), ["old.json"], "what was only prepared leaves nothing");
-    let files = prepare(&["a.json", "c.txt"]).unwrap();
+    let mut files = prepare(&["a.json", "c.txt"]).unwrap();
+    assert_eq!(names(), ["old.json"], "whoever ends a question leaves nothing");
+    files.reserve().unwrap();
+    assert_eq!(names().len(), 3);
     let certificate = Certificate::issue(parts());
     let written = files.write(&certificate, &|_, imprint| imprint.sha256.to_owned()).unwrap();
     assert_eq!(std::fs::read_to_string(path("a.json")).unwrap(), certificate.json());
