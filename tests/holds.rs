@@ -511,3 +511,19 @@ fn what_a_shell_had_set_is_held_by_nobody() {
     sandbox.enforce().exits(0);
     assert!(!snapshot.exists() && prompts.exists());
 }
+
+#[test]
+fn a_hold_covers_the_folder_of_which_the_path_was_copied() {
+    for path in ["/work/app/[slug]", r"/work/a\b", "/work/{x}"] {
+        let sandbox = Sandbox::new();
+        sandbox.delete_after("7d");
+        let held = sandbox.store().session(1).cwd(path).aged(days(20)).write();
+        sandbox
+            .run(["hold", "add", "--project", &format!("{path}/**"), "--reason", "x"])
+            .exits(0)
+            .says("covers 1 session");
+        sandbox.enforce().exits(0);
+        assert!(held.is_there(), "{path}");
+        sandbox.run(["list", "--project", path]).exits(0).says(&id(1));
+    }
+}

@@ -143,12 +143,24 @@ impl Pattern {
                 .map_err(|error| error.kind().to_string())
         };
         let with_folder = |text: &str| -> Result<Vec<GlobMatcher>, String> {
-            let folder = text.strip_suffix("/**").map(|folder| if folder.is_empty() { "/" } else { folder });
-            std::iter::once(text).chain(folder).map(compile).collect()
+            // Folders are named `[slug]`: whoever copies such a path means it, and not what it says as a pattern.
+            let literal = to_the_letter(text, is_windows);
+            [text, &literal]
+                .into_iter()
+                .flat_map(|text| std::iter::once(text).chain(text.strip_suffix("/**")))
+                .map(|text| compile(if text.is_empty() { "/" } else { text }))
+                .collect()
         };
         let (exact, in_any_case) = (with_folder(&text)?, with_folder(&folded)?);
         Ok(Self { text, folded, is_windows, exact, in_any_case })
     }
+}
+
+/// A pattern in which only stars say more than themselves.
+fn to_the_letter(text: &str, is_windows: bool) -> String {
+    let pieces: Vec<String> = text.split('*').map(globset::escape).collect();
+    let literal = pieces.join("*");
+    if is_windows { literal } else { literal.replace('\\', r"\\") }
 }
 
 /// The patterns that a written glob stands for, each with whether it is written as Windows does.
@@ -167,7 +179,12 @@ fn texts(written: &str, homes: &[&Path]) -> Result<Vec<(String, bool)>, &'static
             match windows(&home) {
                 // A home of a name with brackets is a path and no pattern.
                 Some(home) => (format!("{}{rest}", globset::escape(&home)), true),
-                None => (format!("{}{rest}", globset::escape(&home)), is_windows),
+                None => {
+                    let home = globset::escape(&home);
+                    // `DOMAIN\user`, as directory services name homes.
+                    let home = if is_windows { home } else { home.replace('\\', r"\\") };
+                    (format!("{home}{rest}"), is_windows)
+                }
             }
         };
         return Ok(homes.iter().map(below).collect());
@@ -321,6 +338,34 @@ mod tests {
         assert!(glob("~/src").matches("/home/a[b]/src"));
         assert!(!glob("/Work/**").matches("/work/x"));
         assert!(ProjectGlob::new("/Work/**", &[], ANY_CASE).unwrap().matches("/work/X"));
+    }
+
+    #[test]
+    fn a_path_means_itself_too_whatever_it_says_as_a_pattern() {
+        for path in
+            ["/work/app/[slug]", "/work/{x}", "/work/what?", r"/work/a\b", "/work/[!a]b", "/work/[a]{b}?"]
+        {
+            for (written, project) in
+                [(path.to_owned(), path.to_owned()), (format!("{path}/**"), format!("{path}/x"))]
+            {
+                assert!(glob(&written).matches(&project) && glob(&written).covers(&project), "{written}");
+                assert!(glob(&written).may_overlap(&glob(&written)), "{written}");
+            }
+            assert!(glob(&format!("{path}/**")).matches(path), "{path}");
+        }
+        assert!(glob("/work/a[bc]").matches("/work/ab") && !glob("/work/a[bc]").matches("/work/a[b"));
+        assert!(glob("/work/{a,b}/*").matches("/work/b/x") && glob("/work/{a,b}/*").matches("/work/{a,b}/x"));
+    }
+
+    #[test]
+    fn a_home_may_have_any_name() {
+        for home in [r"/home/DOM\user", "/home/a[b", "/home/a{b", "/home/[!a]b", "/home/a*b", r"/home/a\"] {
+            let glob = |written| ProjectGlob::new(written, &[Path::new(home)], Paths::default()).unwrap();
+            for written in ["~/held/**", "~/**", "~/held/x"] {
+                assert!(glob(written).matches(&format!("{home}/held/x")), "{home} {written}");
+                assert!(!glob(written).matches("/home/other/held/x"), "{home} {written}");
+            }
+        }
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl super::Document {
         if let Some(users) = &self.users {
             let sum = |of: fn(&Store) -> u64| self.stores.iter().map(of).fold(0, u64::saturating_add);
             document.text(format!(
-                "{}: {}, {} overdue",
+                "{}: {}; files and lines overdue: {}",
                 counted(users.len() as u64, "account"),
                 counted(sum(|store| store.sessions), "session"),
                 grouped(sum(|store| store.overdue))
