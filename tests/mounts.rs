@@ -246,6 +246,8 @@ fn what_an_excluded_store_reaches_is_left_alone() {
     for is_real in [true, false] {
         let (sandbox, store) = recent();
         let session = store.session(1).aged(days(40)).write();
+        // One that names the session, with which it stays, whatever its own age.
+        let line = store.history(Some(session.id()), "/work/acme", days(40));
         let second = StoreBuilder::new(sandbox.home().join("a-second"), sandbox.client_tmp());
         second.history(None, "/work/x", days(1));
         fs::remove_dir(second.path("projects")).unwrap();
@@ -263,10 +265,10 @@ fn what_an_excluded_store_reaches_is_left_alone() {
         };
         let output = run(&sandbox);
         output.exits(0);
-        assert!(session.is_there(), "{is_real}: {output}");
+        assert!(session.is_there() && store.history_lines() == [line], "{is_real}: {output}");
         sandbox.policy(r#"{"version": 1}"#);
         run(&sandbox).exits(0);
-        assert!(!session.is_there());
+        assert!(!session.is_there() && store.history_lines().is_empty());
     }
 }
 

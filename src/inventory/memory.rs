@@ -253,8 +253,7 @@ impl Session {
     }
 
     fn differs(&self, other: &Self) -> bool {
-        let dates =
-            |session: &Self| (session.newest_record, session.damaged, session.modified, session.touched);
+        let dates = |of: &Self| (of.newest_record, of.damaged, of.modified, of.touched, of.touched_ahead);
         dates(self) != dates(other)
             || self.before != other.before
             || self.project != other.project

@@ -26,6 +26,8 @@ use candidates::{Candidate, candidates, cowork_stores};
 use opening::{named, open};
 
 pub use candidates::{bears_its_name, is_no_config, is_of_claude_code};
+#[cfg(test)]
+pub use crossing::OutOfReach;
 pub use crossing::{Crossing, Crossings, Followed, Way};
 pub use filesystem::FileSystem;
 pub use refusal::{Refusal, Refused};

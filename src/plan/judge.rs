@@ -8,7 +8,7 @@ use super::references::{Known, References};
 use super::{Action, Decision, Due, Keep};
 use crate::catalogue::{Kind, Root, SessionId};
 use crate::inventory::{Artifact, Inventory, Session, StoreIndex};
-use crate::policy::{HoldRef, Layer, Mandate, Policy, RuleRef};
+use crate::policy::{HoldRef, Mandate, Policy, RuleRef};
 
 /// One mandate, and what it judges.
 pub(super) struct Judge<'a> {
@@ -93,8 +93,8 @@ impl Judge<'_> {
         session: &Session,
         due: impl FnOnce() -> Option<DateTime<Utc>>,
     ) -> Option<DateTime<Utc>> {
-        let counts = |due: DateTime<Utc>| self.now.signed_duration_since(due) < STATE_COUNTS;
-        session.unsealed.filter(|_| !self.mandate.is_managed || due().is_none_or(counts))
+        let counts = || due().is_none_or(|due| self.is_within_a_day(due));
+        session.unsealed.filter(|_| !self.mandate.is_managed || counts())
     }
 
     /// Whether a client has a session open.
@@ -127,16 +127,19 @@ impl Judge<'_> {
     pub(super) fn within_a_day(&self, decision: Decision, found: impl FnOnce() -> Decision) -> Decision {
         // Where that is a user's word, it delays a managed rule for no more than a day beyond what was found
         // without it.
-        let is_managed = || self.mandate.layers.iter().any(|layer| layer.source.layer == Layer::Managed);
-        let is_bound = self.inventory.absent.is_users_word && is_managed();
+        let is_bound = self.inventory.absent.is_users_word && self.mandate.is_managed;
         if !is_bound || !matches!(decision, Decision::Keep(_)) {
             return decision;
         }
-        let is_overdue = |due: &Due| self.now.signed_duration_since(due.since) >= TimeDelta::hours(24);
         match found() {
-            Decision::Delete(due) if is_overdue(&due) => Decision::Delete(due),
+            Decision::Delete(due) if !self.is_within_a_day(due.since) => Decision::Delete(due),
             _ => decision,
         }
+    }
+
+    /// Whether the user's own state still counts, past the date on which a managed rule is due.
+    fn is_within_a_day(&self, due: DateTime<Utc>) -> bool {
+        self.now.signed_duration_since(due) < STATE_COUNTS
     }
 
     /// Whether a file lies in a folder that an excluded store reaches too.
@@ -145,7 +148,7 @@ impl Judge<'_> {
     }
 
     /// Whether a transcript of a session lies in a folder that an excluded store reaches too.
-    fn is_session_reached_from_excluded(&self, session: &Session) -> bool {
+    pub(super) fn is_session_reached_from_excluded(&self, session: &Session) -> bool {
         self.inventory.is_session_reached_from(session, |store| self.is_excluded(store))
     }
 

@@ -112,7 +112,7 @@ impl<'i> Judge<'i> {
         }
         self.named(artifact).find_map(|session| {
             let own = || clients().filter(|client| client.may_have(session.id));
-            if session.is_shown() && self.is_excluded(session.store) {
+            if self.is_of_excluded(session) {
                 return Some(Keep::OwnerUnknown);
             }
             if self.is_live(session) && is_since(own().filter_map(|client| client.started).min()) {

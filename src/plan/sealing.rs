@@ -27,7 +27,9 @@ impl Judge<'_> {
     /// Whether a session is of an excluded store: it is still a session there, of which the mandate knows nothing.
     pub(super) fn is_of_excluded(&self, session: &Session) -> bool {
         let Some(before) = &session.before else {
-            return session.is_shown() && self.is_excluded(session.store);
+            // A transcript in a folder that an excluded store reaches, too, is in that store as well.
+            return session.is_shown()
+                && (self.is_excluded(session.store) || self.is_session_reached_from_excluded(session));
         };
         let mut of_mandate = self.mandate.excluded_stores.iter();
         self.inventory.store_at(&before.root).is_some_and(|store| self.is_excluded(store))

@@ -21,13 +21,22 @@ use proptest::sample::{Index, select};
 use super::*;
 use crate::catalogue::{Disposal, Kind, Owner, Protection, Sensitivity, SessionId, Slug};
 use crate::inventory::lines::{Format, LineFile};
-use crate::inventory::{Artifact, Evidence, Oddity, Session, StoreIndex};
+use crate::inventory::{Artifact, Evidence, Oddity, Session, StoreIndex, StoreView};
 use crate::period::Period;
 use crate::policy::selector::Selector;
 use crate::policy::{AgeBy, Mandate, Rule};
 use oracle::{Demand, demands, is_paste, lacks_references, referring};
 use policies::{floored, mandate, policy};
 use world::{NOW, World, shared_paste, world};
+
+/// So many worlds, or as many as whoever runs the tests asks for.
+#[expect(clippy::disallowed_methods, reason = "a test is asked for more, or for fewer, by whoever runs it")]
+fn worlds(cases: u32) -> ProptestConfig {
+    let is_set = |name: &str| std::env::var_os(name).is_some();
+    let known = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    let cases = if is_set("CCRETAIN_SLOW_TESTS") { 10 * cases } else { cases };
+    if is_set("PROPTEST_CASES") { known } else { ProptestConfig { cases, ..known } }
+}
 
 /// How strong each decision is, artifacts first, then lines.
 fn strengths(plan: &Plan) -> Vec<u8> {
@@ -49,7 +58,7 @@ fn applied(world: &World, plan: &Plan) -> World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(worlds(600))]
 
     /// 2. Unprotected and due is acted on, and nothing else is (3).
     #[test]
@@ -126,7 +135,10 @@ proptest! {
             prop_assert!(kept || store.in_scope);
             prop_assert!(kept || !artifact.kind.unwrap().is_protected() || matches!(decision, Decision::Prune(_)));
             if let Some(session) = inventory.session_of(artifact) {
-                prop_assert!(kept || !session.liveness.is_live());
+                // Whether a client runs that cannot be checked is the user's word.
+                let is_managed = policy.mandates.iter().any(|mandate| mandate.is_managed);
+                let liveness = if is_managed { session.checked } else { session.liveness };
+                prop_assert!(kept || !liveness.is_live());
                 prop_assert!(kept || session.evidence != Evidence::Unknown);
                 prop_assert!(kept || !session.is_unreadable);
             }
@@ -158,7 +170,8 @@ proptest! {
                 Decision::Seal(_) => {
                     prop_assert!(kind.row().sealable && !artifact.sealed && artifact.can_be_sealed());
                     prop_assert!(session.rule_projects().map(|project| Some(&**project)).chain([None]).any(|project| selects_of(session, &rule.selector, Kind::Transcript, project)));
-                    (rule.seal_after.as_ref(), session.unsealed.map_or(date, |unsealed| unsealed.max(date)))
+                    let unsealed = demand.unsealed(session, demand.seal_due(session, date));
+                    (rule.seal_after.as_ref(), unsealed.map_or(date, |unsealed| unsealed.max(date)))
                 }
                 _ => (rule.delete_after.as_ref(), date),
             };

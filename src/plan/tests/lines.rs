@@ -53,7 +53,7 @@ fn expected(demand: &Demand<'_>, file: &LineFile, line: &Line, verdicts: &[Verdi
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(worlds(400))]
 
     /// A line that stays says why: for what stands above the rules, its date, its rule or its session's.
     #[test]
@@ -70,13 +70,15 @@ proptest! {
                 let session = demand.session_named(line, store);
                 if !demand.may_touch(store) {
                     prop_assert_eq!(keep, Keep::OutOfScope);
+                } else if demand.is_out_of_reach(store) {
+                    prop_assert_eq!(keep, Keep::OutOfReach);
                 } else if demand.holds_line(kind, line, session)
                     || session.is_some_and(|of| demand.holds_session(of, Kind::Transcript))
                 {
                     prop_assert!(matches!(keep, Keep::Held(_)));
                 } else if session.is_some_and(|of| demand.is_unknown(of)) {
                     prop_assert_eq!(keep, Keep::OwnerUnknown);
-                } else if session.is_some_and(|of| of.liveness.is_live()) {
+                } else if session.is_some_and(|of| demand.is_live(of)) {
                     prop_assert_eq!(keep, Keep::Live);
                 } else if session.is_some_and(|of| demand.is_in_use(of)) {
                     prop_assert_eq!(keep, Keep::Quiet);
@@ -96,7 +98,11 @@ proptest! {
         let demand = Demand { of: &policy.mandates[0], inventory: &inventory, now: NOW() };
         for (artifact, decision) in inventory.artifacts.iter().zip(&plan.decisions) {
             let store = inventory.store_of(artifact);
-            if !is_paste(artifact) || artifact.oddity != Oddity::None || !demand.may_touch(store) {
+            if !is_paste(artifact) || artifact.oddity != Oddity::None || !demand.may_touch_file(artifact) {
+                continue;
+            }
+            if demand.is_out_of_reach(store) {
+                prop_assert_eq!(*decision, Decision::Keep(Keep::OutOfReach));
                 continue;
             }
             if lacks_references(&inventory, store) {
@@ -114,7 +120,7 @@ proptest! {
                 prop_assert!(matches!(keep, Keep::Held(_)));
             } else if session.is_some_and(|of| demand.is_unknown(of)) {
                 prop_assert_eq!(keep, Keep::OwnerUnknown);
-            } else if session.is_some_and(|of| of.liveness.is_live()) {
+            } else if session.is_some_and(|of| demand.is_live(of)) {
                 prop_assert_eq!(keep, Keep::Live);
             } else if session.is_some_and(|of| demand.is_in_use(of)) {
                 prop_assert_eq!(keep, Keep::Quiet);

@@ -28,8 +28,31 @@ impl Demand<'_> {
             self.of.excluded_stores.iter().map(|excluded| excluded.value.as_path()).collect();
         let stores = self.inventory.stores.iter();
         left_out.extend(stores.filter(|view| view.store.is_excluded).map(|view| view.store.root.as_path()));
-        self.may_touch(self.inventory.store_of(artifact))
+        let store = self.inventory.store_of(artifact);
+        self.may_touch(store)
+            && !self.is_reached_by_left_out(store)
             && from.is_none_or(|from| !from.ancestors().any(|above| left_out.contains(&above)))
+    }
+
+    /// Whether a store that is left out reaches the folders of another, too.
+    fn is_reached_by_left_out(&self, store: StoreIndex) -> bool {
+        let mut all = (0..self.inventory.stores.len()).map(StoreIndex::of);
+        let reached = &self.inventory.store(store).store.crossings.reached_from;
+        all.any(|at| {
+            let root = &self.inventory.store(at).store.root;
+            self.leaves_out(at) && reached.iter().any(|(_, from)| from == root)
+        })
+    }
+
+    /// Whether its transcript lies where a store that is left out reaches it.
+    fn is_shared_with_left_out(&self, session: &Session) -> bool {
+        let mut files = self.inventory.files(session).iter().map(|index| self.inventory.artifact(*index));
+        // Two stores with a transcript of one id have two sessions.
+        !self.inventory.store(session.store).store.crossings.reached_from.is_empty()
+            && files.any(|file| {
+                file.kind == Some(Kind::Transcript)
+                    && self.is_reached_by_left_out(self.inventory.store_of(file))
+            })
     }
 
     /// A session with a transcript is of its store, satellites alone of every one that they lie in or come from.
@@ -37,7 +60,7 @@ impl Demand<'_> {
         let files = self.inventory.files(session).iter().map(|index| self.inventory.artifact(*index));
         let files: Vec<&Artifact> = files.filter(|file| file.kind != Some(Kind::SealedRecord)).collect();
         if self.is_conversation(session) || files.is_empty() {
-            return self.may_touch(session.store);
+            return self.may_touch(session.store) && !self.is_shared_with_left_out(session);
         }
         files.into_iter().any(|file| self.may_touch_file(file))
     }
@@ -49,11 +72,17 @@ impl Demand<'_> {
         session.evidence == Evidence::Transcript || is_shown(session) && files.any(is_transcript)
     }
 
-    /// Satellites are sealed where they lie, or with their transcript; links are where there is anything else.
+    /// Satellites are sealed where they lie, or with their transcript, and those of a temp tree in a config store; links
+    /// are where there is anything else.
     pub(super) fn has_place(&self, artifact: &Artifact, session: &Session) -> bool {
         let store = self.inventory.store_of(artifact);
+        let is_temp = |at: StoreIndex| self.inventory.store(at).store.kind == crate::catalogue::Root::Temp;
         if self.is_conversation(session) {
-            return self.may_touch(store) && store == session.store;
+            return self.may_touch(session.store) && (store == session.store || is_temp(store));
+        }
+        if is_temp(store) {
+            let mut all = (0..self.inventory.stores.len()).map(StoreIndex::of);
+            return all.any(|at| !is_temp(at) && self.may_touch(at));
         }
         let mut files = self.inventory.files(session).iter().map(|index| self.inventory.artifact(*index));
         let is_beside = |file: &Artifact| {
@@ -67,7 +96,9 @@ impl Demand<'_> {
     /// belongs to it elsewhere.
     pub(super) fn is_unknown(&self, session: &Session) -> bool {
         match &session.before {
-            None => is_shown(session) && self.leaves_out(session.store),
+            None => {
+                is_shown(session) && (self.leaves_out(session.store) || self.is_shared_with_left_out(session))
+            }
             Some(before) => {
                 let root = std::path::Path::new(&before.root);
                 let of_root = (0..self.inventory.stores.len()).map(StoreIndex::of);
@@ -101,9 +132,55 @@ impl Demand<'_> {
         }
     }
 
+    /// When a session was unsealed, by the user's own state: that protects for a day past the date of a managed rule.
+    pub(super) fn unsealed(&self, session: &Session, due: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+        let counts = !self.of.is_managed || due.is_none_or(|due| self.now < due + chrono::TimeDelta::days(1));
+        session.unsealed.filter(|_| counts)
+    }
+
+    /// The earliest of what the rules want with a session as a whole, whatever is in the way.
+    fn first_due(&self, session: &Session) -> Option<DateTime<Utc>> {
+        let date = self.date(session)?;
+        let delete = self.session_due(Kind::Transcript, session, date);
+        delete.into_iter().chain(self.seal_due(session, date)).min()
+    }
+
+    /// Whether a client that counts has it open: what cannot be checked is the user's word.
+    pub(super) fn is_live(&self, session: &Session) -> bool {
+        let liveness = if self.of.is_managed { session.checked } else { session.liveness };
+        liveness.is_live()
+    }
+
+    pub(super) fn touches(&self, session: &Session) -> [Option<DateTime<Utc>>; 3] {
+        [session.touched, session.touched_ahead, self.unsealed(session, self.first_due(session))]
+    }
+
     pub(super) fn is_in_use(&self, session: &Session) -> bool {
-        session.liveness.is_live()
-            || [session.touched, session.touched_ahead, session.unsealed].iter().any(|at| self.is_quiet(*at))
+        self.is_live(session) || self.touches(session).iter().any(|at| self.is_quiet(*at))
+    }
+
+    /// Whether a client that counts runs in any of these stores.
+    fn has_clients<'v>(&self, mut stores: impl Iterator<Item = &'v StoreView>) -> bool {
+        stores.any(|view| view.live.iter().any(|client| client.is_checked || !self.of.is_managed))
+    }
+
+    /// Whether what is nobody's in a temp tree may be of a store of which nothing may be changed.
+    pub(super) fn is_out_of_reach(&self, store: StoreIndex) -> bool {
+        let lacks_own = |view: &StoreView| {
+            view.store
+                .crossings
+                .out_of_reach
+                .iter()
+                .any(|missed| missed.path == std::path::Path::new("ccretain"))
+        };
+        self.inventory.store(store).store.kind == crate::catalogue::Root::Temp
+            && self.inventory.stores.iter().any(lacks_own)
+    }
+
+    /// Whether a store that is left out looks as if a volume with transcripts were not mounted.
+    pub(super) fn may_lack_transcripts(&self) -> bool {
+        let mut all = (0..self.inventory.stores.len()).map(StoreIndex::of);
+        all.any(|at| self.inventory.store(at).has_empty_projects && self.leaves_out(at))
     }
 
     pub(super) fn date(&self, session: &Session) -> Option<DateTime<Utc>> {
@@ -113,6 +190,9 @@ impl Demand<'_> {
         let file = session.modified.filter(|date| *date <= self.now);
         if session.evidence == Evidence::Orphaned {
             let Some(before) = &session.before else {
+                if self.may_lack_transcripts() {
+                    return None;
+                }
                 return if session.modified.is_none() { session.first_seen } else { file };
             };
             let goes_by_file = self.of.age_by.value != AgeBy::Record || before.record.is_none();
@@ -151,10 +231,22 @@ impl Demand<'_> {
         is_deleted: bool,
         date: DateTime<Utc>,
     ) -> Option<DateTime<Utc>> {
+        self.due_of(|rule| rule.delete_after.as_ref(), kind, project, id, is_deleted, date)
+    }
+
+    fn due_of(
+        &self,
+        period: impl Fn(&Rule) -> Option<&Period>,
+        kind: Kind,
+        project: Option<&str>,
+        id: Option<SessionId>,
+        is_deleted: bool,
+        date: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
         let mut earliest: Option<DateTime<Utc>> = None;
         for layer in &self.of.layers {
             for rule in &layer.rules {
-                let Some(period) = &rule.delete_after else { continue };
+                let Some(period) = period(rule) else { continue };
                 if rule.selector.selects_deleted(kind, project, id)
                     && (is_deleted || !rule.selector.desktop_deleted)
                 {
@@ -176,11 +268,28 @@ impl Demand<'_> {
         session: &Session,
         date: DateTime<Utc>,
     ) -> Option<DateTime<Utc>> {
+        self.session_due_of(|rule| rule.delete_after.as_ref(), kind, session, date)
+    }
+
+    /// The same for sealing.
+    pub(super) fn seal_due(&self, session: &Session, date: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.session_due_of(|rule| rule.seal_after.as_ref(), Kind::Transcript, session, date)
+    }
+
+    fn session_due_of(
+        &self,
+        period: impl Fn(&Rule) -> Option<&Period> + Copy,
+        kind: Kind,
+        session: &Session,
+        date: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
         let mut projects: Vec<Option<&str>> = vec![session.project.as_deref()];
         projects.extend(session.rivals.iter().map(|project| Some(&**project)));
         let dues: Option<Vec<_>> = projects
             .into_iter()
-            .map(|project| self.due(kind, project, Some(session.id), session.is_desktop_deleted, date))
+            .map(|project| {
+                self.due_of(period, kind, project, Some(session.id), session.is_desktop_deleted, date)
+            })
             .collect();
         dues?.into_iter().max()
     }
@@ -212,8 +321,7 @@ impl Demand<'_> {
     pub(super) fn loose_goes(&self, artifact: &Artifact, kind: Kind) -> bool {
         let store = self.inventory.store_of(artifact);
         let view = self.inventory.store(store);
-        let clients = if kind == Kind::DaemonFile { &view.workers } else { &view.live };
-        let live = !clients.is_empty();
+        let live = kind != Kind::DaemonFile && self.has_clients(std::iter::once(view));
         let in_lines = kind.row().disposal != Disposal::File && kind != Kind::ConfigBackup;
         let is_someones = kind.row().owner == Owner::Content && kind != Kind::PidFile;
         if is_someones || in_lines || (kind.row().protection == Protection::UnlessLive && live) {
@@ -358,7 +466,7 @@ impl Demand<'_> {
             || !log.is_whole
                 && self.of.holds.iter().any(|hold| hold.until.is_none_or(|until| until > self.now));
         // The clients of these worlds say neither what they have open nor since when.
-        let has_clients = self.inventory.stores.iter().any(|view| !view.live.is_empty());
+        let has_clients = self.has_clients(self.inventory.stores.iter());
         let is_used = !log.is_whole && has_clients
             || owners.iter().any(|session| self.is_unknown(session) || self.is_in_use(session));
         let Some(date) = log.newest.or(artifact.modified()).filter(|date| *date <= self.now) else {
@@ -396,7 +504,7 @@ impl Demand<'_> {
         }
         match self.inventory.session_of(artifact) {
             Some(session) => self.part_goes(session, kind) && goes_whole(session),
-            None if is_job_in_use => false,
+            None if is_job_in_use || self.is_out_of_reach(self.inventory.store_of(artifact)) => false,
             None if kind == Kind::Plan && !self.owners(artifact).is_empty() => {
                 self.plan_due(artifact).is_some()
             }
@@ -415,7 +523,7 @@ impl Demand<'_> {
 
     pub(super) fn line_goes(&self, file: &LineFile, line: &Line) -> bool {
         let store = self.inventory.store_of(self.inventory.artifact(file.artifact));
-        if !self.may_touch(store) {
+        if !self.may_touch(store) || self.is_out_of_reach(store) {
             return false;
         }
         let is_index = file.content.format == Format::Entries;

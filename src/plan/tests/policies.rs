@@ -82,8 +82,9 @@ pub fn mandate() -> impl Strategy<Value = Mandate> {
         period(&["1h", "1h", "3d", "immediately"]),
         select(vec![AgeBy::Record, AgeBy::Record, AgeBy::Mtime, AgeBy::Newest]),
         prop::option::weighted(0.2, 0..STORES),
+        prop::bool::weighted(0.3),
     )
-        .prop_map(|(layers, holds, floor, quiet, age_by, excluded)| Mandate {
+        .prop_map(|(layers, holds, floor, quiet, age_by, excluded, is_managed)| Mandate {
             mode: sourced(Mode::Enforce),
             layers: layers.into_iter().map(layer).collect(),
             holds,
@@ -91,7 +92,7 @@ pub fn mandate() -> impl Strategy<Value = Mandate> {
             quiet: sourced(quiet),
             age_by: sourced(age_by),
             guard: sourced(MassGuard::Off),
-            is_managed: false,
+            is_managed,
             excluded_stores: excluded.map(|at| sourced(root(at))).into_iter().collect(),
             digest: String::new(),
         })

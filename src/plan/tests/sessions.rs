@@ -20,7 +20,8 @@ fn told(decision: Decision) -> Told {
 impl Demand<'_> {
     /// When the session is to be sealed; what was unsealed rests anew.
     fn sealing(&self, session: &Session, date: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let rested = session.unsealed.into_iter().chain([date]).max()?;
+        let unsealed = self.unsealed(session, self.seal_due(session, date));
+        let rested = unsealed.into_iter().chain([date]).max()?;
         let by_project = |project: Option<&str>| {
             let first = |layer: &crate::policy::RuleLayer| {
                 let acting = layer.rules.iter().filter(|rule| rule.seal_after.is_some());
@@ -40,6 +41,9 @@ impl Demand<'_> {
         match (session.evidence, session.modified) {
             _ if session.is_unreadable => "undated",
             (Evidence::Unknown, _) => "owner-unknown",
+            (Evidence::Orphaned, _) if session.before.is_none() && self.may_lack_transcripts() => {
+                "owner-unknown"
+            }
             (_, Some(modified)) if modified > self.now => "future-dated",
             _ => "undated",
         }
@@ -64,7 +68,7 @@ impl Demand<'_> {
             "out-of-scope"
         } else if self.holds_session(session, kind) {
             "held"
-        } else if session.liveness.is_live() {
+        } else if self.is_live(session) {
             "live"
         } else if self.is_in_use(session) {
             "quiet"
@@ -88,7 +92,9 @@ impl Demand<'_> {
         let goes = |told: Told| told.0 == "delete";
         let whole_goes = goes(self.by_age(date, due(Kind::Transcript)));
         let files = self.inventory.files(session).iter().map(|index| self.inventory.artifact(*index));
-        let place = files.into_iter().any(|file| file.can_be_sealed() && self.has_place(file, session));
+        let place = files
+            .into_iter()
+            .any(|file| file.can_be_sealed() && self.may_touch_file(file) && self.has_place(file, session));
         let sealing =
             self.sealing(session, date).filter(|due| *due <= self.now && session.plain > 0 && place);
         match (sealing, self.bound(session, Kind::Transcript)) {
@@ -103,7 +109,7 @@ impl Demand<'_> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(worlds(1500))]
 
     /// A session is sealed whole or not at all, and each part says its own reason and its own date.
     #[test]
@@ -119,7 +125,7 @@ proptest! {
         for (artifact, decision) in inventory.artifacts.iter().zip(&plan.decisions) {
             let (Some(kind), Some(session)) = (artifact.kind, inventory.session_of(artifact)) else { continue };
             let is_ours = artifact.oddity == Oddity::None && !kind.is_protected();
-            if !is_ours || !demand.may_touch(inventory.store_of(artifact)) {
+            if !is_ours || !demand.may_touch_file(artifact) {
                 continue;
             }
             let is_sealable = artifact.can_be_sealed();

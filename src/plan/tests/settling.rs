@@ -107,6 +107,10 @@ fn files() -> impl Strategy<Value = Files> {
 
 impl Files {
     fn inventory(&self, memory: &Memory) -> Inventory {
+        self.recalling(memory, false)
+    }
+
+    fn recalling(&self, memory: &Memory, is_users_word: bool) -> Inventory {
         let store = |(at, (in_scope, is_excluded)): (usize, &(bool, bool))| Store {
             kind: if at == TEMP { Root::Temp } else { Root::Config },
             in_scope: *in_scope && !is_excluded,
@@ -115,8 +119,18 @@ impl Files {
         };
         let stores = self.stores.iter().enumerate().map(store).collect();
         let mut inventory = model::inventory(stores, &self.files, self.is_complete, NOW());
-        inventory.recall(memory, false);
+        inventory.recall(memory, is_users_word);
         inventory
+    }
+
+    /// The same with the files of others.
+    fn with(&self, others: &Self) -> Self {
+        let mut all = self.clone();
+        all.files.extend(others.files.iter().cloned());
+        for (at, file) in all.files.iter_mut().enumerate().filter(|(_, file)| file.session.is_some()) {
+            file.name = format!("file-{at}");
+        }
+        all
     }
 
     /// Carries a plan out.
@@ -174,14 +188,8 @@ impl Files {
     }
 }
 
-/// How many worlds; the gate has to be quick.
-#[expect(clippy::disallowed_methods, reason = "a test is asked for more by whoever runs it")]
-fn cases() -> u32 {
-    if std::env::var_os("CCRETAIN_SLOW_TESTS").is_some() { 20_000 } else { 2_000 }
-}
-
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(worlds(2_000))]
 
     /// A second run at the same time does nothing, so that nothing goes that the first plan kept.
     #[test]
@@ -208,6 +216,31 @@ proptest! {
             for (line, decision) in file.content.lines.iter().zip(lines) {
                 prop_assert!(decision.due().is_none(), "{line:?} {decision:?} {memory:?}");
             }
+        }
+    }
+
+    /// What a user's own state remembers of files that are not there protects, from a managed rule for a day.
+    #[test]
+    fn what_a_user_remembers_delays_a_managed_rule_for_a_day(
+        files in files(), gone in prop::option::of(files()), ahead in prop::option::of(1i64..4000), mut policy in policy(),
+    ) {
+        policy.mandates.truncate(1);
+        let all = gone.map_or(files.clone(), |gone| files.with(&gone)).inventory(&Memory::default());
+        let mut memory = memory(&all, &plan(&all, &policy, NOW()), &policy);
+        // A state that a user wrote himself, before each run.
+        if let Some(minutes) = ahead {
+            memory.sessions.iter_mut().for_each(|row| row.touched_ahead = Some(NOW() + TimeDelta::minutes(minutes)));
+        }
+        let sessions = |inventory: &Inventory| plan(inventory, &policy, NOW()).sessions;
+        let found = sessions(&files.inventory(&Memory::default()));
+        let trusted = sessions(&files.inventory(&memory));
+        let bound = sessions(&files.recalling(&memory, true));
+        for ((bound, trusted), found) in bound.into_iter().zip(trusted).zip(found) {
+            let is_kept = matches!(trusted.decision, Decision::Keep(_));
+            let is_overdue =
+                matches!(found.decision, Decision::Delete(due) if NOW() - due.since() >= TimeDelta::days(1));
+            let counts = !(policy.mandates[0].is_managed && is_kept && is_overdue);
+            prop_assert_eq!(bound.decision, if counts { trusted.decision } else { found.decision });
         }
     }
 

@@ -43,7 +43,7 @@ fn is_decided_alone(artifact: &Artifact) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(worlds(400))]
 
     /// `explain` names the rule, hold or guard that decides, and the date it went by.
     #[test]
@@ -61,8 +61,7 @@ proptest! {
             let demand = Demand { of: &policy.mandates[0], inventory: &inventory, now: NOW() };
             prop_assert_eq!(!told.holds.is_empty(), demand.holds_session(session, Kind::Transcript));
             // It is told to be quiet exactly where it is.
-            let touches = [session.touched, session.touched_ahead, session.unsealed];
-            let is_quiet = touches.into_iter().any(|at| demand.is_quiet(at));
+            let is_quiet = demand.touches(session).into_iter().any(|at| demand.is_quiet(at));
             prop_assert_eq!(told.quiet_until.is_some_and(|until| until > NOW()), is_quiet);
             let floor = policy.mandates[0].keep_at_least.as_ref();
             let end = floor.zip(verdict.date).map(|(floor, date)| floor.value.after(date).unwrap_or(DateTime::<Utc>::MAX_UTC));

@@ -15,7 +15,7 @@ use crate::inventory::{
     ArtifactIndex, FirstSeen, Folder, FolderIndex, LiveClient, Log, Name, Names, ProjectIndex, SessionIndex,
     StoreView,
 };
-use crate::locate::{Crossings, FoundBy, Store};
+use crate::locate::{Crossings, FoundBy, OutOfReach, Store};
 use std::collections::HashSet;
 
 /// The time of every plan.
@@ -43,6 +43,8 @@ pub struct SessionSpec {
     touched: Option<i64>,
     touched_ahead: Option<i64>,
     is_live: bool,
+    /// Whether its client could be checked.
+    is_checked: bool,
     is_unreadable: bool,
     unsealed: Option<i64>,
     is_desktop_deleted: bool,
@@ -79,9 +81,24 @@ pub struct LineSpec {
     pastes: Vec<u8>,
 }
 
+/// A store; the last may be a temp tree.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StoreSpec {
+    is_out_of_scope: bool,
+    /// Whether a client runs in it, and whether that could be checked.
+    client: Option<bool>,
+    is_excluded: bool,
+    is_temp: bool,
+    /// Whether its folder for what is ours is out of reach.
+    lacks_own: bool,
+    has_empty_projects: bool,
+    /// The store that reaches its folders too.
+    reached_from: Option<usize>,
+}
+
 #[derive(Debug, Clone)]
 pub struct World {
-    stores: Vec<(bool, bool)>,
+    stores: Vec<StoreSpec>,
     sessions: Vec<SessionSpec>,
     files: Vec<FileSpec>,
     is_complete: bool,
@@ -108,7 +125,7 @@ fn session(future: bool) -> impl Strategy<Value = SessionSpec> {
         (some(age(false)), some(age(future)), prop::option::weighted(0.2, age(false)), some(age(false))),
         (
             prop::option::weighted(0.3, -300i64..0).prop_map(move |ahead| ahead.filter(|_| future)),
-            prop::bool::weighted(0.1),
+            (prop::bool::weighted(0.1), any::<bool>()),
             prop::bool::weighted(0.05),
             prop::option::weighted(0.3, age(false)),
             prop::option::weighted(0.2, age(false)),
@@ -120,7 +137,7 @@ fn session(future: bool) -> impl Strategy<Value = SessionSpec> {
             |(
                 (store, id, evidence, projects),
                 (record, modified, damaged, touched),
-                (touched_ahead, is_live, is_unreadable, unsealed, first_seen),
+                (touched_ahead, (is_live, is_checked), is_unreadable, unsealed, first_seen),
                 (rivals, slugs),
                 is_desktop_deleted,
             )| {
@@ -139,6 +156,7 @@ fn session(future: bool) -> impl Strategy<Value = SessionSpec> {
                     touched,
                     touched_ahead,
                     is_live,
+                    is_checked,
                     is_unreadable,
                     unsealed,
                     is_desktop_deleted,
@@ -251,16 +269,51 @@ fn line_file(future: bool) -> impl Strategy<Value = FileSpec> {
     )
 }
 
+fn store() -> impl Strategy<Value = StoreSpec> {
+    let rare = || prop::bool::weighted(0.05);
+    (
+        prop::bool::weighted(0.1),
+        prop::option::weighted(0.2, any::<bool>()),
+        rare(),
+        any::<bool>(),
+        rare(),
+        rare(),
+        prop::option::weighted(0.2, 0..STORES),
+    )
+        .prop_map(
+            |(is_out_of_scope, client, is_excluded, is_temp, lacks_own, has_empty_projects, reached_from)| {
+                StoreSpec {
+                    is_out_of_scope,
+                    client,
+                    is_excluded,
+                    is_temp,
+                    lacks_own,
+                    has_empty_projects,
+                    reached_from,
+                }
+            },
+        )
+}
+
 /// A random inventory; with files and sessions dated in the future, if they are asked for.
 pub fn world(future: bool) -> impl Strategy<Value = World> {
     (
-        prop::collection::vec((prop::bool::weighted(0.9), prop::bool::weighted(0.2)), STORES),
+        prop::collection::vec(store(), STORES),
         prop::collection::vec(session(future), 0..6),
         prop::collection::vec(file(future), 0..16),
         prop::collection::vec(line_file(future), 0..3),
         prop::bool::weighted(0.8),
     )
-        .prop_map(|(stores, mut sessions, mut files, lines, is_complete)| {
+        .prop_map(|(mut stores, mut sessions, mut files, lines, is_complete)| {
+            for (at, store) in stores.iter_mut().enumerate() {
+                // Only a config store has transcripts and sealed files.
+                let has_transcripts =
+                    sessions.iter().any(|of| of.store == at && of.evidence == Evidence::Transcript)
+                        || files.iter().any(|of| of.store == at && of.kind == Some(Kind::Transcript));
+                store.is_temp &= at + 1 == STORES && !has_transcripts;
+                store.lacks_own &= !store.is_temp;
+                store.reached_from = store.reached_from.filter(|other| *other != at);
+            }
             let mut seen = HashSet::new();
             sessions.retain(|session| seen.insert((session.store, session.id)));
             // What lies in several stores of a session is one, and no orphan where its transcript lies in any.
@@ -295,7 +348,7 @@ pub fn shared_paste() -> impl Strategy<Value = World> {
             nobodys(Kind::Paste, format!("{:016x}.txt", 0), modified),
             FileSpec { lines: Some(history), ..nobodys(Kind::History, "lines".to_owned(), modified) },
         ];
-        World { stores: vec![(true, false); STORES], sessions: Vec::new(), files, is_complete: true }
+        World { stores: vec![StoreSpec::default(); STORES], sessions: Vec::new(), files, is_complete: true }
     })
 }
 
@@ -322,6 +375,11 @@ pub fn before(hours: i64) -> DateTime<Utc> {
     NOW() - TimeDelta::hours(hours)
 }
 
+/// What is said of a store whose folder for what is ours cannot be reached.
+fn lost_own_folder() -> OutOfReach {
+    OutOfReach { path: "ccretain".into(), why: "it is a mount".into() }
+}
+
 /// A config store that may be changed.
 pub fn config_store(at: usize) -> Store {
     Store {
@@ -341,20 +399,36 @@ pub fn config_store(at: usize) -> Store {
 
 impl World {
     pub fn inventory(&self) -> Inventory {
-        let store = |(at, (in_scope, has_client)): (usize, &(bool, bool))| StoreView {
-            store: Store { in_scope: *in_scope, ..config_store(at) },
-            live: has_client
-                .then_some(LiveClient {
+        let store = |(at, spec): (usize, &StoreSpec)| StoreView {
+            store: Store {
+                // As they are located: nothing of such a store is changed.
+                in_scope: !(spec.is_out_of_scope || spec.is_excluded || spec.lacks_own),
+                is_excluded: spec.is_excluded,
+                kind: if spec.is_temp { Root::Temp } else { Root::Config },
+                crossings: Crossings {
+                    out_of_reach: spec.lacks_own.then(lost_own_folder).into_iter().collect(),
+                    reached_from: spec
+                        .reached_from
+                        .map(|other| (Default::default(), root(other)))
+                        .into_iter()
+                        .collect(),
+                    ..Crossings::default()
+                },
+                ..config_store(at)
+            },
+            live: spec
+                .client
+                .map(|is_checked| LiveClient {
                     pid: 7,
                     session: None,
                     liveness: Liveness::Process(7),
-                    is_checked: true,
+                    is_checked,
                     started: None,
                 })
                 .into_iter()
                 .collect(),
             workers: Vec::new(),
-            has_empty_projects: false,
+            has_empty_projects: spec.has_empty_projects,
         };
         let folder = |at: usize| Folder {
             store: StoreIndex::of(at),
@@ -473,7 +547,7 @@ impl World {
             touched: spec.touched.map(before),
             touched_ahead: spec.touched_ahead.map(before),
             liveness: if spec.is_live { Liveness::Process(1) } else { Liveness::Dead },
-            checked: if spec.is_live { Liveness::Process(1) } else { Liveness::Dead },
+            checked: if spec.is_live && spec.is_checked { Liveness::Process(1) } else { Liveness::Dead },
             is_unreadable: spec.is_unreadable,
             is_foreign: false,
             is_desktop: false,
