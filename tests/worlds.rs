@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use chrono::Duration;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{Index, select};
 
 use crate::common::Sandbox;
 use crate::common::sandbox::has_namespaces;
@@ -292,9 +292,25 @@ fn world() -> impl Strategy<Value = World> {
         prop::collection::vec(owned(), 0..4),
         (prop::option::weighted(0.3, system()), prop::option::weighted(0.3, managed())),
         prop::option::weighted(0.2, select(&["projects", "file-history", "debug"][..])),
+        prop::option::weighted(0.25, first()),
     )
         .prop_map(
-            |(mut files, mut lines, rules, holds, floor, quiet, excluded, mut owned, layers, shared)| {
+            |(
+                mut files,
+                mut lines,
+                mut rules,
+                holds,
+                floor,
+                quiet,
+                excluded,
+                mut owned,
+                layers,
+                shared,
+                first,
+            )| {
+                if let Some(first) = first {
+                    first.add(&mut files, &mut rules);
+                }
                 let (mut system, managed) = layers;
                 if let (Some(system), Some(_)) = (&mut system, &managed) {
                     // What holds which of two layers then is said by each for itself.
@@ -332,6 +348,51 @@ fn world() -> impl Strategy<Value = World> {
         )
 }
 
+/// A file more of a session of the world, which a rule for its kind takes before the rest: what dated the session, or told
+/// its project, is then known only from before.
+#[derive(Debug, Clone)]
+struct First {
+    of: Index,
+    kind: Kind,
+    modified: i64,
+    record: i64,
+}
+
+fn first() -> impl Strategy<Value = First> {
+    let kind =
+        select(&[Kind::Subagent, Kind::Subagent, Kind::FileHistory, Kind::DebugLog, Kind::TempFile][..]);
+    // It has to be a date of the past that goes.
+    let hours = || select(&AGES[..AGES.len() - 2]);
+    (any::<Index>(), kind, hours(), hours()).prop_map(|(of, kind, modified, record)| First {
+        of,
+        kind,
+        modified: modified * 60,
+        record: record * 60,
+    })
+}
+
+impl First {
+    fn add(&self, files: &mut Vec<File>, rules: &mut Vec<Rule>) {
+        let of = self.of.get(files);
+        files.push(File {
+            place: match (self.kind, of.place) {
+                (Kind::TempFile, _) => Place::Temp,
+                (_, Place::Temp) => Place::Home,
+                (_, place) => place,
+            },
+            kind: self.kind,
+            session: of.session,
+            project: of.project,
+            modified: self.modified,
+            records: if self.kind.has_records() { vec![self.record] } else { Vec::new() },
+            is_damaged: false,
+            plan: None,
+        });
+        let kinds = Some(self.kind.name());
+        rules.insert(0, Rule { projects: None, kinds, session: None, delete: Some("1h"), seal: None });
+    }
+}
+
 /// How many worlds each of the tests below tries; the gate has to be quick.
 fn cases() -> u32 {
     if let Some(worlds) = std::env::var("CCRETAIN_WORLDS").ok().and_then(|worlds| worlds.parse().ok()) {
@@ -340,10 +401,18 @@ fn cases() -> u32 {
     if std::env::var_os("CCRETAIN_SLOW_TESTS").is_some() { 500 } else { 8 }
 }
 
+fn config() -> ProptestConfig {
+    let known = ProptestConfig::default();
+    // Each step runs the program several times; whoever asks for fewer or more is heard.
+    let is_asked = std::env::var_os("PROPTEST_MAX_SHRINK_ITERS").is_some();
+    let max_shrink_iters = if is_asked { known.max_shrink_iters } else { 300 };
+    ProptestConfig { cases: cases(), max_shrink_iters, failure_persistence: None, ..known }
+}
+
 macro_rules! worlds {
     ($($name:ident)*) => {$(
         proptest! {
-            #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 300, failure_persistence: None, ..ProptestConfig::default() })]
+            #![proptest_config(config())]
 
             #[test]
             fn $name(world in world()) {
