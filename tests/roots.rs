@@ -333,3 +333,31 @@ fn a_folder_of_the_policy_is_a_store_where_the_command_line_names_it_too() {
     sandbox.run(named).exits(0).never_says("stores.extra");
     sandbox.run(["status", "--json"]).exits(0).says("elsewhere");
 }
+
+#[test]
+fn what_lies_in_or_around_an_excluded_folder_stays() {
+    let excludes =
+        ["~", "~/.claude", "~/.claude/projects", "~/.claude/projects/-work-acme", "~/.claude/history.jsonl"];
+    for exclude in excludes {
+        let sandbox = Sandbox::new();
+        let store = sandbox.store();
+        let session = store.session(1).cwd("/work/acme").aged(days(40)).write();
+        store.history(Some(session.id()), "/work/acme", days(40));
+        let exclude = exclude.replace('~', sandbox.home().to_str().unwrap());
+        let policy = |exclude: &str| {
+            sandbox.policy(&format!(
+                r#"{{"version": 1, "rules": [{{"name": "d", "deleteAfter": "5d"}}], "stores": {{"exclude": ["{exclude}"]}}}}"#
+            ));
+        };
+        policy(&exclude);
+        sandbox.run(["enforce", "--yes"]).exits(0);
+        assert!(session.is_there(), "{exclude}");
+        assert_eq!(store.history_lines().len(), 1, "{exclude}");
+        // What is not there is no part of anything.
+        policy(&format!("{}/.claude/nothing", sandbox.home().display()));
+        sandbox.run(["enforce", "--yes"]).exits(0);
+        assert!(!session.is_there(), "{exclude}");
+        policy("~/.claude/**");
+        sandbox.run(["enforce", "--yes"]).exits(2).says("is a pattern");
+    }
+}

@@ -137,9 +137,10 @@ pub fn locate(env: &Environment, request: &Request) -> Located {
     let mut at = 0;
     while let Some(candidate) = queue.get(at) {
         at += 1;
-        let is_excluded = exclude.contains(&real(&candidate.path)) || exclude.contains(&candidate.path);
+        let is_left_out = |path: &Path| exclude.iter().any(|folder| path.starts_with(folder));
+        let is_excluded = is_left_out(&real(&candidate.path)) || is_left_out(&candidate.path);
         let opened = match open(env, request, candidate) {
-            Ok(Some(store)) if is_excluded || exclude.contains(&store.root) => {
+            Ok(Some(store)) if is_excluded || is_left_out(&store.root) => {
                 if seen.insert((store.identity, store.kind)) {
                     located.excluded.push(Store { in_scope: false, is_excluded: true, ..store });
                 }
@@ -181,15 +182,26 @@ pub fn locate(env: &Environment, request: &Request) -> Located {
             }
         }
     }
-    // One that lies in a store is known by being left out, and is none of that store's to change.
-    for path in exclude.into_iter().filter(|path| path.join("projects").is_dir()) {
+    for path in exclude {
+        // One that lies in a store is known by being left out, and is none of that store's to change.
         let candidate = Candidate { path, kind: Root::Config, found_by: FoundBy::Policy };
-        if is_within(&located.stores, &candidate.path)
+        if candidate.path.join("projects").is_dir()
+            && is_within(&located.stores, &candidate.path)
             && let Ok(Some(store)) = open(env, request, &candidate)
             && seen.insert((store.identity, store.kind))
         {
             located.excluded.push(Store { in_scope: false, is_excluded: true, ..store });
         }
+        let root = store_around(&candidate.path, located.stores.iter().chain(&located.excluded));
+        let stores = std::mem::take(&mut located.stores);
+        let (out, stores) = stores.into_iter().partition(|store| root.as_ref() == Some(&store.root));
+        located.stores = stores;
+        let out: Vec<Store> = out;
+        located.excluded.extend(out.into_iter().map(|store| Store {
+            in_scope: false,
+            is_excluded: true,
+            ..store
+        }));
     }
     let Located { stores, excluded, .. } = &mut located;
     crossing::resolve(&mut stores.iter_mut().chain(excluded).collect::<Vec<_>>());
@@ -207,6 +219,14 @@ pub fn locate(env: &Environment, request: &Request) -> Located {
 
 fn is_within(stores: &[Store], path: &Path) -> bool {
     stores.iter().any(|store| !store.kind.is_shared() && path.starts_with(&store.root))
+}
+
+/// The store in which a folder that is left out lies without being a store: a store is left out as a whole, and
+/// whoever leaves a part of one out wants that at least.
+pub fn store_around<'a>(folder: &Path, stores: impl Iterator<Item = &'a Store>) -> Option<PathBuf> {
+    let roots = stores.map(|store| &store.root).filter(|root| folder.starts_with(root));
+    let around = roots.max_by_key(|root| root.components().count())?;
+    (around != folder && folder.symlink_metadata().is_ok()).then(|| around.clone())
 }
 
 /// Whether nothing is at a path, or an empty folder is.

@@ -244,5 +244,6 @@ pub(super) fn is_out_of_scope(inventory: &Inventory, mandate: &Mandate, store: S
 /// Whether a layer of a mandate, or all, leave a store out.
 fn is_excluded(inventory: &Inventory, mandate: &Mandate, store: StoreIndex) -> bool {
     let store = &inventory.store(store).store;
-    store.is_excluded || mandate.excluded_stores.iter().any(|excluded| excluded.value == store.root)
+    store.is_excluded
+        || mandate.excluded_stores.iter().any(|excluded| store.root.starts_with(&excluded.value))
 }

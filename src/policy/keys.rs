@@ -158,7 +158,7 @@ keys! {
     "compression" Word "\"zstd\"" "0.1.0" Preference "What sealed files are compressed with: 'zstd' or 'none'.";
     "stores" Object "{}" "0.1.0" PartByPart "Which folders are stores beside the known places.";
     "stores.extra" Texts "[]" "0.1.0" United "Folders that are stores though nothing marks them as such.";
-    "stores.exclude" Texts "[]" "0.1.0" Excluding "Folders that are not looked at.";
+    "stores.exclude" Texts "[]" "0.1.0" Excluding "Folders that are not looked at, with all that lies below them. A store is left out as a whole, also where a part of it is named: to keep a project, hold it.";
     "guard" WordOrObject "{\"maxShare\":0.5,\"minSessions\":20}" "0.1.0" Delaying "When an unattended run that would delete much at once refuses; 'off' never refuses. Managed rules go on after 24 hours, others after 7 days and two refusals.";
     "guard.maxShare" Number "0.5" "0.1.0" Part "The share of a user's sessions in all stores, above 0 and at most 1.";
     "guard.minSessions" Integer "20" "0.1.0" Part "The number of sessions below which the share does not matter.";

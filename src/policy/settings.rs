@@ -395,7 +395,10 @@ checked_text! {
     Folder,
     |text| {
         let drive = text.get(1..2) == Some(":");
-        if text == "~" || text.starts_with("~/") || text.starts_with('/') || text.starts_with("\\\\") || drive {
+        if text.contains('*') {
+            let shown = crate::escape::shown(text);
+            Err(format!("'{shown}' is a pattern: name the folder itself, with which all below it is meant"))
+        } else if text == "~" || text.starts_with("~/") || text.starts_with('/') || text.starts_with("\\\\") || drive {
             Ok(())
         } else {
             Err(format!("'{}' is not a whole path: it must begin with '/' or '~/'", crate::escape::shown(text)))

@@ -114,7 +114,7 @@ impl<'a> Group<'a> {
     fn counts(&self, inventory: &Inventory, session: &Session) -> bool {
         let root = &inventory.store(session.store).store.root;
         let is_excluded = |(_, mandate): &(usize, &Mandate)| {
-            mandate.excluded_stores.iter().any(|excluded| excluded.value == *root)
+            mandate.excluded_stores.iter().any(|excluded| root.starts_with(&excluded.value))
         };
         let is_shown = matches!(session.evidence, Evidence::Transcript | Evidence::Sealed);
         let has_content = || {

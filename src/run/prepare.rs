@@ -112,11 +112,14 @@ pub fn locate(ctx: &Context, mut policy: Policy, state: StateFile, found: Vec<(P
         settings: named_in_settings(ctx, &client),
         found,
     };
-    let Located { stores, excluded, lacks_excluded, refused } = locate::locate(env, &request);
+    let Located { stores, excluded: left_out, lacks_excluded, refused } = locate::locate(env, &request);
     // A store is known by its real path, and may be left out by a link to it.
     for excluded in policy.mandates.iter_mut().flat_map(|mandate| &mut mandate.excluded_stores) {
         // Here and not in the policy: which paths are links is known only on the machine.
         excluded.value = locate::real(&env.absolute(&excluded.value));
+        if let Some(root) = locate::store_around(&excluded.value, stores.iter().chain(&left_out)) {
+            excluded.value = root;
+        }
     }
     for store in &stores {
         tracing::debug!(kind = store.kind.word(), root = %shown(&store.root), "found a store");
@@ -124,7 +127,7 @@ pub fn locate(ctx: &Context, mut policy: Policy, state: StateFile, found: Vec<(P
     for refused in &refused {
         tracing::debug!(path = %shown(&refused.path), why = %refused.why, "refused a store");
     }
-    Workspace { policy, state, client, stores, excluded, lacks_excluded, refused }
+    Workspace { policy, state, client, stores, excluded: left_out, lacks_excluded, refused }
 }
 
 /// The same for a verb that only looks.
