@@ -8,19 +8,17 @@ and what is sealed is encrypted anew, and the clock jumps: ahead by sixty days, 
 hours. What must hold: each run ends as it should, nothing is there that is due and nothing is gone that is not, the ledger
 holds together and, as the state, stays within its bounds though segments are cut by the year, and memory does not grow."""
 
-import argparse
 import os
 import random
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import inject
 from oracle import is_unfinished, state_of
-from world import DAY, World, Wrong, session_id, shield
+from world import DAY, World, Wrong, options_of, scratch, session_id, shield
 
 KEEP = 30
 
@@ -68,18 +66,15 @@ def size_of(folder, beginning=""):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("program", type=Path)
-    parser.add_argument("--seconds", type=float, default=3600)
+    parser = options_of(__doc__, 3600)
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--broken", type=lambda text: text.split(","), help="calls that do nothing: the lab must notice")
-    parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
     if not shutil.which("faketime"):
         print("SKIPPED: endurance needs faketime")
         return 0
     shield()
-    folder = Path(tempfile.mkdtemp(prefix="ccretain-lab-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+    folder = scratch()
     random_, deadline = random.Random(options.seed), time.monotonic() + options.seconds
     clock = time.time() // DAY * DAY + 12 * 3600
     world = Year(folder, options.program.resolve(), clock)

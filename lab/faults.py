@@ -18,14 +18,13 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import inject
 from cases import CASES, chosen
 from oracle import finished, judge, said, settled, shape, state_of
-from world import World, Wrong, shield
+from world import World, Wrong, scratch, shield
 
 READS = ["EIO", "EINTR"]
 LOOKS = ["EIO", "EACCES"]
@@ -238,8 +237,7 @@ def main():
         return 0
     shield()
     cases = [case for case in CASES if not options.only or case.name in options.only]
-    base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    folder = Path(tempfile.mkdtemp(prefix="ccretain-lab-", dir=base))
+    folder = scratch()
     parts, begun = [], time.monotonic()
     client = subprocess.Popen(["sleep", "1000000"])
     try:

@@ -8,21 +8,17 @@ for a file that is hard-linked from there, or for a FIFO, again and again. Outsi
 with the very names and open to everybody, so that whoever follows a link changes them: nothing of them changes, ever. The
 other account is served all the same, nothing in a home belongs to anybody else afterwards, and the ledger holds. Needs root."""
 
-import argparse
 import collections
-import multiprocessing
 import os
 import random
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 from cases import chosen_of
-from races import exchange, outside_of
-from world import DAY, World, ledger, session_id, shield
+from races import Exchanging, outside_of, summary
+from world import DAY, World, ledger, options_of, scratch, session_id, shield
 
 UIDS = {"ann": 58_201, "eve": 58_202}
 COMMANDS = {
@@ -124,14 +120,6 @@ def copies(world, folder):
     return made
 
 
-def hostile(uid, pairs, over, count):
-    """Exchanges with the rights of an account."""
-    os.setgroups([])
-    os.setgid(uid)
-    os.setuid(uid)
-    exchange(pairs, [], over, count)
-
-
 def arm(world, made, random_):
     """What is exchanged for what, put aside."""
     aside = world.root / "aside"
@@ -161,14 +149,8 @@ def one(world, name, made, random_):
     world.load("template")
     how, path, pairs = arm(world, made, random_)
     before = [outside_of(top) for top in made]
-    over, count = multiprocessing.Value("b", 0, lock=False), multiprocessing.Value("q", 0, lock=False)
-    swapper = multiprocessing.Process(target=hostile, args=(UIDS["eve"], pairs, over, count))
-    swapper.start()
-    try:
+    with Exchanging(pairs, uid=UIDS["eve"]) as count:
         done = world.all_users(*COMMANDS[name])
-    finally:
-        over.value = 1
-        swapper.join()
     wrong = []
     for top, old in zip(made, before):
         new = outside_of(top)
@@ -187,18 +169,15 @@ def one(world, name, made, random_):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("program", type=Path)
-    parser.add_argument("--seconds", type=float, default=60)
+    parser = options_of(__doc__)
     parser.add_argument("--rounds", type=int, default=1_000_000, help="of each command")
     parser.add_argument("--only", type=lambda text: chosen_of(text, COMMANDS))
-    parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
     if os.geteuid() != 0 or not shutil.which("unshare") or not os.access("/dev/shm", os.W_OK):
         print("SKIPPED: hostile homes need root, unshare and /dev/shm")
         return 0
     shield(needs_mounts=True)
-    folder = Path(tempfile.mkdtemp(prefix="ccretain-lab-", dir="/dev/shm"))
+    folder = scratch()
     folder.chmod(0o755)
     program = folder / "ccretain"
     shutil.copy(options.program, program)
@@ -231,11 +210,7 @@ def main():
                     made = copies(world, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    for name, count in rounds.items():
-        ends = ", ".join(f"exit {code} {number}" for (of, code), number in sorted(exits.items()) if of == name)
-        print(f"| {name} | {count} | {ends} |")
-    print(f"homes: {sum(rounds.values())} rounds, {exchanges} exchanges, {wrong} wrong (seed {options.seed})")
-    return 1 if wrong else 0
+    return summary("homes", rounds, exits, exchanges, wrong, options.seed)
 
 
 if __name__ == "__main__":

@@ -6,20 +6,18 @@
 After each kill nothing is lost that was not both due and in the ledger, and nothing half is taken for whole; after some of
 them the next runs settle the world, and what they seal comes back byte for byte."""
 
-import argparse
 import os
 import random
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import inject
 from cases import Case
 from oracle import is_unfinished, judge, number_of, state_of
-from world import DAY, World, Wrong, session_id, shield
+from world import DAY, World, Wrong, options_of, scratch, session_id, shield
 
 AGES = {"due": 40 * DAY, "idle": 5 * DAY, "young": 7200}
 
@@ -111,19 +109,15 @@ def settle(world, made):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("program", type=Path)
-    parser.add_argument("--seconds", type=float, default=60)
+    parser = options_of(__doc__)
     parser.add_argument("--kills", type=int, default=1_000_000)
     parser.add_argument("--broken", type=lambda text: text.split(","), help="calls that do nothing: the lab must notice")
-    parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
     if not all(map(shutil.which, ("age", "zstd"))):
         print("SKIPPED: kills need age and zstd")
         return 0
     shield()
-    base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    folder = Path(tempfile.mkdtemp(prefix="ccretain-lab-", dir=base))
+    folder = scratch()
     deadline = time.monotonic() + options.seconds
     kills = runs = worlds = wrong = 0
     longest = {}

@@ -9,22 +9,19 @@ the image is copied as the disk has it at that moment, without any flush, and th
 the journal is replayed, and what was written and not flushed is gone. In most rounds another program flushes a file of its
 own right before, so that the journal has all names and the disk not all data. The same oracle looks as after a kill. Needs root."""
 
-import argparse
 import collections
 import os
 import random
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import inject
 from cases import CASES, chosen
 from faults import ALONE, calls_of, changes
 from oracle import judge, settled, state_of
-from world import World, Wrong, shield
+from world import World, Wrong, options_of, scratch, shield
 
 SIZE = 24 << 20
 
@@ -92,19 +89,16 @@ class Disk(World):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("program", type=Path)
-    parser.add_argument("--seconds", type=float, default=60)
+    parser = options_of(__doc__)
     parser.add_argument("--rounds", type=int, default=1_000_000)
     parser.add_argument("--only", type=chosen)
     parser.add_argument("--broken", type=lambda text: text.split(","), help="calls that do nothing: the lab must notice")
-    parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
     if os.geteuid() != 0 or not inject.can() or not all(map(shutil.which, ("mkfs.ext4", "strace", "age", "zstd", "unshare"))):
         print("SKIPPED: power loss needs root on Linux, mkfs.ext4, strace, age, zstd and loop devices")
         return 0
     shield(needs_mounts=True)
-    folder = Path(tempfile.mkdtemp(prefix="ccretain-lab-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+    folder = scratch()
     client = subprocess.Popen(["sleep", "1000000"])
     world = Disk(folder, options.program.resolve())
     world.client = client.pid

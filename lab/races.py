@@ -7,7 +7,6 @@ In the place of what is exchanged comes a link to the like of it outside, a moun
 tree with the very names of the store, and nothing of it changes, ever. Folders that may be links of the same owner (those at
 the top of a store and those of projects) are exchanged for links to another account's, as root alone."""
 
-import argparse
 import collections
 import ctypes
 import hashlib
@@ -17,12 +16,10 @@ import random
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 from cases import CASES, DUE, IDLE, SEALED, chosen
-from world import World, session_id, shield
+from world import World, options_of, scratch, session_id, shield
 
 libc = ctypes.CDLL(None, use_errno=True)
 EXCHANGE, BIND = 2, 4096
@@ -32,8 +29,12 @@ WORKED_ON = {
 }
 
 
-def exchange(pairs, mounts, over, count):
+def exchange(pairs, mounts, over, count, uid):
     """Exchanges each pair again and again, as fast as it goes, until told to stop."""
+    if uid is not None:
+        os.setgroups([])
+        os.setgid(uid)
+        os.setuid(uid)
     pairs = [(os.fsencode(a), os.fsencode(b)) for a, b in pairs]
     mounts = [(os.fsencode(a), os.fsencode(b)) for a, b in mounts]
     while not over.value:
@@ -45,6 +46,31 @@ def exchange(pairs, mounts, over, count):
                 count.value += 1
                 libc.umount2(a, 2)
     # As it was, so that the next round begins with what is the store's own.
+
+
+class Exchanging:
+    """While what is in a `with` works, another process exchanges what lies in its way, with an account's rights."""
+
+    def __init__(self, pairs, mounts=(), uid=None):
+        self.over, self.times = multiprocessing.Value("b", 0, lock=False), multiprocessing.Value("q", 0, lock=False)
+        self.process = multiprocessing.Process(target=exchange, args=(pairs, mounts, self.over, self.times, uid))
+
+    def __enter__(self):
+        self.process.start()
+        return self.times
+
+    def __exit__(self, *_):
+        self.over.value = 1
+        self.process.join()
+
+
+def summary(what, rounds, exits, exchanges, wrong, seed):
+    """Prints what all rounds came to; gives how the lab ends."""
+    for name, count in rounds.items():
+        ends = ", ".join(f"exit {code} {number}" for (of, code), number in sorted(exits.items()) if of == name)
+        print(f"| {name} | {count} | {ends} |")
+    print(f"{what}: {sum(rounds.values())} rounds, {exchanges} exchanges, {wrong} wrong (seed {seed})")
+    return 1 if wrong else 0
 
 
 def targets(world, case_name, random_):
@@ -82,15 +108,12 @@ def outside_of(path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("program", type=Path)
-    parser.add_argument("--seconds", type=float, default=60)
+    parser = options_of(__doc__)
     parser.add_argument("--rounds", type=int, default=1_000_000, help="of each command")
     parser.add_argument("--only", type=chosen)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
     can_mount = shield(needs_mounts=True)
-    folder = Path(tempfile.mkdtemp(prefix="ccretain-lab-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+    folder = scratch()
     client = subprocess.Popen(["sleep", "1000000"])
     random_, deadline = random.Random(options.seed), time.monotonic() + options.seconds
     cases = [case for case in CASES if case.name in WORKED_ON and (not options.only or case.name in options.only)]
@@ -132,16 +155,10 @@ def main():
                     pairs.append((world.store / file, aside / ("second" if (aside / "second").exists() else "file")))
                 else:
                     mounts.append((world.store / path, outside / path))
-                over, count = multiprocessing.Value("b", 0, lock=False), multiprocessing.Value("q", 0, lock=False)
                 # A hard link of a file outside changes its inode: that is the race's own doing.
                 before = outside_of(outside), outside_of(others)
-                swapper = multiprocessing.Process(target=exchange, args=(pairs, mounts, over, count))
-                swapper.start()
-                try:
+                with Exchanging(pairs, mounts) as count:
                     done = world.run(*case.arguments, timeout=60)
-                finally:
-                    over.value = 1
-                    swapper.join()
                 exchanges += count.value
                 rounds[case.name] += 1
                 exits[case.name, done.returncode] += 1
@@ -161,11 +178,7 @@ def main():
         client.kill()
         client.wait()
         shutil.rmtree(folder, ignore_errors=True)
-    for name, count in rounds.items():
-        ends = ", ".join(f"exit {code} {number}" for (of, code), number in sorted(exits.items()) if of == name)
-        print(f"| {name} | {count} | {ends} |")
-    print(f"races: {sum(rounds.values())} rounds, {exchanges} exchanges, {wrong} wrong (seed {options.seed})")
-    return 1 if wrong else 0
+    return summary("races", rounds, exits, exchanges, wrong, options.seed)
 
 
 if __name__ == "__main__":

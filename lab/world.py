@@ -1,6 +1,7 @@
 """A small world for the lab: a home with sessions of every fate, the program run on it, and what is there judged from
 outside, with nothing of the program's own code."""
 
+import argparse
 import hashlib
 import json
 import os
@@ -8,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -26,6 +28,20 @@ def session_id(number):
 
 def stamp(seconds):
     return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(seconds))
+
+
+def options_of(doc, seconds=60):
+    """What every random part of the lab is told."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("program", type=Path)
+    parser.add_argument("--seconds", type=float, default=seconds)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    return parser
+
+
+def scratch():
+    """A folder for a world, in memory where there is one."""
+    return Path(tempfile.mkdtemp(prefix="ccretain-lab-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
 
 
 def shield(needs_mounts=False):
