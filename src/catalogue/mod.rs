@@ -4,6 +4,34 @@
 //! exactly as the client writes them; a name the table does not hold is *unrecognised* and is
 //! reported, never touched. The facts were observed on clients 1.0.128 to 2.1.332.
 
+macro_rules! catalogue {
+    ($( $(#[doc = $doc:literal])* $kind:ident $name:literal: $owner:ident $disposal:ident $sensitivity:ident
+        $seal:ident $protection:ident $($nameless:ident)? => [$($root:ident $pattern:literal),* $(,)?]; )*) => {
+        /// A kind of artifact: a row of the catalogue.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum Kind { $( $(#[doc = $doc])* $kind, )* }
+
+        /// Every row, in the order in which patterns are tried.
+        pub static KINDS: &[Row] = &[ $( Row {
+            kind: Kind::$kind,
+            name: $name,
+            about: concat!($($doc),*),
+            owner: Owner::$owner,
+            disposal: Disposal::$disposal,
+            sensitivity: Sensitivity::$sensitivity,
+            sealable: catalogue!(@$seal),
+            protection: $protection,
+            name_is_content: catalogue!(@name $($nameless)?),
+            patterns: &[$(($root, $pattern)),*],
+        }, )* ];
+    };
+    (@seal) => { true };
+    (@plain) => { false };
+    (@name) => { false };
+    (@name nameless) => { true };
+}
+
 mod pattern;
 mod root;
 mod session_id;
@@ -15,7 +43,7 @@ pub use pattern::{Cursor, Match};
 pub use root::Root;
 pub use session_id::SessionId;
 pub use slug::{Slug, SlugKey, is_slug};
-pub use table::{KINDS, Kind, Row};
+pub use table::{KINDS, Kind};
 pub use version::{NEWEST_TRIED, Version};
 
 use std::ffi::OsString;
@@ -68,7 +96,6 @@ pub enum Sensitivity {
 /// What may remove an artifact of a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protection {
-    /// Its age.
     ByAge,
     /// Its age, once the process it belongs to is gone.
     UnlessLive,
@@ -89,10 +116,36 @@ pub enum Class {
     Memory,
 }
 
+/// A row of the catalogue.
+#[derive(Debug)]
+pub struct Row {
+    /// The kind this row describes.
+    pub kind: Kind,
+    /// Its name in policies, reports and the ledger.
+    pub name: &'static str,
+    /// What it is, in a sentence for the manual.
+    pub about: &'static str,
+    /// What it belongs to.
+    pub owner: Owner,
+    /// How it is removed.
+    pub disposal: Disposal,
+    /// What it gives away.
+    pub sensitivity: Sensitivity,
+    /// Whether sealing a session encrypts it.
+    pub sealable: bool,
+    /// What may remove it.
+    pub protection: Protection,
+    /// Whether the names of its files are content, made of words of a prompt say.
+    pub name_is_content: bool,
+    /// Where it lies: patterns relative to a root (see `pattern.rs`).
+    pub patterns: &'static [(Root, &'static str)],
+}
+
 impl Kind {
     /// The row of this kind.
     pub fn row(self) -> &'static Row {
-        table::row(self)
+        // A kind's number is its row's: both come from one macro.
+        &KINDS[self as usize]
     }
 
     /// The name, as policies, reports and the ledger write it.

@@ -26,8 +26,17 @@
 use std::sync::LazyLock;
 
 use super::root::Root;
-use super::table::CLAIMED;
 use super::{Disposal, KINDS, Kind, SessionId};
+
+/// Names that Claude Code gives in folders that it shares with others, beside those of the rows: what bears one
+/// is told where no row knows it.
+static CLAIMED: &[(Root, &str)] = &[
+    (Root::Home, ".claude.json<*>"),
+    (Root::Home, "..claude.json<*>"),
+    (Root::Desktop, "<*>-sessions"),
+    (Root::Desktop, "<*>-sessions-<*>"),
+    (Root::TempNeighbours, "claude-<*>"),
+];
 
 /// What a name was recognised as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

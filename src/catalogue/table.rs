@@ -2,76 +2,8 @@
 //!
 //! Order matters where two patterns fit one name: the first row wins.
 
-use super::root::Root::{self, Cache, Config, DebugLogs, Desktop, HeapDumps, Home, Temp, TempNeighbours};
-use super::{Class, Disposal, Owner, Protection, Sensitivity};
-
-/// A row of the catalogue.
-#[derive(Debug)]
-pub struct Row {
-    /// The kind this row describes.
-    pub kind: Kind,
-    /// Its name in policies, reports and the ledger.
-    pub name: &'static str,
-    /// What it is, in a sentence for the manual.
-    pub about: &'static str,
-    /// What it belongs to.
-    pub owner: Owner,
-    /// How it is removed.
-    pub disposal: Disposal,
-    /// What it gives away.
-    pub sensitivity: Sensitivity,
-    /// Whether sealing a session encrypts it.
-    pub sealable: bool,
-    /// What may remove it.
-    pub protection: Protection,
-    /// Whether the names of its files are content, made of words of a prompt say.
-    pub name_is_content: bool,
-    /// Where it lies: patterns relative to a root (see `pattern.rs`).
-    pub patterns: &'static [(Root, &'static str)],
-}
-
-macro_rules! catalogue {
-    ($( $(#[doc = $doc:literal])* $kind:ident $name:literal: $owner:ident $disposal:ident $sensitivity:ident
-        $seal:ident $protection:ident $($nameless:ident)? => [$($root:ident $pattern:literal),* $(,)?]; )*) => {
-        /// A kind of artifact: a row of the catalogue.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        #[repr(u8)]
-        pub enum Kind { $( $(#[doc = $doc])* $kind, )* }
-
-        /// Every row, in the order in which patterns are tried.
-        pub static KINDS: &[Row] = &[ $( Row {
-            kind: Kind::$kind,
-            name: $name,
-            about: concat!($($doc),*),
-            owner: Owner::$owner,
-            disposal: Disposal::$disposal,
-            sensitivity: Sensitivity::$sensitivity,
-            sealable: catalogue!(@$seal),
-            protection: $protection,
-            name_is_content: catalogue!(@name $($nameless)?),
-            patterns: &[$(($root, $pattern)),*],
-        }, )* ];
-    };
-    (@seal) => { true };
-    (@plain) => { false };
-    (@name) => { false };
-    (@name nameless) => { true };
-}
-
-pub(super) fn row(kind: Kind) -> &'static Row {
-    // A kind's number is its row's: both come from one macro.
-    &KINDS[kind as usize]
-}
-
-/// Names that Claude Code gives in folders that it shares with others, beside those of the rows: what bears one
-/// is told where no row knows it.
-pub(super) static CLAIMED: &[(Root, &str)] = &[
-    (Home, ".claude.json<*>"),
-    (Home, "..claude.json<*>"),
-    (Desktop, "<*>-sessions"),
-    (Desktop, "<*>-sessions-<*>"),
-    (TempNeighbours, "claude-<*>"),
-];
+use super::root::Root::{Cache, Config, DebugLogs, Desktop, HeapDumps, Home, Temp, TempNeighbours};
+use super::{Class, Disposal, Owner, Protection, Row, Sensitivity};
 
 const AGE: Protection = Protection::ByAge;
 const UNLESS_LIVE: Protection = Protection::UnlessLive;
