@@ -31,7 +31,6 @@ fn bytes(value: f64) -> String {
 
 impl Machine {
     /// The page.
-    #[must_use]
     pub fn html(&self) -> String {
         let mut out = String::new();
         let check = &self.check;

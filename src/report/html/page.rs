@@ -39,7 +39,6 @@ pub(super) fn bars(out: &mut String, (title, about): (&str, &str), bars: Vec<Bar
     );
 }
 
-/// The class of a severity.
 pub(super) fn class(severity: Severity) -> &'static str {
     severity.word()
 }
