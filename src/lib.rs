@@ -33,7 +33,7 @@
 //! | [`exposure`] | what makes content readable or recoverable elsewhere than in a store |
 //! | [`purge`] | handing in a machine: the certificate of what was removed and what nobody can say |
 //! | [`run`] | the stages that commands share: prepare, guard, execute, record; the parent of a run over all users |
-//! | [`check`] | the posture of an account: facts in, findings and one verdict out |
+//! | [`check`] | the posture of an account: facts gathered, findings made of them, and one verdict |
 //! | [`document`] | reports as headings, facts, tables and plots, and their printing for a terminal, a pipe and a page |
 //! | [`report`] | printings of plans, outcomes and findings |
 //! | [`schedule`] | units and tables of schedulers |

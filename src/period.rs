@@ -104,13 +104,23 @@ impl Period {
         self.length
     }
 
-    /// The moment this period after `start`; `None` when it never comes.
-    pub fn after(&self, start: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    /// How long it is; `None` where it has no end.
+    pub fn span(&self) -> Option<TimeDelta> {
         match self.length {
-            Length::Immediately => Some(start),
-            Length::Span(span) => start.checked_add_signed(span),
+            Length::Immediately => Some(TimeDelta::zero()),
+            Length::Span(span) => Some(span),
             Length::Never => None,
         }
+    }
+
+    /// The whole days it lies within; `None` where it has no end.
+    pub fn whole_days(&self) -> Option<u64> {
+        self.span().map(|span| u64::try_from(span.num_seconds()).unwrap_or(0).div_ceil(86_400))
+    }
+
+    /// The moment this period after `start`; `None` when it never comes.
+    pub fn after(&self, start: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        start.checked_add_signed(self.span()?)
     }
 }
 

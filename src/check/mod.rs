@@ -1,16 +1,18 @@
 //! The posture of one account on one machine: facts in, findings and one verdict out.
 //!
 //! [`facts`] says what is looked at, [`retention`], [`returned`], [`exposure`] and [`client`] make findings of it,
-//! and [`crate::findings`] names every finding there can be. All of them are pure; only [`look`] and [`modes`]
-//! look at an inventory or a disk. A machine is compliant when no finding is as severe as the
+//! and [`crate::findings`] names every finding there can be. All of them are pure; [`gather`] looks at the machine,
+//! and [`repair`] makes stores private. A machine is compliant when no finding is as severe as the
 //! threshold it is asked for ([`Severity::Medium`] unless told otherwise).
 
 pub mod client;
 pub mod exposure;
 pub mod facts;
+pub mod gather;
 pub mod look;
 pub mod modes;
 pub mod parked;
+pub mod repair;
 pub mod retention;
 pub mod returned;
 pub mod untried;

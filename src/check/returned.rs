@@ -1,15 +1,17 @@
 //! Sessions that this program deleted and that lie in a store again: a restore, a sync program, a
-//! checkout or a client that had one open puts them back. Pure.
+//! checkout or a client that had one open puts them back.
 
 use std::collections::BTreeMap;
 
 use super::facts::{CameBack, Facts, What};
 use super::{Finding, FindingId, some};
 use crate::catalogue::{Kind, SessionId};
+use crate::error::chain;
 use crate::escape::text;
 use crate::exposure::{self, Risk, Seen};
 use crate::inventory::{ArtifactIndex, Evidence, Inventory, SessionIndex, StoreIndex};
-use crate::ledger::{Deletion, Sought};
+use crate::ledger::{self, Deletion, Names, Sought};
+use crate::run::Context;
 
 /// Parts of the names of copies, and who gives them. Checked without regard to case.
 const CONFLICTS: &[(&str, &str)] = &[
@@ -39,8 +41,29 @@ fn namer(name: &str) -> Option<&'static str> {
     })
 }
 
+/// What lies in the stores again although a ledger says that it was deleted.
+///
+/// # Errors
+/// In words: a ledger or its key cannot be read.
+pub fn look(inventory: &Inventory, ctx: &Context) -> Result<Vec<CameBack>, String> {
+    let (candidates, sought) = candidates(inventory);
+    let names = Names::load(&ctx.env.state_dir()).map_err(|error| chain(&error))?;
+    let own = ledger::deletions(&ctx.env.ledger_dir(), names.as_ref(), None, &sought);
+    let mut deletions = own.map_err(|error| chain(&error))?;
+    if let Some(parent) = &ctx.parent {
+        let of_all = parent.deletions(sought).map_err(|error| chain(&error))?;
+        for (at, deletion) in of_all {
+            match deletions.get(&at) {
+                Some(own) if own.time >= deletion.time => {}
+                _ => drop(deletions.insert(at, deletion)),
+            }
+        }
+    }
+    Ok(came_back(inventory, &candidates, deletions))
+}
+
 /// Everything that may have come back, and how records would name it.
-pub fn candidates(inventory: &Inventory) -> (Vec<What>, Vec<Sought>) {
+fn candidates(inventory: &Inventory) -> (Vec<What>, Vec<Sought>) {
     let sought = |store: StoreIndex, id: SessionId| Sought {
         store: text(&inventory.store(store).store.root),
         session: id.to_string(),
@@ -70,7 +93,7 @@ fn copy_of(inventory: &Inventory, at: ArtifactIndex) -> Option<(SessionId, Strin
 }
 
 /// What did come back, given what a ledger says of [`candidates`] by their positions.
-pub fn came_back(
+fn came_back(
     inventory: &Inventory,
     candidates: &[What],
     mut deletions: BTreeMap<usize, Deletion>,

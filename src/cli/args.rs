@@ -133,7 +133,6 @@ pub enum Command {
 }
 
 /// The definition of the whole command line.
-#[must_use]
 pub fn command() -> Definition {
     groups::added_to(examples::added_to(Cli::command()), super::console::width())
 }

@@ -16,7 +16,6 @@ pub struct Terminal(Console);
 
 impl Terminal {
     /// The terminal of a console.
-    #[must_use]
     pub fn new(console: &Console) -> Self {
         Self(console.clone())
     }

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use clap::Args;
 
 use super::context::{Context, Exit, Failure};
+use super::identities::{self, IdentityArgs};
 use super::session;
-use super::vault::{self, IdentityArgs};
 use crate::catalogue::Kind;
 use crate::enforce::sealed::{SealedError, SealedSession, place};
 use crate::error::{At as _, chain};
@@ -69,7 +69,7 @@ fn print(args: &CatArgs, inventory: &Inventory, ctx: &Context) -> Result<Exit, F
     let (Some(sealed), Some(entry)) = (sealed, &newest) else {
         return Err(Failure::new(Exit::Failed, format!("session {} has no transcript", session.id)));
     };
-    let keys = vault::identities(ctx, &args.keys.identity)?;
+    let keys = identities::read(ctx, &args.keys.identity)?;
     let known = sealed::known_of(ctx, [session.id]);
     let sealed = sealed::vouched(sealed, &known);
     // What is in no record may be a later part of it.

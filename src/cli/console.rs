@@ -32,7 +32,6 @@ pub struct Console {
 
 impl Console {
     /// The console that the options ask for.
-    #[must_use]
     #[expect(
         clippy::disallowed_methods,
         reason = "NO_COLOR, TERM and the locale are about printing, and printing is done here"
@@ -53,13 +52,11 @@ impl Console {
     }
 
     /// The same for a child of a run over all users: what it prints goes to the parent.
-    #[must_use]
     pub fn through(self, parent: Link) -> Self {
         Self { colour: Colour::Never, progress: false, parent: Some(parent), ..self }
     }
 
     /// The same console, with what goes to stderr as JSON lines.
-    #[must_use]
     pub fn logging_json(mut self, log_json: bool) -> Self {
         self.log_json = log_json;
         self
@@ -71,19 +68,16 @@ impl Console {
     }
 
     /// Whether a person can be asked: both stdin and stderr are terminals.
-    #[must_use]
     pub fn can_ask(&self) -> bool {
         io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
     /// Whether progress is shown: stderr is a terminal and nobody said no.
-    #[must_use]
     pub fn shows_progress(&self) -> bool {
         self.progress && io::stderr().is_terminal()
     }
 
     /// A bar of progress on stderr; hidden where nobody watches.
-    #[must_use]
     pub fn progress(&self, total: u64, doing: &'static str) -> ProgressBar {
         if !self.shows_progress() || total == 0 {
             return ProgressBar::hidden();
@@ -110,20 +104,17 @@ impl Console {
     }
 
     /// Whether a person looks at what is printed to stdout.
-    #[must_use]
     pub fn has_terminal(&self) -> bool {
         self.parent.is_none() && io::stdout().is_terminal()
     }
 
     /// How data for people is shown: on a terminal it fits, in a pipe nothing is shortened.
-    #[must_use]
     pub fn paint<'a>(&self, home: Option<&'a str>) -> Paint<'a> {
         let width = if self.has_terminal() { columns(terminal_size::terminal_size()) } else { None };
         self.of_width(self.colours_data(), width, home)
     }
 
     /// The same for messages on stderr.
-    #[must_use]
     pub fn paint_messages<'a>(&self, home: Option<&'a str>) -> Paint<'a> {
         let is_terminal = self.parent.is_none() && io::stderr().is_terminal();
         let width = if is_terminal { columns(terminal_size::terminal_size_of(io::stderr())) } else { None };
@@ -137,7 +128,6 @@ impl Console {
     }
 
     /// Whether data on stdout is coloured.
-    #[must_use]
     pub fn colours_data(&self) -> bool {
         self.colours(io::stdout().is_terminal())
     }
@@ -151,7 +141,6 @@ impl Console {
     }
 
     /// Whether stdout holds one JSON document and nothing else.
-    #[must_use]
     pub fn wants_json(&self) -> bool {
         self.json
     }
@@ -188,7 +177,6 @@ impl Console {
     }
 
     /// Stdout for what is too long to hold in memory.
-    #[must_use]
     pub fn stream(&self) -> impl Write {
         io::BufWriter::with_capacity(128 << 10, io::stdout())
     }
@@ -281,13 +269,11 @@ impl Console {
     }
 
     /// Asks a question that only the word `yes` answers in the affirmative.
-    #[must_use]
     pub fn confirm(&self, question: &str) -> bool {
         self.confirm_by(question, "yes")
     }
 
     /// Asks a question that only one word answers in the affirmative.
-    #[must_use]
     pub fn confirm_by(&self, question: &str, word: &str) -> bool {
         let paint = self.paint_messages(None);
         let question = document::wrap(question, 0, paint);

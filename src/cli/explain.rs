@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::context::{Context, Exit, Failure};
-use super::{returned, session, status};
+use super::session;
+use crate::check::returned;
 use crate::escape::shown;
-use crate::inventory::{ArtifactIndex, FolderIndex, Inventory, SessionIndex, StoreIndex};
+use crate::inventory::{Inventory, StoreIndex};
 use crate::plan::{self, What};
 use crate::report::Run;
 use crate::report::explain::{Asked, Explained};
@@ -37,11 +38,11 @@ pub fn run(args: &ExplainArgs, ctx: &Context) -> Result<Exit, Failure> {
     let (plan, opinions) = plan::explained(&inventory, &ground.policy, ctx.env.now, what.as_slice());
     let explained = Explained {
         run: Run::planned(&inventory, &plan, &ground.policy, &ground.refused, &[]),
-        clients: status::clients(&inventory, ctx),
+        clients: run::clients(&inventory, ctx),
         opinions: opinions.concat(),
         asked,
         // A ledger that cannot be read is for `status` and `check` to tell.
-        came_back: returned::came_back(&inventory, ctx).unwrap_or_default(),
+        came_back: returned::look(&inventory, ctx).unwrap_or_default(),
     };
     let document = explained.explain();
     if ctx.global.json {
@@ -82,15 +83,17 @@ fn of_path(inventory: &Inventory, path: &Path) -> Result<Asked, Failure> {
         .enumerate()
         .filter_map(|(at, view)| Some((at, real.strip_prefix(&view.store.root).ok()?.to_path_buf())))
         .collect::<Vec<_>>();
-    if let Some(artifact) = nearest.iter().find_map(|(at, below)| file_at(inventory, *at, below)) {
+    if let Some(artifact) =
+        nearest.iter().find_map(|(at, below)| inventory.file_at(StoreIndex::of(*at), below))
+    {
         return Ok(Asked::File(artifact));
     }
     if let Some((folder, below)) = nearest
         .iter()
         .filter(|(_, below)| !below.as_os_str().is_empty())
-        .find_map(|(at, below)| Some((folder_at(inventory, *at, below)?, below)))
+        .find_map(|(at, below)| Some((inventory.folder_at(StoreIndex::of(*at), below)?, below)))
     {
-        if let Some(session) = session_of_folder(inventory, folder) {
+        if let Some(session) = inventory.session_of_folder(folder) {
             return Ok(Asked::Session(session));
         }
         let store = inventory.folder(folder).store;
@@ -107,41 +110,4 @@ fn of_path(inventory: &Inventory, path: &Path) -> Result<Asked, Failure> {
         Some((at, _)) => Asked::Unlisted { path: real, store: StoreIndex::of(*at) },
         None => Asked::Outside { path: real },
     })
-}
-
-fn file_at(inventory: &Inventory, store: usize, below: &Path) -> Option<ArtifactIndex> {
-    let name = below.file_name()?;
-    let parent = below.parent()?;
-    let folder = if parent.as_os_str().is_empty() {
-        inventory.folders.iter().position(|folder| folder.store.at() == store && folder.parent.is_none())
-    } else {
-        folder_at(inventory, store, parent).map(FolderIndex::at)
-    }?;
-    let at = inventory
-        .artifacts
-        .iter()
-        .position(|artifact| artifact.folder.at() == folder && inventory.name(artifact) == name)?;
-    Some(ArtifactIndex::of(at))
-}
-
-fn folder_at(inventory: &Inventory, store: usize, below: &Path) -> Option<FolderIndex> {
-    let name = below.file_name()?;
-    (0..inventory.folders.len()).map(FolderIndex::of).find(|index| {
-        let folder = inventory.folder(*index);
-        folder.store.at() == store
-            && inventory.folder_name(folder) == name
-            && inventory.folder_path(*index) == below
-    })
-}
-
-fn session_of_folder(inventory: &Inventory, folder: FolderIndex) -> Option<SessionIndex> {
-    let folder = inventory.folder(folder);
-    let id = folder.session?;
-    let of_id = |own: bool| {
-        inventory
-            .sessions
-            .iter()
-            .position(|session| session.id == id && (!own || session.store == folder.store))
-    };
-    of_id(true).or_else(|| of_id(false)).map(SessionIndex::of)
 }

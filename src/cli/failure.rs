@@ -10,11 +10,16 @@ use crate::enforce::lock::LockError;
 use crate::enforce::sealed::SealedError;
 use crate::error::{PathError, chain};
 use crate::escape::{shown, text};
+use crate::ledger::LedgerError;
 use crate::policy::Hold;
+use crate::report::certificate::GivenError;
 use crate::report::human::{counted, day};
 use crate::run;
 use crate::run::unseal::Refusal;
+use crate::schedule::ScheduleError;
 use crate::seal::UnsealError;
+use crate::seal::identities::IdentityError;
+use crate::state::StateError;
 
 /// The exit codes of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +46,6 @@ pub enum Exit {
 
 impl Exit {
     /// The number.
-    #[must_use]
     pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -58,7 +62,6 @@ impl Exit {
     }
 
     /// This end, and another where this one is well: the first that was not stays.
-    #[must_use]
     pub fn or(self, other: Self) -> Self {
         if self == Self::Done { other } else { self }
     }
@@ -85,32 +88,27 @@ pub struct Failure {
 
 impl Failure {
     /// A failure in words of one's own.
-    #[must_use]
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into(), hint: None, is_cancelled: false }
     }
 
     /// A person was asked and said no.
-    #[must_use]
     pub fn cancelled() -> Self {
         Self { is_cancelled: true, ..Self::new(Exit::Refused, "cancelled: nothing was changed") }
     }
 
     /// Nobody can be asked: neither input nor messages are on a terminal.
-    #[must_use]
     pub fn unattended() -> Self {
         Self::new(Exit::Refused, "there is no terminal to ask on: nothing was changed")
             .hint("look with `--dry-run` added to the same command, then run it with `--yes`")
     }
 
     /// The parent of a run over all users does not answer.
-    #[must_use]
     pub fn without_parent(error: &io::Error) -> Self {
         Self::new(Exit::Failed, format!("cannot reach the parent: {error}"))
     }
 
     /// The refusal that a hold is.
-    #[must_use]
     pub fn held(session: SessionId, hold: &Hold) -> Self {
         Self::new(
             Exit::Refused,
@@ -122,31 +120,35 @@ impl Failure {
     }
 
     /// A failure because of an error, its causes included, with what to do about an error of the system.
-    #[must_use]
     pub fn because(exit: Exit, error: &(dyn std::error::Error + 'static)) -> Self {
         Self { hint: remedy::of(error), ..Self::new(exit, chain(error)) }
     }
 
     /// The same with this hint where it has none.
-    #[must_use]
     pub fn or_hint(mut self, hint: impl FnOnce() -> String) -> Self {
         self.hint = self.hint.or_else(|| Some(hint()));
         self
     }
 
     /// The same with a hint.
-    #[must_use]
     pub fn hint(mut self, hint: impl Display) -> Self {
         self.hint = Some(hint.to_string());
         self
     }
 }
 
-impl From<PathError> for Failure {
-    fn from(error: PathError) -> Self {
-        Self::because(Exit::Failed, &error)
-    }
+/// What cannot be read or written, where nothing more is said of it.
+macro_rules! failed {
+    ($($error:ty),+) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::because(Exit::Failed, &error)
+            }
+        }
+    )+};
 }
+
+failed!(PathError, LedgerError, StateError);
 
 /// What ends a run early, with its exit code and what to do about it: the one table of both.
 impl From<run::Error> for Failure {
@@ -161,9 +163,10 @@ impl From<run::Error> for Failure {
         };
         let exit = match &error {
             _ if is_locked => Exit::Locked,
-            E::Policy(_) | E::Recipient(_) => Exit::Usage,
+            E::Policy(_) | E::Holds(_) | E::Recipient(_) => Exit::Usage,
             E::StateRefused(_)
             | E::PolicyChanged
+            | E::IdentityExists(_)
             | E::Ledger(_)
             | E::ParentLedger(_)
             | E::LedgerUnread(_)
@@ -181,9 +184,9 @@ impl From<run::Error> for Failure {
             | E::Certificate(_)
             | E::CertificateUnrecorded(_)
             | E::ParentGone(_)
-            | E::Dates(_)
             | E::AccountsUnlisted
-            | E::Homes(_) => Exit::Failed,
+            | E::Path(_)
+            | E::Identity(_) => Exit::Failed,
         };
         let failure = Self::because(exit, &error);
         match &error {
@@ -209,8 +212,40 @@ impl From<run::Error> for Failure {
                 ..failure
             },
             E::PolicyChanged => failure.hint("run the same command again: it goes by what is in force now"),
+            E::IdentityExists(_) => failure
+                .hint("`ccretain key show` prints its recipient; to make another one, move it away first"),
+            E::Identity(IdentityError::Read(error)) if error.source.kind() == io::ErrorKind::NotFound => {
+                failure.hint("`ccretain key new` makes an identity")
+            }
             E::Policy(error) => Self { hint: remedy::of_policy(error), ..failure },
             _ => failure,
+        }
+    }
+}
+
+impl From<ScheduleError> for Failure {
+    fn from(error: ScheduleError) -> Self {
+        let exit = match &error {
+            ScheduleError::Job(_) | ScheduleError::Unsupported { .. } => Exit::Usage,
+            ScheduleError::Ambiguous { .. } => Exit::Refused,
+            _ => Exit::Failed,
+        };
+        let failure = Self::because(exit, &error);
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+impl From<GivenError> for Failure {
+    fn from(error: GivenError) -> Self {
+        let failure = Self::because(Exit::Usage, &error);
+        match error {
+            GivenError::Unread(_) => failure,
+            GivenError::NoCertificate { .. } => failure.hint(
+                "name the .json or .html that the purge wrote, not the .txt; `ccretain ledger verify --help` lists what it takes",
+            ),
         }
     }
 }
@@ -254,6 +289,10 @@ impl From<Refusal> for Failure {
                 Self::new(Exit::Refused, message).hint(format!(
                     "let it be read, then try again; `ccretain cat {session}` reads the session meanwhile"
                 ))
+            }
+            Refusal::Stays(session, why) => {
+                Self::new(Exit::Refused, format!("session {session} {why}: nothing was changed"))
+                    .hint(format!("`ccretain explain {session}` says until when"))
             }
             Refusal::Unusable(error) => Self::from(&error),
             Refusal::GoesAgain { session, oldest, days } => {

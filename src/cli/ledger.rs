@@ -1,21 +1,18 @@
 //! `ccretain ledger`: what was recorded, and whether the records hold together.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
 use super::context::{Context, Exit, Failure};
 use super::moment::{Since, since};
 use super::session;
-use crate::error::{PathError, chain};
-use crate::escape::{shown, text};
-use crate::ledger::{self, Filter, Item, Names};
-use crate::policy::Policy;
-use crate::purge::certificate::{Certificate, digest};
-use crate::report::certificate;
+use crate::error::chain;
+use crate::ledger::{self, Filter};
+use crate::report::certificate::Given;
 use crate::report::ledger::Shown;
-use crate::report::verification::{Checked, Verified};
+use crate::report::verification::Verified;
 use crate::run::journal;
 
 /// What to do with the ledger.
@@ -94,19 +91,18 @@ fn place(ctx: &Context) -> ledger::Place {
 
 fn show(args: &LedgerShow, ctx: &Context) -> Result<Exit, Failure> {
     let dir = place(ctx).dir;
-    let failed = |error: ledger::LedgerError| Failure::because(Exit::Failed, &error);
     let since = match &args.since {
         None => None,
         Some(Since::Time(time)) => Some(*time),
         Some(Since::Ago(span)) => Some(ctx.env.now.checked_sub_signed(*span).unwrap_or_default()),
     };
     let sessions = match &args.session {
-        Some(named) => sessions_named(named, ctx)?,
+        Some(named) => session::in_ledger(named, &dir, ctx)?,
         None => BTreeSet::new(),
     };
     let filter = Filter { newest: args.newest, since, sessions, run: args.run.clone() };
     let mut shown = Shown { items: Vec::new(), errors: Vec::new() };
-    for item in ledger::records(&dir, &filter).map_err(failed)? {
+    for item in ledger::records(&dir, &filter)? {
         match item {
             Ok(item) => shown.items.push(item),
             Err(error) => shown.errors.push(chain(&error)),
@@ -127,68 +123,25 @@ fn show(args: &LedgerShow, ctx: &Context) -> Result<Exit, Failure> {
     Ok(if shown.errors.is_empty() { Exit::Done } else { Exit::Failed })
 }
 
-/// The ids, as the ledger writes them, that a full id or the beginning of one stands for.
-fn sessions_named(named: &str, ctx: &Context) -> Result<BTreeSet<String>, Failure> {
-    let named = named.to_lowercase();
-    let names = Names::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Failed, &error))?;
-    if named.len() == 36 || named.starts_with(Names::MARK) {
-        // Both forms, as the policy may have changed how names are written.
-        let keyed = names.map(|names| names.keyed(&named));
-        return Ok(std::iter::once(named).chain(keyed).collect());
-    }
-    if named.len() < 8 {
-        return Err(
-            Failure::new(Exit::Usage, format!("'{}' is too short", shown(&named))).hint(session::WHOLE)
-        );
-    }
-    let mut found: BTreeSet<String> = BTreeSet::new();
-    let all = ledger::records(&place(ctx).dir, &Filter::default())
-        .map_err(|error| Failure::because(Exit::Failed, &error))?;
-    for item in all.flatten() {
-        let Item::Record(record) = item else { continue };
-        let id = record.text("session").filter(|id| id.starts_with(&named));
-        found.extend(id.map(str::to_owned));
-    }
-    match found.len() {
-        0 => Err(Failure::new(Exit::Usage, format!("no record names a session '{}…'", shown(&named)))
-            .hint("`ccretain ledger show` lists the newest records; where names are keyed, only a whole id is found")),
-        1 => Ok(found),
-        _ => {
-            let list: Vec<String> = found.iter().map(|id| shown(id).to_string()).collect();
-            Err(Failure::new(
-                Exit::Usage,
-                format!("'{}' fits several sessions: {}", shown(&named), list.join(", ")),
-            )
-            .hint("give more of it; `ccretain ledger show` lists the newest records"))
-        }
-    }
-}
-
-/// How long a policy keeps records.
-pub(super) fn keep_in_force(policy: &Policy) -> ledger::KeepInForce<'_> {
-    ledger::KeepInForce { keep: &policy.ledger.value.keep, policy: &policy.digest }
-}
-
 fn verify(args: &LedgerVerify, ctx: &Context) -> Result<Exit, Failure> {
-    let given = args.certificate.as_deref().map(|file| given(&ctx.env.absolute(file))).transpose()?;
+    let given = args.certificate.as_deref().map(|file| Given::read(&ctx.env.absolute(file))).transpose()?;
     let head = args.head.as_deref();
     // What the last run remembered is no proof, for who can cut the ledger can write the state
     // too; but where it is missing from the chain, that is worth a warning.
     let place = place(ctx);
     let remembered = || ledger::remembered(&place).ok().flatten().map(|head| head.sha256);
-    let failed = |error: ledger::LedgerError| Failure::because(Exit::Failed, &error);
     let compared = head.map(str::to_owned).or_else(remembered);
     // A policy that cannot be used is told of elsewhere; the chain is there all the same.
     let policy = crate::run::in_force(ctx).ok();
     let expected = ledger::Expected {
         head: compared.as_deref(),
-        keep: policy.as_ref().map(keep_in_force),
+        keep: policy.as_ref().map(ledger::KeepInForce::of),
         now: ctx.env.now,
     };
-    let found = ledger::verify(&place.dir, &expected).map_err(failed)?;
+    let found = ledger::verify(&place.dir, &expected)?;
     let checked = match given {
         Some(given) => {
-            let records = ledger::records(&place.dir, &Filter::default()).map_err(failed)?;
+            let records = ledger::records(&place.dir, &Filter::default())?;
             Some(given.check(records)?)
         }
         None => None,
@@ -211,55 +164,4 @@ fn verify(args: &LedgerVerify, ctx: &Context) -> Result<Exit, Failure> {
         ctx.console.error(wrong);
     }
     Ok(Exit::Failed)
-}
-
-/// A certificate as it was given.
-struct Given {
-    file: PathBuf,
-    certificate: Certificate,
-    json: String,
-    /// What is wrong with the page around it; `None` for a JSON file.
-    page: Option<Result<(), String>>,
-}
-
-/// Reads a certificate, from its JSON or from the page that holds it.
-fn given(file: &Path) -> Result<Given, Failure> {
-    let usage = |why: String| {
-        Failure::new(Exit::Usage, format!("cannot verify '{}': {}", shown(file), text(&why)))
-            .hint("name the .json or .html that the purge wrote, not the .txt; `ccretain ledger verify --help` lists what it takes")
-    };
-    let content = read(file).map_err(|error| {
-        let path = PathError { path: file.into(), doing: "read", source: error };
-        Failure::because(Exit::Usage, &path)
-    })?;
-    let content = String::from_utf8(content).map_err(|_| usage("it is not UTF-8".to_owned()))?;
-    let page = certificate::embedded(&content);
-    let json = page.as_ref().map_or(content.as_str(), |page| page.json);
-    let parsed = Certificate::parse(json).map_err(|error| usage(error.to_string()))?;
-    let page = page.as_ref().map(|page| certificate::compare_page(&parsed, page, &content));
-    Ok(Given { file: file.to_path_buf(), json: json.to_owned(), certificate: parsed, page })
-}
-
-fn read(file: &Path) -> std::io::Result<Vec<u8>> {
-    crate::files::contents(&crate::files::open(file)?, crate::files::DOCUMENT)
-}
-
-impl Given {
-    fn check(
-        self,
-        records: impl Iterator<Item = Result<Item, crate::error::PathError>>,
-    ) -> Result<Checked, Failure> {
-        let mut comparison = self.certificate.compare(&digest(self.json.as_bytes()), records)?;
-        if let Some(Err(wrong)) = self.page {
-            comparison.differs.push(wrong);
-        }
-        let signer = self.certificate.parts.operator.signer.as_ref();
-        Ok(Checked {
-            file: self.file,
-            id: self.certificate.parts.id.clone(),
-            head: self.certificate.parts.ledger.head.seq,
-            signed_by: signer.map(|signer| signer.fingerprint.clone()),
-            comparison,
-        })
-    }
 }

@@ -14,7 +14,7 @@ use crate::manual;
 /// A folder or a file that cannot be written.
 pub fn run(dir: &Path, ctx: &Context) -> Result<Exit, Failure> {
     let dir = ctx.env.absolute(dir);
-    write(&dir).map_err(|error| Failure::because(Exit::Failed, &error))?;
+    write(&dir)?;
     Ok(Exit::Done)
 }
 

@@ -40,7 +40,7 @@ pub fn run(dir: &Path, ctx: &Context) -> Result<Exit, Failure> {
     }
     let files = kit::files(&policy).map_err(|error| Failure::because(Exit::Usage, &error))?;
     let dir = ctx.env.absolute(dir);
-    write(&dir, &files).map_err(|error| Failure::because(Exit::Failed, &error))?;
+    write(&dir, &files)?;
     let written: String = files.iter().map(|file| format!("{}\n", shown(&dir.join(&file.name)))).collect();
     ctx.console.sentences(&written)?;
     if mode_of(&policy) == Mode::Enforce {

@@ -23,6 +23,7 @@ mod groups;
 mod harden;
 mod hold;
 mod home;
+mod identities;
 mod key;
 mod ledger;
 mod list;
@@ -32,14 +33,12 @@ mod mistake;
 mod moment;
 mod named;
 mod policy;
-mod posture;
 mod program;
 mod purge;
 mod rekey;
 mod remedy;
 mod report;
 mod resume;
-mod returned;
 mod schedule;
 mod seal;
 mod services;
@@ -67,7 +66,6 @@ use context::Context;
 use global::Global;
 
 /// Runs the program.
-#[must_use]
 pub fn main() -> ExitCode {
     #[cfg(unix)]
     run::signals::look();

@@ -14,5 +14,5 @@ pub(super) fn put(path: &Path, content: &[u8], ctx: &Context) -> Result<(), Fail
     let path = ctx.env.absolute(path);
     outputs::judge(&path, &ctx.env, &[])
         .map_err(|taken| Failure::because(Exit::Failed, &taken).hint("name another file"))?;
-    files::replace_named(&path, content).map_err(|error| Failure::because(Exit::Failed, &error))
+    Ok(files::replace_named(&path, content)?)
 }

@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::context::{Context, Exit, Failure};
+use super::identities;
 use super::vault::{self, Each, Head};
 use crate::error::chain;
 use crate::ledger::SealedRecords;
@@ -44,8 +45,8 @@ struct Document<'a> {
 /// What kept it from starting: nothing was changed then.
 pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
     let ground = run::prepare(ctx)?;
-    let recipients = vault::recipients(ctx, &ground.policy)?;
-    let keys = vault::identities(ctx, &args.identity)?;
+    let recipients = identities::recipients(ctx, &ground.policy)?;
+    let keys = identities::read(ctx, &args.identity)?;
     let locks = run::lock_all(&ground, ctx)?;
     let inventory = ground.inventory(ctx);
     let mut unlisted = ground.policy.complaints.clone();

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::context::{Context, Exit, Failure};
 use super::named;
-use super::posture::{self, Posture};
+use crate::check::gather::{self, Posture, gather};
 use crate::check::{Severity, evaluate};
 use crate::escape::{shown, text};
 use crate::files;
@@ -37,11 +37,10 @@ pub fn run(args: &ReportArgs, ctx: &Context) -> Result<Exit, Failure> {
 }
 
 fn machine(args: &ReportArgs, ctx: &Context) -> Result<Exit, Failure> {
-    let Posture { facts, ground, inventory, plan, runs, .. } =
-        posture::gather(TimeDelta::days(1), false, ctx)?;
+    let Posture { facts, ground, inventory, plan, runs, .. } = gather(TimeDelta::days(1), false, ctx)?;
     let findings = evaluate(&facts);
-    let host = posture::host(ctx);
-    let machine = posture::machine_id(&ground.policy, ctx);
+    let host = gather::host(ctx);
+    let machine = gather::machine_id(&ground.policy, ctx);
     let subject = Subject {
         host: &host,
         machine: machine.as_deref(),

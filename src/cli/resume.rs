@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::context::{Context, Exit, Failure};
-use super::vault::{self, IdentityArgs};
+use super::identities::{self, IdentityArgs};
 use super::{program, session};
 use crate::catalogue::{Kind, SessionId};
 use crate::enforce::leftovers::Remains;
@@ -74,7 +74,7 @@ fn resumed(args: &ResumeArgs, ground: Workspace, ctx: &Context) -> Result<Exit, 
     }
     let temps = sealed::temps(ctx, &ground, &inventory);
     may_unseal(ctx, &ground, &inventory, index, &temps, true)?;
-    let keys = vault::identities(ctx, &args.keys.identity)?;
+    let keys = identities::read(ctx, &args.keys.identity)?;
     let mut deed = SealedRun::begin("resume", ctx, &ground, locks)?;
     let known = sealed::known_of(ctx, [session.id]);
     let dates = Dates::Touch(ctx.env.now);

@@ -7,20 +7,17 @@ use serde::Serialize;
 
 use super::context::{Context, Exit, Failure};
 use super::enforce::interrupted;
+use super::identities;
 use super::session;
 use super::vault::{self, Head};
-use crate::inventory::liveness::Liveness;
-use crate::inventory::{Inventory, SessionIndex};
+use crate::inventory::SessionIndex;
 use crate::period::Period;
-use crate::plan::{self, Decision, Keep, Plan};
-use crate::policy::Policy;
+use crate::plan;
 use crate::report::Run;
 use crate::report::enforce::Detail;
-use crate::report::human::{counted, size};
 use crate::report::readable::Readable;
-use crate::report::sealing::{Sealed, of_sessions};
-use crate::run::unseal::{Refusal, why_unknown};
-use crate::run::{self, CancelToken, Execution, SealedRun, sealed, sealing};
+use crate::report::sealing::{self as told, Sealed};
+use crate::run::{self, CancelToken, Execution, SealedRun, sealing};
 
 /// What `seal` takes.
 #[derive(Debug, Clone, Args)]
@@ -58,13 +55,11 @@ struct Document<'a> {
 /// What kept it from starting: nothing was changed then.
 pub fn run(args: &SealArgs, ctx: &Context) -> Result<Exit, Failure> {
     let ground = run::prepare(ctx)?;
-    let recipients = vault::recipients(ctx, &ground.policy)?;
+    let recipients = identities::recipients(ctx, &ground.policy)?;
     let locks = run::lock_all(&ground, ctx)?;
     let inventory = ground.inventory(ctx);
-    let mut wanted: HashSet<SessionIndex> = HashSet::new();
-    for argument in &args.sessions {
-        wanted.insert(session::find(&inventory, argument, ctx)?);
-    }
+    let named = args.sessions.iter().map(|named| session::find(&inventory, named, ctx));
+    let mut wanted: HashSet<SessionIndex> = named.collect::<Result<_, _>>()?;
     let named = args.idle.is_none();
     if !named {
         wanted.extend((0..inventory.sessions.len()).map(SessionIndex::of));
@@ -74,7 +69,7 @@ pub fn run(args: &SealArgs, ctx: &Context) -> Result<Exit, Failure> {
     sealing::only(&mut plan, &inventory, &wanted);
     if named {
         // Who names a session wants to know why it cannot be sealed; of all idle ones some never can.
-        may_seal(&policy, &inventory, &plan, &wanted)?;
+        sealing::may_seal(&policy, &inventory, &plan, &wanted)?;
     }
     let mut deed = SealedRun::begin("seal", ctx, &ground, locks)?;
     let deeds = Execution {
@@ -93,57 +88,10 @@ pub fn run(args: &SealArgs, ctx: &Context) -> Result<Exit, Failure> {
     report(ctx, &done, deed, named)
 }
 
-/// Whether every named session can be sealed, or is sealed already.
-fn may_seal(
-    policy: &Policy,
-    inventory: &Inventory,
-    plan: &Plan,
-    wanted: &HashSet<SessionIndex>,
-) -> Result<(), Failure> {
-    for index in wanted {
-        let session = inventory.session(*index);
-        if let Some(hold) = sealed::hold_on(policy, inventory, session) {
-            return Err(Failure::held(session.id, hold));
-        }
-        let refused = |why: &str| {
-            Err(Failure::new(Exit::Refused, format!("session {} {why}: nothing was changed", session.id)))
-        };
-        match plan.sessions[index.at()].decision {
-            Decision::Seal(_) => {}
-            // What is asked for is the case already, so that a script can ask twice.
-            _ if session.plain == 0 && session.sealed > 0 => {}
-            Decision::Keep(Keep::Live) if session.liveness == Liveness::Unread => {
-                let why = why_unknown(inventory.unread_pid_files().next());
-                return Err(Refusal::MayBeLive(session.id, why).into());
-            }
-            Decision::Keep(Keep::Live) => {
-                return refused("is open in Claude Code")
-                    .map_err(|failure| failure.hint("close it there, then try again"));
-            }
-            Decision::Keep(Keep::Quiet) => {
-                let active = crate::report::policy::active_within(policy);
-                return refused(&format!("is {active} (`quiet`)")).map_err(|failure| {
-                    failure.hint(format!("`ccretain explain {}` says until when", session.id))
-                });
-            }
-            Decision::Keep(Keep::NoRule | Keep::NotDue(..)) if session.plain == 0 => {
-                return refused("has nothing that could be sealed");
-            }
-            Decision::Keep(keep) => {
-                let unread = session::unread(inventory).map(|unread| format!(", as {unread}"));
-                let why = format!("stays as it is ({}){}", keep.reason(), unread.unwrap_or_default());
-                return refused(&why);
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
 fn report(ctx: &Context, report: &Run<'_>, deed: SealedRun, named: bool) -> Result<Exit, Failure> {
     let errors = report.errors();
     let exit = if errors.is_empty() { Exit::Done } else { Exit::Failed };
-    let items = of_sessions(report, named);
+    let items = told::of_sessions(report, named);
     let exit = exit.or(interrupted(report.outcomes, ctx));
     let head = Head::new("ccretain.seal/1", &deed, ctx);
     let tally = report.tally();
@@ -171,26 +119,10 @@ fn report(ctx: &Context, report: &Run<'_>, deed: SealedRun, named: bool) -> Resu
             readable: report.readable(),
         })?;
     }
-    let in_full = named || ctx.global.verbose > 0;
-    for one in items.iter().filter(|one| in_full && (named || one.outcome != "kept")) {
-        let line = match one.outcome {
-            "sealed" => {
-                format!("sealed {}: {}, {}", one.of.session, counted(one.files, "file"), size(one.bytes))
-            }
-            other => format!("{other} {}", one.of.session),
-        };
-        ctx.console.sentences(&format!("{line}\n"))?;
-    }
-    if !in_full {
+    if named || ctx.global.verbose > 0 {
+        ctx.console.sentences(&report.text_of_sessions(&items, named))?;
+    } else {
         ctx.console.data(&report.text(ctx.paint(), Detail::Projects))?;
-    } else if !named {
-        let sealed = items.iter().filter(|one| one.outcome == "sealed");
-        let (count, bytes) = sealed.fold((0, 0), |(count, bytes), one| (count + 1, bytes + one.bytes));
-        ctx.console.sentences(&format!("{} sealed, {}\n", counted(count, "session"), size(bytes)))?;
-    }
-    let readable = report.readable();
-    if in_full && !readable.is_empty() {
-        ctx.console.sentences(&format!("still readable of encrypted sessions: {}\n", readable.words()))?;
     }
     Ok(exit)
 }

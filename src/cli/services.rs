@@ -1,7 +1,6 @@
 //! `ccretain check --services`: what Claude Code sends from this machine, service by service.
 
 use super::context::{Context, Exit, Failure};
-use super::status;
 use crate::check::client::Seen;
 use crate::client::{ClientSettings, switches};
 use crate::escape::text;
@@ -21,7 +20,7 @@ pub(super) fn run(ctx: &Context) -> Result<Exit, Failure> {
         let (provider, chosen) = seen.provider_in_use();
         Client { store, provider, chosen, services: seen.services() }
     };
-    let found = status::clients(&inventory, ctx);
+    let found = run::clients(&inventory, ctx);
     let mut clients: Vec<Client> =
         found.iter().map(|(at, client)| of(text(&inventory.stores[*at].store.root), client)).collect();
     if clients.is_empty() {

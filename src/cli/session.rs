@@ -1,11 +1,14 @@
 //! Which session is meant: a full id, or a beginning of 8 or more characters that fits one alone.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::context::{Context, Exit, Failure};
 use crate::catalogue::SessionId;
 use crate::escape::{shown, text};
-use crate::inventory::{Evidence, Inventory, Problem, SessionIndex};
+use crate::inventory::{Evidence, Inventory, SessionIndex};
+use crate::ledger::{self, Filter, Item, Names};
+use crate::run::sealed;
 
 /// How many of several are listed.
 const LISTED: usize = 20;
@@ -37,7 +40,7 @@ pub(super) fn looks_like_one(named: &str) -> bool {
 /// Exit 2: too short, none, several of one beginning, or one in several stores; those are listed.
 pub(super) fn find(inventory: &Inventory, named: &str, ctx: &Context) -> Result<SessionIndex, Failure> {
     let fitting = fitting(inventory, named)?;
-    if let (true, Some(unread)) = (fitting.is_empty(), unread(inventory)) {
+    if let (true, Some(unread)) = (fitting.is_empty(), sealed::unread(inventory)) {
         let message = format!("no session '{}' was found, and {unread}", shown(named));
         return Err(Failure::new(Exit::Failed, message).hint(
             "`ccretain status` names what could not be read; make it readable, and run the same command again",
@@ -63,16 +66,6 @@ pub(super) fn find(inventory: &Inventory, named: &str, ctx: &Context) -> Result<
             .hint(in_store(&roots)))
         }
     }
-}
-
-/// What the look into the stores could not read, by its first example: what was not found may be there.
-pub(super) fn unread(inventory: &Inventory) -> Option<String> {
-    let Problem { path, doing, error, .. } = inventory.problems.first()?;
-    let more = match inventory.problems.len() - 1 {
-        0 => String::new(),
-        more => format!(" (and {more} more)"),
-    };
-    Some(format!("not everything could be read: cannot {doing} '{}': {error}{more}", shown(path)))
 }
 
 /// Finds the id that is meant, whichever stores it is in; a full one need not be in any.
@@ -102,6 +95,27 @@ pub(super) fn one_of(
 ) -> Result<SessionId, Failure> {
     let wanted = beginning(named)?;
     one_id(named, ids.filter(|id| begins(*id, &wanted)), where_else)
+}
+
+/// The names by which a ledger calls the session that is meant.
+pub(super) fn in_ledger(named: &str, dir: &Path, ctx: &Context) -> Result<BTreeSet<String>, Failure> {
+    let named = named.to_lowercase();
+    let names = Names::load(&ctx.env.state_dir())?;
+    if named.len() == 36 || named.starts_with(Names::MARK) {
+        // Both forms, as the policy may have changed how names are written.
+        let keyed = names.map(|names| names.keyed(&named));
+        return Ok(std::iter::once(named).chain(keyed).collect());
+    }
+    let ids = ledger::records(dir, &Filter::default())?.flatten().filter_map(|item| match item {
+        Item::Record(record) => record.text("session")?.parse().ok(),
+        Item::Bad(_) => None,
+    });
+    let id = one_of(
+        &named,
+        ids,
+        || "`ccretain ledger show` lists the newest records; where names are keyed, only a whole id is found",
+    )?;
+    Ok(BTreeSet::from([id.to_string()]))
 }
 
 /// What an id must begin with, without its dashes.

@@ -5,12 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::context::{Context, Exit, Failure};
-use super::{returned, schedule};
-use crate::catalogue::Root;
-use crate::check::{look, untried};
-use crate::client::{self, ClientPlaces, ClientSettings};
+use crate::check::{look, returned, untried};
 use crate::error::{At as _, chain};
-use crate::inventory::Inventory;
 use crate::ledger;
 use crate::locate::search;
 use crate::plan;
@@ -19,6 +15,7 @@ use crate::report::json::time;
 use crate::report::status::{LastRun, Schedule, Sight};
 use crate::run::guards;
 use crate::run::{self, Workspace};
+use crate::schedule;
 
 /// What `status` takes.
 #[derive(Debug, Clone, Args)]
@@ -50,21 +47,23 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
         }
         None
     });
-    let came_back = returned::came_back(&inventory, ctx).unwrap_or_else(|error| {
+    let came_back = returned::look(&inventory, ctx).unwrap_or_else(|error| {
         // A ledger that cannot be read is told once.
         if errors.is_empty() {
             errors.push((String::new(), error));
         }
         Vec::new()
     });
+    let last = ground.state.state.last_run.as_ref().map(|last| last.time);
+    let schedules = schedule::installed(&ctx.env, ctx.parent.is_some(), last);
     let search = args.search.as_deref().map(|dir| searched(dir, ctx)).transpose()?;
     let sight = Sight {
         run: Run::planned(&inventory, &plan, &ground.policy, &ground.refused, &refusals),
         sweep: ground.client.sweep(None),
-        clients: clients(&inventory, ctx),
+        clients: run::clients(&inventory, ctx),
         last_run,
-        schedules: schedule::installed(ctx).ok().map(|found| {
-            let of = |installed: crate::schedule::Installed| Schedule {
+        schedules: schedules.ok().map(|found| {
+            let of = |installed: schedule::Installed| Schedule {
                 complaints: installed.complaints(),
                 backend: installed.backend.name().to_owned(),
                 next: installed.next.map(time),
@@ -109,30 +108,6 @@ fn searched(dir: &Path, ctx: &Context) -> Result<(PathBuf, search::Search), Fail
     }
     let found = search::search(&real, &[]);
     Ok((real, found))
-}
-
-/// Claude Code's settings for each config store: those of the machine, the store's own, and those
-/// of every project that it holds sessions of.
-pub(super) fn clients(inventory: &Inventory, ctx: &Context) -> Vec<(usize, ClientSettings)> {
-    let stores = inventory.stores.iter().enumerate();
-    let machine = client::Machine::read(&ClientPlaces::new(&ctx.env));
-    stores
-        .filter(|(_, view)| view.store.kind == Root::Config && !view.store.is_excluded)
-        .map(|(at, view)| {
-            let mut projects: Vec<PathBuf> = inventory
-                .sessions
-                .iter()
-                .filter(|session| session.store.at() == at)
-                .filter_map(|session| session.project.as_deref().map(PathBuf::from))
-                .filter(|project| project.is_absolute())
-                .collect();
-            projects.sort();
-            projects.dedup();
-            let places =
-                ClientPlaces { config_dirs: vec![view.store.root.clone()], ..ClientPlaces::new(&ctx.env) };
-            (at, client::read_beside(&machine, &places, &projects))
-        })
-        .collect()
 }
 
 /// The last run, as state remembers it, else as the ledger has it.

@@ -4,8 +4,9 @@ use clap::Args;
 use serde::Serialize;
 
 use super::context::{Context, Exit, Failure};
+use super::identities::{self, IdentityArgs};
 use super::session;
-use super::vault::{self, DateArgs, Each, Head, IdentityArgs};
+use super::vault::{self, DateArgs, Each, Head};
 use crate::inventory::SessionIndex;
 use crate::report::human::{counted, size};
 use crate::run::unseal::{After, How, Item, Refusal, SETTLED, Way, may_unseal, one, settle};
@@ -59,7 +60,7 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
     let keys = if ways.iter().all(|(_, way)| matches!(way, Way::Settle(_))) {
         Identities::new()
     } else {
-        vault::identities(ctx, &args.keys.identity)?
+        identities::read(ctx, &args.keys.identity)?
     };
     let mut deed = SealedRun::begin("unseal", ctx, &ground, locks)?;
     let known = run::sealed::known_of(ctx, ways.iter().map(|(index, _)| inventory.session(*index).id));

@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use crate::environment::Environment;
 use crate::escape::shown;
-use crate::period::{Length, Period};
+use crate::period::Period;
 use crate::platform::Platform;
 pub use source::{FileState, Number, SettingsFile, SourceKind};
 
@@ -402,18 +402,9 @@ fn period_of(managed: &[SettingsFile]) -> Option<Result<(u64, PathBuf), String>>
 /// the policy keeps: the longest of the given periods in whole days, rounded up; without an end
 /// it is 99999, which the client takes for never.
 pub fn emit<'a>(periods: impl Iterator<Item = &'a Period>) -> serde_json::Value {
-    const NEVER: i64 = 99_999;
-    let days = periods
-        .map(|period| match period.length() {
-            Length::Immediately => 1,
-            Length::Never => NEVER,
-            Length::Span(span) => {
-                span.num_seconds().div_euclid(86_400) + i64::from(span.num_seconds().rem_euclid(86_400) > 0)
-            }
-        })
-        .max()
-        .unwrap_or(NEVER)
-        .clamp(1, NEVER);
+    const NEVER: u64 = 99_999;
+    let days =
+        periods.map(|period| period.whole_days().unwrap_or(NEVER)).max().unwrap_or(NEVER).clamp(1, NEVER);
     serde_json::json!({"cleanupPeriodDays": days, "desktopSessionCleanupPeriodDays": days})
 }
 

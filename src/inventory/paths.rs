@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::artifact::{Artifact, Folder};
-use super::index::FolderIndex;
+use super::index::{ArtifactIndex, FolderIndex, SessionIndex, StoreIndex};
 use super::liveness::PID_FILES;
 use super::names::Names;
 use super::{Inventory, Problem};
@@ -59,6 +59,39 @@ impl Inventory {
             path.push(name);
         }
         PathBuf::from(path)
+    }
+
+    /// The folder at a path below its store.
+    pub fn folder_at(&self, store: StoreIndex, below: &Path) -> Option<FolderIndex> {
+        let is_it = |index: &FolderIndex| {
+            let folder = self.folder(*index);
+            folder.store == store
+                && match below.file_name() {
+                    None => folder.parent.is_none(),
+                    // The name first: a path is made anew for each that is asked for.
+                    Some(name) => self.folder_name(folder) == name && self.folder_path(*index) == below,
+                }
+        };
+        (0..self.folders.len()).map(FolderIndex::of).find(is_it)
+    }
+
+    /// The file at a path below its store.
+    pub fn file_at(&self, store: StoreIndex, below: &Path) -> Option<ArtifactIndex> {
+        let (name, folder) = (below.file_name()?, self.folder_at(store, below.parent()?)?);
+        let is_it = |artifact: &Artifact| artifact.folder == folder && self.name(artifact) == name;
+        self.artifacts.iter().position(is_it).map(ArtifactIndex::of)
+    }
+
+    /// The session that a folder is of, best one of its own store.
+    pub fn session_of_folder(&self, folder: FolderIndex) -> Option<SessionIndex> {
+        let folder = self.folder(folder);
+        let id = folder.session?;
+        let of_id = |own: bool| {
+            self.sessions
+                .iter()
+                .position(|session| session.id == id && (!own || session.store == folder.store))
+        };
+        of_id(true).or_else(|| of_id(false)).map(SessionIndex::of)
     }
 
     /// Whether everything in a folder, however deep, could be seen.

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::entry::Head;
 use crate::period::Period;
+use crate::policy::Policy;
 
 /// What every `expired` record says before the `keep` that it went by.
 pub(super) const REASON: &str = "older than ";
@@ -22,6 +23,13 @@ pub struct KeepInForce<'a> {
     pub keep: &'a Period,
     /// The digest of the policy that says so.
     pub policy: &'a str,
+}
+
+impl<'a> KeepInForce<'a> {
+    /// What a policy says.
+    pub fn of(policy: &'a Policy) -> Self {
+        Self { keep: &policy.ledger.value.keep, policy: &policy.digest }
+    }
 }
 
 /// Whether `keep` allows an expiry.

@@ -9,6 +9,20 @@ use super::keys::{Across, KEYS, Key};
 use super::selector::Selector;
 use super::settings::RawLayer;
 use super::{Layer, Mandate, MassGuard, Policy, Source, Sourced};
+use crate::period::Period;
+
+impl Policy {
+    /// What is said of a session that was touched within the quiet period, of which the longest counts.
+    pub fn active_within(&self) -> String {
+        let quiet = self.mandates.iter().map(|mandate| &mandate.quiet.value);
+        match quiet.max_by_key(|period| period.length()) {
+            Some(period) if period.length() != Period::hours(1).length() => {
+                format!("active within the last {period}")
+            }
+            _ => "active within the last hour".to_owned(),
+        }
+    }
+}
 
 /// A value in force.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -91,7 +105,6 @@ pub fn values(policy: &Policy) -> Vec<Row> {
     KEYS.iter().filter(has_value).flat_map(|key| of_key(policy, key)).collect()
 }
 
-/// The rows of a key.
 fn of_key(policy: &Policy, key: &Key) -> Vec<Row> {
     let of_mandates: Vec<Row> =
         policy.mandates.iter().filter_map(|mandate| of_mandate(policy, mandate, key.path)).collect();
@@ -152,7 +165,6 @@ pub fn rules(policy: &Policy) -> Vec<RuleRow> {
         .collect()
 }
 
-/// Every hold.
 pub fn holds(policy: &Policy) -> Vec<HoldRow> {
     policy
         .holds()

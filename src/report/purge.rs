@@ -33,7 +33,6 @@ pub struct Purge<'a> {
     pub run: Run<'a>,
     /// What was decided.
     pub purging: &'a Purging,
-    /// What was wanted.
     pub wanted: &'a Wanted,
     /// The classes that go too, as they were typed.
     pub with: Vec<String>,
@@ -89,7 +88,6 @@ struct Group {
 }
 
 /// What stands in the way, in words.
-#[must_use]
 pub fn obstacle(stop: &Stop, policy: &crate::policy::Policy) -> String {
     let covers = format!("{} and {}", counted(stop.sessions, "session"), counted(stop.files, "file"));
     match stop.by {
@@ -124,7 +122,6 @@ fn whole_of(groups: &BTreeMap<StoreIndex, Group>) -> Group {
 
 impl Purge<'_> {
     /// The whole report; kept items are listed only when asked for.
-    #[must_use]
     pub fn json(&self, with_kept: bool) -> Document {
         let run = &self.run;
         let doubts = || doubts(run.inventory, &self.purging.doubts);
@@ -167,7 +164,6 @@ impl Purge<'_> {
     }
 
     /// What goes, from where, and what stays, for a person to judge.
-    #[must_use]
     pub fn text(&self, paint: Paint<'_>) -> String {
         let mut document = Docs::default();
         let groups = self.groups();
@@ -204,7 +200,6 @@ impl Purge<'_> {
     }
 
     /// The question before it is done, with the counts.
-    #[must_use]
     pub fn question(&self) -> String {
         let all = whole_of(&self.groups());
         let deleted = whole(all.sessions.len() as u64, all.files, all.bytes);
@@ -315,7 +310,7 @@ impl Purge<'_> {
             }
         }
         if self.purging.quiet > 0 && self.run.outcomes.is_none() {
-            let active = super::policy::active_within(self.policy);
+            let active = self.policy.active_within();
             let quiet = counted(self.purging.quiet as u64, "session");
             document.text(format!("{active}, perhaps still in use: {quiet}"));
         }
@@ -351,7 +346,6 @@ impl Purge<'_> {
     }
 
     /// What it came to.
-    #[must_use]
     pub fn verdict(&self, paint: Paint<'_>) -> String {
         let (Some(aftermath), Some(verdict)) = (self.aftermath, self.verdict) else { return String::new() };
         let mut document = Docs::default();

@@ -71,7 +71,7 @@ impl Run<'_> {
                 format!("held by '{name}'")
             }
             Keep::Live => "open in Claude Code".to_owned(),
-            Keep::Quiet => super::policy::active_within(self.policy),
+            Keep::Quiet => self.policy.active_within(),
             Keep::NotDue(..) => "not due yet".to_owned(),
             Keep::NoRule => "no rule applies".to_owned(),
             keep => keep.reason().replace('-', " "),

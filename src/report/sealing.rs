@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Run;
+use super::human::{counted, size};
 use crate::enforce::Outcome;
 use crate::inventory::Session;
 use crate::plan::{Decision, Keep};
@@ -24,6 +25,32 @@ pub struct Sealed {
 pub fn of_sessions(run: &Run<'_>, named: bool) -> Vec<Sealed> {
     let sessions = run.inventory.sessions.iter().zip(&run.plan.sessions);
     sessions.filter_map(|(session, verdict)| sealed(run, session, verdict.decision, named)).collect()
+}
+
+impl Run<'_> {
+    /// A line a session, and what stays readable of them; without the kept ones where none was asked for by its name.
+    pub fn text_of_sessions(&self, items: &[Sealed], named: bool) -> String {
+        let mut lines: Vec<String> = Vec::new();
+        for item in items.iter().filter(|item| named || item.outcome != "kept") {
+            let session = &item.of.session;
+            lines.push(match item.outcome {
+                "sealed" => {
+                    format!("sealed {session}: {}, {}", counted(item.files, "file"), size(item.bytes))
+                }
+                other => format!("{other} {session}"),
+            });
+        }
+        if !named {
+            let sealed = items.iter().filter(|item| item.outcome == "sealed");
+            let (count, bytes) = sealed.fold((0, 0), |(count, bytes), item| (count + 1, bytes + item.bytes));
+            lines.push(format!("{} sealed, {}", counted(count, "session"), size(bytes)));
+        }
+        let readable = self.readable();
+        if !readable.is_empty() {
+            lines.push(format!("still readable of encrypted sessions: {}", readable.words()));
+        }
+        lines.iter().map(|line| format!("{line}\n")).collect()
+    }
 }
 
 /// What became of one session; `None` for those that were none of this run's business.

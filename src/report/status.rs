@@ -193,7 +193,7 @@ impl Sight<'_> {
             ages: self.ages(),
             due: self.due(tally),
             kept: self.kept(&tally),
-            quiet: super::policy::active_within(run.policy),
+            quiet: run.policy.active_within(),
             sweep: self.sweep.clone(),
             client: self.clients.iter().map(|(store, client)| self.client(*store, client)).collect(),
             untried: self.untried.versions.iter().map(|(version, _)| version.to_string()).collect(),

@@ -1,6 +1,7 @@
 //! Why a run could not go on: each cause by its kind, so that one place gives it an exit code and a hint.
 
 use std::io;
+use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 
@@ -8,9 +9,11 @@ use crate::enforce::lock::LockError;
 use crate::error::PathError;
 use crate::escape::shown;
 use crate::ledger::LedgerError;
+use crate::policy::error::LoadError;
 use crate::policy::resolve::PolicyError;
 use crate::purge::certificate::FileError;
 use crate::seal::RecipientError;
+use crate::seal::identities::IdentityError;
 use crate::state::StateError;
 use crate::words::counted;
 
@@ -23,6 +26,9 @@ pub enum Error {
     /// Policy or holds are others than those by which it was decided what goes.
     #[error("the policy or a hold changed after this was decided, so the stores are as they were")]
     PolicyChanged,
+    /// The user's own holds cannot be read.
+    #[error(transparent)]
+    Holds(LoadError),
     /// A recipient of the policy cannot be used.
     #[error(transparent)]
     Recipient(#[from] RecipientError),
@@ -74,9 +80,6 @@ pub enum Error {
     /// The parent does not answer.
     #[error("cannot reach the parent")]
     ParentGone(#[source] io::Error),
-    /// What transcripts said cannot be forgotten.
-    #[error(transparent)]
-    Dates(PathError),
     /// A store is locked, or its lock cannot be made.
     #[error(transparent)]
     Lock(LockError),
@@ -89,7 +92,7 @@ pub enum Error {
     )]
     LockStuck {
         /// The lock.
-        file: std::path::PathBuf,
+        file: PathBuf,
         /// Since when.
         since: DateTime<Utc>,
         now: DateTime<Utc>,
@@ -97,9 +100,15 @@ pub enum Error {
     /// The system does not list its accounts.
     #[error("the accounts of this machine cannot be listed")]
     AccountsUnlisted,
-    /// A folder that homes lie in cannot be read.
+    /// A file or folder cannot be read or written.
     #[error(transparent)]
-    Homes(PathError),
+    Path(#[from] PathError),
+    /// Another identity would be lost.
+    #[error("there is an identity already: '{}'", shown(.0))]
+    IdentityExists(PathBuf),
+    /// An identity gives no recipients.
+    #[error(transparent)]
+    Identity(IdentityError),
     /// This is no child of a run over all users, or could not become one.
     #[error("{0}")]
     NoChild(String),

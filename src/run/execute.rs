@@ -9,7 +9,7 @@ use crate::enforce::{self, Outcomes, Stop, Tools};
 use crate::inventory::Inventory;
 use crate::inventory::liveness::System;
 use crate::ledger::{Entry, Journal};
-use crate::period::{Length, Period};
+use crate::period::Period;
 use crate::plan::Plan;
 use crate::policy::Policy;
 use crate::seal::Recipients;
@@ -87,11 +87,8 @@ impl CancelToken {
         let interrupted = Arc::new(AtomicBool::new(false));
         #[cfg(unix)]
         super::signals::note_stops(&signalled, &interrupted);
-        let deadline = max_runtime.and_then(|period| match period.length() {
-            Length::Span(span) => Instant::now().checked_add(span.to_std().unwrap_or_default()),
-            Length::Immediately => Some(Instant::now()),
-            Length::Never => None,
-        });
+        let most = max_runtime.and_then(Period::span);
+        let deadline = most.and_then(|span| Instant::now().checked_add(span.to_std().unwrap_or_default()));
         Self { signalled, interrupted, deadline }
     }
 

@@ -60,7 +60,6 @@ impl LedgeredRun {
         Ok(run)
     }
 
-    /// Its id.
     pub fn id(&self) -> &str {
         &self.run.0
     }

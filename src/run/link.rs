@@ -64,10 +64,7 @@ pub enum FromChild {
         entries: Vec<Entry<'static>>,
     },
     /// Its work is done.
-    Close {
-        /// The summary.
-        summary: Box<Entry<'static>>,
-    },
+    Close { summary: Box<Entry<'static>> },
     /// Asks which of these sessions the ledger of all says were deleted.
     Deletions {
         /// The sessions.
@@ -99,10 +96,7 @@ pub enum FromChild {
         ends: bool,
     },
     /// What it would have printed; nobody answers.
-    Output {
-        /// The text.
-        text: String,
-    },
+    Output { text: String },
 }
 
 /// What the run of one account comes to.
@@ -135,7 +129,6 @@ impl Note {
         Self { count, noun: noun.to_owned(), what: what.into() }
     }
 
-    /// A sentence of its own.
     pub fn sentence(what: impl Into<String>) -> Self {
         Self { count: 0, noun: String::new(), what: what.into() }
     }
@@ -148,10 +141,7 @@ pub enum ToChild {
     /// It is on disk.
     Done,
     /// When each of the sessions was deleted that were, by their positions.
-    Deletions {
-        /// The deletions.
-        found: BTreeMap<usize, Deletion>,
-    },
+    Deletions { found: BTreeMap<usize, Deletion> },
     /// It is not.
     Failed {
         /// Why.

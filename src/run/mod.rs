@@ -5,10 +5,13 @@
 
 #[cfg(unix)]
 pub(crate) mod accounts;
+mod clients;
 mod error;
 mod execute;
 pub mod guards;
+pub mod holding;
 pub mod home;
+pub mod identity;
 pub mod journal;
 mod ledgered;
 pub mod link;
@@ -35,6 +38,7 @@ mod view;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use clients::clients;
 pub use error::Error;
 pub use execute::{CancelToken, Execution, STOPPING};
 pub use ledgered::{LedgeredRun, SealedRun};

@@ -9,8 +9,8 @@ use super::{Context, Workspace};
 use crate::catalogue::{Kind, Root, SessionId};
 use crate::enforce::sealed::{SealedSession, place};
 use crate::error::chain;
-use crate::escape::text;
-use crate::inventory::{Inventory, Session};
+use crate::escape::{shown, text};
+use crate::inventory::{Inventory, Problem, Session};
 use crate::ledger::{Entry, Event, SealedRecords};
 use crate::policy::{Hold, Policy};
 use crate::seal::manifest::SealedFile;
@@ -28,6 +28,16 @@ pub fn hold_on<'p>(policy: &'p Policy, inventory: &Inventory, session: &Session)
             hold.selector.covers(*kind, projects, unknown, Some(session.id))
         })
     })
+}
+
+/// What the look into the stores could not read, by its first example: what was not found may be there.
+pub fn unread(inventory: &Inventory) -> Option<String> {
+    let Problem { path, doing, error, .. } = inventory.problems.first()?;
+    let more = match inventory.problems.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    Some(format!("not everything could be read: cannot {doing} '{}': {error}{more}", shown(path)))
 }
 
 /// Which sealed files of a session have their plain ones beside them, and which have not. Claude Code may move a session to
@@ -79,7 +89,6 @@ pub struct Of {
     pub store: String,
     /// Its id.
     pub session: String,
-    /// Its project.
     pub project: Option<String>,
 }
 

@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use super::sealed;
+use super::unseal::{Refusal, why_unknown};
+use crate::inventory::liveness::Liveness;
 use crate::inventory::{Belongs, Inventory, SessionIndex};
 use crate::period::Period;
 use crate::plan::{Decision, Keep, Plan};
@@ -53,4 +56,40 @@ pub fn only(plan: &mut Plan, inventory: &Inventory, wanted: &HashSet<SessionInde
             verdict.decision = keep;
         }
     }
+}
+
+/// Whether every named session can be sealed, or is sealed already.
+pub fn may_seal(
+    policy: &Policy,
+    inventory: &Inventory,
+    plan: &Plan,
+    wanted: &HashSet<SessionIndex>,
+) -> Result<(), Refusal> {
+    for index in wanted {
+        let session = inventory.session(*index);
+        if let Some(hold) = sealed::hold_on(policy, inventory, session) {
+            return Err(Refusal::Held(session.id, Box::new(hold.clone())));
+        }
+        let Decision::Keep(keep) = plan.sessions[index.at()].decision else { continue };
+        // What is asked for is the case already, so that a script can ask twice.
+        if session.plain == 0 && session.sealed > 0 {
+            continue;
+        }
+        let stays = |why: String| Refusal::Stays(session.id, why);
+        return Err(match keep {
+            Keep::Live if session.liveness == Liveness::Unread => {
+                Refusal::MayBeLive(session.id, why_unknown(inventory.unread_pid_files().next()))
+            }
+            Keep::Live => Refusal::Live(session.id),
+            Keep::Quiet => stays(format!("is {} (`quiet`)", policy.active_within())),
+            Keep::NoRule | Keep::NotDue(..) if session.plain == 0 => {
+                stays("has nothing that could be sealed".to_owned())
+            }
+            keep => {
+                let unread = sealed::unread(inventory).map(|unread| format!(", as {unread}"));
+                stays(format!("stays as it is ({}){}", keep.reason(), unread.unwrap_or_default()))
+            }
+        });
+    }
+    Ok(())
 }

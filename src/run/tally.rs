@@ -99,7 +99,6 @@ pub enum Fate {
     Kept,
     /// It goes.
     Deleted,
-    /// It is sealed.
     Sealed,
     /// It loses lines.
     Pruned,

@@ -81,7 +81,7 @@ pub enum After {
     Keep,
 }
 
-/// Why a session is not brought back; nothing was changed.
+/// Why a session is not sealed or brought back; nothing was changed.
 #[derive(Debug)]
 pub enum Refusal {
     /// It is plain already.
@@ -92,6 +92,8 @@ pub enum Refusal {
     Live(SessionId),
     /// Claude Code may have it open: what says so cannot be read.
     MayBeLive(SessionId, String),
+    /// The plan keeps it as it is.
+    Stays(SessionId, String),
     /// Its sealed files cannot be used, or a file is in the way.
     Unusable(SealedError),
     /// Claude Code would delete it again as soon as it is started.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::found::Output;
 use super::version;
+use crate::environment::Environment;
 use crate::files::{self, Draft};
 
 /// No unit, table or settings file is longer, in bytes; settings are parsed whole, to many times their length.
@@ -84,6 +85,15 @@ pub struct SystemHost {
 }
 
 impl SystemHost {
+    /// The machine as a user has it.
+    pub fn of(env: &Environment, is_confined: bool) -> Self {
+        // After su or in a cron job the variable is missing although the user's manager runs.
+        let runtime = PathBuf::from(format!("/run/user/{}", env.user.uid));
+        let missing = env.variable("XDG_RUNTIME_DIR").is_none() && runtime.is_dir();
+        let variables = missing.then(|| ("XDG_RUNTIME_DIR".into(), runtime.into())).into_iter().collect();
+        Self { variables, is_confined }
+    }
+
     fn may_run(&self) -> io::Result<()> {
         match self.is_confined {
             true => Err(io::Error::new(io::ErrorKind::Unsupported, "a run over all users starts no program")),

@@ -42,7 +42,7 @@ pub use found::Output;
 pub use host::{Host, SystemHost};
 pub use job::{Job, JobError, LogFormat, Scope};
 pub use places::{NAME, Places};
-pub use status::{Installed, Program, document};
+pub use status::{Installed, Program, document, installed};
 pub use trust::only_root_can_replace;
 pub use when::{At, Every};
 
@@ -116,7 +116,6 @@ pub enum ScheduleError {
     NoProgram {
         /// The backend that was asked for.
         backend: Backend,
-        /// Its program.
         program: &'static str,
         /// Why it did not start.
         #[source]
@@ -168,7 +167,6 @@ pub enum ScheduleError {
     /// A backend that this scope or platform does not have.
     #[error("{backend} has no {} schedule here", scope_word(*.scope))]
     Unsupported {
-        /// The backend.
         backend: Backend,
         /// The scope that was asked for.
         scope: Scope,

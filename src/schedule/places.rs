@@ -1,8 +1,9 @@
 //! Where the units of each backend lie: a table that takes the platform as a value.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use crate::environment::Environment;
 use crate::platform::{self, Platform};
 
 use super::job::Scope;
@@ -38,6 +39,13 @@ pub struct Places {
 }
 
 impl Places {
+    /// The places of the user of a run.
+    pub fn of(env: &Environment) -> Self {
+        let variable = |name: &str| env.variable(name).map(OsStr::to_os_string);
+        let user = (env.user.name.as_str(), env.user.uid);
+        Self::new(env.platform, user, &env.user.home, &variable, &env.state_dir())
+    }
+
     /// The places of a user; `variable` looks an environment variable up, `state_dir` is the
     /// user's folder of state.
     pub fn new(

@@ -3,12 +3,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Local, SecondsFormat, TimeDelta, TimeZone, Utc};
 use serde_json::{Value, json};
 
 use super::found::Found;
 use super::when::Calendar;
-use super::{Backend, ScheduleError, Scheduler, Scope, claude_hook, cron, launchd, systemd};
+use super::{
+    Backend, Places, ScheduleError, Scheduler, Scope, SystemHost, claude_hook, cron, launchd, systemd,
+};
+use crate::environment::Environment;
 use crate::escape;
 
 /// Whether the program of an installed command is the one that is running now.
@@ -93,7 +96,33 @@ const PATIENCE: TimeDelta = TimeDelta::hours(3);
 /// Starts are counted up to here; more say nothing more.
 const MANY: u32 = 1_000;
 
+/// What is installed for a user, by the user or for the whole system; read only. `is_confined` as [`SystemHost`] has it.
+pub fn installed(
+    env: &Environment,
+    is_confined: bool,
+    last_run: Option<DateTime<Utc>>,
+) -> Result<Vec<Installed>, ScheduleError> {
+    let (host, places) = (SystemHost::of(env, is_confined), Places::of(env));
+    Scheduler { host: &host, places: &places, scope: Scope::User }.all(env.now, last_run)
+}
+
 impl Scheduler<'_> {
+    /// What is installed of ours; for a user also what is for the whole system, which runs for him, too.
+    pub fn all(
+        &self,
+        now: DateTime<Utc>,
+        last_run: Option<DateTime<Utc>>,
+    ) -> Result<Vec<Installed>, ScheduleError> {
+        let (now, version) = (now.with_timezone(&Local), concat!("ccretain ", env!("CARGO_PKG_VERSION")));
+        let mut installed = self.status(&now, version, last_run)?;
+        if self.scope == Scope::User {
+            // A system unit that this account may not read is no business of its own.
+            let system = Scheduler { scope: Scope::System, ..*self }.status(&now, version, last_run);
+            installed.extend(system.unwrap_or_default());
+        }
+        Ok(installed)
+    }
+
     /// What is installed of ours, in every backend of this scope. `now` carries the machine's
     /// time zone; `version` is what the running program answers to `--version`; `last_run` is
     /// when a run last ended.

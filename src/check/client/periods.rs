@@ -42,7 +42,6 @@ pub struct PolicyPeriods {
 }
 
 impl PolicyPeriods {
-    /// Those of a policy.
     pub fn of(policy: &Policy) -> Self {
         let periods = session_periods(policy);
         let endless = periods.iter().any(|period| period.length() == Length::Never);
@@ -62,18 +61,6 @@ pub fn session_periods(policy: &Policy) -> Vec<Period> {
     rules.filter_map(|rule| rule.delete_after.clone()).collect()
 }
 
-/// Whole days that a period has at least; `None` where it has no end.
-fn days(period: &Period) -> Option<u64> {
-    match period.length() {
-        Length::Immediately => Some(0),
-        Length::Never => None,
-        Length::Span(span) => {
-            let seconds = u64::try_from(span.num_seconds()).unwrap_or(0);
-            Some(seconds.div_ceil(86_400))
-        }
-    }
-}
-
 impl PeriodFacts {
     /// Compares the client's period with the policy's.
     pub(super) fn of(client: &ClientSettings, policy: &PolicyPeriods) -> Self {
@@ -82,7 +69,7 @@ impl PeriodFacts {
             Sweep::Paused { reason } => facts.paused = Some(reason),
             Sweep::Runs { days: usual, .. } => {
                 if let Some(longest) = &policy.longest
-                    && days(longest).is_some_and(|ours| usual > ours.max(1))
+                    && longest.whole_days().is_some_and(|ours| usual > ours.max(1))
                 {
                     facts.longer = Some((usual, longest.to_string()));
                 }
@@ -91,7 +78,7 @@ impl PeriodFacts {
         // One sweep covers the whole store, by the shortest period of all projects.
         if let (Some(removal), Some(floor)) =
             (client.removal(DateTime::UNIX_EPOCH, Written::default()), &policy.floor)
-            && days(floor).is_none_or(|floor| removal.days < floor)
+            && floor.whole_days().is_none_or(|floor| removal.days < floor)
         {
             facts.shorter = Some((removal.days, floor.to_string()));
         }

@@ -1,6 +1,7 @@
 //! `--all-users`: one run for every account of the machine ([`crate::run::accounts`]).
 
 mod certificate;
+mod check;
 mod consent;
 mod document;
 mod printing;
@@ -9,6 +10,7 @@ mod task;
 use super::args::Command;
 use super::context::{Context, Exit, Failure};
 use super::{named, surroundings};
+use crate::check::gather;
 use crate::error::chain;
 use crate::locate::users::Account;
 use crate::policy::Policy;
@@ -50,7 +52,7 @@ pub fn run(command: &Command, ctx: &Context) -> Result<Exit, Failure> {
     let mut handled = Handled::all(accounts, &arguments, &keeper, &turns, ctx);
     let mut document = document(task.name, &keeper.run, &policy, &mut handled, &refused, ctx);
     if let Command::Check(args) = command {
-        return super::check::all(args, &document, invalid, ctx);
+        return check::report(args, &document, invalid, ctx);
     }
     // What follows is to be done whether or not stdout takes the report.
     let (ended, told) = report(&mut document, task.changes, &handled, ctx);
@@ -78,7 +80,7 @@ fn policy_of_machine(task: &Task<'_>, ctx: &Context) -> Result<(Policy, Option<S
     match accounts::policy_of_machine(ctx) {
         // Only a file that was named must be one.
         Err(error) if task.name == "check" && ctx.global.policy.is_none() => {
-            Ok((super::posture::nothing(ctx)?, Some(chain(&error))))
+            Ok((gather::nothing(ctx)?, Some(chain(&error))))
         }
         policy => Ok((policy?, None)),
     }

@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
+use super::check;
 use crate::cli::args::Command;
-use crate::cli::check;
 use crate::cli::context::{Context, Exit, Failure};
 use crate::error::chain;
 use crate::period::Period;

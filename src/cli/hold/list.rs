@@ -1,10 +1,11 @@
 //! `ccretain hold list`: the holds of all layers, and what they cover.
 
-use super::sight::{Sight, copies};
+use super::sight::Sight;
 use crate::cli::context::{Context, Exit, Failure};
 use crate::escape::shown;
 use crate::report::hold::HoldList;
 use crate::run::Workspace;
+use crate::run::holding::copies;
 
 pub(super) fn list(ground: &Workspace, sight: &Sight, ctx: &Context) -> Result<Exit, Failure> {
     let with_items = ctx.global.verbose > 0;

@@ -3,7 +3,7 @@
 mod add;
 mod list;
 mod meant;
-mod record;
+mod new;
 mod release;
 mod restore;
 mod sight;
@@ -15,7 +15,8 @@ use super::context::{Context, Exit, Failure};
 use super::moment::end;
 use crate::enforce::lock::Locks;
 use crate::run;
-use sight::{Sight, copies};
+use crate::run::holding::copies;
+use sight::Sight;
 
 /// What to do with holds.
 #[derive(Debug, Subcommand)]
@@ -79,7 +80,7 @@ pub fn run(command: HoldCommand, ctx: &Context) -> Result<Exit, Failure> {
     let sight = || Sight::new(&ground, ctx);
     match command {
         HoldCommand::Add { projects, sessions, reason, until, name, preserve } => {
-            let new = add::New { projects, sessions, reason, until, name, preserve };
+            let new = new::New { projects, sessions, reason, until, name, preserve };
             add::add(new, &ground, &sight(), locks, ctx)
         }
         HoldCommand::List => list::list(&ground, &sight(), ctx),

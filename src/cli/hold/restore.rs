@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::meant;
 use crate::cli::context::{Context, Exit, Failure};
-use crate::cli::vault::{self, DateArgs, Each, Head, IdentityArgs};
+use crate::cli::identities::{self, IdentityArgs};
+use crate::cli::vault::{self, DateArgs, Each, Head};
 use crate::report::human::{counted, size};
 use crate::run::restore::{COMMAND, How, Item, Target};
 use crate::run::{self, SealedRun, Workspace, sealed};
@@ -52,7 +53,7 @@ pub(super) fn restore(args: &RestoreArgs, ground: &Workspace, ctx: &Context) -> 
         targets.iter().try_for_each(|target| target.is_safe_at_its_date(ctx))?;
     }
     let keys = if targets.iter().any(Target::is_wanting) {
-        vault::identities(ctx, &args.keys.identity)?
+        identities::read(ctx, &args.keys.identity)?
     } else {
         // Where nothing is to be opened, no key is asked for.
         Identities::new()

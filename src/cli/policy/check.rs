@@ -9,11 +9,12 @@ use crate::cli::context::{Context, Exit, Failure};
 use crate::cli::remedy;
 use crate::escape::{shown, text};
 use crate::inventory;
-use crate::plan::{self, Decision, Keep, Verdict};
+use crate::plan;
 use crate::policy::check::{Against, Checked, check};
 use crate::policy::compile::Globs;
 use crate::policy::{Layer, Policy};
-use crate::report::human::{counted, grouped};
+use crate::report::human::counted;
+use crate::report::policy::preview;
 
 /// The policy files that are in place, each as what it is; none where the built-in rule alone is in force.
 ///
@@ -50,14 +51,19 @@ pub(super) fn print_checks(files: &[(PathBuf, Option<Layer>)], ctx: &Context) ->
     let (inventory, known) = known(ctx);
     let client = crate::client::read(&crate::client::ClientPlaces::new(&ctx.env), &[]);
     let against = Against { globs: Globs::new(&ctx.env), known: &known, client: &client, now: ctx.env.now };
+    let in_force = crate::run::in_force_to_look(ctx);
+    let planned = in_force.as_ref().ok().map(|policy| plan::plan(&inventory, policy, ctx.env.now));
+    let told = |policy: &Policy, without_rule: usize| {
+        ctx.console.sentences(&preview(policy, without_rule, &inventory, planned.as_ref(), ctx.env.now))
+    };
     let mut documents = Vec::new();
     let mut exit = Exit::Done;
     if files.is_empty() && !ctx.console.wants_json() {
-        let policy = crate::run::in_force_to_look(ctx)?;
+        let policy = in_force?;
         let has_no_rule = |session: &&inventory::Session| !plan::has_delete_rule(&policy, session);
         let without_rule = inventory.sessions.iter().filter(has_no_rule).count();
         ctx.console.sentences("no policy is in place: the built-in rule applies\n")?;
-        ctx.console.sentences(&preview(&policy, without_rule, &inventory, ctx))?;
+        told(&policy, without_rule)?;
         ctx.console.note("`ccretain policy init` prints one to start from");
     }
     for (path, layer) in files {
@@ -71,7 +77,7 @@ pub(super) fn print_checks(files: &[(PathBuf, Option<Layer>)], ctx: &Context) ->
         if ctx.console.wants_json() {
             documents.push(checked_json(path, &checked, known.len()));
         } else {
-            print_checked(path, &checked, &inventory, ctx)?;
+            print_checked(path, &checked, &told, ctx)?;
         }
         for (problem, excerpt) in
             checked.problems.iter().zip(checked.excerpts.iter().chain(std::iter::repeat(&None)))
@@ -112,58 +118,17 @@ fn checked_json(path: &Path, checked: &Checked, sessions: usize) -> Value {
 fn print_checked(
     path: &Path,
     checked: &Checked,
-    inventory: &inventory::Inventory,
+    told: &dyn Fn(&Policy, usize) -> Result<(), Failure>,
     ctx: &Context,
 ) -> Result<(), Failure> {
     if let Some(policy) = &checked.policy {
         let layer = checked.layer.map(|layer| format!(" as a {layer} policy")).unwrap_or_default();
         let (rules, holds) = (counted(checked.rules as u64, "rule"), counted(checked.holds as u64, "hold"));
         ctx.console.sentences(&format!("'{}' is valid{layer}: {rules}, {holds}\n", shown(path)))?;
-        ctx.console.sentences(&preview(policy, checked.sessions_without_rule, inventory, ctx))?;
+        told(policy, checked.sessions_without_rule)?;
     }
     for warning in &checked.warnings {
         ctx.console.sentences(&format!("warning: {warning}\n"))?;
     }
     Ok(())
-}
-
-/// How many of the sessions here a policy would delete by when, were it alone.
-fn preview(policy: &Policy, without_rule: usize, inventory: &inventory::Inventory, ctx: &Context) -> String {
-    let all = inventory.sessions.len() as u64;
-    let plan = plan::plan(inventory, policy, ctx.env.now);
-    // Holds of other files bind whatever this one says.
-    let in_force = crate::run::in_force_to_look(ctx).ok();
-    let in_force = in_force.map(|policy| plan::plan(inventory, &policy, ctx.env.now).sessions);
-    let is_held = |verdict: &Verdict| matches!(verdict.decision, Decision::Keep(Keep::Held(_)));
-    let is_held_by_others = |at: usize| in_force.as_ref().and_then(|all| all.get(at)).is_some_and(is_held);
-    let due = |days: i64, held: bool| {
-        let end = ctx.env.now + chrono::TimeDelta::days(days);
-        let is_due = |verdict: &Verdict| match verdict.decision {
-            Decision::Keep(Keep::KeepAtLeast(until)) => until <= end,
-            _ => verdict.deletion.is_some_and(|(due, _)| due <= end),
-        };
-        let all = plan.sessions.iter().enumerate();
-        let due = all.filter(|(at, one)| is_due(one) && held == (is_held(one) || is_held_by_others(*at)));
-        due.count() as u64
-    };
-    let within = |days: i64| grouped(due(days, false));
-    let held = match due(30, true) {
-        0 => String::new(),
-        held => format!("; {} held", grouped(held)),
-    };
-    let covered = match without_rule as u64 {
-        0 if all == 0 => "no sessions are here to try it on".to_owned(),
-        0 => format!("all {} here are covered by a delete rule", counted(all, "session")),
-        none => format!(
-            "{} of {} here are never deleted: no rule matches",
-            grouped(none),
-            counted(all, "session")
-        ),
-    };
-    format!(
-        "{covered}\ndue for deletion by it: {} now, {} in 7 days, {} in 30 days{held}\n",
-        within(0),
-        within(7),
-        within(30)
-    )
 }

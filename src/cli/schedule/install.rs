@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::args::{JobArgs, WhereArgs};
 use super::job::{job, trusted};
-use super::shared::{failure, local, needs_root, print};
+use super::shared::{needs_root, print};
 use crate::cli::context::{Context, Exit, Failure};
 use crate::ledger::{Clock, RunId};
 use crate::report::human::counted;
@@ -17,19 +17,19 @@ pub(super) fn install(args: &JobArgs, with: Scheduler<'_>, ctx: &Context) -> Res
     needs_root(with, ctx)?;
     let backend = match args.place.backend.named() {
         Some(backend) => backend,
-        None => with.detect().map_err(failure)?,
+        None => with.detect()?,
     };
     let job = job(args, backend, with, ctx)?;
     if backend == Backend::ClaudeHook && !args.place.write {
         ctx.console.note("nothing is changed: with --write this is merged into the settings of Claude Code");
         return print(backend, &job, ctx);
     }
-    render(backend, &job).map_err(failure)?;
+    render(backend, &job)?;
     trusted(&job)?;
     // A timer sees neither CLAUDE_CONFIG_DIR nor TMPDIR: what is seen now is remembered for it.
     let (roots, errors) = look(ctx)?;
-    let mut report = with.install(backend, &job).map_err(failure)?;
-    for other in with.installed().map_err(failure)?.into_iter().filter(|other| *other != backend) {
+    let mut report = with.install(backend, &job)?;
+    for other in with.installed()?.into_iter().filter(|other| *other != backend) {
         report.notes.push(format!(
             "{other} calls it too; to remove that: `ccretain schedule remove --backend {other}{}`",
             if other == Backend::ClaudeHook { " --write" } else { "" }
@@ -70,7 +70,7 @@ fn look(ctx: &Context) -> Result<(usize, Vec<String>), Failure> {
     let (_, doubt) = guards::clock(&ground.state.state, &inventory, ctx)?;
     ground.state.state.clock = doubt;
     ground.remember_roots(ctx);
-    ground.state.save().map_err(|error| Failure::because(Exit::Failed, &error))?;
+    ground.state.save()?;
     Ok((ground.state.state.roots.len(), ground.policy.complaints))
 }
 
@@ -78,13 +78,13 @@ pub(super) fn remove(args: &WhereArgs, with: Scheduler<'_>, ctx: &Context) -> Re
     needs_root(with, ctx)?;
     let backends = match args.backend.named() {
         Some(backend) => vec![backend],
-        None => with.installed().map_err(failure)?,
+        None => with.installed()?,
     };
     let mut reports = Vec::new();
     let mut exit = Exit::Done;
     for backend in backends {
         let report = if backend == Backend::ClaudeHook && !args.write {
-            let hook = with.status(&local(ctx), "", None).map_err(failure)?;
+            let hook = with.status(&ctx.env.now, "", None)?;
             let hook = hook.into_iter().find(|installed| installed.backend == backend);
             let note = |hook: Installed| {
                 format!(
@@ -97,7 +97,7 @@ pub(super) fn remove(args: &WhereArgs, with: Scheduler<'_>, ctx: &Context) -> Re
             exit = if hook.is_some() { Exit::Failed } else { exit };
             Report { notes: hook.map(note).into_iter().collect(), ..Report::default() }
         } else {
-            with.remove(backend).map_err(failure)?
+            with.remove(backend)?
         };
         reports.push((backend, report));
     }

@@ -7,11 +7,10 @@ mod shared;
 mod status;
 
 use super::context::{Context, Exit, Failure};
-use crate::schedule::{Scheduler, Scope};
-use shared::{host, places, print};
+use crate::schedule::{Places, Scheduler, Scope, SystemHost};
+use shared::print;
 
 pub(super) use args::{Action, LogFormatArg, ScheduleArgs};
-pub(super) use status::installed;
 
 /// Runs the verb.
 ///
@@ -19,8 +18,8 @@ pub(super) use status::installed;
 /// A scheduler that is missing, disabled or refuses; files that cannot be read or written.
 pub fn run(args: &ScheduleArgs, ctx: &Context) -> Result<Exit, Failure> {
     let system = args.is_of_system();
-    let host = host(ctx);
-    let places = places(ctx);
+    let host = SystemHost::of(&ctx.env, ctx.parent.is_some());
+    let places = Places::of(&ctx.env);
     let scope = if system { Scope::System } else { Scope::User };
     let with = Scheduler { host: &host, places: &places, scope };
     match &args.action {

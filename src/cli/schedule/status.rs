@@ -3,20 +3,19 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::shared::{failure, host, local, places};
 use crate::cli::context::{Context, Exit, Failure};
 use crate::document::{Document, Fact, Hue, Line, Paint};
 use crate::report::when;
 use crate::schedule::{Backend, Installed, Scheduler, Scope, document as json};
-use crate::state::{LastRun, StateFile};
+use crate::state::StateFile;
 
 pub(super) fn status(with: Scheduler<'_>, ctx: &Context) -> Result<Exit, Failure> {
-    let state =
-        StateFile::load(&ctx.env.state_dir()).map_err(|error| Failure::because(Exit::Failed, &error))?.state;
-    let (installed, last) = match with.scope {
-        Scope::System => (in_scope(with, state.last_run_of_all.as_ref(), ctx)?, state.last_run_of_all),
-        Scope::User => (both(with, state.last_run.as_ref(), ctx)?, state.last_run),
+    let state = StateFile::load(&ctx.env.state_dir())?.state;
+    let last = match with.scope {
+        Scope::System => state.last_run_of_all,
+        Scope::User => state.last_run,
     };
+    let installed = with.all(ctx.env.now, last.as_ref().map(|last| last.time))?;
     if ctx.global.json {
         let last = last.map(serde_json::to_value).transpose();
         let last = last.map_err(|error| Failure::because(Exit::Failed, &error))?.unwrap_or(Value::Null);
@@ -47,27 +46,6 @@ pub(super) fn status(with: Scheduler<'_>, ctx: &Context) -> Result<Exit, Failure
     }
     ctx.console.data(&document.print(paint))?;
     Ok(Exit::Done)
-}
-
-/// What is installed for the user, by the user or for the whole system; read only.
-pub(in crate::cli) fn installed(ctx: &Context) -> Result<Vec<Installed>, Failure> {
-    let (host, places) = (host(ctx), places(ctx));
-    let with = Scheduler { host: &host, places: &places, scope: Scope::User };
-    let last = StateFile::load(&ctx.env.state_dir()).ok().and_then(|state| state.state.last_run);
-    both(with, last.as_ref(), ctx)
-}
-
-/// The schedules of a user: those of the whole system run for him, too.
-fn both(with: Scheduler<'_>, last: Option<&LastRun>, ctx: &Context) -> Result<Vec<Installed>, Failure> {
-    let mut installed = in_scope(with, last, ctx)?;
-    // A system unit that this account may not read is no business of its own.
-    installed.extend(in_scope(Scheduler { scope: Scope::System, ..with }, last, ctx).unwrap_or_default());
-    Ok(installed)
-}
-
-fn in_scope(with: Scheduler<'_>, last: Option<&LastRun>, ctx: &Context) -> Result<Vec<Installed>, Failure> {
-    let version = concat!("ccretain ", env!("CARGO_PKG_VERSION"));
-    with.status(&local(ctx), version, last.map(|last| last.time)).map_err(failure)
 }
 
 /// One installed schedule for people.

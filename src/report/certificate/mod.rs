@@ -2,6 +2,7 @@
 //!
 //! Both say the same, from the functions here; the page cuts long lists, and says so.
 
+mod given;
 mod html;
 mod parts;
 mod text;
@@ -15,7 +16,8 @@ use crate::purge::certificate::{
     Verdict, Witness, verify_command,
 };
 
-pub use html::{Embedded, embedded};
+pub use given::{Given, GivenError};
+use html::{Embedded, embedded};
 
 /// A printing of a certificate; JSON is the certificate itself.
 pub fn print(certificate: &Certificate, format: Format, imprint: &Imprint<'_>) -> String {
@@ -93,7 +95,6 @@ pub fn statement(certificate: &Certificate) -> String {
     said
 }
 
-/// What was asked for.
 fn asked(scope: &Scope) -> String {
     let mut parts = Vec::new();
     if !scope.projects.is_empty() {

@@ -39,6 +39,7 @@ use serde_json::Value;
 
 use super::json::time;
 use crate::check::client::ClientFacts;
+use crate::check::repair::Fixed;
 use crate::check::{Facts, Finding, Severity, is_compliant};
 use crate::policy::{Mode, Policy};
 
@@ -78,10 +79,8 @@ pub struct Document {
     /// Digest and layers of the policy.
     #[serde(default)]
     pub policy: Option<Value>,
-    /// The stores.
     #[serde(default)]
     pub stores: Vec<Store>,
-    /// The last run.
     #[serde(default)]
     pub last_run: Option<LastRun>,
     /// When a run last succeeded.
@@ -113,7 +112,6 @@ fn usual() -> Severity {
     Severity::Medium
 }
 
-/// A store.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Store {
@@ -121,10 +119,8 @@ pub struct Store {
     /// Which tree of the catalogue it is.
     #[serde(default)]
     pub kind: String,
-    /// Its owner.
     #[serde(default)]
     pub owner: String,
-    /// Sessions of it.
     #[serde(default)]
     pub sessions: u64,
     /// Files in it.
@@ -147,7 +143,6 @@ pub struct Store {
     pub overdue_bytes: u64,
 }
 
-/// The last run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LastRun {
     /// When it ended.
@@ -221,24 +216,6 @@ impl From<Finding> for Found {
             user: None,
         }
     }
-}
-
-/// What was repaired.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Fixed {
-    /// Files that are closed to others now.
-    pub files: u64,
-    pub folders: u64,
-    /// What was left, and why.
-    pub left: Vec<Left>,
-}
-
-/// Something that was left as it is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Left {
-    /// Where it lies.
-    pub path: String,
-    pub why: String,
 }
 
 /// Whose posture it is.

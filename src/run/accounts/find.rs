@@ -40,7 +40,7 @@ pub(crate) fn find(ctx: &Context) -> Result<Accounts, Error> {
     let parents = of_list.iter().filter(usual).filter_map(|account| account.home.parent());
     places.extend(parents.filter(|place| place.parent().is_some()).map(Path::to_path_buf));
     let places: Vec<PathBuf> = places.into_iter().collect();
-    let folders = users::home_folders(&places).map_err(Error::Homes)?;
+    let folders = users::home_folders(&places).map_err(Error::Path)?;
     let known: BTreeSet<u32> = listed.iter().map(|account| account.uid).collect();
     let owners: BTreeSet<u32> =
         folders.iter().map(|folder: &HomeFolder| folder.owner).chain(trees.iter().copied()).collect();

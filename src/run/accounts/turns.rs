@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::period::{Length, Period};
+use crate::period::Period;
 use crate::run::CancelToken;
 
 /// The least that one account may take of what is left: large stores take minutes.
@@ -17,11 +17,8 @@ pub(crate) struct Turns {
 impl Turns {
     /// Ends at a signal, once `max_runtime` is over, or after `longest` where nothing else is said.
     pub(crate) fn new(max_runtime: Option<&Period>, longest: Duration) -> Self {
-        let limit = match max_runtime.map(Period::length) {
-            Some(Length::Span(span)) => span.to_std().unwrap_or_default(),
-            Some(Length::Immediately) => Duration::ZERO,
-            Some(Length::Never) | None => longest,
-        };
+        let limit = max_runtime.and_then(Period::span);
+        let limit = limit.map_or(longest, |span| span.to_std().unwrap_or_default());
         let now = Instant::now();
         let end = now.checked_add(limit).unwrap_or(now + longest);
         Self { cancelled: CancelToken::new(max_runtime), end }

@@ -33,7 +33,7 @@ impl PurgeRun<'_> {
             remembered::forget_sessions(ctx)
         };
         // However little was asked for: what transcripts said names their projects.
-        let dates = state::dates::forget(&ctx.env.state_dir()).map_err(Error::Dates);
+        let dates = state::dates::forget(&ctx.env.state_dir()).map_err(Error::Path);
         let all = [sessions, dates, self.remember_stores(after)];
         all.into_iter().filter_map(Result::err).collect()
     }

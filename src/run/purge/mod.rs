@@ -57,7 +57,6 @@ pub struct PurgeRun<'a> {
     _locks: Option<Locks>,
 }
 
-/// What was done.
 pub struct Done {
     pub outcomes: Outcomes,
     pub after: After,

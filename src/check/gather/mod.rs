@@ -1,16 +1,14 @@
-//! Gathering what a verdict is made from: for `check`, and for the findings in a report.
+//! Gathering what a verdict is made from: for a check, and for the findings in a report.
 
 mod machine;
 mod runs;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::context::{Context, Exit, Failure};
-use super::returned;
+use super::facts::{LedgerFact, PolicyFacts, RefusedFact};
+use super::modes::Repair;
+use super::{Facts, look, modes, parked, returned, untried};
 use crate::catalogue::Root;
-use crate::check::facts::{LedgerFact, PolicyFacts, RefusedFact};
-use crate::check::modes::Repair;
-use crate::check::{Facts, look, modes, parked, untried};
 use crate::enforce::lock;
 use crate::error::chain;
 use crate::escape::{shown, text};
@@ -20,18 +18,15 @@ use crate::ledger::Record;
 use crate::locate::{Refusal, Store};
 use crate::plan::{self, Plan};
 use crate::policy::{self, Mode, Policy};
-use crate::run::guards;
-use crate::run::{self, Workspace};
+use crate::run::{self, Context, Error, Workspace, guards};
 use crate::state::StateFile;
 use machine::{clients, exposed, loose, readable};
 use runs::{runs, unrecognised_before};
 
-pub(super) use machine::{host, machine_id};
-#[cfg(unix)]
-pub(super) use runs::{ledger_fact, unwritable};
+pub use machine::{host, machine_id};
 
 /// Everything that was gathered.
-pub(super) struct Posture {
+pub struct Posture {
     /// What the verdict is made from.
     pub facts: Facts,
     /// Policy, state and stores; an invalid policy is replaced by one that judges nothing.
@@ -57,11 +52,11 @@ impl Posture {
 ///
 /// # Errors
 /// A policy that was named and cannot be used, as everywhere; any other is a finding.
-pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<Posture, Failure> {
+pub fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<Posture, Error> {
     let (policy, invalid) = match run::in_force(ctx) {
         Ok(policy) => (policy, None),
         // Who names a file wants that one.
-        Err(error) if ctx.policy.is_some() => return Err(error.into()),
+        Err(error) if ctx.policy.is_some() => return Err(error),
         Err(error) => (nothing(ctx)?, Some(chain(&error))),
     };
     let (state, state_error) = match run::remembered::remembered(&policy, ctx) {
@@ -93,7 +88,7 @@ pub(super) fn gather(grace: TimeDelta, repairs: bool, ctx: &Context) -> Result<P
     facts.modes = seen;
     facts.modes.own = readable(ctx);
     facts.modes.loose = loose(ctx);
-    match returned::came_back(&inventory, ctx) {
+    match returned::look(&inventory, ctx) {
         Ok(found) => facts.came_back = found,
         // What it needs of the ledger is a finding already.
         Err(_) if facts.runs.ledger != LedgerFact::Sound => {}
@@ -167,15 +162,25 @@ fn unseen(facts: &mut Facts, ground: &Workspace, inventory: &Inventory) {
 }
 
 /// A policy that nobody wrote: what stands in for one that cannot be used.
-pub(super) fn nothing(ctx: &Context) -> Result<Policy, Failure> {
-    policy::built_in(&ctx.env).map_err(|error| Failure::because(Exit::Usage, &error))
+pub fn nothing(ctx: &Context) -> Result<Policy, Error> {
+    Ok(policy::built_in(&ctx.env)?)
 }
 
 /// State that remembers nothing: what stands in for one that cannot be read. Never saved.
-fn forgotten(ctx: &Context) -> Result<StateFile, Failure> {
+fn forgotten(ctx: &Context) -> Result<StateFile, Error> {
     // A folder that does not exist: an empty state, and no way of writing it over the one that cannot be read.
-    StateFile::load(&ctx.env.state_dir().join(".no-state"))
-        .map_err(|error| Failure::because(Exit::Failed, &error))
+    StateFile::load(&ctx.env.state_dir().join(".no-state")).map_err(Error::State)
+}
+
+/// What is to be said of the machine in a check over all users; of everything else the accounts' own checks tell.
+#[cfg(unix)]
+pub fn of_machine(policy: &Policy, invalid: Option<String>, ctx: &Context) -> Facts {
+    let place = run::journal::place_of_all(ctx);
+    let mut facts = Facts { now: ctx.env.now, ..Facts::default() };
+    facts.runs.ledger = runs::ledger_fact(&place, policy, ctx);
+    facts.runs.unwritable = runs::unwritable(&place.dir);
+    facts.policy.invalid = invalid;
+    facts
 }
 
 fn of_policy(policy: &Policy, invalid: Option<String>) -> PolicyFacts {

@@ -2,18 +2,15 @@
 
 use std::path::Path;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::check::facts::{LedgerFact, RunFacts, ScheduleFact};
-use crate::cli::context::Context;
-use crate::cli::ledger::keep_in_force;
-use crate::cli::schedule;
 use crate::error::chain;
 use crate::escape::{shown, text};
 use crate::ledger::{self, Expected, Given, Record};
 use crate::policy::Policy;
-use crate::run::{Workspace, journal};
-use crate::schedule::{Program, Scope};
+use crate::run::{Context, Workspace, journal};
+use crate::schedule::{self, Program, Scope};
 
 /// As many runs are looked back on.
 const RUNS: usize = 400;
@@ -27,7 +24,7 @@ pub(super) fn runs(ground: &Workspace, summaries: &mut Vec<Record>, ctx: &Contex
     facts.last = last.map(|last| (last.time, u64::from(last.exit)));
     facts.last_well = last.filter(|last| last.exit == 0).map(|last| last.time);
     facts.refusals = last.map(|last| last.refusals.clone()).unwrap_or_default();
-    schedules(&mut facts, ctx);
+    schedules(&mut facts, last.map(|last| last.time), ctx);
     let dir = ctx.env.ledger_dir();
     // Of a run over all users the parent keeps the ledger, and looks at it.
     let is_elsewhere =
@@ -59,8 +56,8 @@ pub(super) fn runs(ground: &Workspace, summaries: &mut Vec<Record>, ctx: &Contex
 }
 
 /// How a ledger is, by what the last run ended with, too.
-pub(in crate::cli) fn ledger_fact(place: &ledger::Place, policy: &Policy, ctx: &Context) -> LedgerFact {
-    let (dir, keep) = (&place.dir, Some(keep_in_force(policy)));
+pub(super) fn ledger_fact(place: &ledger::Place, policy: &Policy, ctx: &Context) -> LedgerFact {
+    let (dir, keep) = (&place.dir, Some(ledger::KeepInForce::of(policy)));
     // A head that cannot be read is as none: it is written anew by the next run.
     let head = ledger::remembered(place).ok().flatten().map(|head| head.sha256);
     let found = match ledger::verify(dir, &Expected { head: head.as_deref(), keep, now: ctx.env.now }) {
@@ -93,7 +90,7 @@ pub(in crate::cli) fn ledger_fact(place: &ledger::Place, policy: &Policy, ctx: &
 }
 
 /// Why a ledger cannot be written, where that can be told without writing.
-pub(in crate::cli) fn unwritable(dir: &Path) -> Option<String> {
+pub(super) fn unwritable(dir: &Path) -> Option<String> {
     #[cfg(unix)]
     {
         use rustix::fs::{Access, access};
@@ -115,8 +112,8 @@ pub(in crate::cli) fn unwritable(dir: &Path) -> Option<String> {
     None
 }
 
-pub(super) fn schedules(facts: &mut RunFacts, ctx: &Context) {
-    match schedule::installed(ctx) {
+fn schedules(facts: &mut RunFacts, last: Option<DateTime<Utc>>, ctx: &Context) {
+    match schedule::installed(&ctx.env, ctx.parent.is_some(), last) {
         Ok(found) => facts.schedules.extend(found.into_iter().map(|installed| ScheduleFact {
             backend: installed.backend.name().to_owned(),
             is_system: installed.scope == Scope::System,
@@ -130,7 +127,7 @@ pub(super) fn schedules(facts: &mut RunFacts, ctx: &Context) {
             next: installed.next,
             missed: installed.missed,
         })),
-        Err(failure) => facts.schedules_unknown = Some(failure.message),
+        Err(error) => facts.schedules_unknown = Some(chain(&error)),
     }
     // A package puts its units elsewhere; what is enabled shows in the link.
     let link = Path::new("/etc/systemd/system/timers.target.wants/ccretain.timer");

@@ -5,8 +5,6 @@ use std::path::Path;
 
 use crate::check::client::{self, ClientFacts, PolicyPeriods, Seen};
 use crate::check::modes::OwnMode;
-use crate::cli::context::Context;
-use crate::cli::status;
 use crate::client::{ClientSettings, FileState, switches};
 use crate::escape::text;
 use crate::exposure;
@@ -16,7 +14,7 @@ use crate::plan::Plan;
 use crate::policy::own::{self, Loose};
 use crate::policy::{self, Policy, holds};
 use crate::purge::certificate;
-use crate::run::Workspace;
+use crate::run::{self, Context, Workspace};
 use crate::seal::identities::identity_path;
 
 /// What of ccretain's own lies outside the stores and is open to others.
@@ -38,7 +36,7 @@ pub(super) fn readable(ctx: &Context) -> Vec<OwnMode> {
 /// What others can write of the user's own policy, holds and identity, each once.
 pub(super) fn loose(ctx: &Context) -> Vec<Loose> {
     let dir = ctx.env.config_dir();
-    let named = ctx.global.policy.as_ref().map(|path| ctx.env.absolute(path));
+    let named = ctx.policy.as_ref().map(|path| ctx.env.absolute(path));
     let files =
         [named.unwrap_or_else(|| dir.join("policy.json")), holds::path(&dir), identity_path(&ctx.env)];
     let mut found: Vec<Loose> = Vec::new();
@@ -51,13 +49,13 @@ pub(super) fn loose(ctx: &Context) -> Vec<Loose> {
 }
 
 #[cfg(unix)]
-pub(super) fn mode_of(path: &Path) -> Option<u32> {
+fn mode_of(path: &Path) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt as _;
     Some(fs_err::metadata(path).ok()?.permissions().mode() & 0o7777)
 }
 
 #[cfg(not(unix))]
-pub(super) fn mode_of(_: &Path) -> Option<u32> {
+fn mode_of(_: &Path) -> Option<u32> {
     None
 }
 
@@ -104,7 +102,7 @@ pub(super) fn clients(
         client::look(root, &Seen { client, environment: &environment }, &periods)
     };
     let mut found: BTreeMap<String, ClientFacts> = BTreeMap::new();
-    for (at, client) in status::clients(inventory, ctx) {
+    for (at, client) in run::clients(inventory, ctx) {
         let Some(view) = inventory.stores.get(at) else { continue };
         let root = text(&view.store.root);
         let mut facts = of(&client, &root);
@@ -121,7 +119,7 @@ pub(super) fn clients(
 }
 
 /// What tells this machine from others of its name, keyed where the names of the ledger are.
-pub(in crate::cli) fn machine_id(policy: &Policy, ctx: &Context) -> Option<String> {
+pub fn machine_id(policy: &Policy, ctx: &Context) -> Option<String> {
     // A child of a run over all users leaves it to its parent.
     if ctx.parent.is_some() {
         return None;
@@ -135,7 +133,7 @@ pub(in crate::cli) fn machine_id(policy: &Policy, ctx: &Context) -> Option<Strin
 }
 
 /// The name of this machine.
-pub(in crate::cli) fn host(ctx: &Context) -> String {
+pub fn host(ctx: &Context) -> String {
     let of_kernel = || fs_err::read_to_string("/proc/sys/kernel/hostname").ok();
     let of_variable = || ctx.env.variable("COMPUTERNAME").map(|name| name.to_string_lossy().into_owned());
     let of_program = || {
