@@ -65,15 +65,9 @@ pub enum ClockFault {
         built: DateTime<Utc>,
     },
     /// It is a day or more before the time last seen.
-    Behind {
-        /// The time last seen.
-        last_seen: DateTime<Utc>,
-    },
+    Behind { last_seen: DateTime<Utc> },
     /// It is 45 days or more after the time last seen.
-    Ahead {
-        /// The time last seen.
-        last_seen: DateTime<Utc>,
-    },
+    Ahead { last_seen: DateTime<Utc> },
 }
 
 /// A clock that is not believed; nothing is deleted or pruned.
@@ -116,7 +110,6 @@ impl std::fmt::Display for Words {
 
 /// What the clock guard says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
 pub enum ClockVerdict {
     /// The run may delete, and its time counts as seen.
     Allowed,

@@ -24,7 +24,6 @@ pub struct Coverage {
 }
 
 /// What a hold covers; whether it has ended does not matter here.
-#[must_use]
 pub fn coverage(inventory: &Inventory, hold: &Hold) -> Coverage {
     let mut sessions = BTreeSet::new();
     let mut files = 0;
@@ -86,7 +85,6 @@ pub struct Sweeping {
 
 /// When the client would remove the sessions of a hold, as long as the hold lasts; `clients` gives
 /// the settings for each store.
-#[must_use]
 pub fn sweeping(
     inventory: &Inventory,
     hold: &Hold,
@@ -120,7 +118,6 @@ pub struct Vanished {
 }
 
 /// What was held and has vanished. Where not everything could be read nothing is known to have.
-#[must_use]
 pub fn vanished(
     remembered: &[Held],
     inventory: &Inventory,
@@ -164,7 +161,6 @@ fn is_there(session: &Session) -> bool {
 }
 
 /// What one hold covers, to be remembered from the moment it is placed.
-#[must_use]
 pub fn covered_by(inventory: &Inventory, hold: &Hold) -> Vec<Held> {
     let mut of: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
     for index in coverage(inventory, hold).sessions {
@@ -185,7 +181,6 @@ pub fn covered_by(inventory: &Inventory, hold: &Hold) -> Vec<Held> {
 }
 
 /// What is held at the end of a run, to be remembered for the next.
-#[must_use]
 pub fn remember(
     remembered: &[Held],
     inventory: &Inventory,

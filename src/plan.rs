@@ -47,7 +47,6 @@ pub use why::{Opinion, What, deciding, has_delete_rule};
 
 /// What is to be done with an artifact, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
-#[must_use]
 #[strum(serialize_all = "kebab-case")]
 pub enum Decision {
     /// It stays as it is.
@@ -91,7 +90,6 @@ pub enum Keep {
     FutureDated,
     /// What it belongs to could not be found out.
     OwnerUnknown,
-    /// It is a link.
     Link,
     /// It is another owner's, or no regular file.
     Foreign,

@@ -16,7 +16,6 @@ pub enum Platform {
     Linux,
     /// macOS.
     Macos,
-    /// Windows.
     Windows,
 }
 

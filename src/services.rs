@@ -15,7 +15,6 @@ pub struct Page {
 
 impl Page {
     /// The last part of its address.
-    #[must_use]
     pub fn name(&self) -> &'static str {
         self.url.rsplit('/').next().unwrap_or(self.url)
     }
@@ -53,7 +52,6 @@ pub struct Kept {
 
 impl Kept {
     /// All of it in a sentence, for reports.
-    #[must_use]
     pub fn sentence(&self) -> String {
         let Self { what, period, deleted_by, page, .. } = self;
         format!("{what}: {period}; {deleted_by} ({}, {})", page.url, page.date)
@@ -170,7 +168,6 @@ pub enum Usual {
 
 impl Usual {
     /// The word reports use.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::On => "on",
@@ -201,7 +198,6 @@ pub struct Service {
 
 impl Service {
     /// What holds where nothing is set.
-    #[must_use]
     pub fn usual(&self, provider: &Provider) -> Usual {
         let rows = PROVIDERS.iter().zip(self.usual);
         // In doubt it is sent: a finding too many costs a look.

@@ -157,7 +157,6 @@ pub struct State {
     /// Reports of the mass guard.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mass: Vec<MassReport>,
-    /// The last run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_run: Option<LastRun>,
     /// The last run over all users that this account, which is root, has started.

@@ -1,6 +1,5 @@
 //! Counts, sizes and sightings as people read them.
 
-/// A count with its noun.
 pub fn counted(count: u64, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", grouped(count))

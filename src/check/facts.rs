@@ -104,7 +104,6 @@ impl Amount {
     }
 }
 
-/// A store.
 #[derive(Debug, Clone, Default)]
 pub struct StoreFacts {
     /// Its root, as it is shown.
@@ -210,7 +209,6 @@ pub enum LedgerFact {
     Unreadable(String),
 }
 
-/// What is sealed.
 #[derive(Debug, Clone, Default)]
 pub struct SealedFacts {
     /// Sealed sessions.

@@ -50,7 +50,6 @@ pub enum Reach {
     Everybody,
 }
 
-/// A store.
 #[derive(Debug, Clone, Default)]
 pub struct StoreModes {
     /// Its root, as it is shown.
@@ -338,7 +337,6 @@ fn folders_to_close(
     }
 }
 
-/// The store of a target.
 pub fn store_of(inventory: &Inventory, target: Target) -> StoreIndex {
     match target {
         Target::Folder(index) => inventory.folder(index).store,

@@ -27,7 +27,6 @@ use chrono::{DateTime, Utc};
 pub enum FileType {
     /// A regular file.
     File,
-    /// A folder.
     Folder,
     /// A symbolic link (on Windows also a junction).
     Link,

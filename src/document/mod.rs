@@ -155,7 +155,6 @@ impl Document {
 }
 
 impl Fact {
-    /// A name with a value.
     pub fn new(name: impl Into<String>, value: impl Into<Line>) -> Self {
         Self { name: name.into(), value: value.into(), aside: String::new() }
     }

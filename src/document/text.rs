@@ -88,7 +88,6 @@ fn print_bars(out: &mut String, bars: &[Bar], indent: usize, paint: Paint<'_>) {
 /// A word with the blanks before it, in pieces of one colour: a word may have several.
 type Word = (usize, Vec<(Hue, String)>);
 
-/// The words of a line.
 fn words(line: &Line) -> Vec<Word> {
     let mut words: Vec<Word> = Vec::new();
     let mut blanks = 0;

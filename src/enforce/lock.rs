@@ -75,13 +75,11 @@ impl Locks {
 const STUCK: TimeDelta = TimeDelta::days(1);
 
 /// Whether a lock that is held since then is held for too long.
-#[must_use]
 pub fn is_stuck(since: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     now.signed_duration_since(since) > STUCK
 }
 
 /// Since when somebody has held the lock of a store; `None` where nobody does.
-#[must_use]
 pub fn held_since(store: &Store) -> Option<DateTime<Utc>> {
     let file = store.dir.below(std::path::Path::new("ccretain")).ok()?.read(OsStr::new("lock")).ok()?;
     // A shared lock is not refused by those who only look.

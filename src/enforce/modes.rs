@@ -21,7 +21,6 @@ use crate::ledger::{Entry, Event, Failure, Journal};
 pub enum Target {
     /// A folder; that of a root is the root itself.
     Folder(FolderIndex),
-    /// A file.
     File(ArtifactIndex),
 }
 

@@ -10,7 +10,6 @@ use crate::inventory::{Artifact, ArtifactIndex, Inventory, Session};
 /// What did happen to one artifact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was done.
     Done(Effect),
     /// It was left alone, because it is not what was planned for any more.
     Skipped(Skip),
@@ -31,7 +30,6 @@ pub enum Effect {
     Pruned {
         /// Lines or entries.
         lines: u64,
-        /// Bytes.
         bytes: u64,
         /// How many bytes of the disk are free by it.
         freed: u64,
@@ -64,7 +62,6 @@ pub enum Stop {
 
 impl Stop {
     /// The word reports use.
-    #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
             Self::Ledger(_) => "ledger",
@@ -76,7 +73,6 @@ impl Stop {
 
 impl Outcome {
     /// The word reports use.
-    #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
             Self::Done(Effect::Deleted | Effect::DataRemains) => "deleted",
@@ -109,7 +105,6 @@ pub struct Outcomes {
 
 impl Outcomes {
     /// Nothing was done, for this reason.
-    #[must_use]
     pub fn stopped_by(artifacts: usize, stop: Stop) -> Self {
         Self { stopped: Some(stop), ..Self::new(artifacts) }
     }
@@ -121,7 +116,6 @@ impl Outcomes {
     }
 
     /// What did happen to an artifact; `None` for what was not to be touched.
-    #[must_use]
     pub fn of(&self, artifact: ArtifactIndex) -> Option<&Outcome> {
         self.of_artifacts.get(artifact.at())
     }
@@ -133,7 +127,6 @@ impl Outcomes {
 
     /// Whether nothing is left of a session's conversation: its transcripts are gone, or what there was of
     /// a session without one.
-    #[must_use]
     pub fn conversation_gone(&self, inventory: &Inventory, session: &Session) -> bool {
         let is_gone = |index: ArtifactIndex| {
             matches!(
@@ -148,7 +141,6 @@ impl Outcomes {
 
     /// How many bytes of the disk are free by deleting and pruning each artifact of the inventory, in its
     /// order: allocated blocks. Every count of freed bytes is a sum of these.
-    #[must_use]
     pub fn freed(&self, inventory: &Inventory) -> Vec<u64> {
         // Names of one file share its data, and are gone together or not at all.
         let mut counted = BTreeSet::new();

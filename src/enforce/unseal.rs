@@ -34,7 +34,6 @@ pub enum Dates {
     Touch(DateTime<Utc>),
 }
 
-/// What was restored.
 #[derive(Debug)]
 pub struct Restored {
     /// The entries of the record that are plain files now.

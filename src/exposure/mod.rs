@@ -148,7 +148,6 @@ pub fn look(subject: &Subject<'_>, host: &dyn Host) -> Vec<Finding> {
     rows.map(|row| look_for(row.risk, subject, host)).collect()
 }
 
-/// Looks for one risk.
 pub fn look_for(risk: Risk, subject: &Subject<'_>, host: &dyn Host) -> Finding {
     let unseen =
         |reason: &str| Finding { risk, seen: Seen::Unknown(reason.to_owned()), evidence: Vec::new() };

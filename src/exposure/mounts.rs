@@ -114,7 +114,6 @@ fn parse_mount(listed: &str) -> Vec<Mount> {
 pub(super) enum Place {
     /// On a disk of this machine, as far as the name tells.
     Local,
-    /// In memory.
     Memory,
     /// On another machine, or the host of this virtual one.
     Network,

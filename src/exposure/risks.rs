@@ -158,13 +158,11 @@ pub const RISKS: &[Row] = &[
 ];
 
 impl Risk {
-    /// Its row.
     pub fn row(self) -> &'static Row {
         // Every risk has a row, which a test proves; the first stands in for none.
         RISKS.iter().find(|row| row.risk == self).unwrap_or(&RISKS[0])
     }
 
-    /// Its id.
     pub fn id(self) -> &'static str {
         self.row().id
     }

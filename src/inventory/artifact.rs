@@ -47,7 +47,6 @@ pub type FileKey = (FolderIndex, Name);
 /// What an artifact belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Belongs {
-    /// A session.
     Session(SessionIndex),
     /// Nobody.
     Loose,
@@ -76,7 +75,6 @@ pub struct Artifact {
     pub oddity: Oddity,
     /// Its row of the catalogue; `None` for names the catalogue does not hold.
     pub kind: Option<Kind>,
-    /// What it belongs to.
     pub belongs: Belongs,
     /// Whether it is the sealed form of a file.
     pub sealed: bool,

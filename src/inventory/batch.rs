@@ -21,7 +21,6 @@ pub(super) struct Batch {
     found: Found,
 }
 
-/// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub names: Names,

@@ -33,9 +33,7 @@ pub enum Evidence {
 /// One conversation: the transcript and every file that belongs to it.
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// Its id.
     pub id: SessionId,
-    /// The store it is of.
     pub store: StoreIndex,
     /// How it is known.
     pub evidence: Evidence,

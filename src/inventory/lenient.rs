@@ -14,7 +14,6 @@ pub(super) const MARK: &[u8] = b"\xef\xbb\xbf";
 /// A text, a whole number, or something else that was passed over.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Lenient<'a> {
-    /// A string.
     Text(Cow<'a, str>),
     /// A whole number.
     Number(i64),

@@ -32,7 +32,6 @@ pub struct Memory {
     pub lines: Vec<RememberedLine>,
 }
 
-/// What is remembered of one session.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RememberedSession {

@@ -177,7 +177,6 @@ impl LiveClient {
 pub struct Problem {
     /// The store, if it is known.
     pub store: Option<StoreIndex>,
-    /// The path.
     pub path: PathBuf,
     /// What was being done, as an infinitive.
     pub doing: &'static str,
@@ -193,22 +192,18 @@ impl From<&Problem> for PathError {
 }
 
 impl Inventory {
-    /// A store.
     pub fn store(&self, index: StoreIndex) -> &StoreView {
         &self.stores[index.at()]
     }
 
-    /// An artifact.
     pub fn artifact(&self, index: ArtifactIndex) -> &Artifact {
         &self.artifacts[index.at()]
     }
 
-    /// A folder.
     pub fn folder(&self, index: FolderIndex) -> &Folder {
         &self.folders[index.at()]
     }
 
-    /// A session.
     pub fn session(&self, index: SessionIndex) -> &Session {
         &self.sessions[index.at()]
     }
@@ -218,7 +213,6 @@ impl Inventory {
         self.folder_names.get(folder.name)
     }
 
-    /// The name of an artifact.
     pub fn name(&self, artifact: &Artifact) -> &OsStr {
         self.names.get(artifact.name)
     }
@@ -228,7 +222,6 @@ impl Inventory {
         artifact.project.and_then(|index| self.projects.get(index.at())).map(|project| &**project)
     }
 
-    /// The files of a session.
     pub fn files(&self, session: &Session) -> &[ArtifactIndex] {
         self.grouped.get(session.files.start as usize..session.files.end as usize).unwrap_or_default()
     }

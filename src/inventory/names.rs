@@ -23,7 +23,6 @@ impl Names {
         Self(held::Held::with_capacity(LARGE * held::USUAL))
     }
 
-    /// Adds a name.
     pub fn add(&mut self, name: &OsStr) -> Name {
         held::add(&mut self.0, name)
     }

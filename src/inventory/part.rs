@@ -218,7 +218,6 @@ impl Part {
         self.learn(&facts.projects);
     }
 
-    /// Learns of projects.
     fn learn(&mut self, projects: &Projects) {
         if self.session.projects.len() < FEW {
             self.session.learn_all(projects);

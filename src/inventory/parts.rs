@@ -115,7 +115,6 @@ impl Parts {
         self.seen().list.iter().map(|part| part.session.id).collect()
     }
 
-    /// The session that a part is of.
     pub fn id_of(&self, number: PartIndex) -> Option<SessionId> {
         self.seen().list.get(number.at()).map(|part| part.session.id)
     }

@@ -8,7 +8,6 @@ use serde_json::{Map, Value, json};
 use crate::policy::keys::{KEYS, Key, schema_of};
 use crate::policy::managed::DOMAIN;
 
-/// The manifest.
 pub fn manifest() -> Value {
     json!({
         "title": format!("ccretain ({DOMAIN})"),

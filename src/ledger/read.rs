@@ -76,7 +76,6 @@ pub struct BadLine {
 /// What a reader gives for each line.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Item {
-    /// A record.
     Record(Box<Record>),
     /// A line that is none.
     Bad(BadLine),

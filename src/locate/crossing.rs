@@ -33,7 +33,6 @@ type Identity = (u64, u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Way {
-    /// A link.
     Link,
     /// Something mounted there.
     Mount,
@@ -81,7 +80,6 @@ pub struct Followed {
 /// What lies beyond the file system of a store, or behind links.
 #[derive(Debug, Clone, Default)]
 pub struct Crossings {
-    /// What was followed.
     pub followed: Vec<Crossing>,
     /// What was not.
     pub out_of_reach: Vec<OutOfReach>,

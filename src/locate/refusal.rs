@@ -22,7 +22,6 @@ pub struct Refused {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The root of the file system.
     #[error("it is the root of the file system")]
     FileSystemRoot,
     /// A home folder.

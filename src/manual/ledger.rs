@@ -6,7 +6,6 @@ use crate::ledger::{EVENTS, fields};
 const BEFORE: &str = include_str!("words/ledger.txt");
 const AFTER: &str = include_str!("words/chain.txt");
 
-/// The page.
 pub fn format() -> Page {
     let mut out = page("ccretain-ledger", 5);
     out.section("name").paragraph("ccretain-ledger - the hash-chained log of what ccretain intended and did");

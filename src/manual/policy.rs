@@ -21,7 +21,6 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("7-everything.json", include_str!("../../packaging/policies/7-everything.json")),
 ];
 
-/// The page.
 pub fn format() -> Page {
     let mut out = page("ccretain-policy", 5);
     out.section("name").paragraph("ccretain-policy - what ccretain keeps, seals and deletes, and when");

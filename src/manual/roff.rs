@@ -56,7 +56,6 @@ impl Roff {
         self
     }
 
-    /// A term with what it means.
     pub fn term(&mut self, term: &str, meaning: &str) -> &mut Self {
         self.begin(".TP");
         self.fill(&[words(term).join("\\ ")]);

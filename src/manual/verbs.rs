@@ -108,7 +108,6 @@ fn files(out: &mut Roff) {
     out.term("_STORE_`/ccretain/lock`", "The lock that one run at a time holds.");
 }
 
-/// The page of a verb.
 pub fn verb(definition: &Command, verb: &Command) -> Page {
     let name = format!("ccretain-{}", verb.get_name());
     let command = format!("ccretain {}", verb.get_name());

@@ -172,7 +172,6 @@ impl Judge<'_> {
         holds.map(|(at, _)| HoldRef { mandate: self.index, hold: u16::try_from(at).unwrap_or(u16::MAX) })
     }
 
-    /// All holds in force.
     pub(super) fn holds_in_force(&self) -> impl Iterator<Item = HoldRef> {
         let holds = self.mandate.holds.iter().enumerate().filter(|(_, hold)| hold.is_active(self.now));
         holds.map(|(at, _)| HoldRef { mandate: self.index, hold: u16::try_from(at).unwrap_or(u16::MAX) })

@@ -44,7 +44,6 @@ pub struct Parked {
 
 /// How many sessions are kept past the date of a managed rule, by reason; those of which the plan demands
 /// what the rule does are not among them. Lines and copies of them are counted with them.
-#[must_use]
 pub fn past_due(
     inventory: &Inventory,
     policy: &Policy,

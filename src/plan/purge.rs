@@ -280,7 +280,6 @@ struct Taking<'a> {
     judge: Option<&'a Judge<'a>>,
     now: DateTime<Utc>,
     due: Due,
-    /// By session.
     sessions: Vec<Fate>,
     /// By session, whether an excluded store reaches its transcript, too.
     of_excluded: Vec<bool>,

@@ -15,7 +15,6 @@ use crate::policy::{Rule, RuleRef};
 pub enum Action {
     /// Deletion, or pruning of lines.
     Delete,
-    /// Sealing.
     Seal,
 }
 

@@ -57,7 +57,6 @@ pub enum Problem {
     /// Sealing at or after deletion.
     #[error("rule '{rule}' would seal after {seal} what it deletes after {delete}")]
     SealNotBeforeDelete {
-        /// The rule.
         rule: String,
         /// When it seals.
         seal: Period,
@@ -68,12 +67,7 @@ pub enum Problem {
     #[error(
         "rule '{rule}' has a deleteAfter of {delete}, which is under 1h: write \"immediately\" if that is meant"
     )]
-    TooShort {
-        /// The rule.
-        rule: String,
-        /// Its period.
-        delete: Period,
-    },
+    TooShort { rule: String, delete: Period },
     /// A session is sealed whole.
     #[error(
         "rule '{0}' has sealAfter beside kinds: a session is sealed as a whole, so leave one of them out"
@@ -91,7 +85,6 @@ pub enum Problem {
         rule: String,
         /// A kind it names.
         kind: Kind,
-        /// Its period.
         period: Period,
         /// The rule that decides the session.
         other: String,
@@ -111,9 +104,7 @@ pub enum Problem {
     KeepBeyondDelete {
         /// The floor.
         keep: Period,
-        /// The rule.
         rule: String,
-        /// Its period.
         delete: Period,
     },
     /// Recipients of two families.

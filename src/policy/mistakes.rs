@@ -8,7 +8,6 @@ use super::parse::{self, SyntaxError};
 const MOST: usize = 20;
 
 /// What is wrong with a text, in its order; empty where nothing is.
-#[must_use]
 pub fn all(bytes: &[u8]) -> Vec<SyntaxError> {
     let mut text = bytes.to_vec();
     let mut found: Vec<SyntaxError> = Vec::new();
@@ -30,7 +29,6 @@ pub fn all(bytes: &[u8]) -> Vec<SyntaxError> {
 }
 
 /// The line of a text with a caret below the place, for people.
-#[must_use]
 pub fn excerpt(bytes: &[u8], line: usize, column: usize) -> Option<String> {
     let text = bytes.split(|byte| *byte == b'\n').nth(line.checked_sub(1)?)?;
     // Bytes that are no text say nothing to a person.

@@ -65,7 +65,6 @@ impl fmt::Display for Layer {
 /// Where a value was set: the layer and, where there is one, the file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Source {
-    /// The layer.
     #[serde(rename = "source")]
     pub layer: Layer,
     /// The file; absent for built-in values, except a period that the client's settings give.
@@ -174,7 +173,6 @@ pub struct RuleLayer {
 /// A recorded exception: nothing it covers is changed or removed.
 #[derive(Debug, Clone)]
 pub struct Hold {
-    /// Its name.
     pub name: String,
     /// What it covers.
     pub selector: Selector,

@@ -97,7 +97,6 @@ pub struct RuleSettings {
     /// A remark.
     #[serde(rename = "$comment", skip_serializing, deserialize_with = "given")]
     pub comment: Option<String>,
-    /// Its name.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub name: Option<String>,
     /// Globs over project paths.
@@ -130,7 +129,6 @@ pub struct HoldSettings {
         deserialize_with = "given"
     )]
     pub comment: Option<String>,
-    /// Its name.
     pub name: String,
     /// Globs over project paths.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]

@@ -20,7 +20,6 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// Those of the environment.
     pub fn of(env: &Environment) -> Self {
         Self {
             ignore_case: env.platform.ignores_case(),

@@ -22,7 +22,6 @@ use crate::plan::{Decision, Keep};
 /// What was done and what was found by looking again.
 #[derive(Debug, Clone, Copy)]
 pub struct Looked<'a> {
-    /// What was there before.
     pub before: &'a Inventory,
     /// What was to be done with it.
     pub purging: &'a Purging,

@@ -19,7 +19,6 @@ pub struct Accounts<'a> {
     pub rows: Vec<AccountRow<'a>>,
 }
 
-/// One account.
 #[derive(Debug)]
 pub struct AccountRow<'a> {
     pub name: String,

@@ -26,29 +26,23 @@ pub const PRECEDENCE: [&str; 5] = ["hold", "live or quiet", "keepAtLeast", "dele
 /// What is asked about.
 #[derive(Debug)]
 pub enum Asked {
-    /// A session.
     Session(SessionIndex),
     /// A file of a store.
     File(ArtifactIndex),
     /// A folder of a store that is no session's.
     Folder {
-        /// The folder.
         folder: FolderIndex,
-        /// Its store.
         store: StoreIndex,
         /// Its path below the root.
         below: PathBuf,
     },
     /// Something that lies below a store's root and was not listed there.
     Unlisted {
-        /// The path.
         path: PathBuf,
-        /// The store.
         store: StoreIndex,
     },
     /// Something in no store.
     Outside {
-        /// The path.
         path: PathBuf,
     },
 }
@@ -168,7 +162,6 @@ pub struct HoldJson {
     binds: &'static str,
 }
 
-/// A floor.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Floor {

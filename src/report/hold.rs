@@ -17,7 +17,6 @@ use crate::policy::{Hold, Source, show};
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HoldReport {
-    /// Its name.
     pub name: String,
     #[serde(flatten)]
     selector: Value,
@@ -77,7 +76,6 @@ struct Item {
 
 impl HoldReport {
     /// A hold with what it covers; each session is listed where that is asked for.
-    #[must_use]
     pub fn new(
         hold: &Hold,
         binds_all: bool,
@@ -124,7 +122,6 @@ impl HoldReport {
     }
 
     /// What it covers and what the client does about that, in sentences of one line each.
-    #[must_use]
     pub fn coverage(&self) -> Vec<String> {
         let mut lines = Vec::new();
         lines.extend(self.ends.map(|until| format!("ends at {}", in_zone(until))));
@@ -208,7 +205,6 @@ pub struct HoldList {
 
 impl HoldList {
     /// The list at a moment.
-    #[must_use]
     pub fn new(now: DateTime<Utc>, holds: Vec<HoldReport>, errors: Vec<String>) -> Self {
         Self { schema: "ccretain.hold-list/1", now: time(now), holds, errors }
     }
@@ -229,7 +225,6 @@ impl HoldList {
 pub struct HoldDone {
     /// Which of the two.
     pub schema: &'static str,
-    /// The hold.
     pub hold: HoldReport,
     /// Why it was released.
     #[serde(skip_serializing_if = "Option::is_none")]

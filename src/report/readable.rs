@@ -33,7 +33,6 @@ impl Readable {
         self.prompts + self.pastes + self.plans == 0
     }
 
-    /// What there is, in words.
     pub fn words(&self) -> String {
         let parts = [
             (self.prompts, "prompt", " in history.jsonl"),

@@ -170,7 +170,6 @@ fn note(what: impl Into<String>) -> Line {
 /// A verification with what it was asked.
 #[derive(Debug)]
 pub struct Verified<'a> {
-    /// What was found.
     pub found: &'a Verification,
     /// Whether the head was given by the user, and not only remembered by the last run.
     pub was_given: bool,

@@ -141,7 +141,6 @@ pub struct SealedFile {
 pub struct Resealed {
     /// Its length in bytes.
     pub sealed_size: u64,
-    /// Its SHA-256.
     #[serde(with = "digest")]
     pub sha256: [u8; 32],
 }

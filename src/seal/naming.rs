@@ -28,7 +28,6 @@ const NAME_MAX: usize = 255 - ".".len() - ".part".len();
 /// Which tree an original lay in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Tree {
-    /// The store.
     Store,
     /// The session's own folder below a temp folder (`claude-<uid>/<P>/<S>`).
     Temp,

@@ -78,7 +78,6 @@ impl Seen<'_> {
         )
     }
 
-    /// The row of the provider.
     pub(super) fn provider_row(&self) -> Row {
         let settings = "CLAUDE_CODE_USE_BEDROCK, CLAUDE_CODE_USE_VERTEX, CLAUDE_CODE_USE_FOUNDRY, CLAUDE_CODE_USE_ANTHROPIC_AWS";
         let (provider, by) = self.provider(None);

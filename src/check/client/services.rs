@@ -16,7 +16,6 @@ pub struct ServiceRow {
     pub name: &'static str,
     /// The id of the provider.
     pub provider: &'static str,
-    /// Its name.
     #[serde(skip)]
     pub provider_name: &'static str,
     /// What holds where nothing is set: `on`, `off`, `on (Pro, Max)`.

@@ -268,7 +268,6 @@ struct Begun {
 }
 
 impl Begun {
-    /// Adds a part of it.
     fn add(&mut self, part: &[u8]) {
         if self.grow(part.len() as u64) {
             self.text.extend_from_slice(part);

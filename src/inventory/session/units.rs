@@ -104,7 +104,6 @@ impl Units {
         self.give_out(artifacts, counts)
     }
 
-    /// The session of a part.
     fn of_part(&self, place: usize) -> Option<SessionIndex> {
         *self.of_parts.get(place)?
     }

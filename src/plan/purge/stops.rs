@@ -16,7 +16,6 @@ use crate::policy::{Hold, HoldRef, Layer, Policy};
 /// What stands in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Obstacle {
-    /// A hold.
     Hold(HoldRef),
     /// `keepAtLeast` of the system or managed layer: the mandate's place, and when the last of it
     /// would be let go; `None` for never, or where that cannot be told.

@@ -119,7 +119,6 @@ pub fn policy() -> impl Strategy<Value = Policy> {
     prop::collection::vec(mandate(), 1..=2).prop_map(of)
 }
 
-/// A policy of these mandates.
 pub fn of(mandates: Vec<Mandate>) -> Policy {
     Policy {
         digest: String::new(),

@@ -113,7 +113,6 @@ pub struct Certificate {
 
 impl Certificate {
     /// Issues a certificate: sorts what it lists, so that equal facts give equal bytes, and judges.
-    #[must_use]
     pub fn issue(mut parts: Parts) -> Self {
         parts.stores.sort_by(|a, b| (&a.root, &a.kind).cmp(&(&b.root, &b.kind)));
         parts.exceptions.sort_by(|a, b| (a.reason, &a.path, &a.detail).cmp(&(b.reason, &b.path, &b.detail)));
@@ -130,13 +129,11 @@ impl Certificate {
     }
 
     /// The name of the form it was written in.
-    #[must_use]
     pub fn schema(&self) -> &str {
         &self.schema
     }
 
     /// Its heading: a partial purge's says so.
-    #[must_use]
     pub fn heading(&self) -> &'static str {
         if self.parts.method.scope.is_partial() {
             "Certificate of a partial purge"
@@ -146,7 +143,6 @@ impl Certificate {
     }
 
     /// The document, as it is written, signed and recorded.
-    #[must_use]
     pub fn json(&self) -> String {
         // `<`, `>` and `&` are written as escapes, so that a page can hold the document unchanged.
         let mut text = crate::escape::json::pretty(self).unwrap_or_default();

@@ -50,7 +50,6 @@ pub enum RemainingKind {
 
 impl RemainingKind {
     /// What it is, in words.
-    #[must_use]
     pub fn words(self) -> &'static str {
         match self {
             Self::Ledger => "ledger of ccretain (paths, ids and times, no content)",

@@ -69,7 +69,6 @@ fn put_group(document: &mut Document, group: &[&Found], paint: Paint<'_>) {
 
 impl super::Document {
     /// The report for people; `everything` also names what is only worth knowing.
-    #[must_use]
     pub fn text(&self, paint: Paint<'_>, everything: bool) -> String {
         let mut document = Document::default();
         document.text(Line::of(self.headline(), Hue::Strong));
@@ -121,7 +120,6 @@ impl super::Document {
     }
 
     /// The verdict in a line.
-    #[must_use]
     pub fn headline(&self) -> String {
         if self.compliant {
             return "compliant".to_owned();
@@ -138,7 +136,6 @@ impl super::Document {
 
     /// The verdict as a detection script prints it: the ids first, what was seen as far as there is
     /// room.
-    #[must_use]
     pub fn short(&self) -> String {
         let mut out = self.headline();
         if !self.compliant {

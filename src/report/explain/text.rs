@@ -10,7 +10,6 @@ use crate::report::when;
 
 impl Explain {
     /// The report for people.
-    #[must_use]
     pub fn text(&self, paint: Paint<'_>) -> String {
         let told = |at: &str| when::told(at, self.moment, paint);
         let mut document = Document::default();

@@ -41,7 +41,6 @@ pub struct Due {
     pub(super) next7_days: Vec<Item>,
     /// The day of the first that falls due after those.
     pub(super) next: Option<String>,
-    /// That step.
     #[serde(skip)]
     pub(super) later: Option<Step>,
 }
