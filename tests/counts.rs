@@ -68,11 +68,7 @@ fn a_purge_does_not_count_a_session_of_which_the_transcript_is_left() {
 
 fn sealing() -> (Sandbox, StoreBuilder) {
     let sandbox = Sandbox::new();
-    let key = sandbox.run(["key", "new"]);
-    sandbox.policy(&format!(
-        r#"{{"version": 1, "recipients": ["{}"], "rules": [{{"name": "s", "sealAfter": "1d"}}]}}"#,
-        key.stdout.trim()
-    ));
+    sandbox.sealing(r#""rules": [{"name": "s", "sealAfter": "1d"}]"#);
     let store = sandbox.store();
     (sandbox, store)
 }

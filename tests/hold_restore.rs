@@ -13,12 +13,7 @@ use crate::seal_flushes::can_watch;
 /// A sandbox whose policy keeps for 90 days and has a recipient.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
-    let key = sandbox.run(["key", "new"]);
-    key.exits(0);
-    sandbox.policy(&format!(
-        r#"{{"version": 1, "rules": [{{"name": "w", "deleteAfter": "90d"}}], "recipients": ["{}"]}}"#,
-        key.stdout.trim()
-    ));
+    sandbox.sealing(r#""rules": [{"name": "w", "deleteAfter": "90d"}]"#);
     sandbox
 }
 

@@ -268,12 +268,7 @@ fn policy_check_says_when_the_client_removes_what_is_held() {
 /// A sandbox with a recipient in its policy, and the session that a hold is for.
 fn with_recipient() -> (Sandbox, crate::common::store::Session) {
     let sandbox = Sandbox::new();
-    let key = sandbox.run(["key", "new"]);
-    key.exits(0);
-    sandbox.policy(&format!(
-        r#"{{"version": 1, "rules": [{{"name": "w", "deleteAfter": "7d"}}], "recipients": ["{}"]}}"#,
-        key.stdout.trim()
-    ));
+    sandbox.sealing(r#""rules": [{"name": "w", "deleteAfter": "7d"}]"#);
     let session = sandbox.store().session(1).cwd("/work/acme").aged(days(20)).write();
     session.satellites();
     (sandbox, session)

@@ -134,12 +134,7 @@ pub fn verdict(output: &Output, expected: &str) {
 #[test]
 fn everything_goes_and_what_is_no_content_stays_byte_for_byte() {
     let sandbox = Sandbox::new();
-    let key = sandbox.run(["key", "new"]);
-    key.exits(0);
-    sandbox.policy(&format!(
-        r#"{{"version": 1, "recipients": ["{}"], "rules": [{{"name": "all", "sealAfter": "300d", "deleteAfter": "900d"}}]}}"#,
-        key.stdout.trim()
-    ));
+    sandbox.sealing(r#""rules": [{"name": "all", "sealAfter": "300d", "deleteAfter": "900d"}]"#);
     let store = full(&sandbox);
     let acme = store.path("projects").join(encode("/work/acme"));
     // One of them is sealed.
@@ -515,12 +510,7 @@ fn a_ledger_with_keyed_names_says_what_was_sealed_here_to_whoever_has_its_key() 
     // How many files, records included, were plaintext here, and how many were always sealed as far as anybody knows.
     let forms = |meanwhile: fn(&Sandbox)| {
         let sandbox = Sandbox::new();
-        let key = sandbox.run(["key", "new"]);
-        key.exits(0);
-        sandbox.policy(&format!(
-            r#"{{"version": 1, "recipients": ["{}"], "ledger": {{"names": "keyed"}}, "rules": [{{"name": "all", "sealAfter": "1d"}}]}}"#,
-            key.stdout.trim()
-        ));
+        sandbox.sealing(r#""ledger": {"names": "keyed"}, "rules": [{"name": "all", "sealAfter": "1d"}]"#);
         let store = sandbox.store();
         // Of this one the ledger says nothing, as if it had come from elsewhere.
         store.session(1).aged(days(5)).write();

@@ -355,9 +355,7 @@ fn neither_audit_nor_the_share_nor_a_floor_of_ones_own_stops_a_person() {
 #[test]
 fn preservation_copies_go_with_the_hold_that_is_broken() {
     let sandbox = Sandbox::new();
-    let key = sandbox.run(["key", "new"]);
-    key.exits(0);
-    sandbox.policy(&format!(r#"{{"version": 1, "recipients": ["{}"]}}"#, key.stdout.trim()));
+    sandbox.sealing("");
     let store = sandbox.store();
     let acme = store.session(1).cwd("/work/acme").aged(days(9)).write();
     let beta = store.session(2).cwd("/work/beta").aged(days(9)).write();
@@ -382,12 +380,7 @@ fn preservation_copies_go_with_the_hold_that_is_broken() {
 #[test]
 fn the_identity_stays_while_it_opens_anything() {
     let sandbox = Sandbox::new();
-    let key = sandbox.run(["key", "new"]);
-    key.exits(0);
-    sandbox.policy(&format!(
-        r#"{{"version": 1, "recipients": ["{}"], "rules": [{{"name": "all", "sealAfter": "1d"}}]}}"#,
-        key.stdout.trim()
-    ));
+    sandbox.sealing(r#""rules": [{"name": "all", "sealAfter": "1d"}]"#);
     let store = sandbox.store();
     store.session(1).cwd("/work/acme").aged(days(9)).write();
     store.session(2).cwd("/work/beta").aged(days(9)).write();

@@ -10,6 +10,9 @@ use crate::common::sandbox::{NOBODY, is_root};
 use crate::common::store::{CONTENT, Session, age, age_link, put, start_of};
 use crate::common::{Sandbox, days, id, skip};
 
+/// The rules of a policy that seals and then deletes.
+const SEALS: &str = r#""rules": [{"name": "s", "sealAfter": "1d", "deleteAfter": "30d"}]"#;
+
 fn tmp(sandbox: &Sandbox, path: &str) -> PathBuf {
     sandbox.tmp().join(path)
 }
@@ -179,13 +182,7 @@ fn a_short_scratch_folder_is_sealed_and_comes_back() {
     let session = store.session(1).aged(days(3)).write();
     let note = sandbox.client_tmp().join(format!("s/{}/scratchpad/note", digits(session.id())));
     put(&note, CONTENT, days(3));
-    let key = sandbox.run(["key", "new"]);
-    key.exits(0);
-    let recipient = sandbox.run(["key", "show"]).stdout.trim().to_owned();
-    sandbox.policy(
-        &json!({"version": 1, "recipients": [recipient], "rules": [{"name": "s", "sealAfter": "1d", "deleteAfter": "30d"}]})
-            .to_string(),
-    );
+    sandbox.sealing(SEALS);
     sandbox.enforce().exits(0);
     assert!(!note.exists() && !session.is_there());
     sandbox.run(["unseal", session.id()]).exits(0);
@@ -260,11 +257,7 @@ fn output_of_an_agent_is_a_link_to_its_transcript_and_the_sessions() {
     assert!(gone.symlink_metadata().is_err() && stays.symlink_metadata().is_ok(), "{output}");
     assert_eq!(output.item("tasks/a3.output")["reason"], "link");
     assert!(elsewhere.symlink_metadata().is_ok());
-    let recipient = sandbox.run(["key", "new"]).stdout.trim().to_owned();
-    sandbox.policy(
-        &json!({"version": 1, "recipients": [recipient], "rules": [{"name": "s", "sealAfter": "1d", "deleteAfter": "30d"}]})
-            .to_string(),
-    );
+    sandbox.sealing(SEALS);
     assert_eq!(sandbox.enforce().exits(0).summary("sessionsSealed"), 1);
     assert!(stays.symlink_metadata().is_err());
     sandbox.run(["unseal", young.id()]).exits(0);
@@ -276,12 +269,7 @@ fn output_with_two_names_is_sealed_under_both_and_comes_back() {
     let sandbox = Sandbox::new();
     let (session, output) = with_output(&sandbox, 1, 3);
     let result = session.side().join("tool-results/b1.txt");
-    sandbox.run(["key", "new"]).exits(0);
-    let recipient = sandbox.run(["key", "show"]).stdout.trim().to_owned();
-    sandbox.policy(
-        &json!({"version": 1, "recipients": [recipient], "rules": [{"name": "s", "sealAfter": "1d", "deleteAfter": "30d"}]})
-            .to_string(),
-    );
+    sandbox.sealing(SEALS);
     assert_eq!(sandbox.enforce().exits(0).summary("sessionsSealed"), 1);
     assert!(!output.exists() && !session.is_there());
     sandbox.run(["unseal", session.id()]).exits(0);

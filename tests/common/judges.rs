@@ -15,7 +15,6 @@ pub struct Judge {
 }
 
 /// Every judge that is installed; the others are said loudly.
-#[must_use]
 pub fn judges(test: &str) -> Vec<Judge> {
     let installed = [("age", "age-keygen"), ("rage", "rage-keygen")].map(|(name, keygen)| {
         let judge = Judge { name, program: found(name), keygen: found(keygen) };

@@ -10,14 +10,12 @@ impl Run<'_> {
     /// Runs it at the end of a script of `sh` that may mount what it likes; see `has_namespaces`.
     ///
     /// The script is given the words, and after them the command to end with.
-    #[must_use]
     pub fn among_mounts<'w>(self, script: &'w str, words: impl IntoIterator<Item = &'w Path>) -> Self {
         let before = ["unshare", "--mount", "sh", "-c", script, "sh"].map(OsStr::new);
         self.through(before.into_iter().chain(words.into_iter().map(Path::as_os_str)))
     }
 
     /// Runs it where a folder lies over `/etc/ccretain`; see `has_namespaces`.
-    #[must_use]
     pub fn with_system_folder(self, folder: &Path) -> Self {
         let script = r#"set -e; folder=$1; shift
             mkdir -p "$folder/etc/ccretain"; cp "$folder"/*.json "$folder/etc/ccretain/"
@@ -28,7 +26,6 @@ impl Run<'_> {
     }
 
     /// Runs it where a folder lies over another, which may be changed and stays as it was; see `has_namespaces`.
-    #[must_use]
     pub fn with_over(self, folder: &Path, place: &str) -> Self {
         let script = r#"set -e; folder=$1; place=$2; shift 2
             mount -t overlay overlay -o "lowerdir=$folder:$place" "$place"

@@ -49,7 +49,6 @@ pub fn files_below(folders: &[PathBuf]) -> Vec<PathBuf> {
 
 impl Sandbox {
     /// A new one with an empty home.
-    #[must_use]
     pub fn new() -> Self {
         // Not below `target`: an unprivileged account must be able to reach it.
         let root = tempfile::Builder::new().prefix("ccretain-test-").tempdir().expect("a scratch folder");
@@ -65,56 +64,47 @@ impl Sandbox {
     }
 
     /// The folder that holds everything.
-    #[must_use]
     pub fn root(&self) -> &Path {
         self.root.path()
     }
 
     /// The home folder.
-    #[must_use]
     pub fn home(&self) -> PathBuf {
         self.root().join("home")
     }
 
     /// `TMPDIR`.
-    #[must_use]
     pub fn tmp(&self) -> PathBuf {
         self.root().join("tmp")
     }
 
     /// `CCRETAIN_STATE_DIR`.
-    #[must_use]
     pub fn state(&self) -> PathBuf {
         self.root().join("state")
     }
 
     /// `CCRETAIN_CONFIG_DIR`.
-    #[must_use]
     pub fn config(&self) -> PathBuf {
         self.root().join("config")
     }
 
     /// The ledger.
-    #[must_use]
     pub fn ledger(&self) -> PathBuf {
         self.state().join("ledger.jsonl")
     }
 
     /// The lines of the ledger.
-    #[must_use]
     pub fn ledger_lines(&self) -> Vec<serde_json::Value> {
         let text = fs::read_to_string(self.ledger()).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).expect("a ledger line is JSON")).collect()
     }
 
     /// The default store, `~/.claude`.
-    #[must_use]
     pub fn store(&self) -> StoreBuilder {
         StoreBuilder::new(self.home().join(".claude"), self.client_tmp())
     }
 
     /// The client's folder in the temp folder.
-    #[must_use]
     pub fn client_tmp(&self) -> PathBuf {
         self.tmp().join(format!("claude-{}", rustix::process::getuid().as_raw()))
     }
@@ -131,6 +121,14 @@ impl Sandbox {
         self.policy(&format!(r#"{{"version": 1, "rules": [{{"name": "all", "deleteAfter": "{period}"}}]}}"#))
     }
 
+    /// Makes an identity, and writes a policy of these keys that seals to it; gives its recipient.
+    pub fn sealing(&self, keys: &str) -> String {
+        let recipient = self.run(["key", "new"]).exits(0).stdout.trim().to_owned();
+        let keys = if keys.is_empty() { String::new() } else { format!(", {keys}") };
+        self.policy(&format!(r#"{{"version": 1, "recipients": ["{recipient}"]{keys}}}"#));
+        recipient
+    }
+
     /// A file anywhere in the home, with its folders.
     pub fn write(&self, path: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.home().join(path);
@@ -140,7 +138,6 @@ impl Sandbox {
     }
 
     /// What lies in the home.
-    #[must_use]
     pub fn tree(&self) -> Tree {
         Tree::of(&self.home())
     }
@@ -252,14 +249,12 @@ pub struct Run<'a> {
 
 impl Run<'_> {
     /// One more argument.
-    #[must_use]
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.arguments.push(argument.as_ref().to_owned());
         self
     }
 
     /// Sets a variable.
-    #[must_use]
     /// With policy and state where they lie when no variable names a place.
     pub fn with_usual_places(self) -> Self {
         let names = ["CCRETAIN_CONFIG_DIR", "CCRETAIN_STATE_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME"];
@@ -272,14 +267,12 @@ impl Run<'_> {
     }
 
     /// Gives it something to read.
-    #[must_use]
     pub fn stdin(mut self, text: impl AsRef<[u8]>) -> Self {
         self.stdin = Some(text.as_ref().to_owned());
         self
     }
 
     /// Runs it through another program, outermost last.
-    #[must_use]
     pub fn through<S: AsRef<OsStr>>(mut self, wrapper: impl IntoIterator<Item = S>) -> Self {
         let mut words: Vec<OsString> = wrapper.into_iter().map(|word| word.as_ref().to_owned()).collect();
         words.append(&mut self.wrapper);
@@ -288,21 +281,18 @@ impl Run<'_> {
     }
 
     /// Runs it through another program that is started within all others.
-    #[must_use]
     pub fn inner<S: AsRef<OsStr>>(mut self, wrapper: impl IntoIterator<Item = S>) -> Self {
         self.wrapper.extend(wrapper.into_iter().map(|word| word.as_ref().to_owned()));
         self
     }
 
     /// Runs another program with the arguments, one that runs the program under test itself.
-    #[must_use]
     pub fn by(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = program.into();
         self
     }
 
     /// Runs it with the clock at another time; see [`has`] for `faketime`.
-    #[must_use]
     pub fn at(self, time: DateTime<Utc>) -> Self {
         // `-f` with `@` starts there and goes on; the format is that of libfaketime.
         let time = format!("@{}", time.format("%Y-%m-%d %H:%M:%S"));
@@ -311,7 +301,6 @@ impl Run<'_> {
 
     /// Runs it as an account without privileges, so that permissions bind it even where the suite is root. The sandbox
     /// must have been given away.
-    #[must_use]
     pub fn unprivileged(mut self) -> Self {
         if !is_root() {
             return self;
@@ -333,14 +322,12 @@ impl Run<'_> {
     }
 
     /// Runs it on a pseudo terminal, typing the given text; both streams end up on `stdout`.
-    #[must_use]
     pub fn on_terminal(self, typed: &str) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/terminal.py");
         self.stdin(typed).through(["python3", script])
     }
 
     /// The command to start, with the environment of the sandbox and nothing else.
-    #[must_use]
     pub fn command(&self) -> Command {
         let mut words = self.wrapper.iter().cloned();
         let mut command = match words.next() {
@@ -356,7 +343,6 @@ impl Run<'_> {
     }
 
     /// The folder that holds everything.
-    #[must_use]
     pub fn root(&self) -> &Path {
         self.sandbox.root()
     }
@@ -398,7 +384,6 @@ impl Run<'_> {
 /// `/tmp/claude-<uid>` is a store wherever `TMPDIR` points, and what Claude Code leaves beside it is looked at, too.
 /// Where there is any, an empty folder is laid over each in a namespace of the run's own; where that cannot be done,
 /// nothing is run at all.
-#[must_use]
 pub fn shield() -> Vec<OsString> {
     let real = real_leftovers();
     if real.is_empty() {
@@ -459,20 +444,17 @@ fn real_leftovers() -> Vec<PathBuf> {
 }
 
 /// The program under test.
-#[must_use]
 pub fn program() -> PathBuf {
     // The lab asks the suite about other builds.
     std::env::var_os("CCRETAIN_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_ccretain").into(), PathBuf::from)
 }
 
 /// Whether the suite runs as root.
-#[must_use]
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
 /// Where a program of this machine lies, or one that the gate built; its bare name where it is not found.
-#[must_use]
 pub fn found(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut places = std::env::split_paths(&path).chain(built()).map(|folder| folder.join(name));
@@ -488,13 +470,11 @@ fn built() -> Option<PathBuf> {
 }
 
 /// Whether a program is installed.
-#[must_use]
 pub fn has(name: &str) -> bool {
     found(name).is_absolute()
 }
 
 /// Whether mount namespaces can be made here.
-#[must_use]
 pub fn has_namespaces() -> bool {
     is_root()
         && Command::new("unshare")

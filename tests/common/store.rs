@@ -14,20 +14,17 @@ use super::days;
 pub const CONTENT: &str = "the-words-of-a-conversation";
 
 /// The session id with a number.
-#[must_use]
 pub fn id(number: u32) -> String {
     format!("{number:08x}-0000-4000-8000-00000000cafe")
 }
 
 /// How a plan of a name is shown: the name is made of words of a prompt.
-#[must_use]
 pub fn shown_plan(name: &str) -> String {
     use sha2::{Digest, Sha256};
     format!("plans/#{}", hex::encode(&Sha256::digest(name)[..4]))
 }
 
 /// The folder name the client makes of a working folder.
-#[must_use]
 pub fn encode(cwd: &str) -> String {
     cwd.encode_utf16()
         .map(|unit| u8::try_from(unit).ok().filter(u8::is_ascii_alphanumeric).map_or('-', char::from))
@@ -35,7 +32,6 @@ pub fn encode(cwd: &str) -> String {
 }
 
 /// A time as records carry it.
-#[must_use]
 pub fn stamp(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
@@ -76,7 +72,6 @@ pub struct StoreBuilder {
 
 impl StoreBuilder {
     /// A store at a place; the folder is made.
-    #[must_use]
     pub fn new(root: PathBuf, tmp: PathBuf) -> Self {
         fs::create_dir_all(root.join("projects")).expect("the store");
         fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).expect("its mode");
@@ -84,7 +79,6 @@ impl StoreBuilder {
     }
 
     /// A path in the store.
-    #[must_use]
     pub fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
         self.root.join(relative)
     }
@@ -98,7 +92,6 @@ impl StoreBuilder {
     }
 
     /// Whether a path in the store is there, links that lead nowhere included.
-    #[must_use]
     pub fn has(&self, relative: impl AsRef<Path>) -> bool {
         fs::symlink_metadata(self.path(relative)).is_ok()
     }
@@ -111,7 +104,6 @@ impl StoreBuilder {
     }
 
     /// A session to be described further.
-    #[must_use]
     pub fn session(&self, number: u32) -> SessionBuilder {
         SessionBuilder {
             store: self.clone(),
@@ -148,7 +140,6 @@ impl StoreBuilder {
     }
 
     /// The lines of `history.jsonl`.
-    #[must_use]
     pub fn history_lines(&self) -> Vec<String> {
         let text = fs::read_to_string(self.path("history.jsonl")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
@@ -248,7 +239,6 @@ impl StoreBuilder {
 }
 
 /// How a pid file names the place where a pid means something: the machine and the pid namespace.
-#[must_use]
 pub fn pid_domain() -> String {
     let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
     let space = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
@@ -256,7 +246,6 @@ pub fn pid_domain() -> String {
 }
 
 /// The start of a process in ticks since the boot, as text; empty where there is none.
-#[must_use]
 pub fn start_of(pid: u32) -> String {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // Field 22; the second may hold spaces and ends with the last parenthesis.
@@ -264,7 +253,6 @@ pub fn start_of(pid: u32) -> String {
 }
 
 /// A pid that nobody has.
-#[must_use]
 pub fn dead_pid() -> u32 {
     let mut child = std::process::Command::new("true").spawn().expect("a process");
     child.wait().expect("its end");
@@ -288,56 +276,48 @@ pub struct SessionBuilder {
 
 impl SessionBuilder {
     /// The age of its last record, and of its files unless [`Self::files_aged`] says otherwise.
-    #[must_use]
     pub fn aged(mut self, age: Duration) -> Self {
         self.last = age;
         self
     }
 
     /// The age of its first record; an hour before the last unless said.
-    #[must_use]
     pub fn begun(mut self, age: Duration) -> Self {
         self.first = Some(age);
         self
     }
 
     /// The age of its files.
-    #[must_use]
     pub fn files_aged(mut self, age: Duration) -> Self {
         self.mtime = Some(age);
         self
     }
 
     /// The folder it ran in.
-    #[must_use]
     pub fn cwd(mut self, cwd: &str) -> Self {
         cwd.clone_into(&mut self.cwd);
         self
     }
 
     /// Records without any timestamp.
-    #[must_use]
     pub fn undated(mut self) -> Self {
         self.dated = false;
         self
     }
 
     /// Who ran it: `cli`, `claude-desktop`, ….
-    #[must_use]
     pub fn entrypoint(mut self, entrypoint: &str) -> Self {
         entrypoint.clone_into(&mut self.entrypoint);
         self
     }
 
     /// The file name of the transcript where it is not `<id>.jsonl`.
-    #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         self.name = Some(name.to_owned());
         self
     }
 
     /// Lines before the records, as they are.
-    #[must_use]
     pub fn head(mut self, line: &str) -> Self {
         self.head.push(line.to_owned());
         self
@@ -392,25 +372,21 @@ pub struct Session {
 
 impl Session {
     /// Its id.
-    #[must_use]
     pub fn id(&self) -> &str {
         &self.builder.id
     }
 
     /// Its folder beside the transcript.
-    #[must_use]
     pub fn side(&self) -> PathBuf {
         self.builder.store.path("projects").join(&self.folder).join(self.id())
     }
 
     /// Its folder in the temp tree.
-    #[must_use]
     pub fn temp(&self) -> PathBuf {
         self.builder.store.tmp.join(&self.folder).join(self.id())
     }
 
     /// Whether its transcript is there.
-    #[must_use]
     pub fn is_there(&self) -> bool {
         self.transcript.exists()
     }

@@ -13,13 +13,11 @@ pub struct Tree(pub BTreeMap<PathBuf, String>);
 
 impl Tree {
     /// Looks at a folder; times are left out, so that reading it is no difference.
-    #[must_use]
     pub fn of(root: &Path) -> Self {
         Self::build(root, false)
     }
 
     /// Looks at a folder, modification times of everything but folders included.
-    #[must_use]
     pub fn with_times(root: &Path) -> Self {
         Self::build(root, true)
     }
@@ -67,13 +65,11 @@ impl Tree {
     }
 
     /// Whether a path is there.
-    #[must_use]
     pub fn has(&self, path: impl AsRef<Path>) -> bool {
         self.0.contains_key(path.as_ref())
     }
 
     /// A copy without what lies below a folder, and without the folder.
-    #[must_use]
     pub fn without(&self, folder: &str) -> Self {
         Self(
             self.0
@@ -85,7 +81,6 @@ impl Tree {
     }
 
     /// The differences, a line each: `-` gone, `+` new, `~` changed.
-    #[must_use]
     pub fn difference(&self, after: &Self) -> Vec<String> {
         let mut lines = Vec::new();
         for (path, text) in &self.0 {

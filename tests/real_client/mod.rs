@@ -363,13 +363,7 @@ fn the_client_and_a_sealed_session() {
     let test = "the_client_and_a_sealed_session";
     let Some(client) = Client::get(test, NEWEST) else { return };
     let sandbox = Sandbox::new();
-    let key = sandbox.run(["key", "new"]);
-    key.exits(0);
-    sandbox.policy(&format!(
-        r#"{{"version": 1, "recipients": ["{}"],
-            "rules": [{{"name": "all", "sealAfter": "1d", "deleteAfter": "90d"}}]}}"#,
-        key.stdout.trim()
-    ));
+    sandbox.sealing(r#""rules": [{"name": "all", "sealAfter": "1d", "deleteAfter": "90d"}]"#);
     let desk = Desk::new(&sandbox, client);
     let session = desk.converse(&[]);
     let old = desk.converse(&[]);
