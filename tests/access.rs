@@ -31,7 +31,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 /// Whether the tools are there and the file system of the tests keeps ACLs.
-fn can(test: &str) -> bool {
+fn can() -> bool {
     let sandbox = Sandbox::new();
     let works = has("setfacl")
         && has("setfattr")
@@ -41,7 +41,7 @@ fn can(test: &str) -> bool {
             .status()
             .is_ok_and(|s| s.success());
     if !works {
-        skip(test, "needs setfacl and setfattr, and a file system that keeps ACLs");
+        skip("needs setfacl and setfattr, and a file system that keeps ACLs");
     }
     works
 }
@@ -64,8 +64,7 @@ fn rewritten(sandbox: &Sandbox) -> Vec<std::path::PathBuf> {
 
 #[test]
 fn what_is_written_anew_keeps_its_acl_its_attributes_and_its_flags() {
-    let test = "what_is_written_anew_keeps_its_acl_its_attributes_and_its_flags";
-    if !can(test) {
+    if !can() {
         return;
     }
     let sandbox = Sandbox::new();
@@ -104,9 +103,8 @@ fn what_is_written_anew_keeps_its_acl_its_attributes_and_its_flags() {
 
 #[test]
 fn a_label_that_cannot_be_kept_stops_the_rewriting() {
-    let test = "a_label_that_cannot_be_kept_stops_the_rewriting";
-    if !is_root() || !can(test) {
-        return skip(test, "only root can set a label that a user cannot set again");
+    if !is_root() || !can() {
+        return skip("only root can set a label that a user cannot set again");
     }
     let sandbox = Sandbox::new();
     let files = rewritten(&sandbox);
@@ -127,8 +125,7 @@ fn a_label_that_cannot_be_kept_stops_the_rewriting() {
 
 #[test]
 fn a_session_comes_back_with_its_acl() {
-    let test = "a_session_comes_back_with_its_acl";
-    if !can(test) {
+    if !can() {
         return;
     }
     let sandbox = Sandbox::new();

@@ -30,9 +30,9 @@ pub struct Machine {
 }
 
 /// A new one; `None`, loudly, where none can be made.
-pub fn machine(test: &str) -> Option<Machine> {
+pub fn machine() -> Option<Machine> {
     if !has_namespaces() {
-        skip(test, "needs root and mount namespaces");
+        skip("needs root and mount namespaces");
         return None;
     }
     let sandbox = Sandbox::new();
@@ -170,9 +170,7 @@ pub fn user<'v>(document: &'v Value, name: &str) -> &'v Value {
 
 #[test]
 fn each_account_has_its_own_policy_and_one_failure_stops_nobody() {
-    let Some(mut machine) = machine("each_account_has_its_own_policy_and_one_failure_stops_nobody") else {
-        return;
-    };
+    let Some(mut machine) = machine() else { return };
     let (ann, bob, eve) =
         (machine.person("ann", ANN), machine.person("bob", BOB), machine.person("eve", EVE));
     let sessions: Vec<_> = [(&ann, ANN), (&bob, BOB), (&eve, EVE)]
@@ -225,7 +223,7 @@ fn each_account_has_its_own_policy_and_one_failure_stops_nobody() {
 
 #[test]
 fn a_home_that_is_not_an_accounts_own_is_refused_and_the_others_are_done() {
-    let Some(mut machine) = machine("a_home_that_is_not_an_accounts_own_is_refused") else { return };
+    let Some(mut machine) = machine() else { return };
     let old = |store: &StoreBuilder| store.session(1).aged(days(40)).write();
     let fine = machine.person("fine", 58_010);
     let mounted = machine.account("mounted", 58_011);
@@ -281,9 +279,7 @@ fn a_home_that_is_not_an_accounts_own_is_refused_and_the_others_are_done() {
 
 #[test]
 fn a_child_has_given_up_everything_of_root_before_it_works() {
-    let Some(mut machine) = machine("a_child_has_given_up_everything_of_root_before_it_works") else {
-        return;
-    };
+    let Some(mut machine) = machine() else { return };
     let ann = machine.person("ann", WATCHED);
     let session = ann.session(1).aged(days(40)).write();
     ann.history(Some(session.id()), "/work/acme", days(40));
@@ -319,9 +315,7 @@ fn a_child_has_given_up_everything_of_root_before_it_works() {
 
 #[test]
 fn a_user_who_swaps_folders_for_links_reaches_nothing_outside() {
-    let Some(mut machine) = machine("a_user_who_swaps_folders_for_links_reaches_nothing_outside") else {
-        return;
-    };
+    let Some(mut machine) = machine() else { return };
     let ann = machine.person("ann", ANN);
     machine.policy(
         "ann",
@@ -385,7 +379,7 @@ fn a_user_who_swaps_folders_for_links_reaches_nothing_outside() {
 
 #[test]
 fn a_users_policy_and_holds_apply_under_the_managed_layer() {
-    let Some(mut machine) = machine("a_users_policy_and_holds_apply_under_the_managed_layer") else { return };
+    let Some(mut machine) = machine() else { return };
     machine.system(
         "managed-policy.json",
         r#"{"version": 1, "userHolds": true, "rules": [{"name": "corp", "deleteAfter": "14d"}]}"#,
@@ -411,7 +405,7 @@ fn a_users_policy_and_holds_apply_under_the_managed_layer() {
 
 #[test]
 fn a_dry_run_and_a_broken_system_policy_touch_nobody() {
-    let Some(mut machine) = machine("a_dry_run_and_a_broken_system_policy_touch_nobody") else { return };
+    let Some(mut machine) = machine() else { return };
     let ann = machine.person("ann", ANN);
     let session = ann.session(1).aged(days(40)).write();
     give(&machine.home("ann"), ANN);
@@ -432,9 +426,7 @@ fn a_dry_run_and_a_broken_system_policy_touch_nobody() {
 
 #[test]
 fn a_child_that_is_killed_stops_nobody_else_and_is_recorded() {
-    let Some(mut machine) = machine("a_child_that_is_killed_stops_nobody_else_and_is_recorded") else {
-        return;
-    };
+    let Some(mut machine) = machine() else { return };
     let (ann, bob) = (machine.person("ann", KILLED), machine.person("bob", BOB));
     let first = ann.session(1).aged(days(40)).write();
     ann.history(Some(first.id()), "/work/acme", days(40));
@@ -461,7 +453,7 @@ fn a_child_that_is_killed_stops_nobody_else_and_is_recorded() {
 
 #[test]
 fn a_managed_policy_that_users_may_not_read_is_an_error_and_not_no_policy() {
-    let Some(mut machine) = machine("a_managed_policy_that_users_may_not_read") else { return };
+    let Some(mut machine) = machine() else { return };
     let ann = machine.person("ann", ANN);
     let session = ann.session(1).aged(days(40)).write();
     give(&machine.home("ann"), ANN);
@@ -474,7 +466,7 @@ fn a_managed_policy_that_users_may_not_read_is_an_error_and_not_no_policy() {
 
 #[test]
 fn without_the_ledger_of_all_nobody_is_touched() {
-    let Some(mut machine) = machine("without_the_ledger_of_all_nobody_is_touched") else { return };
+    let Some(mut machine) = machine() else { return };
     let ann = machine.person("ann", ANN);
     let session = ann.session(1).aged(days(40)).write();
     give(&machine.home("ann"), ANN);
@@ -485,7 +477,7 @@ fn without_the_ledger_of_all_nobody_is_touched() {
 
 #[test]
 fn a_ledger_of_all_that_was_cut_is_told() {
-    let Some(mut machine) = machine("a_ledger_of_all_that_was_cut_is_told") else { return };
+    let Some(mut machine) = machine() else { return };
     machine.person("ann", 4001).session(1).aged(days(40)).write();
     machine.enforce().exits(0);
     let text = fs::read_to_string(machine.sandbox.ledger()).unwrap();
@@ -499,7 +491,7 @@ fn a_ledger_of_all_that_was_cut_is_told() {
 
 #[test]
 fn the_ledger_of_all_lies_where_the_system_keeps_logs() {
-    let Some(mut machine) = machine("the_ledger_of_all_lies_where_the_system_keeps_logs") else { return };
+    let Some(mut machine) = machine() else { return };
     let ann = machine.person("ann", ANN);
     let session = ann.session(1).aged(days(40)).write();
     give(&machine.home("ann"), ANN);
@@ -514,7 +506,7 @@ fn the_ledger_of_all_lies_where_the_system_keeps_logs() {
 
 #[test]
 fn the_verbs_that_look_do_so_for_all() {
-    let Some(mut machine) = machine("the_verbs_that_look_do_so_for_all") else { return };
+    let Some(mut machine) = machine() else { return };
     machine.person("ann", ANN);
     machine.person("bob", BOB);
     machine.enforce().exits(0).quietly();
@@ -544,7 +536,7 @@ fn the_verbs_that_look_do_so_for_all() {
 
 #[test]
 fn figures_and_log_are_roots_to_write() {
-    let Some(mut machine) = machine("figures_and_log_are_roots_to_write") else { return };
+    let Some(mut machine) = machine() else { return };
     machine.person("ann", ANN);
     machine.person("bob", BOB);
     let file = machine.sandbox.root().join("log/ccretain.prom");
@@ -562,7 +554,7 @@ fn figures_and_log_are_roots_to_write() {
 
 #[test]
 fn roots_own_store_is_handled_where_there_is_one() {
-    let Some(mut machine) = machine("roots_own_store_is_handled_where_there_is_one") else { return };
+    let Some(mut machine) = machine() else { return };
     machine.person("ann", ANN);
     let home = machine.home("root");
     fs::create_dir(&home).unwrap();
@@ -587,7 +579,7 @@ fn only_root_may() {
 
 #[test]
 fn one_check_for_all_accounts() {
-    let Some(mut machine) = machine("one_check_for_all_accounts") else { return };
+    let Some(mut machine) = machine() else { return };
     let (ann, _) = (machine.person("ann", ANN), machine.person("bob", BOB));
     ann.session(1).aged(days(40)).write();
     give(&machine.home("ann"), ANN);
@@ -642,9 +634,7 @@ fn one_check_for_all_accounts() {
 
 #[test]
 fn one_session_of_one_account_is_purged_and_nobody_else_is_touched() {
-    let Some(mut machine) = machine("one_session_of_one_account_is_purged_and_nobody_else_is_touched") else {
-        return;
-    };
+    let Some(mut machine) = machine() else { return };
     let (ann, bob) = (machine.person("ann", ANN), machine.person("bob", BOB));
     let [gone, of_ann] = [1, 2].map(|number| ann.session(number).aged(days(20)).write());
     let of_bob = bob.session(3).aged(days(20)).write();
@@ -672,7 +662,7 @@ fn one_session_of_one_account_is_purged_and_nobody_else_is_touched() {
 
 #[test]
 fn everything_of_everybody_is_purged_and_certified_once() {
-    let Some(mut machine) = machine("everything_of_everybody_is_purged_and_certified_once") else { return };
+    let Some(mut machine) = machine() else { return };
     let (ann, bob) = (machine.person("ann", ANN), machine.person("bob", BOB));
     let sessions: Vec<_> = [(&ann, "ann", ANN), (&bob, "bob", BOB)]
         .map(|(store, name, uid)| {
@@ -718,9 +708,7 @@ fn everything_of_everybody_is_purged_and_certified_once() {
 
 #[test]
 fn a_report_for_all_has_sums_first_and_tells_a_finding_once() {
-    let Some(mut machine) = machine("a_report_for_all_has_sums_first_and_tells_a_finding_once") else {
-        return;
-    };
+    let Some(mut machine) = machine() else { return };
     let (ann, bob) = (machine.person("ann", ANN), machine.person("bob", BOB));
     machine.person("eve", EVE);
     for (number, store) in [(1, &ann), (2, &bob), (3, &bob)] {

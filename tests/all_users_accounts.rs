@@ -56,7 +56,7 @@ fn left_out(check: &Value) -> Vec<&str> {
 
 #[test]
 fn accounts_of_directories_are_handled() {
-    let Some(mut machine) = machine("accounts_of_directories_are_handled") else { return };
+    let Some(mut machine) = machine() else { return };
     machine.person("ann", ANN);
     let domain = home(&machine, "CORP/dom", DOMAIN);
     let homed = home(&machine, "homed", HOMED);
@@ -70,7 +70,7 @@ fn accounts_of_directories_are_handled() {
 
 #[test]
 fn a_machine_with_accounts_of_a_directory_alone_is_not_compliant_for_that() {
-    let Some(machine) = machine("a_machine_with_accounts_of_a_directory_alone") else { return };
+    let Some(machine) = machine() else { return };
     let projects = home(&machine, "dom", DOMAIN);
     directory(&machine, &[("dom", DOMAIN, "/home/dom")]);
     let check = machine.run(&["check", "--json"]);
@@ -82,14 +82,14 @@ fn a_machine_with_accounts_of_a_directory_alone_is_not_compliant_for_that() {
 
 #[test]
 fn no_account_at_all_is_not_compliance() {
-    let Some(machine) = machine("no_account_at_all_is_not_compliance") else { return };
+    let Some(machine) = machine() else { return };
     let json = machine.run(&["check", "--json"]).exits(3).json();
     assert_eq!(left_out(&json), ["-"], "{json:#}");
 }
 
 #[test]
 fn a_store_that_no_account_covers_is_told() {
-    let Some(mut machine) = machine("a_store_that_no_account_covers_is_told") else { return };
+    let Some(mut machine) = machine() else { return };
     machine.person("ann", ANN);
     let stores = [
         home(&machine, "gone", GONE),

@@ -83,25 +83,25 @@ impl Machine {
 }
 
 /// A machine on which Python is there for everybody.
-fn attacked(test: &str) -> Option<Machine> {
+fn attacked() -> Option<Machine> {
     if !Path::new("/usr/bin/python3").exists() || !has("setpriv") {
-        skip(test, "needs /usr/bin/python3 and setpriv");
+        skip("needs /usr/bin/python3 and setpriv");
         return None;
     }
-    machine(test)
+    machine()
 }
 
-fn is_slow_allowed(test: &str) -> bool {
+fn is_slow_allowed() -> bool {
     let allowed = std::env::var_os("CCRETAIN_SLOW_TESTS").is_some();
     if !allowed {
-        skip(test, "takes more than a minute; set CCRETAIN_SLOW_TESTS to run it");
+        skip("takes more than a minute; set CCRETAIN_SLOW_TESTS to run it");
     }
     allowed
 }
 
 #[test]
 fn a_user_can_neither_trace_his_child_nor_take_its_pipes() {
-    let Some(mut machine) = attacked("a_user_can_neither_trace_his_child_nor_take_its_pipes") else { return };
+    let Some(mut machine) = attacked() else { return };
     machine.busy("ann", TRACER);
     machine.beside(
         r"
@@ -132,7 +132,7 @@ for name in ['mem', 'fd', 'environ', 'maps']:
 
 #[test]
 fn a_child_has_no_descriptor_of_whoever_called_root() {
-    let Some(mut machine) = machine("a_child_has_no_descriptor_of_whoever_called_root") else { return };
+    let Some(mut machine) = machine() else { return };
     machine.busy("ann", CALLER);
     let root = machine.sandbox.root();
     fs::write(root.join("secret"), "of root").unwrap();
@@ -152,7 +152,7 @@ fn a_child_has_no_descriptor_of_whoever_called_root() {
 
 #[test]
 fn a_child_starts_no_program() {
-    let Some(mut machine) = machine("a_child_starts_no_program") else { return };
+    let Some(mut machine) = machine() else { return };
     machine.busy("ann", RUNNER);
     let root = machine.sandbox.root().to_owned();
     let (bin, mark) = (root.join("bin"), root.join("mark"));
@@ -188,11 +188,10 @@ fn a_child_starts_no_program() {
 
 #[test]
 fn a_child_that_is_halted_is_ended_after_a_minute_and_the_others_are_done() {
-    let test = "a_child_that_is_halted_is_ended_after_a_minute";
-    if !is_slow_allowed(test) {
+    if !is_slow_allowed() {
         return;
     }
-    let Some(mut machine) = attacked(test) else { return };
+    let Some(mut machine) = attacked() else { return };
     machine.busy("ann", HALTED);
     let second = machine.person("bob", BOB).session(2).aged(days(40)).write();
     give(&machine.home("bob"), BOB);
@@ -211,11 +210,10 @@ fn a_child_that_is_halted_is_ended_after_a_minute_and_the_others_are_done() {
 /// A child that nobody but its tracer can bury, as root itself can make one, and a hanging file system.
 #[test]
 fn a_child_that_cannot_be_buried_is_left_behind() {
-    let test = "a_child_that_cannot_be_buried_is_left_behind";
-    if !is_slow_allowed(test) {
+    if !is_slow_allowed() {
         return;
     }
-    let Some(mut machine) = attacked(test) else { return };
+    let Some(mut machine) = attacked() else { return };
     machine.busy("ann", ZOMBIE);
     let second = machine.person("bob", BOB).session(2).aged(days(40)).write();
     give(&machine.home("bob"), BOB);
@@ -237,9 +235,7 @@ fn a_child_that_cannot_be_buried_is_left_behind() {
 
 #[test]
 fn who_was_not_reached_is_named_and_is_first_in_the_next_run() {
-    let Some(mut machine) = machine("who_was_not_reached_is_named_and_is_first_in_the_next_run") else {
-        return;
-    };
+    let Some(mut machine) = machine() else { return };
     machine.busy("ann", WAITED);
     let second = machine.person("bob", BOB).session(2).aged(days(40)).write();
     give(&machine.home("bob"), BOB);
@@ -271,7 +267,7 @@ fn who_was_not_reached_is_named_and_is_first_in_the_next_run() {
 
 #[test]
 fn a_stop_while_a_child_starts_is_a_stop() {
-    let Some(mut machine) = machine("a_stop_while_a_child_starts_is_a_stop") else { return };
+    let Some(mut machine) = machine() else { return };
     machine.person("ann", STARTED);
     for round in 0..25 {
         let mut command = machine.command(&["enforce", "--yes", "--json"]).command();
@@ -305,7 +301,7 @@ fn a_stop_while_a_child_starts_is_a_stop() {
 
 #[test]
 fn a_child_ends_with_its_parent() {
-    let Some(mut machine) = machine("a_child_ends_with_its_parent") else { return };
+    let Some(mut machine) = machine() else { return };
     let store = machine.person("ann", ORPHANED);
     // So much that it is at work for a while.
     for file in 0..5_000 {
@@ -346,7 +342,7 @@ const MONTH: &str = r#"{"version": 1, "rules": [{"name": "m", "deleteAfter": "30
 
 #[test]
 fn the_day_of_grace_is_root_s_to_count() {
-    let Some(mut machine) = machine("the_day_of_grace_is_root_s_to_count") else { return };
+    let Some(mut machine) = machine() else { return };
     machine.system("managed-policy.json", MONTH);
     let store = machine.person("ann", GRACED);
     let sessions: Vec<_> = (1..=25).map(|number| store.session(number).aged(days(60)).write()).collect();
@@ -414,7 +410,7 @@ fn acts(text: &str) -> bool {
 
 #[test]
 fn nothing_that_a_user_names_acts_on_the_screen_of_root() {
-    let Some(mut machine) = machine("nothing_that_a_user_names_acts_on_the_screen_of_root") else { return };
+    let Some(mut machine) = machine() else { return };
     let store = machine.person("ann", NAMER);
     let session = store.session(1).cwd(&format!("/work/{ACTING}")).aged(days(40)).write();
     store.history(Some(session.id()), &format!("/work/{ACTING}"), days(40));
@@ -461,11 +457,10 @@ fn nothing_that_a_user_names_acts_on_the_screen_of_root() {
 
 #[test]
 fn mounts_are_told_from_folders_on_old_kernels_too() {
-    let test = "mounts_are_told_from_folders_on_old_kernels_too";
     if !has("strace") {
-        return skip(test, "needs strace");
+        return skip("needs strace");
     }
-    let Some(mut machine) = machine(test) else { return };
+    let Some(mut machine) = machine() else { return };
     let store = machine.person("ann", OLD_KERNEL);
     let due = store.session(1).cwd("/work/acme").aged(days(40)).write();
     let mounted = store.session(2).cwd("/work/acme").aged(days(40)).write();
@@ -497,7 +492,7 @@ fn mounts_are_told_from_folders_on_old_kernels_too() {
 fn a_user_cannot_keep_a_purge_from_its_certificate() {
     // A folder of state that is a pipe, and a key of the ledger that is a folder.
     for (name, breaks) in [("pipe", "mkfifo ccretain"), ("key", "mkdir -p ccretain/ledger.key")] {
-        let Some(mut machine) = machine("a_user_cannot_keep_a_purge_from_its_certificate") else { return };
+        let Some(mut machine) = machine() else { return };
         let store = machine.person("ann", PURGED);
         let session = store.session(1).aged(days(40)).write();
         store.history(Some(session.id()), "/work/acme", days(40));
@@ -527,7 +522,7 @@ fn a_user_cannot_keep_a_purge_from_its_certificate() {
 
 #[test]
 fn a_home_that_its_owner_closes_is_told_and_stops_nobody() {
-    let Some(mut machine) = machine("a_home_that_its_owner_closes_is_told_and_stops_nobody") else { return };
+    let Some(mut machine) = machine() else { return };
     machine.system("managed-policy.json", MONTH);
     machine.person("ann", CLOSED);
     machine.enforce().exits(0);

@@ -251,7 +251,7 @@ fn ten_due_of_thirty(sandbox: &Sandbox) {
 #[test]
 fn a_full_disk_still_deletes() {
     if !has_namespaces() {
-        return skip("a_full_disk_still_deletes", "needs root and mount namespaces");
+        return skip("needs root and mount namespaces");
     }
     let sandbox = Sandbox::new();
     sandbox.store().session(100).aged(days(1)).write();
@@ -266,10 +266,7 @@ fn a_full_disk_still_deletes() {
 #[test]
 fn a_disk_that_was_full_from_the_start_leaves_no_deed_without_its_evidence() {
     if !has_namespaces() {
-        return skip(
-            "a_disk_that_was_full_from_the_start_leaves_no_deed_without_its_evidence",
-            "needs root and mount namespaces",
-        );
+        return skip("needs root and mount namespaces");
     }
     let sandbox = Sandbox::new();
     ten_due_of_thirty(&sandbox);
@@ -528,7 +525,7 @@ fn places_that_are_refused() {
 #[test]
 fn a_folder_of_another_owner_is_refused() {
     if !is_root() {
-        return skip("a_folder_of_another_owner_is_refused", "needs root");
+        return skip("needs root");
     }
     let sandbox = Sandbox::new();
     sandbox.store().session(2).aged(days(1)).write();

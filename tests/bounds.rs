@@ -268,7 +268,7 @@ fn measured(sandbox: &Sandbox, command: &[&str]) -> (Option<(u64, Duration)>, Du
 #[test]
 fn no_file_takes_gigabytes_or_minutes() {
     if !has("time") {
-        skip("no_file_takes_gigabytes_or_minutes", "without GNU time the peak of memory is not known");
+        skip("without GNU time the peak of memory is not known");
     }
     let mut table = String::from(
         "| file | command | seconds | of processor | peak MiB | exit |\n| --- | --- | --- | --- | --- | --- |\n",

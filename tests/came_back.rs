@@ -130,7 +130,7 @@ fn a_copy_under_the_name_of_a_conflict_is_one_and_names_who_made_it() {
 #[test]
 fn a_checkout_of_a_work_tree_is_named_as_the_source() {
     if !has("git") {
-        return skip("a_checkout_of_a_work_tree_is_named_as_the_source", "no git on this machine");
+        return skip("no git on this machine");
     }
     let (sandbox, store) = sandbox(PLAIN);
     let session = store.session(1).aged(days(40)).write();
@@ -159,7 +159,7 @@ fn a_checkout_of_a_work_tree_is_named_as_the_source() {
 #[test]
 fn the_ledger_of_all_accounts_knows_it_too() {
     const ANN: u32 = 58_031;
-    let Some(mut machine) = machine("the_ledger_of_all_accounts_knows_it_too") else { return };
+    let Some(mut machine) = machine() else { return };
     let store = machine.person("ann", ANN);
     machine.person("bob", 58_032);
     let session = store.session(1).aged(days(40)).write();

@@ -306,7 +306,7 @@ fn the_schedule_is_looked_at() {
 #[test]
 fn a_run_that_is_too_long_ago_and_files_of_an_interrupted_one_are_found() {
     if !has("faketime") {
-        return skip("a_run_that_is_too_long_ago", "needs faketime");
+        return skip("needs faketime");
     }
     let (sandbox, store) = sound();
     store.put(format!("ccretain/sealed/{}/.x.zst.age.part", id(7)), "half", hours(1));

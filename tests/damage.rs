@@ -161,7 +161,7 @@ fn a_damaged_session_keeps_its_date_sealed_and_unsealed() {
 #[test]
 fn that_a_file_is_damaged_is_remembered_with_its_dates() {
     if !has("faketime") {
-        return skip("that_a_file_is_damaged_is_remembered_with_its_dates", "needs faketime");
+        return skip("needs faketime");
     }
     let (sandbox, store) = deleting();
     let session = store.session(1).aged(days(50)).files_aged(days(50)).write();

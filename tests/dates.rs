@@ -333,7 +333,7 @@ fn a_date_before_2024_is_none() {
 #[test]
 fn what_has_no_date_is_dated_by_the_run_that_first_saw_it() {
     if !has("faketime") {
-        return skip("what_has_no_date_is_dated_by_the_run_that_first_saw_it", "needs faketime");
+        return skip("needs faketime");
     }
     let (sandbox, store) = recent();
     policy(&sandbox, "record");
@@ -420,7 +420,7 @@ fn an_hour_later(sandbox: &Sandbox, arguments: &[&str]) -> Output {
 #[test]
 fn what_a_transcript_said_is_remembered_until_it_changes() {
     if !has("faketime") {
-        return skip("what_a_transcript_said_is_remembered_until_it_changes", "needs faketime");
+        return skip("needs faketime");
     }
     let (sandbox, store) = recent();
     let dates = sandbox.state().join("dates.json");

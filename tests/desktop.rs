@@ -94,7 +94,7 @@ fn holds_live_sessions_and_floors_still_protect_what_was_deleted_there() {
 #[test]
 fn a_managed_layer_says_it_for_all() {
     if !crate::common::sandbox::has_namespaces() {
-        return crate::common::skip("a_managed_layer_says_it_for_all", "needs root and namespaces");
+        return crate::common::skip("needs root and namespaces");
     }
     let sandbox = Sandbox::new();
     let session = written(&sandbox, 1, days(2));

@@ -87,7 +87,7 @@ fn shipped_schema_of_policies_is_what_the_program_writes() {
 #[test]
 fn pages_are_clean() {
     if !has("mandoc") {
-        return skip("pages_are_clean", "no mandoc on this machine");
+        return skip("no mandoc on this machine");
     }
     for name in files(&root().join("man")).keys() {
         let page = root().join("man").join(name);
@@ -344,7 +344,7 @@ fn the_manifest_has_every_key() {
 #[test]
 fn lists_are_lists_to_others_too() {
     if !has("python3") {
-        return skip("lists_are_lists_to_others_too", "no python3 on this machine");
+        return skip("no python3 on this machine");
     }
     let mut seen = 0;
     for folder in ["packaging/mdm", "packaging/launchd", "packaging/macos"] {
@@ -373,7 +373,7 @@ fn shipped_scripts_are_sound() {
     let sandbox = Sandbox::new();
     let has_check = sandbox.run(["check", "--help"]).code == Some(0);
     if !has_check {
-        skip("shipped_scripts_are_sound", "calls of 'check' are not tried: the verb is not there");
+        skip("calls of 'check' are not tried: the verb is not there");
     }
     let mut calls = 0;
     for folder in ["packaging", ".ci"] {

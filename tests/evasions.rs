@@ -68,8 +68,8 @@ impl Drop for Sleeper {
 type Row = (&'static str, Comes, fn(&mut Case));
 
 impl Case {
-    fn new(test: &str) -> Option<Self> {
-        let mut machine = machine(test)?;
+    fn new() -> Option<Self> {
+        let mut machine = machine()?;
         machine.system("managed-policy.json", MANAGED);
         // What starts the runs of the machine.
         let wants = machine.sandbox.root().join("etc/systemd/system/timers.target.wants");
@@ -230,14 +230,14 @@ fn record(session: &Session, time: &str, cwd: &str) -> String {
 }
 
 /// Each way in turn, against what an account without any comes to.
-fn stand(test: &str, rows: &[Row]) {
-    let Some(plain) = Case::new(test) else { return };
+fn stand(rows: &[Row]) {
+    let Some(plain) = Case::new() else { return };
     let (run, usual) = plain.run();
     run.exits(0);
     assert_eq!(plain.left(), 0);
     let mut wrong = Vec::new();
     for (name, comes, act) in rows {
-        let mut case = Case::new(test).unwrap();
+        let mut case = Case::new().unwrap();
         act(&mut case);
         let (run, findings) = case.run();
         let new: Vec<&String> = findings.iter().filter(|found| !usual.contains(found)).collect();
@@ -392,7 +392,7 @@ const LIFE: &[Row] = &[
 
 #[test]
 fn life_and_dates_stop_no_managed_rule_unseen() {
-    stand("life_and_dates_stop_no_managed_rule_unseen", LIFE);
+    stand(LIFE);
 }
 
 const STATE: &[Row] = &[
@@ -456,7 +456,7 @@ const STATE: &[Row] = &[
 
 #[test]
 fn state_and_locks_stop_no_managed_rule_unseen() {
-    stand("state_and_locks_stop_no_managed_rule_unseen", STATE);
+    stand(STATE);
 }
 
 const PLACES: &[Row] = &[
@@ -595,7 +595,7 @@ const PLACES: &[Row] = &[
 
 #[test]
 fn places_and_modes_stop_no_managed_rule_unseen() {
-    stand("places_and_modes_stop_no_managed_rule_unseen", PLACES);
+    stand(PLACES);
 }
 
 const POLICIES: &[Row] = &[
@@ -681,7 +681,7 @@ const POLICIES: &[Row] = &[
 
 #[test]
 fn policies_and_settings_stop_no_managed_rule_unseen() {
-    stand("policies_and_settings_stop_no_managed_rule_unseen", POLICIES);
+    stand(POLICIES);
 }
 
 /// What the user does with a sealed session, whether it must go all the same, and whether a run looks in between.
@@ -737,10 +737,9 @@ const SEALED: &[SealedRow] = &[
 
 #[test]
 fn nothing_written_beside_sealed_files_keeps_them_unseen() {
-    let test = "nothing_written_beside_sealed_files_keeps_them_unseen";
     let mut wrong = Vec::new();
     for (name, comes, is_seen_before, act) in SEALED {
-        let Some(case) = Case::new(test) else { return };
+        let Some(case) = Case::new() else { return };
         case.machine.system("managed-policy.json", &sealing("14d", "300d"));
         case.shell(&format!("chown -hR {ANN}:{ANN} ."));
         case.machine.enforce().exits(0);
@@ -809,10 +808,9 @@ const PROMPTS: &[Row] = &[
 
 #[test]
 fn prompts_are_kept_by_no_way_unseen() {
-    let test = "prompts_are_kept_by_no_way_unseen";
     let mut wrong = Vec::new();
     for (name, comes, act) in PROMPTS {
-        let Some(mut case) = Case::new(test) else { return };
+        let Some(mut case) = Case::new() else { return };
         for old in [20, 30, 40] {
             let line = json!({"display": "canary-of-a-prompt", "pastedContents": {}, "project": "/work/acme",
                 "timestamp": (now() - days(old)).timestamp_millis(), "sessionId": id(1)});
@@ -838,9 +836,8 @@ fn prompts_are_kept_by_no_way_unseen() {
 
 #[test]
 fn prompts_without_a_date_are_counted_once_they_are_old() {
-    let test = "prompts_without_a_date_are_counted_once_they_are_old";
     if !crate::common::sandbox::has("faketime") || !crate::common::sandbox::has_namespaces() {
-        return crate::common::skip(test, "needs faketime, and root with mount namespaces");
+        return crate::common::skip("needs faketime, and root with mount namespaces");
     }
     let sandbox = crate::common::Sandbox::new();
     let store = sandbox.store();
@@ -868,9 +865,7 @@ fn prompts_without_a_date_are_counted_once_they_are_old() {
 
 #[test]
 fn what_ordinary_users_have_is_not_taken_for_a_hidden_transcript() {
-    let Some(case) = Case::new("what_ordinary_users_have_is_not_taken_for_a_hidden_transcript") else {
-        return;
-    };
+    let Some(case) = Case::new() else { return };
     let example = r#"{"type": "user", "sessionId": "example-session", "message": "x", "timestamp": "2024-05-01T00:00:00Z"}"#;
     case.store.put("skills/mine/example.jsonl", format!("{example}\n").repeat(20), days(400));
     case.store.put(

@@ -225,7 +225,7 @@ fn a_command_that_finds_no_session_says_what_it_could_not_read() {
 
 #[test]
 fn a_ledger_that_cannot_be_written_is_named() {
-    if !can_watch("a_ledger_that_cannot_be_written_is_named") {
+    if !can_watch() {
         return;
     }
     let mut refused = 0;
@@ -245,7 +245,7 @@ fn a_ledger_that_cannot_be_written_is_named() {
 /// Else the next run seals at once what its user has just asked for.
 #[test]
 fn a_session_that_is_back_counts_as_touched_though_its_sealed_form_could_not_be_removed() {
-    if !can_watch("a_session_that_is_back_counts_as_touched_though_its_sealed_form_could_not_be_removed") {
+    if !can_watch() {
         return;
     }
     let mut failed = 0;
@@ -268,7 +268,7 @@ fn a_session_that_is_back_counts_as_touched_though_its_sealed_form_could_not_be_
 /// Exit 4 says that the stores are as they were.
 #[test]
 fn no_command_refuses_once_it_has_changed_something() {
-    if !can_watch("no_command_refuses_once_it_has_changed_something") {
+    if !can_watch() {
         return;
     }
     let mut failed = 0;
@@ -329,7 +329,7 @@ fn no_command_refuses_once_it_has_changed_something() {
 /// What a purge could not see when it looked again, it does not call removed.
 #[test]
 fn a_second_look_that_fails_makes_a_purge_incomplete() {
-    if !can_watch("a_second_look_that_fails_makes_a_purge_incomplete") {
+    if !can_watch() {
         return;
     }
     let mut again = 0;
@@ -366,7 +366,7 @@ fn what_both_looks_of_a_purge_meet_is_told_once() {
 /// Those that were done are told and counted, also where the ledger takes no more.
 #[test]
 fn sessions_that_were_done_before_one_that_none_may_follow_are_told() {
-    if !can_watch("sessions_that_were_done_before_one_that_none_may_follow_are_told") {
+    if !can_watch() {
         return;
     }
     let mut stopped = 0;
@@ -396,7 +396,7 @@ fn sessions_that_were_done_before_one_that_none_may_follow_are_told() {
 #[test]
 fn a_hold_is_placed_and_recorded_though_nothing_can_be_printed() {
     if !has_namespaces() {
-        return skip("a_hold_is_placed_and_recorded_though_nothing_can_be_printed", "needs mount namespaces");
+        return skip("needs mount namespaces");
     }
     let full = r#"set -e; out=$1; shift
         mkdir "$out"; mount -t tmpfs -o size=8k tmpfs "$out"
@@ -450,7 +450,7 @@ fn unfinished(sandbox: &Sandbox) -> Vec<PathBuf> {
 
 #[test]
 fn what_an_interrupted_unsealing_left_goes_and_what_looks_like_it_stays() {
-    if !can_watch("what_an_interrupted_unsealing_left_goes_and_what_looks_like_it_stays") {
+    if !can_watch() {
         return;
     }
     let sandbox = Sandbox::new();

@@ -29,7 +29,7 @@ fn sandbox() -> Sandbox {
 #[test]
 fn the_table_of_osquery_has_the_columns_of_its_configuration() {
     if !has("python3") {
-        return skip("the_table_of_osquery_has_the_columns_of_its_configuration", "needs python3");
+        return skip("needs python3");
     }
     let sandbox = sandbox();
     let file = sandbox.root().join("check.sqlite");
@@ -101,10 +101,10 @@ fn units_of_the_system_are_closed() {
             .arg(&unit)
             .env("LC_ALL", "C")
             .output();
-        let Ok(judge) = judge else { return skip("units_of_the_system_are_closed", "needs systemd-analyze") };
+        let Ok(judge) = judge else { return skip("needs systemd-analyze") };
         let said = String::from_utf8_lossy(&judge.stderr);
         if said.contains("unrecognized option") {
-            return skip("units_of_the_system_are_closed", "this systemd-analyze judges no file");
+            return skip("this systemd-analyze judges no file");
         }
         assert!(judge.status.success(), "{}: {}", unit.display(), String::from_utf8_lossy(&judge.stdout));
     }
@@ -136,8 +136,8 @@ fn the_unit_for_prometheus_writes_what_a_collector_reads() {
 const ANN: u32 = 58_006;
 
 /// A machine with which nothing is wrong: an account with a schedule, and a run that ended well.
-fn sound(test: &str) -> Option<Machine> {
-    let mut machine = machine(test)?;
+fn sound() -> Option<Machine> {
+    let mut machine = machine()?;
     machine.system("policy.json", r#"{"version": 1, "rules": [{"name": "corp", "deleteAfter": "30d"}]}"#);
     let store = machine.person("ann", ANN);
     let hook = ["schedule", "install", "--backend", "claude-hook", "--write"];
@@ -192,7 +192,7 @@ fn programs(machine: &Machine) -> [PathBuf; 2] {
 
 #[test]
 fn jamf_is_given_a_result_whatever_there_is() {
-    let Some(machine) = sound("jamf_is_given_a_result_whatever_there_is") else { return };
+    let Some(machine) = sound() else { return };
     let [with, without] = programs(&machine);
     let attribute = packaging().join("mdm/jamf/extension-attribute.sh");
     let result = |programs: &Path| {
@@ -212,7 +212,7 @@ fn jamf_is_given_a_result_whatever_there_is() {
 
 #[test]
 fn kandji_passes_what_is_scheduled_and_compliant() {
-    let Some(machine) = sound("kandji_passes_what_is_scheduled_and_compliant") else { return };
+    let Some(machine) = sound() else { return };
     let [with, without] = programs(&machine);
     let audit = |programs: &Path| script(&machine, &packaging().join("mdm/kandji/audit.sh"), programs);
     audit(&without).exits(1).quietly().says("not installed");
@@ -231,7 +231,7 @@ fn kandji_passes_what_is_scheduled_and_compliant() {
 
 #[test]
 fn munki_installs_another_version_and_leaves_this_one() {
-    let Some(machine) = machine("munki_installs_another_version_and_leaves_this_one") else { return };
+    let Some(machine) = machine() else { return };
     let [with, without] = programs(&machine);
     let info: plist::Value = plist::from_file(packaging().join("mdm/munki/ccretain.pkginfo")).unwrap();
     let text = info.as_dictionary().unwrap()["installcheck_script"].as_string().unwrap();
@@ -249,7 +249,7 @@ fn munki_installs_another_version_and_leaves_this_one() {
 /// Every script that root runs asks first whether somebody else could have put the program there.
 #[test]
 fn scripts_of_root_run_no_program_that_others_can_replace() {
-    let Some(machine) = machine("scripts_of_root_run_no_program_that_others_can_replace") else { return };
+    let Some(machine) = machine() else { return };
     let root = machine.sandbox.root().to_owned();
     let ran = root.join("ran");
     let fake = root.join("fake");
@@ -330,9 +330,8 @@ fn intune_is_answered_by_what_its_scripts_run() {
 
 #[test]
 fn the_role_puts_no_broken_policy_in_the_place_of_a_good_one() {
-    let test = "the_role_puts_no_broken_policy_in_the_place_of_a_good_one";
     if !has("ansible-playbook") || !has_namespaces() {
-        return skip(test, "needs ansible-playbook, root and mount namespaces");
+        return skip("needs ansible-playbook, root and mount namespaces");
     }
     let sandbox = Sandbox::new();
     let root = sandbox.root();
@@ -375,7 +374,7 @@ fn the_role_puts_no_broken_policy_in_the_place_of_a_good_one() {
 
 #[test]
 fn a_document_says_which_machine_it_is_of() {
-    let Some(mut machine) = machine("a_document_says_which_machine_it_is_of") else { return };
+    let Some(mut machine) = machine() else { return };
     machine.person("ann", ANN);
     give(&machine.home("ann"), ANN);
     let id = "0123456789abcdef0123456789abcdef";

@@ -174,7 +174,7 @@ fn seconds(case: fn(&Sandbox, u32), n: u32) -> f64 {
 #[test]
 fn a_check_takes_no_longer_than_what_it_looks_at() {
     if !has("bash") || !has("timeout") {
-        return skip("a_check_takes_no_longer_than_what_it_looks_at", "needs bash and timeout");
+        return skip("needs bash and timeout");
     }
     let mut wrong = Vec::new();
     for (name, case, n) in CASES {

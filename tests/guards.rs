@@ -88,7 +88,7 @@ fn enforce_at(sandbox: &Sandbox, time: DateTime<Utc>) -> crate::common::Output {
 #[test]
 fn a_clock_that_leapt_ahead_deletes_nothing_until_a_day_later() {
     if !has("faketime") {
-        return skip("a_clock_that_leapt_ahead_deletes_nothing_until_a_day_later", "needs faketime");
+        return skip("needs faketime");
     }
     let sandbox = Sandbox::new();
     let session = sandbox.store().session(1).aged(hours(5)).write();
@@ -105,7 +105,7 @@ fn a_clock_that_leapt_ahead_deletes_nothing_until_a_day_later() {
 #[test]
 fn a_leap_below_the_bound_is_none() {
     if !has("faketime") {
-        return skip("a_leap_below_the_bound_is_none", "needs faketime");
+        return skip("needs faketime");
     }
     let sandbox = Sandbox::new();
     let session = sandbox.store().session(1).aged(hours(5)).write();
@@ -117,7 +117,7 @@ fn a_leap_below_the_bound_is_none() {
 #[test]
 fn a_clock_before_the_build_deletes_nothing() {
     if !has("faketime") {
-        return skip("a_clock_before_the_build_deletes_nothing", "needs faketime");
+        return skip("needs faketime");
     }
     let sandbox = Sandbox::new();
     let past = now() - days(100);
@@ -129,7 +129,7 @@ fn a_clock_before_the_build_deletes_nothing() {
 #[test]
 fn a_store_that_nobody_used_for_long_needs_a_second_look() {
     if !has("faketime") {
-        return skip("a_store_that_nobody_used_for_long_needs_a_second_look", "needs faketime");
+        return skip("needs faketime");
     }
     let sandbox = Sandbox::new();
     let session = sandbox.store().session(1).aged(days(100)).write();
@@ -197,7 +197,7 @@ fn an_unsealing_that_dates_files_anew_is_no_evidence_of_time() {
 #[test]
 fn a_refusal_of_the_clock_can_be_confirmed_at_a_terminal() {
     if !has("faketime") {
-        return skip("a_refusal_of_the_clock_can_be_confirmed_at_a_terminal", "needs faketime");
+        return skip("needs faketime");
     }
     let sandbox = Sandbox::new();
     let session = sandbox.store().session(1).aged(hours(5)).write();
@@ -307,7 +307,7 @@ fn what_a_guard_refused_is_kept_for_that_reason() {
 #[test]
 fn an_unattended_machine_is_not_stopped_for_ever() {
     if !has("faketime") {
-        return skip("an_unattended_machine_is_not_stopped_for_ever", "needs faketime");
+        return skip("needs faketime");
     }
     let sandbox = mass(25, 1);
     for day in 0..7 {

@@ -86,7 +86,7 @@ fn a_property_list_says_the_same() {
 #[test]
 fn deployed_it_answers_every_row_and_no_repository_overrides_it() {
     if !has_namespaces() {
-        return skip("deployed_it_answers_every_row", "needs root and mount namespaces");
+        return skip("needs root and mount namespaces");
     }
     let sandbox = Sandbox::new();
     let store = sandbox.store();

@@ -373,7 +373,7 @@ fn a_session_that_is_open_or_sealed_is_left_alone() {
 #[test]
 fn a_hold_that_has_ended_still_gives_back_and_says_so() {
     if !has("faketime") {
-        return skip("a_hold_that_has_ended_still_gives_back_and_says_so", "needs faketime");
+        return skip("needs faketime");
     }
     let sandbox = sandbox();
     let session = written(&sandbox, 1, days(20));
@@ -430,8 +430,7 @@ fn nothing_is_half(before: &(Tree, Tree), sandbox: &Sandbox, what: &str) {
 
 #[test]
 fn killed_at_each_step_no_file_is_half_and_the_next_run_restores_the_rest() {
-    let test = "killed_at_each_step_no_file_is_half_and_the_next_run_restores_the_rest";
-    if !can_watch(test) {
+    if !can_watch() {
         return;
     }
     let sandbox = sandbox();

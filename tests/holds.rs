@@ -54,7 +54,7 @@ fn a_hold_keeps_what_it_covers_until_it_is_released() {
 #[test]
 fn a_hold_that_is_placed_while_a_person_is_asked_counts() {
     if !has("python3") {
-        return skip("a_hold_that_is_placed_while_a_person_is_asked_counts", "needs python3 for a terminal");
+        return skip("needs python3 for a terminal");
     }
     for (command, answer) in [("enforce", "yes\n"), ("purge", "purge\n")] {
         let sandbox = Sandbox::new();
@@ -219,7 +219,7 @@ fn what_is_released_or_removed_by_rule_has_not_vanished() {
 #[test]
 fn under_a_managed_layer_a_users_hold_is_advisory_and_a_managed_one_is_not_released() {
     if !has_namespaces() {
-        skip("under_a_managed_layer_a_users_hold_is_advisory", "needs root and mount namespaces");
+        skip("needs root and mount namespaces");
         return;
     }
     let sandbox = Sandbox::new();
@@ -318,7 +318,7 @@ fn a_preservation_copy_outlives_the_client_and_goes_with_the_hold() {
             .unwrap();
         assert_eq!(opened.stdout, plain, "{}", String::from_utf8_lossy(&opened.stderr));
     } else {
-        skip("a_preservation_copy_outlives_the_client", "opening it by hand needs age and zstd");
+        skip("opening it by hand needs age and zstd");
     }
     sandbox.run(["hold", "list"]).says("1 session preserved");
 
@@ -383,7 +383,7 @@ fn rekey_reaches_preservation_copies() {
             assert!(!opens(&old, &sealed(hold)), "{hold} still opens with the old identity");
         }
     } else {
-        skip("rekey_reaches_preservation_copies", "opening them by hand needs age and zstd");
+        skip("opening them by hand needs age and zstd");
     }
     // Nothing of it is in the way of the release.
     fs::remove_file(held.join("elsewhere")).unwrap();
@@ -457,7 +457,7 @@ fn a_day_ends_where_the_user_is() {
 #[test]
 fn a_day_in_a_policy_ends_when_it_has_ended_everywhere() {
     if !crate::common::sandbox::has("faketime") {
-        return skip("a_day_in_a_policy_ends_when_it_has_ended_everywhere", "needs faketime");
+        return skip("needs faketime");
     }
     let sandbox = Sandbox::new();
     let today = chrono::Utc::now().date_naive();

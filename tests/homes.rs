@@ -89,7 +89,7 @@ fn a_home_that_is_missing_is_not_made() {
 #[test]
 fn root_changes_nothing_in_another_accounts_home() {
     if !is_root() {
-        return skip("root_changes_nothing_in_another_accounts_home", "needs root");
+        return skip("needs root");
     }
     let sandbox = Sandbox::new();
     sandbox.store().session(1).aged(days(60)).write();
@@ -134,7 +134,7 @@ fn root_changes_nothing_in_another_accounts_home() {
 #[test]
 fn without_home_that_of_the_account_is_taken() {
     if !has_namespaces() {
-        return skip("without_home_that_of_the_account_is_taken", "needs root and mount namespaces");
+        return skip("needs root and mount namespaces");
     }
     let sandbox = Sandbox::new();
     sandbox.store().session(1).aged(days(60)).write();

@@ -167,11 +167,7 @@ fn a_fifo_in_the_place_of_any_file_stops_no_command_that_looks() {
 #[test]
 fn a_fifo_or_an_endless_device_in_the_place_of_any_file_stops_no_command() {
     if std::env::var_os("CCRETAIN_SLOW_TESTS").is_none() {
-        let test = "a_fifo_or_an_endless_device_in_the_place_of_any_file_stops_no_command";
-        return skip(
-            test,
-            "every command with every file takes minutes; set CCRETAIN_SLOW_TESTS to run them",
-        );
+        return skip("every command with every file takes minutes; set CCRETAIN_SLOW_TESTS to run them");
     }
     none_fails(&fifo, OTHERS);
     none_fails(&endless, LOOKING);

@@ -6,9 +6,9 @@ use crate::common::sandbox::{has, has_namespaces};
 use crate::common::{Output, Sandbox, StoreBuilder, days, hours, id, now, skip};
 
 /// A sandbox and a system folder with files; `None` where no namespace can be made.
-fn with(test: &str, files: &[(&str, &str)]) -> Option<Sandbox> {
+fn with(files: &[(&str, &str)]) -> Option<Sandbox> {
     if !has_namespaces() {
-        skip(test, "needs root and mount namespaces");
+        skip("needs root and mount namespaces");
         return None;
     }
     let sandbox = Sandbox::new();
@@ -31,7 +31,7 @@ const MANAGED: (&str, &str) =
 
 #[test]
 fn a_user_can_tighten_and_not_loosen() {
-    let Some(sandbox) = with("a_user_can_tighten_and_not_loosen", &[MANAGED]) else { return };
+    let Some(sandbox) = with(&[MANAGED]) else { return };
     let store = sandbox.store();
     sandbox.delete_after("90d");
     let session = store.session(1).aged(days(20)).write();
@@ -57,7 +57,7 @@ fn nothing_of_the_users_delays_a_managed_date() {
         r#"{"version": 1, "holds": [{"name": "mine", "projects": ["/work/**"], "reason": "x"}]}"#,
         r#"{"version": 1, "rules": [{"name": "mine", "deleteAfter": "never"}]}"#,
     ] {
-        let Some(sandbox) = with("nothing_of_the_users_delays_a_managed_date", &[MANAGED]) else { return };
+        let Some(sandbox) = with(&[MANAGED]) else { return };
         sandbox.policy(policy);
         let session = sandbox.store().session(1).aged(days(20)).files_aged(days(10)).write();
         let output = enforce(&sandbox);
@@ -68,9 +68,7 @@ fn nothing_of_the_users_delays_a_managed_date() {
 #[test]
 fn an_invalid_user_layer_is_dropped_whole_and_told() {
     for policy in ["{ broken", r#"{"version": 1, "typo": 1}"#] {
-        let Some(sandbox) = with("an_invalid_user_layer_is_dropped_whole_and_told", &[MANAGED]) else {
-            return;
-        };
+        let Some(sandbox) = with(&[MANAGED]) else { return };
         sandbox.policy(policy);
         let session = sandbox.store().session(1).aged(days(20)).write();
         let output = enforce(&sandbox);
@@ -135,11 +133,7 @@ fn every_command_tells_of_an_invalid_user_layer() {
 #[test]
 fn user_holds_bind_where_the_managed_layer_lets_them() {
     let managed = r#"{"version": 1, "userHolds": true, "rules": [{"name": "corp", "deleteAfter": "14d"}]}"#;
-    let Some(sandbox) =
-        with("user_holds_bind_where_the_managed_layer_lets_them", &[("managed-policy.json", managed)])
-    else {
-        return;
-    };
+    let Some(sandbox) = with(&[("managed-policy.json", managed)]) else { return };
     sandbox
         .policy(r#"{"version": 1, "holds": [{"name": "mine", "projects": ["/work/acme"], "reason": "x"}]}"#);
     let session = sandbox.store().session(1).aged(days(20)).write();
@@ -150,10 +144,7 @@ fn user_holds_bind_where_the_managed_layer_lets_them() {
 #[test]
 fn a_managed_hold_stops_the_users_rules() {
     let managed = r#"{"version": 1, "holds": [{"name": "case", "projects": ["/work/acme"], "reason": "x"}]}"#;
-    let Some(sandbox) = with("a_managed_hold_stops_the_users_rules", &[("managed-policy.json", managed)])
-    else {
-        return;
-    };
+    let Some(sandbox) = with(&[("managed-policy.json", managed)]) else { return };
     sandbox.delete_after("7d");
     let session = sandbox.store().session(1).aged(days(20)).write();
     enforce(&sandbox).exits(0);
@@ -162,9 +153,7 @@ fn a_managed_hold_stops_the_users_rules() {
 
 #[test]
 fn a_system_file_that_others_may_write_does_not_count() {
-    let Some(sandbox) = with("a_system_file_that_others_may_write_does_not_count", &[MANAGED]) else {
-        return;
-    };
+    let Some(sandbox) = with(&[MANAGED]) else { return };
     use std::os::unix::fs::PermissionsExt;
     let file = sandbox.root().join("system/managed-policy.json");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
@@ -185,7 +174,7 @@ fn drop_ins_of_the_system_count_in_any_order() {
         ("policy.d/20.json", r#"{"version": 1, "rules": [{"name": "late", "deleteAfter": "50d"}]}"#),
         ("policy.d/10.json", r#"{"version": 1, "rules": [{"name": "early", "deleteAfter": "10d"}]}"#),
     ];
-    let Some(sandbox) = with("drop_ins_of_the_system_count_in_any_order", &files) else { return };
+    let Some(sandbox) = with(&files) else { return };
     let session = sandbox.store().session(1).aged(days(20)).write();
     enforce(&sandbox).exits(0);
     assert!(!session.is_there());
@@ -194,11 +183,7 @@ fn drop_ins_of_the_system_count_in_any_order() {
 #[test]
 fn a_managed_guard_that_is_off_lets_a_mass_deletion_pass() {
     let managed = r#"{"version": 1, "guard": "off", "rules": [{"name": "corp", "deleteAfter": "14d"}]}"#;
-    let Some(sandbox) =
-        with("a_managed_guard_that_is_off_lets_a_mass_deletion_pass", &[("managed-policy.json", managed)])
-    else {
-        return;
-    };
+    let Some(sandbox) = with(&[("managed-policy.json", managed)]) else { return };
     for number in 1..=30 {
         sandbox.store().session(number).aged(days(20)).write();
     }
@@ -209,10 +194,9 @@ fn a_managed_guard_that_is_off_lets_a_mass_deletion_pass() {
 
 #[test]
 fn what_a_user_could_have_written_of_dates_is_not_asked() {
-    let test = "what_a_user_could_have_written_of_dates_is_not_asked";
-    let Some(sandbox) = with(test, &[MANAGED]) else { return };
+    let Some(sandbox) = with(&[MANAGED]) else { return };
     if !has("faketime") {
-        return skip(test, "needs faketime");
+        return skip("needs faketime");
     }
     let folder = sandbox.root().join("system");
     let later =
@@ -244,7 +228,7 @@ fn what_the_managed_guard_refuses_no_other_rule_takes() {
         ),
         ("policy.json", r#"{"version": 1, "rules": [{"name": "s", "deleteAfter": "10d"}]}"#),
     ];
-    let Some(sandbox) = with("what_the_managed_guard_refuses_no_other_rule_takes", &files) else { return };
+    let Some(sandbox) = with(&files) else { return };
     let store = sandbox.store();
     let session = store.session(1).aged(days(50)).write();
     let plan = store.put("plans/a.md", "x", days(50));
@@ -258,7 +242,7 @@ fn what_the_managed_guard_refuses_no_other_rule_takes() {
 
 #[test]
 fn a_users_guard_refuses_his_own_rules_alone() {
-    let Some(sandbox) = with("a_users_guard_refuses_his_own_rules_alone", &[MANAGED]) else { return };
+    let Some(sandbox) = with(&[MANAGED]) else { return };
     sandbox.policy(
         r#"{"version": 1, "guard": {"maxShare": 0.1, "minSessions": 1}, "rules": [{"name": "mine", "deleteAfter": "3d"}]}"#,
     );
@@ -294,9 +278,7 @@ fn each_layers_rules_run_in_its_mode_and_a_dry_run_agrees() {
         let files =
             [("managed-policy.json", rule("m", managed, 7, "m")), ("policy.json", rule("s", system, 7, "s"))];
         let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
-        let Some(sandbox) = with("each_layers_rules_run_in_its_mode_and_a_dry_run_agrees", &files) else {
-            return;
-        };
+        let Some(sandbox) = with(&files) else { return };
         sandbox.policy(&rule("u", user, 7, "u"));
         let store = sandbox.store();
         let sessions = [(1, "/work/m"), (2, "/work/s"), (3, "/work/u")]
@@ -326,7 +308,7 @@ fn each_layers_rules_run_in_its_mode_and_a_dry_run_agrees() {
 #[test]
 fn managed_rules_act_beside_a_system_layer_that_audits() {
     let files = [("policy.json", r#"{"version": 1, "mode": "audit"}"#), MANAGED];
-    let Some(sandbox) = with("managed_rules_act_beside_a_system_layer_that_audits", &files) else { return };
+    let Some(sandbox) = with(&files) else { return };
     sandbox.policy(r#"{"version": 1, "mode": "enforce"}"#);
     let session = sandbox.store().session(1).aged(days(20)).write();
     let output = enforce(&sandbox);
@@ -356,8 +338,7 @@ fn a_managed_mode_without_rules_is_not_that_of_system_rules() {
 #[test]
 fn a_dry_run_beside_an_audit_counts_what_a_run_does() {
     let system = r#"{"version": 1, "mode": "audit", "rules": [{"name": "all", "deleteAfter": "1d"}]}"#;
-    let test = "a_dry_run_beside_an_audit_counts_what_a_run_does";
-    let Some(sandbox) = with(test, &[("policy.json", system)]) else { return };
+    let Some(sandbox) = with(&[("policy.json", system)]) else { return };
     let own = r#"{"version": 1, "rules": [{"name": "logs", "kinds": ["debug-log"], "deleteAfter": "1d"}]}"#;
     sandbox.policy(own);
     let session = sandbox.store().session(1).aged(days(20)).write();
@@ -379,8 +360,7 @@ fn a_dry_run_beside_an_audit_counts_what_a_run_does() {
 #[test]
 fn the_built_in_rule_only_reports_where_the_organisation_wants_reports() {
     let files = [("policy.json", r#"{"version": 1, "mode": "audit"}"#)];
-    let test = "the_built_in_rule_only_reports_where_the_organisation_wants_reports";
-    let Some(sandbox) = with(test, &files) else { return };
+    let Some(sandbox) = with(&files) else { return };
     let session = sandbox.store().session(1).aged(days(40)).write();
     enforce(&sandbox).exits(0);
     assert!(session.is_there());
@@ -398,9 +378,7 @@ fn lines_that_only_audits_want_gone_stay_beside_others_that_go() {
         ),
         ("policy.json", r#"{"version": 1, "mode": "audit", "rules": [{"name": "s", "deleteAfter": "7d"}]}"#),
     ];
-    let Some(sandbox) = with("lines_that_only_audits_want_gone_stay_beside_others_that_go", &files) else {
-        return;
-    };
+    let Some(sandbox) = with(&files) else { return };
     let store = sandbox.store();
     store.history(None, "/work/m", days(20));
     let stays = store.history(None, "/work/s", days(20));
@@ -423,9 +401,8 @@ fn spoil_state(sandbox: &Sandbox, how: &str) {
 
 #[test]
 fn a_state_that_cannot_be_used_does_not_stop_managed_rules() {
-    let test = "a_state_that_cannot_be_used_does_not_stop_managed_rules";
     for how in UNUSABLE {
-        let Some(sandbox) = with(test, &[MANAGED]) else { return };
+        let Some(sandbox) = with(&[MANAGED]) else { return };
         let store = sandbox.store();
         let moved = StoreBuilder::new(sandbox.home().join("moved"), sandbox.client_tmp());
         moved.session(10).aged(days(1)).write();

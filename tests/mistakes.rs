@@ -326,7 +326,7 @@ fn is_told_well_first(output: &Output) -> Vec<String> {
 #[test]
 fn a_policy_of_the_machine_that_others_can_write() {
     if !has_namespaces() {
-        return skip("a_policy_of_the_machine_that_others_can_write", "needs mount namespaces");
+        return skip("needs mount namespaces");
     }
     let (sandbox, _store) = sandbox();
     let folder = sandbox.root().join("system");
@@ -350,7 +350,7 @@ fn a_policy_of_the_machine_that_others_can_write() {
 #[test]
 fn rights_that_are_lacking() {
     if !is_root() {
-        return skip("rights_that_are_lacking", "needs root to give files away");
+        return skip("needs root to give files away");
     }
     let closed = |path: &std::path::Path, mode: u32| {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
@@ -394,7 +394,7 @@ fn rights_that_are_lacking() {
 #[test]
 fn root_in_the_home_of_another() {
     if !is_root() {
-        return skip("root_in_the_home_of_another", "needs root");
+        return skip("needs root");
     }
     let (sandbox, _store) = sandbox();
     sandbox.give_away();
@@ -514,7 +514,7 @@ fn another_run_is_at_work() {
 #[test]
 fn disks_that_are_full_or_read_only() {
     if !has_namespaces() {
-        return skip("disks_that_are_full_or_read_only", "needs mount namespaces");
+        return skip("needs mount namespaces");
     }
     let (sandbox, _store) = sandbox();
     sandbox.write(".config/ccretain/policy.json", r#"{"rules": [{"name": "a", "deleteAfter": "30d"}]}"#);

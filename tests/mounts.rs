@@ -28,11 +28,10 @@ fn moved(sandbox: &Sandbox, store: &StoreBuilder, path: &str) -> (PathBuf, PathB
 
 #[test]
 fn a_top_folder_or_a_projects_may_be_a_mount_point_or_a_link() {
-    let test = "a_top_folder_or_a_projects_may_be_a_mount_point_or_a_link";
     for path in ["projects", "projects/-work-acme", "file-history", "tasks", "debug", "todos", "ccretain"] {
         for way in ["link", "mount"] {
             if way == "mount" && !has_namespaces() {
-                skip(test, "needs root and mount namespaces");
+                skip("needs root and mount namespaces");
                 continue;
             }
             let (sandbox, store) = recent();
@@ -79,9 +78,8 @@ fn what_is_sealed_lies_behind_the_link_of_our_own_folder_and_comes_back() {
 
 #[test]
 fn a_deeper_mount_is_out_of_reach_and_never_silence() {
-    let test = "a_deeper_mount_is_out_of_reach_and_never_silence";
     if !has_namespaces() {
-        return skip(test, "needs root and mount namespaces");
+        return skip("needs root and mount namespaces");
     }
     let (sandbox, store) = recent();
     let session = store.session(1).aged(days(40)).write();
@@ -155,7 +153,7 @@ fn a_store_whose_own_folder_is_out_of_reach_is_left_alone_with_all_that_may_be_i
 #[test]
 fn a_link_or_a_folder_of_somebody_else_is_not_followed() {
     if !is_root() {
-        return skip("a_link_or_a_folder_of_somebody_else_is_not_followed", "needs root, to give it away");
+        return skip("needs root, to give it away");
     }
     for (gives_link, says) in [(true, "is a link of user 58093"), (false, "belongs to user 58093")] {
         let (sandbox, store) = recent();
@@ -284,9 +282,8 @@ fn on_another_device(sandbox: &Sandbox, from: &Path, over: &Path) -> (Output, Ve
 
 #[test]
 fn a_folder_of_another_device_is_followed_once() {
-    let test = "a_folder_of_another_device_is_followed_once";
     if !has_namespaces() {
-        return skip(test, "needs root and mount namespaces");
+        return skip("needs root and mount namespaces");
     }
     for path in ["file-history", "projects/-work-acme", "projects"] {
         let (sandbox, store) = recent();
@@ -310,13 +307,12 @@ fn a_folder_of_another_device_is_followed_once() {
 /// A volume of FUSE whose program has ended, as it looks after a crash of it.
 #[test]
 fn a_dead_volume_of_fuse_is_out_of_reach_and_told() {
-    let test = "a_dead_volume_of_fuse_is_out_of_reach_and_told";
     let script = r#"over=$1; shift
         mount -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 none "$over" 3<>/dev/fuse || exit 99
         exec "$@""#;
     for path in ["file-history", "projects/-work-acme"] {
         if !has_namespaces() {
-            return skip(test, "needs root and mount namespaces");
+            return skip("needs root and mount namespaces");
         }
         let (sandbox, store) = recent();
         let session = store.session(1).aged(days(40)).write();
@@ -327,7 +323,7 @@ fn a_dead_volume_of_fuse_is_out_of_reach_and_told() {
         let output =
             sandbox.command(["-v", "enforce", "--yes", "--json"]).among_mounts(script, [&*over]).run();
         if output.code == Some(99) {
-            return skip(test, "needs /dev/fuse");
+            return skip("needs /dev/fuse");
         }
         output.exits(1).says(path);
         if path == "file-history" {

@@ -243,7 +243,7 @@ fn what_others_can_write_is_not_believed() {
 #[test]
 fn holds_that_others_can_write_go_on_holding_beside_rules_of_the_system() {
     if !has_namespaces() {
-        return skip("holds_that_others_can_write_go_on_holding", "needs root and mount namespaces");
+        return skip("needs root and mount namespaces");
     }
     for (file, is_held) in [("policy.json", true), ("managed-policy.json", false)] {
         let (sandbox, session) = with_holds();

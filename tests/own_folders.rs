@@ -267,10 +267,7 @@ fn a_file_that_cannot_be_read_keeps_the_whole_session_plain() {
     let output = sandbox.command(["enforce", "--yes", "--json"]).unprivileged().run();
     assert_eq!(output.exits(0).summary("sessionsSealed"), 1, "{output}");
     if !is_root() {
-        skip(
-            "a_file_that_cannot_be_read_keeps_the_whole_session_plain",
-            "as root it is run by another account too",
-        );
+        skip("as root it is run by another account too");
     }
 }
 

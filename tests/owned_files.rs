@@ -134,7 +134,7 @@ fn a_slug_that_names_a_path_elsewhere_is_none() {
 #[test]
 fn transcripts_are_searched_once_and_only_where_there_are_plans() {
     if !has("strace") {
-        return skip("transcripts_are_searched_once_and_only_where_there_are_plans", "needs strace");
+        return skip("needs strace");
     }
     let (sandbox, store) = deleting();
     let sessions = [(1, SLUG), (2, "b")].map(|(number, slug)| {

@@ -134,7 +134,7 @@ fn a_finished_job_whose_session_cannot_be_read_stays() {
 #[test]
 fn a_transcript_of_another_account_is_named_as_such() {
     if !is_root() {
-        return skip("a_transcript_of_another_account_is_named_as_such", "needs root");
+        return skip("needs root");
     }
     let (sandbox, store) = deleting();
     let session = store.session(1).aged(days(40)).write();

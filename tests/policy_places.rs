@@ -138,10 +138,7 @@ fn a_policy_that_permissions_hide_is_not_absent() {
 #[test]
 fn the_organisations_rules_go_on_without_the_users_files() {
     if !has_namespaces() {
-        return skip(
-            "the_organisations_rules_go_on_without_the_users_files",
-            "needs root and mount namespaces",
-        );
+        return skip("needs root and mount namespaces");
     }
     for (name, deletes_held) in [("managed-policy.json", true), ("policy.json", true)] {
         let (sandbox, session) = home();
@@ -160,10 +157,7 @@ fn the_organisations_rules_go_on_without_the_users_files() {
 #[test]
 fn files_beside_the_policies_of_the_machine_are_told_of() {
     if !has_namespaces() {
-        return skip(
-            "files_beside_the_policies_of_the_machine_are_told_of",
-            "needs root and mount namespaces",
-        );
+        return skip("needs root and mount namespaces");
     }
     let (sandbox, _session) = home();
     let folder = sandbox.root().join("system");
@@ -233,7 +227,7 @@ fn settings_of_the_client_that_are_out_of_reach_suspend_the_built_in_rule() {
     for (what, prepare, config_dir) in ways {
         let needs_root = what.starts_with("/etc") || what.starts_with("managed");
         if needs_root && !has_namespaces() {
-            skip("settings_of_the_client_that_are_out_of_reach", "needs root and mount namespaces");
+            skip("needs root and mount namespaces");
             continue;
         }
         let sandbox = Sandbox::new();
@@ -257,7 +251,7 @@ fn settings_of_the_client_that_are_out_of_reach_suspend_the_built_in_rule() {
 #[test]
 fn folders_of_the_system_that_are_out_of_reach_stop_everything() {
     if !has_namespaces() {
-        return skip("folders_of_the_system_that_are_out_of_reach", "needs root and mount namespaces");
+        return skip("needs root and mount namespaces");
     }
     type Way = (&'static str, fn(&Path));
     let ways: &[Way] = &[
@@ -294,9 +288,7 @@ fn folders_of_the_system_that_are_out_of_reach_stop_everything() {
 fn an_account_whose_policy_is_out_of_reach_stops_no_other() {
     for has_managed in [false, true] {
         for (what, prepare, _) in OUT_OF_REACH.iter().filter(|(.., variables)| variables.is_empty()) {
-            let Some(mut machine) = machine("an_account_whose_policy_is_out_of_reach_stops_no_other") else {
-                return;
-            };
+            let Some(mut machine) = machine() else { return };
             let (ann, bob) = (machine.person("ann", ANN), machine.person("bob", BOB));
             let sessions =
                 [&ann, &bob].map(|store| store.session(1).cwd("/work/acme").aged(days(60)).write());

@@ -23,7 +23,7 @@ fn reasons(output: &Output) -> Vec<(String, String)> {
 #[test]
 fn a_store_on_a_volume_below_the_home_is_found() {
     if !has_namespaces() {
-        return skip("a_store_on_a_volume_below_the_home_is_found", "needs root and mount namespaces");
+        return skip("needs root and mount namespaces");
     }
     let sandbox = Sandbox::new();
     let volume = StoreBuilder::new(sandbox.root().join("volume/a/moved"), sandbox.client_tmp());
@@ -108,9 +108,8 @@ fn a_root_that_is_an_empty_folder_today_is_not_complete() {
 
 #[test]
 fn a_folder_of_which_the_volume_is_not_mounted_today_is_not_complete() {
-    let test = "a_folder_of_which_the_volume_is_not_mounted_today_is_not_complete";
     if !has_namespaces() {
-        return skip(test, "needs root and mount namespaces");
+        return skip("needs root and mount namespaces");
     }
     const BIND: &str = r#"set -e; mount --bind "$1" "$2"; shift 2; exec "$@""#;
     for folder in ["projects", "projects/-work-acme", "file-history", "ccretain"] {
@@ -262,7 +261,7 @@ fn a_purge_of_one_store_is_partial_and_names_the_others() {
 #[test]
 fn a_temp_tree_in_the_hands_of_somebody_else_is_named_and_stops_nobody() {
     if !is_root() {
-        return skip("a_temp_tree_in_the_hands_of_somebody_else_is_named_and_stops_nobody", "needs root");
+        return skip("needs root");
     }
     for is_link in [false, true] {
         let sandbox = Sandbox::new();

@@ -237,7 +237,7 @@ fn an_empty_home_is_complete_at_once() {
 #[test]
 fn a_full_disk_still_lets_go() {
     if !has_namespaces() {
-        return skip("a_full_disk_still_lets_go", "needs root and mount namespaces");
+        return skip("needs root and mount namespaces");
     }
     let sandbox = Sandbox::new();
     sandbox.store().session(100).aged(days(1)).write();
@@ -262,7 +262,7 @@ fn at(sandbox: &Sandbox, time: DateTime<Utc>, arguments: &[&str]) -> Output {
 #[test]
 fn dates_matter_only_where_they_were_asked_about() {
     if !has("faketime") {
-        return skip("dates_matter_only_where_they_were_asked_about", "needs faketime");
+        return skip("needs faketime");
     }
     for time in ["1975-01-01T00:00:00Z", "2099-01-01T00:00:00Z"] {
         let time: DateTime<Utc> = time.parse().unwrap();
@@ -398,7 +398,7 @@ fn the_identity_stays_while_it_opens_anything() {
 #[test]
 fn what_the_organisation_holds_only_root_breaks() {
     if !has_namespaces() {
-        return skip("what_the_organisation_holds_only_root_breaks", "needs root and mount namespaces");
+        return skip("needs root and mount namespaces");
     }
     for policy in [
         r#"{"version": 1, "holds": [{"name": "court", "projects": ["/work/acme/**"], "reason": "case 14"}]}"#,

@@ -78,7 +78,7 @@ fn cutting_gives_what_is_unreleased_a_version() {
 #[test]
 fn a_release_that_nobody_publishes_is_refused() {
     if !has("git") {
-        return skip("a_release_that_nobody_publishes_is_refused", "needs git");
+        return skip("needs git");
     }
     let sandbox = Sandbox::new();
     let tree = tree(&sandbox);
@@ -123,7 +123,7 @@ fn publisher(sandbox: &Sandbox, lines: &[(&str, &str)], words: &[&str], template
 #[test]
 fn what_a_publisher_fills_in_stands_everywhere_as_it_was_written() {
     if !has("python3") {
-        return skip("what_a_publisher_fills_in_stands_everywhere_as_it_was_written", "needs python3");
+        return skip("needs python3");
     }
     let sandbox = Sandbox::new();
     let lines = [
@@ -166,7 +166,7 @@ fn what_a_publisher_fills_in_stands_everywhere_as_it_was_written() {
 #[test]
 fn what_would_end_a_text_in_a_script_is_refused() {
     if !has("python3") {
-        return skip("what_would_end_a_text_in_a_script_is_refused", "needs python3");
+        return skip("needs python3");
     }
     let sandbox = Sandbox::new();
     for (own, other, why) in [

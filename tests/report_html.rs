@@ -228,7 +228,7 @@ fn browser(page: &Path, picture: &Path, more: &[&str]) -> String {
 #[test]
 fn a_real_browser_shows_it_without_a_complaint() {
     if !has("chromium") {
-        return skip("a_real_browser_shows_it_without_a_complaint", "needs chromium");
+        return skip("needs chromium");
     }
     let (sandbox, _) = sandbox();
     sandbox.enforce().exits(0);

@@ -96,7 +96,7 @@ fn remembered(state: &Path) -> Vec<Value> {
 fn whoever_exchanges_a_temp_tree_for_a_link_gains_nothing() {
     let test = "whoever_exchanges_a_temp_tree_for_a_link_gains_nothing";
     if !is_root() {
-        return skip(test, "needs root, to be two accounts");
+        return skip("needs root, to be two accounts");
     }
     let sandbox = Sandbox::new();
     sandbox.store().session(1).aged(hours(3)).write();
@@ -119,7 +119,7 @@ fn whoever_exchanges_a_temp_tree_for_a_link_gains_nothing() {
 #[test]
 fn a_run_over_all_users_is_not_raced_into_a_home_either() {
     let test = "a_run_over_all_users_is_not_raced_into_a_home_either";
-    let Some(mut machine) = machine(test) else { return };
+    let Some(mut machine) = machine() else { return };
     // Root is an account like any other, with a temp tree of its own.
     let root = StoreBuilder::new(machine.home("root").join(".claude"), machine.home("root").join("tmp"));
     root.session(1).aged(hours(3)).write();
@@ -167,7 +167,7 @@ fn a_link_in_place_of_a_temp_tree_is_told_whoever_made_it() {
     sandbox.enforce().exits(0);
     fs::remove_file(sandbox.config().join("policy.json")).unwrap();
     if !is_root() {
-        return skip("a_link_in_place_of_a_temp_tree (of another account)", "needs root");
+        return skip("needs root");
     }
     lchown(sandbox.client_tmp(), Some(MALLORY), None).unwrap();
     sandbox.enforce().exits(1).says("has taken the place");
@@ -177,7 +177,7 @@ fn a_link_in_place_of_a_temp_tree_is_told_whoever_made_it() {
 #[test]
 fn a_link_that_names_a_store_puts_no_other_into_scope() {
     if !is_root() {
-        return skip("a_link_that_names_a_store_puts_no_other_into_scope", "needs root");
+        return skip("needs root");
     }
     let sandbox = Sandbox::new();
     let old = sandbox.store().session(1).aged(days(40)).write();
@@ -191,7 +191,7 @@ fn a_link_that_names_a_store_puts_no_other_into_scope() {
 #[test]
 fn a_link_above_a_temp_tree_is_followed_where_root_made_it() {
     if !is_root() {
-        return skip("a_link_above_a_temp_tree_is_followed_where_root_made_it", "needs root, to make it");
+        return skip("needs root, to make it");
     }
     let sandbox = Sandbox::new();
     sandbox.store().session(1).aged(hours(3)).write();
@@ -254,7 +254,7 @@ fn a_root_that_was_never_a_temp_tree_is_forgotten() {
 #[test]
 fn a_store_is_reached_through_a_link_of_its_owner_and_of_nobody_else() {
     if !is_root() {
-        return skip("a_store_is_reached_through_a_link_of_its_owner", "needs root, to give links away");
+        return skip("needs root, to give links away");
     }
     let sandbox = Sandbox::new();
     let real = StoreBuilder::new(sandbox.home().join("dotfiles/claude"), sandbox.client_tmp());
@@ -294,9 +294,8 @@ fn a_store_whose_last_session_went_is_visited_as_long_as_anything_is_left() {
 
 #[test]
 fn a_bind_mount_is_not_entered_where_the_kernel_has_no_call_for_that() {
-    let test = "a_bind_mount_is_not_entered_where_the_kernel_has_no_call_for_that";
     if !has_namespaces() || !has("strace") {
-        return skip(test, "needs root, mount namespaces and strace");
+        return skip("needs root, mount namespaces and strace");
     }
     for calls in ["openat2:error=ENOSYS", "openat2:error=EPERM", "openat2,statx:error=ENOSYS"] {
         let sandbox = Sandbox::new();

@@ -364,7 +364,7 @@ fn a_temp_folder_that_is_remembered_is_looked_at_for_its_neighbours() {
 #[test]
 fn what_others_put_beside_the_temp_tree_is_none_of_our_business() {
     if !is_root() {
-        return skip("what_others_put_beside_the_temp_tree_is_none_of_our_business", "needs root");
+        return skip("needs root");
     }
     let sandbox = Sandbox::new();
     let _ = sandbox.store();

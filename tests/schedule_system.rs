@@ -64,7 +64,7 @@ fn fire(machine: &Machine) -> Output {
 
 #[test]
 fn the_table_of_the_system_runs_for_all_and_is_told_of() {
-    let Some(mut machine) = machine("the_table_of_the_system_runs_for_all_and_is_told_of") else { return };
+    let Some(mut machine) = machine() else { return };
     let root = machine.sandbox.root().to_owned();
     prepare(&machine, r#"[ ! -f "$root/line" ] || exec sh -c "$(cat "$root/line")""#);
     machine.system("managed-policy.json", WEEK);
@@ -153,9 +153,7 @@ fn the_table_of_the_system_runs_for_all_and_is_told_of() {
 
 #[test]
 fn root_is_scheduled_to_run_only_what_nobody_else_can_replace() {
-    let Some(mut machine) = machine("root_is_scheduled_to_run_only_what_nobody_else_can_replace") else {
-        return;
-    };
+    let Some(mut machine) = machine() else { return };
     let store = machine.person("eve", EVE);
     store.session(1).aged(days(1)).write();
     give(&machine.home("eve"), EVE);

@@ -32,7 +32,7 @@ fn sandbox() -> (Sandbox, StoreBuilder) {
 /// What stands on a terminal of so many columns.
 fn on_terminal(sandbox: &Sandbox, columns: u32, words: &[&str]) -> Option<Output> {
     if !has("python3") {
-        skip("screen", "there is no python3 for a terminal");
+        skip("there is no python3 for a terminal");
         return None;
     }
     let run = sandbox.command(words.iter().copied()).env("COLUMNS", columns.to_string());

@@ -114,11 +114,10 @@ fn a_session_comes_back_bit_for_bit() {
 
 #[test]
 fn stock_tools_open_what_is_sealed_and_theirs_is_opened() {
-    let test = "stock_tools_open_what_is_sealed_and_theirs_is_opened";
     if !has("zstd") {
-        return skip(test, "needs zstd");
+        return skip("needs zstd");
     }
-    for Judge { name, program, .. } in judges(test) {
+    for Judge { name, program, .. } in judges() {
         println!("{name}");
         let sandbox = Sandbox::new();
         let recipient = identity(&sandbox);
@@ -150,11 +149,10 @@ fn stock_tools_open_what_is_sealed_and_theirs_is_opened() {
 
 #[test]
 fn keys_of_stock_tools_are_recipients_and_identities() {
-    let test = "keys_of_stock_tools_are_recipients_and_identities";
     if !has("zstd") {
-        return skip(test, "needs zstd");
+        return skip("needs zstd");
     }
-    for Judge { name, program, keygen } in judges(test) {
+    for Judge { name, program, keygen } in judges() {
         println!("{name}");
         let sandbox = Sandbox::new();
         let key = sandbox.root().join("key");
@@ -424,7 +422,7 @@ fn a_touch_never_restarts_the_period_of_a_session_without_dates() {
     assert!(!session.is_there());
     sandbox.run(["unseal", session.id(), "--touch"]).exits(0).quietly();
     if !has("faketime") {
-        return skip("a_touch_never_restarts_the_period_of_a_session_without_dates", "needs faketime");
+        return skip("needs faketime");
     }
     let later = crate::common::now() + days(2);
     let sealing = sandbox.command(["enforce", "--yes", "--json"]).at(later).run();
@@ -684,7 +682,7 @@ fn what_an_interrupted_unsealing_left_is_settled_by_the_next_and_by_resume() {
 #[test]
 fn a_full_disk_loses_nothing() {
     if !has_namespaces() {
-        return skip("a_full_disk_loses_nothing", "needs root and namespaces");
+        return skip("needs root and namespaces");
     }
     let sandbox = Sandbox::new();
     let recipient = identity(&sandbox);
@@ -765,7 +763,7 @@ fn what_is_written_to_meanwhile_is_left_alone() {
 #[test]
 fn an_older_copy_that_was_put_back_is_noticed() {
     if !has("faketime") {
-        return skip("an_older_copy_that_was_put_back_is_noticed", "needs faketime");
+        return skip("needs faketime");
     }
     let sandbox = Sandbox::new();
     let session = one_sealed(&sandbox);
@@ -812,9 +810,8 @@ fn only_what_the_ledger_vouches_for_unpacks_without_bound() {
 /// While Claude Code runs, no key is left in the memory of `resume`, and none gets into a core dump.
 #[test]
 fn resume_holds_no_key_while_it_waits() {
-    let test = "resume_holds_no_key_while_it_waits";
     if !has("python3") {
-        return skip(test, "needs python3");
+        return skip("needs python3");
     }
     let sandbox = Sandbox::new();
     let session = one_sealed(&sandbox);
@@ -878,7 +875,7 @@ fn what_lies_in_the_temp_tree_that_accounts_share_stays_plain_and_is_told() {
 #[test]
 fn a_passphrase_is_made_where_none_is_typed() {
     if !has("python3") {
-        return skip("a_passphrase_is_made_where_none_is_typed", "there is no python3 for a terminal");
+        return skip("there is no python3 for a terminal");
     }
     let make = || {
         let sandbox = Sandbox::new();

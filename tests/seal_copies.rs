@@ -32,7 +32,7 @@ fn edit_record(path: &Path, edit: impl Fn(&mut Value)) {
 #[test]
 fn resume_removes_nothing_of_which_the_plain_file_is_gone() {
     if !has("faketime") {
-        return skip("resume_removes_nothing_of_which_the_plain_file_is_gone", "needs faketime");
+        return skip("needs faketime");
     }
     let program = env!("CARGO_BIN_EXE_ccretain");
     // What happens while Claude Code runs, how `resume` ends, and how many sealed files stay.
@@ -209,7 +209,7 @@ fn a_transcript_that_may_be_a_part_is_said_to_be_one() {
 /// Every sealed file of a session is in its record, whatever could not be looked at while more of it was sealed.
 #[test]
 fn a_record_keeps_what_could_not_be_looked_at() {
-    if !can_watch("a_record_keeps_what_could_not_be_looked_at") {
+    if !can_watch() {
         return;
     }
     let mut failed = 0;
@@ -264,7 +264,7 @@ fn names_that_leave_room_for_a_short_ending_alone_are_sealed_and_so_are_copies()
 /// Where it is killed before that, Claude Code finds files of the old date.
 #[test]
 fn what_was_there_already_is_dated_before_anything_gets_its_name() {
-    if !can_watch("what_was_there_already_is_dated_before_anything_gets_its_name") {
+    if !can_watch() {
         return;
     }
     let sandbox = with_recipient();

@@ -52,14 +52,14 @@ fn watched(sandbox: &Sandbox, faults: &[&str]) -> (Output, Vec<Call>) {
 }
 
 /// Whether strace is there and may trace.
-pub fn can_watch(test: &str) -> bool {
+pub fn can_watch() -> bool {
     let works = has("strace")
         && std::process::Command::new("strace")
             .args(["-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=syncfs", "true"])
             .output()
             .is_ok_and(|output| output.status.success());
     if !works {
-        skip(test, "needs strace, and leave to trace");
+        skip("needs strace, and leave to trace");
     }
     works
 }
@@ -83,7 +83,7 @@ fn plain(sessions: &[Session]) -> usize {
 
 #[test]
 fn a_stop_between_two_batches_leaves_nothing_unflushed() {
-    if !can_watch("a_stop_between_two_batches_leaves_nothing_unflushed") {
+    if !can_watch() {
         return;
     }
     let (sandbox, sessions) = due(3);
@@ -103,7 +103,7 @@ fn a_stop_between_two_batches_leaves_nothing_unflushed() {
 
 #[test]
 fn a_ledger_that_fails_at_any_record_leaves_nothing_unflushed() {
-    if !can_watch("a_ledger_that_fails_at_any_record_leaves_nothing_unflushed") {
+    if !can_watch() {
         return;
     }
     let (sandbox, _) = due(3);

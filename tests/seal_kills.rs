@@ -133,7 +133,7 @@ fn forget(sandbox: &Sandbox) {
 #[test]
 fn killed_while_sealing_and_bringing_back() {
     if !has("age") || !has("zstd") {
-        return skip("killed_while_sealing_and_bringing_back", "needs age and zstd");
+        return skip("needs age and zstd");
     }
     let (sandbox, ids, key) = filled();
     let originals = originals(&sandbox);
@@ -181,7 +181,7 @@ fn killed_while_sealing_and_bringing_back() {
 #[test]
 fn killed_while_sealing_anew() {
     if !has("age") || !has("zstd") {
-        return skip("killed_while_sealing_anew", "needs age and zstd");
+        return skip("needs age and zstd");
     }
     let (sandbox, ids, key) = filled();
     let originals = originals(&sandbox);
@@ -205,8 +205,7 @@ fn killed_while_sealing_anew() {
 
 #[test]
 fn killed_at_each_removal_of_an_unsealing_nothing_of_the_sealed_session_stays() {
-    let test = "killed_at_each_removal_of_an_unsealing_nothing_of_the_sealed_session_stays";
-    if !can_watch(test) {
+    if !can_watch() {
         return;
     }
     let mut removals = 0;

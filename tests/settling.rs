@@ -46,7 +46,7 @@ fn what_a_subagent_dated_stays_dated_when_the_subagent_is_gone() {
 /// A managed rule is delayed by no word of a user's, but what root keeps of an account is none.
 #[test]
 fn what_root_remembers_of_an_account_outlives_its_runs() {
-    let Some(mut machine) = machine("what_root_remembers_of_an_account_outlives_its_runs") else { return };
+    let Some(mut machine) = machine() else { return };
     machine.system(
         "managed-policy.json",
         r#"{"version": 1, "rules": [{"name": "k", "kinds": ["subagent"], "deleteAfter": "15d"},
@@ -373,9 +373,8 @@ fn what_was_sealed_into_a_temp_tree_is_found_again() {
 /// What a layer excludes it must not touch, wherever the rules of another layer put it.
 #[test]
 fn what_another_layer_seals_out_of_an_excluded_store_stays() {
-    let test = "what_another_layer_seals_out_of_an_excluded_store_stays";
     if !has_namespaces() {
-        skip(test, "needs root and mount namespaces");
+        skip("needs root and mount namespaces");
         return;
     }
     let sandbox = Sandbox::new();
@@ -450,7 +449,7 @@ fn satellites_over_two_stores_are_sealed_where_they_lie() {
 #[test]
 fn a_record_ahead_dates_a_sealed_session_once_its_time_has_come() {
     if !has("faketime") {
-        skip("a_record_ahead_dates_a_sealed_session_once_its_time_has_come", "needs faketime");
+        skip("needs faketime");
         return;
     }
     let sandbox = Sandbox::new();

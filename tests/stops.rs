@@ -135,7 +135,7 @@ fn a_run_that_is_asked_to_stop_ends_between_two_sessions() {
 #[test]
 fn sealing_that_is_asked_to_stop_loses_nothing() {
     if !has("age") {
-        return skip("sealing_that_is_asked_to_stop_loses_nothing", "needs age");
+        return skip("needs age");
     }
     let caught = (0..6).find_map(|_| {
         let sandbox = Sandbox::new();
@@ -214,7 +214,7 @@ fn a_signal_that_the_caller_ignores_stops_nothing() {
 #[test]
 fn ctrl_c_is_answered_at_once_and_ends_with_130() {
     if !has("python3") {
-        return skip("ctrl_c_is_answered_at_once_and_ends_with_130", "needs python3 for a terminal");
+        return skip("needs python3 for a terminal");
     }
     let caught = (0..6).find_map(|_| {
         let sandbox =
@@ -236,7 +236,7 @@ fn ctrl_c_is_answered_at_once_and_ends_with_130() {
 #[test]
 fn ctrl_c_stops_sealing_between_two_sessions() {
     if !has("python3") {
-        return skip("ctrl_c_stops_sealing_between_two_sessions", "needs python3 for a terminal");
+        return skip("needs python3 for a terminal");
     }
     let caught = (0..6).find_map(|_| {
         let sandbox = Sandbox::new();
@@ -267,7 +267,7 @@ fn ctrl_c_stops_sealing_between_two_sessions() {
 #[test]
 fn ctrl_c_is_answered_within_the_only_batch() {
     if !has("python3") {
-        return skip("ctrl_c_is_answered_within_the_only_batch", "needs python3 for a terminal");
+        return skip("needs python3 for a terminal");
     }
     let caught = (0..20).find_map(|_| {
         let sandbox = Sandbox::new();
@@ -308,7 +308,7 @@ fn sealed_names(sandbox: &Sandbox) -> Vec<String> {
 #[test]
 fn ctrl_c_stops_a_purge_which_ends_with_its_verdict() {
     if !has("python3") {
-        return skip("ctrl_c_stops_a_purge_which_ends_with_its_verdict", "needs python3 for a terminal");
+        return skip("needs python3 for a terminal");
     }
     let caught = (0..6).find_map(|_| {
         let sandbox = filled(r#"{"version": 1}"#);
@@ -349,10 +349,7 @@ fn filled_and_sealed(sessions: u32) -> (Sandbox, Vec<String>) {
 #[test]
 fn ctrl_c_stops_unsealing_and_rekeying_between_two_sessions() {
     if !has("python3") {
-        return skip(
-            "ctrl_c_stops_unsealing_and_rekeying_between_two_sessions",
-            "needs python3 for a terminal",
-        );
+        return skip("needs python3 for a terminal");
     }
     const SEALED: u32 = 400;
     let (sandbox, ids) = filled_and_sealed(SEALED);

@@ -127,10 +127,7 @@ const UNTRUSTED: &[Case] = &[
 #[test]
 fn a_policy_of_the_machine_that_cannot_be_trusted_stops_everything() {
     if !has_namespaces() {
-        skip(
-            "a_policy_of_the_machine_that_cannot_be_trusted_stops_everything",
-            "needs root and mount namespaces",
-        );
+        skip("needs root and mount namespaces");
         return;
     }
     for (what, change, says) in UNTRUSTED {
@@ -154,10 +151,7 @@ fn a_policy_of_the_machine_that_cannot_be_trusted_stops_everything() {
 #[test]
 fn a_recipient_of_the_users_that_cannot_be_mixed_stops_no_managed_rule() {
     if !has_namespaces() {
-        skip(
-            "a_recipient_of_the_users_that_cannot_be_mixed_stops_no_managed_rule",
-            "needs root and mount namespaces",
-        );
+        skip("needs root and mount namespaces");
         return;
     }
     let sandbox = Sandbox::new();

@@ -42,10 +42,7 @@ fn a_session_and_all_that_decides_about_it() {
 #[test]
 fn of_rules_that_act_and_rules_that_only_report_the_first_decide() {
     if !has_namespaces() {
-        return skip(
-            "of_rules_that_act_and_rules_that_only_report_the_first_decide",
-            "needs mount namespaces",
-        );
+        return skip("needs mount namespaces");
     }
     let (sandbox, store) = deleting();
     let system = sandbox.root().join("system");

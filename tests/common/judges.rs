@@ -15,12 +15,12 @@ pub struct Judge {
 }
 
 /// Every judge that is installed; the others are said loudly.
-pub fn judges(test: &str) -> Vec<Judge> {
+pub fn judges() -> Vec<Judge> {
     let installed = [("age", "age-keygen"), ("rage", "rage-keygen")].map(|(name, keygen)| {
         let judge = Judge { name, program: found(name), keygen: found(keygen) };
         let is_there = judge.program.is_absolute() && judge.keygen.is_absolute();
         if !is_there {
-            skip(test, &format!("the judge {name} is missing; .ci/run installs it"));
+            skip(&format!("the judge {name} is missing; .ci/run installs it"));
         }
         is_there.then_some(judge)
     });

@@ -37,8 +37,7 @@ fn script(path: &Path, text: &str) {
 
 #[test]
 fn a_session_that_ends_starts_a_run_and_the_client_never_notices() {
-    let test = "a_session_that_ends_starts_a_run_and_the_client_never_notices";
-    let Some(client) = Client::get(test, NEWEST) else { return };
+    let Some(client) = Client::get(NEWEST) else { return };
     let sandbox = Sandbox::new();
     sandbox.delete_after("30d");
     // Settings with a hook of the user's own, in a form that no program would write.

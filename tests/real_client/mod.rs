@@ -30,9 +30,9 @@ struct Client {
 
 impl Client {
     /// The client of a version, fetched when it is missing; `None`, loudly, where that is not possible.
-    fn get(test: &str, version: &str) -> Option<Self> {
+    fn get(version: &str) -> Option<Self> {
         if !has("python3") || !has_namespaces() {
-            skip(test, "needs python3, root and namespaces");
+            skip("needs python3, root and namespaces");
             return None;
         }
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -45,12 +45,12 @@ impl Client {
             let _ = Command::new(fetch).env("CARGO_TARGET_DIR", &target).stdout(Stdio::null()).status();
         }
         let Some(program) = find() else {
-            skip(test, "the client could not be fetched");
+            skip("the client could not be fetched");
             return None;
         };
         let node = program.extension().is_some_and(|extension| extension == "js");
         if node && !has("node") {
-            skip(test, "needs node");
+            skip("needs node");
             return None;
         }
         Some(Self { program, node })
@@ -245,16 +245,16 @@ fn traces(sandbox: &Sandbox, session: &str) -> Vec<PathBuf> {
 }
 
 /// Whether slow tests are to run; says so where they are not.
-fn is_slow(test: &str) -> bool {
+fn is_slow() -> bool {
     let is_set = std::env::var_os("CCRETAIN_SLOW_TESTS").is_some();
     if !is_set {
-        skip(test, "one more version takes a minute; set CCRETAIN_SLOW_TESTS to run it");
+        skip("one more version takes a minute; set CCRETAIN_SLOW_TESTS to run it");
     }
     is_set
 }
 
-fn a_client_and_retention(test: &str, version: &str) {
-    let Some(client) = Client::get(test, version) else { return };
+fn a_client_and_retention(version: &str) {
+    let Some(client) = Client::get(version) else { return };
     let sandbox = Sandbox::new();
     let desk = Desk::new(&sandbox, client);
     let old = desk.converse(&[]);
@@ -292,30 +292,29 @@ fn a_client_and_retention(test: &str, version: &str) {
 
 #[test]
 fn the_newest_client() {
-    a_client_and_retention("the_newest_client", NEWEST);
+    a_client_and_retention(NEWEST);
 }
 
 #[test]
 fn the_client_before_the_newest() {
-    if is_slow("the_client_before_the_newest") {
-        a_client_and_retention("the_client_before_the_newest", "2.1.330");
+    if is_slow() {
+        a_client_and_retention("2.1.330");
     }
 }
 
 #[test]
 fn a_client_of_before_pid_files() {
-    a_client_and_retention("a_client_of_before_pid_files", "2.0.30");
+    a_client_and_retention("2.0.30");
 }
 
 #[test]
 fn a_client_that_cleans_up_after_ten_minutes() {
-    a_client_and_retention("a_client_that_cleans_up_after_ten_minutes", "2.1.50");
+    a_client_and_retention("2.1.50");
 }
 
 #[test]
 fn a_client_at_work_keeps_its_session() {
-    let test = "a_client_at_work_keeps_its_session";
-    let Some(client) = Client::get(test, NEWEST) else { return };
+    let Some(client) = Client::get(NEWEST) else { return };
     let sandbox = Sandbox::new();
     let desk = Desk::new(&sandbox, client);
     let session = desk.converse(&[]);
@@ -360,8 +359,7 @@ fn times_are_moved_as_meant() {
 /// What the client and a sealed session are to each other.
 #[test]
 fn the_client_and_a_sealed_session() {
-    let test = "the_client_and_a_sealed_session";
-    let Some(client) = Client::get(test, NEWEST) else { return };
+    let Some(client) = Client::get(NEWEST) else { return };
     let sandbox = Sandbox::new();
     sandbox.sealing(r#""rules": [{"name": "all", "sealAfter": "1d", "deleteAfter": "90d"}]"#);
     let desk = Desk::new(&sandbox, client);

@@ -73,8 +73,8 @@ impl Desk<'_> {
     }
 }
 
-fn a_client_and_a_purge(test: &str, version: &str, leaves: &[&str]) {
-    let Some(client) = Client::get(test, version) else { return };
+fn a_client_and_a_purge(version: &str, leaves: &[&str]) {
+    let Some(client) = Client::get(version) else { return };
     let sandbox = Sandbox::new();
     let desk = Desk::new(&sandbox, client);
     fs::create_dir_all(sandbox.home().join(".claude/skills/own")).unwrap();
@@ -89,7 +89,7 @@ fn a_client_and_a_purge(test: &str, version: &str, leaves: &[&str]) {
     let has = |part: &str| found.iter().any(|path| path.to_string_lossy().contains(part));
     assert!(has("projects/"), "the client wrote nothing: {found:?}");
     for part in leaves.iter().filter(|part| !has(part)) {
-        skip(test, &format!("the client left nothing in {part}, so that part is not tested"));
+        skip(&format!("the client left nothing in {part}, so that part is not tested"));
     }
     let before = Tree::of(&sandbox.home());
 
@@ -149,22 +149,17 @@ fn a_client_and_a_purge(test: &str, version: &str, leaves: &[&str]) {
 
 #[test]
 fn the_newest_client_is_purged() {
-    a_client_and_a_purge(
-        "the_newest_client_is_purged",
-        NEWEST,
-        &["history.jsonl", "paste-cache", "subagents", "tasks/"],
-    );
+    a_client_and_a_purge(NEWEST, &["history.jsonl", "paste-cache", "subagents", "tasks/"]);
 }
 
 #[test]
 fn an_old_client_is_purged() {
-    a_client_and_a_purge("an_old_client_is_purged", "2.0.30", &["history.jsonl", "todos"]);
+    a_client_and_a_purge("2.0.30", &["history.jsonl", "todos"]);
 }
 
 #[test]
 fn a_client_that_cleans_up_after_ten_minutes_is_purged() {
-    let test = "a_client_that_cleans_up_after_ten_minutes_is_purged";
-    if is_slow(test) {
-        a_client_and_a_purge(test, "2.1.50", &["history.jsonl", "todos", "tool-results"]);
+    if is_slow() {
+        a_client_and_a_purge("2.1.50", &["history.jsonl", "todos", "tool-results"]);
     }
 }
