@@ -80,7 +80,7 @@ fn an_invalid_user_layer_is_dropped_whole_and_told() {
 /// Whatever is asked, a user's policy that does not count is told, with what to do; scripts read it in the document.
 #[test]
 fn every_command_tells_of_an_invalid_user_layer() {
-    let Some(sandbox) = with("every_command_tells_of_an_invalid_user_layer", &[MANAGED]) else { return };
+    let Some(sandbox) = with(&[MANAGED]) else { return };
     let key = sandbox.run(["key", "new"]);
     let recipients = format!(r#"{{"version": 1, "recipients": ["{}"]}}"#, key.exits(0).stdout.trim());
     fs::write(sandbox.root().join("system/policy.json"), recipients).unwrap();
@@ -208,8 +208,7 @@ fn what_a_user_could_have_written_of_dates_is_not_asked() {
 #[test]
 fn a_store_left_out_by_a_link_is_left_out_of_the_users_rules() {
     let managed = r#"{"version": 1, "rules": [{"name": "corp", "deleteAfter": "400d"}]}"#;
-    let name = "a_store_left_out_by_a_link_is_left_out_of_the_users_rules";
-    let Some(sandbox) = with(name, &[("managed-policy.json", managed)]) else { return };
+    let Some(sandbox) = with(&[("managed-policy.json", managed)]) else { return };
     let session = sandbox.store().session(1).aged(days(20)).write();
     std::os::unix::fs::symlink(sandbox.store().path(""), sandbox.home().join("link")).unwrap();
     sandbox.policy(

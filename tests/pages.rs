@@ -108,11 +108,10 @@ fn all_work(ended: &[(String, i32, String)]) {
 
 #[test]
 fn the_front_page_is_typed_word_by_word() {
-    let name = "the_front_page_is_typed_word_by_word";
     if !has("python3") {
-        return skip(name, "there is no python3 for a terminal");
+        return skip("there is no python3 for a terminal");
     }
-    let Some(machine) = machine(name) else { return };
+    let Some(machine) = machine() else { return };
     let store = with_store(&machine);
     let folder = machine.home("root").join("there");
     fs::create_dir_all(folder.join("checks")).unwrap();
@@ -130,11 +129,10 @@ fn the_front_page_is_typed_word_by_word() {
 
 #[test]
 fn the_pages_for_administrators_are_typed_word_by_word() {
-    let name = "the_pages_for_administrators_are_typed_word_by_word";
     if !has("python3") {
-        return skip(name, "there is no python3 for a terminal");
+        return skip("there is no python3 for a terminal");
     }
-    let Some(machine) = machine(name) else { return };
+    let Some(machine) = machine() else { return };
     with_store(&machine);
     let folder = machine.home("root").join("there");
     fs::create_dir_all(&folder).unwrap();
