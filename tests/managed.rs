@@ -325,8 +325,7 @@ fn a_managed_mode_without_rules_is_not_that_of_system_rules() {
             r#"{{"version": 1, "mode": "{system}", "rules": [{{"name": "s", "deleteAfter": "7d"}}]}}"#
         );
         let files = [("managed-policy.json", managed.as_str()), ("policy.json", system.as_str())];
-        let test = "a_managed_mode_without_rules_is_not_that_of_system_rules";
-        let Some(sandbox) = with(test, &files) else { return };
+        let Some(sandbox) = with(&files) else { return };
         let session = sandbox.store().session(1).aged(days(20)).write();
         enforce(&sandbox).exits(0);
         assert_eq!(session.is_there(), !goes, "{managed} {system}");
