@@ -85,6 +85,7 @@ mod services;
 mod settling;
 mod spelling;
 mod stops;
+mod unread_records;
 mod untrusted;
 mod verbose;
 mod verbs_explain;

@@ -10,7 +10,7 @@ use super::index::{ArtifactIndex, FolderIndex, SessionIndex, StoreIndex};
 use super::liveness::PID_FILES;
 use super::names::Names;
 use super::{Inventory, Problem};
-use crate::catalogue::{self, Root};
+use crate::catalogue::{self, Cursor, Root};
 use crate::dir::Dir;
 use crate::seal::naming::{self, Tree};
 
@@ -41,6 +41,13 @@ pub(super) fn shown_path(
 }
 
 impl Inventory {
+    /// What the catalogue knows of a folder.
+    pub fn cursor(&self, folder: FolderIndex) -> Cursor {
+        let root = Cursor::at(self.store(self.folder(folder).store).store.kind);
+        let path = self.folder_path(folder);
+        path.iter().fold(root, |cursor, name| cursor.enter(name.as_encoded_bytes()))
+    }
+
     /// The path of a folder relative to its store.
     pub fn folder_path(&self, index: FolderIndex) -> PathBuf {
         let mut names: Vec<&OsStr> = Vec::new();

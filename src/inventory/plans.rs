@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 
 use super::{Artifact, ArtifactIndex, Belongs, Inventory, Oddity, SessionIndex, StoreIndex};
 use crate::catalogue::{Kind, Slug, SlugKey, is_slug};
-use crate::dir::FileStamp;
+use crate::dir::{FileStamp, FileType};
 
 /// How much of a transcript is read at once.
 const CHUNK: usize = 1 << 20;
@@ -25,63 +25,133 @@ const MOST: usize = 4096;
 /// What stands between the slug of a session and the id of an agent of it.
 const OF_AGENT: &[u8] = b"-agent-";
 
+/// Records of conversations: those of one file, or of a folder that a link stands for.
+struct Records {
+    store: StoreIndex,
+    /// The session that they are of, as far as that is known.
+    owner: Option<SessionIndex>,
+    /// The file, and the state that it was seen in; `None` where they cannot be read.
+    file: Option<(ArtifactIndex, u64)>,
+}
+
+/// What was found in records.
+struct Named {
+    of: Records,
+    slugs: Vec<Slug>,
+}
+
 impl Inventory {
     /// Finds out which slugs the records of sessions name, where there are plans. What earlier looks found is
-    /// believed where it is `trusted`; else every transcript is read.
-    pub fn find_plans(&mut self, trusted: bool) {
+    /// believed where it is `trusted`; else every transcript is read. Where it is `blind`, nobody remembers which
+    /// sessions there were.
+    pub fn find_plans(&mut self, trusted: bool, blind: bool) {
         let plans: Vec<&Artifact> =
             self.artifacts.iter().filter(|artifact| artifact.kind == Some(Kind::Plan)).collect();
         if plans.is_empty() {
             return;
         }
         // A slug is made of words of the conversation; what is kept of it between runs is a keyed hash.
-        let key = self.slug_key.take().unwrap_or_else(SlugKey::random);
-        let names: FxHashMap<_, _> = plans
-            .iter()
-            .map(|plan| (plan.key(), slugs_of_name(self.name(plan).as_encoded_bytes(), &key)))
-            .collect();
+        let key = self.slug_key.clone().unwrap_or_else(SlugKey::random);
         let mut stores: FxHashSet<StoreIndex> = plans.iter().map(|plan| self.store_of(plan)).collect();
         let sharing: Vec<StoreIndex> = stores.iter().flat_map(|store| self.sharing(*store)).collect();
         stores.extend(sharing);
-        let transcripts: Vec<(ArtifactIndex, SessionIndex, u64)> = (0..)
-            .zip(&self.artifacts)
-            .filter(|(_, artifact)| is_transcript(artifact) && stores.contains(&self.store_of(artifact)))
-            .filter_map(|(at, artifact)| match artifact.belongs {
-                Belongs::Session(session) => Some((ArtifactIndex::of(at), session, digest(&artifact.stamp))),
+        let found = self.read_slugs(self.records_in(&stores), &key, trusted);
+        // Records of nobody that is known may be those of a plan's only owner.
+        let nobodys = found.iter().filter(|named| named.of.owner.is_none() && !named.slugs.is_empty());
+        let in_doubt: FxHashSet<StoreIndex> =
+            nobodys.flat_map(|named| self.sharing(named.of.store).chain([named.of.store])).collect();
+        let all_in_doubt = blind || !self.is_complete;
+        let names: FxHashMap<_, _> = plans
+            .iter()
+            .map(|plan| {
+                let mut slugs = slugs_of_name(self.name(plan).as_encoded_bytes(), &key);
+                if all_in_doubt || in_doubt.contains(&self.store_of(plan)) {
+                    slugs.push(Slug::ANY);
+                }
+                (plan.key(), slugs)
+            })
+            .collect();
+        self.learn_slugs(found, trusted);
+        for session in &mut self.sessions {
+            // A sealed one without its record, say: nobody knows which slugs it names.
+            if session.is_unreadable && stores.contains(&session.store) {
+                session.learn_slugs(&[Slug::ANY]);
+            }
+        }
+        self.plans = names;
+        self.slug_key = Some(key);
+    }
+
+    /// Whether not everything that could name a plan as its own could be read, so that it may be any session's.
+    pub fn is_plan_in_doubt(&self, artifact: &Artifact) -> bool {
+        self.plans.get(&artifact.key()).is_some_and(|slugs| slugs.contains(&Slug::ANY))
+    }
+
+    /// The records of conversations in some stores.
+    fn records_in(&self, stores: &FxHashSet<StoreIndex>) -> Vec<Records> {
+        let records = |(at, artifact): (usize, &Artifact)| {
+            let store = self.store_of(artifact);
+            let can_be_read = if !stores.contains(&store) || artifact.sealed {
+                return None;
+            } else if artifact.kind.is_some_and(holds_records) {
+                artifact.is_regular() && artifact.oddity == Oddity::None
+            } else if artifact.file_type == FileType::Link {
+                let name = self.name(artifact).as_encoded_bytes();
+                self.cursor(artifact.folder).enter(name).kinds().find(|kind| holds_records(*kind))?;
+                false
+            } else {
+                return None;
+            };
+            let owner = match artifact.belongs {
+                Belongs::Session(session) => Some(session),
                 Belongs::Loose => None,
-            })
-            .collect();
-        let is_known =
-            |session: &SessionIndex, state: &u64| trusted && self.session(*session).slugs_of.contains(state);
-        let found: Vec<(SessionIndex, u64, Option<Vec<Slug>>)> = transcripts
-            .into_par_iter()
-            .with_max_len(1)
-            .map(|(index, session, state)| {
-                let read = (!is_known(&session, &state)).then(|| self.slugs_in(index, &key));
-                (session, state, read)
-            })
-            .collect();
+            };
+            let file = can_be_read.then(|| (ArtifactIndex::of(at), digest(&artifact.stamp)));
+            Some(Records { store, owner, file })
+        };
+        self.artifacts.iter().enumerate().filter_map(records).collect()
+    }
+
+    /// The slugs that records name; none of those that are known to be as they were.
+    fn read_slugs(&self, records: Vec<Records>, key: &SlugKey, trusted: bool) -> Vec<Named> {
+        let is_known = |of: &Records, state: u64| {
+            trusted && of.owner.is_some_and(|owner| self.session(owner).slugs_of.contains(&state))
+        };
+        let read = |of: Records| {
+            let slugs = match of.file {
+                None => vec![Slug::ANY],
+                Some((_, state)) if is_known(&of, state) => Vec::new(),
+                Some((index, _)) => self.slugs_in(index, key),
+            };
+            Named { of, slugs }
+        };
+        records.into_par_iter().with_max_len(1).map(read).collect()
+    }
+
+    /// Tells sessions which slugs their records name.
+    fn learn_slugs(&mut self, found: Vec<Named>, trusted: bool) {
         let mut known: FxHashMap<SessionIndex, (Vec<u64>, Vec<Slug>)> = FxHashMap::default();
-        for (session, state, read) in found {
-            let (states, slugs) = known.entry(session).or_default();
+        for Named { of, slugs } in found {
+            let Some(owner) = of.owner else { continue };
+            let (states, all) = known.entry(owner).or_default();
             // What could not be read is read again by the next run.
-            if read.as_ref().is_none_or(|slugs| !slugs.contains(&Slug::ANY)) {
+            if let Some((_, state)) = of.file.filter(|_| !slugs.contains(&Slug::ANY)) {
                 // A transcript that has not changed since is not read for slugs again.
                 states.push(state);
             }
-            slugs.extend(read.unwrap_or_default());
+            all.extend(slugs);
         }
         for (index, (states, slugs)) in known {
             let session = &mut self.sessions[index.at()];
             // Of a sealed one nothing can be read, so what was known of it stays.
-            if !trusted && session.sealed == 0 {
-                session.slugs = Box::default();
+            if session.sealed == 0 {
+                // What could not be read before may have been read now.
+                let stays = |slug: &&Slug| trusted && **slug != Slug::ANY;
+                session.slugs = session.slugs.iter().filter(stays).copied().collect();
             }
             session.learn_slugs(&slugs);
             session.slugs_of = states.into();
         }
-        self.plans = names;
-        self.slug_key = Some(key);
     }
 
     /// The slugs in one transcript; any, where it cannot be read.
@@ -98,12 +168,9 @@ impl Inventory {
     }
 }
 
-/// Whether a file is a plain one of the records of a session.
-fn is_transcript(artifact: &Artifact) -> bool {
-    matches!(artifact.kind, Some(Kind::Transcript | Kind::Subagent))
-        && !artifact.sealed
-        && artifact.is_regular()
-        && artifact.oddity == Oddity::None
+/// Whether a file of a kind holds records of a conversation.
+fn holds_records(kind: Kind) -> bool {
+    matches!(kind, Kind::Transcript | Kind::Subagent | Kind::StrayTranscript)
 }
 
 /// The slugs that a plan of a name may be of: `<slug>.md`, `<slug>-agent-<id>.md`, or an unfinished write of one.

@@ -394,6 +394,12 @@ impl<'a> Walk<'a> {
                         self.out_of_reach(&mut batch, place, name, &stat, &why);
                         continue;
                     }
+                    Crossed::No if place.holds_sealed(name) => {
+                        let why = "it is a link, and only 'ccretain' itself may be one";
+                        self.misses(place, Some(name));
+                        self.out_of_reach(&mut batch, place, name, &stat, why);
+                        continue;
+                    }
                     Crossed::Followed { here: false } | Crossed::No => {}
                 }
             }

@@ -86,8 +86,10 @@ impl<'i> Judge<'i> {
         let projects = log.projects.iter().map(|project| &**project);
         let unknown = log.projects.is_empty() && may_be_anyones(artifact, kind);
         let own = self.holds(kind, projects.clone(), unknown, None);
-        let by_id =
-            log.sessions.iter().flat_map(move |id| self.holds(kind, projects.clone(), false, Some(*id)));
+        let by_id = log
+            .sessions
+            .iter()
+            .flat_map(move |id| self.holds(kind, projects.clone(), self.may_be_out_of_sight(*id), Some(*id)));
         let of_sessions = self.named(artifact).flat_map(|session| self.holds_of(session, Kind::Transcript));
         let any = (!log.is_whole).then(|| self.holds_in_force());
         own.chain(by_id).chain(of_sessions).chain(any.into_iter().flatten())

@@ -27,11 +27,10 @@ pub(super) struct Term<'l> {
 }
 
 impl<'i> Judge<'i> {
-    /// The lines that refer to a paste; none where no file refers to it, and it is nobody's.
+    /// The lines that refer to a paste, or the sessions of a plan; none where nothing refers to it, and it is nobody's.
     pub(super) fn owners(&self, artifact: &Artifact) -> Result<Cow<'i, [&'i Line]>, Keep> {
-        // Where such a file could not be read, nobody can say.
-        let is_paste = artifact.kind == Some(Kind::Paste);
-        if is_paste && self.references.unknown.contains(&self.inventory.store_of(artifact)) {
+        // An owner that is not known may be held, or not due.
+        if self.references.are_incomplete(self.inventory, artifact) {
             return Err(Keep::OwnerUnknown);
         }
         Ok(self.referring(artifact).unwrap_or_default())
@@ -84,6 +83,7 @@ impl<'i> Judge<'i> {
             let session = known.map(|known| known.session);
             let date = match (session, line.date) {
                 (Some(session), _) => self.date(session),
+                _ if line.session.is_some_and(|id| self.may_be_out_of_sight(id)) => Err(Keep::OwnerUnknown),
                 (None, None) => Err(Keep::Undated),
                 (None, Some(date)) if date > self.now => Err(Keep::FutureDated),
                 (None, Some(date)) => Ok(date),

@@ -15,7 +15,7 @@ use std::ops::Range;
 use chrono::{DateTime, Utc};
 
 use super::{Decision, Due, Judge, Keep, Plan, References, Verdict, judges};
-use crate::catalogue::{Class, Cursor, Kind, SessionId};
+use crate::catalogue::{Class, Kind, SessionId};
 use crate::inventory::{ArtifactIndex, Belongs, FolderIndex, Inventory, StoreIndex};
 use crate::policy::selector::{ProjectGlob, repository_of_worktree};
 use crate::policy::{Policy, RuleRef};
@@ -377,13 +377,6 @@ impl Taking<'_> {
         files.iter().find(is_transcript).or(files.first()) == Some(&index)
     }
 
-    /// What the catalogue knows of a folder.
-    fn cursor(&self, folder: FolderIndex) -> Cursor {
-        let store = &self.inventory.store(self.inventory.folder(folder).store).store;
-        let path = self.inventory.folder_path(folder);
-        path.iter().fold(Cursor::at(store.kind), |cursor, name| cursor.enter(name.as_encoded_bytes()))
-    }
-
     /// Folders without anything in them that are the client's for what goes.
     fn empty_folders(&self) -> Vec<FolderIndex> {
         let inventory = self.inventory;
@@ -401,9 +394,7 @@ impl Taking<'_> {
                 return false;
             }
             let path = inventory.folder_path(index);
-            let cursor = path
-                .iter()
-                .fold(Cursor::at(store.kind), |cursor, name| cursor.enter(name.as_encoded_bytes()));
+            let cursor = inventory.cursor(index);
             // What is the client's by its name alone is so only where nothing else lies.
             let is_its_own = store.is_certain || path.iter().next().is_some_and(|top| top == "projects");
             is_its_own && cursor.kinds().any(|kind| kind == Kind::Memory || !self.is_protected(kind))

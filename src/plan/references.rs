@@ -18,7 +18,7 @@ pub(super) struct References<'a> {
     /// The sessions that plans belong to, and that logs name: each as a line that says no more.
     pub(super) named: FxHashMap<FileKey, Vec<Line>>,
     /// Stores with a file of references that could not be read, or that may refer to any paste.
-    pub(super) unknown: HashSet<StoreIndex>,
+    unknown: HashSet<StoreIndex>,
     /// The messages of each team, by the team's folder.
     messages: FxHashMap<FolderIndex, Vec<&'a Artifact>>,
     /// Mostly one, but an id may be known in several stores; the newest first.
@@ -118,7 +118,24 @@ fn age(session: &Session) -> impl Ord + use<> {
     (session.is_shown(), newest_record.or(before).or(*modified), Reverse(*store))
 }
 
+impl References<'_> {
+    /// Whether a paste or a plan may have owners that nobody knows, because not everything that could name it was read.
+    pub(super) fn are_incomplete(&self, inventory: &Inventory, artifact: &Artifact) -> bool {
+        match artifact.kind {
+            Some(Kind::Paste) => self.unknown.contains(&inventory.store_of(artifact)),
+            Some(Kind::Plan) => inventory.is_plan_in_doubt(artifact),
+            _ => false,
+        }
+    }
+}
+
 impl<'a> Judge<'a> {
+    /// Whether a session that is named and not known may lie where nothing could be read.
+    pub(super) fn may_be_out_of_sight(&self, id: SessionId) -> bool {
+        let References { sessions, absent, .. } = self.references;
+        !self.inventory.is_complete && !sessions.contains_key(&id) && !absent.contains_key(&id)
+    }
+
     /// The messages of the team whose folder holds a file.
     pub(super) fn messages_beside(&self, artifact: &Artifact) -> &[&'a Artifact] {
         self.references.messages.get(&artifact.folder).map(Vec::as_slice).unwrap_or_default()

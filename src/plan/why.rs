@@ -126,7 +126,11 @@ impl Judge<'_> {
         }
         let Some(term) = term else {
             let project = self.inventory.project_named(artifact);
-            let holds = self.holds_of_loose(artifact, kind).collect();
+            let holds = match owners {
+                Ok(_) => self.holds_of_loose(artifact, kind).collect(),
+                // Of an owner that nobody knows any hold may be.
+                Err(_) => self.holds_in_force().collect(),
+            };
             let date = match (owners, self.inventory.dated(artifact)) {
                 (Err(keep), _) => Err(keep),
                 _ if lacks_owner(kind) => Err(Keep::OwnerUnknown),

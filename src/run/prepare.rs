@@ -205,7 +205,8 @@ impl Workspace {
         // A large store takes seconds, and whoever sees nothing presses Ctrl-C.
         let bar = ctx.screen.progress(1, "reading the session data");
         let mut inventory = inventory::take(stores, all_reached, ctx.env.now, &System::default(), earlier);
-        if is_blind || self.state.state.is_learning(ctx.env.now) {
+        let is_blind = is_blind || self.state.state.is_learning(ctx.env.now);
+        if is_blind {
             // Without memory a file whose session is not there looks like one whose session has gone, and is
             // not known to be.
             inventory.doubt_orphans();
@@ -243,7 +244,7 @@ impl Workspace {
         if let Some(remembered) = &remembered {
             inventory.recall(&remembered.memory, !is_roots);
         }
-        inventory.find_plans(is_roots || !forgets);
+        inventory.find_plans(is_roots || !forgets, is_blind);
         bar.finish_and_clear();
         tracing::debug!(
             sessions = inventory.sessions.len(),

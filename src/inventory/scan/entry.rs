@@ -41,6 +41,11 @@ impl Place {
         recognise(&self.cursor, name)
     }
 
+    /// Whether a folder of this name here would hold sealed sessions, or one.
+    pub(super) fn holds_sealed(&self, name: &OsStr) -> bool {
+        self.cursor.enter(name.as_encoded_bytes()).kinds().any(|kind| kind == Kind::SealedRecord)
+    }
+
     /// Whether a file that was recognised as this is somebody else's, in a folder shared with others.
     #[inline]
     pub(super) fn is_others(&self, name: &OsStr, recognised: Option<Match>) -> bool {

@@ -246,11 +246,14 @@ impl Taking<'_> {
     /// A paste goes with the lines that refer to it.
     fn paste(&self, artifact: &Artifact, kind: Kind) -> Fate {
         let store = self.inventory.store_of(artifact);
+        if self.references.are_incomplete(self.inventory, artifact) {
+            return Fate::Doubtful(match self.wanted.session {
+                Some(_) => Doubt::NoSession,
+                None => Doubt::NoProject,
+            });
+        }
         if kind != Kind::Paste {
             return self.of_named(artifact, store);
-        }
-        if self.references.unknown.contains(&store) {
-            return Fate::Doubtful(Doubt::NoProject);
         }
         let Some(lines) = self.judge.and_then(|judge| judge.referring(artifact)) else {
             return self.loose(artifact);
@@ -303,7 +306,10 @@ impl Taking<'_> {
         }
         if artifact.oddity == Oddity::Link && !self.wanted.inner_links.contains(&index) {
             // It stands where a folder of content would.
-            let behind = self.cursor(artifact.folder).enter(self.inventory.name(artifact).as_encoded_bytes());
+            let behind = self
+                .inventory
+                .cursor(artifact.folder)
+                .enter(self.inventory.name(artifact).as_encoded_bytes());
             if behind.kinds().any(|kind| !self.is_protected(kind)) {
                 return Fate::Doubtful(Doubt::Link);
             }

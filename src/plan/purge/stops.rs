@@ -141,6 +141,10 @@ impl Touch<'_> {
                     // A copy that a hold keeps, whatever else it covers.
                     return of == Some(&hold.name) || self.holds_copy(hold, of, id);
                 }
+                // An owner that nobody knows may be held.
+                if self.taking.references.are_incomplete(inventory, artifact) {
+                    return true;
+                }
                 if kind == Kind::Paste
                     && let Some(lines) = self.taking.judge.and_then(|judge| judge.referring(artifact))
                 {
@@ -249,11 +253,14 @@ impl Touch<'_> {
     }
 
     fn holds_line(&self, hold: &Hold, line: &Line, store: StoreIndex, kind: Kind) -> bool {
-        let project = line.project.as_deref();
-        if hold.selector.covers(kind, project.into_iter(), project.is_none(), line.session) {
+        let (project, judge) = (line.project.as_deref(), self.taking.judge);
+        let is_out_of_sight =
+            line.session.zip(judge).is_some_and(|(id, judge)| judge.may_be_out_of_sight(id));
+        let unknown = project.is_none() || is_out_of_sight;
+        if hold.selector.covers(kind, project.into_iter(), unknown, line.session) {
             return true;
         }
-        let session = self.taking.judge.and_then(|judge| judge.session_of(line, store));
+        let session = judge.and_then(|judge| judge.session_of(line, store));
         session.is_some_and(|at| holds_session(hold, &self.taking.inventory.sessions[at], Kind::Transcript))
     }
 

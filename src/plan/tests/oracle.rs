@@ -363,7 +363,12 @@ impl Demand<'_> {
     pub(super) fn holds_line(&self, kind: Kind, line: &Line, session: Option<&Session>) -> bool {
         let projects: Vec<&str> = line.project.iter().map(|project| &**project).collect();
         let unknown = projects.is_empty() && session.is_none_or(|session| session.projects.is_empty());
-        self.holds(kind, &projects, unknown, line.session)
+        self.holds(kind, &projects, unknown || self.is_out_of_sight(line, session), line.session)
+    }
+
+    /// Whether a line names a session that was not found where something could not be read.
+    fn is_out_of_sight(&self, line: &Line, session: Option<&Session>) -> bool {
+        session.is_none() && line.session.is_some() && !self.inventory.is_complete
     }
 
     pub(super) fn line_due(
@@ -393,6 +398,7 @@ impl Demand<'_> {
         }
         let date = match session {
             Some(session) => self.date(session)?,
+            None if self.is_out_of_sight(line, session) => return None,
             None => line.date?,
         };
         let with_owner = match session {
@@ -461,7 +467,11 @@ impl Demand<'_> {
         let projects: Vec<&str> = project.into_iter().collect();
         let owners = self.owners(artifact);
         let is_held = self.holds(kind, &projects, projects.is_empty(), None)
-            || log.sessions.iter().any(|id| self.holds(kind, &projects, false, Some(*id)))
+            || log.sessions.iter().any(|id| {
+                let line = Line { session: Some(*id), ..Line::default() };
+                let session = self.session_named(&line, self.inventory.store_of(artifact));
+                self.holds(kind, &projects, self.is_out_of_sight(&line, session), Some(*id))
+            })
             || owners.iter().any(|session| self.holds_session(session, Kind::Transcript))
             || !log.is_whole
                 && self.of.holds.iter().any(|hold| hold.until.is_none_or(|until| until > self.now));
