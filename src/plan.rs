@@ -314,7 +314,6 @@ impl Decision {
             (Self::Keep(_), Self::Keep(Keep::NotDue(..))) | (Self::Keep(Keep::NoRule), Self::Keep(_)) => {
                 other
             }
-            (Self::Keep(_), Self::Keep(_)) => self,
             _ if other.strength() > self.strength() => other,
             (Self::Seal(mine) | Self::Prune(mine) | Self::Delete(mine), _) => match other.due() {
                 Some(theirs) if other.strength() == self.strength() && theirs.since < mine.since => other,

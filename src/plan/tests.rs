@@ -24,10 +24,10 @@ use crate::inventory::lines::{Format, LineFile};
 use crate::inventory::{Artifact, Evidence, Oddity, Session, StoreIndex, StoreView};
 use crate::period::Period;
 use crate::policy::selector::Selector;
-use crate::policy::{AgeBy, Mandate, Rule};
+use crate::policy::{AgeBy, Mandate, Mode, Rule};
 use oracle::{Demand, demands, is_paste, lacks_references, referring};
-use policies::{floored, mandate, policy};
-use world::{NOW, World, shared_paste, world};
+use policies::{floored, mandate, one_kind_first, policy, silent};
+use world::{NOW, World, sealed_session, shared_paste, world};
 
 /// So many worlds, or as many as whoever runs the tests asks for.
 #[expect(clippy::disallowed_methods, reason = "a test is asked for more, or for fewer, by whoever runs it")]
@@ -262,6 +262,42 @@ proptest! {
         not_weaker(&plan(&inventory, &alone, NOW()), &plan(&inventory, &both, NOW()))?;
         both.mandates.swap(0, 1);
         not_weaker(&plan(&inventory, &alone, NOW()), &plan(&inventory, &both, NOW()))?;
+    }
+
+    /// What only reports dates and names nothing where another has something to say.
+    #[test]
+    fn what_only_reports_is_told_last(world in world(true), policy in policy(), other in mandate()) {
+        let inventory = world.inventory();
+        let mut alone = policy.clone();
+        alone.mandates.truncate(1);
+        let mut both = alone.clone();
+        both.mandates.push(Mandate { mode: silent(Mode::Audit).mode, ..other });
+        let (alone, both) = (plan(&inventory, &alone, NOW()), plan(&inventory, &both, NOW()));
+        for (alone, both) in alone.sessions.iter().zip(&both.sessions) {
+            prop_assert!(alone.date.is_none() || both.date == alone.date, "{alone:?} {both:?}");
+            prop_assert!(alone.deletion.is_none() || both.deletion == alone.deletion, "{alone:?} {both:?}");
+        }
+    }
+
+    /// The record of sealed files stays and goes with the last of them, and says what that says.
+    #[test]
+    fn a_record_stays_as_long_as_what_it_describes(world in sealed_session(), mut policy in one_kind_first()) {
+        policy.mandates.truncate(1);
+        let inventory = world.inventory();
+        let plan = plan(&inventory, &policy, NOW());
+        let demands = demands(&inventory, &policy, NOW());
+        let until = |decision: &Decision| match decision {
+            Decision::Keep(Keep::NotDue(until, _) | Keep::KeepAtLeast(until)) => Some(*until),
+            _ => None,
+        };
+        for (artifact, decision) in inventory.artifacts.iter().zip(&plan.decisions) {
+            prop_assert_eq!(matches!(decision, Decision::Delete(_)), oracle::goes(&demands, artifact), "{:?} {:?}", artifact, decision);
+        }
+        let sealed = inventory.artifacts.iter().zip(&plan.decisions).filter(|(file, _)| file.sealed);
+        let ends: Option<Vec<_>> = sealed.map(|(_, decision)| until(decision)).collect();
+        if let (Some(last), Some(of_record)) = (ends.and_then(|ends| ends.into_iter().max()), until(&plan.decisions[0])) {
+            prop_assert!(of_record >= last, "{of_record} {last}");
+        }
     }
 
     /// A paste is due at the latest of the dates of the lines that refer to it, and then goes.

@@ -138,6 +138,21 @@ pub fn of(mandates: Vec<Mandate>) -> Policy {
     }
 }
 
+/// A policy with a rule for one kind of file before the rest: that goes first, and the rest is as old as it was.
+pub fn one_kind_first() -> impl Strategy<Value = Policy> {
+    let kinds = select(vec![Kind::Subagent, Kind::FileHistory, Kind::DebugLog, Kind::TempFile]);
+    (policy(), kinds, period(&["1h", "3d", "7d"])).prop_map(|(mut policy, kind, period)| {
+        let first = Rule {
+            name: "first".to_owned(),
+            selector: Selector { kinds: Some([kind].into_iter().collect()), ..Selector::default() },
+            delete_after: Some(period),
+            seal_after: None,
+        };
+        policy.mandates[0].layers.insert(0, RuleLayer { source: source(), rules: vec![first] });
+        policy
+    })
+}
+
 /// A mandate with a floor under two rules: one for a project, and a sooner one for the others.
 pub fn floored() -> impl Strategy<Value = Policy> {
     let (own, others) = (period(&["30d", "90d"]), period(&["immediately", "3d"]));

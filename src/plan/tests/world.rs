@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{select, subsequence};
 
 use super::*;
 use crate::catalogue::{KINDS, Root, Slug, SlugKey};
@@ -349,6 +349,27 @@ pub fn shared_paste() -> impl Strategy<Value = World> {
             FileSpec { lines: Some(history), ..nobodys(Kind::History, "lines".to_owned(), modified) },
         ];
         World { stores: vec![StoreSpec::default(); STORES], sessions: Vec::new(), files, is_complete: true }
+    })
+}
+
+/// One sealed session with its record, which is the first file.
+pub fn sealed_session() -> impl Strategy<Value = World> {
+    let kinds = subsequence(vec![Kind::Transcript, Kind::Subagent, Kind::FileHistory, Kind::DebugLog], 1..=4);
+    (session(false), kinds, 24i64..5000).prop_map(|(session, kinds, modified)| {
+        let record =
+            FileSpec { session: Some(0), ..nobodys(Kind::SealedRecord, "session.json".into(), modified) };
+        let sealed = kinds.into_iter().map(|kind| FileSpec {
+            session: Some(0),
+            sealed: true,
+            ..nobodys(kind, "file".to_owned(), modified)
+        });
+        let session = SessionSpec { store: 0, evidence: Evidence::Sealed, is_live: false, ..session };
+        World {
+            stores: vec![StoreSpec::default(); STORES],
+            sessions: vec![session],
+            files: std::iter::once(record).chain(sealed).collect(),
+            is_complete: true,
+        }
     })
 }
 

@@ -64,6 +64,14 @@ fn rules_run_in_the_mode_of_their_layer() {
         assert_eq!(mode_of(&policy, S), expected(of_system, of_systems), "{context}");
         assert_eq!(mode_of(&policy, U), expected(of_user, of_users), "{context}");
         assert_eq!(mode_of(&policy, Layer::BuiltIn), expected(bits == 0, of_users), "{context}");
+        for mandate in &policy.mandates {
+            let is_of = |layer: Layer| mandate.layers.iter().any(|of| of.source.layer == layer);
+            assert_eq!(mandate.is_managed, is_of(M), "{context}");
+            // Of two that say the same it is the organisation's word.
+            if is_of(S) && system == Some(of_systems) {
+                assert_eq!(mandate.mode.source.layer, S, "{context}");
+            }
+        }
         // Rules of one mode are judged together, so that a rule of either can be the first.
         let apart = of_system && of_user && of_systems != of_users;
         assert_eq!(policy.mandates.len(), 1 + usize::from(of_managed) + usize::from(apart), "{context}");

@@ -136,6 +136,13 @@ fn holds_of_an_invalid_user_layer_go_on_where_they_can_be_read() {
         {"name": "good", "reason": "r"}, {"name": "bad", "reason": "r", "projects": ["work/**"]}]});
     let policy = resolved(vec![system, layer(U, "u", &says)]).unwrap();
     assert_eq!(names(&policy), [vec!["good"], vec!["good", "unreadable-holds"]]);
+    let with = |holds: Value| {
+        let system = layer(S, "s", &json!({"rules": [{"deleteAfter": "7d"}]}));
+        let invalid = layer(U, "u", &json!({"rules": [{"name": "x"}], "holds": holds}));
+        names(&resolved(vec![system, invalid]).unwrap()).concat()
+    };
+    assert_eq!(with(json!([{"name": "good", "reason": "r"}])), ["good"]);
+    assert_eq!(with(json!([{"name": "bad", "reason": "r", "projects": ["work/**"]}])), ["unreadable-holds"]);
 }
 
 #[test]
