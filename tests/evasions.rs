@@ -834,6 +834,28 @@ fn prompts_are_kept_by_no_way_unseen() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// A run that could not delete a file took the transcript, which says how old that file's session is.
+#[test]
+fn what_could_not_be_deleted_is_seen_ever_after() {
+    let Some(case) = Case::new() else { return };
+    let copies: Vec<PathBuf> = (1..=SESSIONS)
+        .map(|number| {
+            case.store.put(format!("file-history/{}/0123456789abcdef@v1", id(number)), "x", hours(3))
+        })
+        .collect();
+    case.shell(&format!("chown -hR {ANN}:{ANN} .; chmod 555 .claude/file-history/*"));
+    case.machine.enforce().exits(1);
+    assert!(
+        case.sessions.iter().all(|session| !session.is_there()) && copies.iter().all(|copy| copy.exists())
+    );
+    for _ in 0..2 {
+        copies.iter().for_each(|copy| age(copy, hours(2)));
+        let (run, findings) = case.run();
+        assert!(run.code != Some(0) || findings.contains(&"kept-past-due".to_owned()), "{findings:?} {run}");
+    }
+    case.shell("chmod -R u+rwX .");
+}
+
 #[test]
 fn prompts_without_a_date_are_counted_once_they_are_old() {
     if !crate::common::sandbox::has("faketime") || !crate::common::sandbox::has_namespaces() {

@@ -125,15 +125,18 @@ impl Outcomes {
         (0..self.of_artifacts.common.len()).map(|at| self.of_artifacts.get(at))
     }
 
+    /// Whether nothing is at the path of an artifact any more.
+    pub fn is_gone(&self, artifact: ArtifactIndex) -> bool {
+        matches!(
+            self.of(artifact),
+            Some(Outcome::Done(Effect::Deleted | Effect::DataRemains) | Outcome::Skipped(Skip::Vanished))
+        )
+    }
+
     /// Whether nothing is left of a session's conversation: its transcripts are gone, or what there was of
     /// a session without one.
     pub fn conversation_gone(&self, inventory: &Inventory, session: &Session) -> bool {
-        let is_gone = |index: ArtifactIndex| {
-            matches!(
-                self.of(index),
-                Some(Outcome::Done(Effect::Deleted | Effect::DataRemains) | Outcome::Skipped(Skip::Vanished))
-            )
-        };
+        let is_gone = |index: ArtifactIndex| self.is_gone(index);
         let files = || inventory.files(session).iter().copied();
         let is_transcript = |index: &ArtifactIndex| inventory.artifact(*index).kind == Some(Kind::Transcript);
         files().any(is_gone) && files().filter(is_transcript).all(is_gone)

@@ -15,11 +15,17 @@ use crate::policy::Policy;
 /// How long a session of which nothing is left is remembered where no rule ever deletes it.
 const KEPT: TimeDelta = TimeDelta::days(400);
 
-/// What is to be remembered of sessions once a plan is carried out.
-pub fn memory(inventory: &Inventory, plan: &Plan, policy: &Policy) -> Memory {
+/// What is to be remembered of sessions beside a plan, of which `is_gone` says what was carried out: as long as a file of
+/// a session is there, it is known what dated it.
+pub fn memory(
+    inventory: &Inventory,
+    plan: &Plan,
+    policy: &Policy,
+    is_gone: &dyn Fn(ArtifactIndex) -> bool,
+) -> Memory {
     let going = Going { inventory, plan, policy };
     let (lines, named) = going.lines();
-    let mut sessions = going.sessions(&named);
+    let mut sessions = going.sessions(&named, is_gone);
     sessions.extend(going.absent(&named));
     sessions.extend(inventory.absent.unplaced.iter().cloned());
     sessions.sort_unstable();
@@ -105,11 +111,14 @@ impl Going<'_> {
     }
 
     /// The sessions of which anything stays, or which a line names that does.
-    fn sessions(&self, named: &HashSet<SessionId>) -> Vec<RememberedSession> {
+    fn sessions(
+        &self,
+        named: &HashSet<SessionId>,
+        is_gone: &dyn Fn(ArtifactIndex) -> bool,
+    ) -> Vec<RememberedSession> {
         let all = self.inventory.sessions.iter().enumerate();
         let is_left = |session: &Session| {
-            named.contains(&session.id)
-                || self.inventory.files(session).iter().any(|index| !self.goes(*index))
+            named.contains(&session.id) || self.inventory.files(session).iter().any(|index| !is_gone(*index))
         };
         let left = all.filter(|(_, session)| is_left(session));
         left.flat_map(|(at, session)| self.rows(at, session)).collect()

@@ -14,8 +14,7 @@ use super::{
 use crate::enforce::{Outcomes, lock::Locks, preserve};
 use crate::escape::text;
 use crate::hold::{self, Vanished};
-use crate::inventory::memory::Memory;
-use crate::inventory::{Inventory, Problem};
+use crate::inventory::{ArtifactIndex, Inventory, Problem};
 use crate::ledger::{Clock, Entry, Event, RunId};
 use crate::locate::Store;
 use crate::plan::{self, Plan};
@@ -46,8 +45,8 @@ pub struct Executed {
     /// What became of the plan; `None` where the policy only reports.
     pub outcomes: Option<Outcomes>,
     journal: RunJournal,
-    // On a full disk there is room for it only when something has gone.
-    unsaved: Option<(Remembered, Memory)>,
+    /// What is remembered of sessions as the disk has it.
+    remembered: Option<Remembered>,
 }
 
 impl<'c> RuleRun<'c> {
@@ -142,15 +141,15 @@ impl<'c> RuleRun<'c> {
         // With what others have remembered while a person was asked.
         self.workspace.reload_state(self.ctx)?;
         if self.only_reports() {
-            return Ok(Executed { outcomes: None, journal, unsaved: None });
+            return Ok(Executed { outcomes: None, journal, remembered: None });
         }
         remembered::begin(&self.workspace, self.ctx);
         // Before the first change: what dated a session must be known also where this run is killed.
-        let memory = self
-            .sessions
-            .take()
-            .map(|sessions| (sessions, plan::memory(&self.inventory, &self.plan, self.policy())));
-        let unsaved = memory.filter(|memory| self.save_sessions(memory).is_err());
+        let mut remembered = self.sessions.take();
+        if let Some(known) = &mut remembered {
+            // On a full disk there is room for it only when something has gone.
+            let _ = self.save_sessions(known, &|_| false);
+        }
         let acting = self.acting();
         let execution = Execution {
             ctx: self.ctx,
@@ -162,7 +161,7 @@ impl<'c> RuleRun<'c> {
             doing: "enforcing",
         };
         let outcomes = execution.run_after(&self.opening(), &mut journal);
-        Ok(Executed { outcomes: Some(outcomes), journal, unsaved })
+        Ok(Executed { outcomes: Some(outcomes), journal, remembered })
     }
 
     /// The records that come before the first change.
@@ -190,7 +189,7 @@ impl<'c> RuleRun<'c> {
         ended: DateTime<Utc>,
     ) -> (Option<Outcomes>, Vec<Error>) {
         // The journal is dropped at the end: its lock is that of what is remembered, too.
-        let Executed { outcomes, mut journal, unsaved } = executed;
+        let Executed { outcomes, mut journal, remembered } = executed;
         let closed = journal.close(self.summary(outcomes.as_ref(), exit), self.ctx.env.now);
         let last = self.last_run(exit, ended);
         let state = &mut self.workspace.state.state;
@@ -210,15 +209,24 @@ impl<'c> RuleRun<'c> {
         self.workspace.remember_roots(self.ctx);
         self.workspace.forget_gone(&self.inventory);
         let mut failed = Vec::new();
-        // Again, now that something has gone and a full disk may have room.
-        failed.extend(unsaved.and_then(|memory| self.save_sessions(&memory).err()));
+        // Again, now that something has gone; a full disk may have room.
+        if let (Some(mut known), Some(outcomes)) = (remembered, &outcomes) {
+            failed.extend(self.save_sessions(&mut known, &|file| outcomes.is_gone(file)).err());
+        }
         failed.extend(remembered::save(&mut self.workspace.state, self.ctx).err());
         failed.extend(closed.err().map(Error::Unclosed));
         (outcomes, failed)
     }
 
-    fn save_sessions(&self, (sessions, memory): &(Remembered, Memory)) -> Result<(), Error> {
-        remembered::remember_sessions(sessions, memory.clone(), self.ctx)
+    fn save_sessions(
+        &self,
+        known: &mut Remembered,
+        is_gone: &dyn Fn(ArtifactIndex) -> bool,
+    ) -> Result<(), Error> {
+        let memory = plan::memory(&self.inventory, &self.plan, self.policy(), is_gone);
+        remembered::remember_sessions(known, memory.clone(), self.ctx)?;
+        known.memory = memory;
+        Ok(())
     }
 
     fn last_run(&self, exit: u8, ended: DateTime<Utc>) -> LastRun {

@@ -196,7 +196,7 @@ proptest! {
     fn a_second_run_at_the_same_time_does_nothing(files in files(), policy in prop_oneof![policy(), one_kind_first()]) {
         let found = files.inventory(&Memory::default());
         let first = plan(&found, &policy, NOW());
-        let memory = memory(&found, &first, &policy);
+        let memory = memory_after(&found, &first, &policy);
         let mut left = files.clone();
         left.apply(&found, &first, &policy);
         let inventory = left.inventory(&memory);
@@ -226,7 +226,7 @@ proptest! {
     ) {
         policy.mandates.truncate(1);
         let all = gone.map_or(files.clone(), |gone| files.with(&gone)).inventory(&Memory::default());
-        let mut memory = memory(&all, &plan(&all, &policy, NOW()), &policy);
+        let mut memory = memory_after(&all, &plan(&all, &policy, NOW()), &policy);
         // A state that a user wrote himself, before each run.
         if let Some(minutes) = ahead {
             memory.sessions.iter_mut().for_each(|row| row.touched_ahead = Some(NOW() + TimeDelta::minutes(minutes)));
