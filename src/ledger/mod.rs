@@ -31,8 +31,9 @@
 //! `summary`; the hash of its line is the *head* of the chain, to be kept elsewhere by whoever wants
 //! to be able to show that nothing was removed from the end.
 //!
-//! A segment is closed when it is larger than 8 MiB. The next begins with a `segment` record that
-//! repeats the last number and hash of the one before, and the time of its newest record. Closed segments whose newest record is older than
+//! A segment is closed when it is larger than 8 MiB, and by the first run that finds its first record older than a
+//! tenth of `ledger.keep`, so that no record stays for much longer than that. The next begins with a `segment` record
+//! that repeats the last number and hash of the one before, and the time of its newest record. Closed segments whose newest record is older than
 //! `ledger.keep` are dropped whole, oldest first, after an `expired` record that names the last
 //! record dropped is on disk. A clock that is not proven drops nothing.
 //!
@@ -300,6 +301,10 @@ impl Ledger {
             ledger.complaints.push(chain(&error));
         }
         ledger.rotate_if_large(now);
+        // A clock set ahead must not tell how old anything is.
+        if clock == Clock::Proven {
+            ledger.rotate_if_old(&policy.keep, now);
+        }
         // Before anything expires, whose record would account for it.
         if let Some(head) = remembered {
             ledger.compare(&head, now)?;

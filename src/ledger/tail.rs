@@ -1,7 +1,7 @@
 //! The end of a segment: where the chain stands, and what a crash left behind it.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, BufRead as _, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -117,6 +117,17 @@ pub(super) fn newest_proven(path: &Path) -> Result<Option<DateTime<Utc>>, Ledger
 pub(super) fn newest_proven_in(file: &File) -> io::Result<Option<DateTime<Utc>>> {
     for line in Backwards::new(file)? {
         if let Some(record) = Record::parse(&line?.bytes).filter(|record| record.clock_proven) {
+            return Ok(Some(record.time));
+        }
+    }
+    Ok(None)
+}
+
+/// The time of the first record of an open segment that a proven clock wrote.
+pub(super) fn first_proven_in(mut file: &File) -> io::Result<Option<DateTime<Utc>>> {
+    file.seek(SeekFrom::Start(0))?;
+    for line in io::BufReader::new(file).split(b'\n') {
+        if let Some(record) = Record::parse(&line?).filter(|record| record.clock_proven) {
             return Ok(Some(record.time));
         }
     }

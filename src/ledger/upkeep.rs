@@ -12,6 +12,10 @@ use super::file::{self, Lost};
 use super::{ACTIVE, Ledger, LedgerError, segments, tail};
 use crate::error::{At as _, PathError, chain};
 use crate::files;
+use crate::period::{Length, Period};
+
+/// So many segments hold the records that `keep` keeps.
+const PARTS: i32 = 10;
 
 impl Ledger {
     /// Ends what a crash cut off and says so.
@@ -43,8 +47,27 @@ impl Ledger {
 
     /// Begins a new segment where the active one is large.
     pub(super) fn rotate_if_large(&mut self, now: DateTime<Utc>) {
+        if self.length >= self.rotate_at {
+            self.begin_segment(now);
+        }
+    }
+
+    /// Begins a new segment where the active one reaches far back. It goes as a whole once its newest record is older than
+    /// `keep`: of one that every run adds to, the oldest would stay for ever.
+    pub(super) fn rotate_if_old(&mut self, keep: &Period, now: DateTime<Utc>) {
+        let Length::Span(keep) = keep.length() else { return };
+        let first = tail::first_proven_in(&self.file).unwrap_or_else(|error| {
+            self.complaints.push(error.to_string());
+            None
+        });
+        if first.is_some_and(|first| now.signed_duration_since(first) > keep / PARTS) {
+            self.begin_segment(now);
+        }
+    }
+
+    fn begin_segment(&mut self, now: DateTime<Utc>) {
         // Failing that, the old one goes on: a ledger that is too long is better than a deed without a record.
-        if self.length < self.rotate_at || self.poisoned {
+        if self.poisoned {
             return;
         }
         if let Err(error) = self.rotate(now) {
@@ -87,11 +110,7 @@ impl Ledger {
     }
 
     /// Drops closed segments whose newest record is older than `keep`, oldest first.
-    pub(super) fn expire(
-        &mut self,
-        keep: &crate::period::Period,
-        now: DateTime<Utc>,
-    ) -> Result<(), LedgerError> {
+    pub(super) fn expire(&mut self, keep: &Period, now: DateTime<Utc>) -> Result<(), LedgerError> {
         let mut closed = segments::closed(&self.place.dir)?;
         let mut drop = 0;
         for (index, path) in closed.iter().enumerate() {

@@ -163,7 +163,7 @@ keys! {
     "guard.maxShare" Number "0.5" "0.1.0" Part "The share of a user's sessions in all stores, above 0 and at most 1.";
     "guard.minSessions" Integer "20" "0.1.0" Part "The number of sessions below which the share does not matter.";
     "ledger" Object "{}" "0.1.0" PartByPart "How the ledger is kept.";
-    "ledger.keep" Period "\"400d\"" "0.1.0" Preference "How long segments of the ledger are kept; 'never' lets none expire.";
+    "ledger.keep" Period "\"400d\"" "0.1.0" Preference "How long records of the ledger are kept. They go in parts, each at most a tenth of that later; 'never' lets none expire.";
     "ledger.detail" Word "\"sessions\"" "0.1.0" Preference "A line for each of the 'sessions', or also for each of the 'files'.";
     "ledger.names" Word "\"plain\"" "0.1.0" Preference "Paths and ids 'plain', or as 'keyed' hashes.";
     "userHolds" Boolean "true" "0.1.0" Organisation "Whether users' own holds bind the rules of the organisation; false by default where a managed layer has rules.";

@@ -133,12 +133,16 @@ fn old_segments_expire_and_the_chain_says_so() {
 fn a_crash_while_dropping_segments_is_no_gap() {
     let mut bench = Bench::sized(1_000);
     bench.run(0, 20);
-    let closed = bench.closed();
-    let kept: Vec<_> = closed.iter().map(|path| (path, fs_err::read(path).unwrap())).collect();
+    let mut closed = bench.closed();
+    let mut kept: Vec<_> = closed.iter().map(|path| fs_err::read(path).unwrap()).collect();
+    // The active one is as old, and ends with the next run.
+    let last = tail::head_of(&bench.active()).unwrap().unwrap().seq;
+    closed.push(bench.dir().join(segments::closed_name(last)));
+    kept.push(fs_err::read(bench.active()).unwrap());
     bench.policy.keep = "1d".parse::<Period>().unwrap();
     bench.run(2 * 24 * 60, 0);
     assert!(closed.iter().all(|path| !path.exists()));
-    for (path, bytes) in &kept[2..] {
+    for (path, bytes) in closed.iter().zip(&kept).skip(2) {
         write(path, bytes);
     }
     let found = bench.verify();

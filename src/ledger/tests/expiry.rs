@@ -233,3 +233,40 @@ fn a_segment_that_a_crash_damaged_at_its_first_line_can_begin_a_ledger_later() {
         assert!(found.is_sound() && found.first > Some(1), "{damage:?}: {found:?}");
     }
 }
+
+/// However little is written: a small ledger forgets as a large one does.
+#[test]
+fn no_record_stays_for_much_longer_than_keep() {
+    for (keep, days) in [("10d", 10), ("400d", 400)] {
+        let mut bench = Bench::new();
+        bench.policy.keep = keep.parse::<Period>().unwrap();
+        let mut head = None;
+        for day in (0..3 * days).step_by(usize::try_from(days / 10).unwrap()) {
+            head = Some(bench.run(day * DAY, 1));
+            let found = judged(&bench, keep, "p", day);
+            assert!(found.is_sound(), "{day}: {found:?}");
+            let oldest = bench.closed().into_iter().next().unwrap_or(bench.active());
+            let first = Record::parse(lines(&oldest)[0].as_bytes()).unwrap();
+            let age = at(day * DAY) - first.time;
+            assert!(age <= TimeDelta::days(days + days / 5), "{keep}: {day}: {} days", age.num_days());
+            // What is to be kept is there.
+            assert!(
+                day < days || age >= TimeDelta::days(days - days / 5),
+                "{keep}: {day}: {} days",
+                age.num_days()
+            );
+            assert!(bench.closed().len() <= 12, "{keep}: {day}");
+        }
+        let head = head.unwrap();
+        assert_eq!(verify(bench.dir(), Some(&head.sha256)).unwrap().given, Some(Given::Newest));
+    }
+}
+
+#[test]
+fn an_uncertain_clock_ends_no_segment() {
+    let bench = Bench::new();
+    bench.run(0, 1);
+    let mut ledger = bench.try_open(1_000 * DAY, Clock::Unproven).unwrap();
+    ledger.close(Entry::new(Event::Summary), at(1_000 * DAY)).unwrap();
+    assert_eq!(bench.closed().len(), 0);
+}
