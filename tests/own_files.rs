@@ -5,8 +5,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
-use crate::common::sandbox::{NOBODY, Run, has_namespaces, is_root};
-use crate::common::{Sandbox, days, skip};
+use crate::common::sandbox::{NOBODY, Run, files_below, has_namespaces, is_root};
+use crate::common::{Sandbox, days, id, skip};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
@@ -273,4 +273,59 @@ fn an_identity_that_others_can_write_opens_nothing() {
     sandbox.run(["check"]).exits(3).says("policy-writable");
     set(&identity, 0o600);
     sandbox.run(["cat", session.id()]).exits(0);
+}
+
+/// A umask that takes from the owner, too, takes nothing from what is ours, and is handed on to Claude Code.
+#[test]
+fn what_is_made_can_be_opened_by_its_own_user_whatever_the_umask() {
+    let sandbox = Sandbox::new();
+    sandbox.store().session(1).aged(days(9)).write();
+    sandbox.store().session(2).aged(days(9)).write();
+    sandbox.give_away();
+    let path = crate::seal::client(&sandbox, r#"umask > "$OUT"; chmod 600 "$OUT""#);
+    let run = |words: &[&str]| {
+        let run = sandbox.command(words).unprivileged().env("PATH", &path);
+        let run = run.env("OUT", sandbox.home().join("umask"));
+        run.inner(["sh", "-c", "umask 777; exec \"$@\"", "sh"]).run()
+    };
+    run(&["key", "new"]).exits(0);
+    let (one, two) = (id(1), id(2));
+    run(&["seal", &one, &two]).exits(0);
+    run(&["enforce", "--yes"]).exits(0);
+    run(&["hold", "add", "--session", &one, "--reason", "r", "--name", "h"]).exits(0);
+    run(&["hold", "release", "h", "--reason", "over"]).exits(0);
+    for file in files_below(&[sandbox.state(), sandbox.config(), sandbox.home().join(".claude/ccretain")]) {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+        assert_eq!(mode(file.parent().unwrap()), 0o700, "{}", file.display());
+    }
+    run(&["unseal", &one, "--touch"]).exits(0);
+    run(&["ledger", "verify"]).exits(0);
+    run(&["resume", &two]).exits(0);
+    assert_eq!(fs::read_to_string(sandbox.home().join("umask")).unwrap().trim(), "0777");
+}
+
+/// A bound on the size of files is an error as any other: exit 4 where nothing was done, and never an end by a signal.
+#[test]
+fn a_bound_on_the_size_of_files_ends_no_run_by_a_signal() {
+    let mut refused = 0;
+    for blocks in [0, 1, 2, 4, 8] {
+        for words in [&["purge", "--yes", "--session"][..], &["seal"], &["enforce", "--yes"]] {
+            let sandbox = Sandbox::new();
+            let session = sandbox.store().session(1).aged(days(40)).write();
+            sandbox.store().session(2).aged(days(1)).write();
+            sandbox.run(["key", "new"]).exits(0);
+            let script = format!("ulimit -f {blocks}; exec \"$@\" >/dev/null 2>&1");
+            let with_id =
+                if words[0] == "enforce" { words.to_vec() } else { [words, &[session.id()]].concat() };
+            let output = sandbox.command(with_id).inner(["sh", "-c", &script, "sh"]).run();
+            let code = output.code.unwrap_or_else(|| panic!("{blocks} {words:?}: a signal ended it"));
+            assert!(session.is_there() || code != 4, "{blocks} {words:?}: {code}");
+            if words[0] == "purge" {
+                assert_eq!(code == 4, session.is_there(), "{blocks}: {code}");
+                refused += u32::from(code == 4);
+            }
+            sandbox.run(["ledger", "verify"]).never_says("does not fit");
+        }
+    }
+    assert!(refused > 0);
 }

@@ -59,6 +59,8 @@ use failure::{Exit, Failure};
 
 use std::sync::Arc;
 
+#[cfg(unix)]
+use crate::files;
 use crate::run;
 use crate::run::link::Link;
 use args::Command;
@@ -68,7 +70,11 @@ use global::Global;
 /// Runs the program.
 pub fn main() -> ExitCode {
     #[cfg(unix)]
-    run::signals::look();
+    {
+        run::signals::look();
+        run::signals::outlive_limits();
+        files::umask::spare_owner();
+    }
     let cli = match Cli::typed(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {

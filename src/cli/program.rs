@@ -62,13 +62,16 @@ pub(super) fn run(
         let ignored = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
         let _ = signal_hook::flag::register(signal, ignored);
     }
-    let status = Command::new(program)
-        .arg("--resume")
-        .arg(session.to_string())
-        .args(more)
-        .current_dir(folder.unwrap_or(&ctx.env.working_dir))
-        .status()
-        .map_err(|error| Failure::new(Exit::Failed, format!("cannot run `{CLIENT}`: {error}")))?;
+    let mut command = Command::new(program);
+    command.arg("--resume").arg(session.to_string()).args(more);
+    command.current_dir(folder.unwrap_or(&ctx.env.working_dir));
+    let run = || command.status();
+    #[cfg(unix)]
+    let status = crate::files::umask::as_caller(run);
+    #[cfg(not(unix))]
+    let status = { run }();
+    let status =
+        status.map_err(|error| Failure::new(Exit::Failed, format!("cannot run `{CLIENT}`: {error}")))?;
     #[cfg(unix)]
     let signal = std::os::unix::process::ExitStatusExt::signal(&status);
     #[cfg(not(unix))]

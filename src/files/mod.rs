@@ -8,6 +8,8 @@ mod absence;
 pub mod access;
 mod holes;
 mod own;
+#[cfg(unix)]
+pub mod umask;
 mod write;
 
 pub use absence::{confirm_absence, is_absent};

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 
 /// The signals that were ignored when the program began, a bit each; `nohup` and `&` in a script leave them so.
 static IGNORED: OnceLock<u64> = OnceLock::new();
@@ -11,6 +11,13 @@ static IGNORED: OnceLock<u64> = OnceLock::new();
 /// Looks which signals whoever started the program ignores; once, before anything is done about one.
 pub fn look() {
     IGNORED.get_or_init(ignored);
+}
+
+/// Takes a file that may not grow any more for an error as any other: unheard, its signal ends the program between a
+/// deed and its record.
+pub fn outlive_limits() {
+    // Handled and not ignored, as a program that is started inherits what is ignored.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
 }
 
 /// Notes where a run is asked to stop.
