@@ -315,3 +315,25 @@ fn json_tells_what_could_not_be_looked_into_and_other_stores_are_no_concern() {
         .exits(1)
         .says("cannot look for preservation copies");
 }
+
+/// Between a run that was killed and the next, somebody writes as many bytes and sets the date back.
+#[test]
+fn what_was_written_over_a_sealed_file_is_not_taken_for_it() {
+    let sandbox = with_recipient();
+    let session = sandbox.store().session(1).aged(days(20)).write();
+    let before = fs::read(&session.transcript).unwrap();
+    let modified = fs::metadata(&session.transcript).unwrap().modified().unwrap();
+    sandbox.store().session(2).aged(days(1)).write();
+    sandbox.run(["seal", session.id()]).exits(0);
+    let mut edited = before.clone();
+    let at = edited.iter().position(|byte| *byte == b'w').unwrap();
+    edited[at] = b'W';
+    fs::write(&session.transcript, &edited).unwrap();
+    fs::File::options().write(true).open(&session.transcript).unwrap().set_modified(modified).unwrap();
+    sandbox.run(["seal", session.id()]).exits(0);
+    assert!(!session.is_there());
+    assert_eq!(sealed_files(&sandbox, &session).len(), 2, "neither is lost");
+    assert_eq!(sandbox.run(["cat", session.id()]).exits(0).stdout.as_bytes(), edited);
+    sandbox.run(["unseal", session.id(), "--touch"]).exits(0);
+    assert_eq!(fs::read(&session.transcript).unwrap(), edited);
+}

@@ -96,6 +96,7 @@ impl Plain {
             mode: self.mode,
             acl,
             mtime,
+            changed: self.stamp.changed.date(),
             sha256: sealed.sha256,
             becoming: None,
         };

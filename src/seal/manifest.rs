@@ -127,6 +127,10 @@ pub struct SealedFile {
     /// The modification time of the original, to the nanosecond.
     #[serde(with = "nanoseconds")]
     pub mtime: DateTime<Utc>,
+    /// When the inode of the original last changed, by which an interrupted run knows the very file again: size and
+    /// modification time can be given to another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<DateTime<Utc>>,
     /// SHA-256 of the sealed file.
     #[serde(with = "digest")]
     pub sha256: [u8; 32],

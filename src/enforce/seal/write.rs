@@ -267,7 +267,8 @@ fn by_source(record: &Manifest) -> BySource<'_> {
     sources
 }
 
-/// The entry of a file that was sealed from a source of the same path, size and date.
+/// The entry of a file that was sealed from this very source, which was not touched since. Size and date alone may be those
+/// of what somebody wrote there meanwhile, and nobody has the key to compare the content.
 fn same_source<'m>(
     known: &BySource<'m>,
     path: &Path,
@@ -275,7 +276,10 @@ fn same_source<'m>(
     stamp: &FileStamp,
 ) -> Option<&'m SealedFile> {
     let mut entries = known.get(&(temp, path))?.iter().copied();
-    entries.find(|file| file.size == stamp.size && Some(file.mtime) == stamp.modified.date())
+    let changed = stamp.changed.date()?;
+    entries.find(|file| {
+        file.size == stamp.size && Some(file.mtime) == stamp.modified.date() && file.changed == Some(changed)
+    })
 }
 
 fn date_of(artifact: &Artifact) -> Result<DateTime<Utc>, Outcome> {

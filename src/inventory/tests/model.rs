@@ -181,6 +181,7 @@ pub(crate) fn record(
         sealed_size: 0,
         mode: 0o600,
         mtime: file.modified,
+        changed: None,
         sha256: [0; 32],
         acl: None,
         becoming: None,

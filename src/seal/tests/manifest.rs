@@ -26,6 +26,7 @@ fn file(path: &str) -> SealedFile {
         mode: 0o600,
         acl: None,
         mtime: "2026-11-20T08:00:00.123456789Z".parse().unwrap(),
+        changed: None,
         sha256: [0xab; 32],
         becoming: None,
     }
@@ -194,6 +195,7 @@ proptest! {
                 mode,
                 acl: (size % 2 == 0).then(|| sha256.to_vec()),
                 mtime: DateTime::<Utc>::from_timestamp(seconds, nanos).unwrap(),
+                changed: DateTime::<Utc>::from_timestamp(seconds, nanos).filter(|_| in_temp),
                 sha256,
                 becoming: None,
             })
