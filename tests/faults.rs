@@ -596,3 +596,42 @@ fn drafts_that_were_forgotten_go_with_the_next_one() {
     assert!(sandbox.home().join("page.html").exists() && waiting.exists());
     assert!(fresh.exists() && other.exists(), "another process may be writing it");
 }
+
+/// What was done and could not be recorded is told all the same.
+#[test]
+fn a_session_of_which_only_the_record_is_missing_is_in_the_document() {
+    if !can_watch() {
+        return;
+    }
+    let (mut unsealed, mut rekeyed) = (0, 0);
+    for number in 1..=12 {
+        let sandbox = with_recipient();
+        let [one, two] = [1, 2].map(|number| sandbox.store().session(number).aged(days(9)).write());
+        sandbox.run(["seal", one.id(), two.id()]).exits(0);
+        let files = |session: &Session| {
+            let files = crate::seal::sealed_files(&sandbox, session);
+            files.iter().map(|path| fs::read(path).unwrap()).collect::<Vec<_>>()
+        };
+        let before = [files(&one), files(&two)];
+        let output = failing(&sandbox, "fdatasync", number, &["rekey", "--all", "--json"]);
+        for (session, before) in [&one, &two].into_iter().zip(before) {
+            if files(session) != before {
+                rekeyed += u32::from(output.code == Some(1));
+                assert!(output.json()["sessions"].to_string().contains(session.id()), "{number}: {output}");
+            }
+        }
+        let words = ["unseal", one.id(), two.id(), "--touch", "--json"];
+        let output = failing(&sandbox, "fdatasync", number, &words);
+        for session in [&one, &two].into_iter().filter(|session| session.is_there()) {
+            let item = output.json()["sessions"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|item| item["session"] == session.id())
+                .cloned();
+            let item = item.unwrap_or_else(|| panic!("{number}: {output}"));
+            unsealed += u32::from(!item["error"].is_null());
+        }
+    }
+    assert!(unsealed > 0 && rekeyed > 0, "{unsealed} {rekeyed}");
+}

@@ -250,6 +250,12 @@ impl From<GivenError> for Failure {
     }
 }
 
+impl<Item> From<run::Ended<Item>> for Failure {
+    fn from(ended: run::Ended<Item>) -> Self {
+        ended.error.into()
+    }
+}
+
 impl From<&SealedError> for Failure {
     fn from(error: &SealedError) -> Self {
         match error {

@@ -57,7 +57,7 @@ pub fn run(args: &RekeyArgs, ctx: &Context) -> Result<Exit, Failure> {
     let known = SealedRecords::load(&ctx.env.ledger_dir(), &ctx.env.state_dir(), &[], &[])
         .map_err(|error| chain(&error));
     let mut work = Work { ctx, keys: &keys, recipients: &recipients, all: args.all, known, deed };
-    let each = vault::each(ctx, targets, "re-encrypting", |target| Ok(work.rekey(target)?));
+    let each = vault::each(ctx, targets, "re-encrypting", |target| work.rekey(target));
     report(each, &unlisted, work, ctx)
 }
 

@@ -68,7 +68,7 @@ pub fn run(args: &UnsealArgs, ctx: &Context) -> Result<Exit, Failure> {
     let how = How { keys: &keys, dates, after: After::Remove, temps: &temps, known: &known };
     let Each { items, exit: stopped, failure } =
         vault::each(ctx, ways, "unsealing", |(index, way)| match way {
-            Way::Settle(remains) => Ok(settle(ctx, &inventory, index, remains, &mut deed)?),
+            Way::Settle(remains) => settle(ctx, &inventory, index, remains, &mut deed),
             Way::Unseal => Ok(one(ctx, &inventory, index, &how, &mut deed)?.0),
         });
     let failed = items.iter().filter(|item| item.error.is_some()).count() as u64;

@@ -10,7 +10,7 @@ use crate::enforce::unseal::Dates;
 use crate::locate::Refused;
 use crate::report::human::counted;
 use crate::report::json::time;
-use crate::run::{CancelToken, STOPPING, SealedRun};
+use crate::run::{CancelToken, Ended, STOPPING, SealedRun};
 
 /// Which date files get that come back.
 #[derive(Debug, Clone, Copy, Args)]
@@ -52,7 +52,7 @@ pub fn each<T, Item>(
     ctx: &Context,
     all: Vec<T>,
     doing: &'static str,
-    mut one: impl FnMut(T) -> Result<Item, Failure>,
+    mut one: impl FnMut(T) -> Result<Item, Ended<Item>>,
 ) -> Each<Item> {
     let (stop, count) = (CancelToken::new(None), all.len());
     let bar = ctx.console.progress(count as u64, doing);
@@ -60,7 +60,14 @@ pub fn each<T, Item>(
     let tell = || bar.suspend(|| ctx.console.note(STOPPING));
     let done = stop.answering(tell, || -> Result<(), Failure> {
         for target in all.into_iter().take_while(|_| stop.asked().is_none()) {
-            items.push(one(target)?);
+            match one(target) {
+                Ok(item) => items.push(item),
+                Err(ended) => {
+                    // What was done is told, although its record is missing.
+                    items.extend(ended.item.map(|item| *item));
+                    return Err(ended.error.into());
+                }
+            }
             bar.inc(1);
         }
         Ok(())

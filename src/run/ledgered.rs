@@ -13,6 +13,19 @@ use crate::ledger::{Clock, Entry, Event, Journal, RunId};
 use crate::policy::Policy;
 use crate::state::{StateFile, Unsealed};
 
+/// Why no further session may follow, with what became of the one at hand where only its record is missing.
+#[derive(Debug)]
+pub struct Ended<Item> {
+    pub item: Option<Box<Item>>,
+    pub error: Error,
+}
+
+impl<Item> From<Error> for Ended<Item> {
+    fn from(error: Error) -> Self {
+        Self { item: None, error }
+    }
+}
+
 /// A command with the ledger open, and what it changes locked.
 pub struct LedgeredRun {
     journal: RunJournal,

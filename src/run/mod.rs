@@ -41,7 +41,7 @@ use std::sync::Arc;
 pub use clients::clients;
 pub use error::Error;
 pub use execute::{CancelToken, Execution, STOPPING};
-pub use ledgered::{LedgeredRun, SealedRun};
+pub use ledgered::{Ended, LedgeredRun, SealedRun};
 pub use locks::{lock_all, lock_writable};
 pub use prepare::{
     Workspace, in_force, in_force_to_look, locate, must_be_unchanged, prepare, prepare_to_look, prepare_with,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::sealed::{self, Of};
-use super::{Context, Error, SealedRun, Workspace};
+use super::{Context, Ended, SealedRun, Workspace};
 use crate::catalogue::{Root, SessionId};
 use crate::enforce::preserve;
 use crate::enforce::rekey::{self, Rekeyed};
@@ -54,7 +54,7 @@ impl Work<'_> {
     ///
     /// # Errors
     /// The ledger cannot be written.
-    pub fn rekey(&mut self, Target { store, id, below, mut item }: Target<'_>) -> Result<Item, Error> {
+    pub fn rekey(&mut self, Target { store, id, below, mut item }: Target<'_>) -> Result<Item, Ended<Item>> {
         let mut entry = item.of.entry(Event::Intent, "rekey");
         entry.hold = item.hold.clone().map(Into::into);
         self.deed.run.record(std::slice::from_ref(&entry), self.ctx)?;
@@ -83,8 +83,13 @@ impl Work<'_> {
         entry.event = Event::Outcome;
         entry.outcome = Some(item.outcome.into());
         entry.files = Some(item.files);
-        self.deed.run.record(&[entry], self.ctx)?;
-        Ok(item)
+        match self.deed.run.record(&[entry], self.ctx) {
+            Ok(()) => Ok(item),
+            Err(error) => {
+                item.error.get_or_insert_with(|| chain(&error));
+                Err(Ended { item: Some(Box::new(item)), error })
+            }
+        }
     }
 }
 

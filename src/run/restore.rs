@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::sealed::{self, Of};
 use super::unseal::{Refusal, goes_again, why_unknown};
-use super::{Context, Error, SealedRun, Workspace};
+use super::{Context, Ended, Error, SealedRun, Workspace};
 use crate::catalogue::{Kind, SessionId};
 use crate::client::Written;
 use crate::enforce::preserve::Copied;
@@ -161,7 +161,10 @@ impl<'a> Target<'a> {
     }
 
     /// Puts back what is gone; a failure is in the item.
-    pub fn restore(self, how: &How<'_>, deed: &mut SealedRun) -> Result<Item, Error> {
+    ///
+    /// # Errors
+    /// The ledger or what is remembered cannot be written.
+    pub fn restore(self, how: &How<'_>, deed: &mut SealedRun) -> Result<Item, Ended<Item>> {
         let is_wanting = self.is_wanting();
         // A session that lacks nothing is in nobody's way, whoever has it open.
         let refusal = self.refusal().filter(|_| is_wanting);
@@ -193,7 +196,13 @@ impl<'a> Target<'a> {
         };
         // The newest first: what it brings back no older one may replace.
         for copy in copies.into_iter().filter(Copy::is_wanting) {
-            copy.restore(store, how, &mut item, deed)?;
+            if let Err(error) = copy.restore(store, how, &mut item, deed) {
+                if item.files == 0 {
+                    item.outcome = "failed";
+                }
+                item.error.get_or_insert_with(|| chain(&error));
+                return Err(Ended { item: Some(Box::new(item)), error });
+            }
             if item.error.is_some() {
                 // What an older copy has of the same files must not take their place.
                 break;

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::sealed::{self, Of};
-use super::{Context, Error, SealedRun, Workspace};
+use super::{Context, Ended, Error, SealedRun, Workspace};
 use crate::catalogue::{Kind, SessionId};
 use crate::client::{self, ClientPlaces, Written};
 use crate::enforce::leftovers::Remains;
@@ -52,6 +52,12 @@ impl Item {
             error: None,
             hint: "nothing of it was removed".to_owned(),
         }
+    }
+
+    /// With the reason why what became of it is not in the ledger.
+    fn unrecorded(mut self, error: Error) -> Ended<Self> {
+        self.error.get_or_insert_with(|| chain(&error));
+        Ended { item: Some(Box::new(self)), error }
     }
 }
 
@@ -205,10 +211,16 @@ pub fn settle(
     index: SessionIndex,
     remains: Remains,
     deed: &mut SealedRun,
-) -> Result<Item, Error> {
+) -> Result<Item, Ended<Item>> {
     let mut item = Item::new(inventory, index, SETTLED);
-    let left = remains.remove(inventory, &mut deed.run, ctx.env.now);
-    let left = left.map_err(|error| deed.run.unrecorded(error))?;
+    let left = match remains.remove(inventory, &mut deed.run, ctx.env.now) {
+        Ok(left) => left,
+        Err(error) => {
+            item.outcome = "failed";
+            "the next run removes what is left of its sealed form".clone_into(&mut item.hint);
+            return Err(item.unrecorded(deed.run.unrecorded(error)));
+        }
+    };
     if !left.is_empty() {
         let left: Vec<String> = left.iter().map(|(path, why)| format!("'{}': {why}", shown(path))).collect();
         item.outcome = "failed";
@@ -220,13 +232,16 @@ pub fn settle(
 }
 
 /// Unseals one session; its failure is in the item.
+///
+/// # Errors
+/// The ledger or what is remembered cannot be written.
 pub fn one(
     ctx: &Context,
     inventory: &Inventory,
     index: SessionIndex,
     how: &How<'_>,
     deed: &mut SealedRun,
-) -> Result<(Item, Option<Restored>), Error> {
+) -> Result<(Item, Option<Restored>), Ended<Item>> {
     let session = inventory.session(index);
     let store = &inventory.store(session.store).store;
     let mut intent = Of::new(inventory, session).entry(Event::Intent, "unseal");
@@ -292,6 +307,13 @@ pub fn one(
     outcome.outcome = Some(item.outcome.into());
     outcome.files = Some(item.files);
     outcome.bytes = Some(item.bytes);
-    deed.run.record(&[outcome], ctx)?;
-    Ok((item, restored))
+    match deed.run.record(&[outcome], ctx) {
+        Ok(()) => Ok((item, restored)),
+        Err(error) => {
+            if restored.is_some() {
+                "it is back, and only the record of that is missing".clone_into(&mut item.hint);
+            }
+            Err(item.unrecorded(error))
+        }
+    }
 }

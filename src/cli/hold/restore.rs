@@ -61,7 +61,7 @@ pub(super) fn restore(args: &RestoreArgs, ground: &Workspace, ctx: &Context) -> 
     let mut deed = SealedRun::begin(COMMAND, ctx, ground, locks)?;
     let known = sealed::known_of(ctx, targets.iter().map(Target::id));
     let how = How { ctx, ground, keys: &keys, dates: args.dates.dates(ctx), temps: &temps, known: &known };
-    let restore = |target: Target<'_>| Ok(target.restore(&how, &mut deed)?);
+    let restore = |target: Target<'_>| target.restore(&how, &mut deed);
     let Each { items, exit: stopped, failure } = vault::each(ctx, targets, "restoring", restore);
     let failed = items.iter().filter(|item| item.error.is_some()).count() as u64 + unlisted.len() as u64;
     let faults = ground.policy.complaints.clone();
