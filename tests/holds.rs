@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::common::sandbox::{has, has_namespaces};
-use crate::common::{Sandbox, days, hours, id, skip};
+use crate::common::{Sandbox, StoreBuilder, days, hours, id, skip};
 
 fn events(sandbox: &Sandbox) -> Vec<String> {
     sandbox.ledger_lines().iter().map(|line| line["event"].as_str().unwrap().to_owned()).collect()
@@ -521,4 +521,22 @@ fn a_hold_covers_the_folder_of_which_the_path_was_copied() {
         assert!(held.is_there(), "{path}");
         sandbox.run(["list", "--project", path]).exits(0).says(&id(1));
     }
+}
+
+/// A hold by an id covers every session of that id, and says where they are.
+#[test]
+fn a_hold_by_an_id_in_two_stores_names_them() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    let session = store.session(1).aged(days(5)).write();
+    let other = sandbox.home().join("other");
+    StoreBuilder::new(other.clone(), sandbox.client_tmp()).session(1).aged(days(5)).write();
+    let run = |words: &[&str]| sandbox.command(words).env("CLAUDE_CONFIG_DIR", &other).run();
+    let add = ["hold", "add", "--session", session.id(), "--reason", "r", "--name"];
+    let output = run(&[&add[..], &["one"]].concat());
+    output.exits(0).says("is held in each of its stores: '[HOME]/.claude', '[HOME]/other'");
+    let json = run(&[&add[..], &["two", "--json"]].concat()).exits(0).json();
+    assert_eq!(json["hold"]["stores"].as_array().unwrap().len(), 2, "{json}");
+    let alone = run(&["hold", "add", "--project", "/work/acme", "--reason", "r", "--name", "three"]);
+    alone.exits(0).never_says("each of its stores");
 }

@@ -360,3 +360,34 @@ fn what_lies_in_or_around_an_excluded_folder_stays() {
         sandbox.run(["enforce", "--yes"]).exits(2).says("is a pattern");
     }
 }
+
+/// It may be meant for other machines, so that it is no error; a name with a typo must not be silence either.
+#[test]
+fn a_folder_that_is_left_out_and_is_none_is_named() {
+    let sandbox = Sandbox::new();
+    sandbox.store().session(1).aged(days(1)).write();
+    let other = sandbox.home().join("other");
+    StoreBuilder::new(other.clone(), sandbox.client_tmp()).session(2).aged(days(1)).write();
+    let policy = |excluded: &Path| {
+        let policy = json!({"version": 1, "rules": [{"name": "all", "deleteAfter": "30d"}],
+            "stores": {"extra": [other], "exclude": [excluded]}});
+        sandbox.policy(&policy.to_string());
+    };
+    for (excluded, is_none) in [
+        (sandbox.home().join(".claud"), true),
+        (sandbox.home().join(".claude/projects/-work-acme"), false),
+        (sandbox.home().join(".claude/projects/-work-gone"), true),
+        (other.clone(), false),
+        (sandbox.home().join("./.claude/"), false),
+    ] {
+        policy(&excluded);
+        let status = sandbox.run(["status"]);
+        status.exits(0);
+        assert_eq!(status.stdout.contains("`stores.exclude` names"), is_none, "{excluded:?} {status}");
+        let named = sandbox.run(["status", "--json"]).exits(0).json()["excludesNothing"].clone();
+        assert_eq!(named.as_array().map_or(0, Vec::len), usize::from(is_none), "{excluded:?} {named}");
+        let check = sandbox.run(["policy", "check"]);
+        check.exits(0);
+        assert_eq!(check.stdout.contains("stores.exclude names"), is_none, "{excluded:?} {check}");
+    }
+}

@@ -76,6 +76,7 @@ pub fn run(args: &StatusArgs, ctx: &Context) -> Result<Exit, Failure> {
         complaints: ground.policy.faults(),
         untried: untried::look(&inventory),
         moved: run::moved::evidence(&ground, ctx),
+        left_out_in_vain: ground.left_out_in_vain(&ground.policy, ctx),
         came_back,
         left_copies: look::left_copies(&inventory, &ground.policy),
         errors,

@@ -1,5 +1,7 @@
 //! The words of `hold`: what is held, by whom, and what becomes of it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{DateTime, FixedOffset, Utc};
 use serde::Serialize;
 use serde_json::Value;
@@ -7,6 +9,7 @@ use serde_json::Value;
 use super::human::{counted, in_zone};
 use super::json::time;
 use super::when;
+use crate::catalogue::SessionId;
 use crate::document::{Column, Document, Fact, Hue, Line, Paint, Table};
 use crate::escape::text;
 use crate::hold::{Coverage, Sweeping};
@@ -32,6 +35,11 @@ pub struct HoldReport {
     /// Whether it does not bind the organisation's rules.
     advisory: bool,
     covers: Covers,
+    /// The stores of the sessions that it covers.
+    stores: BTreeSet<String>,
+    /// Sessions that it covers in several stores because it names their id.
+    #[serde(skip)]
+    twins: BTreeMap<SessionId, BTreeSet<String>>,
     client_removes: Option<ClientRemoves>,
     /// How many sessions of it have a preservation copy.
     pub preserved: usize,
@@ -85,6 +93,11 @@ impl HoldReport {
         with_items: bool,
     ) -> Self {
         let now = inventory.taken;
+        let mut stores: BTreeMap<SessionId, BTreeSet<String>> = BTreeMap::new();
+        for index in &coverage.sessions {
+            let session = inventory.session(*index);
+            stores.entry(session.id).or_default().insert(text(&inventory.store(session.store).store.root));
+        }
         let items = || {
             coverage.sessions.iter().map(|index| {
                 let session = inventory.session(*index);
@@ -107,6 +120,11 @@ impl HoldReport {
             state: if hold.is_active(now) { "active" } else { "expired" },
             advisory: !binds_all,
             covers: Covers { sessions: coverage.sessions.len(), files: coverage.files },
+            stores: stores.values().flatten().cloned().collect(),
+            twins: match hold.selector.sessions {
+                Some(_) => stores.into_iter().filter(|(_, roots)| roots.len() > 1).collect(),
+                None => BTreeMap::new(),
+            },
             client_removes: sweeping.sessions.first().map(|(_, removal)| ClientRemoves {
                 first: time(removal.at),
                 sessions: sweeping.sessions.len(),
@@ -135,6 +153,10 @@ impl HoldReport {
                 counted(self.covers.files, "file")
             )
         });
+        for (id, roots) in &self.twins {
+            let roots: Vec<String> = roots.iter().map(|root| format!("'{root}'")).collect();
+            lines.push(format!("session {id} is held in each of its stores: {}", roots.join(", ")));
+        }
         if self.advisory {
             lines.push(
                 "advisory: a managed layer without `userHolds` deletes what its rules demand all the same"

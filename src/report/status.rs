@@ -5,6 +5,7 @@ mod search;
 mod sessions;
 mod text;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -42,6 +43,8 @@ pub struct Sight<'a> {
     pub untried: Untried,
     /// What settings of Claude Code put where nothing is looked for: the path, and what it is.
     pub moved: Vec<Evidence>,
+    /// Folders that the policy leaves out and that are none.
+    pub left_out_in_vain: BTreeSet<PathBuf>,
     /// What lies there again although it was deleted.
     pub came_back: Vec<CameBack>,
     /// Preservation copies of holds that there are none of: a sentence a hold, and how many.
@@ -142,6 +145,9 @@ pub struct Status {
     /// What settings of Claude Code put where nothing is looked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     not_covered: Vec<NotCovered>,
+    /// Folders of `stores.exclude` in which nothing of Claude Code's is or was.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    excludes_nothing: Vec<String>,
     last_run: Option<LastRun>,
     schedules: Option<Vec<Schedule>>,
     /// What a guard would refuse now.
@@ -198,6 +204,7 @@ impl Sight<'_> {
             client: self.clients.iter().map(|(store, client)| self.client(*store, client)).collect(),
             untried: self.untried.versions.iter().map(|(version, _)| version.to_string()).collect(),
             not_covered: self.moved.iter().map(NotCovered::of).collect(),
+            excludes_nothing: self.left_out_in_vain.iter().map(text).collect(),
             last_run: self.last_run.clone(),
             schedules: self.schedules.clone(),
             refusals: run.refusals.to_vec(),

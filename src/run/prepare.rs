@@ -1,6 +1,7 @@
 //! The first stage of every run: policy, state, stores, inventory. Nothing is changed.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use super::seen::Seen;
 use super::{Context, Error, home, remembered};
@@ -171,6 +172,24 @@ impl Workspace {
         moved.retain(|moved| !is_looked_for(moved) && !is_covered(moved));
         moved.dedup();
         moved
+    }
+
+    /// Whether a folder has, or had, anything of Claude Code's in it or lies in a store, as far as is known here.
+    pub fn is_known(&self, folder: &Path) -> bool {
+        let stores = || self.stores.iter().chain(&self.excluded);
+        let roots = stores().map(|store| store.root.clone());
+        let refused = self.refused.iter().map(|refused| locate::real(&refused.path));
+        let remembered = self.state.state.roots.iter().map(|root| root.path.clone());
+        roots.chain(refused).chain(remembered).any(|root| root.starts_with(folder))
+            || locate::store_around(folder, stores()).is_some()
+    }
+
+    /// The folders that a policy leaves out and that are none, so that it may mean others.
+    pub fn left_out_in_vain(&self, policy: &Policy, ctx: &Context) -> BTreeSet<PathBuf> {
+        let of_layers = policy.mandates.iter().flat_map(|mandate| &mandate.excluded_stores);
+        let all = policy.excluded_stores.iter().chain(of_layers);
+        let all = all.map(|excluded| locate::real(&ctx.env.absolute(&excluded.value)));
+        all.filter(|folder| !self.is_known(folder)).collect()
     }
 
     /// Looks into the stores.

@@ -56,6 +56,7 @@ pub(super) fn print_checks(files: &[(PathBuf, Option<Layer>)], ctx: &Context) ->
     let told = |policy: &Policy, without_rule: usize| {
         ctx.console.sentences(&preview(policy, without_rule, &inventory, planned.as_ref(), ctx.env.now))
     };
+    let workspace = crate::run::prepare_to_look(ctx).ok();
     let mut documents = Vec::new();
     let mut exit = Exit::Done;
     if files.is_empty() && !ctx.console.wants_json() {
@@ -67,10 +68,16 @@ pub(super) fn print_checks(files: &[(PathBuf, Option<Layer>)], ctx: &Context) ->
         ctx.console.note("`ccretain policy init` prints one to start from");
     }
     for (path, layer) in files {
-        let checked = check(path, *layer, &against).map_err(|error| Failure {
+        let mut checked = check(path, *layer, &against).map_err(|error| Failure {
             hint: remedy::of_policy_file(&error),
             ..Failure::because(Exit::Usage, &error)
         })?;
+        if let (Some(policy), Some(workspace)) = (&checked.policy, &workspace) {
+            // No error: it may be meant for other machines, or for one of which the volume is not mounted.
+            checked.warnings.extend(workspace.left_out_in_vain(policy, ctx).iter().map(|folder| {
+                format!("stores.exclude names '{}', where no data of Claude Code is known", shown(folder))
+            }));
+        }
         if !checked.problems.is_empty() {
             exit = Exit::Usage;
         }

@@ -234,6 +234,10 @@ impl Status {
             let what = format!(": '{}': {}", place.path, place.what);
             lines.push(Line::of("not covered", Hue::Warn).and(what, Hue::Plain));
         }
+        for folder in &self.excludes_nothing {
+            let what = format!(": `stores.exclude` names '{folder}', where no data of Claude Code is known");
+            lines.push(Line::of("note", Hue::Warn).and(what, Hue::Plain));
+        }
         document.list(lines);
     }
 
