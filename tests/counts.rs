@@ -192,7 +192,7 @@ fn a_purge_says_one_number_of_what_it_freed() {
         // Records of ours are no content, and what has another name is not free.
         let counts = |entry: &walkdir::DirEntry| {
             let path = entry.path().strip_prefix(&store.root).unwrap();
-            let is_record = path.starts_with("ccretain/sealed") && path.ends_with("session.json");
+            let is_record = path.starts_with("ccretain") && path.ends_with("session.json");
             !is_record && !path.ends_with("lock") && !path.ends_with("linked.txt")
         };
         files.filter(counts).map(|entry| entry.metadata().unwrap().blocks() * 512).sum::<u64>()
@@ -212,7 +212,7 @@ fn a_purge_says_one_number_of_what_it_freed() {
     assert_eq!(certificate["counts"]["bytes"], freed, "{certificate}");
     let kinds = certificate["counts"]["kinds"].as_object().unwrap();
     assert_eq!(kinds.values().map(|kind| kind["bytes"].as_u64().unwrap()).sum::<u64>(), freed);
-    assert!(kinds["ccretain"]["bytes"].as_u64().unwrap() > 0, "{certificate}");
+    assert!(kinds["preserved-copy"]["bytes"].as_u64().unwrap() > 0, "{certificate}");
     let summary = sandbox.ledger_lines().into_iter().rfind(|line| line["event"] == "summary").unwrap();
     assert_eq!(summary["counts"]["bytesFreed"], freed, "{summary}");
     sandbox.run(["ledger", "verify", "--certificate", "c.json"]).exits(0);
@@ -298,4 +298,76 @@ fn files_of_our_own_are_never_counted() {
     }
     let page = sandbox.root().join("page.html");
     sandbox.run(["report", "--html", page.to_str().unwrap()]).exits(0);
+}
+
+/// How many files the ledger says were deleted by its last run.
+fn recorded(sandbox: &Sandbox) -> u64 {
+    let lines = sandbox.ledger_lines();
+    let run = &lines.last().unwrap()["run"];
+    let of_run = lines.iter().filter(|line| &line["run"] == run && line["event"] == "outcome");
+    of_run.filter(|line| line["decision"] == "delete").filter_map(|line| line["files"].as_u64()).sum()
+}
+
+/// Records of what is encrypted are ours, and in no count; what is encrypted or preserved is content, and in all.
+#[test]
+fn every_report_counts_alike() {
+    let made = || {
+        let (sandbox, store) = sealing();
+        for number in [1, 2] {
+            let session = store.session(number).aged(days(9)).write();
+            session.side_file("tool-results/a", "x".repeat(5_000));
+            store.history(Some(session.id()), "/work/acme", days(9));
+        }
+        store.session(3).aged(days(9)).write();
+        let hold = ["hold", "add", "--session", &crate::common::id(3), "--reason", "r", "--preserve"];
+        sandbox.run([&hold[..], &["--name", "h"]].concat()).exits(0);
+        sandbox.run(ENFORCE).exits(0);
+        assert!(store.has(format!("ccretain/sealed/{}/session.json", crate::common::id(1))));
+        sandbox
+    };
+    let sandbox = made();
+    let words = ["purge", "--json", "--break-holds", "over"];
+    let dry = sandbox.run([&words[..], &["--dry-run"]].concat());
+    let text = sandbox.run(["purge", "--dry-run", "--break-holds", "over"]);
+    let output = sandbox.run([&words[..], &["--yes", "--certificate", "c.json"]].concat());
+    output.exits(0);
+    let counts = &output.json()["counts"];
+    // Two sessions of two files, one of one, and its copy.
+    for output in [&dry, &output] {
+        assert_eq!((output.summary("deleted"), output.summary("sessionsDeleted")), (6, 3), "{output}");
+        assert_eq!(output.summary("bytesFreed"), counts["bytes"].as_u64().unwrap(), "{output}");
+    }
+    text.says("would remove: 3 sessions, 6 files, 2 lines,");
+    assert_eq!((&counts["files"], &counts["sessions"], &counts["lines"]), (&6.into(), &3.into(), &2.into()));
+    assert_eq!(counts["kinds"]["preserved-copy"]["files"], 1, "{counts}");
+    let certificate = fs::read(sandbox.home().join("c.json")).unwrap();
+    let certificate: serde_json::Value = serde_json::from_slice(&certificate).unwrap();
+    assert_eq!(&certificate["counts"], counts);
+    assert_eq!(recorded(&sandbox), 6, "{:#?}", sandbox.ledger_lines());
+    let sandbox = made();
+    let output = sandbox.run(["purge", "--yes", "--break-holds", "over"]);
+    output.exits(0).says("removed: 3 sessions, 6 files, 2 lines,");
+}
+
+#[test]
+fn encrypted_sessions_that_go_are_not_among_what_stays() {
+    let (sandbox, store) = sealing();
+    for number in 1..=4 {
+        let session = store.session(number).aged(days(if number < 3 { 40 } else { 9 })).write();
+        sandbox.run(["seal", session.id()]).exits(0);
+    }
+    store.session(9).aged(days(0)).write();
+    sandbox.delete_after("30d");
+    let status = sandbox.run(["status", "--json"]);
+    assert_eq!(status.json()["kept"]["sealed"], 2, "{status}");
+    assert_eq!(status.json()["due"]["now"]["deleted"], 2, "{status}");
+    let metrics = sandbox.home().join("m.prom");
+    let output = sandbox.command(ENFORCE).arg("--metrics").arg(&metrics).run();
+    output.exits(0);
+    assert_eq!((output.summary("deleted"), recorded(&sandbox)), (2, 2), "{output}");
+    let figures = fs::read_to_string(metrics).unwrap();
+    let deleted =
+        figures.lines().filter(|line| line.contains("deleted") && line.starts_with("ccretain_files{"));
+    let deleted: u64 = deleted.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum();
+    assert_eq!(deleted, 2, "{figures}");
 }

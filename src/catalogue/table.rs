@@ -427,6 +427,9 @@ catalogue! {
         Desktop "local-agent-mode-sessions/<*>/<*>/local_<*>/.claude/ccretain/lock",
         Desktop "local-agent-mode-sessions/<*>/<*>/agent/local_ditto_<*>/.claude/ccretain/lock",
         Config "ccretain/held/<*>/<*>/session.json",
+    ];
+    /// A sealed copy that a hold preserves.
+    Preserved "preserved-copy": Loose File Metadata plain PURGE => [
         Config "ccretain/held/<*>/<*>/<**>.age",
     ];
     /// What an interrupted rewrite of ccretain left behind.

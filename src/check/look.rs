@@ -52,8 +52,10 @@ pub fn stores(
             Decision::Keep(_) | Decision::Prune(_) => continue,
         };
         let Some(due) = decision.due().filter(|due| is_over(due.since())) else { continue };
-        amount.files += 1;
-        amount.bytes += artifact.stamp.size;
+        if !artifact.is_own() {
+            amount.files += 1;
+            amount.bytes += artifact.stamp.size;
+        }
         amount.saw(due.since());
         if let Belongs::Session(session) = artifact.belongs
             && counted.insert(session)

@@ -148,7 +148,7 @@ impl Outcomes {
         // Names of one file share its data, and are gone together or not at all.
         let mut counted = BTreeSet::new();
         let freed = |(artifact, outcome): (&Artifact, Option<&Outcome>)| match outcome {
-            _ if artifact.is_bookkeeping() => 0,
+            _ if artifact.is_own() => 0,
             Some(Outcome::Done(Effect::Deleted)) => {
                 let file = (artifact.stamp.device, artifact.stamp.inode);
                 if artifact.links < 2 || counted.insert(file) { artifact.allocated } else { 0 }

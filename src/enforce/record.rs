@@ -46,13 +46,16 @@ impl<'a> Recorder<'a> {
         let decision = unit.artifacts.first().map(|index| self.plan.decisions[index.at()]);
         entry.decision = decision.map(|decision| decision.word().into());
         entry.rule = decision.and_then(Decision::due).map(|due| self.policy.rule_name(due.rule()).into());
-        entry.files = Some(unit.artifacts.len() as u64);
-        entry.bytes = Some(self.bytes(&unit.artifacts));
+        self.count(&mut entry, unit.artifacts.iter().copied());
         entry
     }
 
-    fn bytes(&self, artifacts: &[ArtifactIndex]) -> u64 {
-        artifacts.iter().map(|index| self.inventory.artifact(*index).stamp.size).sum()
+    /// States how many files these are, and their bytes, as every report counts.
+    fn count(&self, entry: &mut Entry<'_>, artifacts: impl Iterator<Item = ArtifactIndex>) {
+        let all = artifacts.map(|index| self.inventory.artifact(index));
+        let sizes = all.filter(|artifact| !artifact.is_own()).map(|artifact| artifact.stamp.size);
+        let (files, bytes) = sizes.fold((0, 0), |(files, bytes), size| (files + 1, bytes + size));
+        (entry.files, entry.bytes) = (Some(files), Some(bytes));
     }
 
     /// What became of one unit, with what of it was sealed.
@@ -64,14 +67,8 @@ impl<'a> Recorder<'a> {
     ) -> Vec<Entry<'a>> {
         let of = |index: &ArtifactIndex| outcomes.of(*index);
         let mut whole = self.entry(Event::Outcome, unit);
-        let done: Vec<ArtifactIndex> = unit
-            .artifacts
-            .iter()
-            .filter(|index| matches!(of(index), Some(Outcome::Done(_))))
-            .copied()
-            .collect();
-        whole.files = Some(done.len() as u64);
-        whole.bytes = Some(self.bytes(&done));
+        let done = unit.artifacts.iter().filter(|index| matches!(of(index), Some(Outcome::Done(_))));
+        self.count(&mut whole, done.copied());
         whole.failed = unit
             .artifacts
             .iter()

@@ -88,14 +88,10 @@ impl Artifact {
         (self.folder, self.name)
     }
 
-    /// Whether it is a file of our own, which no count includes.
+    /// Whether it is a file of our own, which no count of files or bytes includes: the one place that says so. What is
+    /// sealed or preserved is content, and counts.
     pub fn is_own(&self) -> bool {
         matches!(self.kind, Some(Kind::Own | Kind::OwnLeftover | Kind::SealedRecord))
-    }
-
-    /// Whether it is a record or a leftover of our own, and not a copy of content that we keep.
-    pub fn is_bookkeeping(&self) -> bool {
-        matches!(self.kind, Some(Kind::OwnLeftover | Kind::SealedRecord))
     }
 
     /// Whether it is a regular file.

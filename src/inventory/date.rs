@@ -43,7 +43,7 @@ impl Inventory {
             && !artifact.sealed
             && artifact.kind.is_some_and(|kind| {
                 kind.row().disposal == Disposal::File
-                    && !matches!(kind, Kind::Own | Kind::OwnLeftover | Kind::Settings)
+                    && !matches!(kind, Kind::Own | Kind::Preserved | Kind::OwnLeftover | Kind::Settings)
             });
         let unsealed = self.session_of(artifact).and_then(|session| session.unsealed);
         written_by_claude_code

@@ -80,6 +80,7 @@ impl Looked<'_> {
         let done = self.before.artifacts.iter().zip(self.outcomes.iter());
         for ((artifact, outcome), freed) in done.zip(self.outcomes.freed(self.before)) {
             match outcome {
+                _ if artifact.is_own() => {}
                 Some(Outcome::Done(Effect::Deleted | Effect::DataRemains)) => {
                     counts.file(artifact.kind, self.form(artifact, sealed_here), freed);
                 }
@@ -109,8 +110,8 @@ impl Looked<'_> {
         let path = || self.before.path(artifact);
         let session = match artifact.kind {
             _ if artifact.sealed => self.before.session_of(artifact).map(|session| session.id),
-            // A preservation copy: of a session of this machine.
-            Some(Kind::Own) => path().iter().nth(3).and_then(|id| id.to_str()?.parse().ok()),
+            // Of a session of this machine.
+            Some(Kind::Preserved) => path().iter().nth(3).and_then(|id| id.to_str()?.parse().ok()),
             _ => return Form::Plaintext,
         };
         match session {

@@ -241,9 +241,11 @@ impl Purge<'_> {
             // A file that only loses lines is there afterwards; the certificate counts alike.
             match run.plan.decisions[at] {
                 Decision::Prune(_) => group.lines += run.pruned(at).0,
-                _ => group.files += 1,
+                _ => group.files += u64::from(!artifact.is_own()),
             }
-            if let crate::inventory::Belongs::Session(index) = artifact.belongs {
+            if let crate::inventory::Belongs::Session(index) = artifact.belongs
+                && run.conversation_goes(run.inventory.session(index))
+            {
                 group.sessions.insert(index);
                 let session = run.inventory.session(index);
                 group.projects.extend(session.project.as_deref().map(text));

@@ -217,7 +217,7 @@ impl Run<'_> {
             return outcomes.freed(self.inventory);
         }
         let would_free = |(at, artifact): (usize, &Artifact)| match self.fate(at) {
-            Some(fate) if !artifact.is_bookkeeping() => {
+            Some(fate) if !artifact.is_own() => {
                 self.would_free(at, artifact, fate, self.data_remains(at, going))
             }
             _ => 0,
@@ -333,7 +333,7 @@ impl Run<'_> {
     }
 
     /// Whether a session that is to go has gone: one of which a transcript is left has not.
-    fn conversation_goes(&self, session: &Session) -> bool {
+    pub fn conversation_goes(&self, session: &Session) -> bool {
         match self.outcomes {
             Some(outcomes) => outcomes.conversation_gone(self.inventory, session),
             None => {

@@ -131,7 +131,7 @@ impl Taking<'_> {
                 });
                 return if is_emptied { Fate::Goes } else { self.lines_alone(index, artifact) };
             }
-            Kind::Own | Kind::OwnLeftover | Kind::SealedFile => {
+            Kind::Own | Kind::Preserved | Kind::OwnLeftover | Kind::SealedFile => {
                 return self.own(artifact, kind);
             }
             _ if self.is_protected(kind) => return Fate::Stays(Keep::Protected),

@@ -135,7 +135,7 @@ impl Touch<'_> {
                 if let Belongs::Session(session) = artifact.belongs {
                     return holds_session(hold, inventory.session(session), kind);
                 }
-                if kind == Kind::Own
+                if matches!(kind, Kind::Own | Kind::Preserved)
                     && let Some((of, id)) = pick::place_of(&inventory.path(artifact))
                 {
                     // A copy that a hold keeps, whatever else it covers.

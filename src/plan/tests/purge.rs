@@ -262,7 +262,7 @@ proptest! {
         for (at, (artifact, decision)) in inventory.artifacts.iter().zip(&purging.plan.decisions).enumerate() {
             let Some(kind) = artifact.kind.filter(|_| !is_left_out(&inventory, artifact)) else { continue };
             let is_line_file = kind.row().disposal == Disposal::Lines;
-            if stays_by_class(artifact, &wanted) || is_line_file || kind == Kind::Own {
+            if stays_by_class(artifact, &wanted) || is_line_file || matches!(kind, Kind::Own | Kind::Preserved) {
                 continue;
             }
             let live = kind.row().protection == Protection::UnlessLive;

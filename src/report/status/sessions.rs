@@ -201,8 +201,10 @@ impl Sight<'_> {
             .filter(|(artifact, decision)| is_unfinished(inventory, artifact, **decision))
             .count() as u64;
         for (session, verdict) in self.run.inventory.sessions.iter().zip(&self.run.plan.sessions) {
-            kept.sealed += u64::from(session.sealed > 0);
-            if session.sealed > 0 {
+            let goes =
+                matches!(verdict.decision, Decision::Delete(_)) && !self.run.is_audited(verdict.decision);
+            if session.sealed > 0 && !goes {
+                kept.sealed += 1;
                 kept.sealed_plain += u64::from(session.plain) + self.run.inventory.plain_elsewhere(session);
             }
             kept.no_delete_rule += u64::from(!has_delete_rule(self.run.policy, session));

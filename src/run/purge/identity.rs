@@ -90,9 +90,5 @@ fn remove(path: &Path) -> std::io::Result<()> {
 
 /// Whether anything sealed is in a store.
 fn anything_sealed(inventory: &Inventory) -> bool {
-    inventory.artifacts.iter().any(|artifact| {
-        artifact.sealed
-            || artifact.kind == Some(Kind::Own)
-                && Path::new(inventory.name(artifact)).extension().is_some_and(|end| end == "age")
-    })
+    inventory.artifacts.iter().any(|artifact| artifact.sealed || artifact.kind == Some(Kind::Preserved))
 }
