@@ -145,9 +145,13 @@ pub(super) fn interrupted(outcomes: Option<&Outcomes>, ctx: &Context) -> Exit {
     if is_persons { Exit::Interrupted } else { Exit::Done }
 }
 
-/// How a run ends that a guard refused something: as a refusal only where it changed nothing.
-fn refused(report: &Run<'_>) -> Option<Exit> {
-    let outcomes = report.outcomes.filter(|_| !report.refusals.is_empty())?;
+/// How a run ends that a guard refused something, or of which the ledger takes no records: as a refusal only where it
+/// changed nothing.
+pub(super) fn refused(report: &Run<'_>) -> Option<Exit> {
+    let is_refused = |outcomes: &Outcomes| {
+        !report.refusals.is_empty() || matches!(outcomes.stopped, Some(Stop::Ledger(_)))
+    };
+    let outcomes = report.outcomes.filter(|outcomes| is_refused(outcomes))?;
     // What an earlier run left unfinished is nobody's data: its removal is no deed of the plan.
     let mut demanded = report.plan.decisions.iter().zip(outcomes.iter());
     let is_done = demanded

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::context::{Context, Exit, Failure};
-use super::enforce::interrupted;
+use super::enforce::{interrupted, refused};
 use crate::purge::before;
 use crate::purge::certificate::{Verdict, Witness};
 use crate::report::certificate;
@@ -50,14 +50,17 @@ pub fn run(args: &PurgeArgs, ctx: &Context) -> Result<Exit, Failure> {
     let is_well = done.verdict != Verdict::Incomplete && run.workspace.policy.complaints.is_empty();
     // What a stopped purge left is no failure of it; a script must not take it for done.
     let mut exit = match interrupted(Some(&done.outcomes), ctx) {
-        Exit::Done if !is_well => Exit::Failed,
+        Exit::Done if !is_well => refused(&run.view(Some(&done.outcomes), &[])).unwrap_or(Exit::Failed),
         exit => exit,
     };
     // Before the report, which names its files.
     let issued = run.certify(files, certificate::print, &done, &mut ledger, exit.code());
     let mut must = |failure: Failure| {
         ctx.console.failure(&failure);
-        exit = Exit::Failed;
+        // What fails after nothing was done has changed nothing either.
+        if exit != Exit::Refused {
+            exit = Exit::Failed;
+        }
     };
     let issued: Vec<PathBuf> = issued.map_err(|error| must(error.into())).unwrap_or_default();
     // A closed pipe must not keep in mind what has gone.
