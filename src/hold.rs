@@ -72,7 +72,7 @@ fn is_of_any(inventory: &Inventory, artifact: &Artifact, owners: &[&Session]) ->
 
 fn covers(hold: &Hold, session: &Session, kind: Kind) -> bool {
     // Where a record could not be read, projects may be missing.
-    let unknown = session.projects.is_empty() || session.is_unreadable;
+    let unknown = session.may_be_of_any_project();
     hold.selector.covers(kind, session.projects.iter().map(|project| &**project), unknown, Some(session.id))
 }
 

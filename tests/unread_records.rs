@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::common::sandbox::{deleting, recent};
-use crate::common::store::{CONTENT, Session, stamp};
+use crate::common::store::{CONTENT, Session, put, stamp};
 use crate::common::{Sandbox, StoreBuilder, days, id, now};
 use crate::seal::{identity, seals};
 
@@ -162,6 +162,23 @@ fn a_plan_stays_where_a_subagent_may_lie_behind_a_link() {
 }
 
 #[test]
+fn scratch_files_stay_where_their_session_may_lie() {
+    let (sandbox, store) = deleting();
+    let session = store.session(1).aged(days(10)).write();
+    let scratch = sandbox.client_tmp().join("s/123456789012/scratchpad/x");
+    put(&scratch, CONTENT, days(400));
+    let (folder, away) = (session.transcript.parent().unwrap(), sandbox.home().join("away"));
+    fs::rename(folder, &away).unwrap();
+    symlink("/nowhere", folder).unwrap();
+    let output = sandbox.enforce();
+    assert!(scratch.exists(), "{output}");
+    fs::remove_file(folder).unwrap();
+    fs::rename(away, folder).unwrap();
+    let output = sandbox.enforce();
+    assert!(!scratch.exists(), "no session that is known has it\n{output}");
+}
+
+#[test]
 fn what_is_in_doubt_goes_once_everything_can_be_read() {
     let world = World::new(false);
     let folder = world.session.transcript.parent().unwrap().to_owned();
@@ -235,4 +252,65 @@ fn a_line_of_a_session_that_is_out_of_sight_is_covered_by_every_hold_on_projects
     sandbox.give_away();
     sandbox.command(["enforce", "--yes"]).unprivileged().run();
     assert_eq!(store.history_lines().len(), 1);
+}
+
+/// A transcript of which the first project lies behind more records without one than are read of its head, and the
+/// last records name another.
+fn with_a_large_head(store: &StoreBuilder) -> Session {
+    let blob = json!({"type": "x", "text": "x".repeat(9 << 20)}).to_string();
+    let of = |cwd: &str| {
+        let record = json!({"type": "user", "timestamp": stamp(now() - days(10)), "cwd": cwd, "sessionId": id(1), "message": {}});
+        record.to_string()
+    };
+    let session = store.session(1).cwd("/work/noise").head(&blob).head(&of("/work/acme"));
+    (0..800).fold(session, |session, _| session.head(&of("/work/noise"))).aged(days(10)).write()
+}
+
+#[test]
+fn no_rule_for_a_project_decides_where_the_first_one_was_not_read() {
+    let (sandbox, store) = recent();
+    let rules = |rest: &str| {
+        format!(
+            r#"{{"version": 1, {rest} "rules": [{{"name": "noise", "projects": ["/work/noise/**"], "deleteAfter": "1d"}},
+                {{"name": "acme", "projects": ["/work/acme/**"], "deleteAfter": "20d"}}, {{"name": "rest", "deleteAfter": "30d"}}]}}"#
+        )
+    };
+    sandbox.policy(&rules(""));
+    let session = with_a_large_head(&store);
+    store.history(Some(session.id()), "/work/noise", days(0));
+    // By what was read and by what is remembered.
+    for _ in 0..2 {
+        sandbox.enforce().exits(0);
+        assert!(session.is_there());
+    }
+    let output = sandbox.run(["explain", session.id()]);
+    assert!(output.exits(0).stdout.contains("unknown: every project hold covers it"), "{output}");
+    assert!(output.stdout.contains("/work/noise"), "{output}");
+    let purge = sandbox.run(["purge", "-n", "--project", "/work/acme/**"]);
+    assert!(purge.stdout.contains("it names no project"), "{purge}");
+    // Encrypted, it is no better known.
+    let recipient = identity(&sandbox);
+    sandbox.policy(&rules(&format!("\"recipients\": [\"{recipient}\"],")));
+    sandbox.run(["seal", session.id()]).exits(0);
+    assert!(!session.is_there());
+    let sealed = store.path("ccretain/sealed").join(session.id());
+    sandbox.enforce().exits(0);
+    assert!(sealed.exists());
+    sandbox.command(["enforce", "--yes"]).at(now() + days(25)).run().exits(0);
+    assert!(!sealed.exists(), "the rule for everything counts");
+}
+
+#[test]
+fn every_hold_on_projects_covers_a_session_of_which_the_first_project_was_not_read() {
+    let (sandbox, store) = recent();
+    sandbox.delete_after("1d");
+    let session = with_a_large_head(&store);
+    let line = store.history(Some(session.id()), "/work/noise", days(10));
+    sandbox.run(["hold", "add", "--project", "/work/acme/**", "--reason", "case"]).exits(0);
+    for _ in 0..2 {
+        sandbox.enforce().exits(0);
+        assert!(session.is_there() && store.history_lines().contains(&line));
+    }
+    let purge = sandbox.run(["purge", "--yes", "--session", session.id()]);
+    assert_eq!(purge.code, Some(4), "{purge}");
 }

@@ -39,7 +39,7 @@ pub fn look(inventory: &Inventory, plan: &Plan, now: DateTime<Utc>) -> Vec<Parke
         } else if let Ok(Some(facts)) = looker.read(artifact, now)
             && owner.is_none_or(|owner| facts.session != Some(owner.id))
         {
-            let project = facts.projects.first().map(|project| project.to_string());
+            let project = facts.project().map(|project| project.to_string());
             found.push(Parked { artifact: index, date: facts.newest, project });
         }
     }

@@ -41,10 +41,14 @@ pub struct Session {
     pub project: Option<Arc<str>>,
     /// The projects of copies that are as new as the one that told `project`.
     pub rivals: Projects,
+    /// Whether a copy that is as new as the one that told `project` may be of another, which nobody read.
+    pub project_in_doubt: bool,
     /// Whether a transcript or the record of a sealed one told `project`.
     pub is_told: bool,
     /// Every project path found, which holds go by.
     pub projects: Projects,
+    /// Whether of any copy the first project was not read, so that holds may mean one that is not among them.
+    pub lacks_projects: bool,
     /// The slugs that its records name, by which plans are its own.
     pub slugs: Box<[Slug]>,
     /// Which states of its transcripts those are from, a digest each.
@@ -216,6 +220,18 @@ impl Session {
     /// Whether a transcript of it, plain or sealed, is there; else it is satellites alone.
     pub fn is_conversation(&self) -> bool {
         self.evidence == Evidence::Transcript || self.is_shown() && self.has_transcript
+    }
+
+    /// Whether it may have to do with any project, so that every hold on projects covers it.
+    pub fn may_be_of_any_project(&self) -> bool {
+        self.projects.is_empty() || self.is_unreadable || self.lacks_projects
+    }
+
+    /// The same projects as rules match them: `None` matches no rule for projects.
+    pub fn matched_projects(&self) -> impl Iterator<Item = Option<&str>> {
+        let in_doubt = self.project_in_doubt && self.project.is_some();
+        let rivals = self.rivals.iter().map(|project| Some(&**project));
+        std::iter::once(self.project.as_deref()).chain(rivals).chain(in_doubt.then_some(None))
     }
 
     /// The projects by which rules may go: one, or those of copies that are equally new.

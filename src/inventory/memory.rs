@@ -65,6 +65,12 @@ pub struct RememberedSession {
     /// The projects that rules may go by; several where copies are equally new.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<String>,
+    /// Whether rules may go by a project that nobody read.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub project_in_doubt: bool,
+    /// Whether holds may mean one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub lacks_projects: bool,
     /// The slugs that its records name, as keyed hashes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub slugs: Vec<Slug>,
@@ -214,8 +220,10 @@ impl Session {
             evidence: Evidence::Unknown,
             project: None,
             rivals: Projects::default(),
+            project_in_doubt: false,
             is_told: false,
             projects: Projects::default(),
+            lacks_projects: false,
             slugs: Box::default(),
             slugs_of: Box::default(),
             newest_record: None,
@@ -257,6 +265,7 @@ impl Session {
             || self.before != other.before
             || self.project != other.project
             || self.rivals != other.rivals
+            || (self.project_in_doubt, self.lacks_projects) != (other.project_in_doubt, other.lacks_projects)
             || self.projects != other.projects
     }
 
@@ -296,6 +305,10 @@ impl Session {
             self.rivals = Projects::default();
             self.may_be_of(rules.iter());
         }
+        if !self.is_told {
+            self.project_in_doubt |= row.project_in_doubt;
+            self.lacks_projects |= row.lacks_projects;
+        }
         let is_other = |project: &&Arc<str>| !self.rule_projects().any(|own| own == *project);
         let before = row.earlier.iter().map(|project| Arc::from(project.as_str()));
         let before: Vec<Arc<str>> = rules.iter().cloned().chain(before).collect();
@@ -332,6 +345,8 @@ impl Session {
             files,
             touched: self.touched,
             touched_ahead: self.touched_ahead,
+            project_in_doubt: self.project_in_doubt,
+            lacks_projects: self.lacks_projects,
             slugs: self.slugs.to_vec(),
             slugs_of: self.slugs_of.to_vec(),
             others: others.map(|project| project.to_string()).collect(),

@@ -40,6 +40,8 @@ pub(super) struct Part {
     told_by: (Teller, CopyDate),
     /// What it told, as often as copies did.
     told: SmallVec<[Arc<str>; 1]>,
+    /// Whether a copy that is as new as any may be of a project that nobody read.
+    lacks_told: bool,
     /// Projects beyond the first few, of which there may be as many as files.
     further: FxHashSet<Arc<str>>,
     /// The newest modification time of any of its files.
@@ -54,6 +56,7 @@ impl Part {
             session: Session::new(store, id),
             told_by: Default::default(),
             told: SmallVec::new(),
+            lacks_told: false,
             further: FxHashSet::default(),
             latest: None,
             files: 0,
@@ -69,6 +72,7 @@ impl Part {
     pub fn into_session(self, is_complete: bool) -> Session {
         let mut session = self.session;
         session.may_be_of(self.told.iter());
+        session.project_in_doubt = self.lacks_told;
         if !self.further.is_empty() {
             session.learn_all(&self.further.into_iter().collect());
         }
@@ -121,8 +125,8 @@ impl Part {
 
     /// Takes in what is known of the same session elsewhere.
     pub fn join(&mut self, other: Self) {
-        let Self { session: theirs, told_by, told, further, latest, files } = other;
-        self.is_told(told_by, told.iter());
+        let Self { session: theirs, told_by, told, lacks_told, further, latest, files } = other;
+        self.is_told(told_by, told.iter(), lacks_told);
         self.learn(&theirs.projects);
         self.further.extend(further);
         let mine = &mut self.session;
@@ -142,6 +146,7 @@ impl Part {
         mine.touched_ahead = [mine.touched_ahead, theirs.touched_ahead].into_iter().flatten().min();
         // Doubt about a part is doubt about the whole.
         mine.is_unreadable |= theirs.is_unreadable;
+        mine.lacks_projects |= theirs.lacks_projects;
         mine.is_foreign |= theirs.is_foreign;
         mine.is_desktop |= theirs.is_desktop;
         mine.is_desktop_deleted |= theirs.is_desktop_deleted;
@@ -166,9 +171,12 @@ impl Part {
         // Anybody can write the record: a date that cannot be is none.
         let last_activity = record.last_activity.and_then(date::valid);
         let date = last_activity.map(|date| (by_record, date));
-        self.is_told((Teller::Transcript, date), projects.iter());
+        // The folders that holds go by do not tell what nobody read before it was sealed.
+        let own = projects.iter().filter(|_| !record.project_in_doubt || record.project.is_some());
+        self.is_told((Teller::Transcript, date), own, record.project_in_doubt);
         let session = &mut self.session;
         let plain = session.clocks();
+        session.lacks_projects |= record.lacks_projects;
         session.is_desktop |= record.desktop;
         session.is_desktop_deleted |= record.desktop_deleted;
         let cwds = record.cwds.iter().map(|cwd| Arc::from(cwd.as_str()));
@@ -204,12 +212,13 @@ impl Part {
         let teller = if kind == Kind::Transcript { Teller::Transcript } else { Teller::Subagent };
         let newest = facts.newest.max(damaged);
         let date = newest.map(|date| (true, date)).or(modified.map(|date| (false, date)));
-        self.is_told((teller, date), facts.projects.first().into_iter());
+        self.is_told((teller, date), facts.project().into_iter(), facts.lacks_first_project);
         let session = &mut self.session;
         session.newest_record = session.newest_record.max(facts.newest);
         if facts.session.is_some_and(|id| id != session.id) {
             session.stranger = session.stranger.into_iter().chain(facts.newest).min();
         }
+        session.lacks_projects |= facts.lacks_first_project;
         session.later.add(facts.later.dates().iter().copied());
         session.damaged = session.damaged.max(damaged);
         session.untried = session.untried.max(facts.untried);
@@ -227,17 +236,24 @@ impl Part {
         }
     }
 
-    /// Takes the projects of a copy for those that rules go by, if none that is newer told others.
-    fn is_told<'p>(&mut self, by: (Teller, CopyDate), projects: impl Iterator<Item = &'p Arc<str>>) {
+    /// Takes the projects of a copy for those that rules go by, if none that is newer told others; it may lack one.
+    fn is_told<'p>(
+        &mut self,
+        by: (Teller, CopyDate),
+        projects: impl Iterator<Item = &'p Arc<str>>,
+        lacks_one: bool,
+    ) {
         let mut projects = projects.peekable();
-        if projects.peek().is_none() || by < self.told_by {
+        if projects.peek().is_none() && !lacks_one || by < self.told_by {
             return;
         }
         if by > self.told_by {
             self.told_by = by;
             self.told.clear();
+            self.lacks_told = false;
             self.session.is_told = by.0 == Teller::Transcript;
         }
+        self.lacks_told |= lacks_one;
         let known = self.told.last().cloned();
         self.told.extend(projects.filter(|project| known.as_ref() != Some(*project)).cloned());
     }

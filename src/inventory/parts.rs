@@ -62,8 +62,8 @@ impl Parts {
             _ => None,
         };
         let project = match said {
-            Said::Log(log) => log.projects.first(),
-            Said::Facts(facts) if part.is_none() => facts.projects.first(),
+            Said::Log(log) => log.project(),
+            Said::Facts(facts) if part.is_none() => facts.project(),
             _ => None,
         };
         artifact.project = project.map(|project| {

@@ -177,6 +177,8 @@ impl Session {
             session: self.id,
             project: self.project.as_deref().map(str::to_owned),
             rivals: self.rivals.iter().map(|project| project.to_string()).collect(),
+            project_in_doubt: self.project_in_doubt,
+            lacks_projects: self.lacks_projects,
             cwds: self.projects.iter().map(|project| project.to_string()).collect(),
             last_activity,
             last_activity_from,

@@ -36,7 +36,7 @@ pub use facts::{Facts, Later, Projects};
 pub(super) const TAIL: u64 = files::bound(64 << 10, 512);
 /// How much of the beginning is read at once; the first records are often large.
 const HEAD: u64 = files::bound(16 << 10, 128);
-/// How far the search for the first project goes; beyond it the tail has to do.
+/// How far the search for the first project goes; beyond it that is not known.
 const HEAD_LIMIT: u64 = files::bound(8 << 20, 4096);
 /// The entry points whose transcripts the client's own sweep spares (read in client 2.1.330).
 const DESKTOP_HOSTS: [&str; 4] = ["claude-desktop", "claude-desktop-3p", "local-agent", "local_agent"];
@@ -182,7 +182,15 @@ impl Reading<'_> {
                 }
             }
         }
+        if at < tail_start {
+            self.skips();
+        }
         Ok(at)
+    }
+
+    /// Takes note that something is not read: where no project was found before, it may hold the first.
+    fn skips(&mut self) {
+        self.facts.lacks_first_project |= self.projects.is_empty();
     }
 
     /// Takes the lines from `end` back to `stop`, a window at a time, until one is dated.
@@ -221,6 +229,7 @@ impl Reading<'_> {
     fn long_line(&mut self, mut file: &File, start: u64, end: u64, buffer: &mut Vec<u8>) -> io::Result<Line> {
         // Nobody parses a line of gigabytes, and to read it takes longer than a whole store.
         if end - start > LONGEST_LINE {
+            self.skips();
             return Ok(Line::Damaged);
         }
         file.seek(SeekFrom::Start(start))?;

@@ -88,7 +88,7 @@ impl Judge<'_> {
         if let Some(held) = self.holds_of_loose(artifact, kind).next() {
             return Decision::Keep(Keep::Held(held));
         }
-        if lacks_owner(kind) {
+        if lacks_owner(self.inventory, kind) {
             return Decision::Keep(Keep::OwnerUnknown);
         }
         let date = match self.inventory.dated(artifact) {
@@ -139,8 +139,14 @@ pub(super) fn may_be_anyones(artifact: &Artifact, kind: Kind) -> bool {
         && !matches!(kind, Kind::OwnLeftover | Kind::ShellSnapshot)
 }
 
-/// Whether a file of nobody is somebody's all the same: its own content says whose, and could not be read.
-pub(super) fn lacks_owner(kind: Kind) -> bool {
-    // A pid file without a session is one of an older client.
-    kind.row().owner == Owner::Content && kind != Kind::PidFile
+/// Whether a file of nobody is somebody's all the same: its own content says whose and could not be read, or its
+/// session may lie where nothing could be.
+pub(super) fn lacks_owner(inventory: &Inventory, kind: Kind) -> bool {
+    match kind.row().owner {
+        // A pid file without a session is one of an older client.
+        Owner::Content => kind != Kind::PidFile,
+        // Scratch files are known to be a session's only by what else there is of it.
+        Owner::Session => !inventory.is_complete,
+        _ => false,
+    }
 }

@@ -181,7 +181,7 @@ impl Judge<'_> {
     pub(super) fn holds_of(&self, session: &Session, kind: Kind) -> impl Iterator<Item = HoldRef> {
         let projects = session.projects.iter().map(|project| &**project);
         // Where a record could not be read, projects may be missing.
-        let unknown = session.projects.is_empty() || session.is_unreadable;
+        let unknown = session.may_be_of_any_project();
         self.holds(kind, projects, unknown, Some(session.id))
     }
 

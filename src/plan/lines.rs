@@ -33,7 +33,8 @@ impl Judge<'_> {
     ) -> impl Iterator<Item = HoldRef> {
         let projects = line.project.iter().map(|project| &**project);
         // Of a line without a project any project may be meant, but for one whose session names some.
-        let unknown = line.project.is_none() && session.is_none_or(|session| session.projects.is_empty())
+        let unknown = line.project.is_none()
+            && session.is_none_or(|session| session.projects.is_empty() || session.lacks_projects)
             || line.session.is_some_and(|id| self.may_be_out_of_sight(id));
         self.holds(kind, projects, unknown, line.session)
     }

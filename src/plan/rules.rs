@@ -160,8 +160,9 @@ impl Judge<'_> {
             let due = self.earliest(&subject, date, action);
             (subject, due)
         };
-        let first = judged(session.project.as_deref());
-        session.rivals.iter().map(|project| judged(Some(project))).fold(first, |known, other| {
+        let mut all = session.matched_projects().map(judged);
+        let first = all.next().unwrap_or_else(|| judged(None));
+        all.fold(first, |known, other| {
             let is_later = match (known.1, other.1) {
                 (Some((known, _)), Some((other, _))) => other > known,
                 (known, other) => known.is_some() && other.is_none(),

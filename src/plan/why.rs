@@ -58,7 +58,7 @@ pub fn has_delete_rule(policy: &Policy, session: &Session) -> bool {
             };
             rules.any(|rule| subject.is_selected_by(rule))
         };
-        deletes(session.project.as_deref()) && session.rivals.iter().all(|project| deletes(Some(project)))
+        session.matched_projects().all(deletes)
     })
 }
 
@@ -133,7 +133,7 @@ impl Judge<'_> {
             };
             let date = match (owners, self.inventory.dated(artifact)) {
                 (Err(keep), _) => Err(keep),
-                _ if lacks_owner(kind) => Err(Keep::OwnerUnknown),
+                _ if lacks_owner(self.inventory, kind) => Err(Keep::OwnerUnknown),
                 (_, None) => Err(Keep::Undated),
                 (_, Some(date)) if date > self.now => Err(Keep::FutureDated),
                 (_, Some(date)) => Ok(date),

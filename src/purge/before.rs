@@ -75,7 +75,10 @@ fn copies(inventory: &Inventory) -> HashMap<(StoreIndex, String, SessionId), Cop
         let read = file.and_then(|file| files::contents(&file, files::DOCUMENT));
         let Some(record) = read.ok().and_then(|text| Manifest::parse(&text, id).ok()) else { continue };
         let copied = Copied {
-            project: record.project.or_else(|| record.cwds.first().cloned()),
+            project: match record.project_in_doubt {
+                true => None,
+                false => record.project.or_else(|| record.cwds.first().cloned()),
+            },
             last_activity: record.last_activity,
         };
         known.insert((inventory.store_of(artifact), (*hold).to_owned(), id), copied);

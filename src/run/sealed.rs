@@ -18,7 +18,7 @@ use crate::seal::manifest::SealedFile;
 /// The hold that covers anything of a session, whichever rules it binds.
 pub fn hold_on<'p>(policy: &'p Policy, inventory: &Inventory, session: &Session) -> Option<&'p Hold> {
     // In doubt a hold covers: what a session was about may be in what cannot be read.
-    let unknown = session.projects.is_empty() || session.is_unreadable;
+    let unknown = session.may_be_of_any_project();
     let kinds: HashSet<_> =
         inventory.files(session).iter().filter_map(|index| inventory.artifact(*index).kind).collect();
     let holds = policy.mandates.iter().flat_map(|mandate| &mandate.holds);

@@ -31,6 +31,12 @@ pub struct Manifest {
     /// The same of other copies that were as new, of which the later due date counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rivals: Vec<String>,
+    /// Whether rules may go by another project, which nobody read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub project_in_doubt: bool,
+    /// Whether holds may mean one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lacks_projects: bool,
     /// Every working folder found for it, which holds go by.
     #[serde(default)]
     pub cwds: Vec<String>,

@@ -27,7 +27,7 @@ use crate::inventory::transcript::{Facts, Projects};
 /// The name of the file.
 pub const FILE: &str = "dates.json";
 /// The version of its form.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 /// The program that wrote it.
 const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 /// A file that changed this shortly before it was read may change again in the same tick of the
@@ -67,19 +67,34 @@ struct Row {
     newest: Option<Time>,
     /// Which of the lists of projects is its own.
     projects: u32,
+    /// Whether the first project is not among them.
+    lacks_first_project: bool,
     is_of_client: bool,
     is_desktop: bool,
     is_damaged: bool,
     untried: Option<Version>,
 }
 
-type Values = ((u64, u64), u64, Time, Time, Option<Time>, u32, bool, bool, bool, Option<Version>);
+type Values = ((u64, u64), u64, Time, Time, Option<Time>, u32, bool, bool, bool, bool, Option<Version>);
 
 impl From<Row> for Values {
     fn from(row: Row) -> Self {
-        let Row { identity, size, modified, changed, newest, projects, .. } = row;
+        let Row { identity, size, modified, changed, newest, projects, lacks_first_project, .. } = row;
         let Row { is_of_client, is_desktop, is_damaged, untried, .. } = row;
-        (identity, size, modified, changed, newest, projects, is_of_client, is_desktop, is_damaged, untried)
+        let flags = (is_of_client, is_desktop, is_damaged);
+        (
+            identity,
+            size,
+            modified,
+            changed,
+            newest,
+            projects,
+            lacks_first_project,
+            flags.0,
+            flags.1,
+            flags.2,
+            untried,
+        )
     }
 }
 
@@ -191,8 +206,17 @@ impl Dates for DateFile {
         }
         let projects = known.projects.get(row.projects as usize)?.clone();
         self.found.fetch_add(1, Ordering::Relaxed);
-        let Row { is_of_client, is_desktop, is_damaged, untried, .. } = *row;
-        Some(Facts { newest, projects, is_of_client, is_desktop, is_damaged, untried, ..Facts::default() })
+        let Row { lacks_first_project, is_of_client, is_desktop, is_damaged, untried, .. } = *row;
+        Some(Facts {
+            newest,
+            projects,
+            lacks_first_project,
+            is_of_client,
+            is_desktop,
+            is_damaged,
+            untried,
+            ..Facts::default()
+        })
     }
 
     fn keep(&mut self, all: &mut dyn Iterator<Item = (&FileStamp, &Facts)>) {
@@ -220,6 +244,7 @@ impl Dates for DateFile {
                 changed: Time(stamp.changed),
                 newest: facts.newest.map(|date| Time(FileTime::of(date))),
                 projects: list,
+                lacks_first_project: facts.lacks_first_project,
                 is_of_client: facts.is_of_client,
                 is_desktop: facts.is_desktop,
                 is_damaged: facts.is_damaged,

@@ -148,7 +148,7 @@ impl Units {
         for heard in new.chunk_by(|(one, ..), (other, ..)| one == other) {
             let Some((index, newest, _)) = heard.last() else { continue };
             let session = &mut self.sessions[index.at()];
-            if session.project.is_none() {
+            if session.project.is_none() && !session.project_in_doubt {
                 let lines = heard.iter().filter(|(_, date, _)| date == newest);
                 session.may_be_of(lines.map(|(.., project)| project));
             }

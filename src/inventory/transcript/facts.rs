@@ -16,6 +16,8 @@ pub struct Facts {
     pub newest: Option<DateTime<Utc>>,
     /// Every project path found; the first is that of the first record that has one.
     pub projects: Projects,
+    /// Whether the first record that has a project may lie where nothing was read, so that `projects` lacks it.
+    pub lacks_first_project: bool,
     /// The session that the first record with an id names.
     pub session: Option<SessionId>,
     /// Whether any record has the shape of the client's: an id of a session and a type.
@@ -33,6 +35,13 @@ pub struct Facts {
     /// Whether a line after the last dated record cannot be read, as a power loss leaves it: the
     /// newest record may be lost, so the modification time counts too.
     pub is_damaged: bool,
+}
+
+impl Facts {
+    /// The project that rules go by: that of the first record that has one.
+    pub fn project(&self) -> Option<&Arc<str>> {
+        self.projects.first().filter(|_| !self.lacks_first_project)
+    }
 }
 
 /// Timestamps that lie ahead, in order.

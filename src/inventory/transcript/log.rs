@@ -3,11 +3,12 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use super::super::intern::Interner;
-use super::{Projects, Reading, SESSION, TAIL, fill, plain_text, unmarked, values};
+use super::{Facts, Projects, Reading, SESSION, TAIL, fill, plain_text, unmarked, values};
 use crate::catalogue::SessionId;
 
 /// A log is read whole up to this size; of a longer one the head and the tail are.
@@ -24,6 +25,8 @@ pub struct Log {
     pub sessions: Vec<SessionId>,
     /// The projects that they name.
     pub projects: Projects,
+    /// Whether the first record that has a project may lie where nothing was read.
+    pub lacks_first_project: bool,
     /// The newest record that is not later than the time of the look.
     pub newest: Option<DateTime<Utc>>,
     /// Whether all of it was read, so that it names no other session.
@@ -32,7 +35,13 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { sessions: Vec::new(), projects: Projects::default(), newest: None, is_whole: true }
+        Self {
+            sessions: Vec::new(),
+            projects: Projects::default(),
+            lacks_first_project: false,
+            newest: None,
+            is_whole: true,
+        }
     }
 }
 
@@ -51,8 +60,12 @@ pub fn read(mut file: &File, size: u64, now: DateTime<Utc>, interner: &Interner)
         // A line is not cut, unless it is longer than all that is read at once.
         let whole = memchr::memrchr(b'\n', &buffer).map_or(0, |newline| newline + 1);
         let end = if is_end || whole == 0 && buffer.len() as u64 > CHUNK { buffer.len() } else { whole };
-        log.is_whole &= is_end || end == whole;
+        let is_cut = !is_end && end != whole;
+        log.is_whole &= !is_cut;
         log.take(unmarked(at, &buffer[..end]), &mut reading);
+        if is_cut {
+            reading.skips();
+        }
         at += end as u64;
         buffer.drain(..end);
         if is_end {
@@ -60,16 +73,22 @@ pub fn read(mut file: &File, size: u64, now: DateTime<Utc>, interner: &Interner)
         }
     }
     if size > WHOLE {
+        reading.skips();
         file.seek(SeekFrom::Start(size - TAIL))?;
         fill(file, TAIL, &mut buffer)?;
         let whole = memchr::memchr(b'\n', &buffer).map_or(buffer.len(), |newline| newline + 1);
         log.take(&buffer[whole..], &mut reading);
     }
-    let facts = reading.said();
-    Ok(Log { projects: facts.projects, newest: facts.newest, ..log })
+    let Facts { projects, lacks_first_project, newest, .. } = reading.said();
+    Ok(Log { projects, lacks_first_project, newest, ..log })
 }
 
 impl Log {
+    /// The project that rules go by: that of the first record that has one.
+    pub fn project(&self) -> Option<&Arc<str>> {
+        self.projects.first().filter(|_| !self.lacks_first_project)
+    }
+
     fn take(&mut self, lines: &[u8], reading: &mut Reading<'_>) {
         reading.lines(lines);
         for at in values(&SESSION, lines) {
@@ -114,6 +133,17 @@ mod tests {
         assert_eq!(said(b""), Log::default());
         // A date that is still to come is none.
         assert_eq!(said(b"{\"timestamp\":\"2027-01-01T00:00:00Z\"}\n").newest, None);
+    }
+
+    #[test]
+    fn a_first_project_that_was_not_read_is_told_by_no_other() {
+        let filler = |length: u64| format!("{{\"error\":\"{}\"}}\n", "x".repeat(length as usize));
+        let tail = record(2, 3).repeat(TAIL as usize / 64);
+        let project = |text: String| said(text.as_bytes()).project().map(|project| project.to_string());
+        assert_eq!(project(filler(CHUNK / 2) + &record(1, 3) + &tail).as_deref(), Some("/p1"));
+        assert_eq!(project(filler(WHOLE) + &record(1, 3) + &tail), None);
+        assert_eq!(project(record(1, 3) + &filler(WHOLE) + &tail).as_deref(), Some("/p1"));
+        assert_eq!(project(filler(3 * CHUNK) + &tail), None, "a line that was cut may name one");
     }
 
     #[test]

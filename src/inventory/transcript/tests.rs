@@ -248,6 +248,28 @@ fn the_first_folder_is_found_in_the_middle() {
 }
 
 #[test]
+fn a_first_folder_that_was_not_read_is_told_by_no_other() {
+    let of = |cwd: &str| format!("{{\"cwd\":\"{cwd}\",\"timestamp\":\"{}\"}}\n", stamp(-500));
+    let later = of("/later").repeat(TAIL as usize / 16);
+    let line = |length: u64| format!("{{\"type\":\"x\",\"text\":\"{}\"}}\n", "x".repeat(length as usize));
+    for (head, is_known) in [
+        (line(HEAD_LIMIT / 2), true),
+        (line(HEAD_LIMIT), false),
+        (line(1 << 10).repeat(9 << 10), false),
+        (line(LONGEST_LINE), false),
+        (format!("{}{}", of("/first"), line(LONGEST_LINE)), true),
+    ] {
+        let facts = facts(head + &of("/first") + &later);
+        let first = facts.project().map(|project| &**project);
+        assert_eq!(first, is_known.then_some("/first"));
+        assert!(facts.projects.iter().any(|project| **project == *"/later"), "a hold counts each");
+    }
+    // Where all of it was read, the first one is the last one's.
+    let facts = facts(line(HEAD_LIMIT / 2) + &later);
+    assert_eq!(facts.project().map(|project| &**project), Some("/later"));
+}
+
+#[test]
 fn a_large_file_without_any_date_is_read_once() {
     // Reading a window a line would read more than 10 GB here.
     let text = "{}\n".repeat(200_000);

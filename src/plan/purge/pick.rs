@@ -51,7 +51,7 @@ impl Taking<'_> {
             return Fate::Goes;
         }
         match session.project.as_deref() {
-            Some(project) if wanted.has_project(project) => Fate::Goes,
+            Some(project) if wanted.has_project(project) && !session.project_in_doubt => Fate::Goes,
             _ if self.is_elsewhere(session) => Fate::OUTSIDE,
             Some(_) if !session.is_unreadable => Fate::Doubtful(Doubt::Mixed),
             _ => Fate::Doubtful(Doubt::NoProject),
@@ -60,7 +60,7 @@ impl Taking<'_> {
 
     /// Whether a session is known to have to do with none of the selected projects.
     fn is_elsewhere(&self, session: &Session) -> bool {
-        let known = !session.projects.is_empty() && !session.is_unreadable;
+        let known = !session.may_be_of_any_project();
         known && !session.projects.iter().any(|project| self.wanted.has_project(project))
     }
 

@@ -289,7 +289,7 @@ fn named_in(path: &Path) -> impl Iterator<Item = SessionId> {
 
 fn holds_session(hold: &Hold, session: &Session, kind: Kind) -> bool {
     // Where a record could not be read, projects may be missing.
-    let unknown = session.projects.is_empty() || session.is_unreadable;
+    let unknown = session.may_be_of_any_project();
     hold.selector.covers(kind, session.projects.iter().map(|project| &**project), unknown, Some(session.id))
 }
 

@@ -323,7 +323,8 @@ impl Demand<'_> {
         let view = self.inventory.store(store);
         let live = kind != Kind::DaemonFile && self.has_clients(std::iter::once(view));
         let in_lines = kind.row().disposal != Disposal::File && kind != Kind::ConfigBackup;
-        let is_someones = kind.row().owner == Owner::Content && kind != Kind::PidFile;
+        let is_hidden = kind.row().owner == Owner::Session && !self.inventory.is_complete;
+        let is_someones = kind.row().owner == Owner::Content && kind != Kind::PidFile || is_hidden;
         if is_someones || in_lines || (kind.row().protection == Protection::UnlessLive && live) {
             return false;
         }

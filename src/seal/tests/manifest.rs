@@ -38,6 +38,8 @@ fn record(files: Vec<SealedFile>) -> Manifest {
         session: id(),
         project: Some("/work/acme".into()),
         rivals: Vec::new(),
+        project_in_doubt: false,
+        lacks_projects: false,
         cwds: vec!["/work/acme".into()],
         last_activity: Some("2026-11-20T08:00:00Z".parse().unwrap()),
         last_activity_from: Some(DatedBy::Record),
