@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::common::sandbox::recent;
 use crate::common::store::{CONTENT, dead_pid, put};
-use crate::common::{Output, days, hours, id, now};
+use crate::common::{Output, Sandbox, days, hours, id, now};
 
 fn reason(output: &Output, path: &str) -> String {
     output.item(path)["reason"]
@@ -441,4 +441,31 @@ fn an_unparsable_line_refers_to_every_hash_in_it() {
     store.history_line(r#"{"broken: 0123456789abcdef"#);
     sandbox.enforce();
     assert!(paste.exists());
+}
+
+/// A power loss or a full disk leaves a part of a pid file, whose name still says which process wrote it.
+#[test]
+fn a_torn_pid_file_of_a_process_that_runs_may_be_of_any_session() {
+    let name = format!("sessions/{}.json", std::process::id());
+    for (name, content, is_kept) in [
+        (name.as_str(), "", true),
+        (&name, "{\"pid\": 12", true),
+        ("sessions/4194303.json", "", false),
+        (&name.replace(".json", ".json.tmp.abcdef01"), "", false),
+        ("sessions/notes.json", "", false),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.delete_after("7d");
+        let store = sandbox.store();
+        let session = store.session(1).aged(days(20)).write();
+        store.put(name, content, days(20));
+        let promised = sandbox.run(["enforce", "-n", "--json"]).exits(0).summary("sessionsDeleted");
+        assert_eq!(promised == 0, is_kept, "{name} {content}");
+        sandbox.enforce().exits(0);
+        assert_eq!(session.is_there(), is_kept, "{name} {content}");
+        if is_kept {
+            sandbox.run(["purge", "--yes"]).exits(4).says("cannot be understood");
+            assert!(session.is_there());
+        }
+    }
 }

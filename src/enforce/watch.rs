@@ -166,12 +166,16 @@ impl<'a> Watch<'a> {
         };
         names.iter().any(|entry| {
             let kind = cursor.classify(entry.name.as_encoded_bytes()).map(|found| found.kind);
-            if kind != Some(Kind::PidFile) {
+            // What was not finished tells of no process.
+            if kind != Some(Kind::PidFile) || !entry.name.as_encoded_bytes().ends_with(b".json") {
                 return false;
             }
             let record = match dir.read(&entry.name).and_then(|file| PidRecord::read(&file)) {
                 Ok(Some(record)) => record,
-                Ok(None) => return false,
+                Ok(None) => {
+                    let modified = dir.stat(&entry.name).ok().and_then(|stat| stat.stamp.modified.date());
+                    PidRecord::unread(Some(&entry.name), modified)
+                }
                 Err(error) if error.kind() == NotFound => return false,
                 Err(error) => {
                     let stat = dir.stat(&entry.name).ok();

@@ -79,7 +79,7 @@ impl Batch {
                 )
             )
             || artifact.kind == Some(Kind::TempFile) && owner.is_none()
-            || matches!(said, Said::Pid(_) | Said::Lines(_) | Said::Log(_));
+            || matches!(said, Said::Pid(_) | Said::Torn | Said::Lines(_) | Said::Log(_));
         let part = if waits {
             found.later.push(Later { artifact: index, owner, said });
             None

@@ -44,6 +44,8 @@ pub(super) enum Said {
     Released(Release),
     /// It was not written to its end.
     Unfinished,
+    /// It is called after a process, and says nothing that can be understood.
+    Torn,
     Unreadable,
 }
 
@@ -108,7 +110,8 @@ impl Known {
                 liveness::workers(&dir.read(name)?).map_or(Said::Nothing, Said::Workers)
             }
             Kind::PidFile | Kind::IdeLock => {
-                PidRecord::read(&dir.read(name)?)?.map_or(Said::Nothing, |record| Said::Pid(Box::new(record)))
+                let torn = if kind == Kind::PidFile { Said::Torn } else { Said::Nothing };
+                PidRecord::read(&dir.read(name)?)?.map_or(torn, |record| Said::Pid(Box::new(record)))
             }
             Kind::McpLog | Kind::ErrorLog => {
                 Said::Log(Box::new(transcript::log::read(&dir.read(name)?, stamp.size, now, interner)?))
@@ -142,8 +145,9 @@ impl Known {
                 self.session = facts.session;
             }
             (Said::Pid(record), Kind::PidFile) => self.session = record.session,
-            // A file of digits in `sessions/` that is no pid file is the user's own.
-            (Said::Nothing, Kind::PidFile) => self.kind = None,
+            // A file of digits in `sessions/` that is no pid file may be the user's own, and what a power loss or a full
+            // disk left of one.
+            (Said::Torn, Kind::PidFile) => self.kind = None,
             _ => {}
         }
         Ok(())

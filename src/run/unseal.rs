@@ -163,7 +163,7 @@ pub fn may_unseal(
 /// Why it cannot be told whether Claude Code has a session open, by what could not be read.
 pub fn why_unknown(unread: Option<&Problem>) -> String {
     let why = unread.map(|problem| chain(&PathError::from(problem)));
-    why.unwrap_or_else(|| "what says so cannot be read".to_owned())
+    why.unwrap_or_else(|| "a file in its folder `sessions` that says so cannot be understood".to_owned())
 }
 
 /// What could not be read where the sealed form of a session would be.

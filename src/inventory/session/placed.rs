@@ -101,6 +101,9 @@ impl Placed {
                 self.running.pids.push((index, *record));
             }
             Said::Pid(record) => self.running.locks.push((index, *record)),
+            Said::Torn => {
+                self.running.pids.push((index, PidRecord::unread(Some(name), artifact.modified())));
+            }
             Said::Unreadable if artifact.kind == Some(Kind::PidFile) => {
                 let record = PidRecord::unread(Some(name), artifact.modified());
                 self.running.pids.push((index, record));
