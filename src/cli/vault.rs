@@ -10,6 +10,7 @@ use crate::enforce::unseal::Dates;
 use crate::locate::Refused;
 use crate::report::human::counted;
 use crate::report::json::time;
+use crate::run::unseal::Item;
 use crate::run::{CancelToken, Ended, STOPPING, SealedRun};
 
 /// Which date files get that come back.
@@ -126,5 +127,58 @@ impl Head {
     /// The head of a document about a run.
     pub fn new(schema: &'static str, deed: &SealedRun, ctx: &Context) -> Self {
         Self { schema, run: deed.run.id().to_owned(), now: time(ctx.env.now) }
+    }
+}
+
+/// What a command that brings sessions back prints as JSON.
+#[derive(Serialize)]
+pub struct Brought<'a> {
+    #[serde(flatten)]
+    pub head: Head,
+    pub touched: bool,
+    pub sessions: &'a [Item],
+    /// What could not be looked into, and what is wrong with the policy.
+    pub errors: &'a [String],
+}
+
+impl Brought<'_> {
+    /// Says what went wrong, and prints the document where one was asked for.
+    pub fn tell(&self, ctx: &Context) -> Result<(), Failure> {
+        self.sessions.iter().for_each(|item| item.say_problems(ctx));
+        self.errors.iter().for_each(|error| ctx.console.error(error));
+        if ctx.global.json { ctx.console.json(self) } else { Ok(()) }
+    }
+}
+
+/// How a command that brings sessions back ends: one session says that by itself, of several it is only that some failed.
+pub fn exit_of(items: &[Item], errors: &[String]) -> Exit {
+    let exit = match items {
+        [item] => item.exit(),
+        _ if items.iter().any(|item| item.error.is_some()) => Exit::Failed,
+        _ => Exit::Done,
+    };
+    if errors.is_empty() { exit } else { exit.or(Exit::Failed) }
+}
+
+impl Item {
+    /// What it means for the exit code.
+    pub(super) fn exit(&self) -> Exit {
+        match (&self.error, self.outcome) {
+            (None, _) => Exit::Done,
+            (_, "refused") => Exit::Refused,
+            _ => Exit::Failed,
+        }
+    }
+
+    /// Says what went wrong, and what is worth knowing.
+    pub(super) fn say_problems(&self, ctx: &Context) {
+        for warning in &self.warnings {
+            ctx.console.warning(warning);
+        }
+        let Some(error) = &self.error else { return };
+        ctx.console.error(&format!("session {}: {error}", self.of.session));
+        if !self.hint.is_empty() {
+            ctx.console.hint(&self.hint);
+        }
     }
 }

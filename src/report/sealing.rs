@@ -1,4 +1,4 @@
-//! What became of sessions that were to be encrypted by name.
+//! What became of sessions that were to be encrypted by name, or brought back.
 
 use serde::Serialize;
 
@@ -8,6 +8,7 @@ use crate::enforce::Outcome;
 use crate::inventory::Session;
 use crate::plan::{Decision, Keep};
 use crate::run::sealed::Of;
+use crate::run::unseal::{Item, SETTLED};
 
 /// What became of one session.
 #[derive(Debug, Serialize)]
@@ -85,4 +86,33 @@ fn sealed(run: &Run<'_>, session: &Session, decision: Decision, named: bool) -> 
         outcome,
         reason,
     })
+}
+
+/// What became of many sessions, in a line or two.
+pub fn in_short(items: &[&Item]) -> String {
+    let (settled, unsealed): (Vec<&Item>, Vec<&Item>) =
+        items.iter().copied().partition(|item| item.outcome == SETTLED);
+    let sessions = |items: &[&Item]| counted(items.len() as u64, "session");
+    let files = counted(unsealed.iter().map(|item| item.files).sum(), "file");
+    let bytes = size(unsealed.iter().map(|item| item.bytes).sum());
+    let mut text = format!("unsealed {}: {files}, {bytes}\n", sessions(&unsealed));
+    if !settled.is_empty() {
+        text += &format!("settled {}: they were back already\n", sessions(&settled));
+    }
+    text
+}
+
+impl Item {
+    /// The line for people, where all went well.
+    pub fn text(&self) -> String {
+        let session = &self.of.session;
+        match self.outcome {
+            SETTLED => format!(
+                "settled {session}: it was back already, and what an interrupted run had left of its \
+                 sealed form is removed\n"
+            ),
+            "nothing-missing" => format!("session {session}: nothing is missing\n"),
+            done => format!("{done} {session}: {}, {}\n", counted(self.files, "file"), size(self.bytes)),
+        }
+    }
 }

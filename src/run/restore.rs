@@ -3,16 +3,14 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
 use super::sealed::{self, Of};
-use super::unseal::{Refusal, goes_again, why_unknown};
+use super::unseal::{Item, Refusal, goes_again, why_unknown};
 use super::{Context, Ended, Error, SealedRun, Workspace};
 use crate::catalogue::{Kind, SessionId};
 use crate::client::Written;
 use crate::enforce::preserve::Copied;
 use crate::enforce::sealed::{SealedError, SealedSession};
-use crate::enforce::unseal::{Dates, Existing, Restored, Restoring};
+use crate::enforce::unseal::{Dates, Existing, Restoring};
 use crate::error::chain;
 use crate::escape::{shown, text};
 use crate::inventory::liveness::Liveness;
@@ -24,6 +22,9 @@ use crate::seal::manifest::SealedFile;
 
 /// The word for it in the ledger.
 pub const COMMAND: &str = "hold-restore";
+
+/// What to do where a copy cannot be used.
+const FAILED: &str = "nothing was overwritten; `age -d -i KEY FILE | zstd -d` opens single files of a copy";
 
 /// The copies of each session of each store.
 pub type Copies = BTreeMap<(usize, SessionId), Vec<Copied>>;
@@ -64,21 +65,6 @@ pub struct How<'a> {
     pub temps: &'a [PathBuf],
     /// What the ledger knows of the sessions.
     pub known: &'a Result<SealedRecords, String>,
-}
-
-/// What became of one session.
-#[derive(Debug, Serialize)]
-pub struct Item {
-    #[serde(flatten)]
-    pub of: Of,
-    /// The holds whose copies were looked into.
-    pub holds: Vec<String>,
-    pub files: u64,
-    pub bytes: u64,
-    /// `restored`, `nothing-missing`, `refused` or `failed`.
-    pub outcome: &'static str,
-    pub warnings: Vec<String>,
-    pub error: Option<String>,
 }
 
 impl<'a> Target<'a> {
@@ -173,19 +159,12 @@ impl<'a> Target<'a> {
             session: self.id.to_string(),
             project: self.project().map(text),
         };
-        let mut item = Item {
-            of,
-            holds: self.copies.iter().flatten().map(|copy| text(&copy.hold)).collect(),
-            files: 0,
-            bytes: 0,
-            outcome: "nothing-missing",
-            warnings: Vec::new(),
-            error: None,
-        };
+        let mut item = Item::new(of, "nothing-missing");
+        item.holds = Some(self.copies.iter().flatten().map(|copy| text(&copy.hold)).collect());
         let store = self.store;
         let copies = match (self.copies, refusal) {
             (Err(why), _) => {
-                (item.outcome, item.error) = ("failed", Some(why));
+                (item.outcome, item.error, item.hint) = ("failed", Some(why), FAILED.to_owned());
                 return Ok(item);
             }
             (_, Some(why)) => {
@@ -234,7 +213,9 @@ impl Copy<'_> {
         let restoring = Restoring { session: &sealed, temps, dates, existing: Existing::Leave };
         match restoring.restore(how.keys) {
             Ok(restored) => {
-                item.take(&restored);
+                item.files += restored.digests.len() as u64;
+                item.bytes += restored.bytes;
+                item.outcome = "restored";
                 // Not refused: somebody may want to look at it before it goes.
                 if !how.is_in_force(&hold) {
                     item.warnings.push(format!(
@@ -254,7 +235,7 @@ impl Copy<'_> {
                 }
             }
             Err(error) => {
-                item.outcome = "failed";
+                (item.outcome, item.hint) = ("failed", FAILED.to_owned());
                 item.error = Some(format!("its copy for hold '{}': {}", text(&hold), chain(&error)));
                 entry.files = Some(0);
                 entry.outcome = Some("failed".into());
@@ -291,13 +272,5 @@ fn remember(store: &Store, copy: &Copy<'_>, deed: &mut SealedRun, ctx: &Context)
 impl How<'_> {
     fn is_in_force(&self, hold: &str) -> bool {
         self.ground.policy.holds().any(|(known, _)| known.name == hold && known.is_active(self.ctx.env.now))
-    }
-}
-
-impl Item {
-    fn take(&mut self, restored: &Restored) {
-        self.files += restored.digests.len() as u64;
-        self.bytes += restored.bytes;
-        self.outcome = "restored";
     }
 }

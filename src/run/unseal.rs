@@ -31,26 +31,32 @@ pub const SETTLED: &str = "settled";
 pub struct Item {
     #[serde(flatten)]
     pub of: Of,
+    /// The holds whose preservation copies were looked into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holds: Option<Vec<String>>,
     pub files: u64,
     pub bytes: u64,
+    /// `unsealed`, `settled`, `restored`, `nothing-missing`, `refused` or `failed`.
     pub outcome: &'static str,
     pub warnings: Vec<String>,
     pub error: Option<String>,
+    /// What to do about the error; empty where that has it.
     #[serde(skip)]
     pub hint: String,
 }
 
 impl Item {
     /// What is reported of a session of which nothing is done yet.
-    pub fn new(inventory: &Inventory, index: SessionIndex, outcome: &'static str) -> Self {
+    pub fn new(of: Of, outcome: &'static str) -> Self {
         Self {
-            of: Of::new(inventory, inventory.session(index)),
+            of,
+            holds: None,
             files: 0,
             bytes: 0,
             outcome,
             warnings: Vec::new(),
             error: None,
-            hint: "nothing of it was removed".to_owned(),
+            hint: String::new(),
         }
     }
 
@@ -212,7 +218,7 @@ pub fn settle(
     remains: Remains,
     deed: &mut SealedRun,
 ) -> Result<Item, Ended<Item>> {
-    let mut item = Item::new(inventory, index, SETTLED);
+    let mut item = Item::new(Of::new(inventory, inventory.session(index)), SETTLED);
     let left = match remains.remove(inventory, &mut deed.run, ctx.env.now) {
         Ok(left) => left,
         Err(error) => {
@@ -266,7 +272,8 @@ pub fn one(
         Ok(restored)
     };
     let done = attempt();
-    let mut item = Item::new(inventory, index, "unsealed");
+    let mut item = Item::new(Of::new(inventory, session), "unsealed");
+    item.hint = "nothing of it was removed".to_owned();
     let mut outcome = Of::new(inventory, session).entry(Event::Outcome, "unseal");
     let restored = match done {
         Ok(restored) => {
