@@ -233,6 +233,22 @@ fn our_own_folder_is_of_one_store_alone() {
     assert!(!first.is_there() && kept.is_there(), "{output}");
 }
 
+/// A store that the policy excludes, with a line of its prompts; its folder of projects is that of another store.
+fn excluded_beside(sandbox: &Sandbox, store: &StoreBuilder, is_real: bool) -> (StoreBuilder, String) {
+    let second = StoreBuilder::new(sandbox.home().join("a-second"), sandbox.client_tmp());
+    let line = second.history(None, "/work/x", days(1));
+    fs::remove_dir(second.path("projects")).unwrap();
+    if is_real {
+        fs::rename(store.path("projects"), second.path("projects")).unwrap();
+        symlink(second.path("projects"), store.path("projects")).unwrap();
+    } else {
+        symlink(store.path("projects"), second.path("projects")).unwrap();
+    }
+    let exclude = second.root.display();
+    sandbox.policy(&format!(r#"{{"version": 1, "stores": {{"exclude": ["{exclude}"]}}}}"#));
+    (second, line)
+}
+
 #[test]
 fn what_an_excluded_store_reaches_is_left_alone() {
     // Whichever of the two really contains the folder.
@@ -241,17 +257,7 @@ fn what_an_excluded_store_reaches_is_left_alone() {
         let session = store.session(1).aged(days(40)).write();
         // One that names the session, with which it stays, whatever its own age.
         let line = store.history(Some(session.id()), "/work/acme", days(40));
-        let second = StoreBuilder::new(sandbox.home().join("a-second"), sandbox.client_tmp());
-        second.history(None, "/work/x", days(1));
-        fs::remove_dir(second.path("projects")).unwrap();
-        if is_real {
-            fs::rename(store.path("projects"), second.path("projects")).unwrap();
-            symlink(second.path("projects"), store.path("projects")).unwrap();
-        } else {
-            symlink(store.path("projects"), second.path("projects")).unwrap();
-        }
-        let exclude = second.root.display();
-        sandbox.policy(&format!(r#"{{"version": 1, "stores": {{"exclude": ["{exclude}"]}}}}"#));
+        let (second, _) = excluded_beside(&sandbox, &store, is_real);
         let run = |sandbox: &Sandbox| {
             let command = sandbox.command(["enforce", "--yes", "--json"]);
             command.env("CLAUDE_CONFIG_DIR", &second.root).run()
@@ -341,17 +347,7 @@ fn a_purge_takes_nothing_that_an_excluded_store_reaches() {
         let (sandbox, store) = recent();
         let session = store.session(1).aged(days(40)).write();
         let own = store.history(None, "/work/acme", days(3));
-        let second = StoreBuilder::new(sandbox.home().join("a-second"), sandbox.client_tmp());
-        let line = second.history(None, "/work/x", days(1));
-        fs::remove_dir(second.path("projects")).unwrap();
-        if is_real {
-            fs::rename(store.path("projects"), second.path("projects")).unwrap();
-            symlink(second.path("projects"), store.path("projects")).unwrap();
-        } else {
-            symlink(store.path("projects"), second.path("projects")).unwrap();
-        }
-        let exclude = second.root.display();
-        sandbox.policy(&format!(r#"{{"version": 1, "stores": {{"exclude": ["{exclude}"]}}}}"#));
+        let (second, line) = excluded_beside(&sandbox, &store, is_real);
         let run = |words: &[&str]| sandbox.command(words).env("CLAUDE_CONFIG_DIR", &second.root).run();
         let output = run(&["purge", "--yes"]);
         assert!(session.is_there() && second.history_lines() == [line.clone()], "{is_real}: {output}");
