@@ -113,7 +113,37 @@ pub struct Located {
     pub refused: Vec<Refused>,
 }
 
+/// A store that is seen and not worked on.
+fn left_out(store: Store) -> Store {
+    Store { in_scope: false, is_excluded: true, ..store }
+}
+
 impl Located {
+    /// Leaves out what lies in a folder that is to be left alone, and the store around it.
+    fn leave_out(
+        &mut self,
+        path: PathBuf,
+        env: &Environment,
+        request: &Request,
+        seen: &mut HashSet<((u64, u64), Root)>,
+    ) {
+        // One that lies in a store is known by being left out, and is none of that store's to change.
+        let candidate = Candidate { path, kind: Root::Config, found_by: FoundBy::Policy };
+        if candidate.path.join("projects").is_dir()
+            && is_within(&self.stores, &candidate.path)
+            && let Ok(Some(store)) = open(env, request, &candidate)
+            && seen.insert((store.identity, store.kind))
+        {
+            self.excluded.push(left_out(store));
+        }
+        let root = store_around(&candidate.path, self.stores.iter().chain(&self.excluded));
+        let stores = std::mem::take(&mut self.stores);
+        let (out, stores): (Vec<Store>, _) =
+            stores.into_iter().partition(|store| root.as_ref() == Some(&store.root));
+        self.stores = stores;
+        self.excluded.extend(out.into_iter().map(left_out));
+    }
+
     /// Leaves alone what has its lock and its sealed files where they cannot be reached, or where
     /// another store has its own.
     fn refuse_without_own_folder(&mut self) {
@@ -142,7 +172,7 @@ pub fn locate(env: &Environment, request: &Request) -> Located {
         let opened = match open(env, request, candidate) {
             Ok(Some(store)) if is_excluded || is_left_out(&store.root) => {
                 if seen.insert((store.identity, store.kind)) {
-                    located.excluded.push(Store { in_scope: false, is_excluded: true, ..store });
+                    located.excluded.push(left_out(store));
                 }
                 Err(Refusal::Excluded)
             }
@@ -183,25 +213,7 @@ pub fn locate(env: &Environment, request: &Request) -> Located {
         }
     }
     for path in exclude {
-        // One that lies in a store is known by being left out, and is none of that store's to change.
-        let candidate = Candidate { path, kind: Root::Config, found_by: FoundBy::Policy };
-        if candidate.path.join("projects").is_dir()
-            && is_within(&located.stores, &candidate.path)
-            && let Ok(Some(store)) = open(env, request, &candidate)
-            && seen.insert((store.identity, store.kind))
-        {
-            located.excluded.push(Store { in_scope: false, is_excluded: true, ..store });
-        }
-        let root = store_around(&candidate.path, located.stores.iter().chain(&located.excluded));
-        let stores = std::mem::take(&mut located.stores);
-        let (out, stores) = stores.into_iter().partition(|store| root.as_ref() == Some(&store.root));
-        located.stores = stores;
-        let out: Vec<Store> = out;
-        located.excluded.extend(out.into_iter().map(|store| Store {
-            in_scope: false,
-            is_excluded: true,
-            ..store
-        }));
+        located.leave_out(path, env, request, &mut seen);
     }
     let Located { stores, excluded, .. } = &mut located;
     crossing::resolve(&mut stores.iter_mut().chain(excluded).collect::<Vec<_>>());

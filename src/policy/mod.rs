@@ -30,7 +30,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::client;
 use crate::environment::Environment;
-use crate::escape::shown;
 use crate::period::Period;
 pub use crate::seal::Compression;
 use load::Places;
@@ -385,18 +384,6 @@ impl Policy {
     /// The name of a rule, by the place a plan gives.
     pub fn rule_name(&self, rule: RuleRef) -> String {
         self.rule(rule).map_or_else(String::new, |(_, rule)| rule.name.clone())
-    }
-
-    /// Everything that is worth telling and no failure.
-    pub fn all_notes(&self) -> Vec<String> {
-        // First what was not read at all, since the other notes are about what was.
-        let ignored = self.ignored.iter().map(|path| {
-            format!(
-                "'{}' is ignored: policies there are named *.json, in small letters and without a dot in front",
-                shown(path)
-            )
-        });
-        ignored.chain(self.notes.iter().cloned()).collect()
     }
 
     /// A hold, by the place a plan gives.

@@ -9,9 +9,22 @@ use super::keys::{Across, KEYS, Key};
 use super::selector::Selector;
 use super::settings::RawLayer;
 use super::{Layer, Mandate, MassGuard, Policy, Source, Sourced};
+use crate::escape::shown;
 use crate::period::Period;
 
 impl Policy {
+    /// Everything that is worth telling and no failure.
+    pub fn all_notes(&self) -> Vec<String> {
+        // First what was not read at all, since the other notes are about what was.
+        let ignored = self.ignored.iter().map(|path| {
+            format!(
+                "'{}' is ignored: policies there are named *.json, in small letters and without a dot in front",
+                shown(path)
+            )
+        });
+        ignored.chain(self.notes.iter().cloned()).collect()
+    }
+
     /// What is said of a session that was touched within the quiet period, of which the longest counts.
     pub fn active_within(&self) -> String {
         let quiet = self.mandates.iter().map(|mandate| &mandate.quiet.value);
