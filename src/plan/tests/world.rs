@@ -1,5 +1,7 @@
 //! Random inventories.
 
+mod built;
+
 use std::sync::{Arc, OnceLock};
 
 use proptest::prelude::*;
@@ -417,6 +419,7 @@ pub fn config_store(at: usize) -> Store {
         is_excluded: false,
     }
 }
+<<<<<<< HEAD
 
 impl World {
     pub fn inventory(&self) -> Inventory {
@@ -644,3 +647,5 @@ fn artifact(spec: &FileSpec, names: &mut Names, projects: &mut Vec<Arc<str>>) ->
         }),
     }
 }
+=======
+>>>>>>> 3bf62c6 (plan: give what is built and what is shared files of their own in its tests)
