@@ -75,7 +75,7 @@ impl World {
             sessions.dedup();
             let projects = spec.project.into_iter().map(Arc::from).collect();
             let newest = newest.map(before).filter(|date| *date <= NOW());
-            (artifact.key(), Log { sessions, projects, newest, is_whole: *is_whole })
+            (artifact.key(), Log { sessions, projects, newest, is_whole: *is_whole, ..Log::default() })
         });
         let logs = logs.collect();
         let sessions = self.sessions.iter().enumerate();
@@ -136,6 +136,8 @@ impl World {
                 .take(spec.rivals)
                 .map(|project| Arc::from(*project))
                 .collect(),
+            project_in_doubt: false,
+            lacks_projects: false,
             is_told: true,
             before: None,
             files_before: None,
