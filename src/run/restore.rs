@@ -177,7 +177,7 @@ impl<'a> Target<'a> {
         for copy in copies.into_iter().filter(Copy::is_wanting) {
             if let Err(error) = copy.restore(store, how, &mut item, deed) {
                 if item.files == 0 {
-                    item.outcome = "failed";
+                    (item.outcome, item.hint) = ("failed", FAILED.to_owned());
                 }
                 item.error.get_or_insert_with(|| chain(&error));
                 return Err(Ended { item: Some(Box::new(item)), error });

@@ -271,14 +271,12 @@ pub fn one(
         }
         Ok(restored)
     };
-    let done = attempt();
     let mut item = Item::new(Of::new(inventory, session), "unsealed");
     item.hint = "nothing of it was removed".to_owned();
     let mut outcome = Of::new(inventory, session).entry(Event::Outcome, "unseal");
-    let restored = match done {
+    let restored = match attempt() {
         Ok(restored) => {
-            item.files = restored.digests.len() as u64;
-            item.bytes = restored.bytes;
+            (item.files, item.bytes) = (restored.digests.len() as u64, restored.bytes);
             item.warnings.extend(sealed::warn_unknown(session.id, known, &restored.digests));
             item.warnings.extend(sealed::warn_outdated(session.id, known, &restored.files));
             for path in &restored.missing {
@@ -312,8 +310,7 @@ pub fn one(
         }
     };
     outcome.outcome = Some(item.outcome.into());
-    outcome.files = Some(item.files);
-    outcome.bytes = Some(item.bytes);
+    (outcome.files, outcome.bytes) = (Some(item.files), Some(item.bytes));
     match deed.run.record(&[outcome], ctx) {
         Ok(()) => Ok((item, restored)),
         Err(error) => {
