@@ -285,7 +285,7 @@ fn what_nothing_fits() {
     // A project that nothing is of is an answer, and a next step goes with it.
     sandbox.run(["purge", "-n", "--project", "/nowhere/**"]).exits(0).says("`ccretain list`");
     let listed = sandbox.command(["list", "--project", "/nowhere/**"]).on_terminal("").run();
-    listed.exits(0).says("`ccretain status`");
+    listed.exits(0).says("`ccretain list`");
 }
 
 #[test]

@@ -241,7 +241,9 @@ impl List {
         let mut document = Document::default();
         document.table(table);
         document.text(match self.sessions.len() {
-            0 if self.all > 0 => format!("none of {} matches", counted(self.all as u64, "session")),
+            0 if self.all > 0 => {
+                format!("none of {} matches: `ccretain list` shows all", counted(self.all as u64, "session"))
+            }
             0 => "no sessions; `ccretain status` lists the folders that were looked into".to_owned(),
             count => {
                 let bytes = self.sessions.iter().map(|row| row.bytes).sum();

@@ -225,7 +225,7 @@ proptest! {
             let Some(kind) = artifact.kind.filter(|_| artifact.oddity == Oddity::None) else { continue };
             // Judged elsewhere: files of lines by their lines, and what is ours by its path, which these worlds do not have.
             let is_of_lines = kind.row().disposal != Disposal::File;
-            let is_ours = matches!(kind, Kind::Own | Kind::SealedFile) && inventory.session_of(artifact).is_none();
+            let is_ours = matches!(kind, Kind::Own | Kind::Preserved | Kind::SealedFile) && inventory.session_of(artifact).is_none();
             if is_of_lines || is_ours || stays_by_class(artifact, &wanted) || kind.row().protection == Protection::UnlessLive {
                 continue;
             }
