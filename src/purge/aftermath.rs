@@ -61,9 +61,10 @@ impl Looked<'_> {
     /// Sums it up; `sealed_here` says whether a record shows that a session's sealed files were
     /// plaintext on this machine before.
     pub fn sum_up(&self, sealed_here: &dyn Fn(SessionId) -> bool) -> Aftermath {
-        let left = self.left();
+        let lost = self.no_longer_wanted();
+        let left = self.left(&lost);
         let roots = self.after.stores.iter().filter(|view| view.store.in_scope).count();
-        let exceptions = self.exceptions();
+        let exceptions = self.exceptions(&lost);
         // A scan that could not read everything has proved nothing, even where it found nothing.
         let readable = !exceptions.iter().any(|one| one.reason == ExceptionReason::Unreadable);
         let files = self.after.artifacts.len() as u64;
@@ -122,7 +123,7 @@ impl Looked<'_> {
     }
 
     /// What the second look found that was to be removed.
-    fn left(&self) -> Left {
+    fn left(&self, lost: &[Lost<'_>]) -> Left {
         let mut left = Left::default();
         for (at, artifact, decision) in self.due_again() {
             match decision {
@@ -138,10 +139,8 @@ impl Looked<'_> {
                 }
             }
         }
-        for lost in self.no_longer_wanted() {
-            left.files += 1;
-            left.bytes += lost.after.stamp.size;
-        }
+        left.files += lost.len() as u64;
+        left.bytes += lost.iter().map(|one| one.after.stamp.size).sum::<u64>();
         let sessions = self.due_again().filter_map(|(_, artifact, _)| self.after.session_of(artifact));
         left.sessions =
             sessions.map(|session| (session.store, session.id)).collect::<BTreeSet<_>>().len() as u64;
@@ -182,7 +181,7 @@ impl Looked<'_> {
             .map(|(at, (artifact, decision))| (at, artifact, *decision))
     }
 
-    fn exceptions(&self) -> Vec<Exception> {
+    fn exceptions(&self, lost: &[Lost<'_>]) -> Vec<Exception> {
         let mut exceptions: Vec<Exception> = self.refused.iter().map(refused).collect();
         // The look again takes in stores that were not asked for, so that a file which another store shares is
         // seen; what cannot be read there says nothing against this purge.
@@ -218,8 +217,7 @@ impl Looked<'_> {
             let (reason, detail) = self.why_left(artifact, was);
             exceptions.push(exception(reason, self.after, artifact, detail));
         }
-        let lost = self.no_longer_wanted();
-        for one in &lost {
+        for one in lost {
             let (reason, detail) = self.why_left(one.after, Some((one.before, one.outcome)));
             exceptions.push(exception(reason, self.after, one.after, detail));
         }
