@@ -109,7 +109,7 @@ fn resumed(args: &ResumeArgs, ground: Workspace, ctx: &Context) -> Result<Exit, 
                 "Claude Code {how}: the sealed copy was kept, and the plaintext is on disk as well"
             ));
             ctx.console.hint(&format!(
-                "once it was not touched for the quiet period, `ccretain seal {}` removes the plaintext",
+                "once the session is no longer active, `ccretain seal {}` removes the plaintext",
                 session.id
             ));
             other

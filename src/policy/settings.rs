@@ -395,7 +395,7 @@ checked_text! {
         let drive = text.get(1..2) == Some(":");
         if text.contains('*') {
             let shown = crate::escape::shown(text);
-            Err(format!("'{shown}' is a pattern: name the folder itself, with which all below it is meant"))
+            Err(format!("'{shown}' is a pattern; name the folder itself: it stands for all below it"))
         } else if text == "~" || text.starts_with("~/") || text.starts_with('/') || text.starts_with("\\\\") || drive {
             Ok(())
         } else {
